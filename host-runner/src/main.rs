@@ -1,0 +1,2 @@
+//! The host runner.
+fn main() {}
