@@ -1,0 +1,26 @@
+//! The limits of a job. They decide results (a grow that fails, a stack that is exhausted), so they are part of the job
+//! and of its hash, and never depend on the host.
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes in a WebAssembly page.
+pub const WASM_PAGE: u64 = 65_536;
+
+/// Limits that a program meets while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Frames on the call stack. Default 65,536: deep recursive-descent parsers and Go's runtime stay far below it.
+    pub call_depth: u32,
+    /// Stack slots (8 bytes each) of all frames together, locals and greatest operand height. Default 8 Mi (64 MiB): 128 a frame.
+    pub stack_slots: u32,
+    /// Bytes of all linear memories together. Default 2 GiB, what a 32-bit node can hold beside its own data.
+    pub memory_bytes: u64,
+    /// Elements of all tables together. Default 10 million, wasmparser's own bound for a single table.
+    pub table_elements: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { call_depth: 65_536, stack_slots: 8 << 20, memory_bytes: 2 << 30, table_elements: 10_000_000 }
+    }
+}
