@@ -2,6 +2,15 @@
 //! canonical state as a snapshot whenever the gas limit is reached. The same source builds natively and for
 //! `wasm32-wasip1`; the same job gives the same bytes in both.
 
+pub mod code;
 pub mod error;
+mod exec;
+pub mod gas;
+pub mod host;
 pub mod limits;
+pub mod module;
+pub mod numeric;
+pub mod runtime;
+pub mod snapshot;
+mod step;
 pub mod trap;
