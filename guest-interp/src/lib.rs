@@ -4,4 +4,5 @@
 
 pub mod error;
 pub mod limits;
+pub mod snapshot;
 pub mod trap;
