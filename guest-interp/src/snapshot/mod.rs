@@ -14,6 +14,7 @@
 
 use crate::error::Error;
 
+pub mod bin;
 pub mod merkle;
 
 /// Bytes in a page of a space, the unit of change tracking, of `.bin` records and of Merkle leaves.
