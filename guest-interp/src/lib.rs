@@ -3,6 +3,7 @@
 //! `wasm32-wasip1`; the same job gives the same bytes in both.
 
 pub mod error;
+pub mod job;
 pub mod limits;
 pub mod snapshot;
 pub mod trap;

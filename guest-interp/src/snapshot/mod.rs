@@ -12,10 +12,19 @@
     )
 )]
 
+use std::{fmt, io::BufWriter, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, SeqAccess, Visitor},
+};
+
 use crate::error::Error;
 
 pub mod bin;
 pub mod merkle;
+pub mod snap;
+pub mod state;
 
 /// Bytes in a page of a space, the unit of change tracking, of `.bin` records and of Merkle leaves.
 pub const PAGE: usize = 4096;
@@ -28,7 +37,7 @@ pub const VERSION: u32 = 1;
 
 /// A linear memory: its bytes.
 pub const SPACE_MEMORY: u8 = 1;
-/// A table: each element as a little-endian u64 in the reference encoding of [`state`](self), 512 to a page.
+/// A table: each element as a little-endian u64 in the reference encoding of [`state`], 512 to a page.
 pub const SPACE_TABLE: u8 = 2;
 /// Contents of an overlay file; reserved for the file system of the WASI host module.
 pub const SPACE_FILE: u8 = 3;
@@ -136,6 +145,44 @@ pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (first, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*first)
+}
+
+/// BLAKE3 in key derivation mode with context `domain` over the postcard encoding of `value`.
+pub(crate) fn hash_encoded<T: Serialize>(domain: &str, value: &T) -> [u8; 32] {
+    let hasher = BufWriter::with_capacity(PAGE, blake3::Hasher::new_derive_key(domain));
+    let hasher = postcard::to_io(value, hasher).ok().and_then(|buffer| buffer.into_inner().ok());
+    *hasher.unwrap_or_else(|| unreachable!("BUG: hashing has no way to fail")).finalize().as_bytes()
+}
+
+/// Deserialises a list of at most `MOST` items. A list takes more memory than its encoding, so a bound on the length of the
+/// file alone would leave room for a small file that fills the machine.
+pub(crate) fn bounded<'de, D, T, const MOST: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct List<T, const MOST: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for List<T, MOST> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MOST} items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() >= MOST {
+                    return Err(A::Error::invalid_length(list.len().saturating_add(1), &self));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(List::<T, MOST>(PhantomData))
 }
 
 /// 32 bytes as lower-case hexadecimal, the way hashes are shown to people.
