@@ -2,6 +2,7 @@
 //! canonical state as a snapshot whenever the gas limit is reached. The same source builds natively and for
 //! `wasm32-wasip1`; the same job gives the same bytes in both.
 
+pub mod args;
 pub mod error;
 pub mod job;
 pub mod limits;
