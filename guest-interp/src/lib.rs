@@ -6,5 +6,6 @@ pub mod args;
 pub mod error;
 pub mod job;
 pub mod limits;
+pub mod report;
 pub mod snapshot;
 pub mod trap;
