@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod error;
+pub mod files;
 pub mod job;
 pub mod limits;
 pub mod report;
