@@ -3,5 +3,6 @@
 //! `wasm32-wasip1`; the same job gives the same bytes in both.
 
 pub mod error;
+pub mod host;
 pub mod limits;
 pub mod trap;
