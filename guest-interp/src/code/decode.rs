@@ -134,8 +134,7 @@ impl Decoder<'_> {
             targets: Vec::new(),
             blocks: Vec::new(),
         };
-        let mut decoder =
-            Decoder { module, body, labels: Vec::new(), height: 0, unreachable: false, skipped: 0 };
+        let mut decoder = Decoder { module, body, labels: Vec::new(), height: 0, unreachable: false, skipped: 0 };
         decoder.open(Op::Block, Block { height: 0, params: 0, results });
         let mut operators = source.get_operators_reader()?;
         while !operators.eof() {
@@ -203,7 +202,9 @@ impl Decoder<'_> {
             W::TableSize { table } => self.plain(Op::TableSize, offset, 0, table, 0, 1),
             W::TableGrow { table } => self.plain(Op::TableGrow, offset, 0, table, 2, 1),
             W::TableFill { table } => self.plain(Op::TableFill, offset, 0, table, 3, 0),
-            W::TableCopy { dst_table, src_table } => self.plain(Op::TableCopy, offset, src_table.into(), dst_table, 3, 0),
+            W::TableCopy { dst_table, src_table } => {
+                self.plain(Op::TableCopy, offset, src_table.into(), dst_table, 3, 0)
+            }
             W::TableInit { elem_index, table } => self.plain(Op::TableInit, offset, elem_index.into(), table, 3, 0),
             W::ElemDrop { elem_index } => self.plain(Op::ElemDrop, offset, elem_index.into(), 0, 0, 0),
             _ => self.control(operator, offset),

@@ -10,7 +10,7 @@ mod translate;
 
 pub use decode::{Block, Body, Instr, Target};
 pub use inst::Inst;
-pub(crate) use op::for_each_op;
 pub use op::Op;
+pub(crate) use op::for_each_op;
 pub use sidetable::{Location, Place, SideTable};
 pub use translate::{Entry, Environment, FuncCode, TooLarge, translate};

@@ -1,9 +1,9 @@
 //! Where the canonical state is while the fast engine is inside a block: which instruction, what is charged, where each
 //! operand lies. It is needed only at a trap, so it is not kept: translating the one function again gives it.
 
-use super::translate::{Environment, Translation, Translator};
-pub use super::translate::Place;
 use super::Body;
+pub use super::translate::Place;
+use super::translate::{Environment, Translation, Translator};
 
 /// The state at one position of register code.
 #[derive(Clone, Debug, PartialEq, Eq)]

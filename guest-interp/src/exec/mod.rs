@@ -4,7 +4,7 @@
 
 mod code;
 
-pub(crate) use code::{Code, FastFunc};
+pub(crate) use code::Code;
 
 use crate::code::{Inst, for_each_op};
 use crate::numeric::{self as n, Slot};

@@ -188,7 +188,8 @@ impl Schedule {
 
 fn parse_row(line: &str) -> Result<(&str, (u32, Option<UnitPrice>)), String> {
     let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-    let number = |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is not a number from 0 to {}", u32::MAX));
+    let number =
+        |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is not a number from 0 to {}", u32::MAX));
     let (mnemonic, cost, unit) = match *fields.as_slice() {
         [mnemonic, cost] => (mnemonic, number(cost)?, None),
         [mnemonic, cost, unit_cost, unit_size] => {

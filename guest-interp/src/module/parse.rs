@@ -6,8 +6,8 @@ use wasmparser::{
 };
 
 use super::{
-    ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType, GlobalType,
-    Import, Module, SizeLimits, TableType, ValType,
+    ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType,
+    GlobalType, Import, Module, SizeLimits, TableType, ValType,
 };
 use crate::code::Op;
 use crate::error::Error;
@@ -40,7 +40,9 @@ impl Module {
             name_section: None,
         };
         if bytes.starts_with(b"\0asm\x0d\0\x01\0") {
-            return Err(Error::program("this is a component, not a core module: extract its core module first (at offset 0x4)"));
+            return Err(Error::program(
+                "this is a component, not a core module: extract its core module first (at offset 0x4)",
+            ));
         }
         module.read(&bytes).map_err(|e| Error::program(format!("invalid module: {e}")))?;
         for (i, export) in module.exports.iter().enumerate() {

@@ -298,7 +298,14 @@ mod tests {
     fn arithmetic_on_any_nan_gives_the_canonical_nan() {
         for bits in [0x7f80_0001u32, 0xffc0_0000, 0x7fff_ffff, 0xffff_ffff] {
             let nan = f32::from_bits(bits);
-            for result in [f32_add(nan, 1.0), f32_mul(1.0, nan), f32_min(nan, 0.0), f32_max(0.0, nan), f32_sqrt(nan), f32_nearest(nan)] {
+            for result in [
+                f32_add(nan, 1.0),
+                f32_mul(1.0, nan),
+                f32_min(nan, 0.0),
+                f32_max(0.0, nan),
+                f32_sqrt(nan),
+                f32_nearest(nan),
+            ] {
                 assert_eq!(result.to_bits(), F32_NAN, "from {bits:#x}");
             }
         }

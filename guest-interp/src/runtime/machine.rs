@@ -140,7 +140,13 @@ impl Machine {
     ///
     /// # Errors
     /// As [`Store::link`].
-    pub fn link(&mut self, name: &str, module: Arc<Module>, linker: &Linker, host: &dyn HostImports) -> Result<u32, Error> {
+    pub fn link(
+        &mut self,
+        name: &str,
+        module: Arc<Module>,
+        linker: &Linker,
+        host: &dyn HostImports,
+    ) -> Result<u32, Error> {
         let linked = self.store.link(name, module, linker, host, &self.limits);
         if linked.is_ok() {
             self.code.grow(&self.store);

@@ -119,7 +119,14 @@ impl Store {
         Ok(old)
     }
 
-    pub(crate) fn check_memory_copy(&self, target: u32, source: u32, to: u64, from: u64, length: u64) -> Result<Ranges, Trap> {
+    pub(crate) fn check_memory_copy(
+        &self,
+        target: u32,
+        source: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<Ranges, Trap> {
         let source = self.memories[source as usize].check(from, length)?;
         Ok((source, self.memories[target as usize].check(to, length)?))
     }
@@ -132,7 +139,14 @@ impl Store {
         self.memories[target as usize].write(to, &bytes);
     }
 
-    pub(crate) fn check_table_copy(&self, target: u32, source: u32, to: u64, from: u64, length: u64) -> Result<Ranges, Trap> {
+    pub(crate) fn check_table_copy(
+        &self,
+        target: u32,
+        source: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<Ranges, Trap> {
         let source = self.tables[source as usize].check(from, length)?;
         Ok((source, self.tables[target as usize].check(to, length)?))
     }
@@ -236,7 +250,10 @@ impl Store {
         }
         let exported = linker.instance(&import.module).and_then(|i| self.export(i, &import.name));
         let Some(exported) = exported else {
-            return Err(Error::link(format!("unknown import {name}: wanted {}, found nothing of that name", import.ty)));
+            return Err(Error::link(format!(
+                "unknown import {name}: wanted {}, found nothing of that name",
+                import.ty
+            )));
         };
         let found = self.extern_type(exported);
         if !matches_import(&import.ty, &found) {
@@ -256,13 +273,17 @@ impl Store {
         let bytes = self.memory_bytes().saturating_add(pages.saturating_mul(WASM_PAGE));
         if bytes > limits.memory_bytes {
             let limit = limits.memory_bytes;
-            return Err(Error::program(format!("the memories need {bytes} bytes at the start, the job's limit is {limit}")));
+            return Err(Error::program(format!(
+                "the memories need {bytes} bytes at the start, the job's limit is {limit}"
+            )));
         }
         let tables = module.tables().iter().skip(module.imported_tables() as usize);
         let elements = tables.fold(self.table_elements(), |sum, (t, _)| sum.saturating_add(t.limits.min));
         if elements > limits.table_elements {
             let limit = limits.table_elements;
-            return Err(Error::program(format!("the tables need {elements} elements at the start, the job's limit is {limit}")));
+            return Err(Error::program(format!(
+                "the tables need {elements} elements at the start, the job's limit is {limit}"
+            )));
         }
         Ok(())
     }
@@ -381,7 +402,15 @@ impl Store {
     }
 
     /// Bounds of `table.init`: items of the segment, elements of the table.
-    pub(crate) fn check_table_init(&self, number: u32, segment: u32, table: u32, to: u64, from: u64, length: u64) -> Result<Ranges, Trap> {
+    pub(crate) fn check_table_init(
+        &self,
+        number: u32,
+        segment: u32,
+        table: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<Ranges, Trap> {
         let instance = &self.instances[number as usize];
         let dropped = instance.dropped_elements[segment as usize];
         let items = if dropped { 0 } else { instance.module.elements()[segment as usize].items.len() };
@@ -393,7 +422,15 @@ impl Store {
     ///
     /// # Errors
     /// [`Trap::TableOutOfBounds`], with nothing written.
-    pub(crate) fn table_init(&mut self, number: u32, segment: u32, table: u32, to: u64, from: u64, length: u64) -> Result<(), Trap> {
+    pub(crate) fn table_init(
+        &mut self,
+        number: u32,
+        segment: u32,
+        table: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<(), Trap> {
         let (items, range) = self.check_table_init(number, segment, table, to, from, length)?;
         if items.is_empty() {
             return Ok(());
@@ -406,7 +443,15 @@ impl Store {
     }
 
     /// Bounds of `memory.init`: bytes of the segment, bytes of the memory.
-    pub(crate) fn check_memory_init(&self, number: u32, segment: u32, memory: u32, to: u64, from: u64, length: u64) -> Result<Ranges, Trap> {
+    pub(crate) fn check_memory_init(
+        &self,
+        number: u32,
+        segment: u32,
+        memory: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<Ranges, Trap> {
         let instance = &self.instances[number as usize];
         let dropped = instance.dropped_data[segment as usize];
         let bytes = if dropped { 0 } else { instance.module.data_bytes(segment).len() };
@@ -418,7 +463,15 @@ impl Store {
     ///
     /// # Errors
     /// [`Trap::MemoryOutOfBounds`], with nothing written.
-    pub(crate) fn memory_init(&mut self, number: u32, segment: u32, memory: u32, to: u64, from: u64, length: u64) -> Result<(), Trap> {
+    pub(crate) fn memory_init(
+        &mut self,
+        number: u32,
+        segment: u32,
+        memory: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<(), Trap> {
         let (source, target) = self.check_memory_init(number, segment, memory, to, from, length)?;
         if source.is_empty() {
             return Ok(());
@@ -438,7 +491,8 @@ fn subrange(from: u64, length: u64, size: usize) -> Option<Range<usize>> {
 /// Local slots of a defined function beside its parameters.
 fn local_slots(module: &Module, func: u32) -> u32 {
     let range = module.body(func).expect("BUG: a defined function has a body");
-    let reader = wasmparser::BinaryReader::new_features(&module.bytes()[range.clone()], range.start, module.features().0);
+    let reader =
+        wasmparser::BinaryReader::new_features(&module.bytes()[range.clone()], range.start, module.features().0);
     let locals = wasmparser::FunctionBody::new(reader).get_locals_reader().expect("BUG: the body was validated");
     locals.into_iter().map(|group| group.map_or(0, |(count, _)| count)).sum()
 }
