@@ -221,7 +221,8 @@ impl Machine {
 
     fn run_fast(&mut self, cost: u32) -> Option<Stop> {
         let start = self.left;
-        let counted = start.min(i64::MAX as u64);
+        // Less than any call of a function without register code costs.
+        let counted = start.min(i64::MAX as u64 - 1);
         let reserve = start - counted;
         let mut gas = counted as i64 - i64::from(cost);
         let engine = Engine {
