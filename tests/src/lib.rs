@@ -1,1 +1,4 @@
-//! Harness.
+//! The test harness: the runner of the specification's test suite, and the oracles that compare engines. Tests in
+//! `tests/` and the commands of xtask are thin callers of what is here.
+
+pub mod spec;
