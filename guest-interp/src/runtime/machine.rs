@@ -193,6 +193,11 @@ impl Machine {
         self.left
     }
 
+    /// Uncharged steps left of the budget of the last run.
+    pub fn steps_left(&self) -> u64 {
+        self.steps
+    }
+
     /// One stretch of the fast engine, or one step.
     fn advance(&mut self) -> Option<Stop> {
         let Some(top) = self.frames.last().copied() else {
@@ -266,6 +271,8 @@ impl Machine {
                 };
                 self.set_resume(Resume::Wasm(index));
                 let op = self.body(func).instrs[index as usize].op;
+                // The stepper counts the step again.
+                self.steps += u64::from(self.schedule.is_uncharged_transfer(op));
                 (self.schedule.cost(op), None)
             }
             Exit::Trapped { pc, trap } => {
