@@ -2,5 +2,6 @@
 //! `tests/` and the commands of xtask are thin callers of what is here.
 
 pub mod agree;
+pub mod differential;
 pub mod generate;
 pub mod spec;

@@ -1,6 +1,7 @@
 //! Every check that is longer or stranger than `cargo test`. Each command prints its figure on its last line and exits
 //! with 1 when the figure is not what it must be.
 
+mod differential;
 mod spec;
 
 use std::process::ExitCode;
@@ -16,12 +17,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Compare the engines with each other and with wasmtime and wasmi on random modules
+    Differential(differential::Args),
     /// Run the specification's test suite
     Spec(spec::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Differential(args) => differential::run(&args),
         Command::Spec(args) => spec::run(&args),
     };
     match result {

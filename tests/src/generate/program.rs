@@ -173,8 +173,8 @@ impl Body<'_> {
         };
         let binary: &[&str] = match ty {
             "i32" | "i64" => &[
-                "add", "sub", "mul", "and", "or", "xor", "shl", "shr_s", "shr_u", "rotl", "rotr", "add", "sub", "div_s",
-                "div_u", "rem_s", "rem_u",
+                "add", "sub", "mul", "and", "or", "xor", "shl", "shr_s", "shr_u", "rotl", "rotr", "add", "sub",
+                "div_s", "div_u", "rem_s", "rem_u",
             ],
             _ => &["add", "sub", "mul", "div", "min", "max", "copysign"],
         };
@@ -488,7 +488,8 @@ impl Body<'_> {
 
     fn tail_call(&mut self, depth: usize) {
         let results = self.signature().results;
-        let fitting: Vec<usize> = (self.index..self.funcs.len()).filter(|i| self.funcs[*i].results == results).collect();
+        let fitting: Vec<usize> =
+            (self.index..self.funcs.len()).filter(|i| self.funcs[*i].results == results).collect();
         let callee = fitting[self.rng.below(fitting.len())];
         let params = self.funcs[callee].params.clone();
         self.values(&params, depth);
