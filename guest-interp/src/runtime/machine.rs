@@ -198,6 +198,11 @@ impl Machine {
         self.left
     }
 
+    /// Uncharged steps left of the budget of the last run.
+    pub fn steps_left(&self) -> u64 {
+        self.steps
+    }
+
     /// One stretch of the fast engine, or one step.
     fn advance(&mut self) -> Option<Stop> {
         let Some(top) = self.frames.last().copied() else {
@@ -226,7 +231,8 @@ impl Machine {
 
     fn run_fast(&mut self, cost: u32) -> Option<Stop> {
         let start = self.left;
-        let counted = start.min(i64::MAX as u64);
+        // Less than any call of a function without register code costs.
+        let counted = start.min(i64::MAX as u64 - 1);
         let reserve = start - counted;
         let mut gas = counted as i64 - i64::from(cost);
         let engine = Engine {
@@ -270,6 +276,8 @@ impl Machine {
                 };
                 self.set_resume(Resume::Wasm(index));
                 let op = self.body(func).instrs[index as usize].op;
+                // The stepper counts the step again.
+                self.steps += u64::from(self.schedule.is_uncharged_transfer(op));
                 (self.schedule.cost(op), None)
             }
             Exit::Trapped { pc, trap } => {
