@@ -2,6 +2,19 @@
 //! canonical state as a snapshot whenever the gas limit is reached. The same source builds natively and for
 //! `wasm32-wasip1`; the same job gives the same bytes in both.
 
+pub mod args;
+pub mod code;
 pub mod error;
+mod exec;
+pub mod files;
+pub mod gas;
+pub mod host;
+pub mod job;
 pub mod limits;
+pub mod module;
+pub mod numeric;
+pub mod report;
+pub mod runtime;
+pub mod snapshot;
+mod step;
 pub mod trap;

@@ -1,0 +1,16 @@
+//! From a [`Module`](crate::module::Module)'s function bodies to code that runs: [`decode`] gives the plain list of
+//! instructions with heights and branch targets, which the stepper executes and the snapshot check consults;
+//! [`translate`] turns that list into the fast engine's register code.
+
+mod decode;
+mod inst;
+mod op;
+mod sidetable;
+mod translate;
+
+pub use decode::{Block, Body, Instr, Target};
+pub use inst::Inst;
+pub use op::Op;
+pub(crate) use op::for_each_op;
+pub use sidetable::{Location, Place, SideTable};
+pub use translate::{Entry, Environment, FuncCode, TooLarge, translate};

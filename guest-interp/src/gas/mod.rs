@@ -1,0 +1,284 @@
+//! What execution costs. A [`Schedule`] gives every instruction a price, by name; operators whose work depends on their
+//! operands have a price per unit as well. Costs are charged before the instruction runs; sums are u64 and checked.
+
+use std::collections::BTreeMap;
+
+use crate::code::Op;
+use crate::error::Error;
+
+/// The reference node's table; see [`Schedule::seed_ordinal`].
+const SEED_ORDINAL: &str = include_str!("seed-ordinal.csv");
+
+/// The schedule that is used when none is named; see docs/gas.md.
+const DEFAULT: &str = "\
+*,1
+block,0
+loop,0
+else,0
+end,0
+nop,0
+memory.grow,1,4096,1
+memory.fill,1,1,16
+memory.copy,1,1,16
+memory.init,1,1,16
+table.grow,1,1,1
+table.fill,1,1,4
+table.copy,1,1,4
+table.init,1,1,1
+call.locals,0,1,8
+host.call,10,1,16
+";
+
+/// Mnemonics of WebAssembly that schedules may price although the node does not execute them yet.
+const RESERVED: [&str; 3] = ["throw", "throw_ref", "try_table"];
+
+/// Work that is charged by its amount, beside the instruction that causes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// Pages of 64 KiB by `memory.grow`.
+    MemoryGrow,
+    /// Bytes by `memory.fill`.
+    MemoryFill,
+    /// Bytes by `memory.copy`.
+    MemoryCopy,
+    /// Bytes by `memory.init`.
+    MemoryInit,
+    /// Elements by `table.grow`.
+    TableGrow,
+    /// Elements by `table.fill`.
+    TableFill,
+    /// Elements by `table.copy`.
+    TableCopy,
+    /// Elements by `table.init`.
+    TableInit,
+    /// Local slots that a call sets to zero.
+    ZeroedLocals,
+    /// Bytes that a host call moves; its flat part is charged for the call itself.
+    HostBytes,
+}
+
+impl Unit {
+    const ALL: [(Unit, &str); 10] = [
+        (Unit::MemoryGrow, "memory.grow"),
+        (Unit::MemoryFill, "memory.fill"),
+        (Unit::MemoryCopy, "memory.copy"),
+        (Unit::MemoryInit, "memory.init"),
+        (Unit::TableGrow, "table.grow"),
+        (Unit::TableFill, "table.fill"),
+        (Unit::TableCopy, "table.copy"),
+        (Unit::TableInit, "table.init"),
+        (Unit::ZeroedLocals, "call.locals"),
+        (Unit::HostBytes, "host.call"),
+    ];
+}
+
+/// Price of `size` units begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct UnitPrice {
+    cost: u32,
+    size: u32,
+}
+
+/// A table of gas costs, with a name and a canonical text that is part of the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    name: String,
+    text: String,
+    costs: Vec<u32>,
+    units: BTreeMap<Unit, UnitPrice>,
+    host_call: u32,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::parse("default", DEFAULT).expect("BUG: the default schedule is well formed")
+    }
+}
+
+impl Schedule {
+    /// The effective table of the reference node: by mnemonic, 0 for what it does not list, no parts by the unit. Some
+    /// loops are free under it: not for hostile programs.
+    pub fn seed_ordinal() -> Self {
+        Self::parse("seed-ordinal", SEED_ORDINAL).expect("BUG: the reference schedule is well formed")
+    }
+
+    /// The built-in schedule of this name.
+    pub fn builtin(name: &str) -> Option<Self> {
+        match name {
+            "default" => Some(Self::default()),
+            "seed-ordinal" => Some(Self::seed_ordinal()),
+            _ => None,
+        }
+    }
+
+    /// Reads a schedule: lines `mnemonic,cost` or `mnemonic,cost,unit cost,unit size`; `*` prices what is not listed and
+    /// must be there; `call.locals` and `host.call` price zeroed locals and host calls; `#` begins a comment.
+    ///
+    /// # Errors
+    /// A usage error that names the line.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let mut rows: BTreeMap<String, (u32, Option<UnitPrice>)> = BTreeMap::new();
+        for (i, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() || line == "mnemonic,cost" {
+                continue;
+            }
+            let at = |message: String| Error::usage(format!("gas schedule {name:?}: line {}: {message}", i + 1));
+            let (mnemonic, price) = parse_row(line).map_err(at)?;
+            if rows.insert(mnemonic.to_owned(), price).is_some() {
+                return Err(at(format!("{mnemonic} is priced twice")));
+            }
+        }
+        Self::from_rows(name, &rows)
+    }
+
+    fn from_rows(name: &str, rows: &BTreeMap<String, (u32, Option<UnitPrice>)>) -> Result<Self, Error> {
+        let Some((rest, None)) = rows.get("*") else {
+            let message = format!("gas schedule {name:?}: no line `*,COST` says what unlisted instructions cost");
+            return Err(Error::usage(message));
+        };
+        let cost_of = |mnemonic: &str| rows.get(mnemonic).map(|row| row.0);
+        let costs = Op::ALL.iter().map(|op| cost_of(op.mnemonic()).unwrap_or(*rest)).collect();
+        let units = Unit::ALL.iter().filter_map(|(unit, name)| Some((*unit, rows.get(*name)?.1?))).collect();
+        let host_call = cost_of("host.call").unwrap_or(0);
+        Ok(Self { name: name.to_owned(), text: canonical_text(rows), costs, units, host_call })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The canonical text: rows in the order of mnemonics; equal schedules have equal texts.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// BLAKE3 of the canonical text.
+    pub fn hash(&self) -> [u8; 32] {
+        *blake3::hash(self.text.as_bytes()).as_bytes()
+    }
+
+    /// Cost of an instruction, without its part by the unit.
+    #[inline]
+    pub fn cost(&self, op: Op) -> u64 {
+        u64::from(self.costs[op as usize])
+    }
+
+    /// Cost of `amount` units of work, each unit begun counting whole.
+    pub fn units(&self, unit: Unit, amount: u64) -> u64 {
+        let Some(price) = self.units.get(&unit) else { return 0 };
+        amount.div_ceil(u64::from(price.size)).saturating_mul(u64::from(price.cost))
+    }
+
+    /// Cost of a host call that moves `bytes`, beside its instruction.
+    pub fn host_call(&self, bytes: u64) -> u64 {
+        u64::from(self.host_call).saturating_add(self.units(Unit::HostBytes, bytes))
+    }
+
+    /// Is this a transfer of control that costs nothing, and therefore counts as an uncharged step.
+    pub fn is_uncharged_transfer(&self, op: Op) -> bool {
+        let transfers = matches!(
+            op,
+            Op::Br | Op::BrIf | Op::BrTable | Op::Call | Op::CallIndirect | Op::ReturnCall | Op::ReturnCallIndirect
+        );
+        transfers && self.cost(op) == 0
+    }
+}
+
+fn parse_row(line: &str) -> Result<(&str, (u32, Option<UnitPrice>)), String> {
+    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+    let number =
+        |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is not a number from 0 to {}", u32::MAX));
+    let (mnemonic, cost, unit) = match *fields.as_slice() {
+        [mnemonic, cost] => (mnemonic, number(cost)?, None),
+        [mnemonic, cost, unit_cost, unit_size] => {
+            let price = UnitPrice { cost: number(unit_cost)?, size: number(unit_size)? };
+            if price.size == 0 {
+                return Err("the unit size is 0".to_owned());
+            }
+            (mnemonic, number(cost)?, Some(price))
+        }
+        _ => return Err(format!("{line:?} is not `mnemonic,cost` or `mnemonic,cost,unit cost,unit size`")),
+    };
+    let has_units = Unit::ALL.iter().any(|(_, name)| *name == mnemonic);
+    let known = has_units || mnemonic == "*" || RESERVED.contains(&mnemonic) || Op::from_mnemonic(mnemonic).is_some();
+    if !known {
+        return Err(format!("{mnemonic:?} is not an instruction"));
+    }
+    if unit.is_some() && !has_units {
+        return Err(format!("{mnemonic} has no part by the unit"));
+    }
+    Ok((mnemonic, (cost, unit)))
+}
+
+fn canonical_text(rows: &BTreeMap<String, (u32, Option<UnitPrice>)>) -> String {
+    let mut text = String::new();
+    for (mnemonic, (cost, unit)) in rows {
+        text.push_str(&format!("{mnemonic},{cost}"));
+        if let Some(price) = unit {
+            text.push_str(&format!(",{},{}", price.cost, price.size));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_free_and_all_else_costs_one_by_default() {
+        let schedule = Schedule::default();
+        for op in Op::ALL {
+            let marker = matches!(op, Op::Block | Op::Loop | Op::Else | Op::End | Op::Nop);
+            assert_eq!(schedule.cost(*op), u64::from(!marker), "{}", op.mnemonic());
+        }
+    }
+
+    #[test]
+    fn the_reference_table_is_charged_by_mnemonic_and_what_it_does_not_list_is_free() {
+        let rows: BTreeMap<&str, u64> = SEED_ORDINAL
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.starts_with("mnemonic"))
+            .map(|line| line.split_once(',').map(|(name, cost)| (name, cost.parse().unwrap())).unwrap())
+            .collect();
+        let schedule = Schedule::seed_ordinal();
+        for op in Op::ALL {
+            assert_eq!(schedule.cost(*op), rows.get(op.mnemonic()).copied().unwrap_or(0), "{}", op.mnemonic());
+        }
+        assert_eq!((schedule.cost(Op::I32Const), schedule.cost(Op::I64Mul), schedule.cost(Op::Call)), (3, 64, 4));
+        assert_eq!(schedule.units(Unit::MemoryGrow, 100) + schedule.host_call(1 << 20), 0);
+    }
+
+    #[test]
+    fn every_unit_begun_is_charged() {
+        let schedule = Schedule::default();
+        assert_eq!([0, 1, 16, 17].map(|n| schedule.units(Unit::MemoryFill, n)), [0, 1, 1, 2]);
+        assert_eq!(schedule.units(Unit::MemoryGrow, u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn the_canonical_text_reads_back_as_the_same_schedule() {
+        for schedule in [Schedule::default(), Schedule::seed_ordinal()] {
+            assert_eq!(Schedule::parse(schedule.name(), schedule.text()), Ok(schedule));
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_refused_by_number() {
+        let cases = [
+            ("i32.add,1\n", "no line `*,COST`"),
+            ("*,1\ni32.ad,1\n", "line 2: \"i32.ad\" is not an instruction"),
+            ("*,1\n*,2\n", "line 2: * is priced twice"),
+            ("*,4294967296\n", "line 1: \"4294967296\" is not a number"),
+            ("*,1\ni32.add,1,2,3\n", "line 2: i32.add has no part by the unit"),
+            ("*,1\nmemory.fill,1,2,0\n", "line 2: the unit size is 0"),
+        ];
+        for (text, expected) in cases {
+            let error = Schedule::parse("mine", text).unwrap_err();
+            assert!(error.message().contains(expected), "{error} does not say {expected}");
+        }
+    }
+}

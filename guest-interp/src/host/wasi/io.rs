@@ -1,0 +1,230 @@
+//! Data in and out: reads from standard input and files, writes to standard output and error, positions. One call moves
+//! at most [`MAX_TRANSFER`] bytes; a short count is what POSIX and every library expect, and it keeps the price of a
+//! single call within any reasonable gas limit.
+
+use crate::host::GuestMemory;
+use crate::host::wasi::calls::Args;
+use crate::host::wasi::rights;
+use crate::host::wasi::state::{Descriptor, MAX_OFFSET, Target};
+use crate::host::wasi::tree::Node;
+use crate::host::wasi::{Answer, Errno, Wasi, in_bounds, store};
+use std::sync::Arc;
+
+/// Most buffers in one call, the `IOV_MAX` of common systems; more is `EINVAL`.
+pub const MAX_IOVECS: u32 = 1024;
+
+/// Most bytes that one read or write moves.
+pub const MAX_TRANSFER: u64 = 1 << 20;
+
+/// Bytes of a buffer's entry in the program's memory: address and length, 32 bits each.
+const IOVEC: usize = 8;
+
+/// A buffer of the program, inside its memory.
+#[derive(Clone, Copy)]
+struct Iovec {
+    addr: u64,
+    len: u64,
+}
+
+/// The buffers at `args[1]`, `args[2]` of them, all inside the memory.
+fn iovecs(args: Args<'_>, memory: &dyn GuestMemory) -> Result<Vec<Iovec>, Errno> {
+    let count = args.u32(2);
+    if count > MAX_IOVECS {
+        return Err(Errno::Inval);
+    }
+    let table = memory.read(args.ptr(1), table_size(count)).ok_or(Errno::Fault)?;
+    let mut buffers = Vec::with_capacity(table.len().div_ceil(IOVEC));
+    for &[a, b, c, d, e, f, g, h] in table.as_chunks::<IOVEC>().0 {
+        let addr = u64::from(u32::from_le_bytes([a, b, c, d]));
+        let len = u64::from(u32::from_le_bytes([e, f, g, h]));
+        in_bounds(memory, addr, len)?;
+        buffers.push(Iovec { addr, len });
+    }
+    Ok(buffers)
+}
+
+/// Bytes of the table of buffers; a table that is too long is refused unread.
+pub(super) fn table_size(count: u32) -> u64 {
+    if count > MAX_IOVECS { 0 } else { u64::from(count).saturating_mul(IOVEC as u64) }
+}
+
+/// Cuts the buffers so that they hold `limit` bytes together, and says how many they hold.
+fn cut(buffers: &mut Vec<Iovec>, limit: u64) -> u64 {
+    let mut left = limit;
+    for buffer in buffers.iter_mut() {
+        buffer.len = buffer.len.min(left);
+        left = left.saturating_sub(buffer.len);
+    }
+    buffers.retain(|buffer| buffer.len > 0);
+    limit.saturating_sub(left)
+}
+
+/// A read that will succeed, its result pointer aside.
+struct Read {
+    content: Arc<[u8]>,
+    start: u64,
+    buffers: Vec<Iovec>,
+    total: u64,
+}
+
+impl Wasi {
+    /// The bytes behind a descriptor that can be read.
+    fn content(&self, descriptor: &Descriptor) -> Result<&Arc<[u8]>, Errno> {
+        if descriptor.rights & rights::FD_READ == 0 {
+            return Err(Errno::Badf);
+        }
+        match descriptor.target {
+            Target::Stdin => Ok(&self.stdin),
+            Target::Stdout | Target::Stderr => Err(Errno::Badf),
+            Target::Node(node) => match self.tree.get(node) {
+                Some(Node::File(content)) => Ok(content),
+                _ => Err(Errno::Badf),
+            },
+        }
+    }
+
+    /// Bytes between a descriptor's position and its end; `None` if it cannot be read.
+    pub(super) fn available(&self, descriptor: &Descriptor) -> Option<u64> {
+        let content = self.content(descriptor).ok()?;
+        Some((content.len() as u64).saturating_sub(descriptor.offset))
+    }
+
+    /// Decides a read; `at` is the position of `fd_pread`.
+    fn prepare_read(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> Result<Read, Errno> {
+        let descriptor = self.descriptor(args.u32(0))?;
+        let content = self.content(descriptor)?;
+        if at.is_some() && descriptor.target == Target::Stdin {
+            return Err(Errno::Spipe);
+        }
+        if at.is_some_and(|at| at > MAX_OFFSET) {
+            return Err(Errno::Inval);
+        }
+        let length = content.len() as u64;
+        let start = at.unwrap_or(descriptor.offset).min(length);
+        let mut buffers = iovecs(args, memory)?;
+        let total = cut(&mut buffers, length.saturating_sub(start).min(MAX_TRANSFER));
+        Ok(Read { content: Arc::clone(content), start, buffers, total })
+    }
+
+    /// Price of a read: the bytes it moves and the table of its buffers.
+    pub(super) fn read_units(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> u64 {
+        let size = table_size(args.u32(2));
+        self.prepare_read(args, memory, at).map_or(size, |read| read.total.saturating_add(size))
+    }
+
+    /// `fd_read(fd, buffers, count, read)`.
+    pub(super) fn fd_read(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+        let read = self.prepare_read(args, memory, None)?;
+        perform(&read, args.ptr(3), memory)?;
+        let descriptor = self.descriptor_mut(args.u32(0))?;
+        descriptor.offset = descriptor.offset.saturating_add(read.total);
+        Ok(())
+    }
+
+    /// `fd_pread(fd, buffers, count, position, read)`.
+    pub(super) fn fd_pread(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+        let read = self.prepare_read(args, memory, Some(args.u64(3)))?;
+        perform(&read, args.ptr(4), memory)
+    }
+
+    /// Decides a write: the buffers, cut to what is written, and their bytes together.
+    fn prepare_write(&self, args: Args<'_>, memory: &dyn GuestMemory) -> Result<(Vec<Iovec>, u64), Errno> {
+        if self.descriptor(args.u32(0))?.rights & rights::FD_WRITE == 0 {
+            return Err(Errno::Badf);
+        }
+        let mut buffers = iovecs(args, memory)?;
+        let total = cut(&mut buffers, MAX_TRANSFER);
+        Ok((buffers, total))
+    }
+
+    /// Price of a write: the bytes it moves and the table of its buffers.
+    pub(super) fn write_units(&self, args: Args<'_>, memory: &dyn GuestMemory) -> u64 {
+        let size = table_size(args.u32(2));
+        self.prepare_write(args, memory).map_or(size, |(_, total)| total.saturating_add(size))
+    }
+
+    /// `fd_write(fd, buffers, count, written)`.
+    pub(super) fn fd_write(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+        let (buffers, total) = self.prepare_write(args, memory)?;
+        in_bounds(memory, args.ptr(3), 4)?;
+        let output = match self.descriptor(args.u32(0))?.target {
+            Target::Stdout => &mut self.stdout,
+            Target::Stderr => &mut self.stderr,
+            Target::Stdin | Target::Node(_) => return Err(Errno::Badf),
+        };
+        for buffer in &buffers {
+            output.push(memory.read(buffer.addr, buffer.len).ok_or(Errno::Fault)?);
+        }
+        store(memory, args.ptr(3), &count(total)?.to_le_bytes())
+    }
+
+    /// `fd_pwrite(fd, buffers, count, position, written)`: no descriptor can be written at a position, as files are
+    /// read-only and streams have none.
+    pub(super) fn fd_pwrite(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+        self.prepare_write(args, memory)?;
+        in_bounds(memory, args.ptr(4), 4)?;
+        Err(Errno::Spipe)
+    }
+
+    /// A descriptor that has a position: an open file.
+    fn seekable(&self, fd: u32) -> Result<(&Descriptor, u64), Errno> {
+        let descriptor = self.descriptor(fd)?;
+        match descriptor.target {
+            Target::Stdin | Target::Stdout | Target::Stderr => Err(Errno::Spipe),
+            Target::Node(node) => match self.tree.get(node) {
+                Some(Node::File(content)) => Ok((descriptor, content.len() as u64)),
+                _ => Err(Errno::Badf),
+            },
+        }
+    }
+
+    /// `fd_seek(fd, distance, whence, position)`.
+    pub(super) fn fd_seek(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+        let (descriptor, length) = self.seekable(args.u32(0))?;
+        let (distance, whence) = (args.u64(1), args.u32(2));
+        let asks_only = distance == 0 && whence == 1;
+        let needed = if asks_only { rights::FD_SEEK | rights::FD_TELL } else { rights::FD_SEEK };
+        if descriptor.rights & needed == 0 {
+            return Err(Errno::Notcapable);
+        }
+        let base = match whence {
+            0 => 0,
+            1 => descriptor.offset,
+            2 => length,
+            _ => return Err(Errno::Inval),
+        };
+        let position = base.checked_add_signed(distance.cast_signed()).filter(|position| *position <= MAX_OFFSET);
+        let position = position.ok_or(Errno::Inval)?;
+        store(memory, args.ptr(3), &position.to_le_bytes())?;
+        self.descriptor_mut(args.u32(0))?.offset = position;
+        Ok(())
+    }
+
+    /// `fd_tell(fd, position)`.
+    pub(super) fn fd_tell(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+        let (descriptor, _) = self.seekable(args.u32(0))?;
+        if descriptor.rights & rights::FD_TELL == 0 {
+            return Err(Errno::Notcapable);
+        }
+        store(memory, args.ptr(1), &descriptor.offset.to_le_bytes())
+    }
+}
+
+/// Copies what `read` decided, and the number of bytes to `result`.
+fn perform(read: &Read, result: u64, memory: &mut dyn GuestMemory) -> Answer {
+    in_bounds(memory, result, 4)?;
+    let mut start = read.start;
+    for buffer in &read.buffers {
+        let end = start.saturating_add(buffer.len);
+        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+        let bytes = range.and_then(|(start, end)| read.content.get(start..end)).ok_or(Errno::Fault)?;
+        store(memory, buffer.addr, bytes)?;
+        start = end;
+    }
+    store(memory, result, &count(read.total)?.to_le_bytes())
+}
+
+/// A count as the program gets it. Never more than [`MAX_TRANSFER`], so it fits.
+fn count(total: u64) -> Result<u32, Errno> {
+    u32::try_from(total).map_err(|_| Errno::Inval)
+}

@@ -1,0 +1,210 @@
+//! From bytes to a [`Module`]: decoded and validated by wasmparser, whole and before anything runs, so that a bad program
+//! is refused the same way wherever its fault lies. Function bodies stay where they are in the bytes and are decoded when
+//! they are first needed.
+
+mod parse;
+mod types;
+
+pub use types::*;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use wasmparser::WasmFeatures;
+
+/// The language features of a job.
+///
+/// The default is WebAssembly 2.0 without SIMD, with extended constant expressions and tail calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features(pub(crate) WasmFeatures);
+
+impl Default for Features {
+    fn default() -> Self {
+        Self(
+            WasmFeatures::WASM1
+                | WasmFeatures::SATURATING_FLOAT_TO_INT
+                | WasmFeatures::SIGN_EXTENSION
+                | WasmFeatures::REFERENCE_TYPES
+                | WasmFeatures::MULTI_VALUE
+                | WasmFeatures::BULK_MEMORY
+                | WasmFeatures::TAIL_CALL
+                | WasmFeatures::EXTENDED_CONST,
+        )
+    }
+}
+
+impl Features {
+    /// Every feature that the node knows, by name, and whether it is on, in the order of names.
+    pub fn list(self) -> Vec<(String, bool)> {
+        let rows = [
+            ("bulk-memory", WasmFeatures::BULK_MEMORY),
+            ("extended-const", WasmFeatures::EXTENDED_CONST),
+            ("multi-value", WasmFeatures::MULTI_VALUE),
+            ("mutable-global", WasmFeatures::MUTABLE_GLOBAL),
+            ("reference-types", WasmFeatures::REFERENCE_TYPES),
+            ("saturating-float-to-int", WasmFeatures::SATURATING_FLOAT_TO_INT),
+            ("sign-extension", WasmFeatures::SIGN_EXTENSION),
+            ("tail-call", WasmFeatures::TAIL_CALL),
+        ];
+        rows.iter().map(|(name, flag)| ((*name).to_owned(), self.0.contains(*flag))).collect()
+    }
+}
+
+/// A decoded and validated module.
+#[derive(Debug)]
+pub struct Module {
+    bytes: Vec<u8>,
+    features: Features,
+    types: Vec<FuncType>,
+    imports: Vec<Import>,
+    exports: Vec<Export>,
+    export_index: BTreeMap<String, usize>,
+    func_types: Vec<u32>,
+    imported_funcs: u32,
+    tables: Vec<(TableType, Option<ConstExpr>)>,
+    imported_tables: u32,
+    memories: Vec<SizeLimits>,
+    imported_memories: u32,
+    globals: Vec<(GlobalType, Option<ConstExpr>)>,
+    imported_globals: u32,
+    start: Option<u32>,
+    elements: Vec<ElementSegment>,
+    data: Vec<DataSegment>,
+    bodies: Vec<Range<usize>>,
+    name_section: Option<Range<usize>>,
+}
+
+impl Module {
+    /// The module's own bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// BLAKE3 of the bytes.
+    pub fn hash(&self) -> [u8; 32] {
+        *blake3::hash(&self.bytes).as_bytes()
+    }
+
+    /// The features it was validated under.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Function types of the type section.
+    pub fn types(&self) -> &[FuncType] {
+        &self.types
+    }
+
+    /// Imports, in order.
+    pub fn imports(&self) -> &[Import] {
+        &self.imports
+    }
+
+    /// Exports, in order.
+    pub fn exports(&self) -> &[Export] {
+        &self.exports
+    }
+
+    /// The export of this name.
+    pub fn export(&self, name: &str) -> Option<&Export> {
+        self.export_index.get(name).and_then(|&i| self.exports.get(i))
+    }
+
+    /// Number of functions, imported ones first.
+    pub fn func_count(&self) -> u32 {
+        self.func_types.len() as u32
+    }
+
+    /// Number of imported functions.
+    pub fn imported_funcs(&self) -> u32 {
+        self.imported_funcs
+    }
+
+    /// Type index of a function.
+    pub fn func_type_index(&self, func: u32) -> u32 {
+        self.func_types[func as usize]
+    }
+
+    /// Type of a function.
+    pub fn func_type(&self, func: u32) -> &FuncType {
+        &self.types[self.func_types[func as usize] as usize]
+    }
+
+    /// Tables, imported ones first; defined ones may carry an initial value.
+    pub fn tables(&self) -> &[(TableType, Option<ConstExpr>)] {
+        &self.tables
+    }
+
+    /// Number of imported tables.
+    pub fn imported_tables(&self) -> u32 {
+        self.imported_tables
+    }
+
+    /// Memories, imported ones first.
+    pub fn memories(&self) -> &[SizeLimits] {
+        &self.memories
+    }
+
+    /// Number of imported memories.
+    pub fn imported_memories(&self) -> u32 {
+        self.imported_memories
+    }
+
+    /// Globals, imported ones first; defined ones carry their initial value.
+    pub fn globals(&self) -> &[(GlobalType, Option<ConstExpr>)] {
+        &self.globals
+    }
+
+    /// Number of imported globals.
+    pub fn imported_globals(&self) -> u32 {
+        self.imported_globals
+    }
+
+    /// The start function.
+    pub fn start(&self) -> Option<u32> {
+        self.start
+    }
+
+    /// Element segments.
+    pub fn elements(&self) -> &[ElementSegment] {
+        &self.elements
+    }
+
+    /// Data segments.
+    pub fn data(&self) -> &[DataSegment] {
+        &self.data
+    }
+
+    /// The bytes of a data segment.
+    pub fn data_bytes(&self, segment: u32) -> &[u8] {
+        &self.bytes[self.data[segment as usize].bytes.clone()]
+    }
+
+    /// Where the body of a defined function lies in the bytes; `None` for an imported one.
+    pub fn body(&self, func: u32) -> Option<Range<usize>> {
+        self.bodies.get(func.checked_sub(self.imported_funcs)? as usize).cloned()
+    }
+
+    /// Type of the import or export of this kind and index.
+    pub fn extern_type(&self, kind: ExternKind, index: u32) -> ExternType {
+        let i = index as usize;
+        match kind {
+            ExternKind::Func => ExternType::Func(self.func_type(index).clone()),
+            ExternKind::Table => ExternType::Table(self.tables[i].0),
+            ExternKind::Memory => ExternType::Memory(self.memories[i]),
+            ExternKind::Global => ExternType::Global(self.globals[i].0),
+        }
+    }
+
+    /// Name of a function from the name section, decoded on demand; `None` where there is none.
+    pub fn func_name(&self, func: u32) -> Option<String> {
+        let range = self.name_section.clone()?;
+        parse::func_name(&self.bytes[range.clone()], range.start, func)
+    }
+
+    /// Exported functions with their signatures, one a line, for error messages.
+    pub fn export_signatures(&self) -> String {
+        let lines = self.exports.iter().filter(|e| e.kind == ExternKind::Func);
+        lines.map(|e| format!("  {} {}", e.name, self.func_type(e.index))).collect::<Vec<_>>().join("\n")
+    }
+}

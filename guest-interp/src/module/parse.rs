@@ -1,0 +1,285 @@
+//! Reads the sections of a module while wasmparser validates them.
+
+use wasmparser::{
+    ConstExpr as WasmExpr, ElementItems, ElementKind, ExternalKind, Name, NameSectionReader, Operator, Parser, Payload,
+    RefType, TypeRef, ValidPayload, Validator,
+};
+
+use super::{
+    ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType,
+    GlobalType, Import, Module, SizeLimits, TableType, ValType,
+};
+use crate::code::Op;
+use crate::error::Error;
+
+impl Module {
+    /// Decodes and validates `bytes`.
+    ///
+    /// # Errors
+    /// A program error with the byte offset of the first fault; a feature that is off is named.
+    pub fn parse(bytes: Vec<u8>, features: Features) -> Result<Module, Error> {
+        let mut module = Module {
+            bytes: Vec::new(),
+            features,
+            types: Vec::new(),
+            imports: Vec::new(),
+            exports: Vec::new(),
+            export_index: Default::default(),
+            func_types: Vec::new(),
+            imported_funcs: 0,
+            tables: Vec::new(),
+            imported_tables: 0,
+            memories: Vec::new(),
+            imported_memories: 0,
+            globals: Vec::new(),
+            imported_globals: 0,
+            start: None,
+            elements: Vec::new(),
+            data: Vec::new(),
+            bodies: Vec::new(),
+            name_section: None,
+        };
+        if bytes.starts_with(b"\0asm\x0d\0\x01\0") {
+            return Err(Error::program(
+                "this is a component, not a core module: extract its core module first (at offset 0x4)",
+            ));
+        }
+        module.read(&bytes).map_err(|e| Error::program(format!("invalid module: {e}")))?;
+        for (i, export) in module.exports.iter().enumerate() {
+            module.export_index.insert(export.name.clone(), i);
+        }
+        module.bytes = bytes;
+        Ok(module)
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> wasmparser::Result<()> {
+        let mut validator = Validator::new_with_features(self.features.0);
+        let mut allocations = wasmparser::FuncValidatorAllocations::default();
+        let mut parser = Parser::new(0);
+        parser.set_features(self.features.0);
+        for payload in parser.parse_all(bytes) {
+            let payload = payload?;
+            if let ValidPayload::Func(func, body) = validator.payload(&payload)? {
+                let mut func = func.into_validator(allocations);
+                func.validate(&body)?;
+                allocations = func.into_allocations();
+            }
+            self.section(payload, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn section(&mut self, payload: Payload<'_>, bytes: &[u8]) -> wasmparser::Result<()> {
+        match payload {
+            Payload::TypeSection(reader) => {
+                for ty in reader.into_iter_err_on_gc_types() {
+                    let ty = ty?;
+                    self.types.push(FuncType { params: val_types(ty.params()), results: val_types(ty.results()) });
+                }
+            }
+            Payload::ImportSection(reader) => {
+                for import in reader.into_imports() {
+                    self.import(import?)?;
+                }
+            }
+            Payload::FunctionSection(reader) => {
+                for ty in reader {
+                    self.func_types.push(ty?);
+                }
+            }
+            Payload::TableSection(reader) => {
+                for table in reader {
+                    let table = table?;
+                    let init = match table.init {
+                        wasmparser::TableInit::RefNull => None,
+                        wasmparser::TableInit::Expr(expr) => Some(const_expr(&expr)?),
+                    };
+                    self.tables.push((table_type(&table.ty), init));
+                }
+            }
+            Payload::MemorySection(reader) => {
+                for memory in reader {
+                    self.memories.push(memory_limits(&memory?));
+                }
+            }
+            Payload::GlobalSection(reader) => {
+                for global in reader {
+                    let global = global?;
+                    self.globals.push((global_type(&global.ty), Some(const_expr(&global.init_expr)?)));
+                }
+            }
+            Payload::ExportSection(reader) => {
+                for export in reader {
+                    let export = export?;
+                    let kind = extern_kind(export.kind);
+                    self.exports.push(Export { name: export.name.to_owned(), kind, index: export.index });
+                }
+            }
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::ElementSection(reader) => {
+                for element in reader {
+                    self.elements.push(element_segment(element?)?);
+                }
+            }
+            Payload::DataSection(reader) => {
+                for data in reader {
+                    let data = data?;
+                    let active = match data.kind {
+                        wasmparser::DataKind::Passive => None,
+                        wasmparser::DataKind::Active { memory_index, offset_expr } => {
+                            Some((memory_index, const_expr(&offset_expr)?))
+                        }
+                    };
+                    self.data.push(DataSegment { active, bytes: subrange(bytes, data.data) });
+                }
+            }
+            Payload::CodeSectionEntry(body) => self.bodies.push(body.range()),
+            Payload::CustomSection(custom) if custom.name() == "name" => {
+                let start = custom.data_offset();
+                self.name_section = Some(start..start + custom.data().len());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, import: wasmparser::Import<'_>) -> wasmparser::Result<()> {
+        let ty = match import.ty {
+            TypeRef::Func(index) => {
+                self.func_types.push(index);
+                self.imported_funcs += 1;
+                ExternType::Func(self.types[index as usize].clone())
+            }
+            TypeRef::Table(ty) => {
+                self.tables.push((table_type(&ty), None));
+                self.imported_tables += 1;
+                ExternType::Table(table_type(&ty))
+            }
+            TypeRef::Memory(ty) => {
+                self.memories.push(memory_limits(&ty));
+                self.imported_memories += 1;
+                ExternType::Memory(memory_limits(&ty))
+            }
+            TypeRef::Global(ty) => {
+                self.globals.push((global_type(&ty), None));
+                self.imported_globals += 1;
+                ExternType::Global(global_type(&ty))
+            }
+            TypeRef::Tag(_) | TypeRef::FuncExact(_) => unreachable!("BUG: validation refuses tags and exact functions"),
+        };
+        self.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
+        Ok(())
+    }
+}
+
+/// Where `part` lies in `whole`, of which it is a slice.
+fn subrange(whole: &[u8], part: &[u8]) -> std::ops::Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
+}
+
+fn val_types(types: &[wasmparser::ValType]) -> Vec<ValType> {
+    types.iter().map(|t| val_type(*t)).collect()
+}
+
+pub(crate) fn val_type(ty: wasmparser::ValType) -> ValType {
+    match ty {
+        wasmparser::ValType::I32 => ValType::I32,
+        wasmparser::ValType::I64 => ValType::I64,
+        wasmparser::ValType::F32 => ValType::F32,
+        wasmparser::ValType::F64 => ValType::F64,
+        wasmparser::ValType::Ref(r) => ref_type(r),
+        wasmparser::ValType::V128 => unreachable!("BUG: validation refuses v128"),
+    }
+}
+
+fn ref_type(ty: RefType) -> ValType {
+    if ty.is_func_ref() { ValType::FuncRef } else { ValType::ExternRef }
+}
+
+fn table_type(ty: &wasmparser::TableType) -> TableType {
+    TableType { element: ref_type(ty.element_type), limits: SizeLimits { min: ty.initial, max: ty.maximum } }
+}
+
+fn memory_limits(ty: &wasmparser::MemoryType) -> SizeLimits {
+    SizeLimits { min: ty.initial, max: ty.maximum }
+}
+
+fn global_type(ty: &wasmparser::GlobalType) -> GlobalType {
+    GlobalType { value: val_type(ty.content_type), mutable: ty.mutable }
+}
+
+fn extern_kind(kind: ExternalKind) -> ExternKind {
+    match kind {
+        ExternalKind::Func => ExternKind::Func,
+        ExternalKind::Table => ExternKind::Table,
+        ExternalKind::Memory => ExternKind::Memory,
+        ExternalKind::Global => ExternKind::Global,
+        ExternalKind::Tag | ExternalKind::FuncExact => unreachable!("BUG: validation refuses tags and exact functions"),
+    }
+}
+
+fn element_segment(element: wasmparser::Element<'_>) -> wasmparser::Result<ElementSegment> {
+    let mode = match element.kind {
+        ElementKind::Passive => ElementMode::Passive,
+        ElementKind::Declared => ElementMode::Declared,
+        ElementKind::Active { table_index, offset_expr } => {
+            ElementMode::Active { table: table_index.unwrap_or(0), offset: const_expr(&offset_expr)? }
+        }
+    };
+    let mut items = Vec::new();
+    let ty = match element.items {
+        ElementItems::Functions(reader) => {
+            for func in reader {
+                items.push(vec![ConstOp::Func(func?)]);
+            }
+            ValType::FuncRef
+        }
+        ElementItems::Expressions(ty, reader) => {
+            for expr in reader {
+                items.push(const_expr(&expr?)?);
+            }
+            ref_type(ty)
+        }
+    };
+    Ok(ElementSegment { mode, ty, items })
+}
+
+fn const_expr(expr: &WasmExpr<'_>) -> wasmparser::Result<ConstExpr> {
+    let mut ops = Vec::new();
+    for operator in expr.get_operators_reader() {
+        ops.push(match operator? {
+            Operator::I32Const { value } => ConstOp::Value(u64::from(value as u32)),
+            Operator::I64Const { value } => ConstOp::Value(value as u64),
+            Operator::F32Const { value } => ConstOp::Value(u64::from(value.bits())),
+            Operator::F64Const { value } => ConstOp::Value(value.bits()),
+            Operator::RefNull { .. } => ConstOp::Null,
+            Operator::RefFunc { function_index } => ConstOp::Func(function_index),
+            Operator::GlobalGet { global_index } => ConstOp::Global(global_index),
+            Operator::I32Add => ConstOp::Binary(Op::I32Add),
+            Operator::I32Sub => ConstOp::Binary(Op::I32Sub),
+            Operator::I32Mul => ConstOp::Binary(Op::I32Mul),
+            Operator::I64Add => ConstOp::Binary(Op::I64Add),
+            Operator::I64Sub => ConstOp::Binary(Op::I64Sub),
+            Operator::I64Mul => ConstOp::Binary(Op::I64Mul),
+            Operator::End => continue,
+            _ => unreachable!("BUG: validation refuses other instructions in constant expressions"),
+        });
+    }
+    Ok(ops)
+}
+
+/// Looks `func` up in the name section's bytes, which begin at `offset` of the module.
+pub(super) fn func_name(section: &[u8], offset: usize, func: u32) -> Option<String> {
+    let reader = NameSectionReader::new(wasmparser::BinaryReader::new(section, offset));
+    for subsection in reader {
+        let Ok(Name::Function(names)) = subsection else { continue };
+        for naming in names {
+            let naming = naming.ok()?;
+            if naming.index == func {
+                return Some(naming.name.to_owned());
+            }
+        }
+    }
+    None
+}

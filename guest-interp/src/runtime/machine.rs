@@ -1,0 +1,422 @@
+//! The machine: a store, a stack and the two engines that advance them. The driver gives the fast engine every stretch
+//! that it can pay whole, and lets the stepper walk the rest: to the exact instruction where gas ends, through
+//! instructions without a register form, and from a restored position to the next entry.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::memory::MemoryView;
+use super::stack::{Frame, Resume};
+use super::store::{FuncKind, Store};
+use super::{HostCall, HostImports, Linker};
+use crate::code::{Body, Environment, Place, SideTable, translate};
+use crate::error::Error;
+use crate::exec::{self, CallIndex, Code, Engine, Exit};
+use crate::gas::{Schedule, Unit};
+use crate::limits::Limits;
+use crate::module::Module;
+use crate::trap::Trap;
+
+/// Stack slots at the start; the stack doubles when it must, up to the job's limit.
+const INITIAL_STACK: u32 = 4096;
+/// Decoded bodies that are kept for the stepper.
+const BODY_CACHE: usize = 32;
+
+/// How far a run may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Gas that may be charged.
+    pub gas: u64,
+    /// Uncharged transfers of control that may be made: see [`Schedule::is_uncharged_transfer`].
+    pub steps: u64,
+}
+
+impl Budget {
+    /// No bound.
+    pub const UNLIMITED: Budget = Budget { gas: u64::MAX, steps: u64::MAX };
+}
+
+/// Why a run stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The invoked function returned these values.
+    Done(Vec<u64>),
+    /// The next instruction costs `need`, more than is left of the budget; nothing of it has happened.
+    OutOfGas {
+        /// Its whole cost.
+        need: u64,
+    },
+    /// The next instruction is uncharged and the budget of such steps is spent.
+    OutOfSteps,
+    /// A host function is called; see [`Machine::charge_host_call`] and [`Machine::answer`].
+    HostCall(HostCall),
+    /// The program trapped; its position stays where it was.
+    Trap(Trap),
+    /// The node failed; nothing can be said about the program.
+    Failed(Error),
+}
+
+/// A program in execution.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The store.
+    pub store: Store,
+    pub(crate) schedule: Schedule,
+    pub(crate) limits: Limits,
+    pub(crate) stack: Vec<u64>,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) code: Code,
+    bodies: BTreeMap<u32, Rc<Body>>,
+    current: Option<(u32, Rc<Body>)>,
+    /// A host function that was invoked directly, with no frame.
+    pub(crate) invoked_host: Option<(u32, Vec<u64>)>,
+    /// Result slots of the function invoked.
+    pub(crate) results: u32,
+    pub(crate) left: u64,
+    pub(crate) steps: u64,
+    gas_total: u64,
+    gas_stepped: u64,
+    stepper_only: bool,
+}
+
+impl Machine {
+    /// An empty machine.
+    pub fn new(schedule: Schedule, limits: Limits) -> Self {
+        Self {
+            store: Store::default(),
+            schedule,
+            limits,
+            stack: vec![0; INITIAL_STACK.min(limits.stack_slots) as usize],
+            frames: Vec::new(),
+            code: Code::default(),
+            bodies: BTreeMap::new(),
+            current: None,
+            invoked_host: None,
+            results: 0,
+            left: 0,
+            steps: 0,
+            gas_total: 0,
+            gas_stepped: 0,
+            stepper_only: false,
+        }
+    }
+
+    /// Uses only the stepper: the oracle that the fast engine is tested against.
+    pub fn set_stepper_only(&mut self, only: bool) {
+        self.stepper_only = only;
+    }
+
+    /// Gas charged since the machine was made (or since the state that was restored began).
+    pub fn gas_total(&self) -> u64 {
+        self.gas_total
+    }
+
+    /// The part of [`gas_total`](Self::gas_total) that the stepper charged, in this process.
+    pub fn gas_stepped(&self) -> u64 {
+        self.gas_stepped
+    }
+
+    pub(crate) fn set_gas_total(&mut self, gas: u64) {
+        self.gas_total = gas;
+    }
+
+    /// The schedule.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The job's limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The frames, outermost first.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// Links a module and allocates its parts; active segments are written by [`Store::write_segments`].
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub fn link(
+        &mut self,
+        name: &str,
+        module: Arc<Module>,
+        linker: &Linker,
+        host: &dyn HostImports,
+    ) -> Result<u32, Error> {
+        let linked = self.store.link(name, module, linker, host, &self.limits);
+        if linked.is_ok() {
+            self.code.grow(&self.store);
+        }
+        linked
+    }
+
+    /// Prepares a call from outside, with no instruction that would be charged for it.
+    ///
+    /// # Errors
+    /// [`Trap::CallStackExhausted`] if not even the first frame fits the job's limits.
+    pub fn invoke(&mut self, func: u32, args: &[u64]) -> Result<(), Trap> {
+        self.frames.clear();
+        self.invoked_host = None;
+        let callee = self.store.funcs[func as usize];
+        self.results = callee.results;
+        if let FuncKind::Host(_) = callee.kind {
+            self.invoked_host = Some((func, args.to_vec()));
+            return Ok(());
+        }
+        let slots = self.body(func).frame_slots();
+        self.reserve_frame(0, slots.max(callee.results))?;
+        self.stack[..args.len()].copy_from_slice(args);
+        self.push_frame(func, 0);
+        Ok(())
+    }
+
+    /// Runs until the budget is spent or something else happens.
+    pub fn run(&mut self, budget: Budget) -> Stop {
+        self.left = budget.gas.min(u64::MAX - self.gas_total);
+        self.steps = budget.steps;
+        if let Some((func, args)) = &self.invoked_host {
+            return Stop::HostCall(self.host_call(*func, args.clone()));
+        }
+        loop {
+            if let Some(stop) = self.advance() {
+                return stop;
+            }
+        }
+    }
+
+    /// What is left of the budget of the last run.
+    pub fn gas_left(&self) -> u64 {
+        self.left
+    }
+
+    /// One stretch of the fast engine, or one step.
+    fn advance(&mut self) -> Option<Stop> {
+        let Some(top) = self.frames.last().copied() else {
+            return Some(Stop::Done(self.stack[..self.results as usize].to_vec()));
+        };
+        let entry = match top.resume {
+            Resume::Fast(pc) => {
+                let entry = self.code.entry_at_pc(top.func, pc).expect("BUG: a frame rests at an entry");
+                self.set_resume(Resume::Wasm(entry.index));
+                Some(entry)
+            }
+            Resume::Wasm(_) if self.stepper_only => None,
+            Resume::Wasm(index) => {
+                self.translate(top.func);
+                self.code.entry_at_index(top.func, index)
+            }
+        };
+        match entry.filter(|entry| u64::from(entry.cost) <= self.left && !self.stepper_only) {
+            Some(entry) => {
+                self.set_resume(Resume::Fast(entry.pc));
+                self.run_fast(entry.cost)
+            }
+            None => self.step(),
+        }
+    }
+
+    fn run_fast(&mut self, cost: u32) -> Option<Stop> {
+        let start = self.left;
+        let counted = start.min(i64::MAX as u64);
+        let reserve = start - counted;
+        let mut gas = counted as i64 - i64::from(cost);
+        let engine = Engine {
+            store: &mut self.store,
+            code: &self.code,
+            stack: &mut self.stack,
+            frames: &mut self.frames,
+            call_depth: self.limits.call_depth as usize,
+            steps: &mut self.steps,
+        };
+        let exit = exec::run(engine, &mut gas);
+        // An instruction that the fast engine hands over is stepped at once: its entry would lead straight back.
+        let handed_over = matches!(exit, Exit::Before(_) | Exit::AtCall { .. });
+        let (correction, stop) = self.leave_fast(exit);
+        let exact = gas.checked_add_unsigned(correction).and_then(|g| u64::try_from(g).ok());
+        self.left = reserve + exact.expect("BUG: the fast engine never overspends");
+        self.gas_total += start - self.left;
+        if handed_over { self.step() } else { stop }
+    }
+
+    /// Puts the top frame into canonical form; how much gas the counter held back, and whether the run stops.
+    fn leave_fast(&mut self, exit: Exit) -> (u64, Option<Stop>) {
+        let func = self.frames.last().map_or(0, |f| f.func);
+        match exit {
+            Exit::Done | Exit::Returned => (0, None),
+            Exit::Before(index) => {
+                self.set_resume(Resume::Wasm(index));
+                (0, None)
+            }
+            Exit::AtEntry(pc) => {
+                let entry = self.code.entry_at_pc(func, pc).expect("BUG: the fast engine stops at entries");
+                self.set_resume(Resume::Wasm(entry.index));
+                (entry.cost.into(), None)
+            }
+            Exit::AtCall { index, .. } => {
+                let index = match index {
+                    CallIndex::Index(index) => index,
+                    CallIndex::BeforeEntry(pc) => {
+                        self.code.entry_at_pc(func, pc).expect("BUG: a call is followed by an entry").index - 1
+                    }
+                };
+                self.set_resume(Resume::Wasm(index));
+                let op = self.body(func).instrs[index as usize].op;
+                (self.schedule.cost(op), None)
+            }
+            Exit::Trapped { pc, trap } => {
+                let rest = self.settle_trap(func, pc);
+                (rest, Some(Stop::Trap(trap)))
+            }
+        }
+    }
+
+    /// Writes the operands before a trapping instruction to their slots; the gas held back for what would have followed.
+    fn settle_trap(&mut self, func: u32, pc: u32) -> u64 {
+        let body = self.body(func);
+        let pc = pc - self.code.start(func);
+        let location = self.with_environment(func, |environment| {
+            SideTable::new(&body, environment).and_then(|table| table.locate(pc)).expect("BUG: a trap has a location")
+        });
+        let base = self.frames.last().map_or(0, |f| f.base) as usize;
+        let operands = base + body.locals as usize;
+        for (height, place) in location.places.iter().enumerate() {
+            match *place {
+                Place::Slot => {}
+                Place::Local(local) => self.stack[operands + height] = self.stack[base + local as usize],
+                Place::Const(bits) => self.stack[operands + height] = bits,
+            }
+        }
+        self.set_resume(Resume::Wasm(location.index));
+        location.rest
+    }
+
+    fn translate(&mut self, func: u32) {
+        if self.code.is_known(func) {
+            return;
+        }
+        let body = self.body(func);
+        let code = self.with_environment(func, |environment| translate(&body, environment).ok());
+        let zeroed = self.store.funcs[func as usize].zeroed;
+        let zeroing = self.schedule.units(Unit::ZeroedLocals, zeroed.into());
+        self.code.add(func, code, zeroing);
+    }
+
+    fn with_environment<T>(&self, func: u32, work: impl FnOnce(&Environment<'_>) -> T) -> T {
+        let store = &self.store;
+        let instance = &store.instances[store.funcs[func as usize].instance as usize];
+        let arity = |func: u32| (store.funcs[func as usize].params, store.funcs[func as usize].results);
+        let type_arity = |index: u32| {
+            let ty = &instance.module.types()[index as usize];
+            (ty.params.len() as u32, ty.results.len() as u32)
+        };
+        work(&Environment {
+            schedule: &self.schedule,
+            funcs: &instance.funcs,
+            is_host: &|func| matches!(store.funcs[func as usize].kind, FuncKind::Host(_)),
+            arity: &arity,
+            type_arity: &type_arity,
+            func_ref: &|index| store.func_ref(instance.funcs[index as usize]),
+            types: &instance.types,
+            globals: &instance.globals,
+            tables: &instance.tables,
+        })
+    }
+
+    // Frames and bodies, for both engines.
+
+    /// The decoded body of a function.
+    pub(crate) fn body(&mut self, func: u32) -> Rc<Body> {
+        if let Some((current, body)) = &self.current
+            && *current == func
+        {
+            return body.clone();
+        }
+        if self.bodies.len() >= BODY_CACHE && !self.bodies.contains_key(&func) {
+            self.bodies.clear();
+        }
+        let store = &self.store;
+        let decode = || {
+            let func = &store.funcs[func as usize];
+            Rc::new(Body::decode(&store.instances[func.instance as usize].module, func.index))
+        };
+        let body = self.bodies.entry(func).or_insert_with(decode).clone();
+        self.current = Some((func, body.clone()));
+        body
+    }
+
+    pub(crate) fn set_resume(&mut self, resume: Resume) {
+        self.frames.last_mut().expect("BUG: there is a frame").resume = resume;
+    }
+
+    pub(crate) fn push_frame(&mut self, func: u32, base: usize) {
+        let callee = &self.store.funcs[func as usize];
+        let start = base + callee.params as usize;
+        self.stack[start..start + callee.zeroed as usize].fill(0);
+        self.frames.push(Frame { func, base: base as u32, resume: Resume::Wasm(0) });
+    }
+
+    /// Makes room for a frame.
+    ///
+    /// # Errors
+    /// [`Trap::CallStackExhausted`] beyond the job's limit of slots.
+    pub(crate) fn reserve_frame(&mut self, base: usize, slots: u32) -> Result<(), Trap> {
+        let end = base + slots as usize;
+        let limit = self.limits.stack_slots as usize;
+        if end > limit {
+            return Err(Trap::CallStackExhausted);
+        }
+        if end > self.stack.len() {
+            let length = (self.stack.len() * 2).clamp(end, limit);
+            self.stack.resize(length, 0);
+        }
+        Ok(())
+    }
+
+    /// Charges gas that the budget has been checked for.
+    pub(crate) fn spend(&mut self, gas: u64) {
+        self.left -= gas;
+        self.gas_total += gas;
+        self.gas_stepped += gas;
+    }
+
+    // Host calls.
+
+    pub(crate) fn host_call(&self, func: u32, args: Vec<u64>) -> HostCall {
+        let func = &self.store.funcs[func as usize];
+        let FuncKind::Host(host) = func.kind else { unreachable!("BUG: a host function") };
+        HostCall { host, instance: func.instance, args }
+    }
+
+    /// Charges the host call that the run stopped at, its instruction and the `bytes` that it will move, before any effect.
+    ///
+    /// # Errors
+    /// The whole cost, if that is more than is left; nothing has been charged then.
+    pub fn charge_host_call(&mut self, bytes: u64) -> Result<(), u64> {
+        let call = self.current_instr().map_or(0, |instr| self.schedule.cost(instr.op));
+        let cost = call.saturating_add(self.schedule.host_call(bytes));
+        if cost > self.left {
+            return Err(cost);
+        }
+        self.spend(cost);
+        Ok(())
+    }
+
+    /// The memory that a host function may use: memory 0 of the instance that imports it.
+    pub fn host_memory(&mut self, call: &HostCall) -> MemoryView<'_> {
+        let address = self.store.instances[call.instance as usize].memories.first().copied();
+        MemoryView(address.and_then(|a| self.store.memories.get_mut(a as usize)))
+    }
+
+    /// Ends the host call that the run stopped at with these results.
+    pub fn answer(&mut self, results: &[u64]) {
+        if self.invoked_host.take().is_some() {
+            self.stack[..results.len()].copy_from_slice(results);
+            return;
+        }
+        self.finish_host_call(results);
+    }
+}

@@ -1,0 +1,194 @@
+//! Linear memory, with the one path by which bytes change: every write, the program's and the host's, marks the 4 KiB
+//! pages that it touches, so that a snapshot costs what changed.
+
+use crate::error::Error;
+use crate::host::GuestMemory;
+use crate::limits::WASM_PAGE;
+use crate::module::SizeLimits;
+use crate::trap::Trap;
+
+/// Bytes in a page of dirty tracking, of `.bin` and of the Merkle tree.
+pub const DIRTY_PAGE: usize = crate::snapshot::PAGE;
+/// log2 of [`DIRTY_PAGE`].
+pub(crate) const DIRTY_SHIFT: u32 = DIRTY_PAGE.trailing_zeros();
+
+/// A linear memory.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    pub(crate) bytes: Vec<u8>,
+    /// One byte a page of 4 KiB: 1 if it may have changed since the last snapshot.
+    pub(crate) dirty: Vec<u8>,
+    limits: SizeLimits,
+}
+
+/// How an engine reads and writes linear memory; monomorphised, so that a recording or witness form costs the plain one
+/// nothing.
+pub trait LinearMemory {
+    /// `N` bytes at `address + offset`.
+    ///
+    /// # Errors
+    /// [`Trap::MemoryOutOfBounds`] if any of them is outside.
+    fn load<const N: usize>(&mut self, address: u64, offset: u64) -> Result<[u8; N], Trap>;
+
+    /// Writes `N` bytes at `address + offset`.
+    ///
+    /// # Errors
+    /// [`Trap::MemoryOutOfBounds`], with nothing written.
+    fn store<const N: usize>(&mut self, address: u64, offset: u64, bytes: [u8; N]) -> Result<(), Trap>;
+}
+
+impl Memory {
+    /// A zeroed memory of its least size.
+    ///
+    /// # Errors
+    /// A resource error if the node cannot hold it.
+    pub fn new(limits: SizeLimits) -> Result<Memory, Error> {
+        let mut memory = Memory { bytes: Vec::new(), dirty: Vec::new(), limits };
+        memory.resize(limits.min)?;
+        Ok(memory)
+    }
+
+    /// Size in pages of 64 KiB.
+    pub fn pages(&self) -> u64 {
+        self.bytes.len() as u64 / WASM_PAGE
+    }
+
+    /// Declared limits.
+    pub fn limits(&self) -> SizeLimits {
+        self.limits
+    }
+
+    /// The contents.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Greatest size in pages that the declaration allows.
+    pub fn max_pages(&self) -> u64 {
+        self.limits.max.unwrap_or(65_536).min(65_536)
+    }
+
+    /// Grows to `pages`, new bytes zero. The caller has checked the limits.
+    ///
+    /// # Errors
+    /// A resource error if the node cannot hold it: never a result that the program sees.
+    pub(crate) fn resize(&mut self, pages: u64) -> Result<(), Error> {
+        let fault = || Error::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
+        let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
+        let more = length.saturating_sub(self.bytes.len());
+        self.bytes.try_reserve_exact(more).map_err(|_| fault())?;
+        self.bytes.resize(length, 0);
+        self.dirty.resize(length / DIRTY_PAGE, 0);
+        Ok(())
+    }
+
+    /// The slice `address .. address + length`, if it is inside.
+    pub(crate) fn range(&self, address: u64, length: u64) -> Option<std::ops::Range<usize>> {
+        let end = address.checked_add(length)?;
+        (end <= self.bytes.len() as u64).then_some(address as usize..end as usize)
+    }
+
+    /// Marks the pages of a range that has been written.
+    pub(crate) fn mark(&mut self, range: std::ops::Range<usize>) {
+        if !range.is_empty() {
+            let (first, last) = (range.start >> DIRTY_SHIFT, (range.end - 1) >> DIRTY_SHIFT);
+            self.dirty[first..=last].fill(1);
+        }
+    }
+
+    /// Bounds of a bulk operator, or its trap.
+    pub(crate) fn check(&self, address: u64, length: u64) -> Result<std::ops::Range<usize>, Trap> {
+        self.range(address, length).ok_or(Trap::MemoryOutOfBounds)
+    }
+
+    /// Fills a checked range.
+    pub(crate) fn fill(&mut self, range: std::ops::Range<usize>, value: u8) {
+        self.bytes[range.clone()].fill(value);
+        self.mark(range);
+    }
+
+    /// Writes bytes to a checked range of the same length.
+    pub(crate) fn write(&mut self, range: std::ops::Range<usize>, bytes: &[u8]) {
+        self.bytes[range.clone()].copy_from_slice(bytes);
+        self.mark(range);
+    }
+
+    /// Copies inside the memory, both ranges checked and of one length.
+    pub(crate) fn copy_within(&mut self, source: std::ops::Range<usize>, target: std::ops::Range<usize>) {
+        self.bytes.copy_within(source, target.start);
+        self.mark(target);
+    }
+}
+
+impl LinearMemory for Memory {
+    #[inline]
+    fn load<const N: usize>(&mut self, address: u64, offset: u64) -> Result<[u8; N], Trap> {
+        load(&self.bytes, address, offset)
+    }
+
+    #[inline]
+    fn store<const N: usize>(&mut self, address: u64, offset: u64, bytes: [u8; N]) -> Result<(), Trap> {
+        store(&mut self.bytes, &mut self.dirty, address, offset, bytes)
+    }
+}
+
+/// Reads `N` bytes; see [`LinearMemory::load`].
+#[inline(always)]
+pub(crate) fn load<const N: usize>(memory: &[u8], address: u64, offset: u64) -> Result<[u8; N], Trap> {
+    let start = address.wrapping_add(offset);
+    if start < offset {
+        return Err(Trap::MemoryOutOfBounds);
+    }
+    let start = usize::try_from(start).map_err(|_| Trap::MemoryOutOfBounds)?;
+    match memory.get(start..).and_then(|rest| rest.first_chunk::<N>()) {
+        Some(bytes) => Ok(*bytes),
+        None => Err(Trap::MemoryOutOfBounds),
+    }
+}
+
+/// Writes `N` bytes and marks their pages; see [`LinearMemory::store`].
+#[inline(always)]
+pub(crate) fn store<const N: usize>(
+    memory: &mut [u8],
+    dirty: &mut [u8],
+    address: u64,
+    offset: u64,
+    bytes: [u8; N],
+) -> Result<(), Trap> {
+    let start = address.wrapping_add(offset);
+    if start < offset {
+        return Err(Trap::MemoryOutOfBounds);
+    }
+    let start = usize::try_from(start).map_err(|_| Trap::MemoryOutOfBounds)?;
+    match memory.get_mut(start..).and_then(|rest| rest.first_chunk_mut::<N>()) {
+        Some(place) => *place = bytes,
+        None => return Err(Trap::MemoryOutOfBounds),
+    }
+    dirty[start >> DIRTY_SHIFT] = 1;
+    if N > 1 {
+        dirty[(start + N - 1) >> DIRTY_SHIFT] = 1;
+    }
+    Ok(())
+}
+
+/// The checked view of a program's memory that host functions get; no memory reads as one of size 0.
+#[derive(Debug)]
+pub struct MemoryView<'a>(pub(crate) Option<&'a mut Memory>);
+
+impl GuestMemory for MemoryView<'_> {
+    fn size(&self) -> u64 {
+        self.0.as_ref().map_or(0, |m| m.bytes.len() as u64)
+    }
+
+    fn read(&self, address: u64, length: u64) -> Option<&[u8]> {
+        let memory = self.0.as_ref()?;
+        memory.range(address, length).map(|range| &memory.bytes[range])
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> bool {
+        let Some(memory) = self.0.as_mut() else { return false };
+        let Some(range) = memory.range(address, bytes.len() as u64) else { return false };
+        memory.write(range, bytes);
+        true
+    }
+}

@@ -1,0 +1,21 @@
+//! What a program is at run time: its store of instances, memories, tables and globals, the value stack and frames, and the
+//! [`Machine`] that advances them with either engine.
+
+mod host_call;
+mod instance;
+mod link;
+mod machine;
+mod memory;
+mod stack;
+mod store;
+mod table;
+
+pub use host_call::HostCall;
+pub use instance::Instance;
+pub use link::{HostImports, Linker, NoHost};
+pub use machine::{Budget, Machine, Stop};
+pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};
+pub(crate) use memory::{load, store};
+pub use stack::{Frame, Resume};
+pub use store::{Extern, Func, FuncKind, Store};
+pub use table::Table;

@@ -1,0 +1,516 @@
+//! The store: all functions, tables, memories and globals of all instances, and the instantiation that makes them.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::link::{HostImports, Linker};
+use super::{Instance, Memory, Table};
+use crate::error::Error;
+use crate::limits::{Limits, WASM_PAGE};
+use crate::module::{
+    ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Import, Module, SizeLimits,
+};
+use crate::trap::Trap;
+
+/// What stands behind a function address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FuncKind {
+    /// A function of the module.
+    Wasm,
+    /// The embedder's function of this number.
+    Host(u32),
+}
+
+/// A function.
+#[derive(Clone, Copy, Debug)]
+pub struct Func {
+    /// The instance that defines it (for a host function: that imports it).
+    pub instance: u32,
+    /// Its index there.
+    pub index: u32,
+    /// Number of its type in the store: equal types have equal numbers.
+    pub type_number: u32,
+    /// Parameter slots.
+    pub params: u32,
+    /// Result slots.
+    pub results: u32,
+    /// Local slots beside the parameters, which a call sets to zero.
+    pub zeroed: u32,
+    /// What it is.
+    pub kind: FuncKind,
+}
+
+/// Something that an import or export stands for, by address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extern {
+    /// A function.
+    Func(u32),
+    /// A table.
+    Table(u32),
+    /// A memory.
+    Memory(u32),
+    /// A global.
+    Global(u32),
+}
+
+/// Everything that instances share.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    /// Instances, in the order of linking.
+    pub instances: Vec<Instance>,
+    /// Functions.
+    pub funcs: Vec<Func>,
+    /// Tables.
+    pub tables: Vec<Table>,
+    /// Memories.
+    pub memories: Vec<Memory>,
+    /// Global values, as bit patterns.
+    pub globals: Vec<u64>,
+    /// Global types.
+    pub global_types: Vec<GlobalType>,
+    types: Vec<FuncType>,
+    type_numbers: BTreeMap<FuncType, u32>,
+}
+
+/// Bytes of all memories, elements of all tables: what the job's limits bound.
+impl Store {
+    fn memory_bytes(&self) -> u64 {
+        self.memories.iter().map(|m| m.bytes.len() as u64).sum()
+    }
+
+    fn table_elements(&self) -> u64 {
+        self.tables.iter().map(Table::size).sum()
+    }
+
+    /// Do the program's and the job's limits allow a memory to grow by `pages`.
+    pub(crate) fn may_grow_memory(&self, memory: u32, pages: u64, limits: &Limits) -> bool {
+        let memory = &self.memories[memory as usize];
+        let total = self.memory_bytes().saturating_add(pages.saturating_mul(WASM_PAGE));
+        memory.pages().saturating_add(pages) <= memory.max_pages() && total <= limits.memory_bytes
+    }
+
+    /// Grows a memory within its limits; its old size in pages.
+    ///
+    /// # Errors
+    /// A resource error if the node cannot hold it.
+    pub(crate) fn grow_memory(&mut self, memory: u32, pages: u64) -> Result<u64, Error> {
+        let memory = &mut self.memories[memory as usize];
+        let old = memory.pages();
+        memory.resize(old + pages)?;
+        Ok(old)
+    }
+
+    /// Do the program's and the job's limits allow a table to grow by this many elements.
+    pub(crate) fn may_grow_table(&self, table: u32, by: u64, limits: &Limits) -> bool {
+        let table = &self.tables[table as usize];
+        let total = self.table_elements().saturating_add(by);
+        table.size().saturating_add(by) <= table.max_size() && total <= limits.table_elements
+    }
+
+    /// Grows a table within its limits; its old size.
+    ///
+    /// # Errors
+    /// A resource error if the node cannot hold it.
+    pub(crate) fn grow_table(&mut self, table: u32, by: u64, value: u64) -> Result<u64, Error> {
+        let table = &mut self.tables[table as usize];
+        let old = table.size();
+        table.resize(old + by, value)?;
+        Ok(old)
+    }
+
+    pub(crate) fn check_memory_copy(
+        &self,
+        target: u32,
+        source: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<Ranges, Trap> {
+        let source = self.memories[source as usize].check(from, length)?;
+        Ok((source, self.memories[target as usize].check(to, length)?))
+    }
+
+    pub(crate) fn copy_memory(&mut self, target: u32, source: u32, (from, to): Ranges) {
+        if target == source {
+            return self.memories[target as usize].copy_within(from, to);
+        }
+        let bytes = self.memories[source as usize].bytes[from].to_vec();
+        self.memories[target as usize].write(to, &bytes);
+    }
+
+    pub(crate) fn check_table_copy(
+        &self,
+        target: u32,
+        source: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<Ranges, Trap> {
+        let source = self.tables[source as usize].check(from, length)?;
+        Ok((source, self.tables[target as usize].check(to, length)?))
+    }
+
+    pub(crate) fn copy_table(&mut self, target: u32, source: u32, (from, to): Ranges) {
+        if target == source {
+            return self.tables[target as usize].copy_within(from, to);
+        }
+        let values = self.tables[source as usize].elements[from].to_vec();
+        self.tables[target as usize].write(to, &values);
+    }
+}
+
+/// Source and target of a copy.
+pub(crate) type Ranges = (Range<usize>, Range<usize>);
+
+impl Store {
+    /// The bit pattern of a reference to a function: 0 is null, else 1 + (instance << 32 | index).
+    pub fn func_ref(&self, func: u32) -> u64 {
+        let func = &self.funcs[func as usize];
+        (u64::from(func.instance) << 32 | u64::from(func.index)) + 1
+    }
+
+    /// The address of the function that a reference points to; `None` for null or a reference to nothing.
+    #[inline]
+    pub fn func_of_ref(&self, reference: u64) -> Option<u32> {
+        let packed = reference.checked_sub(1)?;
+        self.instances.get((packed >> 32) as usize)?.funcs.get(packed as u32 as usize).copied()
+    }
+
+    /// The type of a function.
+    pub fn func_type(&self, func: u32) -> &FuncType {
+        &self.types[self.funcs[func as usize].type_number as usize]
+    }
+
+    /// What an instance exports under `name`.
+    pub fn export(&self, instance: u32, name: &str) -> Option<Extern> {
+        let instance = &self.instances[instance as usize];
+        let export = instance.module.export(name)?;
+        let address = instance.address(export.kind, export.index);
+        Some(match export.kind {
+            ExternKind::Func => Extern::Func(address),
+            ExternKind::Table => Extern::Table(address),
+            ExternKind::Memory => Extern::Memory(address),
+            ExternKind::Global => Extern::Global(address),
+        })
+    }
+
+    /// Links a module and allocates what it defines, without writing its active segments.
+    ///
+    /// # Errors
+    /// A link error that names wanted and found; a program error if its least sizes exceed the job's limits.
+    pub fn link(
+        &mut self,
+        name: &str,
+        module: Arc<Module>,
+        linker: &Linker,
+        host: &dyn HostImports,
+        limits: &Limits,
+    ) -> Result<u32, Error> {
+        let mut instance = Instance {
+            name: name.to_owned(),
+            funcs: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            globals: Vec::new(),
+            types: module.types().iter().map(|t| self.type_number(t)).collect(),
+            dropped_data: vec![false; module.data().len()],
+            dropped_elements: vec![false; module.elements().len()],
+            module: module.clone(),
+        };
+        let number = self.instances.len() as u32;
+        for import in module.imports() {
+            self.import(&mut instance, number, import, linker, host)?;
+        }
+        self.check_sizes(&module, limits)?;
+        self.define(&mut instance, number, &module)?;
+        self.instances.push(instance);
+        Ok(number)
+    }
+
+    fn import(
+        &mut self,
+        instance: &mut Instance,
+        number: u32,
+        import: &Import,
+        linker: &Linker,
+        host: &dyn HostImports,
+    ) -> Result<(), Error> {
+        let name = format!("{:?}.{:?}", import.module, import.name);
+        if let ExternType::Func(wanted) = &import.ty
+            && let Some((id, found)) = host.resolve(&import.module, &import.name)
+        {
+            if *wanted != found {
+                return Err(incompatible(&name, &import.ty, &ExternType::Func(found)));
+            }
+            let index = instance.funcs.len() as u32;
+            let func = self.add_func(number, index, &found, 0, FuncKind::Host(id));
+            instance.funcs.push(func);
+            return Ok(());
+        }
+        let exported = linker.instance(&import.module).and_then(|i| self.export(i, &import.name));
+        let Some(exported) = exported else {
+            return Err(Error::link(format!(
+                "unknown import {name}: wanted {}, found nothing of that name",
+                import.ty
+            )));
+        };
+        let found = self.extern_type(exported);
+        if !matches_import(&import.ty, &found) {
+            return Err(incompatible(&name, &import.ty, &found));
+        }
+        match exported {
+            Extern::Func(address) => instance.funcs.push(address),
+            Extern::Table(address) => instance.tables.push(address),
+            Extern::Memory(address) => instance.memories.push(address),
+            Extern::Global(address) => instance.globals.push(address),
+        }
+        Ok(())
+    }
+
+    fn check_sizes(&self, module: &Module, limits: &Limits) -> Result<(), Error> {
+        let pages: u64 = module.memories().iter().skip(module.imported_memories() as usize).map(|m| m.min).sum();
+        let bytes = self.memory_bytes().saturating_add(pages.saturating_mul(WASM_PAGE));
+        if bytes > limits.memory_bytes {
+            let limit = limits.memory_bytes;
+            return Err(Error::program(format!(
+                "the memories need {bytes} bytes at the start, the job's limit is {limit}"
+            )));
+        }
+        let tables = module.tables().iter().skip(module.imported_tables() as usize);
+        let elements = tables.fold(self.table_elements(), |sum, (t, _)| sum.saturating_add(t.limits.min));
+        if elements > limits.table_elements {
+            let limit = limits.table_elements;
+            return Err(Error::program(format!(
+                "the tables need {elements} elements at the start, the job's limit is {limit}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn define(&mut self, instance: &mut Instance, number: u32, module: &Module) -> Result<(), Error> {
+        for index in module.imported_funcs()..module.func_count() {
+            let ty = module.func_type(index).clone();
+            let func = self.add_func(number, index, &ty, local_slots(module, index), FuncKind::Wasm);
+            instance.funcs.push(func);
+        }
+        for limits in module.memories().iter().skip(module.imported_memories() as usize) {
+            instance.memories.push(self.memories.len() as u32);
+            self.memories.push(Memory::new(*limits)?);
+        }
+        for (ty, init) in module.globals().iter().skip(module.imported_globals() as usize) {
+            let value = self.constant(instance, init.as_ref().expect("BUG: a defined global has a value"));
+            instance.globals.push(self.globals.len() as u32);
+            self.globals.push(value);
+            self.global_types.push(*ty);
+        }
+        for (ty, init) in module.tables().iter().skip(module.imported_tables() as usize) {
+            let value = init.as_ref().map_or(0, |init| self.constant(instance, init));
+            instance.tables.push(self.tables.len() as u32);
+            self.tables.push(Table::new(*ty, value)?);
+        }
+        Ok(())
+    }
+
+    fn add_func(&mut self, instance: u32, index: u32, ty: &FuncType, zeroed: u32, kind: FuncKind) -> u32 {
+        let (params, results) = (ty.params.len() as u32, ty.results.len() as u32);
+        let type_number = self.type_number(ty);
+        self.funcs.push(Func { instance, index, type_number, params, results, zeroed, kind });
+        self.funcs.len() as u32 - 1
+    }
+
+    fn type_number(&mut self, ty: &FuncType) -> u32 {
+        if let Some(number) = self.type_numbers.get(ty) {
+            return *number;
+        }
+        let number = self.types.len() as u32;
+        self.types.push(ty.clone());
+        self.type_numbers.insert(ty.clone(), number);
+        number
+    }
+
+    fn extern_type(&self, exported: Extern) -> ExternType {
+        match exported {
+            Extern::Func(a) => ExternType::Func(self.func_type(a).clone()),
+            Extern::Table(a) => {
+                let table = &self.tables[a as usize];
+                let mut ty = table.ty();
+                ty.limits.min = table.size();
+                ExternType::Table(ty)
+            }
+            Extern::Memory(a) => {
+                let memory = &self.memories[a as usize];
+                ExternType::Memory(SizeLimits { min: memory.pages(), max: memory.limits().max })
+            }
+            Extern::Global(a) => ExternType::Global(self.global_types[a as usize]),
+        }
+    }
+
+    /// The value of a constant expression.
+    fn constant(&self, instance: &Instance, expr: &ConstExpr) -> u64 {
+        use crate::code::Op;
+        use crate::numeric as n;
+        let mut stack: Vec<u64> = Vec::new();
+        for op in expr {
+            let value = match *op {
+                ConstOp::Value(bits) => bits,
+                ConstOp::Null => 0,
+                ConstOp::Func(index) => self.func_ref(instance.funcs[index as usize]),
+                ConstOp::Global(index) => self.globals[instance.globals[index as usize] as usize],
+                ConstOp::Binary(op) => {
+                    let (b, a) = (stack.pop().unwrap_or(0), stack.pop().unwrap_or(0));
+                    match op {
+                        Op::I32Add => n::i32_add(a as u32, b as u32).into(),
+                        Op::I32Sub => n::i32_sub(a as u32, b as u32).into(),
+                        Op::I32Mul => n::i32_mul(a as u32, b as u32).into(),
+                        Op::I64Add => n::i64_add(a, b),
+                        Op::I64Sub => n::i64_sub(a, b),
+                        _ => n::i64_mul(a, b),
+                    }
+                }
+            };
+            stack.push(value);
+        }
+        stack.pop().expect("BUG: a constant expression has one value")
+    }
+
+    /// Writes an instance's active segments, elements first, as instantiation does.
+    ///
+    /// # Errors
+    /// The trap of the first segment that does not fit; what earlier ones wrote stays, as the specification has it.
+    pub fn write_segments(&mut self, number: u32) -> Result<(), Trap> {
+        let module = self.instances[number as usize].module.clone();
+        for (i, segment) in module.elements().iter().enumerate() {
+            if let ElementMode::Active { table, offset } = &segment.mode {
+                let start = self.constant(&self.instances[number as usize], offset);
+                let table = self.instances[number as usize].tables[*table as usize];
+                self.table_init(number, i as u32, table, start, 0, segment.items.len() as u64)?;
+            }
+            if !matches!(segment.mode, ElementMode::Passive) {
+                self.instances[number as usize].dropped_elements[i] = true;
+            }
+        }
+        for (i, segment) in module.data().iter().enumerate() {
+            if let Some((memory, offset)) = &segment.active {
+                let start = self.constant(&self.instances[number as usize], offset);
+                let memory = self.instances[number as usize].memories[*memory as usize];
+                self.memory_init(number, i as u32, memory, start, 0, segment.bytes.len() as u64)?;
+                self.instances[number as usize].dropped_data[i] = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bounds of `table.init`: items of the segment, elements of the table.
+    pub(crate) fn check_table_init(
+        &self,
+        number: u32,
+        segment: u32,
+        table: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<Ranges, Trap> {
+        let instance = &self.instances[number as usize];
+        let dropped = instance.dropped_elements[segment as usize];
+        let items = if dropped { 0 } else { instance.module.elements()[segment as usize].items.len() };
+        let source = subrange(from, length, items).ok_or(Trap::TableOutOfBounds)?;
+        Ok((source, self.tables[table as usize].check(to, length)?))
+    }
+
+    /// `table.init`: copies `length` items of a segment from `from` on to the table from `to` on.
+    ///
+    /// # Errors
+    /// [`Trap::TableOutOfBounds`], with nothing written.
+    pub(crate) fn table_init(
+        &mut self,
+        number: u32,
+        segment: u32,
+        table: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<(), Trap> {
+        let (items, range) = self.check_table_init(number, segment, table, to, from, length)?;
+        if items.is_empty() {
+            return Ok(());
+        }
+        let instance = &self.instances[number as usize];
+        let items = &instance.module.elements()[segment as usize].items[items];
+        let values: Vec<u64> = items.iter().map(|item| self.constant(instance, item)).collect();
+        self.tables[table as usize].write(range, &values);
+        Ok(())
+    }
+
+    /// Bounds of `memory.init`: bytes of the segment, bytes of the memory.
+    pub(crate) fn check_memory_init(
+        &self,
+        number: u32,
+        segment: u32,
+        memory: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<Ranges, Trap> {
+        let instance = &self.instances[number as usize];
+        let dropped = instance.dropped_data[segment as usize];
+        let bytes = if dropped { 0 } else { instance.module.data_bytes(segment).len() };
+        let source = subrange(from, length, bytes).ok_or(Trap::MemoryOutOfBounds)?;
+        Ok((source, self.memories[memory as usize].check(to, length)?))
+    }
+
+    /// `memory.init`: copies `length` bytes of a segment from `from` on to the memory from `to` on.
+    ///
+    /// # Errors
+    /// [`Trap::MemoryOutOfBounds`], with nothing written.
+    pub(crate) fn memory_init(
+        &mut self,
+        number: u32,
+        segment: u32,
+        memory: u32,
+        to: u64,
+        from: u64,
+        length: u64,
+    ) -> Result<(), Trap> {
+        let (source, target) = self.check_memory_init(number, segment, memory, to, from, length)?;
+        if source.is_empty() {
+            return Ok(());
+        }
+        let module = self.instances[number as usize].module.clone();
+        self.memories[memory as usize].write(target, &module.data_bytes(segment)[source]);
+        Ok(())
+    }
+}
+
+/// `from .. from + length` if it ends at `size` or before.
+fn subrange(from: u64, length: u64, size: usize) -> Option<Range<usize>> {
+    let end = from.checked_add(length)?;
+    (end <= size as u64).then_some(from as usize..end as usize)
+}
+
+/// Local slots of a defined function beside its parameters.
+fn local_slots(module: &Module, func: u32) -> u32 {
+    let range = module.body(func).expect("BUG: a defined function has a body");
+    let reader =
+        wasmparser::BinaryReader::new_features(&module.bytes()[range.clone()], range.start, module.features().0);
+    let locals = wasmparser::FunctionBody::new(reader).get_locals_reader().expect("BUG: the body was validated");
+    locals.into_iter().map(|group| group.map_or(0, |(count, _)| count)).sum()
+}
+
+fn incompatible(name: &str, wanted: &ExternType, found: &ExternType) -> Error {
+    Error::link(format!("incompatible import type for {name}: wanted {wanted}, found {found}"))
+}
+
+/// Does what was found satisfy what was wanted (specification, section 3.5 "import matching").
+fn matches_import(wanted: &ExternType, found: &ExternType) -> bool {
+    let sizes = |wanted: &SizeLimits, found: &SizeLimits| {
+        found.min >= wanted.min && wanted.max.is_none_or(|max| found.max.is_some_and(|found| found <= max))
+    };
+    match (wanted, found) {
+        (ExternType::Func(a), ExternType::Func(b)) => a == b,
+        (ExternType::Global(a), ExternType::Global(b)) => a == b,
+        (ExternType::Memory(a), ExternType::Memory(b)) => sizes(a, b),
+        (ExternType::Table(a), ExternType::Table(b)) => a.element == b.element && sizes(&a.limits, &b.limits),
+        _ => false,
+    }
+}

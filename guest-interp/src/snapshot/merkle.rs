@@ -1,0 +1,289 @@
+//! The Merkle root of a space. Every 4 KiB page is a leaf of a binary tree of fixed height 36; pages that are not there
+//! count as zero pages, so the root depends on the contents only: not on the size, not on the order of writes, and growing
+//! costs nothing. The tree keeps its nodes, so that a new root costs one hash for each node above a page that changed.
+
+use std::sync::LazyLock;
+
+use super::{MAX_PAGES, PAGE};
+
+/// Height of the tree: 2^36 pages, 2^48 bytes.
+pub const HEIGHT: usize = 36;
+
+/// Key of the hash of a page.
+pub const LEAF_KEY: [u8; 32] = *b"guest-interp 2026 merkle leaf v1";
+/// Key of the hash of two nodes; another one, so that no page can pose as a node.
+pub const NODE_KEY: [u8; 32] = *b"guest-interp 2026 merkle node v1";
+
+/// Hash of a subtree of zero pages, by level; level 0 is a page, level 36 the root of an empty space.
+static ZERO: LazyLock<[[u8; 32]; HEIGHT + 1]> = LazyLock::new(|| {
+    let mut hashes = [[0; 32]; HEIGHT + 1];
+    let mut hash = leaf_hash(&[0; PAGE]);
+    for slot in &mut hashes {
+        *slot = hash;
+        hash = node_hash(&hash, &hash);
+    }
+    hashes
+});
+
+fn leaf_hash(page: &[u8; PAGE]) -> [u8; 32] {
+    *blake3::keyed_hash(&LEAF_KEY, page).as_bytes()
+}
+
+fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    let mut both = [0; 64];
+    let (first, second) = both.split_at_mut(32);
+    first.copy_from_slice(left);
+    second.copy_from_slice(right);
+    *blake3::keyed_hash(&NODE_KEY, &both).as_bytes()
+}
+
+/// The leaf of `page`. A zero page costs a comparison, no hash.
+pub fn page_hash(page: &[u8; PAGE]) -> [u8; 32] {
+    if page.iter().all(|byte| *byte == 0) { zero_page() } else { leaf_hash(page) }
+}
+
+/// The leaf of a zero page, and so of a page that is not there.
+pub fn zero_page() -> [u8; 32] {
+    subtree(0)
+}
+
+/// The root of a space without contents.
+pub fn empty_root() -> [u8; 32] {
+    subtree(HEIGHT)
+}
+
+/// Hash of 2^`level` zero pages.
+fn subtree(level: usize) -> [u8; 32] {
+    ZERO.get(level).copied().unwrap_or_default()
+}
+
+/// The Merkle tree of one space, kept up to date page by page. It takes 64 bytes for each page up to the highest one that
+/// was ever not zero, and one bit.
+#[derive(Clone, Debug, Default)]
+pub struct PageTree {
+    /// Nodes by level, pages first; a node that is not stored is a subtree of zero pages.
+    levels: Vec<Vec<[u8; 32]>>,
+    /// One bit a page: changed since the nodes above it were computed.
+    stale: Vec<u64>,
+}
+
+impl PageTree {
+    /// The tree of a space of zero pages.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One more than the index of the highest page that was ever not zero: what the tree takes memory for.
+    pub fn pages(&self) -> u64 {
+        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+    }
+
+    /// The hash of page `index`.
+    pub fn leaf(&self, index: u64) -> [u8; 32] {
+        let leaves = self.levels.first();
+        leaves.zip(usize::try_from(index).ok()).and_then(|(all, at)| all.get(at)).copied().unwrap_or_else(zero_page)
+    }
+
+    /// Takes the contents of page `index` into the tree and says whether they differ from what was there.
+    ///
+    /// # Panics
+    /// As [`set_leaf`](Self::set_leaf).
+    pub fn update(&mut self, index: u64, page: &[u8; PAGE]) -> bool {
+        self.set_leaf(index, page_hash(page))
+    }
+
+    /// Puts the hash of page `index` and says whether it differs from what was there. The memory needed grows with `index`:
+    /// the caller has checked it against the size of the space.
+    ///
+    /// # Panics
+    /// When `index` is not below [`MAX_PAGES`], which is a bug of the caller.
+    pub fn set_leaf(&mut self, index: u64, hash: [u8; 32]) -> bool {
+        assert!(index < MAX_PAGES, "BUG: page {index} of a space of at most {MAX_PAGES} pages");
+        if self.leaf(index) == hash {
+            return false;
+        }
+        let at = usize::try_from(index).unwrap_or_else(|_| unreachable!("BUG: page {index} is beyond this machine"));
+        self.reach(at);
+        if let Some(slot) = self.levels.first_mut().and_then(|leaves| leaves.get_mut(at)) {
+            *slot = hash;
+        }
+        if let Some(word) = self.stale.get_mut(at / 64) {
+            *word |= 1 << (at % 64);
+        }
+        true
+    }
+
+    /// Stores nodes up to the path of page `at`.
+    fn reach(&mut self, at: usize) {
+        if (at as u64) < self.pages() {
+            return;
+        }
+        self.levels.resize_with(HEIGHT.saturating_add(1), Vec::new);
+        for (level, nodes) in self.levels.iter_mut().enumerate() {
+            nodes.resize((at >> level).saturating_add(1), subtree(level));
+        }
+        self.stale.resize((at / 64).saturating_add(1), 0);
+    }
+
+    /// The root, computing each node above a changed page once.
+    pub fn root(&mut self) -> [u8; 32] {
+        let mut stale = self.take_stale();
+        for level in 1..=HEIGHT {
+            if stale.is_empty() {
+                break;
+            }
+            for index in &mut stale {
+                *index >>= 1;
+            }
+            stale.dedup();
+            self.recompute(level, &stale);
+        }
+        self.levels.get(HEIGHT).and_then(|top| top.first()).copied().unwrap_or_else(empty_root)
+    }
+
+    /// The changed pages, ascending; they count as unchanged from now on.
+    fn take_stale(&mut self) -> Vec<usize> {
+        let mut changed = Vec::new();
+        for (index, word) in self.stale.iter_mut().enumerate() {
+            let mut bits = std::mem::take(word);
+            while bits != 0 {
+                changed.push((index << 6) | bits.trailing_zeros() as usize);
+                bits &= bits.wrapping_sub(1);
+            }
+        }
+        changed
+    }
+
+    /// Computes the nodes `indices` of `level` from the level below.
+    fn recompute(&mut self, level: usize, indices: &[usize]) {
+        let (below, above) = self.levels.split_at_mut(level);
+        let (Some(children), Some(nodes)) = (below.last(), above.first_mut()) else { return };
+        let absent = subtree(level.saturating_sub(1));
+        for index in indices {
+            let child = |at: usize| children.get(at).unwrap_or(&absent);
+            if let Some(node) = nodes.get_mut(*index) {
+                *node = node_hash(child(index << 1), child((index << 1) | 1));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The root by the definition: all leaves, all levels, nothing kept.
+    fn naive_root(pages: &[[u8; PAGE]]) -> [u8; 32] {
+        let mut nodes: Vec<[u8; 32]> = pages.iter().map(leaf_hash).collect();
+        let mut zero = leaf_hash(&[0; PAGE]);
+        for _ in 0..HEIGHT {
+            let next = nodes.chunks(2).map(|pair| node_hash(&pair[0], pair.get(1).unwrap_or(&zero)));
+            nodes = next.collect();
+            zero = node_hash(&zero, &zero);
+        }
+        nodes.first().copied().unwrap_or(zero)
+    }
+
+    fn page(seed: u8) -> [u8; PAGE] {
+        let mut page = [0; PAGE];
+        page[usize::from(seed)] = seed;
+        page
+    }
+
+    #[test]
+    fn sizes_around_powers_of_two_equal_the_definition() {
+        for count in [0usize, 1, 2, 3, 4, 5, 8, 9, 63, 64, 65, 128, 129] {
+            let pages: Vec<_> = (0..count).map(|index| page(index as u8 + 1)).collect();
+            let mut tree = PageTree::new();
+            for (index, page) in pages.iter().enumerate() {
+                assert!(tree.update(index as u64, page));
+            }
+            assert_eq!(tree.root(), naive_root(&pages), "{count} pages");
+            assert_eq!(tree.pages(), count as u64);
+        }
+    }
+
+    #[test]
+    fn zero_pages_count_as_absent() {
+        let mut tree = PageTree::new();
+        assert_eq!(tree.root(), empty_root());
+        assert!(!tree.update(5, &[0; PAGE]));
+        assert_eq!(tree.pages(), 0);
+        assert!(tree.update(5, &page(3)));
+        assert_ne!(tree.root(), empty_root());
+        assert!(tree.update(5, &[0; PAGE]));
+        assert_eq!(tree.root(), empty_root());
+        assert_eq!(tree.leaf(1 << 35), zero_page());
+    }
+
+    #[test]
+    fn an_unchanged_page_changes_nothing() {
+        let mut tree = PageTree::new();
+        assert!(tree.update(1, &page(1)));
+        let root = tree.root();
+        assert!(!tree.update(1, &page(1)));
+        assert_eq!(tree.root(), root);
+    }
+
+    #[test]
+    fn the_place_of_a_page_counts() {
+        let mut roots: Vec<_> = (0..4)
+            .map(|index| {
+                let mut tree = PageTree::new();
+                tree.update(index, &page(1));
+                tree.root()
+            })
+            .collect();
+        roots.sort_unstable();
+        roots.dedup();
+        assert_eq!(roots.len(), 4);
+    }
+
+    #[test]
+    fn page_hashes_are_keyed_blake3() {
+        let keyed = |page: &[u8]| *blake3::keyed_hash(b"guest-interp 2026 merkle leaf v1", page).as_bytes();
+        assert_eq!(page_hash(&page(1)), keyed(&page(1)));
+        assert_eq!(zero_page(), keyed(&[0; PAGE]));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn random_updates_equal_the_definition(steps in prop::collection::vec((0usize..70, 0u8..4, any::<bool>()), 0..60)) {
+            let mut pages: Vec<[u8; PAGE]> = Vec::new();
+            let mut tree = PageTree::new();
+            for (index, seed, look) in steps {
+                pages.resize(pages.len().max(index + 1), [0; PAGE]);
+                prop_assert_eq!(tree.update(index as u64, &page(seed)), pages[index] != page(seed));
+                pages[index] = page(seed);
+                if look {
+                    prop_assert_eq!(tree.root(), naive_root(&pages));
+                }
+            }
+            prop_assert_eq!(tree.root(), naive_root(&pages));
+        }
+
+        #[test]
+        fn the_order_of_writes_does_not_count(
+            set in prop::collection::btree_map(0u64..300, 1u8..9, 0..20).prop_map(|map| map.into_iter().collect::<Vec<_>>()),
+            pivot in any::<prop::sample::Index>(),
+        ) {
+            let root = |order: &[(u64, u8)]| {
+                let mut tree = PageTree::new();
+                for (index, seed) in order {
+                    tree.update(*index, &page(*seed));
+                }
+                tree.root()
+            };
+            let mut turned = set.clone();
+            if !turned.is_empty() {
+                turned.rotate_left(pivot.index(set.len()));
+                turned[1..].reverse();
+            }
+            prop_assert_eq!(root(&set), root(&turned));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Branches, calls and returns, one at a time.
+
+use super::{At, Done, Halt};
+use crate::code::{Body, Op, Target};
+use crate::gas::Unit;
+use crate::runtime::{FuncKind, Machine, Resume, Stop};
+use crate::trap::Trap;
+
+impl Op {
+    /// Is this one of the four calls.
+    pub(crate) fn is_call(self) -> bool {
+        matches!(self, Op::Call | Op::CallIndirect | Op::ReturnCall | Op::ReturnCallIndirect)
+    }
+
+    /// Does this call replace the frame of its caller.
+    pub(crate) fn is_tail_call(self) -> bool {
+        matches!(self, Op::ReturnCall | Op::ReturnCallIndirect)
+    }
+}
+
+impl Machine {
+    pub(super) fn control(&mut self, at: At, body: &Body) -> Done {
+        let imm = at.instr.imm as usize;
+        match at.instr.op {
+            Op::Unreachable => return Err(Trap::Unreachable.into()),
+            Op::If => {
+                if self.operand(at, 0) == 0 {
+                    self.branch(At { top: at.top - 1, ..at }, body, body.targets[at.instr.aux as usize]);
+                } else {
+                    self.next(at);
+                }
+            }
+            Op::Else | Op::Br => self.branch(at, body, body.targets[imm]),
+            Op::BrIf => {
+                if self.operand(at, 0) == 0 {
+                    self.next(at);
+                } else {
+                    self.branch(At { top: at.top - 1, ..at }, body, body.targets[imm]);
+                }
+            }
+            Op::BrTable => {
+                let choice = (self.operand(at, 0) as u32).min(at.instr.aux) as usize;
+                self.branch(At { top: at.top - 1, ..at }, body, body.targets[imm + choice]);
+            }
+            Op::Return => self.leave(at.base, at.top, body.results),
+            Op::End => {
+                if at.index as usize + 1 == body.instrs.len() {
+                    self.leave(at.base, at.top, body.results);
+                } else {
+                    self.next(at);
+                }
+            }
+            other => unreachable!("BUG: {} is not executed here", other.mnemonic()),
+        }
+        Ok(())
+    }
+
+    fn branch(&mut self, at: At, body: &Body, target: Target) {
+        if target.index as usize == body.instrs.len() {
+            return self.leave(at.base, at.top, body.results);
+        }
+        let arity = target.arity as usize;
+        self.stack.copy_within(at.top - arity..at.top, at.operands + target.height as usize);
+        self.set_resume(Resume::Wasm(target.index));
+    }
+
+    /// Returns the topmost `results` slots to the caller, whose own operands they become.
+    fn leave(&mut self, base: usize, top: usize, results: u32) {
+        self.stack.copy_within(top - results as usize..top, base);
+        self.frames.pop();
+    }
+
+    pub(super) fn call_instr(&mut self, at: At, _body: &Body) -> Done {
+        let op = at.instr.op;
+        self.afford(op, 0)?;
+        let indirect = matches!(op, Op::CallIndirect | Op::ReturnCallIndirect);
+        let func = if indirect {
+            self.callee(at).map_err(|trap| self.charge_trap(op, trap))?
+        } else {
+            self.instance().funcs[at.instr.imm as usize]
+        };
+        let callee = self.store.funcs[func as usize];
+        let args_end = at.top - usize::from(indirect);
+        let args = args_end - callee.params as usize;
+        if let FuncKind::Host(_) = callee.kind {
+            let call = self.host_call(func, self.stack[args..args_end].to_vec());
+            return Err(Halt::Stop(Stop::HostCall(call)));
+        }
+        let base = if op.is_tail_call() { at.base } else { args };
+        let exhausted = !op.is_tail_call() && self.frames.len() >= self.limits.call_depth as usize;
+        let slots = self.body(func).frame_slots();
+        if exhausted || self.reserve_frame(base, slots).is_err() {
+            return Err(self.charge_trap(op, Trap::CallStackExhausted));
+        }
+        self.charge(op, self.units(Unit::ZeroedLocals, callee.zeroed.into()))?;
+        if op.is_tail_call() {
+            self.stack.copy_within(args..args_end, base);
+            self.frames.pop();
+        } else {
+            self.next(at);
+        }
+        self.push_frame(func, base);
+        Ok(())
+    }
+
+    /// The function that an indirect call names.
+    fn callee(&self, at: At) -> Result<u32, Trap> {
+        let instance = self.instance();
+        let table = &self.store.tables[instance.tables[at.instr.aux as usize] as usize];
+        let reference = table.get(self.operand(at, 0) as u32).ok_or(Trap::UndefinedElement)?;
+        let func = self.store.func_of_ref(reference).ok_or(Trap::UninitializedElement)?;
+        if self.store.funcs[func as usize].type_number != instance.types[at.instr.imm as usize] {
+            return Err(Trap::IndirectCallTypeMismatch);
+        }
+        Ok(func)
+    }
+
+    /// Ends the host call at which the top frame rests.
+    pub(crate) fn finish_host_call(&mut self, results: &[u64]) {
+        let (at, body) = self.locate();
+        let op = at.instr.op;
+        if op.is_tail_call() {
+            self.stack[at.operands..at.operands + results.len()].copy_from_slice(results);
+            return self.leave(at.base, at.operands + results.len(), results.len() as u32);
+        }
+        let height = body.instrs[at.index as usize + 1].height as usize;
+        let end = at.operands + height;
+        self.stack[end - results.len()..end].copy_from_slice(results);
+        self.next(at);
+    }
+}

@@ -1,0 +1,261 @@
+//! The stepper: executes one WebAssembly instruction at a time on the canonical state. It defines what every instruction
+//! does and costs; the fast engine is tested against it.
+
+mod bulk;
+mod control;
+
+use std::rc::Rc;
+
+use crate::code::{Body, Instr, Op, for_each_op};
+use crate::gas::Unit;
+use crate::numeric::{self as n, Slot};
+use crate::runtime::{LinearMemory, Machine, Resume, Stop};
+use crate::trap::Trap;
+
+/// What keeps an instruction from completing.
+pub(crate) enum Halt {
+    Trap(Trap),
+    Stop(Stop),
+}
+
+impl From<Trap> for Halt {
+    fn from(trap: Trap) -> Self {
+        Halt::Trap(trap)
+    }
+}
+
+pub(crate) type Done = Result<(), Halt>;
+
+/// An instruction about to be executed, and where its operands lie.
+#[derive(Clone, Copy)]
+pub(crate) struct At {
+    instr: Instr,
+    index: u32,
+    /// Absolute slot of the frame's first local.
+    base: usize,
+    /// Absolute slot of the frame's first operand.
+    operands: usize,
+    /// Absolute slot above the topmost operand.
+    top: usize,
+}
+
+impl Machine {
+    /// Executes the next instruction of the top frame; tells if the run stops.
+    pub(crate) fn step(&mut self) -> Option<Stop> {
+        let (at, body) = self.locate();
+        match self.execute(at, &body) {
+            Ok(()) => None,
+            Err(Halt::Trap(trap)) => Some(Stop::Trap(trap)),
+            Err(Halt::Stop(stop)) => Some(stop),
+        }
+    }
+
+    fn locate(&mut self) -> (At, Rc<Body>) {
+        let frame = *self.frames.last().expect("BUG: there is a frame to step");
+        let Resume::Wasm(index) = frame.resume else { unreachable!("BUG: the frame is in canonical form") };
+        let body = self.body(frame.func);
+        let instr = body.instrs[index as usize];
+        let base = frame.base as usize;
+        let operands = base + body.locals as usize;
+        (At { instr, index, base, operands, top: operands + instr.height as usize }, body)
+    }
+
+    /// The instruction at which the top frame rests.
+    pub(crate) fn current_instr(&mut self) -> Option<Instr> {
+        self.frames.last()?;
+        Some(self.locate().0.instr)
+    }
+
+    fn execute(&mut self, at: At, body: &Body) -> Done {
+        if has_units(at.instr.op) {
+            // These charge themselves: their cost depends on their operands.
+            return self.bulk(at);
+        }
+        if at.instr.op.is_call() {
+            return self.call_instr(at, body);
+        }
+        self.charge(at.instr.op, 0)?;
+        if self.numeric(at)? {
+            self.next(at);
+            return Ok(());
+        }
+        self.other(at, body)
+    }
+
+    /// Charges an instruction and `extra` gas by the unit, or stops before it.
+    pub(crate) fn charge(&mut self, op: Op, extra: u64) -> Done {
+        self.afford(op, extra)?;
+        if self.schedule.is_uncharged_transfer(op) {
+            self.steps -= 1;
+        }
+        self.spend(self.schedule.cost(op) + extra);
+        Ok(())
+    }
+
+    /// Stops before an instruction that the budget does not cover.
+    pub(crate) fn afford(&self, op: Op, extra: u64) -> Done {
+        let need = self.schedule.cost(op).saturating_add(extra);
+        if need > self.left {
+            return Err(Halt::Stop(Stop::OutOfGas { need }));
+        }
+        if self.schedule.is_uncharged_transfer(op) && self.steps == 0 {
+            return Err(Halt::Stop(Stop::OutOfSteps));
+        }
+        Ok(())
+    }
+
+    /// Charges only the base cost of an instruction that traps.
+    pub(crate) fn charge_trap(&mut self, op: Op, trap: Trap) -> Halt {
+        match self.charge(op, 0) {
+            Ok(()) => Halt::Trap(trap),
+            Err(halt) => halt,
+        }
+    }
+
+    pub(crate) fn next(&mut self, at: At) {
+        self.set_resume(Resume::Wasm(at.index + 1));
+    }
+
+    pub(crate) fn units(&self, unit: Unit, amount: u64) -> u64 {
+        self.schedule.units(unit, amount)
+    }
+
+    /// The operand `depth` below the topmost.
+    pub(crate) fn operand(&self, at: At, depth: usize) -> u64 {
+        self.stack[at.top - 1 - depth]
+    }
+
+    /// Address of memory 0, or of another by index, of the running instance.
+    pub(crate) fn memory_address(&self, index: u32) -> u32 {
+        self.instance().memories[index as usize]
+    }
+
+    pub(crate) fn instance_number(&self) -> u32 {
+        let func = self.frames.last().expect("BUG: there is a frame").func;
+        self.store.funcs[func as usize].instance
+    }
+
+    pub(crate) fn instance(&self) -> &crate::runtime::Instance {
+        &self.store.instances[self.instance_number() as usize]
+    }
+
+    fn other(&mut self, at: At, body: &Body) -> Done {
+        let (imm, top) = (at.instr.imm as usize, at.top);
+        match at.instr.op {
+            Op::Nop | Op::Block | Op::Loop | Op::Drop => {}
+            Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => self.stack[top] = at.instr.imm,
+            Op::RefNull => self.stack[top] = 0,
+            Op::RefFunc => self.stack[top] = self.store.func_ref(self.instance().funcs[imm]),
+            Op::RefIsNull => self.stack[top - 1] = u64::from(self.stack[top - 1] == 0),
+            Op::LocalGet => self.stack[top] = self.stack[at.base + imm],
+            Op::LocalSet | Op::LocalTee => self.stack[at.base + imm] = self.stack[top - 1],
+            Op::GlobalGet => self.stack[top] = self.store.globals[self.instance().globals[imm] as usize],
+            Op::GlobalSet => {
+                let global = self.instance().globals[imm] as usize;
+                self.store.globals[global] = self.stack[top - 1];
+            }
+            Op::Select => {
+                if self.operand(at, 0) == 0 {
+                    self.stack[top - 3] = self.stack[top - 2];
+                }
+            }
+            Op::MemorySize => {
+                let memory = self.memory_address(at.instr.aux);
+                self.stack[top] = self.store.memories[memory as usize].pages();
+            }
+            Op::TableSize => {
+                let table = self.instance().tables[at.instr.aux as usize];
+                self.stack[top] = self.store.tables[table as usize].size();
+            }
+            Op::TableGet => {
+                let table = self.instance().tables[at.instr.aux as usize];
+                let element = self.store.tables[table as usize].get(self.operand(at, 0) as u32);
+                self.stack[top - 1] = element.ok_or(Trap::TableOutOfBounds)?;
+            }
+            Op::TableSet => {
+                let table = self.instance().tables[at.instr.aux as usize];
+                let (value, index) = (self.operand(at, 0), self.operand(at, 1) as u32);
+                self.store.tables[table as usize].set(index, value)?;
+            }
+            Op::DataDrop => {
+                let instance = self.instance_number() as usize;
+                self.store.instances[instance].dropped_data[imm] = true;
+            }
+            Op::ElemDrop => {
+                let instance = self.instance_number() as usize;
+                self.store.instances[instance].dropped_elements[imm] = true;
+            }
+            _ => return self.control(at, body),
+        }
+        self.next(at);
+        Ok(())
+    }
+}
+
+/// Operators whose cost has a part by the unit.
+fn has_units(op: Op) -> bool {
+    matches!(
+        op,
+        Op::MemoryGrow
+            | Op::MemoryFill
+            | Op::MemoryCopy
+            | Op::MemoryInit
+            | Op::TableGrow
+            | Op::TableFill
+            | Op::TableCopy
+            | Op::TableInit
+    )
+}
+
+macro_rules! define_numeric {
+    (
+        unary { $($un:ident $un_name:literal $un_fn:ident;)* }
+        binary { $($bin:ident $bin_name:literal $bin_fn:ident;)* }
+        int_binary { $($ib:ident $ib_imm:ident $ib_name:literal $ib_fn:ident;)* }
+        int_compare { $($ic:ident $ic_imm:ident $ic_br:ident $ic_bri:ident $ic_not:ident $ic_noti:ident $ic_name:literal $ic_fn:ident;)* }
+        float_compare { $($fc:ident $fc_br:ident $fc_not:ident $fc_name:literal $fc_fn:ident;)* }
+        try_unary { $($tu:ident $tu_name:literal $tu_fn:ident;)* }
+        try_int_binary { $($tb:ident $tb_imm:ident $tb_name:literal $tb_fn:ident;)* }
+        load { $($ld:ident $ld_far:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
+        store { $($st:ident $st_far:ident $st_name:literal $st_mem:ident;)* }
+        other { $($ot:ident $ot_name:literal;)* }
+    ) => {
+        impl Machine {
+            /// Executes numeric operators and memory accesses; `false` for all other instructions.
+            fn numeric(&mut self, at: At) -> Result<bool, Trap> {
+                let top = at.top;
+                macro_rules! unary {
+                    ($result:expr) => { self.stack[top - 1] = Slot::to_slot($result) };
+                }
+                macro_rules! binary {
+                    ($result:expr) => { self.stack[top - 2] = Slot::to_slot($result) };
+                }
+                macro_rules! operand {
+                    ($depth:literal) => { Slot::from_slot(self.stack[top - 1 - $depth]) };
+                }
+                match at.instr.op {
+                    $(Op::$un => unary!(n::$un_fn(operand!(0))),)*
+                    $(Op::$tu => unary!(n::$tu_fn(operand!(0))?),)*
+                    $(Op::$bin => binary!(n::$bin_fn(operand!(1), operand!(0))),)*
+                    $(Op::$ib => binary!(n::$ib_fn(operand!(1), operand!(0))),)*
+                    $(Op::$ic => binary!(n::$ic_fn(operand!(1), operand!(0))),)*
+                    $(Op::$fc => binary!(n::$fc_fn(operand!(1), operand!(0))),)*
+                    $(Op::$tb => binary!(n::$tb_fn(operand!(1), operand!(0))?),)*
+                    $(Op::$ld => {
+                        let memory = self.memory_address(at.instr.aux) as usize;
+                        let bytes = self.store.memories[memory].load(operand!(0), at.instr.imm)?;
+                        unary!(<$ld_mem>::from_le_bytes(bytes) as $ld_ext as $ld_val);
+                    })*
+                    $(Op::$st => {
+                        let memory = self.memory_address(at.instr.aux) as usize;
+                        let value: u64 = operand!(0);
+                        self.store.memories[memory].store(operand!(1), at.instr.imm, (value as $st_mem).to_le_bytes())?;
+                    })*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+        }
+    };
+}
+for_each_op!(define_numeric);

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Rebuilds every sample program into the directory given (default: this one).
+#
+#   build.sh [DIRECTORY]
+#
+# CLANG, WAT2WASM, RUSTC and GO name other compilers than the default ones.
+# The committed files come from the versions below; with these the bytes are
+# identical, with others a warning says that they may not be.
+set -euo pipefail
+
+clang_version="clang version 19.1.7"
+wabt_version="1.0.32"
+rust_version="rustc 1.95.0"
+go_version="go1.24.4"
+
+if [ $# -gt 1 ]; then
+  echo "usage: $0 [DIRECTORY]" >&2
+  exit 2
+fi
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+mkdir -p "${1:-$here}"
+out=$(cd "${1:-$here}" && pwd)
+
+clang=${CLANG:-clang-19}
+wat2wasm=${WAT2WASM:-wat2wasm}
+rustc=${RUSTC:-rustc}
+go=${GO:-go}
+
+export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=0
+export GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 GO111MODULE=off GOTOOLCHAIN=local GOWASM= GOFLAGS= GOENV=off
+unset RUSTFLAGS GOEXPERIMENT CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH CCC_OVERRIDE_OPTIONS
+
+cd "$here"
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+export GOCACHE="$tmp/go-cache"
+mkdir "$tmp/out"
+
+# Name everything that is missing, not only the first of it.
+missing=0
+need() { # WHAT HOW
+  printf 'build.sh: missing: %s\n    %s\n' "$1" "$2" >&2
+  missing=1
+}
+same() { # WANTED GOT
+  case $2 in
+    *"$1"*) ;;
+    *) printf 'build.sh: warning: wanted %s, have %s: the bytes may differ\n' "$1" "$2" >&2 ;;
+  esac
+}
+
+debian='apt-get install --no-install-recommends'
+if ! command -v "$wat2wasm" >/dev/null; then
+  need "wat2wasm ($wabt_version)" "Debian 12: $debian wabt"
+else
+  same "$wabt_version" "$("$wat2wasm" --version)"
+fi
+
+clang_packages='clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32'
+if ! command -v "$clang" >/dev/null; then
+  need "$clang ($clang_version) with a WASI sysroot" "Debian 12: $debian $clang_packages"
+else
+  same "$clang_version" "$("$clang" --version | head -n 1)"
+  if ! printf '#include <stdio.h>\nint main(void) { return puts(""); }\n' |
+    "$clang" --target=wasm32-wasi -x c - -o "$tmp/probe.wasm" 2>"$tmp/probe"; then
+    need "a C library for wasm32-wasi, or its linker ($(head -n 1 "$tmp/probe"))" \
+      "Debian 12: $debian lld-19 wasi-libc libclang-rt-19-dev-wasm32"
+  elif ! printf '#include <iostream>\nint main() { std::cout << 1; }\n' |
+    "$clang" --driver-mode=g++ --target=wasm32-wasi -fno-exceptions -x c++ - -o "$tmp/probe.wasm" 2>"$tmp/probe"; then
+    need "a C++ library for wasm32-wasi ($(head -n 1 "$tmp/probe"))" \
+      "Debian 12: $debian libc++-19-dev-wasm32 libc++abi-19-dev-wasm32"
+  fi
+fi
+
+if ! command -v "$rustc" >/dev/null; then
+  need "$rustc ($rust_version) with the target wasm32-wasip1" "install rustup, then: rustup target add wasm32-wasip1"
+else
+  same "$rust_version" "$("$rustc" --version)"
+  if [ ! -d "$("$rustc" --print sysroot)/lib/rustlib/wasm32-wasip1" ]; then
+    need "the Rust target wasm32-wasip1" "rustup target add wasm32-wasip1"
+  fi
+fi
+
+if ! command -v "$go" >/dev/null; then
+  need "$go ($go_version)" "Debian 13: $debian golang-1.24-go; Debian 12: get-go.sh PREFIX, then GO=PREFIX/go build.sh"
+else
+  same "$go_version" "$("$go" version)"
+fi
+[ "$missing" = 0 ] || exit 1
+
+# C and C++ are compiled and linked in two steps: given -O when it links, clang
+# runs a wasm-opt it finds in PATH, and clang 19 does not link at all when told
+# --no-wasm-opt. Debug information, which names paths, is stripped; the names of
+# functions stay: stack traces show them.
+clang_build() { # NAME.EXT command|reactor COMPILER_FLAG...
+  local source=$1 name=${1%.*} model=$2
+  shift 2
+  "$clang" --target=wasm32-wasi -O2 -Wall -Wextra -Werror "-ffile-prefix-map=$here=." "$@" \
+    -c "$source" -o "$tmp/$name.o"
+  local driver=gcc
+  [ "${source##*.}" = c ] || driver=g++
+  "$clang" "--driver-mode=$driver" --target=wasm32-wasi "-mexec-model=$model" -Wl,--strip-debug \
+    "$tmp/$name.o" -o "$tmp/out/$name.wasm"
+}
+
+echo "text format" >&2
+for name in fib32 grow_table_trap linked_a linked_b; do
+  "$wat2wasm" --debug-names "$name.wat" -o "$tmp/out/$name.wasm"
+done
+echo "C" >&2
+clang_build sha256.c command -std=c17
+clang_build exit_code.c command -std=c17
+echo "C++" >&2
+clang_build matrix_multiplication_cpp_100.cpp reactor -std=c++20 -fno-exceptions
+clang_build iostream_cpp.cpp command -std=c++20 -fno-exceptions
+echo "Rust" >&2
+"$rustc" --edition 2024 --target wasm32-wasip1 -O -C panic=abort -C lto=fat -C codegen-units=1 \
+  -C strip=debuginfo --remap-path-prefix "$here=." -D warnings rust_std.rs -o "$tmp/out/rust_std.wasm"
+echo "Go" >&2
+"$go" build -trimpath -ldflags='-s -w -buildid=' -p 1 -o "$tmp/out/go_hello.wasm" go_hello.go
+
+# Nothing half built: the files appear once all of them are there.
+for source in *.wat *.c *.cpp *.rs *.go; do
+  file="$tmp/out/${source%.*}.wasm"
+  if [ ! -s "$file" ]; then
+    echo "build.sh: $source did not become a .wasm" >&2
+    exit 1
+  fi
+  if [ "$(wc -c <"$file")" -gt $((5 * 1024 * 1024 / 2)) ]; then
+    echo "build.sh: $(basename "$file") is over 2.5 MiB" >&2
+    exit 1
+  fi
+done
+chmod 644 "$tmp"/out/*.wasm
+cp "$tmp"/out/*.wasm "$out/"
