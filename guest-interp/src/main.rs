@@ -5,16 +5,14 @@
 #[cfg(target_arch = "wasm32")]
 mod reactor;
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
+use guest_interp::args::{self, Command};
 use guest_interp::error::Error;
 use guest_interp::files;
+use guest_interp::report::Outcome;
 use guest_interp::session::{Budget, Event, Session};
 
-/// Bytes read from an input file at a time.
-const CHUNK: usize = 64 << 10;
 /// Exit code for a trap where a runtime may turn codes from 126 up into 1.
 const TRAP_UNDER_WASI: i32 = 70;
 /// Exit code for a program that ended with a code from 126 up, for the same reason.
@@ -28,23 +26,36 @@ fn main() {
     std::process::exit(code);
 }
 
-/// Runs the job of the command line to its end and returns the process's exit code.
+/// Does what the command line asks for and returns the process's exit code.
 fn execute() -> Result<i32, Error> {
-    let mut session = Session::new(&arguments()?)?;
+    match args::parse(&arguments()?)? {
+        Command::Run(options) => run(Session::with_options(*options)),
+        Command::Help => print(args::HELP),
+        Command::Version => print(concat!("guest-interp ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+fn print(text: &str) -> Result<i32, Error> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map(|()| 0).map_err(|error| Error::io(format!("standard output: {error}")))
+}
+
+/// Runs the job to its end, or to its limit.
+fn run(mut session: Session) -> Result<i32, Error> {
     supply_inputs(&mut session)?;
     forward_messages(&mut session);
     let output_dir = session.output_dir().to_owned();
-    let output_dir = Path::new(&output_dir);
-    files::prepare_output(output_dir, &session.job_hash(), session.start_id())?;
+    files::prepare_output(&output_dir, &session.job_hash(), session.start_id())?;
     loop {
         let event = session.run(Budget { gas: u64::MAX, steps: u64::MAX })?;
         forward_output(&mut session)?;
         forward_messages(&mut session);
         match event {
-            Event::Snapshot(_) => write_files(&mut session, output_dir)?,
+            Event::Snapshot(_) => write_files(&mut session, &output_dir)?,
             Event::Output | Event::Paused => {}
             Event::Finished => {
-                write_files(&mut session, output_dir)?;
+                write_files(&mut session, &output_dir)?;
                 return Ok(wasi_exit_code(&session));
             }
         }
@@ -61,35 +72,25 @@ fn arguments() -> Result<Vec<String>, Error> {
         .collect()
 }
 
-/// Hands the session every file that it asks for.
+/// Hands the session every file that it asks for. It bounds the sizes itself, by what it takes the file for.
 fn supply_inputs(session: &mut Session) -> Result<(), Error> {
-    let mut chunk = vec![0; CHUNK];
     while let Some(path) = session.want()? {
-        let failed = |error: io::Error| Error::io(format!("{path}: {error}"));
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                session.give_end(false)?;
-                continue;
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        loop {
-            let length = file.read(&mut chunk).map_err(failed)?;
-            match chunk.get(..length) {
-                Some([]) | None => break,
-                Some(bytes) => session.give(bytes)?,
-            }
-        }
-        session.give_end(true)?;
+        let found = files::read(&path, u64::MAX, &mut |chunk| session.give(chunk))?;
+        session.give_end(found.is_some())?;
     }
     Ok(())
 }
 
 /// Writes every file that the session has ready, each replaced at once.
-fn write_files(session: &mut Session, output_dir: &Path) -> Result<(), Error> {
+fn write_files(session: &mut Session, output_dir: &str) -> Result<(), Error> {
+    let mut chunk = Vec::new();
     while let Some(name) = session.take_name() {
-        files::replace(&output_dir.join(name), |chunk| session.take_chunk(chunk))?;
+        files::replace(output_dir, &name, |file| {
+            while session.take_chunk(&mut chunk)? {
+                file.write(&chunk)?;
+            }
+            Ok(())
+        })?;
     }
     Ok(())
 }
@@ -114,11 +115,11 @@ fn report(line: &str) {
     drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
-/// The exit code by the node's own table: 134 becomes 70 for a trap, and a program's code from 126 up becomes 125.
+/// The exit code by the node's own table, but 70 for a trap, and 125 for a program's own code from 126 up.
 fn wasi_exit_code(session: &Session) -> i32 {
-    match session.exit_code() {
-        _ if session.trap().is_some() => TRAP_UNDER_WASI,
-        code if code > LARGEST_UNDER_WASI => LARGEST_UNDER_WASI,
-        code => code,
+    match session.outcome() {
+        Some(Outcome::Trapped(_)) => TRAP_UNDER_WASI,
+        Some(Outcome::Exited(code)) => i32::try_from(*code).unwrap_or(i32::MAX).min(LARGEST_UNDER_WASI),
+        _ => session.exit_code(),
     }
 }

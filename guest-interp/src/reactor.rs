@@ -320,6 +320,15 @@ pub(crate) extern "C" fn node_error() -> i32 {
     })
 }
 
+/// Starts (1) or ends (0) the record of clock and random answers, once the job is ready to run: 0, or a negated exit code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_record_answers(on: u32) -> i32 {
+    status(|reactor| {
+        reactor.session()?.record_answers(on != 0);
+        Ok(0)
+    })
+}
+
 /// Length of the next chunk of the recorded clock and random answers, 0 at their end, or a negated exit code.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_answers() -> i32 {

@@ -113,10 +113,13 @@ pub fn run(
     stop: &Stop,
     options: Options,
 ) -> Result<Summary> {
+    if options.keep_answers {
+        node.record_answers()?;
+    }
     let gas_before = node.progress()?.gas_total;
     let started = Instant::now();
     let mut run = Run { node, out, sink, options, gas_before, started, summary: Summary::default() };
-    let finished = run.to_the_end(stop)?;
+    let finished = run.until_the_end(stop)?;
     if !finished {
         run.pause()?;
     }
@@ -136,7 +139,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Runs slices until the job is finished (true) or the user stops it (false).
-    fn to_the_end(&mut self, stop: &Stop) -> Result<bool> {
+    fn until_the_end(&mut self, stop: &Stop) -> Result<bool> {
         let mut slice = Slice::first();
         loop {
             if stop.is_requested() {
@@ -260,9 +263,8 @@ impl Run<'_> {
             let bytes = self.node.take_output(fd)?;
             self.sink.output(fd, &bytes)?;
         }
-        let answers = self.node.take_answers()?;
         if self.options.keep_answers {
-            self.summary.answers.extend_from_slice(&answers);
+            self.summary.answers.append(&mut self.node.take_answers()?);
         }
         forward_messages(self.node, self.sink)
     }

@@ -132,7 +132,13 @@ pub trait Node {
     /// Those of the engine only.
     fn take_message(&mut self) -> Result<Option<String>>;
 
-    /// The clock and random answers that the program was given since the last call.
+    /// Keeps a record, from now on, of the clock and random answers that the program gets.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn record_answers(&mut self) -> Result<()>;
+
+    /// The recorded answers since the last call.
     ///
     /// # Errors
     /// Those of the engine only.

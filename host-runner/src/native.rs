@@ -86,6 +86,11 @@ impl Node for NativeNode {
         Ok(self.session()?.take_message())
     }
 
+    fn record_answers(&mut self) -> Result<()> {
+        self.session()?.record_answers(true);
+        Ok(())
+    }
+
     fn take_answers(&mut self) -> Result<Vec<u8>> {
         Ok(self.session()?.take_answers())
     }

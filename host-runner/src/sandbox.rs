@@ -39,6 +39,7 @@ struct Exports {
     progress: TypedFunc<(), i32>,
     message: TypedFunc<(), i32>,
     error: TypedFunc<(), i32>,
+    record_answers: TypedFunc<u32, i32>,
     answers: TypedFunc<(), i32>,
 }
 
@@ -214,6 +215,7 @@ impl Exports {
             progress: instance.get_typed_func(&mut *store, "node_progress")?,
             message: instance.get_typed_func(&mut *store, "node_message")?,
             error: instance.get_typed_func(&mut *store, "node_error")?,
+            record_answers: instance.get_typed_func(&mut *store, "node_record_answers")?,
             answers: instance.get_typed_func(&mut *store, "node_answers")?,
         })
     }
@@ -320,6 +322,11 @@ impl Node for WasmNode {
     fn take_message(&mut self) -> Result<Option<String>> {
         let value = self.call(|exports| &exports.message, ())?;
         self.optional_text(value)
+    }
+
+    fn record_answers(&mut self) -> Result<()> {
+        let value = self.call(|exports| &exports.record_answers, 1)?;
+        self.check(value).map(|_| ())
     }
 
     fn take_answers(&mut self) -> Result<Vec<u8>> {

@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 
 use guest_interp::args::{self, ValKind};
 use guest_interp::limits::Limits;
-use wasmtime::{Config, Engine, Extern, Func, Instance, Linker, Module, ResourceLimiter, Store, Val, ValType};
+use wasmtime::{
+    Config, Engine, Extern, Func, FuncType, Instance, Linker, Module, ResourceLimiter, Store, Val, ValType,
+};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
 use crate::cache;
 use crate::failure::{DATA, Failure, IO, Result};
@@ -112,6 +114,7 @@ fn run_here(job: &Job) -> Result<Outcome> {
     store.limiter(|host| &mut host.limiter);
     let mut linker = Linker::new(&engine);
     p1::add_to_linker_sync(&mut linker, |host: &mut Host| &mut host.wasi).map_err(bad)?;
+    any_exit_code(&mut linker).map_err(bad)?;
     if job.answers.is_some() {
         replay::shadow(&mut linker).map_err(bad)?;
     }
@@ -174,7 +177,7 @@ fn execute(
     };
     let ty = function.ty(&*store);
     let kinds: Vec<ValKind> = ty.params().map(|ty| kind(&ty)).collect();
-    let bits = args::parse_values(&kinds, arguments, &format!("{entry}: {ty}")).map_err(Failure::from)?;
+    let bits = args::parse_values(&kinds, arguments, &signature(entry, &ty)).map_err(Failure::from)?;
     let params: Vec<Val> = kinds.iter().zip(bits).map(|(kind, bits)| value(*kind, bits)).collect();
     if let Some(initialize) = niladic(store, instance, "_initialize").filter(|_| entry != "_initialize") {
         initialize.call(&mut *store, &[], &mut [])?;
@@ -224,6 +227,16 @@ fn wasi(job: &Job, tree: Option<&InputTree>, stdout: MemoryOutputPipe, stderr: M
     Ok(builder.build_p1())
 }
 
+/// Lets the program exit with any code, as the node does; wasmtime-wasi refuses codes from 126 up.
+fn any_exit_code(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(wasmtime::Error::new(I32Exit(code)))
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
 fn load(engine: &Engine, path: &Path) -> Result<Module> {
     let refused = |error| Failure::wasmtime(DATA, format!("{}: wasmtime refuses it", path.display()), &error);
     Module::new(engine, read(path)?).map_err(refused)
@@ -263,6 +276,14 @@ fn exports(module: &Module) -> String {
     } else {
         format!("exports are {}", functions.join(", "))
     }
+}
+
+/// A function as people write it: `fib(i32) -> (i32)`.
+fn signature(name: &str, ty: &FuncType) -> String {
+    let list = |types: Vec<String>| types.join(", ");
+    let params = list(ty.params().map(|ty| ty.to_string()).collect());
+    let results = list(ty.results().map(|ty| ty.to_string()).collect());
+    format!("{name}({params}) -> ({results})")
 }
 
 fn kind(ty: &ValType) -> ValKind {

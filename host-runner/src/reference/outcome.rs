@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use guest_interp::args::ValKind;
+use guest_interp::report::Value;
 use guest_interp::trap::Trap;
 use wasmtime::Val;
 use wasmtime_wasi::I32Exit;
@@ -93,16 +95,16 @@ fn our_trap(trap: wasmtime::Trap) -> Option<Trap> {
     })
 }
 
-/// A returned value as `result.txt` prints it: integers unsigned, floats as the shortest text that reads back the same.
+/// A returned value as `result.txt` prints it.
 pub(super) fn value_text(value: &Val) -> String {
-    match value {
-        Val::I32(value) => value.cast_unsigned().to_string(),
-        Val::I64(value) => value.cast_unsigned().to_string(),
-        Val::F32(bits) => f32::from_bits(*bits).to_string(),
-        Val::F64(bits) => f64::from_bits(*bits).to_string(),
-        reference if reference.ref_().is_some_and(|reference| reference.is_null()) => "null".to_owned(),
-        _ => "ref".to_owned(),
-    }
+    let (kind, bits) = match value {
+        Val::I32(value) => (ValKind::I32, u64::from(value.cast_unsigned())),
+        Val::I64(value) => (ValKind::I64, value.cast_unsigned()),
+        Val::F32(bits) => (ValKind::F32, u64::from(*bits)),
+        Val::F64(bits) => (ValKind::F64, *bits),
+        other => (ValKind::Ref, u64::from(!other.ref_().is_some_and(|reference| reference.is_null()))),
+    };
+    Value { kind, bits }.to_string()
 }
 
 #[cfg(test)]
