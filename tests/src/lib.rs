@@ -4,4 +4,5 @@
 pub mod agree;
 pub mod differential;
 pub mod generate;
+pub mod opcodes;
 pub mod spec;
