@@ -188,6 +188,11 @@ impl Machine {
         }
     }
 
+    /// The mnemonic of the next instruction; of a call from outside if there is no frame.
+    pub fn next_mnemonic(&mut self) -> &'static str {
+        self.current_instr().map_or("call", |instr| instr.op.mnemonic())
+    }
+
     /// What is left of the budget of the last run.
     pub fn gas_left(&self) -> u64 {
         self.left
@@ -240,7 +245,7 @@ impl Machine {
         };
         let exit = exec::run(engine, &mut gas);
         // An instruction that the fast engine hands over is stepped at once: its entry would lead straight back.
-        let handed_over = matches!(exit, Exit::Before(_) | Exit::AtCall { .. });
+        let handed_over = matches!(exit, Exit::Before(_) | Exit::AtCall(_));
         let (correction, stop) = self.leave_fast(exit);
         let exact = gas.checked_add_unsigned(correction).and_then(|g| u64::try_from(g).ok());
         self.left = reserve + exact.expect("BUG: the fast engine never overspends");
@@ -262,7 +267,7 @@ impl Machine {
                 self.set_resume(Resume::Wasm(entry.index));
                 (entry.cost.into(), None)
             }
-            Exit::AtCall { index, .. } => {
+            Exit::AtCall(index) => {
                 let index = match index {
                     CallIndex::Index(index) => index,
                     CallIndex::BeforeEntry(pc) => {

@@ -1,9 +1,9 @@
 //! The paged contents of a state: every memory and every table as a space of 4 KiB pages with a Merkle tree of its own,
 //! kept up to date from the dirty marks, so that a root and a `.bin` cost what changed.
 
+use super::Store;
 use super::memory::DIRTY_PAGE;
 use super::table::PAGE_ELEMENTS;
-use super::Store;
 use crate::error::Error;
 use crate::snapshot::bin::{BinHeader, BinWriter, PageSink};
 use crate::snapshot::merkle::PageTree;
@@ -109,7 +109,31 @@ impl Delta {
     }
 }
 
+/// The dirty marks of all memories and tables.
+pub(crate) type DirtyMarks = Vec<Vec<u8>>;
+
 impl Store {
+    fn marks(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        self.memories.iter_mut().map(|m| &mut m.dirty).chain(self.tables.iter_mut().map(|t| &mut t.dirty))
+    }
+
+    /// A copy of all dirty marks.
+    pub(crate) fn dirty_marks(&mut self) -> DirtyMarks {
+        self.marks().map(|marks| marks.clone()).collect()
+    }
+
+    /// Puts the dirty marks back to what they were.
+    pub(crate) fn set_dirty_marks(&mut self, marks: DirtyMarks) {
+        for (place, marks) in self.marks().zip(marks) {
+            *place = marks;
+        }
+    }
+
+    /// Marks every page: which ones changed is left to their hashes.
+    pub(crate) fn mark_all(&mut self) {
+        self.marks().for_each(|marks| marks.fill(1));
+    }
+
     /// Pages of 4 KiB of a space.
     fn page_count(&self, (kind, index): Number) -> usize {
         match kind {
@@ -131,7 +155,9 @@ impl Store {
     fn page(&self, (kind, index): Number, page: usize) -> Page {
         let mut contents = [0; DIRTY_PAGE];
         match kind {
-            SPACE_MEMORY => contents.copy_from_slice(&self.memories[index as usize].bytes[page * DIRTY_PAGE..][..DIRTY_PAGE]),
+            SPACE_MEMORY => {
+                contents.copy_from_slice(&self.memories[index as usize].bytes[page * DIRTY_PAGE..][..DIRTY_PAGE])
+            }
             _ => {
                 let elements = &self.tables[index as usize].elements[page * PAGE_ELEMENTS..];
                 for (element, bytes) in elements.iter().zip(contents.chunks_exact_mut(8)) {
@@ -145,7 +171,9 @@ impl Store {
     /// Replaces the contents of a page, unmarked: the caller takes it into the tree.
     fn set_page(&mut self, (kind, index): Number, page: usize, contents: &Page) {
         match kind {
-            SPACE_MEMORY => self.memories[index as usize].bytes[page * DIRTY_PAGE..][..DIRTY_PAGE].copy_from_slice(contents),
+            SPACE_MEMORY => {
+                self.memories[index as usize].bytes[page * DIRTY_PAGE..][..DIRTY_PAGE].copy_from_slice(contents)
+            }
             _ => {
                 let elements = &mut self.tables[index as usize].elements[page * PAGE_ELEMENTS..];
                 for (element, bytes) in elements.iter_mut().zip(contents.as_chunks().0) {

@@ -11,7 +11,7 @@ use crate::snapshot::state::{HostState, Phase, Segment, State, state_hash};
 use crate::trap::Trap;
 
 /// Bytes handed out at a time, at most.
-pub const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// A file to be taken.
 #[derive(Debug)]
@@ -55,7 +55,8 @@ impl Session {
         match file {
             File::Bin(file) => self.take_bin(file, out),
             File::Snap(segment) => {
-                let (name, bytes) = (format!("{}.snap", stem(segment.paused, segment.id)), running.encode_snap(&segment)?);
+                let (name, bytes) =
+                    (format!("{}.snap", stem(segment.paused, segment.id)), running.encode_snap(&segment)?);
                 self.take_ready(name, bytes, 0, out);
             }
             File::Ready { name, bytes, taken } => self.take_ready(name, bytes, taken, out),
@@ -128,7 +129,9 @@ impl Session {
     pub fn encode_pause(&mut self) -> Result<(), Error> {
         let ended = self.running().is_none_or(|r| r.outcome.is_some());
         if ended || !self.files.is_empty() {
-            return Err(Error::usage("nothing to pause: the run has not begun, has ended, or has files waiting to be taken"));
+            return Err(Error::usage(
+                "nothing to pause: the run has not begun, has ended, or has files waiting to be taken",
+            ));
         }
         self.begin_snapshot(true);
         Ok(())
@@ -155,7 +158,8 @@ impl Running {
             Some(mut spaces) => spaces.states(&self.machine.store),
             None => self.spaces.states(&self.machine.store),
         };
-        let host = HostState { name: crate::host::wasi::MODULE.to_owned(), bytes: crate::host::HostModule::save(&self.wasi) };
+        let host =
+            HostState { name: crate::host::wasi::MODULE.to_owned(), bytes: crate::host::HostModule::save(&self.wasi) };
         State {
             phase: self.phase,
             awaiting: false,

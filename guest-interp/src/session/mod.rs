@@ -50,7 +50,6 @@ pub struct Progress {
 }
 
 /// A run.
-#[derive(Debug)]
 pub struct Session {
     options: Options,
     loading: load::Loading,
@@ -60,23 +59,31 @@ pub struct Session {
 }
 
 /// Everything about a run whose files have all been given.
-#[derive(Debug)]
 struct Running {
     job: Job,
     job_hash: [u8; 32],
     machine: Machine,
     spaces: Spaces,
+    /// While a paused snapshot is restored: the trees as of its predecessor.
+    chain_spaces: Option<Spaces>,
+    /// While a paused snapshot is written: the trees as of the pause.
+    paused_spaces: Option<Spaces>,
     wasi: Wasi,
     plan: run::Plan,
     phase: Phase,
     outcome: Option<Outcome>,
+    results: Vec<u64>,
     limit: u64,
     refill: bool,
+    /// The limit was reached and is not refilled.
+    stopped: bool,
     segment_gas: u64,
     start_id: u64,
     id: u64,
     previous_snap: [u8; 32],
     previous_bin: [u8; 32],
+    /// Hash of the `.bin` that the snapshot resumed from commits to.
+    resumed_bin: [u8; 32],
     reported: bool,
 }
 
@@ -162,3 +169,6 @@ impl Session {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,8 @@ impl Checker<'_> {
 
     fn spaces(&self, state: &State) -> Result<(), Error> {
         let memories = state.instances.iter().flat_map(|i| &i.memories);
-        let memories = memories.map(|pages| (SPACE_MEMORY, pages.saturating_mul(WASM_PAGE).div_ceil(super::PAGE as u64)));
+        let memories =
+            memories.map(|pages| (SPACE_MEMORY, pages.saturating_mul(WASM_PAGE).div_ceil(super::PAGE as u64)));
         let tables = state.instances.iter().flat_map(|i| &i.tables);
         let tables = tables.map(|size| (SPACE_TABLE, size.saturating_mul(8).div_ceil(super::PAGE as u64)));
         let mut next = BTreeMap::new();
@@ -130,7 +131,11 @@ impl Checker<'_> {
         let expected: Vec<_> = expected.collect();
         let found: Vec<_> = state.spaces.iter().map(|s| (s.kind, s.index, s.pages)).collect();
         if found != expected {
-            return Err(mismatch("the list of spaces (kind, index, pages)", format!("{found:?}"), format!("{expected:?}")));
+            return Err(mismatch(
+                "the list of spaces (kind, index, pages)",
+                format!("{found:?}"),
+                format!("{expected:?}"),
+            ));
         }
         Ok(())
     }
@@ -184,14 +189,16 @@ impl Checker<'_> {
         }
         let index = body.index_of(frame.offset);
         let not_boundary = || {
-            let message = format!("offset {:#x} is no instruction of function {} that can be reached", frame.offset, frame.func);
+            let message =
+                format!("offset {:#x} is no instruction of function {} that can be reached", frame.offset, frame.func);
             Error::snapshot(message)
         };
         let index = index.ok_or_else(not_boundary)?;
         let types = self.types_at(func, frame)?;
         let mut operands = types.1.clone();
         if let Some(next) = next {
-            let call = caller(&body, index).ok_or_else(|| mismatch("the instruction before", "no call", "the call of the next frame"))?;
+            let call = caller(&body, index)
+                .ok_or_else(|| mismatch("the instruction before", "no call", "the call of the next frame"))?;
             let results = self.call(frame, call, next)?;
             operands.truncate(operands.len().saturating_sub(results));
         }
@@ -204,7 +211,9 @@ impl Checker<'_> {
     fn call(&mut self, frame: &FrameState, call: Instr, next: &FrameState) -> Result<usize, Error> {
         let called = self.func(next)?;
         let store = &self.machine.store;
-        let Some(instance) = store.instances.get(frame.instance as usize) else { return Err(mismatch("an instance", frame.instance, "less")) };
+        let Some(instance) = store.instances.get(frame.instance as usize) else {
+            return Err(mismatch("an instance", frame.instance, "less"));
+        };
         let immediate = usize::try_from(call.imm).unwrap_or(usize::MAX);
         if call.op == Op::Call {
             let wanted = instance.funcs.get(immediate).copied().unwrap_or(u32::MAX);
@@ -234,7 +243,11 @@ impl Checker<'_> {
             return Ok(count);
         }
         let by_tail_call = expected == Some(found) && (indirect.is_some() || self.may_tail_call(wanted));
-        if by_tail_call { Ok(count) } else { Err(mismatch("the function", called, format!("the one called, {wanted}"))) }
+        if by_tail_call {
+            Ok(count)
+        } else {
+            Err(mismatch("the function", called, format!("the one called, {wanted}")))
+        }
     }
 
     fn may_tail_call(&mut self, func: u32) -> bool {
