@@ -5,4 +5,5 @@ pub mod agree;
 pub mod differential;
 pub mod generate;
 pub mod opcodes;
+pub mod programs;
 pub mod spec;
