@@ -15,6 +15,7 @@ pub mod module;
 pub mod numeric;
 pub mod report;
 pub mod runtime;
+pub mod session;
 pub mod snapshot;
 mod step;
 pub mod trap;

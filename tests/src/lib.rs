@@ -1,1 +1,7 @@
-//! Harness.
+//! The test harness: the runner of the specification's test suite, and the oracles that compare engines. Tests in
+//! `tests/` and the commands of xtask are thin callers of what is here.
+
+pub mod agree;
+pub mod differential;
+pub mod generate;
+pub mod spec;

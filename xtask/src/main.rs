@@ -1,2 +1,44 @@
-//! xtask.
-fn main() {}
+//! Every check that is longer or stranger than `cargo test`. Each command prints its figure on its last line and exits
+//! with 1 when the figure is not what it must be.
+
+mod differential;
+mod spec;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "checks and measurements of this project")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compare the engines with each other and with wasmtime and wasmi on random modules
+    Differential(differential::Args),
+    /// Run the specification's test suite
+    Spec(spec::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Differential(args) => differential::run(&args),
+        Command::Spec(args) => spec::run(&args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's directory: this crate lies in it.
+fn workspace() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}

@@ -199,6 +199,11 @@ impl<'a> Translator<'a> {
             return Err(TooLarge);
         }
         for (index, instr) in self.body.instrs.iter().enumerate() {
+            if matches!(instr.op, Op::End | Op::Else) && instr.aux == 1 {
+                // No state is ever here: an entry would only hide the one that follows at the same position.
+                self.starts.push((self.insts.len() as u32, index as u32));
+                continue;
+            }
             self.place(index as u32, instr);
             self.starts.push((self.insts.len() as u32, index as u32));
             self.instruction(index as u32, instr);
@@ -392,10 +397,6 @@ impl<'a> Translator<'a> {
     // Instructions.
 
     fn instruction(&mut self, index: u32, instr: &Instr) {
-        if matches!(instr.op, Op::End | Op::Else) && instr.aux == 1 {
-            self.reachable = false;
-            return;
-        }
         if self.stack.len() - self.settled > 64 {
             // Bounds the search of release_local on hostile code.
             self.flush();

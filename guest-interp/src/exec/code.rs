@@ -97,10 +97,11 @@ impl Code {
         entries.binary_search_by_key(&index, |e| e.index).ok().map(|i| entries[i])
     }
 
-    /// The entry at this position.
+    /// The first entry at this position. Several entries share one where nothing that costs gas or leaves code lies
+    /// between them; the one after a call is the first of its position.
     pub(crate) fn entry_at_pc(&self, func: u32, pc: u32) -> Option<Entry> {
         let entries = self.entries(func);
-        entries.binary_search_by_key(&pc, |e| e.pc).ok().map(|i| entries[i])
+        entries.get(entries.partition_point(|e| e.pc < pc)).filter(|e| e.pc == pc).copied()
     }
 
     /// Where the function's register code begins.

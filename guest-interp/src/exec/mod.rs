@@ -18,8 +18,8 @@ pub(crate) enum Exit {
     Before(u32),
     /// At an entry of the top frame whose block cannot be paid; `gas` is exact again.
     AtEntry(u32),
-    /// At the call at this position, with `gas` exact but for the call's own cost, which has been charged.
-    AtCall { pc: u32, index: CallIndex },
+    /// At a call of the top frame, with `gas` exact but for the call's own cost, which has been charged.
+    AtCall(CallIndex),
     /// The frame below was not left by this engine: go on there; `gas` is exact.
     Returned,
     /// The outermost function returned; `gas` is exact.
@@ -155,7 +155,7 @@ macro_rules! define_run {
                     let new_base = base + $slot as usize;
                     let unpaid = left < i64::from(callee.cost);
                     if unpaid || new_base + callee.frame_slots as usize > stack_slots || frames.len() >= call_depth {
-                        break Exit::AtCall { pc: pc as u32, index: $index };
+                        break Exit::AtCall($index);
                     }
                     left -= i64::from(callee.cost);
                     if let Some(caller) = frames.last_mut() {
@@ -183,7 +183,7 @@ macro_rules! define_run {
                     let func: u32 = $func;
                     let callee = &code.funcs[func as usize];
                     if left < i64::from(callee.cost) || base + callee.frame_slots as usize > stack_slots {
-                        break Exit::AtCall { pc: pc as u32, index: tail_index(insts, $index_at) };
+                        break Exit::AtCall(tail_index(insts, $index_at));
                     }
                     left -= i64::from(callee.cost);
                     let from = $slot as usize;
@@ -263,12 +263,12 @@ macro_rules! define_run {
                     Inst::Call { base: slot, func } => call!(func, slot, pc + 2, CallIndex::BeforeEntry(pc as u32 + 2)),
                     Inst::CallIndirect { base: slot, a } => match callee!(a) {
                         Some(func) => call!(func, slot, pc + 3, CallIndex::BeforeEntry(pc as u32 + 3)),
-                        None => break Exit::AtCall { pc: pc as u32, index: CallIndex::BeforeEntry(pc as u32 + 3) },
+                        None => break Exit::AtCall(CallIndex::BeforeEntry(pc as u32 + 3)),
                     },
                     Inst::ReturnCall { base: slot, func } => tail_call!(func, slot, pc + 1),
                     Inst::ReturnCallIndirect { base: slot, a } => match callee!(a) {
                         Some(func) => tail_call!(func, slot, pc + 2),
-                        None => break Exit::AtCall { pc: pc as u32, index: tail_index(insts, pc + 2) },
+                        None => break Exit::AtCall(tail_index(insts, pc + 2)),
                     },
 
                     Inst::Charge { cost } => {

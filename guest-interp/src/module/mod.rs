@@ -5,6 +5,7 @@
 mod parse;
 mod types;
 
+pub(crate) use parse::types_at;
 pub use types::*;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,11 @@ impl Default for Features {
 }
 
 impl Features {
+    /// WebAssembly 1.0 and nothing else.
+    pub fn wasm1() -> Self {
+        Self(WasmFeatures::WASM1)
+    }
+
     /// Every feature that the node knows, by name, and whether it is on, in the order of names.
     pub fn list(self) -> Vec<(String, bool)> {
         let rows = [

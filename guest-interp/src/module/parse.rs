@@ -283,3 +283,49 @@ pub(super) fn func_name(section: &[u8], offset: usize, func: u32) -> Option<Stri
     }
     None
 }
+
+/// Types of a function's locals and of its operands before an instruction; `None` for an operand whose type validation
+/// leaves open.
+pub(crate) type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
+
+/// What validation says the types are before the instruction at `offset` of a defined function. `None` if no instruction
+/// starts there.
+pub(crate) fn types_at(module: &Module, func: u32, offset: u32) -> Option<TypesAt> {
+    let (validator, body) = func_to_validate(module, func)?;
+    let mut validator = validator.into_validator(Default::default());
+    let mut reader = body.get_binary_reader();
+    validator.read_locals(&mut reader).ok()?;
+    let mut operators = wasmparser::OperatorsReader::new(reader);
+    while !operators.eof() {
+        let (operator, at) = operators.read_with_offset().ok()?;
+        if at == offset as usize {
+            let local_types = (0..validator.len_locals()).map(|i| validator.get_local_type(i).map(val_type));
+            let height = validator.operand_stack_height() as usize;
+            let operand = |depth| validator.get_operand_type(depth).flatten().map(val_type);
+            return Some((local_types.collect(), (0..height).rev().map(operand).collect()));
+        }
+        validator.op(at, &operator).ok()?;
+    }
+    None
+}
+
+/// Validates the sections of a module once more, all but the bodies, to get at one function's validator.
+fn func_to_validate(
+    module: &Module,
+    func: u32,
+) -> Option<(wasmparser::FuncToValidate<wasmparser::ValidatorResources>, wasmparser::FunctionBody<'_>)> {
+    let wanted = func.checked_sub(module.imported_funcs)?;
+    let mut validator = Validator::new_with_features(module.features.0);
+    let mut parser = Parser::new(0);
+    parser.set_features(module.features.0);
+    let mut number = 0;
+    for payload in parser.parse_all(&module.bytes) {
+        if let ValidPayload::Func(func, body) = validator.payload(&payload.ok()?).ok()? {
+            if number == wanted {
+                return Some((func, body));
+            }
+            number += 1;
+        }
+    }
+    None
+}

@@ -88,10 +88,13 @@ pub fn f32_nearest(a: f32) -> f32 {
     f32_canonical(a.round_ties_even())
 }
 
-/// Square root.
+/// Square root. The operand's bits decide: the compiler may turn "is the root a NaN" into "is the operand negative", and
+/// then drops the choice, because on its target the bare root gives a NaN (not the canonical one) by itself.
 #[inline(always)]
 pub fn f32_sqrt(a: f32) -> f32 {
-    f32_canonical(a.sqrt())
+    let bits = a.to_bits();
+    let no_root = bits > f32::INFINITY.to_bits() && bits != (-0.0f32).to_bits();
+    if no_root { f32::from_bits(F32_NAN) } else { a.sqrt() }
 }
 
 /// Clears the sign bit.
@@ -230,10 +233,12 @@ pub fn f64_nearest(a: f64) -> f64 {
     f64_canonical(a.round_ties_even())
 }
 
-/// Square root.
+/// Square root; see [`f32_sqrt`].
 #[inline(always)]
 pub fn f64_sqrt(a: f64) -> f64 {
-    f64_canonical(a.sqrt())
+    let bits = a.to_bits();
+    let no_root = bits > f64::INFINITY.to_bits() && bits != (-0.0f64).to_bits();
+    if no_root { f64::from_bits(F64_NAN) } else { a.sqrt() }
 }
 
 /// Clears the sign bit.

@@ -188,9 +188,19 @@ impl Machine {
         }
     }
 
+    /// The mnemonic of the next instruction; of a call from outside if there is no frame.
+    pub fn next_mnemonic(&mut self) -> &'static str {
+        self.current_instr().map_or("call", |instr| instr.op.mnemonic())
+    }
+
     /// What is left of the budget of the last run.
     pub fn gas_left(&self) -> u64 {
         self.left
+    }
+
+    /// Uncharged steps left of the budget of the last run.
+    pub fn steps_left(&self) -> u64 {
+        self.steps
     }
 
     /// One stretch of the fast engine, or one step.
@@ -221,7 +231,8 @@ impl Machine {
 
     fn run_fast(&mut self, cost: u32) -> Option<Stop> {
         let start = self.left;
-        let counted = start.min(i64::MAX as u64);
+        // Less than any call of a function without register code costs.
+        let counted = start.min(i64::MAX as u64 - 1);
         let reserve = start - counted;
         let mut gas = counted as i64 - i64::from(cost);
         let engine = Engine {
@@ -234,7 +245,7 @@ impl Machine {
         };
         let exit = exec::run(engine, &mut gas);
         // An instruction that the fast engine hands over is stepped at once: its entry would lead straight back.
-        let handed_over = matches!(exit, Exit::Before(_) | Exit::AtCall { .. });
+        let handed_over = matches!(exit, Exit::Before(_) | Exit::AtCall(_));
         let (correction, stop) = self.leave_fast(exit);
         let exact = gas.checked_add_unsigned(correction).and_then(|g| u64::try_from(g).ok());
         self.left = reserve + exact.expect("BUG: the fast engine never overspends");
@@ -256,7 +267,7 @@ impl Machine {
                 self.set_resume(Resume::Wasm(entry.index));
                 (entry.cost.into(), None)
             }
-            Exit::AtCall { index, .. } => {
+            Exit::AtCall(index) => {
                 let index = match index {
                     CallIndex::Index(index) => index,
                     CallIndex::BeforeEntry(pc) => {
@@ -265,6 +276,8 @@ impl Machine {
                 };
                 self.set_resume(Resume::Wasm(index));
                 let op = self.body(func).instrs[index as usize].op;
+                // The stepper counts the step again.
+                self.steps += u64::from(self.schedule.is_uncharged_transfer(op));
                 (self.schedule.cost(op), None)
             }
             Exit::Trapped { pc, trap } => {

@@ -507,6 +507,14 @@ mod tests {
     }
 
     #[test]
+    fn the_vector_of_the_documentation_holds() {
+        let header = BinHeader { paused: false, id: 1, job_hash: [0; 32], previous: [0; 32] };
+        let (bytes, hash) = encode(&header, &Spaces::from([((1, 0), BTreeMap::from([(2, page(&[(64, 7)]))]))]));
+        assert_eq!(bytes.len(), 214);
+        assert_eq!(crate::snapshot::hex(&hash), "09920aa92e23979e0f31045613f23c3f8aeb81c924f6bb51c47e3890af25a946");
+    }
+
+    #[test]
     fn chunks_of_any_size_give_the_same() {
         let (bytes, hash) = encode(&HEADER, &sample());
         for chunk in [1, 2, 7, 63, 64, 65, 4096, usize::MAX] {

@@ -248,6 +248,18 @@ mod tests {
         assert_eq!(zero_page(), keyed(&[0; PAGE]));
     }
 
+    #[test]
+    fn the_vectors_of_the_documentation_hold() {
+        let mut tree = PageTree::new();
+        let show = crate::snapshot::hex;
+        assert_eq!(show(&zero_page()), "220c84e70dd50a2fbbc88cc1da46b4ced4d2a314de68e8519d8daec349aa7446");
+        assert_eq!(show(&tree.root()), "4962869f6f816fc9503837f88beaac17250c0e7e41379019d4ac8ad57084673a");
+        tree.update(0, &[1; PAGE]);
+        assert_eq!(show(&tree.root()), "24b6d64fae988493378599593a9804b0e8928ff494a73c96acf99166774b4592");
+        tree.update(5, &[2; PAGE]);
+        assert_eq!(show(&tree.root()), "9c825d8b734624496d72c2bf3b032f35e0193fb841a451067c2ce5fb358881c5");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -22,6 +22,7 @@ use serde::{
 use crate::error::Error;
 
 pub mod bin;
+pub mod check;
 pub mod merkle;
 pub mod snap;
 pub mod state;

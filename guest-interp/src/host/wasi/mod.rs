@@ -30,6 +30,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use answers::{Recorded, parse_answers};
 pub use clock::EPOCH;
 pub use errno::Errno;
 pub use io::{MAX_IOVECS, MAX_TRANSFER};
@@ -146,7 +147,8 @@ impl Wasi {
         self.answers.on = on;
     }
 
-    /// Takes the log of answers since the last time, as whole records; docs/wasi.md has the format.
+    /// Takes the log of answers since the last time, as whole records; [`parse_answers`] reads
+    /// it, docs/wasi.md has the format.
     pub fn take_answers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.answers.log)
     }

@@ -1,0 +1,124 @@
+//! The machine's state as plain data, and back. Only a checked state goes back.
+
+use super::stack::{Frame, Resume};
+use super::{Instance, Machine};
+use crate::error::Error;
+use crate::snapshot::check::CheckedState;
+use crate::snapshot::state::{FrameState, InstanceState};
+
+impl Machine {
+    /// The call stack, outermost frame first.
+    pub fn frame_states(&mut self) -> Vec<FrameState> {
+        let frames = self.frames.clone();
+        let mut ends: Vec<usize> = frames.iter().skip(1).map(|f| f.base as usize).collect();
+        ends.push(usize::MAX);
+        frames.iter().zip(ends).map(|(frame, end)| self.frame_state(frame, end)).collect()
+    }
+
+    /// `end`: the first slot of the next frame, which its arguments became; beyond the stack for the top frame.
+    fn frame_state(&mut self, frame: &Frame, end: usize) -> FrameState {
+        let index = match frame.resume {
+            Resume::Wasm(index) => index,
+            Resume::Fast(pc) => self.code.entry_at_pc(frame.func, pc).expect("BUG: a frame rests at an entry").index,
+        };
+        let body = self.body(frame.func);
+        let instr = body.instrs[index as usize];
+        let func = self.store.funcs[frame.func as usize];
+        let base = frame.base as usize;
+        let operands = base + body.locals as usize;
+        let top = (operands + instr.height as usize).min(end);
+        FrameState {
+            instance: func.instance,
+            func: func.index,
+            offset: instr.offset,
+            locals: self.stack[base..operands].to_vec(),
+            operands: self.stack[operands..top].to_vec(),
+        }
+    }
+
+    /// What every instance holds beside its paged contents.
+    pub fn instance_states(&self) -> Vec<InstanceState> {
+        self.store.instances.iter().map(|instance| self.instance_state(instance)).collect()
+    }
+
+    fn instance_state(&self, instance: &Instance) -> InstanceState {
+        let module = &instance.module;
+        let defined = |addresses: &[u32], imported: u32| addresses[imported as usize..].to_vec();
+        let dropped = |flags: &[bool]| (0..).zip(flags).filter(|(_, dropped)| **dropped).map(|(i, _)| i).collect();
+        let globals = defined(&instance.globals, module.imported_globals());
+        let memories = defined(&instance.memories, module.imported_memories());
+        let tables = defined(&instance.tables, module.imported_tables());
+        InstanceState {
+            globals: globals.iter().map(|a| self.store.globals[*a as usize]).collect(),
+            memories: memories.iter().map(|a| self.store.memories[*a as usize].pages()).collect(),
+            tables: tables.iter().map(|a| self.store.tables[*a as usize].size()).collect(),
+            dropped_data: dropped(&instance.dropped_data),
+            dropped_elements: dropped(&instance.dropped_elements),
+        }
+    }
+
+    /// Puts a freshly linked machine into a checked state. The paged contents come afterwards, by
+    /// [`Restore`](super::Restore).
+    ///
+    /// # Errors
+    /// A resource error if the node cannot hold the memories, tables or the stack.
+    pub fn restore(&mut self, state: &CheckedState) -> Result<(), Error> {
+        let state = state.state();
+        for (number, instance) in state.instances.iter().enumerate() {
+            self.restore_instance(number, instance)?;
+        }
+        self.frames.clear();
+        let mut base = 0;
+        for frame in &state.frames {
+            base = self.restore_frame(base, frame)?;
+        }
+        self.set_gas_total(state.gas_total);
+        Ok(())
+    }
+
+    /// Declares what the outermost frame returns to, after a restore: the function that was invoked.
+    pub fn resume_invocation(&mut self, func: u32) {
+        self.results = self.store.funcs[func as usize].results;
+    }
+
+    fn restore_instance(&mut self, number: usize, state: &InstanceState) -> Result<(), Error> {
+        let instance = self.store.instances[number].clone();
+        let module = &instance.module;
+        let globals = &instance.globals[module.imported_globals() as usize..];
+        for (address, value) in globals.iter().zip(&state.globals) {
+            self.store.globals[*address as usize] = *value;
+        }
+        let memories = &instance.memories[module.imported_memories() as usize..];
+        for (address, pages) in memories.iter().zip(&state.memories) {
+            self.store.memories[*address as usize].resize(*pages)?;
+        }
+        let tables = &instance.tables[module.imported_tables() as usize..];
+        for (address, size) in tables.iter().zip(&state.tables) {
+            self.store.tables[*address as usize].resize(*size, 0)?;
+        }
+        let instance = &mut self.store.instances[number];
+        let flags = |dropped: &[u32], flags: &mut [bool]| {
+            for (index, flag) in flags.iter_mut().enumerate() {
+                *flag = dropped.binary_search(&(index as u32)).is_ok();
+            }
+        };
+        flags(&state.dropped_data, &mut instance.dropped_data);
+        flags(&state.dropped_elements, &mut instance.dropped_elements);
+        Ok(())
+    }
+
+    /// Places a frame at `base`; where the next one begins.
+    fn restore_frame(&mut self, base: usize, state: &FrameState) -> Result<usize, Error> {
+        let func = self.store.instances[state.instance as usize].funcs[state.func as usize];
+        let body = self.body(func);
+        let index = body.index_of(state.offset).expect("BUG: the state was checked");
+        let slots = body.frame_slots().max(body.results);
+        self.reserve_frame(base, slots).map_err(|trap| Error::snapshot(trap.message()))?;
+        let operands = base + state.locals.len();
+        self.stack[base..operands].copy_from_slice(&state.locals);
+        let end = operands + state.operands.len();
+        self.stack[operands..end].copy_from_slice(&state.operands);
+        self.frames.push(Frame { func, base: base as u32, resume: Resume::Wasm(index) });
+        Ok(end)
+    }
+}

@@ -1,0 +1,227 @@
+//! The files that a run makes, handed out in chunks: a `.bin` is produced while it is taken, so that it is never in memory
+//! whole, and the `.snap` that commits to it comes after it.
+
+use super::{Running, Session};
+use crate::error::Error;
+use crate::report::{FrameReport, Outcome, Receipt, StreamReport, TrapReport};
+use crate::runtime::{Delta, Spaces};
+use crate::snapshot::bin::BinHeader;
+use crate::snapshot::snap;
+use crate::snapshot::state::{HostState, Phase, Segment, State, state_hash};
+use crate::trap::Trap;
+
+/// Bytes handed out at a time, at most.
+pub(super) const CHUNK: usize = 64 << 10;
+
+/// A file to be taken.
+#[derive(Debug)]
+pub(super) enum File {
+    /// The pages that changed.
+    Bin(Box<BinFile>),
+    /// The state, written once the `.bin` before it is complete.
+    Snap(Segment),
+    /// Bytes that are ready.
+    Ready { name: String, bytes: Vec<u8>, taken: usize },
+}
+
+#[derive(Debug)]
+pub(super) struct BinFile {
+    header: BinHeader,
+    delta: Option<Delta>,
+    /// Produced and not yet taken.
+    bytes: Vec<u8>,
+    /// For a paused snapshot: the trees as of this moment, apart from those of the chain.
+    spaces: Option<Spaces>,
+}
+
+impl Session {
+    /// Name of the next file to take, relative to the output directory.
+    pub fn take_name(&mut self) -> Option<String> {
+        Some(match self.files.front()? {
+            File::Bin(file) => format!("{}.bin", stem(file.header.paused, file.header.id)),
+            File::Snap(segment) => format!("{}.snap", stem(segment.paused, segment.id)),
+            File::Ready { name, .. } => name.clone(),
+        })
+    }
+
+    /// Replaces `out` by the next chunk of the file that [`take_name`](Self::take_name) named; `false`, with nothing, at its end.
+    ///
+    /// # Errors
+    /// A resource error if the state is too large for a `.snap`.
+    pub fn take_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
+        out.clear();
+        let Some(file) = self.files.pop_front() else { return Ok(false) };
+        let Some(running) = self.running.as_deref_mut() else { return Ok(false) };
+        match file {
+            File::Bin(file) => self.take_bin(file, out),
+            File::Snap(segment) => {
+                let (name, bytes) =
+                    (format!("{}.snap", stem(segment.paused, segment.id)), running.encode_snap(&segment)?);
+                self.take_ready(name, bytes, 0, out);
+            }
+            File::Ready { name, bytes, taken } => self.take_ready(name, bytes, taken, out),
+        }
+        Ok(!out.is_empty())
+    }
+
+    fn take_ready(&mut self, name: String, bytes: Vec<u8>, taken: usize, out: &mut Vec<u8>) {
+        let end = bytes.len().min(taken + CHUNK);
+        out.extend_from_slice(&bytes[taken..end]);
+        // The file stays until the caller has seen its end.
+        if taken < bytes.len() {
+            self.files.push_front(File::Ready { name, bytes, taken: end });
+        }
+    }
+
+    fn take_bin(&mut self, mut file: Box<BinFile>, out: &mut Vec<u8>) {
+        let Some(running) = self.running.as_deref_mut() else { return };
+        if let Some(mut delta) = file.delta.take() {
+            if delta.produce(&running.machine.store, &mut file.bytes) {
+                file.delta = Some(delta);
+            } else {
+                let hash = delta.finish(&mut file.bytes);
+                if let Some(File::Snap(segment)) = self.files.front_mut() {
+                    segment.bin = hash;
+                }
+            }
+        }
+        let end = file.bytes.len().min(CHUNK);
+        out.extend(file.bytes.drain(..end));
+        if !out.is_empty() {
+            self.files.push_front(File::Bin(file));
+        } else if let (true, Some(spaces)) = (file.header.paused, file.spaces) {
+            running.paused_spaces = Some(spaces);
+        }
+    }
+
+    /// Makes the files of a snapshot ready to take.
+    pub(super) fn begin_snapshot(&mut self, paused: bool) {
+        let Some(running) = self.running.as_deref_mut() else { return };
+        let mut bytes = Vec::new();
+        let id = if paused { running.id } else { running.id + 1 };
+        let header = BinHeader { paused, id, job_hash: running.job_hash, previous: running.previous_bin };
+        let segment = Segment {
+            id,
+            paused,
+            limit: running.limit,
+            gas_used: running.segment_gas,
+            previous_snap: running.previous_snap,
+            bin: [0; 32],
+        };
+        let (delta, spaces) = if paused {
+            // The chain must not notice: the trees and the marks stay as they are.
+            let mut spaces = running.spaces.clone();
+            let marks = running.machine.store.dirty_marks();
+            let delta = Delta::new(&mut spaces, &mut running.machine.store, &header, &mut bytes);
+            running.machine.store.set_dirty_marks(marks);
+            (delta, Some(spaces))
+        } else {
+            (Delta::new(&mut running.spaces, &mut running.machine.store, &header, &mut bytes), None)
+        };
+        self.files.push_back(File::Bin(Box::new(BinFile { header, delta: Some(delta), bytes, spaces })));
+        self.files.push_back(File::Snap(segment));
+    }
+
+    /// Stops here: makes `paused.bin` and `paused.snap` ready to take, outside the chain.
+    ///
+    /// # Errors
+    /// A usage error if the run has ended or files wait to be taken.
+    pub fn encode_pause(&mut self) -> Result<(), Error> {
+        let ended = self.running().is_none_or(|r| r.outcome.is_some());
+        if ended || !self.files.is_empty() {
+            return Err(Error::usage(
+                "nothing to pause: the run has not begun, has ended, or has files waiting to be taken",
+            ));
+        }
+        self.begin_snapshot(true);
+        Ok(())
+    }
+
+    /// Makes `result.txt` and `receipt.json` ready to take.
+    pub(super) fn begin_report(&mut self) {
+        let Some(running) = self.running.as_deref_mut() else { return };
+        let receipt = running.receipt();
+        for (name, text) in [("result.txt", receipt.result_text()), ("receipt.json", receipt.json())] {
+            self.files.push_back(File::Ready { name: name.to_owned(), bytes: text.into_bytes(), taken: 0 });
+        }
+    }
+}
+
+fn stem(paused: bool, id: u64) -> String {
+    if paused { "paused".to_owned() } else { id.to_string() }
+}
+
+impl Running {
+    /// The canonical state as it is now. `spaces` are the trees that know every page.
+    fn state(&mut self, paused: bool) -> State {
+        let spaces = match self.paused_spaces.take().filter(|_| paused) {
+            Some(mut spaces) => spaces.states(&self.machine.store),
+            None => self.spaces.states(&self.machine.store),
+        };
+        let host =
+            HostState { name: crate::host::wasi::MODULE.to_owned(), bytes: crate::host::HostModule::save(&self.wasi) };
+        State {
+            phase: self.phase,
+            awaiting: false,
+            frames: self.machine.frame_states(),
+            results: self.results.clone(),
+            instances: self.machine.instance_states(),
+            spaces,
+            hosts: vec![host],
+            gas_total: self.machine.gas_total(),
+        }
+    }
+
+    fn encode_snap(&mut self, segment: &Segment) -> Result<Vec<u8>, Error> {
+        let state = self.state(segment.paused);
+        let (bytes, hash) = snap::encode(&self.job, segment, &state)?;
+        if !segment.paused {
+            self.previous_snap = hash;
+            self.previous_bin = segment.bin;
+            self.id = segment.id;
+            self.segment_gas = 0;
+        }
+        Ok(bytes)
+    }
+
+    fn receipt(&mut self) -> Receipt {
+        let stream = |wasi: &crate::host::wasi::Wasi, fd| {
+            let hash = wasi.output_hash(fd);
+            StreamReport { bytes: hash.map_or(0, |h| h.length()), hash: hash.map_or([0; 32], |h| h.hash()) }
+        };
+        self.spaces.update(&mut self.machine.store);
+        let state = self.state(false);
+        Receipt {
+            outcome: self.outcome.clone().unwrap_or(Outcome::GasLimit),
+            values: self.values(),
+            gas_used: self.machine.gas_total(),
+            schedule_name: self.job.schedule.name.clone(),
+            schedule_hash: self.job.schedule.hash,
+            stdout: stream(&self.wasi, 1),
+            stderr: stream(&self.wasi, 2),
+            job_hash: self.job_hash,
+            program_hash: self.job.program.hash,
+            state_hash: state_hash(&state),
+            last_snapshot: self.id,
+            gas_limit: self.limit,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// A trap with its stack trace, innermost frame first.
+    pub(super) fn trap_report(&mut self, trap: Trap) -> TrapReport {
+        let mut frames = self.machine.frame_states();
+        frames.reverse();
+        frames.truncate(crate::report::MAX_BACKTRACE);
+        let store = &self.machine.store;
+        let name = |instance: u32, func: u32| store.instances[instance as usize].module.func_name(func);
+        let report = |f: &crate::snapshot::state::FrameState| FrameReport {
+            instance: f.instance,
+            function: f.func,
+            name: name(f.instance, f.func),
+            offset: f.offset,
+        };
+        self.phase = Phase::Trapped { trap };
+        TrapReport { trap, detail: None, backtrace: frames.iter().map(report).collect() }
+    }
+}

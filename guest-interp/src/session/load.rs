@@ -1,0 +1,622 @@
+//! From options to a run: which files are wanted, what they must be, and how a snapshot is restored. On resume the job comes
+//! from the snapshot; a flag that is given must agree with it, one that is omitted is taken from it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::run::{Plan, val_kind};
+use super::{Running, Session};
+use crate::args::{DEFAULT_GAS_LIMIT, Options, SnapshotId, ValKind, parse_values};
+use crate::error::Error;
+use crate::gas::Schedule;
+use crate::host::wasi::{self, InputFile, Wasi, WasiConfig};
+use crate::host::{HostModule, HostType};
+use crate::job::{Input, Job, ModuleRef, ScheduleRef, Stdin, last_wins};
+use crate::module::{ExternKind, Features, FuncType, Module, ValType};
+use crate::runtime::{Extern, HostImports, Linker, Machine, Restore, Spaces};
+use crate::snapshot::bin::BinReader;
+use crate::snapshot::check::{check_state, check_tables};
+use crate::snapshot::snap::{self, MAX_SNAP, RawSnapshot};
+
+/// Bytes that a module, input file or schedule may have: what a 32-bit node can hold beside the program's memory.
+const MAX_FILE: u64 = 1 << 30;
+
+/// What a wanted file is for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    Snap,
+    Schedule,
+    Program,
+    Preload(String),
+    Stdin,
+    Input(String),
+    /// A `.bin` of the chain, by id; the paused one comes after the one of its predecessor.
+    Bin {
+        id: u64,
+        paused: bool,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Want {
+    path: String,
+    purpose: Purpose,
+}
+
+/// What has been given so far.
+#[derive(Default)]
+pub(super) struct Loading {
+    wants: VecDeque<Want>,
+    bytes: Vec<u8>,
+    bin: Option<BinReader>,
+    snapshot: Option<RawSnapshot>,
+    schedule: Option<String>,
+    program: Option<Vec<u8>>,
+    preloads: Vec<(String, Vec<u8>)>,
+    stdin: Option<Arc<[u8]>>,
+    inputs: Vec<(String, Arc<[u8]>)>,
+    /// The `.bin` files still to be wanted.
+    chain: Option<Chain>,
+    linked: bool,
+    ready: bool,
+}
+
+/// Which `.bin` files are still to be wanted.
+struct Chain {
+    next: u64,
+    last: u64,
+    paused: bool,
+}
+
+impl Loading {
+    pub(super) fn new(options: &Options) -> Loading {
+        let mut loading = Loading::default();
+        let mut want = |path: &str, purpose| loading.wants.push_back(Want { path: path.to_owned(), purpose });
+        if let Some(resume) = &options.resume {
+            want(&format!("{}/{}.snap", resume.dir, resume.id.stem()), Purpose::Snap);
+        }
+        if let Some(schedule) = options.gas_schedule.as_deref().filter(|name| Schedule::builtin(name).is_none()) {
+            want(schedule, Purpose::Schedule);
+        }
+        want(&options.program, Purpose::Program);
+        for (name, path) in &options.preload {
+            want(path, Purpose::Preload(name.clone()));
+        }
+        if let Some(path) = &options.stdin {
+            want(path, Purpose::Stdin);
+        }
+        for (name, path) in &options.files {
+            want(path, Purpose::Input(name.clone()));
+        }
+        loading
+    }
+
+    fn given(&mut self, purpose: Purpose, bytes: Vec<u8>) -> Result<(), Error> {
+        match purpose {
+            Purpose::Snap => self.snapshot = Some(snap::decode(&bytes)?),
+            Purpose::Schedule => {
+                let text = String::from_utf8(bytes).map_err(|e| Error::usage(format!("not UTF-8 text: {e}")))?;
+                self.schedule = Some(text);
+            }
+            Purpose::Program => self.program = Some(bytes),
+            Purpose::Preload(name) => self.preloads.push((name, bytes)),
+            Purpose::Stdin => self.stdin = Some(bytes.into()),
+            Purpose::Input(path) => self.inputs.push((path, bytes.into())),
+            Purpose::Bin { .. } => unreachable!("BUG: pages are not collected"),
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Path, as the user typed it, of the next file to give; `None` when the run can begin.
+    ///
+    /// # Errors
+    /// The files given so far do not make a run: a bad program, missing imports, arguments that do not fit, a snapshot of
+    /// another job.
+    pub fn want(&mut self) -> Result<Option<String>, Error> {
+        if self.loading.wants.is_empty() && !self.loading.linked {
+            self.link()?;
+        }
+        if self.loading.wants.is_empty() {
+            self.want_bin();
+        }
+        if let Some(want) = self.loading.wants.front() {
+            return Ok(Some(want.path.clone()));
+        }
+        if !self.loading.ready {
+            self.check_chain()?;
+        }
+        Ok(None)
+    }
+
+    /// The next bytes of the wanted file.
+    ///
+    /// # Errors
+    /// The file is too long, or is a `.bin` that does not fit the chain.
+    pub fn give(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        let Some(want) = self.loading.wants.front().cloned() else { return Err(Error::usage("no file is wanted")) };
+        if let Purpose::Bin { .. } = want.purpose {
+            return self.give_pages(chunk).map_err(|e| e.context(&want.path));
+        }
+        let most = if matches!(want.purpose, Purpose::Snap) { MAX_SNAP } else { MAX_FILE };
+        let bytes = &mut self.loading.bytes;
+        if bytes.len() as u64 + chunk.len() as u64 > most {
+            return Err(Error::usage(format!("{}: longer than {most} bytes", want.path)));
+        }
+        let reserved = bytes.try_reserve(chunk.len());
+        reserved.map_err(|_| Error::resource(format!("{}: the node cannot hold this file", want.path)))?;
+        bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    fn give_pages(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
+        let reader = self.loading.bin.get_or_insert_with(BinReader::new);
+        reader.push(chunk, &mut Restore { store: &mut running.machine.store, spaces: &mut running.spaces })
+    }
+
+    /// The wanted file is complete, or (`found` false) is not there.
+    ///
+    /// # Errors
+    /// It is not there, or is not what it should be.
+    pub fn give_end(&mut self, found: bool) -> Result<(), Error> {
+        let Some(want) = self.loading.wants.pop_front() else { return Err(Error::usage("no file is wanted")) };
+        if !found {
+            let what = match want.purpose {
+                Purpose::Snap | Purpose::Bin { .. } => Error::snapshot,
+                _ => Error::usage,
+            };
+            return Err(what(format!("{}: no such file", want.path)));
+        }
+        let bytes = std::mem::take(&mut self.loading.bytes);
+        let result = match want.purpose {
+            Purpose::Bin { id, paused } => self.end_pages(id, paused),
+            purpose => self.loading.given(purpose, bytes),
+        };
+        result.map_err(|e| e.context(&want.path))
+    }
+
+    fn end_pages(&mut self, id: u64, paused: bool) -> Result<(), Error> {
+        let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
+        let footer = self.loading.bin.take().unwrap_or_default().finish()?;
+        let header = footer.header;
+        if (header.id, header.paused) != (id, paused) {
+            let kind = |paused| if paused { "paused after " } else { "" };
+            let (found, wanted) = (kind(header.paused), kind(paused));
+            return Err(Error::snapshot(format!("is of snapshot {found}{}, expected {wanted}{id}", header.id)));
+        }
+        if header.job_hash != running.job_hash {
+            return Err(Error::snapshot("belongs to another job"));
+        }
+        if header.previous != running.previous_bin {
+            return Err(Error::snapshot("does not follow the .bin before it: files of two chains are mixed"));
+        }
+        let committed = running.resumed_bin;
+        if !paused {
+            running.previous_bin = footer.hash;
+        }
+        let last = self.loading.chain.as_ref().is_none_or(|chain| chain.next > chain.last && !chain.paused);
+        if last && footer.hash != committed {
+            return Err(Error::snapshot("is not the .bin that the .snap commits to"));
+        }
+        Ok(())
+    }
+
+    // Linking.
+
+    fn link(&mut self) -> Result<(), Error> {
+        self.loading.linked = true;
+        let loading = std::mem::take(&mut self.loading);
+        let mut builder = Builder { options: &self.options, loading };
+        let running = builder.build()?;
+        self.loading = Loading { linked: true, ready: builder.loading.snapshot.is_none(), ..Loading::default() };
+        if let Some(snapshot) = &builder.loading.snapshot {
+            self.loading.chain = Some(Chain { next: 1, last: snapshot.segment.id, paused: snapshot.segment.paused });
+        }
+        self.loading.snapshot = builder.loading.snapshot;
+        self.running = Some(Box::new(running));
+        Ok(())
+    }
+
+    /// Wants the next `.bin` of the chain, one at a time: a snapshot may claim any number of predecessors.
+    fn want_bin(&mut self) {
+        let (Some(chain), Some(resume)) = (&mut self.loading.chain, &self.options.resume) else { return };
+        let (name, purpose) = if chain.next <= chain.last {
+            (chain.next.to_string(), Purpose::Bin { id: chain.next, paused: false })
+        } else if chain.paused {
+            chain.paused = false;
+            let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
+            running.chain_spaces = Some(running.spaces.clone());
+            ("paused".to_owned(), Purpose::Bin { id: chain.last, paused: true })
+        } else {
+            self.loading.chain = None;
+            return;
+        };
+        chain.next = chain.next.saturating_add(1);
+        self.loading.wants.push_back(Want { path: format!("{}/{name}.bin", resume.dir), purpose });
+    }
+
+    /// All pages of the chain have been given: do they make the state that the snapshot commits to.
+    fn check_chain(&mut self) -> Result<(), Error> {
+        self.loading.ready = true;
+        let Some(snapshot) = self.loading.snapshot.take() else { return Ok(()) };
+        let running = self.running.as_deref_mut().expect("BUG: a snapshot is checked after linking");
+        let found = running.spaces.states(&running.machine.store);
+        if let Some((space, _)) = snapshot.state.spaces.iter().zip(&found).find(|(a, b)| a != b) {
+            let (kind, index) = (crate::snapshot::space_name(space.kind).unwrap_or("space"), space.index);
+            return Err(Error::snapshot(format!(
+                "the contents of {kind} {index} do not have the root that the .snap commits to"
+            )));
+        }
+        check_tables(&mut running.machine)?;
+        if snapshot.segment.paused {
+            // The pages of the pause are changes of the segment that goes on: its own snapshot must carry them again.
+            running.spaces = running.chain_spaces.take().expect("BUG: kept before the paused pages came");
+            running.machine.store.mark_all();
+        }
+        Ok(())
+    }
+}
+
+/// Puts a run together from its files.
+struct Builder<'a> {
+    options: &'a Options,
+    loading: Loading,
+}
+
+/// The imports that WASI offers.
+struct WasiImports<'a>(&'a Wasi);
+
+impl HostImports for WasiImports<'_> {
+    fn resolve(&self, module: &str, name: &str) -> Option<(u32, FuncType)> {
+        let func = self.0.resolve(module, name)?;
+        let types = |list: &[HostType]| {
+            let ty = |t: &HostType| if *t == HostType::I32 { ValType::I32 } else { ValType::I64 };
+            list.iter().map(ty).collect()
+        };
+        Some((func.id, FuncType { params: types(func.params), results: types(func.results) }))
+    }
+}
+
+fn is_command(module: &Module) -> bool {
+    let start = module.export("_start").filter(|e| e.kind == ExternKind::Func);
+    start.is_some_and(|e| {
+        let ty = module.func_type(e.index);
+        ty.params.is_empty() && ty.results.is_empty()
+    })
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path)
+}
+
+fn module_ref(name: &str, module: &Module) -> ModuleRef {
+    ModuleRef { name: name.to_owned(), hash: module.hash(), size: module.bytes().len() as u64 }
+}
+
+impl Builder<'_> {
+    fn build(&mut self) -> Result<Running, Error> {
+        let features = Features::default();
+        let program = self.loading.program.take().expect("BUG: the program was wanted");
+        let program = Module::parse(program, features).map_err(|e| e.context(&self.options.program))?;
+        let mut modules = Vec::new();
+        for (name, bytes) in std::mem::take(&mut self.loading.preloads) {
+            let module = Module::parse(bytes, features).map_err(|e| e.context(format!("--preload {name}")))?;
+            modules.push((name, Arc::new(module)));
+        }
+        let schedule = self.schedule()?;
+        let job = self.job(&program, &modules, &schedule, features)?;
+        let wasi = self.wasi(&job, is_command(&program))?;
+        let mut machine = Machine::new(schedule, job.limits);
+        let plan = self.link_all(&mut machine, program, modules, &job, &wasi)?;
+        self.start(job, machine, wasi, plan)
+    }
+
+    fn schedule(&self) -> Result<Schedule, Error> {
+        let recorded = self.loading.snapshot.as_ref().map(|s| &s.job.schedule);
+        match (&self.options.gas_schedule, &self.loading.schedule, recorded) {
+            (Some(path), Some(text), _) => Schedule::parse(file_name(path), text),
+            (Some(name), None, _) => Ok(Schedule::builtin(name).expect("BUG: other schedules were wanted as files")),
+            (None, _, Some(recorded)) => {
+                let text =
+                    std::str::from_utf8(&recorded.bytes).map_err(|e| Error::snapshot(format!("job: schedule: {e}")))?;
+                Schedule::parse(&recorded.name, text).map_err(|e| Error::snapshot(e.message()).context("job"))
+            }
+            (None, _, None) => Ok(Schedule::default()),
+        }
+    }
+
+    /// The job that the options describe, with what they leave out taken from the snapshot; it must be the snapshot's.
+    fn job(
+        &self,
+        program: &Module,
+        modules: &[(String, Arc<Module>)],
+        schedule: &Schedule,
+        features: Features,
+    ) -> Result<Job, Error> {
+        let recorded = self.loading.snapshot.as_ref().map(|s| s.job.clone());
+        let from = recorded.clone().unwrap_or_default();
+        let options = self.options;
+        let (entry, args) = if options.positionals.is_empty() && recorded.is_some() {
+            (from.entry.clone(), from.args.clone())
+        } else {
+            self.entry(program)?
+        };
+        let mut limits = from.limits;
+        limits.memory_bytes = options.max_memory.unwrap_or(limits.memory_bytes);
+        limits.call_depth = options.max_call_depth.unwrap_or(limits.call_depth);
+        let name = if recorded.is_some() { from.program.name.as_str() } else { file_name(&options.program) };
+        let content_hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
+        let input = |(path, content): &(String, Arc<[u8]>)| Input {
+            path: path.clone(),
+            size: content.len() as u64,
+            hash: content_hash(content),
+        };
+        let mut inputs: Vec<Input> = self.loading.inputs.iter().map(input).collect();
+        inputs.sort_by(|a, b| a.path.cmp(&b.path));
+        let stdin = self.loading.stdin.as_ref();
+        let job = Job {
+            version: crate::job::JOB_VERSION,
+            program: module_ref(name, program),
+            modules: modules.iter().map(|(name, module)| module_ref(name, module)).collect(),
+            entry,
+            args,
+            argv0: name.to_owned(),
+            env: if options.env.is_empty() { from.env.clone() } else { last_wins(options.env.clone()) },
+            stdin: stdin.map(|bytes| Stdin { size: bytes.len() as u64, hash: content_hash(bytes) }),
+            inputs,
+            schedule: ScheduleRef {
+                name: schedule.name().to_owned(),
+                hash: schedule.hash(),
+                bytes: schedule.text().as_bytes().to_vec(),
+            },
+            features: features.list(),
+            limits,
+            clock_rate: from.clock_rate,
+            seed: options.seed.unwrap_or(from.seed),
+        };
+        job.check().map_err(|e| Error::usage(e.message()))?;
+        match recorded {
+            Some(recorded) => same_job(&recorded, &job).map(|()| job),
+            None => Ok(job),
+        }
+    }
+
+    /// Entry and arguments by the positionals.
+    fn entry(&self, program: &Module) -> Result<(Option<String>, Vec<String>), Error> {
+        let positionals = &self.options.positionals;
+        if is_command(program) {
+            return Ok((None, positionals.clone()));
+        }
+        let Some((entry, args)) = positionals.split_first() else {
+            let exports = program.export_signatures();
+            let program = &self.options.program;
+            let list = if exports.is_empty() {
+                "it exports no function".to_owned()
+            } else {
+                format!("its exports:\n{exports}")
+            };
+            return Err(Error::usage(format!("{program} has no _start, so name the export to call; {list}")));
+        };
+        Ok((Some(entry.clone()), args.to_vec()))
+    }
+
+    fn wasi(&mut self, job: &Job, command: bool) -> Result<Wasi, Error> {
+        let mut args = vec![job.argv0.clone().into_bytes()];
+        if command {
+            args.extend(job.args.iter().map(|a| a.clone().into_bytes()));
+        }
+        let inputs = std::mem::take(&mut self.loading.inputs);
+        Wasi::new(WasiConfig {
+            args,
+            env: job.env.clone(),
+            stdin: self.loading.stdin.take().unwrap_or_default(),
+            inputs: inputs.into_iter().map(|(path, content)| InputFile { path, content }).collect(),
+            clock_rate: job.clock_rate,
+            seed: job.seed,
+        })
+    }
+
+    fn link_all(
+        &self,
+        machine: &mut Machine,
+        program: Module,
+        modules: Vec<(String, Arc<Module>)>,
+        job: &Job,
+        wasi: &Wasi,
+    ) -> Result<Plan, Error> {
+        let host = WasiImports(wasi);
+        let mut linker = Linker::default();
+        let mut starts = Vec::new();
+        let mut link = |machine: &mut Machine, name: &str, module: Arc<Module>| {
+            let shown = if name.is_empty() { self.options.program.clone() } else { format!("--preload {name}") };
+            let instance = machine.link(name, module.clone(), &linker, &host).map_err(|e| e.context(&shown))?;
+            machine
+                .store
+                .write_segments(instance)
+                .map_err(|trap| Error::program(format!("{shown}: an active segment does not fit: {trap}")))?;
+            if let Some(start) = module.start() {
+                starts.push((instance, machine.store.instances[instance as usize].funcs[start as usize]));
+            }
+            linker.register(name, instance);
+            Ok::<u32, Error>(instance)
+        };
+        for (name, module) in modules {
+            link(machine, &name, module)?;
+        }
+        let command = is_command(&program);
+        let program = Arc::new(program);
+        let instance = link(machine, "", program.clone())?;
+        let func = |name: &str| match machine.store.export(instance, name) {
+            Some(Extern::Func(func)) => Some(func),
+            _ => None,
+        };
+        let initialize = func("_initialize").filter(|f| {
+            let ty = machine.store.func_type(*f);
+            !command && ty.params.is_empty() && ty.results.is_empty()
+        });
+        let name = job.entry.as_deref().unwrap_or("_start");
+        let Some(entry) = func(name) else {
+            let exports = program.export_signatures();
+            return Err(Error::usage(format!(
+                "{} exports no function {name:?}; its exports:\n{exports}",
+                self.options.program
+            )));
+        };
+        // An `_initialize` that is itself the entry runs once.
+        let initialize = initialize.filter(|f| *f != entry);
+        let ty = machine.store.func_type(entry);
+        let kinds: Vec<ValKind> = ty.params.iter().map(|t| val_kind(*t)).collect();
+        let args = if command { Vec::new() } else { parse_values(&kinds, &job.args, &format!("{name} {ty}"))? };
+        let results = ty.results.iter().map(|t| val_kind(*t)).collect();
+        Ok(Plan { starts, initialize, entry, args, results })
+    }
+
+    fn start(&mut self, job: Job, mut machine: Machine, wasi: Wasi, plan: Plan) -> Result<Running, Error> {
+        let spaces = Spaces::new(&mut machine.store);
+        let mut running = Running {
+            job_hash: job.job_hash(),
+            job,
+            machine,
+            spaces,
+            chain_spaces: None,
+            paused_spaces: None,
+            wasi,
+            phase: plan.first(),
+            plan,
+            outcome: None,
+            results: Vec::new(),
+            limit: self.options.gas_limit.unwrap_or(DEFAULT_GAS_LIMIT),
+            refill: self.options.gas_refill,
+            stopped: false,
+            segment_gas: 0,
+            start_id: 0,
+            id: 0,
+            previous_snap: [0; 32],
+            previous_bin: [0; 32],
+            resumed_bin: [0; 32],
+            reported: false,
+        };
+        match self.loading.snapshot.take() {
+            Some(snapshot) => {
+                self.restore(&mut running, &snapshot)?;
+                self.loading.snapshot = Some(snapshot);
+            }
+            None => {
+                if let Err(trap) = running.begin_phase() {
+                    running.outcome = Some(crate::report::Outcome::Trapped(running.trap_report(trap)));
+                }
+            }
+        }
+        Ok(running)
+    }
+
+    /// Puts the run into the state of the snapshot, but for the paged contents, which are wanted next.
+    fn restore(&mut self, running: &mut Running, snapshot: &RawSnapshot) -> Result<(), Error> {
+        let segment = snapshot.segment;
+        self.check_segment(snapshot)?;
+        let state = &snapshot.state;
+        let Some((func, _)) = running.plan.call(state.phase) else {
+            return Err(Error::snapshot(format!(
+                "state: the phase {:?} is not one of this run that could go on",
+                state.phase
+            )));
+        };
+        if state.gas_total < segment.gas_used {
+            let total = state.gas_total;
+            return Err(Error::snapshot(format!(
+                "state: {total} gas in total, expected at least the segment's {}",
+                segment.gas_used
+            )));
+        }
+        match state.hosts.as_slice() {
+            [host] if host.name == wasi::MODULE => running.wasi.restore(&host.bytes)?,
+            _ => return Err(Error::snapshot(format!("state: host modules, expected exactly {}", wasi::MODULE))),
+        }
+        let phase = state.phase;
+        let checked = check_state(state.clone(), &mut running.machine, func)?;
+        if checked.state().frames.is_empty() {
+            running.phase = phase;
+            running.begin_phase().map_err(|trap| Error::snapshot(trap.message()))?;
+        }
+        running.machine.restore(&checked)?;
+        running.machine.resume_invocation(func);
+        // Tables that grew are filled with null until their pages come.
+        running.spaces.update(&mut running.machine.store);
+        running.phase = phase;
+        running.id = segment.id;
+        running.start_id = segment.id;
+        running.resumed_bin = segment.bin;
+        running.previous_snap = if segment.paused { segment.previous_snap } else { snapshot.hash };
+        running.segment_gas = if segment.paused { segment.gas_used } else { 0 };
+        running.limit = self.options.gas_limit.unwrap_or(segment.limit);
+        if running.limit < running.segment_gas {
+            let (limit, used) = (running.limit, running.segment_gas);
+            return Err(Error::usage(format!("--gas-limit {limit}: the paused segment has used {used} already")));
+        }
+        Ok(())
+    }
+
+    /// Is this the snapshot that was asked for.
+    fn check_segment(&self, snapshot: &RawSnapshot) -> Result<(), Error> {
+        let Some(resume) = &self.options.resume else { return Ok(()) };
+        let segment = &snapshot.segment;
+        let fits = match resume.id {
+            SnapshotId::Number(id) => !segment.paused && segment.id == id,
+            SnapshotId::Paused => segment.paused,
+        };
+        let name = format!("{}/{}.snap", resume.dir, resume.id.stem());
+        if fits {
+            return Ok(());
+        }
+        let kind = if segment.paused { "paused after " } else { "" };
+        Err(Error::snapshot(format!("{name}: is snapshot {kind}{}, expected {}", segment.id, resume.id.stem())))
+    }
+}
+
+/// The first difference between the job of a snapshot and the one asked for, as an error.
+fn same_job(recorded: &Job, asked: &Job) -> Result<(), Error> {
+    let hashes = |modules: &[ModuleRef]| modules.iter().map(|m| (m.name.clone(), m.hash)).collect::<Vec<_>>();
+    let names = |modules: &[ModuleRef]| modules.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
+    let differs = |what: &str, found: String, expected: String| {
+        Err(Error::usage(format!(
+            "the snapshot belongs to another job: {what} is {found}, the snapshot has {expected}"
+        )))
+    };
+    let hex = crate::snapshot::hex;
+    if recorded.program.hash != asked.program.hash {
+        return differs("the program's hash", hex(&asked.program.hash), hex(&recorded.program.hash));
+    }
+    if hashes(&recorded.modules) != hashes(&asked.modules) {
+        return differs("the list of preloaded modules", names(&asked.modules), names(&recorded.modules));
+    }
+    if (&recorded.entry, &recorded.args) != (&asked.entry, &asked.args) {
+        let show = |job: &Job| format!("{:?} {:?}", job.entry.as_deref().unwrap_or("_start"), job.args);
+        return differs("the entry", show(asked), show(recorded));
+    }
+    if recorded.schedule != asked.schedule {
+        return differs("the gas schedule", asked.schedule.name.clone(), recorded.schedule.name.clone());
+    }
+    if recorded.stdin != asked.stdin {
+        let show =
+            |s: &Option<Stdin>| s.as_ref().map_or("none".to_owned(), |s| format!("{} bytes {}", s.size, hex(&s.hash)));
+        return differs("--stdin", show(&asked.stdin), show(&recorded.stdin));
+    }
+    if recorded.inputs != asked.inputs {
+        let changed = |a: &[Input], b: &[Input]| a.iter().find(|i| !b.contains(i)).map(|i| i.path.clone());
+        let path = changed(&recorded.inputs, &asked.inputs).or_else(|| changed(&asked.inputs, &recorded.inputs));
+        return differs(
+            "the input file",
+            format!("{:?} changed, missing or new", path.unwrap_or_default()),
+            "others".to_owned(),
+        );
+    }
+    if recorded != asked {
+        let show = |job: &Job| {
+            format!("{:?}, seed {}, environment {:?}, features {:?}", job.limits, job.seed, job.env, job.features)
+        };
+        return differs("the configuration", show(asked), show(recorded));
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! A run from the command line to the result, without any input or output of its own: it asks for files, takes them in
+//! chunks, runs with a budget, and hands out the files that it makes. The command face, the reactor and the native engine of
+//! the host runner all drive this one sequence.
+
+mod files;
+mod load;
+mod run;
+
+use std::collections::VecDeque;
+
+use crate::args::Options;
+use crate::error::Error;
+use crate::host::wasi::Wasi;
+use crate::job::Job;
+use crate::report::Outcome;
+use crate::runtime::{Machine, Spaces};
+use crate::snapshot::state::Phase;
+
+pub use crate::runtime::Budget;
+
+/// Program output that is kept back at most before [`Event::Output`].
+pub const OUTPUT_PENDING: usize = 64 << 10;
+
+/// Why [`Session::run`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The run has ended: `result.txt` and `receipt.json` are ready to take.
+    Finished,
+    /// The gas limit was reached: `{id}.bin` and `{id}.snap` are ready to take.
+    Snapshot(u64),
+    /// The budget is spent.
+    Paused,
+    /// Program output waits to be taken.
+    Output,
+}
+
+/// How far the run has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Gas charged since the start of the run.
+    pub gas_total: u64,
+    /// Gas charged in the current segment.
+    pub segment_gas: u64,
+    /// Limit of a segment.
+    pub gas_limit: u64,
+    /// Highest snapshot written or resumed from.
+    pub snapshot_id: u64,
+    /// The part of the gas that the stepper charged, in this process.
+    pub gas_stepped: u64,
+}
+
+/// A run.
+pub struct Session {
+    options: Options,
+    loading: load::Loading,
+    running: Option<Box<Running>>,
+    files: VecDeque<files::File>,
+    messages: VecDeque<String>,
+}
+
+/// Everything about a run whose files have all been given.
+struct Running {
+    job: Job,
+    job_hash: [u8; 32],
+    machine: Machine,
+    spaces: Spaces,
+    /// While a paused snapshot is restored: the trees as of its predecessor.
+    chain_spaces: Option<Spaces>,
+    /// While a paused snapshot is written: the trees as of the pause.
+    paused_spaces: Option<Spaces>,
+    wasi: Wasi,
+    plan: run::Plan,
+    phase: Phase,
+    outcome: Option<Outcome>,
+    results: Vec<u64>,
+    limit: u64,
+    refill: bool,
+    /// The limit was reached and is not refilled.
+    stopped: bool,
+    segment_gas: u64,
+    start_id: u64,
+    id: u64,
+    previous_snap: [u8; 32],
+    previous_bin: [u8; 32],
+    /// Hash of the `.bin` that the snapshot resumed from commits to.
+    resumed_bin: [u8; 32],
+    reported: bool,
+}
+
+impl Session {
+    /// A run as the command's arguments (without `argv[0]`) describe it.
+    ///
+    /// # Errors
+    /// A usage error that names the flag; also for `--help` and `--version`, which the faces answer themselves.
+    pub fn new(argv: &[String]) -> Result<Session, Error> {
+        match crate::args::parse(argv)? {
+            crate::args::Command::Run(options) => Ok(Self::with_options(*options)),
+            _ => Err(Error::usage("--help and --version run no program")),
+        }
+    }
+
+    /// A run with these options.
+    pub fn with_options(options: Options) -> Session {
+        let messages = options.warnings.iter().cloned().collect();
+        let loading = load::Loading::new(&options);
+        Session { options, loading, running: None, files: VecDeque::new(), messages }
+    }
+
+    fn running(&self) -> Option<&Running> {
+        self.running.as_deref()
+    }
+
+    /// Takes what the program has written to standard output (1) or error (2) since the last time.
+    pub fn take_output(&mut self, fd: u32) -> Vec<u8> {
+        self.running.as_mut().map_or_else(Vec::new, |r| r.wasi.take_output(fd))
+    }
+
+    /// Keep a record of the clock and random answers that the program got: see [`take_answers`](Self::take_answers).
+    pub fn record_answers(&mut self, on: bool) {
+        if let Some(running) = &mut self.running {
+            running.wasi.record_answers(on);
+        }
+    }
+
+    /// Takes the recorded answers since the last time, in the format of docs/wasi.md.
+    pub fn take_answers(&mut self) -> Vec<u8> {
+        self.running.as_mut().map_or_else(Vec::new, |r| r.wasi.take_answers())
+    }
+
+    /// Takes the next warning for the user.
+    pub fn take_message(&mut self) -> Option<String> {
+        self.messages.pop_front()
+    }
+
+    /// Exit code of the host runner for the outcome; 0 while there is none.
+    pub fn exit_code(&self) -> i32 {
+        let outcome = self.running().and_then(|r| r.outcome.as_ref());
+        outcome.map_or(0, |outcome| outcome.exit_code() as i32)
+    }
+
+    /// How the run ended.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.running().and_then(|r| r.outcome.as_ref())
+    }
+
+    /// Directory of the files that the run makes, as the user typed it.
+    pub fn output_dir(&self) -> &str {
+        self.options.output_dir()
+    }
+
+    /// The snapshot resumed from, 0 if none.
+    pub fn start_id(&self) -> u64 {
+        self.running().map_or(0, |r| r.start_id)
+    }
+
+    /// Hash of the job; zeros before all files are given.
+    pub fn job_hash(&self) -> [u8; 32] {
+        self.running().map_or([0; 32], |r| r.job_hash)
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> Progress {
+        self.running().map_or_else(Progress::default, |r| Progress {
+            gas_total: r.machine.gas_total(),
+            segment_gas: r.segment_gas,
+            gas_limit: r.limit,
+            snapshot_id: r.id,
+            gas_stepped: r.machine.gas_stepped(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

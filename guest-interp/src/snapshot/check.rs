@@ -1,0 +1,336 @@
+//! The check that stands between a decoded snapshot and a machine: nothing of a snapshot is believed before it has been
+//! compared with the program. Positions must be instructions that can be reached, operands must have the heights and types
+//! that validation gives them there, callers must have called their callees, and every index and size must be in range.
+//! What is consistent but false is not found here but by executing the segment again.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::state::{FrameState, InstanceState, State};
+use super::{SPACE_MEMORY, SPACE_TABLE};
+use crate::code::{Body, Instr, Op};
+use crate::error::Error;
+use crate::limits::WASM_PAGE;
+use crate::module::{Module, ValType, types_at};
+use crate::runtime::{FuncKind, Machine};
+
+/// A state that fits the program.
+#[derive(Clone, Debug)]
+pub struct CheckedState(State);
+
+impl CheckedState {
+    /// The state.
+    pub fn state(&self) -> &State {
+        &self.0
+    }
+}
+
+/// Types of the locals and operands at an instruction.
+type Types = Rc<(Vec<Option<ValType>>, Vec<Option<ValType>>)>;
+
+/// Checks `state` against a machine in state 0, whose outermost frame must be a call of `outermost` (a store address).
+///
+/// # Errors
+/// A snapshot error that says what does not fit, where, and what was expected.
+pub fn check_state(state: State, machine: &mut Machine, outermost: u32) -> Result<CheckedState, Error> {
+    if state.awaiting {
+        return Err(Error::snapshot("state: awaits a host call, expected a state between two instructions"));
+    }
+    let mut checker = Checker { machine, types: BTreeMap::new() };
+    checker.instances(&state)?;
+    checker.sizes(&state)?;
+    checker.spaces(&state)?;
+    checker.frames(&state, outermost)?;
+    Ok(CheckedState(state))
+}
+
+struct Checker<'a> {
+    machine: &'a mut Machine,
+    types: BTreeMap<(u32, u32), Types>,
+}
+
+fn mismatch(what: impl std::fmt::Display, found: impl std::fmt::Display, expected: impl std::fmt::Display) -> Error {
+    Error::snapshot(format!("state: {what} is {found}, expected {expected}"))
+}
+
+impl Checker<'_> {
+    // Instances.
+
+    fn instances(&self, state: &State) -> Result<(), Error> {
+        let expected = self.machine.store.instances.len();
+        if state.instances.len() != expected {
+            return Err(mismatch("the number of instances", state.instances.len(), expected));
+        }
+        for (number, instance) in state.instances.iter().enumerate() {
+            self.instance(number, instance).map_err(|e| e.context(format!("instance {number}")))?;
+        }
+        Ok(())
+    }
+
+    fn instance(&self, number: usize, state: &InstanceState) -> Result<(), Error> {
+        let store = &self.machine.store;
+        let Some(instance) = store.instances.get(number) else { return Err(mismatch("the instance", number, "less")) };
+        let module = &instance.module;
+        let globals = module.globals().iter().zip(&instance.globals).skip(module.imported_globals() as usize);
+        same_count("globals", state.globals.len(), globals.len())?;
+        for (index, (((ty, _), address), value)) in globals.zip(&state.globals).enumerate() {
+            let initial = store.globals.get(*address as usize);
+            if !ty.mutable && initial != Some(value) {
+                return Err(mismatch(format!("immutable global {index}"), value, initial.copied().unwrap_or(0)));
+            }
+            self.value(Some(ty.value), *value).map_err(|e| e.context(format!("global {index}")))?;
+        }
+        let initial = self.machine.instance_states();
+        let Some(initial) = initial.get(number) else { return Err(mismatch("the instance", number, "less")) };
+        same_count("memories", state.memories.len(), initial.memories.len())?;
+        same_count("tables", state.tables.len(), initial.tables.len())?;
+        dropped("data", &state.dropped_data, &initial.dropped_data, module.data().len())?;
+        dropped("element", &state.dropped_elements, &initial.dropped_elements, module.elements().len())
+    }
+
+    /// Sizes of memories and tables: each between its size at the start and its maximum, all within the job's limits.
+    fn sizes(&self, state: &State) -> Result<(), Error> {
+        let store = &self.machine.store;
+        let limits = self.machine.limits();
+        let pages: Vec<u64> = state.instances.iter().flat_map(|i| i.memories.iter().copied()).collect();
+        for (number, (size, memory)) in pages.iter().zip(&store.memories).enumerate() {
+            in_range(format!("pages of memory {number}"), *size, memory.pages(), memory.max_pages())?;
+        }
+        let bytes = pages.iter().fold(0u64, |sum, n| sum.saturating_add(n.saturating_mul(WASM_PAGE)));
+        in_range("bytes of all memories".to_owned(), bytes, 0, limits.memory_bytes)?;
+        let elements: Vec<u64> = state.instances.iter().flat_map(|i| i.tables.iter().copied()).collect();
+        for (number, (size, table)) in elements.iter().zip(&store.tables).enumerate() {
+            in_range(format!("elements of table {number}"), *size, table.size(), table.max_size())?;
+        }
+        let total = elements.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+        in_range("elements of all tables".to_owned(), total, 0, limits.table_elements)
+    }
+
+    fn spaces(&self, state: &State) -> Result<(), Error> {
+        let memories = state.instances.iter().flat_map(|i| &i.memories);
+        let memories =
+            memories.map(|pages| (SPACE_MEMORY, pages.saturating_mul(WASM_PAGE).div_ceil(super::PAGE as u64)));
+        let tables = state.instances.iter().flat_map(|i| &i.tables);
+        let tables = tables.map(|size| (SPACE_TABLE, size.saturating_mul(8).div_ceil(super::PAGE as u64)));
+        let mut next = BTreeMap::new();
+        let expected = memories.chain(tables).map(|(kind, pages)| {
+            let place: &mut u32 = next.entry(kind).or_default();
+            let index = *place;
+            *place = place.saturating_add(1);
+            (kind, index, pages)
+        });
+        let expected: Vec<_> = expected.collect();
+        let found: Vec<_> = state.spaces.iter().map(|s| (s.kind, s.index, s.pages)).collect();
+        if found != expected {
+            return Err(mismatch(
+                "the list of spaces (kind, index, pages)",
+                format!("{found:?}"),
+                format!("{expected:?}"),
+            ));
+        }
+        Ok(())
+    }
+
+    // Frames.
+
+    fn frames(&mut self, state: &State, outermost: u32) -> Result<(), Error> {
+        let depth = self.machine.limits().call_depth;
+        if state.frames.len() as u64 > u64::from(depth) {
+            return Err(mismatch("the call depth", state.frames.len(), format!("at most {depth}")));
+        }
+        let Some(first) = state.frames.first() else { return self.no_frames(outermost) };
+        let called = self.func(first)?;
+        self.callee(outermost, None, called).map_err(|e| e.context("frame 0"))?;
+        let mut slots = 0u64;
+        for (number, frame) in state.frames.iter().enumerate() {
+            let next = state.frames.get(number.saturating_add(1));
+            slots = self.frame(frame, next, slots).map_err(|e| e.context(format!("frame {number}")))?;
+        }
+        Ok(())
+    }
+
+    fn no_frames(&self, outermost: u32) -> Result<(), Error> {
+        match self.machine.store.funcs.get(outermost as usize).map(|f| f.kind) {
+            Some(FuncKind::Host(_)) => Ok(()),
+            _ => Err(mismatch("the number of frames", 0, "one or more")),
+        }
+    }
+
+    /// The store address of a frame's function.
+    fn func(&self, frame: &FrameState) -> Result<u32, Error> {
+        let store = &self.machine.store;
+        let instance = store.instances.get(frame.instance as usize);
+        let instance = instance.ok_or_else(|| mismatch("an instance", frame.instance, "one of the program's"))?;
+        let module = &instance.module;
+        let defined = module.imported_funcs()..module.func_count();
+        match instance.funcs.get(frame.func as usize) {
+            Some(func) if defined.contains(&frame.func) => Ok(*func),
+            _ => Err(mismatch("a function", frame.func, format!("in {}..{}", defined.start, defined.end))),
+        }
+    }
+
+    /// Checks one frame that begins at slot `base`; where the next begins.
+    fn frame(&mut self, frame: &FrameState, next: Option<&FrameState>, base: u64) -> Result<u64, Error> {
+        let func = self.func(frame)?;
+        let body = self.machine.body(func);
+        let slots = base.saturating_add(u64::from(body.frame_slots()));
+        let limit = self.machine.limits().stack_slots;
+        if slots > u64::from(limit) {
+            return Err(mismatch("the size of the stack", slots, format!("at most {limit}")));
+        }
+        let index = body.index_of(frame.offset);
+        let not_boundary = || {
+            let message =
+                format!("offset {:#x} is no instruction of function {} that can be reached", frame.offset, frame.func);
+            Error::snapshot(message)
+        };
+        let index = index.ok_or_else(not_boundary)?;
+        let types = self.types_at(func, frame)?;
+        let mut operands = types.1.clone();
+        if let Some(next) = next {
+            let call = caller(&body, index)
+                .ok_or_else(|| mismatch("the instruction before", "no call", "the call of the next frame"))?;
+            let results = self.call(frame, call, next)?;
+            operands.truncate(operands.len().saturating_sub(results));
+        }
+        self.values("local", &types.0, &frame.locals)?;
+        self.values("operand", &operands, &frame.operands)?;
+        Ok(base.saturating_add(frame.locals.len() as u64).saturating_add(frame.operands.len() as u64))
+    }
+
+    /// Checks that `call` in `frame` can have led to `next`; the number of its results.
+    fn call(&mut self, frame: &FrameState, call: Instr, next: &FrameState) -> Result<usize, Error> {
+        let called = self.func(next)?;
+        let store = &self.machine.store;
+        let Some(instance) = store.instances.get(frame.instance as usize) else {
+            return Err(mismatch("an instance", frame.instance, "less"));
+        };
+        let immediate = usize::try_from(call.imm).unwrap_or(usize::MAX);
+        if call.op == Op::Call {
+            let wanted = instance.funcs.get(immediate).copied().unwrap_or(u32::MAX);
+            self.callee(wanted, None, called)
+        } else {
+            let wanted = instance.types.get(immediate).copied();
+            let results = instance.module.types().get(immediate).map_or(0, |t| t.results.len());
+            let same = store.funcs.get(called as usize).map(|f| f.type_number) == wanted;
+            if same { Ok(results) } else { self.callee(called, Some((frame, immediate)), called) }
+        }
+    }
+
+    /// `called` runs where `wanted` was called (or, through a table, a function of a type): itself, or after a tail call
+    /// a function with the same results; the number of those.
+    fn callee(&mut self, wanted: u32, indirect: Option<(&FrameState, usize)>, called: u32) -> Result<usize, Error> {
+        let store = &self.machine.store;
+        let expected = match indirect {
+            Some((frame, ty)) => {
+                let module = store.instances.get(frame.instance as usize).map(|i| i.module.clone());
+                module.and_then(|m| m.types().get(ty).map(|t| t.results.clone()))
+            }
+            None => store.funcs.get(wanted as usize).map(|_| store.func_type(wanted).results.clone()),
+        };
+        let found = store.func_type(called).results.clone();
+        let count = found.len();
+        if wanted == called && indirect.is_none() {
+            return Ok(count);
+        }
+        let by_tail_call = expected == Some(found) && (indirect.is_some() || self.may_tail_call(wanted));
+        if by_tail_call {
+            Ok(count)
+        } else {
+            Err(mismatch("the function", called, format!("the one called, {wanted}")))
+        }
+    }
+
+    fn may_tail_call(&mut self, func: u32) -> bool {
+        let is_wasm = self.machine.store.funcs.get(func as usize).is_some_and(|f| f.kind == FuncKind::Wasm);
+        is_wasm && self.machine.body(func).instrs.iter().any(|i| i.op.is_tail_call())
+    }
+
+    // Values.
+
+    fn types_at(&mut self, func: u32, frame: &FrameState) -> Result<Types, Error> {
+        if let Some(types) = self.types.get(&(func, frame.offset)) {
+            return Ok(types.clone());
+        }
+        let instance = self.machine.store.instances.get(frame.instance as usize);
+        let module: Option<&Module> = instance.map(|i| i.module.as_ref());
+        let types = module.and_then(|module| types_at(module, frame.func, frame.offset));
+        let types = Rc::new(types.ok_or_else(|| mismatch("the offset", frame.offset, "an instruction"))?);
+        self.types.insert((func, frame.offset), types.clone());
+        Ok(types)
+    }
+
+    fn values(&self, what: &str, types: &[Option<ValType>], values: &[u64]) -> Result<(), Error> {
+        same_count(&format!("{what}s"), values.len(), types.len())?;
+        for (number, (ty, value)) in types.iter().zip(values).enumerate() {
+            self.value(*ty, *value).map_err(|e| e.context(format!("{what} {number}")))?;
+        }
+        Ok(())
+    }
+
+    fn value(&self, ty: Option<ValType>, value: u64) -> Result<(), Error> {
+        let fits = match ty {
+            Some(ValType::I32 | ValType::F32) => u32::try_from(value).is_ok(),
+            Some(ValType::I64 | ValType::F64) | None => true,
+            Some(ValType::FuncRef) => self.is_func_ref(value),
+            Some(ValType::ExternRef) => value <= 1 << 32,
+        };
+        let name = ty.map_or("value", ValType::name);
+        if fits { Ok(()) } else { Err(mismatch("a value", format!("{value:#x}"), format!("a valid {name}"))) }
+    }
+
+    /// Null, or a reference to a function in the one form that the node gives it.
+    fn is_func_ref(&self, value: u64) -> bool {
+        let store = &self.machine.store;
+        value == 0 || store.func_of_ref(value).is_some_and(|func| store.func_ref(func) == value)
+    }
+}
+
+/// Checks the elements of all tables, once the chain's pages are in them.
+///
+/// # Errors
+/// An element that is no valid reference of its table's type.
+pub fn check_tables(machine: &mut Machine) -> Result<(), Error> {
+    let checker = Checker { machine, types: BTreeMap::new() };
+    for (number, table) in checker.machine.store.tables.iter().enumerate() {
+        let ty = Some(table.ty().element);
+        for (index, element) in table.elements().iter().enumerate() {
+            checker.value(ty, *element).map_err(|e| e.context(format!("table {number}: element {index}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// The call that the instruction at `index` follows.
+fn caller(body: &Body, index: u32) -> Option<Instr> {
+    let call = body.instrs.get(usize::try_from(index.checked_sub(1)?).ok()?)?;
+    matches!(call.op, Op::Call | Op::CallIndirect).then_some(*call)
+}
+
+fn same_count(what: &str, found: usize, expected: usize) -> Result<(), Error> {
+    if found == expected { Ok(()) } else { Err(mismatch(format!("the number of {what}"), found, expected)) }
+}
+
+fn in_range(what: String, found: u64, least: u64, most: u64) -> Result<(), Error> {
+    if (least..=most).contains(&found) { Ok(()) } else { Err(mismatch(what, found, format!("in {least}..={most}"))) }
+}
+
+/// Segments dropped: in range, and at least those that instantiation drops.
+fn dropped(what: &str, found: &[u32], initial: &[u32], count: usize) -> Result<(), Error> {
+    if let Some(index) = found.iter().find(|index| **index as usize >= count) {
+        return Err(mismatch(format!("a dropped {what} segment"), index, format!("below {count}")));
+    }
+    match initial.iter().find(|index| !found.contains(index)) {
+        Some(index) => Err(mismatch(format!("active {what} segment {index}"), "not dropped", "dropped")),
+        None => Ok(()),
+    }
+}

