@@ -65,19 +65,27 @@ pub type Result<T> = std::result::Result<T, BuildError>;
 /// When cargo or rustc cannot be started, the `wasm32-wasip1` target is not installed, or the build fails; the error
 /// then carries cargo's output.
 pub fn build_node(workspace_root: &Path, target_dir: &Path) -> Result<PathBuf> {
+    build_wasm(workspace_root, target_dir, PACKAGE)
+}
+
+/// Builds the binary of `package` the way the node is built, and returns the path of the wasm file.
+///
+/// # Errors
+/// As [`build_node`].
+pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str) -> Result<PathBuf> {
     let root = canonical(workspace_root)?;
     let sysroot = sysroot(&root)?;
     check_target(&sysroot)?;
     let mut cargo = command(&tool("CARGO", "cargo"), &root);
-    cargo.args(["build", "--package", PACKAGE, "--bin", PACKAGE, "--target", TARGET]);
+    cargo.args(["build", "--package", package, "--bin", package, "--target", TARGET]);
     cargo.args(["--profile", PROFILE, "--locked", "--target-dir"]).arg(target_dir);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags(&root, &sysroot));
     let output = run(&mut cargo)?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        return Err(BuildError(format!("the node does not build ({}):\n{}", output.status, text.trim_end())));
+        return Err(BuildError(format!("{package} does not build ({}):\n{}", output.status, text.trim_end())));
     }
-    let wasm = target_dir.join(TARGET).join(PROFILE).join(format!("{PACKAGE}.wasm"));
+    let wasm = target_dir.join(TARGET).join(PROFILE).join(format!("{package}.wasm"));
     if wasm.is_file() {
         Ok(wasm)
     } else {

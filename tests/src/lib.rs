@@ -6,4 +6,4 @@ pub mod differential;
 pub mod generate;
 pub mod opcodes;
 pub mod programs;
-pub mod spec;
+pub use spec_suite as spec;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use node_tests::spec::{Config, Score, Suite, run_suite};
 
@@ -17,9 +17,15 @@ pub(crate) struct Args {
     /// How functions are run
     #[arg(long, value_enum, default_value = "fast")]
     config: ConfigName,
-    /// Gas between two pauses, with --config sliced
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Gas between two pauses, with --config sliced or restored
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
+    /// Most restores in one call, with --config restored; after that the call only pauses
+    #[arg(long, default_value_t = 60)]
+    most: u64,
+    /// Run the suite inside wasm: the same library and runner, built for wasm32-wasip1, on wasmtime
+    #[arg(long)]
+    in_node: bool,
     /// Write the scores to this file as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -37,6 +43,7 @@ enum ConfigName {
     Fast,
     Stepper,
     Sliced,
+    Restored,
 }
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
@@ -49,8 +56,14 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         ConfigName::Fast => Config::Fast,
         ConfigName::Stepper => Config::Stepper,
         ConfigName::Sliced => Config::Sliced(args.every),
+        ConfigName::Restored => Config::Restored { every: args.every, most: args.most },
     };
-    let scores: Vec<(Suite, Score)> = suites.iter().map(|suite| (*suite, run_suite(*suite, config))).collect();
+    let scores = if args.in_node {
+        let built = build_suite()?;
+        suites.iter().map(|suite| Ok((*suite, run_in_wasm(&built, *suite, config)?))).collect::<Result<Vec<_>>>()?
+    } else {
+        suites.iter().map(|suite| (*suite, run_suite(*suite, config))).collect()
+    };
     if let Some(file) = &args.json {
         let rows: serde_json::Map<_, _> = scores
             .iter()
@@ -65,8 +78,31 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         good &= score.others_failed == 0 && score.passed >= least(*suite)? && score.assertions == suite.assertions();
         figures.push(format!("{}: {} of {}", suite.name(), score.passed, score.assertions));
     }
-    println!("spec {}", figures.join(", "));
+    let place = if args.in_node { " inside wasm" } else { "" };
+    println!("spec{place} {}", figures.join(", "));
     Ok(good)
+}
+
+/// Builds the runner for wasm, as the node itself is built.
+fn build_suite() -> Result<Vec<u8>> {
+    let root = crate::workspace();
+    let wasm = node_build::build_wasm(&root, &root.join("target-node"), "spec-suite").map_err(|e| anyhow!("{e}"))?;
+    std::fs::read(&wasm).with_context(|| wasm.display().to_string())
+}
+
+/// Runs the built runner on wasmtime; it prints its score as JSON.
+fn run_in_wasm(wasm: &[u8], suite: Suite, config: Config) -> Result<Score> {
+    let engine = wasmtime::Engine::default();
+    let module = wasmtime::Module::new(&engine, wasm)?;
+    let mut linker = wasmtime::Linker::new(&engine);
+    wasmtime_wasi::p1::add_to_linker_sync(&mut linker, |context| context)?;
+    let stdout = wasmtime_wasi::p2::pipe::MemoryOutputPipe::new(16 << 20);
+    let mut context = wasmtime_wasi::WasiCtxBuilder::new();
+    context.args(&["spec-suite", suite.name(), &config.to_string()]).stdout(stdout.clone()).inherit_stderr();
+    let mut store = wasmtime::Store::new(&engine, context.build_p1());
+    let instance = linker.instantiate(&mut store, &module)?;
+    instance.get_typed_func::<(), ()>(&mut store, "_start")?.call(&mut store, ())?;
+    Ok(serde_json::from_slice(&stdout.contents())?)
 }
 
 fn report(suite: Suite, score: &Score) {
@@ -77,12 +113,13 @@ fn report(suite: Suite, score: &Score) {
         println!("{} ... and {} more", suite.name(), score.failures.len() - SHOWN);
     }
     println!(
-        "{}: {} other directives, {} failed; {} gas, {} pauses",
+        "{}: {} other directives, {} failed; {} gas, {} pauses, {} restores",
         suite.name(),
         score.others,
         score.others_failed,
         score.gas,
-        score.pauses
+        score.pauses,
+        score.restores
     );
 }
 

@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// Marks every page: which ones changed is left to their hashes.
-    pub(crate) fn mark_all(&mut self) {
+    pub fn mark_all(&mut self) {
         self.marks().for_each(|marks| marks.fill(1));
     }
 

