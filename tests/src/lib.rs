@@ -4,4 +4,6 @@
 pub mod agree;
 pub mod differential;
 pub mod generate;
+pub mod opcodes;
+pub mod programs;
 pub mod spec;

@@ -9,6 +9,9 @@ use node_tests::differential::{self, Differential};
 use node_tests::generate::program::random_program;
 use node_tests::generate::{random_schedule, smith_module};
 
+/// Bytes of host stack of a worker.
+const WORKER_STACK: usize = 1 << 30;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many modules, half of them of wasm-smith
@@ -40,7 +43,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let end = args.seed + args.modules;
     let sums: Vec<Result<Sums>> = std::thread::scope(|scope| {
         let work = || worker(args, &next, end);
-        let threads: Vec<_> = (0..args.threads.max(1)).map(|_| scope.spawn(work)).collect();
+        // The other engines may take host stack for each call of the program.
+        let thread = || std::thread::Builder::new().stack_size(WORKER_STACK).spawn_scoped(scope, work);
+        let threads: Vec<_> = (0..args.threads.max(1)).map(|_| thread().expect("a thread")).collect();
         threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(anyhow!("a worker panicked")))).collect()
     });
     let mut all = Sums::default();

@@ -128,7 +128,7 @@ impl Engine for Wasmi {
             ValType::I64 => Val::I64(*bits as i64),
             ValType::F32 => Val::F32(wasmi::F32::from_bits(*bits as u32)),
             ValType::F64 => Val::F64(wasmi::F64::from_bits(*bits)),
-            other => Val::default(*other),
+            other => Val::default_for_ty(*other),
         };
         let args: Vec<Val> = ty.params().iter().zip(args).map(value).collect();
         let mut results = vec![Val::I32(0); ty.results().len()];

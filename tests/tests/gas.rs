@@ -1,0 +1,211 @@
+//! What execution costs, instruction by instruction, and where it stops.
+
+use std::sync::Arc;
+
+use guest_interp::code::Op;
+use guest_interp::gas::{Schedule, Unit};
+use guest_interp::limits::Limits;
+use guest_interp::module::{Features, Module};
+use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use guest_interp::trap::Trap;
+use node_tests::opcodes::{Sample, sample_of};
+
+fn machine(text: &str, schedule: &Schedule, stepper_only: bool) -> Machine {
+    let bytes = wat::parse_str(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let module = Module::parse(bytes, Features::default()).unwrap();
+    let mut machine = Machine::new(schedule.clone(), Limits::default());
+    machine.set_stepper_only(stepper_only);
+    let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).unwrap();
+    machine.store.write_segments(instance).unwrap();
+    machine
+}
+
+fn begin(text: &str, args: &[u64], schedule: &Schedule, stepper_only: bool) -> Machine {
+    let mut machine = machine(text, schedule, stepper_only);
+    let Some(Extern::Func(func)) = machine.store.export(0, "f") else { panic!("the module exports f") };
+    machine.invoke(func, args).unwrap();
+    machine
+}
+
+fn gas(gas: u64) -> Budget {
+    Budget { gas, steps: u64::MAX }
+}
+
+fn unit_of(op: Op) -> Option<Unit> {
+    Some(match op {
+        Op::MemoryGrow => Unit::MemoryGrow,
+        Op::MemoryFill => Unit::MemoryFill,
+        Op::MemoryCopy => Unit::MemoryCopy,
+        Op::MemoryInit => Unit::MemoryInit,
+        Op::TableGrow => Unit::TableGrow,
+        Op::TableFill => Unit::TableFill,
+        Op::TableCopy => Unit::TableCopy,
+        Op::TableInit => Unit::TableInit,
+        _ => return None,
+    })
+}
+
+/// What a sample must be charged: every instruction that it runs, and its units.
+fn expected(op: Op, sample: &Sample, schedule: &Schedule) -> u64 {
+    let base: u64 = sample.runs.iter().map(|op| schedule.cost(*op)).sum();
+    base + unit_of(op).map_or(0, |unit| schedule.units(unit, sample.units))
+}
+
+/// A schedule in which no two instructions that a sample runs cost the same, so that no mistake cancels another.
+fn telling_schedule() -> Schedule {
+    let mut text = String::from("*,1\n");
+    for (i, op) in Op::ALL.iter().enumerate() {
+        let cost = 1000 + 7 * i * i;
+        match unit_of(*op) {
+            Some(_) => text.push_str(&format!("{},{cost},{},{}\n", op.mnemonic(), 3 + i, 2 + i % 5)),
+            None => text.push_str(&format!("{},{cost}\n", op.mnemonic())),
+        }
+    }
+    Schedule::parse("telling", &text).unwrap()
+}
+
+#[test]
+fn every_instruction_is_charged_its_cost_under_every_schedule_by_both_engines() {
+    for schedule in [Schedule::default(), Schedule::seed_ordinal(), telling_schedule()] {
+        for op in Op::ALL {
+            let sample = sample_of(*op);
+            assert!(sample.runs.contains(op), "{} has no sample", op.mnemonic());
+            for stepper_only in [false, true] {
+                let mut machine = begin(&sample.text, &[], &schedule, stepper_only);
+                let stop = machine.run(Budget::UNLIMITED);
+                let ended = match op {
+                    Op::Unreachable => Stop::Trap(Trap::Unreachable),
+                    _ => Stop::Done(vec![]),
+                };
+                let name = op.mnemonic();
+                assert_eq!(stop, ended, "{name} under {}, stepper only: {stepper_only}", schedule.name());
+                let cost = expected(*op, &sample, &schedule);
+                assert_eq!(machine.gas_total(), cost, "{name} under {}, stepper only: {stepper_only}", schedule.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_is_charged_for_the_locals_that_it_sets_to_zero() {
+    let text = "(module (func (export \"f\") call $g) (func $g (param) (local i32 i64 f32 f64 i32 i32 i32 i32 i32)))";
+    // A call and nine locals in two units of eight; the markers are free.
+    for stepper_only in [false, true] {
+        let mut machine = begin(text, &[], &Schedule::default(), stepper_only);
+        assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]));
+        assert_eq!(machine.gas_total(), 1 + 2);
+    }
+}
+
+/// Adds the numbers up to the argument.
+const SUM: &str = r#"(module (func (export "f") (param $n i32) (result i32) (local $sum i32)
+    (loop $l
+        (local.set $sum (i32.add (local.get $sum) (local.get $n)))
+        (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))"#;
+
+#[test]
+fn a_run_of_n_gas_needs_exactly_n() {
+    let run = |budget: u64| {
+        let mut machine = begin(SUM, &[10], &Schedule::default(), false);
+        (machine.run(gas(budget)), machine.gas_total(), machine.gas_left())
+    };
+    let (stop, n, left) = run(u64::MAX);
+    assert_eq!((stop, n, left), (Stop::Done(vec![55]), 10 * 9 + 1, u64::MAX - 91));
+    assert_eq!(run(n), (Stop::Done(vec![55]), n, 0));
+    assert_eq!(run(n + 1), (Stop::Done(vec![55]), n, 1));
+    assert_eq!(run(n - 1), (Stop::OutOfGas { need: 1 }, n - 1, 0));
+    assert_eq!(run(1), (Stop::OutOfGas { need: 1 }, 1, 0));
+    assert_eq!(run(0), (Stop::OutOfGas { need: 1 }, 0, 0));
+}
+
+#[test]
+fn a_run_goes_on_from_every_pause_to_the_same_end() {
+    for slice in [1, 2, 3, 7, 90, 91] {
+        let mut machine = begin(SUM, &[10], &Schedule::default(), false);
+        let stop = loop {
+            match machine.run(gas(slice)) {
+                Stop::OutOfGas { need: 1 } => {}
+                stop => break stop,
+            }
+        };
+        assert_eq!((stop, machine.gas_total()), (Stop::Done(vec![55]), 91), "in slices of {slice}");
+    }
+}
+
+#[test]
+fn an_instruction_dearer_than_the_budget_says_what_it_needs() {
+    let text = "(module (memory 1 9) (func (export \"f\") (result i32) (memory.grow (i32.const 2))))";
+    let mut machine = begin(text, &[], &Schedule::default(), false);
+    let need = 1 + 2 * 4096;
+    assert_eq!(machine.run(gas(100)), Stop::OutOfGas { need });
+    assert_eq!((machine.gas_total(), machine.store.memories[0].pages()), (1, 1));
+    assert_eq!(machine.run(gas(need)), Stop::Done(vec![1]));
+    assert_eq!((machine.gas_total(), machine.store.memories[0].pages()), (1 + need, 3));
+}
+
+#[test]
+fn what_fails_or_traps_is_charged_without_its_units() {
+    let cases = [
+        ("(drop (memory.grow (i32.const 100)))", Stop::Done(vec![]), 3),
+        ("(drop (table.grow (ref.null func) (i32.const 100)))", Stop::Done(vec![]), 4),
+        ("(memory.fill (i32.const 0) (i32.const 0) (i32.const 65537))", Stop::Trap(Trap::MemoryOutOfBounds), 4),
+        ("(table.copy (i32.const 0) (i32.const 0) (i32.const 99))", Stop::Trap(Trap::TableOutOfBounds), 4),
+    ];
+    for (body, ended, cost) in cases {
+        let text = format!("(module (memory 1 9) (table 1 9 funcref) (func (export \"f\") {body}))");
+        let mut machine = begin(&text, &[], &Schedule::default(), false);
+        assert_eq!((machine.run(Budget::UNLIMITED), machine.gas_total()), (ended, cost), "{body}");
+    }
+}
+
+#[test]
+fn a_trap_in_mid_block_is_charged_up_to_its_instruction_and_stays_there() {
+    let text = r#"(module (memory 1) (func (export "f") (param $a i32) (result i32) (local $x i32)
+        (local.set $x (i32.const 7))
+        (i32.add (i32.const 1) (i32.mul (local.get $x) (i32.load (local.get $a))))
+        (i32.add (i32.const 3))
+        (local.tee $x)))"#;
+    for stepper_only in [false, true] {
+        let mut machine = begin(text, &[70_000], &Schedule::default(), stepper_only);
+        assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::MemoryOutOfBounds));
+        // Two for the set, then constant, two gets and the load that traps.
+        assert_eq!(machine.gas_total(), 2 + 4);
+        assert_eq!(machine.gas_stepped(), if stepper_only { 6 } else { 0 });
+        let frames = machine.frame_states();
+        assert_eq!(frames.len(), 1);
+        assert_eq!((&frames[0].locals, &frames[0].operands), (&vec![70_000, 7], &vec![1, 7, 70_000]));
+    }
+}
+
+#[test]
+fn a_free_loop_is_still_interruptible() {
+    let free = [
+        // `return_call` is not in the reference table; in a user's own anything may be free.
+        ("(module (func (export \"f\") return_call 0))", Schedule::seed_ordinal()),
+        ("(module (func (export \"f\") (loop (br 0))))", Schedule::parse("free", "*,0").unwrap()),
+        ("(module (func (export \"f\") (loop (br_if 0 (i32.const 1)))))", Schedule::parse("free", "*,0").unwrap()),
+        ("(module (func (export \"f\") (loop (br_table 0 (i32.const 1)))))", Schedule::parse("free", "*,0").unwrap()),
+        ("(module (func (export \"f\") (loop (call 1) (br 0))) (func))", Schedule::parse("free", "*,0").unwrap()),
+    ];
+    for (text, schedule) in free {
+        let mut stops = Vec::new();
+        for stepper_only in [false, true] {
+            let mut machine = begin(text, &[], &schedule, stepper_only);
+            assert_eq!(machine.run(Budget { gas: 10, steps: 1000 }), Stop::OutOfSteps, "{text}");
+            assert_eq!(machine.run(Budget { gas: 10, steps: 1 }), Stop::OutOfSteps, "{text}");
+            assert_eq!(machine.gas_total(), 0, "{text}");
+            stops.push(machine.frame_states());
+        }
+        assert_eq!(stops[0], stops[1], "{text}");
+    }
+}
+
+#[test]
+fn endless_recursion_ends_at_the_call_depth_of_the_job() {
+    for stepper_only in [false, true] {
+        let mut machine = begin("(module (func (export \"f\") call 0))", &[], &Schedule::default(), stepper_only);
+        assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::CallStackExhausted));
+        assert_eq!((machine.frames().len(), machine.gas_total()), (65_536, 65_536));
+    }
+}
