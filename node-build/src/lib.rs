@@ -8,6 +8,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -76,14 +77,12 @@ pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str) -> Re
     let root = canonical(workspace_root)?;
     let sysroot = sysroot(&root)?;
     check_target(&sysroot)?;
-    let mut cargo = command(&tool("CARGO", "cargo"), &root);
-    cargo.args(["build", "--package", package, "--bin", package, "--target", TARGET]);
-    cargo.args(["--profile", PROFILE, "--locked", "--target-dir"]).arg(target_dir);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags(&root, &sysroot));
-    let output = run(&mut cargo)?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(BuildError(format!("{package} does not build ({}):\n{}", output.status, text.trim_end())));
+    let cargo_home = cargo_home();
+    let known = registries(&cargo_home);
+    compile(&root, package, &sysroot, &cargo_home, target_dir)?;
+    if registries(&cargo_home) != known {
+        // Cargo fetched sources into a folder that was not there to be mapped: once more, with its name mapped.
+        compile(&root, package, &sysroot, &cargo_home, target_dir)?;
     }
     let wasm = target_dir.join(TARGET).join(PROFILE).join(format!("{package}.wasm"));
     if wasm.is_file() {
@@ -93,11 +92,23 @@ pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str) -> Re
     }
 }
 
+/// Runs cargo once.
+fn compile(root: &Path, package: &str, sysroot: &Path, cargo_home: &Path, target_dir: &Path) -> Result<()> {
+    let mut cargo = command(&tool("CARGO", "cargo"), root);
+    cargo.args(["build", "--package", package, "--bin", package, "--target", TARGET]);
+    cargo.args(["--profile", PROFILE, "--locked", "--target-dir"]).arg(target_dir);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags(root, sysroot, cargo_home));
+    expect_success(run(&mut cargo)?, &format!("{package} does not build")).map(|_| ())
+}
+
 /// The flags for rustc, separated as `CARGO_ENCODED_RUSTFLAGS` wants them so that folder names may hold spaces.
-fn rustflags(root: &Path, sysroot: &Path) -> OsString {
+fn rustflags(root: &Path, sysroot: &Path, cargo_home: &Path) -> OsString {
+    // The last matching prefix wins: the sysroot is usually below the home folder, and registries are below cargo's.
+    let mut maps = vec![(cargo_home.to_path_buf(), "/cargo")];
+    // A registry's folder is named after the address that cargo took the sources from, which may be a mirror.
+    maps.extend(registries(cargo_home).into_iter().map(|folder| (folder, "/crates")));
+    maps.extend([(sysroot.to_path_buf(), "/rust"), (root.to_path_buf(), "/node")]);
     let mut flags = OsString::new();
-    // The last matching prefix wins, so the sysroot (usually below the home folder) comes after the cargo home.
-    let maps = [(cargo_home(), "/cargo"), (sysroot.to_path_buf(), "/rust"), (root.to_path_buf(), "/node")];
     for (from, to) in maps {
         if !flags.is_empty() {
             flags.push("\u{1f}");
@@ -108,6 +119,14 @@ fn rustflags(root: &Path, sysroot: &Path) -> OsString {
         flags.push(to);
     }
     flags
+}
+
+/// Folders with the sources of dependencies, in order; none before cargo has fetched anything.
+fn registries(cargo_home: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(cargo_home.join("registry").join("src"));
+    let mut folders: Vec<PathBuf> = entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    folders.sort();
+    folders
 }
 
 /// A command with everything removed from its environment that could change the build.
@@ -135,9 +154,7 @@ fn tool(variable: &str, default: &str) -> OsString {
 /// The folder of the toolchain that builds the node, asked of rustc itself.
 fn sysroot(root: &Path) -> Result<PathBuf> {
     let output = run(command(&tool("RUSTC", "rustc"), root).args(["--print", "sysroot"]))?;
-    if !output.status.success() {
-        return Err(BuildError(format!("rustc does not run: {}", String::from_utf8_lossy(&output.stderr).trim_end())));
-    }
+    let output = expect_success(output, "rustc does not run")?;
     Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()))
 }
 
@@ -159,6 +176,15 @@ fn cargo_home() -> PathBuf {
 
 fn canonical(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| BuildError(format!("{}: {error}", path.display())))
+}
+
+/// The output of a command that has succeeded; else an error that says `what`, with the command's own words.
+fn expect_success(output: Output, what: &str) -> Result<Output> {
+    if output.status.success() {
+        return Ok(output);
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    Err(BuildError(format!("{what} ({}):\n{}", output.status, text.trim_end())))
 }
 
 fn run(command: &mut Command) -> Result<Output> {
@@ -190,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_sysroot_below_the_cargo_home_keeps_its_own_name() {
-        let flags = rustflags(Path::new("/w"), Path::new("/cargo-home/toolchain"));
+        let flags = rustflags(Path::new("/w"), Path::new("/cargo-home/toolchain"), Path::new("/cargo-home"));
         let flags = flags.to_string_lossy();
         let position = |text: &str| flags.find(text).expect(text);
         assert!(position("=/cargo\u{1f}") < position("--remap-path-prefix=/cargo-home/toolchain=/rust"));

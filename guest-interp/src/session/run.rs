@@ -120,20 +120,21 @@ impl Session {
 
 impl Running {
     fn stretch(&mut self, budget: Budget) -> Result<Halt, Error> {
-        let mut left = budget.gas;
+        let Budget { gas: mut left, mut steps } = budget;
         loop {
             if self.wasi.pending() >= OUTPUT_PENDING {
                 return Ok(Halt::Output);
             }
             let before = self.machine.gas_total();
             let segment_left = self.limit - self.segment_gas;
-            let stop = self.machine.run(Budget { gas: left.min(segment_left), steps: budget.steps });
+            let stop = self.machine.run(Budget { gas: left.min(segment_left), steps });
             let stop = match stop {
                 Stop::HostCall(call) => self.host_call(&call),
                 other => Err(other),
             };
             let used = self.machine.gas_total() - before;
             left -= used;
+            steps = self.machine.steps_left();
             self.segment_gas += used;
             let halt = match stop {
                 Ok(None) => None,
