@@ -44,13 +44,13 @@ impl Rng {
 }
 
 /// A module of wasm-smith: several functions, all of them exported, no imports, no SIMD.
-pub fn smith_module(seed: u64) -> Option<Vec<u8>> {
+pub fn smith_module(seed: u64, floats: bool) -> Option<Vec<u8>> {
     let mut rng = Rng::new(seed);
     let bytes: Vec<u8> = (0..1024).flat_map(|_| rng.next().to_le_bytes()).collect();
     let mut source = arbitrary::Unstructured::new(&bytes);
     let config = wasm_smith::Config {
+        allow_floats: floats,
         allow_start_export: false,
-        canonicalize_nans: true,
         exceptions_enabled: false,
         export_everything: true,
         gc_enabled: false,
