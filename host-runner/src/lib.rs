@@ -1,1 +1,18 @@
-//! The host runner library.
+//! The comfortable way to use the node: a native program that gives it files, shows progress, survives crashes and
+//! Ctrl-C, and compares it with wasmtime running the same program directly. The node itself is WebAssembly, embedded here
+//! and run with no imports; `engine` drives it or the same library linked natively, through one trait.
+
+pub mod cache;
+pub mod cli;
+pub mod console;
+pub mod drive;
+pub mod durable;
+pub mod engine;
+pub mod failure;
+pub mod flags;
+pub mod image;
+pub mod interrupt;
+pub mod native;
+pub mod reference;
+pub mod report;
+pub mod sandbox;

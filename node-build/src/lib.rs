@@ -1,1 +1,197 @@
-//! Builds the node.
+//! The one function that builds the node's wasm. The bytes of the node are part of what a receipt states, so every
+//! build of one source tree must give the same bytes: the profile is fixed, nothing of the caller's cargo or rustc
+//! configuration reaches the build through the environment, and the folders that debug paths and panic messages would
+//! mention (workspace, cargo home, sysroot) are mapped to fixed names.
+//!
+//! `host-runner/build.rs` and `xtask` call it; nothing else builds the node for shipping.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Target that the node is built for.
+pub const TARGET: &str = "wasm32-wasip1";
+/// Cargo profile (in the workspace's `Cargo.toml`) that the node is built with.
+pub const PROFILE: &str = "node";
+/// Package and binary that is the node.
+pub const PACKAGE: &str = "guest-interp";
+
+/// Variables that are kept although they begin with one of [`CLEARED_PREFIXES`]: they say where the tools and the
+/// downloaded sources are, not how to build.
+const KEPT: [&str; 4] = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_NET_OFFLINE"];
+
+/// Prefixes of the variables that could change the build.
+const CLEARED_PREFIXES: [&str; 12] =
+    ["CARGO", "RUST", "__CARGO", "__RUST", "CC_", "CFLAGS", "CXX_", "CXXFLAGS", "AR_", "BLAKE3_", "TARGET_", "HOST_"];
+
+/// Variables without a telling prefix that cargo, rustc or a build script of a dependency reads.
+const CLEARED: [&str; 12] = [
+    "CC",
+    "CXX",
+    "AR",
+    "TARGET",
+    "HOST",
+    "OUT_DIR",
+    "NUM_JOBS",
+    "OPT_LEVEL",
+    "PROFILE",
+    "DEBUG",
+    "SOURCE_DATE_EPOCH",
+    "MAKEFLAGS",
+];
+
+/// Why the node could not be built: a sentence for the user, with cargo's own output where there is any.
+#[derive(Debug)]
+pub struct BuildError(String);
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// Result of building the node.
+pub type Result<T> = std::result::Result<T, BuildError>;
+
+/// Builds the node of the workspace at `workspace_root` into `target_dir` and returns the path of the wasm file.
+///
+/// Two clean builds of the same sources in different folders, with different home folders, give the same bytes.
+///
+/// # Errors
+/// When cargo or rustc cannot be started, the `wasm32-wasip1` target is not installed, or the build fails; the error
+/// then carries cargo's output.
+pub fn build_node(workspace_root: &Path, target_dir: &Path) -> Result<PathBuf> {
+    let root = canonical(workspace_root)?;
+    let sysroot = sysroot(&root)?;
+    check_target(&sysroot)?;
+    let mut cargo = command(&tool("CARGO", "cargo"), &root);
+    cargo.args(["build", "--package", PACKAGE, "--bin", PACKAGE, "--target", TARGET]);
+    cargo.args(["--profile", PROFILE, "--locked", "--target-dir"]).arg(target_dir);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags(&root, &sysroot));
+    let output = run(&mut cargo)?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(BuildError(format!("the node does not build ({}):\n{}", output.status, text.trim_end())));
+    }
+    let wasm = target_dir.join(TARGET).join(PROFILE).join(format!("{PACKAGE}.wasm"));
+    if wasm.is_file() {
+        Ok(wasm)
+    } else {
+        Err(BuildError(format!("cargo succeeded but {} is not there", wasm.display())))
+    }
+}
+
+/// The flags for rustc, separated as `CARGO_ENCODED_RUSTFLAGS` wants them so that folder names may hold spaces.
+fn rustflags(root: &Path, sysroot: &Path) -> OsString {
+    let mut flags = OsString::new();
+    // The last matching prefix wins, so the sysroot (usually below the home folder) comes after the cargo home.
+    let maps = [(cargo_home(), "/cargo"), (sysroot.to_path_buf(), "/rust"), (root.to_path_buf(), "/node")];
+    for (from, to) in maps {
+        if !flags.is_empty() {
+            flags.push("\u{1f}");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(from);
+        flags.push("=");
+        flags.push(to);
+    }
+    flags
+}
+
+/// A command with everything removed from its environment that could change the build.
+fn command(program: &OsString, root: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root).stdin(Stdio::null());
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(is_cleared) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Whether the variable `name` must not reach the build.
+fn is_cleared(name: &str) -> bool {
+    !KEPT.contains(&name) && (CLEARED.contains(&name) || CLEARED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+/// The program that the environment names, or the usual one.
+fn tool(variable: &str, default: &str) -> OsString {
+    env::var_os(variable).filter(|value| !value.is_empty()).unwrap_or_else(|| default.into())
+}
+
+/// The folder of the toolchain that builds the node, asked of rustc itself.
+fn sysroot(root: &Path) -> Result<PathBuf> {
+    let output = run(command(&tool("RUSTC", "rustc"), root).args(["--print", "sysroot"]))?;
+    if !output.status.success() {
+        return Err(BuildError(format!("rustc does not run: {}", String::from_utf8_lossy(&output.stderr).trim_end())));
+    }
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()))
+}
+
+/// Says what to do when the standard library for the node's target is missing; cargo's own message does not.
+fn check_target(sysroot: &Path) -> Result<()> {
+    if sysroot.join("lib").join("rustlib").join(TARGET).is_dir() {
+        return Ok(());
+    }
+    let place = sysroot.display();
+    Err(BuildError(format!("the target {TARGET} is not installed in {place}: run `rustup target add {TARGET}`")))
+}
+
+/// Where cargo keeps the sources of dependencies, whose paths panic messages mention.
+fn cargo_home() -> PathBuf {
+    let home =
+        || env::var_os("HOME").or_else(|| env::var_os("USERPROFILE")).map(|home| Path::new(&home).join(".cargo"));
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(|| PathBuf::from("/.cargo"))
+}
+
+fn canonical(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(|error| BuildError(format!("{}: {error}", path.display())))
+}
+
+fn run(command: &mut Command) -> Result<Output> {
+    command
+        .output()
+        .map_err(|error| BuildError(format!("{} cannot be started: {error}", command.get_program().to_string_lossy())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_the_callers_build_are_cleared() {
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTDOCFLAGS", "CARGO_TARGET_DIR"] {
+            assert!(is_cleared(name), "{name}");
+        }
+        for name in ["CARGO_PROFILE_NODE_LTO", "CARGO_BUILD_TARGET", "OUT_DIR", "CC", "CFLAGS_wasm32_wasip1"] {
+            assert!(is_cleared(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn places_of_the_tools_are_kept() {
+        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "TMPDIR"] {
+            assert!(!is_cleared(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_sysroot_below_the_cargo_home_keeps_its_own_name() {
+        let flags = rustflags(Path::new("/w"), Path::new("/cargo-home/toolchain"));
+        let flags = flags.to_string_lossy();
+        let position = |text: &str| flags.find(text).expect(text);
+        assert!(position("=/cargo\u{1f}") < position("--remap-path-prefix=/cargo-home/toolchain=/rust"));
+        assert!(flags.ends_with("--remap-path-prefix=/w=/node"));
+    }
+
+    #[test]
+    fn a_missing_target_says_how_to_install_it() {
+        let error = check_target(Path::new("/nowhere")).expect_err("there is no such folder");
+        assert!(error.to_string().contains("rustup target add wasm32-wasip1"), "{error}");
+    }
+}

@@ -253,7 +253,7 @@ impl Decoder<'_> {
                 let (params, _) = self.arity_of_type(type_index);
                 self.jump(Op::ReturnCallIndirect, offset, type_index.into(), table_index, params + 1);
             }
-            ref other => unreachable!("BUG: validation lets {other:?} pass"),
+            _ => unreachable!("BUG: validation lets an unknown instruction pass at offset {offset:#x}"),
         }
     }
 

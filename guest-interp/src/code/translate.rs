@@ -843,7 +843,7 @@ impl<'a> Translator<'a> {
             let cost = cost.and_then(|c| i32::try_from(c).ok()).ok_or(TooLarge)?;
             match &mut self.insts[fix.edge] {
                 Inst::Edge { cost: place } | Inst::Charge { cost: place } => *place = cost,
-                other => unreachable!("BUG: {other:?} carries no cost"),
+                _ => unreachable!("BUG: an instruction carries no cost"),
             }
         }
         for (entry, block) in self.entries.iter_mut().zip(&self.entry_blocks) {

@@ -1,0 +1,88 @@
+//! Where compiled code is kept. Compiling the node takes a moment, so the result is cached for the user. A cached
+//! compilation is machine code that will be run unchecked: it is only ever read from the user's own cache folder, never
+//! from a working directory or a relative path, and not when others may write there.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::image;
+
+/// A compilation cache for wasmtime, or none where no folder can be trusted. Entries are keyed by the hash of the wasm,
+/// the compiler's version and settings; the folder's name holds ours and wasmtime's version, so old ones can be removed.
+pub fn compilation_cache() -> Option<wasmtime::Cache> {
+    let folder = folder(|name| std::env::var_os(name))?;
+    create_private(&folder)?;
+    let mut config = wasmtime::CacheConfig::new();
+    config.with_directory(folder);
+    wasmtime::Cache::new(config).ok()
+}
+
+/// The folder for compiled code, by the environment that `variable` reads: absolute, or none.
+fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let user = absolute("XDG_CACHE_HOME").or_else(|| {
+        if cfg!(windows) {
+            absolute("LOCALAPPDATA")
+        } else if cfg!(target_os = "macos") {
+            absolute("HOME").map(|home| home.join("Library").join("Caches"))
+        } else {
+            absolute("HOME").map(|home| home.join(".cache"))
+        }
+    })?;
+    Some(user.join("host-runner").join(format!("code-{}-wasmtime-{}", image::VERSION, image::WASMTIME_VERSION)))
+}
+
+/// Creates `folder` for this user only; none when that fails or when others may write there already.
+#[cfg(unix)]
+fn create_private(folder: &Path) -> Option<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).ok()?;
+    let folders = [Some(folder), folder.parent()];
+    let private = folders
+        .into_iter()
+        .flatten()
+        .all(|folder| fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & GROUP_OR_OTHERS_WRITE == 0));
+    private.then_some(())
+}
+
+/// Creates `folder`, which the system keeps in the user's profile.
+#[cfg(not(unix))]
+fn create_private(folder: &Path) -> Option<()> {
+    fs::create_dir_all(folder).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> impl Fn(&str) -> Option<OsString> {
+        move |asked| (asked == name).then(|| value.into())
+    }
+
+    #[test]
+    fn the_folder_is_below_the_users_cache() {
+        let folder = folder(with("XDG_CACHE_HOME", "/caches")).expect("an absolute folder");
+        assert!(folder.starts_with("/caches/host-runner"), "{}", folder.display());
+        assert!(folder.to_string_lossy().contains(image::WASMTIME_VERSION));
+    }
+
+    #[test]
+    fn a_relative_cache_folder_is_never_used() {
+        assert_eq!(folder(with("XDG_CACHE_HOME", "cache")), None);
+        assert_eq!(folder(with("HOME", ".")), None);
+        assert_eq!(folder(|_| None), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_others_may_write_is_not_used() {
+        use std::os::unix::fs::PermissionsExt;
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let folder = temporary.path().join("host-runner").join("code");
+        assert_eq!(create_private(&folder), Some(()));
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("permissions are set");
+        assert_eq!(create_private(&folder), None);
+    }
+}

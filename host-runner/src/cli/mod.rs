@@ -1,0 +1,149 @@
+//! The command line: one file a subcommand, and here what they share. `host-runner a.wasm` and `host-runner run a.wasm`
+//! are the same; everything after the program belongs to the program.
+
+mod export_node;
+mod reference;
+mod resume;
+mod run;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::{Parser, Subcommand};
+
+use crate::console::Verbosity;
+use crate::failure::{Failure, IO, Result};
+use crate::image;
+
+/// Exit codes, below the help.
+const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 75 stopped at the gas limit, \
+130 interrupted, 2 usage, 65 bad program or snapshot, 74 input or output, 1 mismatch";
+
+/// Runs WebAssembly programs in a deterministic, metered node, and leaves a chain of snapshots.
+#[derive(Debug, Parser)]
+#[command(name = "host-runner", version = image::version_text(), about, after_help = EXIT_CODES)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a program from the start or from a snapshot (what happens without a subcommand too)
+    Run(run::RunArgs),
+    /// Go on from a directory's pause or highest snapshot; program, entry, arguments and schedule come from there
+    Resume(resume::ResumeArgs),
+    /// Run a program directly on wasmtime, to compare with
+    Reference(reference::ReferenceArgs),
+    /// Write out the node that this runner carries: one WebAssembly file
+    ExportNode(export_node::ExportNodeArgs),
+}
+
+/// How much to say and in which form.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+struct OutputArgs {
+    /// Print one JSON object on standard output at the end; the program's standard output goes to standard error then
+    #[arg(long)]
+    json: bool,
+    /// Print errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print each snapshot and what the runner does
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl OutputArgs {
+    fn verbosity(self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+/// Runs the command line `args` (with argv[0]) and returns the exit code of the process.
+pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come here too, for standard output. A closed stream is no reason to say more.
+            drop(error.print());
+            return error.exit_code();
+        }
+    };
+    let done = match &cli.command {
+        None => run::execute(&cli.run),
+        Some(Command::Run(args)) => run::execute(args),
+        Some(Command::Resume(args)) => resume::execute(args),
+        Some(Command::Reference(args)) => reference::execute(args),
+        Some(Command::ExportNode(args)) => export_node::execute(args),
+    };
+    done.unwrap_or_else(|failure| {
+        // Where standard error is closed, the exit code still tells.
+        drop(writeln!(io::stderr().lock(), "{failure}"));
+        failure.code()
+    })
+}
+
+/// Prints a line of ours on standard output.
+fn print(line: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::new(IO, format!("standard output: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> std::result::Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("host-runner").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_program_runs_with_and_without_the_subcommand() {
+        let flags = "--gas-limit 10 --engine native a.wasm fib -7 --gas-limit 5 run";
+        let bare = parse(flags).expect("parses");
+        let Some(Command::Run(named)) = parse(&format!("run {flags}")).expect("parses").command else {
+            panic!("expected the run subcommand");
+        };
+        for args in [&bare.run, &named] {
+            assert_eq!(args.job.gas_limit.as_deref(), Some("10"));
+            assert_eq!(args.words, ["a.wasm", "fib", "-7", "--gas-limit", "5", "run"]);
+        }
+    }
+
+    #[test]
+    fn words_after_the_program_are_never_ours() {
+        for rest in ["--json", "-q", "resume", "help", "--help", "--version", "-- x", "--unknown"] {
+            let cli = parse(&format!("a.wasm {rest}")).expect(rest);
+            assert!(cli.command.is_none(), "{rest}");
+            assert_eq!(cli.run.words.join(" "), format!("a.wasm {rest}"));
+            assert!(!cli.run.output.json && !cli.run.output.quiet, "{rest}");
+        }
+    }
+
+    #[test]
+    fn usage_errors_have_exit_code_2() {
+        for line in ["", "--no-such-flag a.wasm", "resume", "--engine jit a.wasm", "-q -v a.wasm", "run"] {
+            assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn version_shows_the_hash_of_the_node() {
+        let text = parse("--version").expect_err("prints and exits").to_string();
+        assert!(text.contains(image::node_hash()), "{text}");
+    }
+}

@@ -1,0 +1,53 @@
+//! `reference`: the same program directly on wasmtime, without the node, to compare with by hand.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::cli::{OutputArgs, print};
+use crate::console::{Console, Sink};
+use crate::failure::Result;
+use crate::flags::InputFlags;
+use crate::reference::{self, Outcome};
+
+/// Arguments of `reference`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ReferenceArgs {
+    #[command(flatten)]
+    inputs: InputFlags,
+    /// Most bytes of linear memory that the program may have
+    #[arg(long, value_name = "BYTES")]
+    max_memory: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The program, the export to call (for a module without `_start`), and its arguments
+    #[arg(value_name = "PROGRAM [ENTRY] [ARGS]", required = true, num_args = 1.., trailing_var_arg = true)]
+    words: Vec<String>,
+}
+
+pub(super) fn execute(args: &ReferenceArgs) -> Result<i32> {
+    let mut console = Console::new(args.output.verbosity(), args.output.json);
+    let job = reference::Job::new(&args.words, &args.inputs, args.max_memory.as_deref())?;
+    let started = Instant::now();
+    let outcome = reference::run(job)?;
+    let time = started.elapsed();
+    console.output(1, &outcome.stdout)?;
+    console.output(2, &outcome.stderr)?;
+    let Outcome { end, values, .. } = &outcome;
+    if args.output.json {
+        let object = json!({
+            "status": end.exit_code(),
+            "exit_code": end.exit_code(),
+            "outcome": end.to_string(),
+            "results": values,
+            "total_execution_time_ns": u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+        });
+        print(&object.to_string())?;
+    } else {
+        if !values.is_empty() {
+            print(&values.join(" "))?;
+        }
+        console.note(&format!("{end}, {:.3} s on wasmtime", time.as_secs_f64()));
+    }
+    Ok(end.exit_code())
+}

@@ -1,0 +1,130 @@
+//! `run`: a program from the start or from a snapshot, through the node.
+
+use std::path::Path;
+
+use crate::cli::{OutputArgs, print};
+use crate::console::{self, Console, Sink};
+use crate::drive::{self, Options, Summary};
+use crate::durable::{OutputDir, same_directory};
+use crate::engine::Engine;
+use crate::failure::{Failure, MISMATCH, Result};
+use crate::flags::JobFlags;
+use crate::image;
+use crate::interrupt::Stop;
+use crate::reference::{self, Comparison};
+use crate::report::{self, Runner};
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) job: JobFlags,
+    /// How the node runs: as wasm in wasmtime, or the same code natively
+    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    pub(super) engine: Engine,
+    /// Run the program on wasmtime too, fed with the same clock and random answers, and name what differs
+    #[arg(long)]
+    pub(super) check_reference: bool,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// The program, the export to call (for a module without `_start`), and its arguments
+    #[arg(value_name = "PROGRAM [ENTRY] [ARGS]", required = true, num_args = 1.., trailing_var_arg = true)]
+    pub(super) words: Vec<String>,
+}
+
+pub(super) fn execute(args: &RunArgs) -> Result<i32> {
+    if args.check_reference && args.job.snapshot_input.is_some() {
+        let failure = Failure::usage("--check-reference needs a run from the start: the reference cannot resume");
+        return Err(failure.help("leave --snapshot-input out"));
+    }
+    let argv = args.job.node_argv(&args.words)?;
+    let stop = Stop::new();
+    stop.on_ctrl_c()?;
+    let mut console = Console::new(args.output.verbosity(), args.output.json);
+    if args.check_reference {
+        console.keep_copies();
+    }
+    console.detail(&format!("node {} ({} engine)", image::node_hash(), args.engine));
+    let mut node = args.engine.start()?;
+    drive::load(node.as_mut(), &argv, &mut console, &stop)?;
+
+    let output_dir = node.output_dir()?;
+    let out = OutputDir::open(Path::new(&output_dir))?;
+    let from_pause = starts_from_pause(&args.job, out.path());
+    out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
+    let runner = Runner { engine: args.engine };
+    let options = Options { runner, from_pause, keep_answers: args.check_reference };
+    let ran = drive::run(node.as_mut(), &out, &mut console, &stop, options);
+    console.finish();
+    let summary = ran?;
+    drop(node);
+
+    console.note(&closing_line(&summary, &output_dir));
+    let comparison = if args.check_reference { compare(args, &summary, &mut console)? } else { None };
+    if args.output.json {
+        let mut object = report::run_object(&summary, &output_dir, &runner);
+        if let (Some(comparison), Some(members)) = (&comparison, object.as_object_mut()) {
+            members.insert("reference".to_owned(), comparison.object());
+        }
+        print(&object.to_string())?;
+    }
+    match comparison {
+        Some(comparison) if !comparison.differences.is_empty() => Err(mismatch(&comparison)),
+        _ => Ok(summary.exit_code),
+    }
+}
+
+/// Whether the run starts from the pause in its own output directory.
+fn starts_from_pause(job: &JobFlags, out: &Path) -> bool {
+    let from = job.snapshot_input.as_ref().filter(|_| job.snapshot_id.as_deref() == Some("paused"));
+    from.is_some_and(|from| same_directory(Path::new(from), out))
+}
+
+/// Runs the reference with what the node recorded. None when the run has no outcome to compare yet.
+fn compare(args: &RunArgs, summary: &Summary, console: &mut Console) -> Result<Option<Comparison>> {
+    if summary.interrupted() || summary.at_gas_limit() {
+        console.warning("nothing to compare with the reference: the program has not ended");
+        return Ok(None);
+    }
+    let [stdout, stderr] = console.take_copies();
+    let mut job = reference::Job::new(&args.words, &args.job.inputs, args.job.max_memory.as_deref())?;
+    job.answers = Some(summary.answers.clone());
+    let expected = reference::run(job)?;
+    let comparison = reference::compare(summary, &stdout, &stderr, &expected);
+    if comparison.differences.is_empty() {
+        console.note("reference: same outcome, values, output and exit code");
+    }
+    Ok(Some(comparison))
+}
+
+fn mismatch(comparison: &Comparison) -> Failure {
+    let what = "the node and the reference (wasmtime) differ";
+    comparison.differences.iter().fold(Failure::new(MISMATCH, what), Failure::caused_by)
+}
+
+/// One line on what the run came to.
+fn closing_line(summary: &Summary, output_dir: &str) -> String {
+    if summary.interrupted() {
+        return format!(
+            "interrupted: the state is in {output_dir}; go on with: host-runner resume {output_dir}\n  {}",
+            figures(summary)
+        );
+    }
+    let mut lines = summary.result.lines();
+    let status = lines.next().unwrap_or("?");
+    let outcome = match lines.nth(1) {
+        Some(values) => format!("status {status}, returned {values}"),
+        None if summary.at_gas_limit() => "stopped at the gas limit".to_owned(),
+        None => format!("status {status}"),
+    };
+    let trap =
+        summary.receipt.as_ref().and_then(report::trap_text).map(|trap| format!(" ({trap})")).unwrap_or_default();
+    format!("{outcome}{trap}, {}, results in {output_dir}", figures(summary))
+}
+
+fn figures(summary: &Summary) -> String {
+    let count = summary.snapshots.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let rate = console::per_second(console::rate(summary.gas_used, summary.time));
+    format!("{count} snapshot{plural}, {} gas, {rate}", console::amount(summary.gas_used))
+}

@@ -1,0 +1,174 @@
+//! What the user sees. The program's standard output goes to ours as raw bytes, and nothing else does (with `--json` it
+//! goes to standard error, because standard output then holds the one JSON object). Our own words go to standard error;
+//! progress only when that is a terminal.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::engine::Progress;
+use crate::failure::{Failure, IO, Result};
+
+/// Where a run's output and messages go.
+pub trait Sink {
+    /// Bytes that the program wrote to descriptor `fd` (1 or 2).
+    ///
+    /// # Errors
+    /// Exit code 74 when they cannot be passed on.
+    fn output(&mut self, fd: u32, bytes: &[u8]) -> Result<()>;
+
+    /// A warning of the node.
+    fn warning(&mut self, text: &str);
+
+    /// A detail for those who asked for them.
+    fn detail(&mut self, text: &str);
+
+    /// Where the run stands, about twenty times a second.
+    fn progress(&mut self, progress: &Progress, rate: f64);
+}
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// Warnings, progress on a terminal, a closing line.
+    #[default]
+    Normal,
+    /// Each snapshot, and what the runner does.
+    Verbose,
+}
+
+/// The user's terminal, or whatever our standard streams are.
+pub struct Console {
+    verbosity: Verbosity,
+    /// Program output belongs on standard error.
+    stdout_is_taken: bool,
+    bar: ProgressBar,
+    /// Copies of the program's standard output and error, for a comparison.
+    copies: Option<[Vec<u8>; 2]>,
+}
+
+impl Console {
+    /// A console that says as much as `verbosity` wants; with `json`, standard output is kept for the final object.
+    pub fn new(verbosity: Verbosity, json: bool) -> Self {
+        let visible = verbosity > Verbosity::Quiet && io::stderr().is_terminal();
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
+            bar.set_style(style);
+        }
+        Self { verbosity, stdout_is_taken: json, bar, copies: None }
+    }
+
+    /// Keeps a copy of what the program writes.
+    pub fn keep_copies(&mut self) {
+        self.copies = Some(Default::default());
+    }
+
+    /// The copies of standard output and standard error so far.
+    pub fn take_copies(&mut self) -> [Vec<u8>; 2] {
+        self.copies.take().unwrap_or_default()
+    }
+
+    /// Ends the progress display.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// A line about the run, unless the user wants quiet.
+    pub fn note(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.line(text);
+        }
+    }
+
+    /// A line on standard error; where that is closed, the exit code still tells.
+    fn line(&self, text: &str) {
+        self.bar.suspend(|| drop(writeln!(io::stderr().lock(), "{text}")));
+    }
+
+    fn write(&self, to_stdout: bool, bytes: &[u8]) -> io::Result<()> {
+        self.bar.suspend(|| {
+            if to_stdout {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(bytes).and_then(|()| stdout.flush())
+            } else {
+                io::stderr().lock().write_all(bytes)
+            }
+        })
+    }
+}
+
+impl Sink for Console {
+    fn output(&mut self, fd: u32, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if let Some([stdout, stderr]) = &mut self.copies {
+            if fd == 1 { stdout } else { stderr }.extend_from_slice(bytes);
+        }
+        let to_stdout = fd == 1 && !self.stdout_is_taken;
+        let name = if to_stdout { "standard output" } else { "standard error" };
+        self.write(to_stdout, bytes).map_err(|error| Failure::new(IO, format!("{name}: {error}")))
+    }
+
+    fn warning(&mut self, text: &str) {
+        self.note(&format!("warning: {text}"));
+    }
+
+    fn detail(&mut self, text: &str) {
+        if self.verbosity == Verbosity::Verbose {
+            self.line(text);
+        }
+    }
+
+    fn progress(&mut self, progress: &Progress, rate: f64) {
+        if !self.bar.is_hidden() {
+            let Progress { snapshot_id, gas_total, .. } = *progress;
+            self.bar.set_message(format!("snapshot {snapshot_id}, {} gas, {}", amount(gas_total), per_second(rate)));
+            self.bar.tick();
+        }
+    }
+}
+
+/// A number with a unit prefix and three digits after the point: `1.234 M`.
+pub fn amount(number: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
+    match UNITS.into_iter().find(|(unit, _)| number >= *unit) {
+        Some((unit, name)) => format!("{}.{:03} {name}", number / unit, number % unit / (unit / 1000)),
+        None => number.to_string(),
+    }
+}
+
+/// A rate in millions, as people compare engines.
+pub fn per_second(rate: f64) -> String {
+    format!("{:.1} M gas/s", rate / 1e6)
+}
+
+/// Gas a second; 0 when no time has passed.
+pub fn rate(gas: u64, time: Duration) -> f64 {
+    // Figures for people: the 53 bits of a float are more than enough.
+    let seconds = time.as_secs_f64();
+    if seconds > 0.0 { gas as f64 / seconds } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_three_digits_after_the_point() {
+        assert_eq!(amount(999), "999");
+        assert_eq!(amount(1_000), "1.000 k");
+        assert_eq!(amount(12_345_678), "12.345 M");
+        assert_eq!(amount(u64::MAX), "18446744.073 T");
+    }
+
+    #[test]
+    fn a_rate_without_time_is_zero() {
+        assert_eq!(rate(5, Duration::ZERO), 0.0);
+        assert_eq!(per_second(rate(3_000_000, Duration::from_millis(500))), "6.0 M gas/s");
+    }
+}

@@ -1,0 +1,487 @@
+//! The output directory, natively: what a WASI runtime cannot promise, this module does. One run at a time holds the
+//! directory's lock; files of another job are refused by name before anything changes; every file is written to a
+//! temporary name, synced, renamed and made durable by syncing the directory, so that a crash at any moment leaves a
+//! directory that a run can be resumed from.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use guest_interp::snapshot::{PREFIX_LEN, Prefix};
+
+use crate::failure::{Failure, IO, Result};
+
+/// Names of a pause, the part that decides first: without it the other one means nothing.
+const PAUSE: [&str; 2] = ["paused.snap", "paused.bin"];
+/// Names that the end of a run leaves.
+const RESULTS: [&str; 2] = ["receipt.json", "result.txt"];
+/// Ending of a file that is still being written.
+const TEMPORARY: &str = ".tmp";
+
+/// An output directory that this process alone writes to, until it is dropped.
+#[derive(Debug)]
+pub struct OutputDir {
+    path: PathBuf,
+    /// The directory itself: for its lock and to sync its entries.
+    lock: File,
+}
+
+/// What the runner knows about a name in the output directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    /// `{id}.bin`, before the `.snap` of the same id in this order.
+    Bin(u64),
+    /// `{id}.snap`
+    Snap(u64),
+    /// `paused.snap` or `paused.bin`
+    Pause,
+    /// `result.txt` or `receipt.json`
+    Result,
+    /// What a crash left of one of the others.
+    Temporary,
+}
+
+impl Name {
+    /// What `name` is; none for a file that is not ours.
+    fn parse(name: &str) -> Option<Self> {
+        if PAUSE.contains(&name) {
+            return Some(Self::Pause);
+        }
+        if RESULTS.contains(&name) {
+            return Some(Self::Result);
+        }
+        if let Some(inner) = name.strip_suffix(TEMPORARY) {
+            return Self::parse(inner.strip_prefix('.').unwrap_or(inner)).map(|_| Self::Temporary);
+        }
+        let (id, ending) = name.split_once('.')?;
+        let number: u64 = id.parse().ok().filter(|number| *number > 0)?;
+        match ending {
+            _ if number.to_string() != id => None,
+            "bin" => Some(Self::Bin(number)),
+            "snap" => Some(Self::Snap(number)),
+            _ => None,
+        }
+    }
+
+    /// The snapshot's id, for the files of the chain.
+    fn id(self) -> Option<u64> {
+        match self {
+            Self::Bin(id) | Self::Snap(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+impl OutputDir {
+    /// Creates the directory if it is absent and takes its lock.
+    ///
+    /// # Errors
+    /// Exit code 74 when it cannot be created, is no directory, or another run holds the lock.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(|error| Failure::io(path, &error))?;
+        let lock = open_lock(path).map_err(|error| Failure::io(path, &error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_path_buf(), lock }),
+            Err(TryLockError::WouldBlock) => {
+                let what = format!("{}: another run is writing to this directory", path.display());
+                Err(Failure::new(IO, what).help("wait until it ends, or choose another --snapshot-output"))
+            }
+            Err(TryLockError::Error(error)) => Err(Failure::io(path, &error).caused_by("the lock of the directory")),
+        }
+    }
+
+    /// Where the directory is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the directory ready for a run of the job with hash `job` that starts from snapshot `start_id` (0: the
+    /// beginning): files of an older run of the same job that this one will write anew are removed, the highest first.
+    /// With `keep_pause` the pause stays, because the run starts from it; [`retire_pause`](Self::retire_pause) ends it.
+    ///
+    /// # Errors
+    /// When a file belongs to another job, is no snapshot, or is a directory; nothing has been changed then. Exit code
+    /// 74 when a file cannot be removed.
+    pub fn prepare(&self, job: &[u8; 32], start_id: u64, keep_pause: bool) -> Result<()> {
+        let found = self.list()?;
+        for (kind, name) in &found {
+            self.check(*kind, name, job)?;
+        }
+        let stale = |kind: &Name| match kind {
+            Name::Bin(id) | Name::Snap(id) => *id > start_id,
+            Name::Pause => !keep_pause,
+            Name::Result | Name::Temporary => true,
+        };
+        let mut doomed: Vec<&(Name, String)> = found.iter().filter(|(kind, _)| stale(kind)).collect();
+        doomed.sort_by_key(|(kind, name)| removal_order(*kind, name));
+        for (_, name) in &doomed {
+            self.remove(name)?;
+        }
+        if doomed.is_empty() { Ok(()) } else { self.sync() }
+    }
+
+    /// Starts to write the file `name`. It appears, whole, when it is committed.
+    ///
+    /// # Errors
+    /// Exit code 74 when the name is no plain file name, or the file cannot be created.
+    pub fn create(&self, name: &str) -> Result<PendingFile<'_>> {
+        let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0', ':']);
+        if !plain {
+            return Err(Failure::new(IO, format!("the node named an output file {name:?}, expected a plain name")));
+        }
+        let target = self.path.join(name);
+        refuse_directory(&target)?;
+        let temporary = self.path.join(format!(".{name}{TEMPORARY}"));
+        let mut options = OpenOptions::new();
+        // create_new follows no link: what stands at the temporary name was never ours to write through.
+        options.write(true).create_new(true);
+        let file = match options.open(&temporary) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                fs::remove_file(&temporary).and_then(|()| options.open(&temporary))
+            }
+            other => other,
+        };
+        let file = file.map_err(|error| Failure::io(&temporary, &error))?;
+        Ok(PendingFile { dir: self, file, temporary, target, size: 0, committed: false })
+    }
+
+    /// Removes the pause, once what follows it is safe on disk (or before another one replaces it).
+    ///
+    /// # Errors
+    /// Exit code 74 when a file cannot be removed.
+    pub fn retire_pause(&self) -> Result<()> {
+        for name in PAUSE {
+            self.remove(name)?;
+        }
+        self.sync()
+    }
+
+    /// Our files in the directory, in order.
+    fn list(&self) -> Result<BTreeSet<(Name, String)>> {
+        let failed = |error: io::Error| Failure::io(&self.path, &error);
+        let mut found = BTreeSet::new();
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if let Some((kind, name)) = name.to_str().and_then(|name| Some((Name::parse(name)?, name.to_owned()))) {
+                found.insert((kind, name));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Refuses `name` when it is a directory or does not belong to `job`.
+    fn check(&self, kind: Name, name: &str, job: &[u8; 32]) -> Result<()> {
+        let path = self.path.join(name);
+        refuse_directory(&path)?;
+        if !matches!(kind, Name::Bin(_) | Name::Snap(_) | Name::Pause) {
+            return Ok(());
+        }
+        // A link to nowhere, or to something that is no file, says nothing about a job; it is replaced, not followed.
+        if !fs::metadata(&path).is_ok_and(|found| found.is_file()) {
+            return Ok(());
+        }
+        let help = "choose another --snapshot-output, or move that directory's files away";
+        let prefix = Prefix::decode(&first_bytes(&path)?);
+        let prefix = prefix.map_err(|error| {
+            let what = format!("{}: the output directory holds a file that is not this node's", path.display());
+            Failure::data(what).caused_by(error).help(help)
+        })?;
+        if prefix.job_hash == *job {
+            Ok(())
+        } else {
+            let what = format!("{}: belongs to another job and would be overwritten", path.display());
+            Err(Failure::data(what).help(help))
+        }
+    }
+
+    /// Removes the file or link `name`, if it is there.
+    fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::io(&path, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes names durable: creations, renames and removals so far.
+    fn sync(&self) -> Result<()> {
+        sync_directory(&self.lock).map_err(|error| Failure::io(&self.path, &error))
+    }
+}
+
+/// A file that is being written and does not exist under its name yet. Dropped without a commit, it leaves nothing.
+#[derive(Debug)]
+pub struct PendingFile<'a> {
+    dir: &'a OutputDir,
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+    size: u64,
+    committed: bool,
+}
+
+impl PendingFile<'_> {
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// Exit code 74 when they cannot be written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| Failure::io(&self.temporary, &error))?;
+        self.size = self.size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    /// Gives the file its name, durably, and returns its size in bytes. A link of that name is replaced, not followed.
+    ///
+    /// # Errors
+    /// Exit code 74 when it cannot be synced or renamed.
+    pub fn commit(mut self) -> Result<u64> {
+        self.file.sync_all().map_err(|error| Failure::io(&self.temporary, &error))?;
+        fs::rename(&self.temporary, &self.target).map_err(|error| Failure::io(&self.target, &error))?;
+        self.committed = true;
+        self.dir.sync()?;
+        Ok(self.size)
+    }
+}
+
+impl Drop for PendingFile<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            // The next run removes what cannot be removed now.
+            drop(fs::remove_file(&self.temporary));
+        }
+    }
+}
+
+/// Replaces the file at `path`, anywhere, by `contents`: whole or not at all.
+///
+/// # Errors
+/// Exit code 74 when it cannot be written.
+pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
+    refuse_directory(path)?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(TEMPORARY);
+    let temporary = PathBuf::from(temporary);
+    let written = File::create(&temporary).and_then(|mut file| file.write_all(contents).and_then(|()| file.sync_all()));
+    written.and_then(|()| fs::rename(&temporary, path)).map_err(|error| Failure::io(path, &error))
+}
+
+/// Whether two paths are the same directory, however they are written; false when one is not there.
+pub fn same_directory(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// What carries the lock: the directory itself, so that no extra file appears in it.
+#[cfg(unix)]
+fn open_lock(path: &Path) -> io::Result<File> {
+    let directory = File::open(path)?;
+    if directory.metadata()?.is_dir() { Ok(directory) } else { Err(ErrorKind::NotADirectory.into()) }
+}
+
+/// What carries the lock where directories cannot be opened: a file in it.
+#[cfg(not(unix))]
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).open(path.join(".lock"))
+}
+
+/// Sort key by which files go: a result must not outlive its snapshots, a snapshot not its predecessors, and a `.snap`
+/// must not be there without its `.bin`.
+fn removal_order(kind: Name, name: &str) -> impl Ord + use<> {
+    let chain = kind.id().map(|id| (id, matches!(kind, Name::Snap(_))));
+    (chain.is_some(), Reverse(chain), !name.ends_with(".snap"))
+}
+
+#[cfg(unix)]
+fn sync_directory(directory: &File) -> io::Result<()> {
+    match directory.sync_all() {
+        // Some file systems cannot sync a directory; they keep no promise that we could ask for.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        other => other,
+    }
+}
+
+/// Elsewhere the system orders directory changes by itself.
+#[cfg(not(unix))]
+fn sync_directory(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+fn refuse_directory(path: &Path) -> Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        return Err(Failure::new(IO, format!("{}: is a directory where a file is to be written", path.display())));
+    }
+    Ok(())
+}
+
+/// The bytes that say whose file it is, or fewer when it is shorter.
+fn first_bytes(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(PREFIX_LEN);
+    let limit = u64::try_from(PREFIX_LEN).unwrap_or(u64::MAX);
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(|error| Failure::io(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use guest_interp::snapshot::FileKind;
+    use tempfile::TempDir;
+
+    const JOB: [u8; 32] = [7; 32];
+
+    fn directory() -> TempDir {
+        tempfile::tempdir().expect("a temporary directory")
+    }
+
+    /// Puts snapshot files of `job` for ids 1..=last into `dir`.
+    fn chain(dir: &Path, job: [u8; 32], last: u64) {
+        for id in 1..=last {
+            for (file, ending) in [(FileKind::Bin, "bin"), (FileKind::Snap, "snap")] {
+                let prefix = Prefix { file, paused: false, id, job_hash: job };
+                fs::write(dir.join(format!("{id}.{ending}")), prefix.encode()).expect("a file");
+            }
+        }
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).expect("a directory");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_missing_directory_is_created_and_stays_empty() {
+        let temporary = directory();
+        let path = temporary.path().join("a").join("b");
+        let out = OutputDir::open(&path).expect("it is created");
+        out.prepare(&JOB, 0, false).expect("nothing to do");
+        assert!(names(&path).is_empty());
+    }
+
+    #[test]
+    fn a_second_writer_is_refused_until_the_first_has_gone() {
+        let temporary = directory();
+        let first = OutputDir::open(temporary.path()).expect("the first");
+        let failure = OutputDir::open(temporary.path()).expect_err("the second");
+        assert_eq!(failure.code(), 74);
+        assert!(failure.what().contains("another run is writing"), "{failure}");
+        drop(first);
+        OutputDir::open(temporary.path()).expect("after the first");
+    }
+
+    #[test]
+    fn files_after_the_start_are_removed_and_others_kept() {
+        let temporary = directory();
+        chain(temporary.path(), JOB, 11);
+        for name in ["result.txt", "receipt.json", ".12.bin.tmp", "13.snap.tmp", "notes.txt", "010.snap", "x.bin"] {
+            fs::write(temporary.path().join(name), "old").expect("a file");
+        }
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        out.prepare(&JOB, 2, false).expect("same job");
+        let kept = ["010.snap", "1.bin", "1.snap", "2.bin", "2.snap", "notes.txt", "x.bin"];
+        assert_eq!(names(temporary.path()), kept);
+    }
+
+    #[test]
+    fn a_foreign_job_is_refused_by_name_before_anything_changes() {
+        let temporary = directory();
+        chain(temporary.path(), JOB, 3);
+        chain(temporary.path(), [8; 32], 2);
+        fs::write(temporary.path().join("result.txt"), "old").expect("a file");
+        let before = names(temporary.path());
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        let failure = out.prepare(&JOB, 0, false).expect_err("a foreign job");
+        assert_eq!(failure.code(), 65);
+        assert!(failure.what().contains("1.bin: belongs to another job"), "{failure}");
+        assert_eq!(names(temporary.path()), before);
+    }
+
+    #[test]
+    fn a_file_that_is_no_snapshot_is_refused_by_name() {
+        let temporary = directory();
+        fs::write(temporary.path().join("4.snap"), "something else").expect("a file");
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        let failure = out.prepare(&JOB, 0, false).expect_err("not ours");
+        assert!(failure.what().contains("4.snap"), "{failure}");
+    }
+
+    #[test]
+    fn a_directory_under_a_name_of_ours_is_refused_by_name() {
+        let temporary = directory();
+        fs::create_dir(temporary.path().join("result.txt")).expect("a directory");
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        assert!(out.prepare(&JOB, 0, false).expect_err("a directory").what().contains("result.txt"));
+        assert!(out.create("result.txt").expect_err("a directory").what().contains("result.txt"));
+    }
+
+    #[test]
+    fn a_pause_is_kept_only_for_the_run_that_starts_from_it() {
+        let temporary = directory();
+        for (file, name) in [(FileKind::Bin, "paused.bin"), (FileKind::Snap, "paused.snap")] {
+            let prefix = Prefix { file, paused: true, id: 0, job_hash: JOB };
+            fs::write(temporary.path().join(name), prefix.encode()).expect("a file");
+        }
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        out.prepare(&JOB, 0, true).expect("same job");
+        assert_eq!(names(temporary.path()), ["paused.bin", "paused.snap"]);
+        out.retire_pause().expect("removed");
+        assert!(names(temporary.path()).is_empty());
+    }
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let temporary = directory();
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        let mut pending = out.create("1.bin").expect("created");
+        pending.write(b"half").expect("written");
+        assert_eq!(names(temporary.path()), [".1.bin.tmp"]);
+        drop(pending);
+        assert!(names(temporary.path()).is_empty());
+        let mut pending = out.create("1.bin").expect("created");
+        pending.write(b"who").expect("written");
+        pending.write(b"le").expect("written");
+        assert_eq!(pending.commit().expect("committed"), 5);
+        assert_eq!(fs::read(temporary.path().join("1.bin")).expect("readable"), b"whole");
+    }
+
+    #[test]
+    fn names_that_leave_the_directory_are_refused() {
+        let temporary = directory();
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        for name in ["", ".", "..", "../x", "a/b", "/etc/x", ".hidden", "a\\b", "c:x"] {
+            assert!(out.create(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_replaced_and_its_target_untouched() {
+        let temporary = directory();
+        let outside = directory();
+        let victim = outside.path().join("victim");
+        fs::write(&victim, "precious").expect("a file");
+        for name in ["result.txt", ".1.bin.tmp", "1.bin"] {
+            std::os::unix::fs::symlink(&victim, temporary.path().join(name)).expect("a link");
+        }
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        let mut pending = out.create("1.bin").expect("created");
+        pending.write(b"new").expect("written");
+        pending.commit().expect("committed");
+        let mut pending = out.create("result.txt").expect("created");
+        pending.write(b"new").expect("written");
+        pending.commit().expect("committed");
+        assert_eq!(fs::read(&victim).expect("readable"), b"precious");
+        assert_eq!(fs::read(temporary.path().join("1.bin")).expect("readable"), b"new");
+    }
+
+    #[test]
+    fn removal_goes_from_results_down_the_chain_snap_before_bin() {
+        let mut names = ["2.bin", "10.bin", "paused.bin", "2.snap", "10.snap", "paused.snap"];
+        names.sort_by_key(|name| removal_order(Name::parse(name).expect("ours"), name));
+        assert_eq!(names, ["paused.snap", "paused.bin", "10.snap", "10.bin", "2.snap", "2.bin"]);
+    }
+}

@@ -1,0 +1,146 @@
+//! The node as the runner drives it, whether it runs as wasm or natively. The runner hands over the files that the node
+//! asks for, lets it run slice by slice, and takes away the files that it has ready; it never looks inside.
+
+use std::fmt;
+
+use crate::failure::Result;
+use crate::native::NativeNode;
+use crate::sandbox::WasmNode;
+
+pub use guest_interp::session::{Budget, Event, Progress};
+
+/// How the node runs. Both ways give the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// The embedded wasm, in wasmtime, with no imports: what everybody else can run too.
+    Wasm,
+    /// The same library linked natively: faster, for trying things out.
+    Native,
+}
+
+impl Engine {
+    /// A node without a job.
+    ///
+    /// # Errors
+    /// When the embedded wasm cannot be compiled or instantiated.
+    pub fn start(self) -> Result<Box<dyn Node>> {
+        Ok(match self {
+            Self::Wasm => Box::new(WasmNode::embedded()?),
+            Self::Native => Box::new(NativeNode::new()),
+        })
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wasm => "wasm",
+            Self::Native => "native",
+        })
+    }
+}
+
+/// A node: the calls of the session (docs/guest-abi.md), in the order load, want and give, run and take.
+pub trait Node {
+    /// Starts a job from the node's own arguments, without argv[0].
+    ///
+    /// # Errors
+    /// Exit code 2 when the arguments are wrong; so do all calls when no job is loaded.
+    fn load(&mut self, argv: &[String]) -> Result<()>;
+
+    /// Path, as the arguments have it, of the next file that the job needs; none when it is ready to run.
+    ///
+    /// # Errors
+    /// When what was given so far is bad: the program, a snapshot, a schedule.
+    fn want(&mut self) -> Result<Option<String>>;
+
+    /// Gives the next bytes of the wanted file.
+    ///
+    /// # Errors
+    /// When they are bad already.
+    fn give(&mut self, chunk: &[u8]) -> Result<()>;
+
+    /// Ends the wanted file: complete, or not there.
+    ///
+    /// # Errors
+    /// When the file is bad, or was needed and is not there.
+    fn give_end(&mut self, found: bool) -> Result<()>;
+
+    /// Runs until something is to be done, for at most `budget`.
+    ///
+    /// # Errors
+    /// When the job cannot go on; never for what the program does.
+    fn run(&mut self, budget: Budget) -> Result<Event>;
+
+    /// Makes the files of a pause ready to be taken.
+    ///
+    /// # Errors
+    /// When the job has finished.
+    fn encode_pause(&mut self) -> Result<()>;
+
+    /// Name of the next file to be written into the output directory.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn take_name(&mut self) -> Result<Option<String>>;
+
+    /// Replaces the contents of `chunk` by the next bytes of that file; false when it is complete.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
+
+    /// What the program has written to descriptor `fd` (1 or 2) and nobody has taken yet.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn take_output(&mut self, fd: u32) -> Result<Vec<u8>>;
+
+    /// Exit code of the run, by DESIGN's table.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn exit_code(&mut self) -> Result<i32>;
+
+    /// The output directory that the arguments name, or the default.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn output_dir(&mut self) -> Result<String>;
+
+    /// The snapshot that the run started from, 0 for the beginning.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn start_id(&mut self) -> Result<u64>;
+
+    /// Hash of everything that decides the result but the gas limit.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn job_hash(&mut self) -> Result<[u8; 32]>;
+
+    /// Where the run stands.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn progress(&mut self) -> Result<Progress>;
+
+    /// The next warning for the user.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn take_message(&mut self) -> Result<Option<String>>;
+
+    /// Keeps a record, from now on, of the clock and random answers that the program gets.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn record_answers(&mut self) -> Result<()>;
+
+    /// The recorded answers since the last call.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn take_answers(&mut self) -> Result<Vec<u8>>;
+}

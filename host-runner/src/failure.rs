@@ -1,0 +1,122 @@
+//! Failures of the runner: what went wrong, what caused it, what would help, and the exit code of DESIGN's table.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// Exit code: the node and the reference (or two chains) differ.
+pub const MISMATCH: i32 = 1;
+/// Exit code: the command line is wrong.
+pub const USAGE: i32 = 2;
+/// Exit code: the program or a snapshot is bad.
+pub const DATA: i32 = 65;
+/// Exit code: a file cannot be read or written.
+pub const IO: i32 = 74;
+/// Exit code: the run stopped at its gas limit, and a snapshot was written.
+pub const GAS_LIMIT: i32 = 75;
+/// Exit code: Ctrl-C; the state was written as a pause.
+pub const INTERRUPTED: i32 = 130;
+/// Exit code: the program trapped.
+pub const TRAP: i32 = 134;
+
+/// A failure with its exit code. Printed as `error: what`, then `  caused by: ...` and `  help: ...` lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    code: i32,
+    what: String,
+    causes: Vec<String>,
+    help: Option<String>,
+}
+
+/// Result of what the runner does.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure that ends the process with `code`.
+    #[cold]
+    pub fn new(code: i32, what: impl Into<String>) -> Self {
+        Self { code, what: what.into(), causes: Vec::new(), help: None }
+    }
+
+    /// The command line is wrong (exit code 2).
+    #[cold]
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(USAGE, what)
+    }
+
+    /// A program or snapshot is bad (exit code 65).
+    #[cold]
+    pub fn data(what: impl Into<String>) -> Self {
+        Self::new(DATA, what)
+    }
+
+    /// A file cannot be read or written (exit code 74).
+    #[cold]
+    pub fn io(path: &Path, error: &io::Error) -> Self {
+        Self::new(IO, format!("{}: {error}", path.display()))
+    }
+
+    /// Adds what caused the failure; several calls go from the near cause to the far one.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Adds what the user can do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Exit code of the process.
+    pub fn code(&self) -> i32 {
+        self.code
+    }
+
+    /// What went wrong, without causes and help.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// A failure of wasmtime itself, with its chain of causes.
+    #[cold]
+    pub(crate) fn wasmtime(code: i32, what: impl Into<String>, error: &wasmtime::Error) -> Self {
+        error.chain().fold(Self::new(code, what), |failure, cause| failure.caused_by(cause))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.what)?;
+        for cause in &self.causes {
+            write!(f, "\n  caused by: {cause}")?;
+        }
+        match &self.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<guest_interp::error::Error> for Failure {
+    fn from(error: guest_interp::error::Error) -> Self {
+        Self::new(error.exit_code(), error.message())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_prints_its_causes_and_its_help() {
+        let failure = Failure::data("7.snap: damaged").caused_by("checksum differs").help("take an older snapshot");
+        let text = "error: 7.snap: damaged\n  caused by: checksum differs\n  help: take an older snapshot";
+        assert_eq!(failure.to_string(), text);
+        assert_eq!(failure.code(), 65);
+    }
+}

@@ -1,0 +1,231 @@
+//! From the runner's command line to the node's. The node parses and judges its own flags, in every runtime the same; the
+//! runner passes them on as they were typed, and adds only what needs a file system to be walked (`--dir`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Result};
+
+/// What decides a job, as the user typed it: the node's own flags.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct JobFlags {
+    /// Directory to resume from: {id}.snap and 1.bin to {id}.bin
+    #[arg(long, value_name = "DIR")]
+    pub snapshot_input: Option<String>,
+    /// Snapshot to resume from: a number, or "paused"
+    #[arg(long, value_name = "N")]
+    pub snapshot_id: Option<String>,
+    /// Directory for snapshots and results, created if absent [default: ./snapshot]
+    #[arg(long, value_name = "DIR")]
+    pub snapshot_output: Option<String>,
+    /// Gas of a segment; when it is used up, a snapshot is written
+    #[arg(long, value_name = "N")]
+    pub gas_limit: Option<String>,
+    /// Refill the gas after each snapshot, and go on until the program ends
+    #[arg(long)]
+    pub enable_gas_refill: bool,
+    /// Costs of the instructions: default, seed-ordinal, or a file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub gas_schedule: Option<String>,
+    /// Most bytes of linear memory that the program may have
+    #[arg(long, value_name = "BYTES")]
+    pub max_memory: Option<String>,
+    /// Most frames on the program's call stack
+    #[arg(long, value_name = "N")]
+    pub max_call_depth: Option<String>,
+    /// Seed of the program's random source
+    #[arg(long, value_name = "N")]
+    pub seed: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub inputs: InputFlags,
+}
+
+/// Files and settings that the program sees.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct InputFlags {
+    /// Link a module that the program imports from
+    #[arg(long, value_name = "NAME=FILE")]
+    pub preload: Vec<String>,
+    /// Environment variable of the program
+    #[arg(long, value_name = "K=V")]
+    pub env: Vec<String>,
+    /// File that the program reads as its standard input
+    #[arg(long, value_name = "FILE")]
+    pub stdin: Option<String>,
+    /// Read-only file that the program sees under GUESTPATH
+    #[arg(long, value_name = "GUESTPATH=HOSTFILE")]
+    pub file: Vec<String>,
+    /// Directory whose regular files the program sees under GUEST, read-only; links are not followed
+    #[arg(long, value_name = "HOST::GUEST")]
+    pub dir: Vec<String>,
+}
+
+impl JobFlags {
+    /// The node's arguments, with `words` (the program, its entry and its arguments) last.
+    ///
+    /// # Errors
+    /// Exit code 2 for a `--dir` that cannot be passed on, 74 for one that cannot be read.
+    pub fn node_argv(&self, words: &[String]) -> Result<Vec<String>> {
+        let single = [
+            ("--snapshot-input", &self.snapshot_input),
+            ("--snapshot-id", &self.snapshot_id),
+            ("--snapshot-output", &self.snapshot_output),
+            ("--gas-limit", &self.gas_limit),
+            ("--gas-schedule", &self.gas_schedule),
+            ("--max-memory", &self.max_memory),
+            ("--max-call-depth", &self.max_call_depth),
+            ("--seed", &self.seed),
+            ("--stdin", &self.inputs.stdin),
+        ];
+        let mut argv = Vec::new();
+        for (flag, value) in single {
+            argv.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+        }
+        if self.enable_gas_refill {
+            argv.push("--enable-gas-refill".to_owned());
+        }
+        for (flag, values) in [("--preload", &self.inputs.preload), ("--env", &self.inputs.env)] {
+            argv.extend(values.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+        }
+        let files = self.inputs.files()?;
+        argv.extend(files.into_iter().flat_map(|(guest, host)| ["--file".to_owned(), format!("{guest}={host}")]));
+        argv.extend_from_slice(words);
+        Ok(argv)
+    }
+}
+
+impl InputFlags {
+    /// Every input file, guest path to host path: those given one by one, then those of directories, each directory in
+    /// order of the guest paths.
+    ///
+    /// # Errors
+    /// As [`JobFlags::node_argv`].
+    pub fn files(&self) -> Result<Vec<(String, String)>> {
+        let mut files = Vec::new();
+        for flag in &self.file {
+            let split = flag.split_once('=').filter(|(guest, host)| !guest.is_empty() && !host.is_empty());
+            let (guest, host) =
+                split.ok_or_else(|| Failure::usage(format!("--file {flag}: expected GUESTPATH=HOSTFILE")))?;
+            files.push((guest.to_owned(), host.to_owned()));
+        }
+        for flag in &self.dir {
+            let split = flag.split_once("::").filter(|(host, guest)| !host.is_empty() && !guest.is_empty());
+            let (host, guest) = split.ok_or_else(|| Failure::usage(format!("--dir {flag}: expected HOST::GUEST")))?;
+            let mut found = BTreeMap::new();
+            walk(Path::new(host), guest.trim_end_matches('/'), &mut found)?;
+            files.extend(found);
+        }
+        Ok(files)
+    }
+
+    /// The modules to be linked: name and file.
+    ///
+    /// # Errors
+    /// Exit code 2 for a flag without `=`.
+    pub fn preloads(&self) -> Result<Vec<(String, PathBuf)>> {
+        let parse = |flag: &String| match flag.split_once('=') {
+            Some((name, file)) if !file.is_empty() => Ok((name.to_owned(), PathBuf::from(file))),
+            _ => Err(Failure::usage(format!("--preload {flag}: expected NAME=FILE"))),
+        };
+        self.preload.iter().map(parse).collect()
+    }
+
+    /// The program's environment.
+    ///
+    /// # Errors
+    /// Exit code 2 for a flag without `=`.
+    pub fn environment(&self) -> Result<Vec<(String, String)>> {
+        let parse = |flag: &String| match flag.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(Failure::usage(format!("--env {flag}: expected K=V"))),
+        };
+        self.env.iter().map(parse).collect()
+    }
+}
+
+/// Adds every regular file below `host` under its guest path. Links are skipped: what they lead to is not below `host`.
+fn walk(host: &Path, guest: &str, found: &mut BTreeMap<String, String>) -> Result<()> {
+    for entry in fs::read_dir(host).map_err(|error| Failure::io(host, &error))? {
+        let entry = entry.map_err(|error| Failure::io(host, &error))?;
+        let path = entry.path();
+        let kind = entry.file_type().map_err(|error| Failure::io(&path, &error))?;
+        let name = entry.file_name();
+        let name = name.to_str().ok_or_else(|| unusable(&path, "its name is not UTF-8"))?;
+        if kind.is_dir() {
+            walk(&path, &format!("{guest}/{name}"), found)?;
+        } else if kind.is_file() {
+            let guest = format!("{guest}/{name}");
+            if guest.contains('=') {
+                return Err(unusable(&path, "its name holds a `=`"));
+            }
+            let host = path.to_str().ok_or_else(|| unusable(&path, "its path is not UTF-8"))?;
+            found.insert(guest, host.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn unusable(path: &Path, why: &str) -> Failure {
+    Failure::usage(format!("--dir: {} cannot be passed on: {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn flags_reach_the_node_as_they_were_typed_and_the_program_comes_last() {
+        let flags = JobFlags {
+            snapshot_input: Some("in/".into()),
+            snapshot_id: Some("4".into()),
+            gas_limit: Some("0x10".into()),
+            enable_gas_refill: true,
+            inputs: InputFlags { env: vec!["A=b".into(), "C=".into()], ..InputFlags::default() },
+            ..JobFlags::default()
+        };
+        let argv = flags.node_argv(&words("a.wasm run -7 --env")).expect("nothing to walk");
+        let expected = "--snapshot-input in/ --snapshot-id 4 --gas-limit 0x10 --enable-gas-refill --env A=b --env C= \
+                        a.wasm run -7 --env";
+        assert_eq!(argv, words(expected));
+    }
+
+    #[test]
+    fn a_directory_becomes_its_regular_files_in_order_of_guest_paths() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let root = temporary.path();
+        fs::create_dir_all(root.join("b").join("deep")).expect("directories");
+        for name in ["z.txt", "b/deep/x", "b/a", "a-file"] {
+            fs::write(root.join(name), name).expect("a file");
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(root.join("z.txt"), root.join("link")).expect("a link");
+        let host = root.to_str().expect("UTF-8");
+        for guest in ["/data", "/data/"] {
+            let flags = InputFlags { dir: vec![format!("{host}::{guest}")], ..InputFlags::default() };
+            let guests: Vec<String> = flags.files().expect("walks").into_iter().map(|(guest, _)| guest).collect();
+            assert_eq!(guests, ["/data/a-file", "/data/b/a", "/data/b/deep/x", "/data/z.txt"]);
+        }
+    }
+
+    #[test]
+    fn malformed_pairs_are_named() {
+        let flags = InputFlags { dir: vec!["only-host".into()], ..InputFlags::default() };
+        assert_eq!(flags.files().expect_err("no guest").what(), "--dir only-host: expected HOST::GUEST");
+        let flags = InputFlags { file: vec!["=x".into()], ..InputFlags::default() };
+        assert_eq!(flags.files().expect_err("no guest").code(), 2);
+        let flags = InputFlags { env: vec!["NOVALUE".into()], ..InputFlags::default() };
+        assert!(flags.environment().is_err());
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_input_error() {
+        let flags = InputFlags { dir: vec!["/nowhere/at/all::/data".into()], ..InputFlags::default() };
+        assert_eq!(flags.files().expect_err("absent").code(), 74);
+    }
+}

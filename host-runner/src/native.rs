@@ -1,0 +1,97 @@
+//! The node linked natively: each call goes straight to the session of the same library that the wasm is built from.
+
+use guest_interp::error::Error;
+use guest_interp::session::Session;
+
+use crate::engine::{Budget, Event, Node, Progress};
+use crate::failure::Result;
+
+/// A node in this process.
+#[derive(Default)]
+pub struct NativeNode {
+    session: Option<Session>,
+}
+
+impl NativeNode {
+    /// A node without a job.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn session(&mut self) -> std::result::Result<&mut Session, Error> {
+        self.session.as_mut().ok_or_else(|| Error::usage("no job is loaded"))
+    }
+}
+
+impl Node for NativeNode {
+    fn load(&mut self, argv: &[String]) -> Result<()> {
+        self.session = None;
+        self.session = Some(Session::new(argv)?);
+        Ok(())
+    }
+
+    fn want(&mut self) -> Result<Option<String>> {
+        Ok(self.session()?.want()?)
+    }
+
+    fn give(&mut self, chunk: &[u8]) -> Result<()> {
+        Ok(self.session()?.give(chunk)?)
+    }
+
+    fn give_end(&mut self, found: bool) -> Result<()> {
+        Ok(self.session()?.give_end(found)?)
+    }
+
+    fn run(&mut self, budget: Budget) -> Result<Event> {
+        Ok(self.session()?.run(budget)?)
+    }
+
+    fn encode_pause(&mut self) -> Result<()> {
+        Ok(self.session()?.encode_pause()?)
+    }
+
+    fn take_name(&mut self) -> Result<Option<String>> {
+        Ok(self.session()?.take_name())
+    }
+
+    fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+        Ok(self.session()?.take_chunk(chunk)?)
+    }
+
+    fn take_output(&mut self, fd: u32) -> Result<Vec<u8>> {
+        Ok(self.session()?.take_output(fd))
+    }
+
+    fn exit_code(&mut self) -> Result<i32> {
+        Ok(self.session()?.exit_code())
+    }
+
+    fn output_dir(&mut self) -> Result<String> {
+        Ok(self.session()?.output_dir().to_owned())
+    }
+
+    fn start_id(&mut self) -> Result<u64> {
+        Ok(self.session()?.start_id())
+    }
+
+    fn job_hash(&mut self) -> Result<[u8; 32]> {
+        Ok(self.session()?.job_hash())
+    }
+
+    fn progress(&mut self) -> Result<Progress> {
+        Ok(self.session()?.progress())
+    }
+
+    fn take_message(&mut self) -> Result<Option<String>> {
+        Ok(self.session()?.take_message())
+    }
+
+    fn record_answers(&mut self) -> Result<()> {
+        self.session()?.record_answers(true);
+        Ok(())
+    }
+
+    fn take_answers(&mut self) -> Result<Vec<u8>> {
+        Ok(self.session()?.take_answers())
+    }
+}

@@ -1,0 +1,119 @@
+//! Node against reference: outcome, values, exit code, and what the program wrote. What differs is named.
+
+use serde_json::{Value, json};
+
+use crate::drive::Summary;
+use crate::reference::{End, Outcome};
+use crate::report;
+
+/// The result of a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// What differs, a sentence each; empty when all is the same.
+    pub differences: Vec<String>,
+}
+
+impl Comparison {
+    /// The comparison in the final object of `--json`.
+    pub fn object(&self) -> Value {
+        json!({ "same": self.differences.is_empty(), "differences": self.differences })
+    }
+
+    /// Notes a difference in `what` if the two sides are not the same.
+    fn check<T: PartialEq>(&mut self, what: &str, node: T, reference: T, show: impl Fn(&T) -> String) {
+        if node != reference {
+            self.differences.push(format!("{what}: node {}, reference {}", show(&node), show(&reference)));
+        }
+    }
+}
+
+/// Compares a finished run of the node, which wrote `stdout` and `stderr`, with the reference.
+pub fn compare(summary: &Summary, stdout: &[u8], stderr: &[u8], expected: &Outcome) -> Comparison {
+    let mut comparison = Comparison::default();
+    let trap = summary.receipt.as_ref().and_then(report::trap_text);
+    let expected_trap = match &expected.end {
+        End::Trapped(trap) => Some(trap.message().to_owned()),
+        End::Returned | End::Exited(_) => None,
+    };
+    let kinds = [&trap, &expected_trap].map(|trap| trap.as_deref().map_or("none", same_kind).to_owned());
+    let [node_kind, expected_kind] = kinds;
+    comparison.check("trap", node_kind, expected_kind, String::clone);
+    comparison.check("exit code", summary.exit_code, expected.end.exit_code(), i32::to_string);
+    let values: Vec<String> = summary.result.lines().nth(2).map(words).unwrap_or_default();
+    comparison.check("values", &values, &expected.values, |values| format!("({})", values.join(" ")));
+    for (name, node, reference) in [("stdout", stdout, &expected.stdout), ("stderr", stderr, &expected.stderr)] {
+        if let Some(text) = first_difference(node, reference) {
+            comparison.differences.push(format!("{name}: {text}"));
+        }
+    }
+    if expected.unused_answers > 0 {
+        let bytes = expected.unused_answers;
+        comparison.differences.push(format!("answers: the reference asked for less ({bytes} recorded bytes are left)"));
+    }
+    comparison
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+/// Traps that engines may tell apart or not: the specification leaves the check's order and words open.
+fn same_kind(trap: &str) -> &str {
+    if trap == "undefined element" { "out of bounds table access" } else { trap }
+}
+
+/// Where two outputs first differ; none when they are the same.
+fn first_difference(node: &[u8], reference: &[u8]) -> Option<String> {
+    if node == reference {
+        return None;
+    }
+    let at = node.iter().zip(reference).take_while(|(a, b)| a == b).count();
+    let show = |bytes: &[u8]| {
+        let rest = bytes.get(at..).unwrap_or_default();
+        if rest.is_empty() {
+            "ends".to_owned()
+        } else {
+            format!("has \"{}\"", rest.get(..16).unwrap_or(rest).escape_ascii())
+        }
+    };
+    Some(format!("at byte {at} the node's {} and the reference's {}", show(node), show(reference)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome() -> Outcome {
+        let end = End::Returned;
+        Outcome { end, values: vec!["7".into()], stdout: b"hello".to_vec(), stderr: Vec::new(), unused_answers: 0 }
+    }
+
+    fn summary() -> Summary {
+        Summary { result: "0\n3\n7\n".into(), receipt: Some(json!({ "result": {} })), ..Summary::default() }
+    }
+
+    #[test]
+    fn equal_runs_have_no_differences() {
+        assert_eq!(compare(&summary(), b"hello", b"", &outcome()), Comparison::default());
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let expected = Outcome { values: vec!["8".into()], end: End::Exited(3), ..outcome() };
+        let differences = compare(&summary(), b"help", b"", &expected).differences;
+        assert_eq!(
+            differences,
+            [
+                "exit code: node 0, reference 3",
+                "values: node (7), reference (8)",
+                "stdout: at byte 3 the node's has \"p\" and the reference's has \"lo\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_output_that_ends_early_is_told_from_one_that_differs() {
+        let text = first_difference(b"he", b"hello").expect("they differ");
+        assert_eq!(text, "at byte 2 the node's ends and the reference's has \"llo\"");
+    }
+}

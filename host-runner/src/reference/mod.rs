@@ -1,0 +1,341 @@
+//! The reference: the same program directly on wasmtime, with the same features and limits, NaNs made canonical, and
+//! WASI by wasmtime-wasi. Clock and random answers are fed from the node's record when there is one, because no two
+//! hosts would give the same; everything else has to come out the same by itself.
+
+mod compare;
+mod inputs;
+mod outcome;
+mod replay;
+
+use std::path::{Path, PathBuf};
+
+use guest_interp::args::{self, ValKind};
+use guest_interp::limits::Limits;
+use wasmtime::{
+    Config, Engine, Extern, Func, FuncType, Instance, Linker, Module, ResourceLimiter, Store, Val, ValType,
+};
+use wasmtime_wasi::p1::{self, WasiP1Ctx};
+use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
+
+use crate::cache;
+use crate::failure::{DATA, Failure, IO, Result};
+use crate::flags::InputFlags;
+use crate::reference::inputs::InputTree;
+use crate::reference::replay::Replay;
+
+pub use compare::{Comparison, compare};
+pub use outcome::{End, Outcome};
+
+/// Bytes of native stack for the program: the node's 65,536 frames with up to 4 KiB each.
+const WASM_STACK: usize = 256 << 20;
+/// Bytes of stack for the thread, which needs some beside the program's.
+const THREAD_STACK: usize = WASM_STACK + (8 << 20);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The program's file.
+    pub program: PathBuf,
+    /// The export and its arguments, or the arguments of a command.
+    pub words: Vec<String>,
+    /// Environment, each name once.
+    pub env: Vec<(String, String)>,
+    /// File with the standard input; empty without.
+    pub stdin: Option<PathBuf>,
+    /// Input files: path as the program sees it, and file.
+    pub files: Vec<(String, PathBuf)>,
+    /// Modules that the program imports from.
+    pub preload: Vec<(String, PathBuf)>,
+    /// Limits of memory and tables.
+    pub limits: Limits,
+    /// The node's recorded clock and random answers.
+    pub answers: Option<Vec<u8>>,
+}
+
+impl Job {
+    /// The job of a command line: the program and what follows it, its inputs, and `--max-memory`.
+    ///
+    /// # Errors
+    /// Exit code 2 for malformed flags, 74 for a `--dir` that cannot be read.
+    pub fn new(words: &[String], inputs: &InputFlags, max_memory: Option<&str>) -> Result<Self> {
+        let (program, words) = words.split_first().ok_or_else(|| Failure::usage("no program is given"))?;
+        let mut limits = Limits::default();
+        if let Some(text) = max_memory {
+            let number = text.parse();
+            limits.memory_bytes =
+                number.map_err(|_| Failure::usage(format!("--max-memory: '{text}' is not a number")))?;
+        }
+        Ok(Self {
+            program: program.into(),
+            words: words.to_vec(),
+            env: guest_interp::job::last_wins(inputs.environment()?),
+            stdin: inputs.stdin.as_ref().map(PathBuf::from),
+            files: inputs.files()?.into_iter().map(|(guest, host)| (guest, host.into())).collect(),
+            preload: inputs.preloads()?,
+            limits,
+            answers: None,
+        })
+    }
+}
+
+/// Runs `job` to its end.
+///
+/// # Errors
+/// What the program's caller did wrong (a bad module, a missing import, wrong arguments) and what the system refuses;
+/// never what the program does, which is an [`Outcome`].
+pub fn run(job: Job) -> Result<Outcome> {
+    // The main thread's stack is too small for the deepest call stack that the node allows.
+    let thread = std::thread::Builder::new().stack_size(THREAD_STACK).spawn(move || run_here(&job));
+    let thread = thread.map_err(|error| Failure::new(IO, "the reference's thread cannot start").caused_by(error))?;
+    thread.join().unwrap_or_else(|_| Err(Failure::new(IO, "wasmtime panicked while it ran the reference")))
+}
+
+/// What the store carries for the program.
+struct Host {
+    wasi: WasiP1Ctx,
+    replay: Option<Replay>,
+    limiter: Limiter,
+}
+
+fn run_here(job: &Job) -> Result<Outcome> {
+    let bad = |error: wasmtime::Error| {
+        Failure::wasmtime(DATA, format!("{}: wasmtime refuses it", job.program.display()), &error)
+    };
+    let engine = Engine::new(&config()).map_err(bad)?;
+    let (stdout, stderr) = (MemoryOutputPipe::new(usize::MAX), MemoryOutputPipe::new(usize::MAX));
+    let tree = InputTree::create(&job.files)?;
+    let host = Host {
+        wasi: wasi(job, tree.as_ref(), stdout.clone(), stderr.clone())?,
+        replay: job.answers.clone().map(Replay::new),
+        limiter: Limiter::new(&job.limits),
+    };
+    let mut store = Store::new(&engine, host);
+    store.limiter(|host| &mut host.limiter);
+    let mut linker = Linker::new(&engine);
+    p1::add_to_linker_sync(&mut linker, |host: &mut Host| &mut host.wasi).map_err(bad)?;
+    any_exit_code(&mut linker).map_err(bad)?;
+    if job.answers.is_some() {
+        replay::shadow(&mut linker).map_err(bad)?;
+    }
+    let module = load(&engine, &job.program)?;
+    let linked = job.preload.iter().map(|(name, path)| Ok((name, load(&engine, path)?))).collect::<Result<Vec<_>>>()?;
+    check_imports(&job.program, &module, &linker, &job.preload, &mut store)?;
+    let ended = execute(job, &mut store, &mut linker, &module, &linked);
+    let (end, values) = outcome::classify(ended)?;
+    let replay = store.data().replay.as_ref();
+    let unused = replay.map_or(0, Replay::remaining);
+    Ok(Outcome {
+        end,
+        values,
+        stdout: stdout.contents().to_vec(),
+        stderr: stderr.contents().to_vec(),
+        unused_answers: unused,
+    })
+}
+
+/// How a run failed: by its caller, or by what the program did.
+enum Stopped {
+    Caller(Failure),
+    Program(wasmtime::Error),
+}
+
+impl From<wasmtime::Error> for Stopped {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Program(error)
+    }
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Caller(failure)
+    }
+}
+
+/// Links, starts and calls: `_start` where there is one, else `_initialize` and then the export that is named.
+fn execute(
+    job: &Job,
+    store: &mut Store<Host>,
+    linker: &mut Linker<Host>,
+    module: &Module,
+    linked: &[(&String, Module)],
+) -> std::result::Result<Vec<String>, Stopped> {
+    for (name, module) in linked {
+        let instance = linker.instantiate(&mut *store, module)?;
+        linker.instance(&mut *store, name, instance)?;
+    }
+    let instance = linker.instantiate(&mut *store, module)?;
+    if let Some(start) = niladic(store, instance, "_start") {
+        start.call(&mut *store, &[], &mut [])?;
+        return Ok(Vec::new());
+    }
+    let Some((entry, arguments)) = job.words.split_first() else {
+        return Err(Failure::usage(format!("no entry is given: {}", exports(module))).into());
+    };
+    let Some(Extern::Func(function)) = instance.get_export(&mut *store, entry) else {
+        return Err(Failure::usage(format!("no function '{entry}' is exported: {}", exports(module))).into());
+    };
+    let ty = function.ty(&*store);
+    let kinds: Vec<ValKind> = ty.params().map(|ty| kind(&ty)).collect();
+    let bits = args::parse_values(&kinds, arguments, &signature(entry, &ty)).map_err(Failure::from)?;
+    let params: Vec<Val> = kinds.iter().zip(bits).map(|(kind, bits)| value(*kind, bits)).collect();
+    if let Some(initialize) = niladic(store, instance, "_initialize").filter(|_| entry != "_initialize") {
+        initialize.call(&mut *store, &[], &mut [])?;
+    }
+    let mut results = vec![Val::I32(0); ty.results().len()];
+    function.call(&mut *store, &params, &mut results)?;
+    Ok(results.iter().map(outcome::value_text).collect())
+}
+
+/// The exported function `name` if it takes and returns nothing.
+fn niladic(store: &mut Store<Host>, instance: Instance, name: &str) -> Option<Func> {
+    let function = instance.get_func(&mut *store, name)?;
+    let ty = function.ty(&*store);
+    (ty.params().len() == 0 && ty.results().len() == 0).then_some(function)
+}
+
+/// The features that the node has, and no other.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .cranelift_nan_canonicalization(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(THREAD_STACK)
+        .wasm_tail_call(true)
+        .wasm_extended_const(true)
+        .wasm_relaxed_simd(false)
+        .wasm_simd(false)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        .wasm_exceptions(false)
+        .wasm_function_references(false)
+        .wasm_gc(false)
+        .cache(cache::compilation_cache());
+    config
+}
+
+fn wasi(job: &Job, tree: Option<&InputTree>, stdout: MemoryOutputPipe, stderr: MemoryOutputPipe) -> Result<WasiP1Ctx> {
+    let mut builder = WasiCtxBuilder::new();
+    let name = job.program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    builder.arg(name).args(&job.words).envs(&job.env);
+    let input = job.stdin.as_ref().map(|path| read(path)).transpose()?.unwrap_or_default();
+    builder.stdin(MemoryInputPipe::new(input)).stdout(stdout).stderr(stderr);
+    if let Some(tree) = tree {
+        let opened = builder.preopened_dir(tree.path(), "/", FsPerms::ReadOnly).map(|_| ());
+        opened.map_err(|error| Failure::wasmtime(IO, "the reference's input files", &error))?;
+    }
+    Ok(builder.build_p1())
+}
+
+/// Lets the program exit with any code, as the node does; wasmtime-wasi refuses codes from 126 up.
+fn any_exit_code(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(wasmtime::Error::new(I32Exit(code)))
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn load(engine: &Engine, path: &Path) -> Result<Module> {
+    let refused = |error| Failure::wasmtime(DATA, format!("{}: wasmtime refuses it", path.display()), &error);
+    Module::new(engine, read(path)?).map_err(refused)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Failure::io(path, &error))
+}
+
+/// Names the first import that nobody provides, before anything runs.
+fn check_imports(
+    program: &Path,
+    module: &Module,
+    linker: &Linker<Host>,
+    preload: &[(String, PathBuf)],
+    store: &mut Store<Host>,
+) -> Result<()> {
+    let missing = module.imports().find(|import| {
+        let linked = preload.iter().any(|(name, _)| name == import.module());
+        !linked && linker.get(&mut *store, import.module(), import.name()).is_err()
+    });
+    match missing {
+        Some(import) => {
+            let (from, name) = (import.module(), import.name());
+            Err(Failure::data(format!("{}: imports {from}.{name}, which nothing provides", program.display())))
+        }
+        None => Ok(()),
+    }
+}
+
+fn exports(module: &Module) -> String {
+    let functions =
+        module.exports().filter_map(|export| export.ty().func().map(|ty| format!("{}: {ty}", export.name())));
+    let functions: Vec<String> = functions.collect();
+    if functions.is_empty() {
+        "it exports no function".to_owned()
+    } else {
+        format!("exports are {}", functions.join(", "))
+    }
+}
+
+/// A function as people write it: `fib(i32) -> (i32)`.
+fn signature(name: &str, ty: &FuncType) -> String {
+    let list = |types: Vec<String>| types.join(", ");
+    let params = list(ty.params().map(|ty| ty.to_string()).collect());
+    let results = list(ty.results().map(|ty| ty.to_string()).collect());
+    format!("{name}({params}) -> ({results})")
+}
+
+fn kind(ty: &ValType) -> ValKind {
+    match ty {
+        ValType::I32 => ValKind::I32,
+        ValType::I64 => ValKind::I64,
+        ValType::F32 => ValKind::F32,
+        ValType::F64 => ValKind::F64,
+        _ => ValKind::Ref,
+    }
+}
+
+/// A bit pattern as a value; 32-bit ones are the low half.
+fn value(kind: ValKind, bits: u64) -> Val {
+    let low = bits as u32;
+    match kind {
+        ValKind::I32 => Val::I32(low.cast_signed()),
+        ValKind::I64 => Val::I64(bits.cast_signed()),
+        ValKind::F32 => Val::F32(low),
+        ValKind::F64 => Val::F64(bits),
+        ValKind::Ref => Val::null_func_ref(),
+    }
+}
+
+/// The job's limits, as the node counts them: all memories together, all tables together.
+struct Limiter {
+    memory: u64,
+    tables: u64,
+}
+
+impl Limiter {
+    fn new(limits: &Limits) -> Self {
+        Self { memory: limits.memory_bytes, tables: limits.table_elements }
+    }
+
+    /// Takes the growth from what is left, if it fits in there and in the declared maximum.
+    fn take(left: &mut u64, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        let growth = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
+        let fits = growth <= *left && maximum.is_none_or(|maximum| desired <= maximum);
+        if fits {
+            *left -= growth;
+        }
+        fits
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(Self::take(&mut self.memory, current, desired, maximum))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(Self::take(&mut self.tables, current, desired, maximum))
+    }
+}

@@ -1,0 +1,340 @@
+//! The node as wasm in wasmtime. Every import is defined as a trap: the exported functions call none, so the node has no
+//! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only.
+
+use wasmtime::{Config, Engine, Linker, Memory, Module, Store, TypedFunc, WasmParams, WasmResults};
+
+use crate::cache;
+use crate::engine::{Budget, Event, Node, Progress};
+use crate::failure::{Failure, IO, Result};
+use crate::image;
+
+/// The version of the exported functions that this runner speaks.
+const ABI_VERSION: u32 = 1;
+/// Bytes handed to the node in one call.
+const CHUNK: usize = 256 << 10;
+
+/// A node in an instance of its own.
+pub struct WasmNode {
+    store: Store<()>,
+    memory: Memory,
+    exports: Exports,
+}
+
+/// The exported functions, looked up once.
+struct Exports {
+    buffer: TypedFunc<u32, u32>,
+    load: TypedFunc<u32, i32>,
+    want: TypedFunc<(), i32>,
+    give: TypedFunc<u32, i32>,
+    give_end: TypedFunc<u32, i32>,
+    run: TypedFunc<(u64, u64), i32>,
+    pause: TypedFunc<(), i32>,
+    take_name: TypedFunc<(), i32>,
+    take: TypedFunc<(), i32>,
+    output: TypedFunc<u32, i32>,
+    exit_code: TypedFunc<(), i32>,
+    start_id: TypedFunc<(), u64>,
+    job_hash: TypedFunc<(), i32>,
+    output_dir: TypedFunc<(), i32>,
+    progress: TypedFunc<(), i32>,
+    message: TypedFunc<(), i32>,
+    error: TypedFunc<(), i32>,
+    record_answers: TypedFunc<u32, i32>,
+    answers: TypedFunc<(), i32>,
+}
+
+/// A node's wasm, compiled. Instances of it share the machine code.
+#[derive(Clone)]
+pub struct NodeModule(Module);
+
+impl NodeModule {
+    /// Compiles `wasm`, or takes the result from the user's cache.
+    ///
+    /// # Errors
+    /// When `wasm` is not valid.
+    pub fn compile(wasm: &[u8]) -> Result<Self> {
+        let mut config = Config::new();
+        config.cache(cache::compilation_cache());
+        let module = Engine::new(&config).and_then(|engine| Module::new(&engine, wasm));
+        module.map(Self).map_err(|error| Failure::wasmtime(IO, "the node does not compile", &error))
+    }
+}
+
+impl WasmNode {
+    /// An instance of the node that this runner carries.
+    ///
+    /// # Errors
+    /// When it cannot be compiled or instantiated.
+    pub fn embedded() -> Result<Self> {
+        Self::new(&NodeModule::compile(image::NODE_WASM)?)
+    }
+
+    /// An instance of `module`.
+    ///
+    /// # Errors
+    /// When an export is missing or the node speaks another version of the interface.
+    pub fn new(module: &NodeModule) -> Result<Self> {
+        Self::instantiate(&module.0).map_err(|error| Failure::wasmtime(IO, "the node cannot be instantiated", &error))
+    }
+
+    fn instantiate(module: &Module) -> wasmtime::Result<Self> {
+        let mut store = Store::new(module.engine(), ());
+        let mut linker = Linker::new(module.engine());
+        linker.define_unknown_imports_as_traps(module)?;
+        let instance = linker.instantiate(&mut store, module)?;
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .ok_or_else(|| wasmtime::Error::msg("the node exports no memory"))?;
+        let version = instance.get_typed_func::<(), u32>(&mut store, "node_abi_version")?.call(&mut store, ())?;
+        if version != ABI_VERSION {
+            let text = format!("the node speaks version {version} of its interface, this runner {ABI_VERSION}");
+            return Err(wasmtime::Error::msg(text));
+        }
+        let exports = Exports::find(&mut store, instance)?;
+        Ok(Self { store, memory, exports })
+    }
+
+    /// A copy of the whole state of the node: its linear memory.
+    pub fn memory_image(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// Puts a copied memory into this instance, which then goes on where the other one was.
+    ///
+    /// # Errors
+    /// When the memory cannot grow to that size.
+    pub fn restore_memory(&mut self, image: &[u8]) -> Result<()> {
+        let missing = image.len().saturating_sub(self.memory.data_size(&self.store));
+        let pages = u64::try_from(missing.div_ceil(64 << 10)).unwrap_or(u64::MAX);
+        let grown = self.memory.grow(&mut self.store, pages).map(|_| ());
+        grown.map_err(|error| Failure::wasmtime(IO, "the node's memory cannot be restored", &error))?;
+        let (place, rest) = self.memory.data_mut(&mut self.store).split_at_mut(image.len());
+        place.copy_from_slice(image);
+        rest.fill(0);
+        Ok(())
+    }
+
+    /// Calls an export. A trap here is a fault of the node itself, never of the program.
+    fn call<P: WasmParams, R: WasmResults>(
+        &mut self,
+        pick: impl Fn(&Exports) -> &TypedFunc<P, R>,
+        params: P,
+    ) -> Result<R> {
+        let result = pick(&self.exports).call(&mut self.store, params);
+        result
+            .map_err(|error| Failure::wasmtime(IO, "the node failed (a fault of its own, not of the program)", &error))
+    }
+
+    /// The returned value, or the node's error when it is negative.
+    fn check(&mut self, value: i32) -> Result<usize> {
+        match usize::try_from(value) {
+            Ok(value) => Ok(value),
+            Err(_) => Err(self.failure(value.saturating_neg())?),
+        }
+    }
+
+    /// The node's last error as a failure with exit code `code`.
+    fn failure(&mut self, code: i32) -> Result<Failure> {
+        let length = self.call(|exports| &exports.error, ())?;
+        let mut text = Vec::new();
+        self.read(usize::try_from(length).unwrap_or(0), &mut text)?;
+        Ok(Failure::new(code, String::from_utf8_lossy(&text)))
+    }
+
+    /// Puts `bytes` into the exchange buffer and returns their length.
+    fn write(&mut self, bytes: &[u8]) -> Result<u32> {
+        let too_long = || Failure::usage(format!("{} bytes of arguments are more than the node takes", bytes.len()));
+        let length = u32::try_from(bytes.len()).map_err(|_| too_long())?;
+        let address = self.call(|exports| &exports.buffer, length)?;
+        if address == 0 {
+            return Err(too_long());
+        }
+        let written = self.memory.write(&mut self.store, index(address), bytes);
+        written.map_err(|_| Failure::new(IO, "the node's exchange buffer is outside its memory"))?;
+        Ok(length)
+    }
+
+    /// Replaces `out` by the first `length` bytes of the exchange buffer.
+    fn read(&mut self, length: usize, out: &mut Vec<u8>) -> Result<()> {
+        let start = index(self.call(|exports| &exports.buffer, 0)?);
+        let data = self.memory.data(&self.store);
+        let bytes = start.checked_add(length).and_then(|end| data.get(start..end));
+        let bytes = bytes.ok_or_else(|| Failure::new(IO, "the node's exchange buffer is outside its memory"))?;
+        out.clear();
+        out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The bytes that an export has left in the buffer, whose length or error it returned.
+    fn bytes(&mut self, value: i32) -> Result<Vec<u8>> {
+        let length = self.check(value)?;
+        let mut bytes = Vec::new();
+        self.read(length, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn text(&mut self, value: i32) -> Result<String> {
+        String::from_utf8(self.bytes(value)?).map_err(|_| Failure::new(IO, "the node returned text that is not UTF-8"))
+    }
+
+    /// Text where 0 means that there is none.
+    fn optional_text(&mut self, value: i32) -> Result<Option<String>> {
+        if value == 0 { Ok(None) } else { self.text(value).map(Some) }
+    }
+
+    /// All chunks that repeated calls hand out, until one returns 0.
+    fn all_chunks(&mut self, mut next: impl FnMut(&mut Self) -> Result<i32>) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            let value = next(self)?;
+            if value == 0 {
+                return Ok(all);
+            }
+            all.append(&mut self.bytes(value)?);
+        }
+    }
+}
+
+impl Exports {
+    fn find(store: &mut Store<()>, instance: wasmtime::Instance) -> wasmtime::Result<Self> {
+        Ok(Self {
+            buffer: instance.get_typed_func(&mut *store, "node_buffer")?,
+            load: instance.get_typed_func(&mut *store, "node_load")?,
+            want: instance.get_typed_func(&mut *store, "node_want")?,
+            give: instance.get_typed_func(&mut *store, "node_give")?,
+            give_end: instance.get_typed_func(&mut *store, "node_give_end")?,
+            run: instance.get_typed_func(&mut *store, "node_run")?,
+            pause: instance.get_typed_func(&mut *store, "node_pause")?,
+            take_name: instance.get_typed_func(&mut *store, "node_take_name")?,
+            take: instance.get_typed_func(&mut *store, "node_take")?,
+            output: instance.get_typed_func(&mut *store, "node_output")?,
+            exit_code: instance.get_typed_func(&mut *store, "node_exit_code")?,
+            start_id: instance.get_typed_func(&mut *store, "node_start_id")?,
+            job_hash: instance.get_typed_func(&mut *store, "node_job_hash")?,
+            output_dir: instance.get_typed_func(&mut *store, "node_output_dir")?,
+            progress: instance.get_typed_func(&mut *store, "node_progress")?,
+            message: instance.get_typed_func(&mut *store, "node_message")?,
+            error: instance.get_typed_func(&mut *store, "node_error")?,
+            record_answers: instance.get_typed_func(&mut *store, "node_record_answers")?,
+            answers: instance.get_typed_func(&mut *store, "node_answers")?,
+        })
+    }
+}
+
+impl Node for WasmNode {
+    fn load(&mut self, argv: &[String]) -> Result<()> {
+        if let Some(word) = argv.iter().find(|word| word.contains('\0')) {
+            return Err(Failure::usage(format!("argument holds a NUL character: {word:?}")));
+        }
+        let length = self.write(argv.join("\0").as_bytes())?;
+        match self.call(|exports| &exports.load, length)? {
+            0 => Ok(()),
+            code => Err(self.failure(code)?),
+        }
+    }
+
+    fn want(&mut self) -> Result<Option<String>> {
+        let value = self.call(|exports| &exports.want, ())?;
+        self.optional_text(value)
+    }
+
+    fn give(&mut self, chunk: &[u8]) -> Result<()> {
+        for part in chunk.chunks(CHUNK) {
+            let length = self.write(part)?;
+            let value = self.call(|exports| &exports.give, length)?;
+            self.check(value)?;
+        }
+        Ok(())
+    }
+
+    fn give_end(&mut self, found: bool) -> Result<()> {
+        let value = self.call(|exports| &exports.give_end, u32::from(found))?;
+        self.check(value).map(|_| ())
+    }
+
+    fn run(&mut self, budget: Budget) -> Result<Event> {
+        let value = self.call(|exports| &exports.run, (budget.gas, budget.steps))?;
+        match self.check(value)? {
+            0 => Ok(Event::Finished),
+            1 => Ok(Event::Snapshot(self.progress()?.snapshot_id)),
+            2 => Ok(Event::Paused),
+            3 => Ok(Event::Output),
+            other => Err(Failure::new(IO, format!("the node returned the unknown event {other}"))),
+        }
+    }
+
+    fn encode_pause(&mut self) -> Result<()> {
+        let value = self.call(|exports| &exports.pause, ())?;
+        self.check(value).map(|_| ())
+    }
+
+    fn take_name(&mut self) -> Result<Option<String>> {
+        let value = self.call(|exports| &exports.take_name, ())?;
+        self.optional_text(value)
+    }
+
+    fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+        let value = self.call(|exports| &exports.take, ())?;
+        let length = self.check(value)?;
+        self.read(length, chunk)?;
+        Ok(length > 0)
+    }
+
+    fn take_output(&mut self, fd: u32) -> Result<Vec<u8>> {
+        self.all_chunks(|node| node.call(|exports| &exports.output, fd))
+    }
+
+    fn exit_code(&mut self) -> Result<i32> {
+        self.call(|exports| &exports.exit_code, ())
+    }
+
+    fn output_dir(&mut self) -> Result<String> {
+        let value = self.call(|exports| &exports.output_dir, ())?;
+        self.text(value)
+    }
+
+    fn start_id(&mut self) -> Result<u64> {
+        self.call(|exports| &exports.start_id, ())
+    }
+
+    fn job_hash(&mut self) -> Result<[u8; 32]> {
+        let value = self.call(|exports| &exports.job_hash, ())?;
+        let bytes = self.bytes(value)?;
+        bytes.try_into().map_err(|_| Failure::new(IO, "the node returned a job hash that is not 32 bytes long"))
+    }
+
+    fn progress(&mut self) -> Result<Progress> {
+        let value = self.call(|exports| &exports.progress, ())?;
+        let bytes = self.bytes(value)?;
+        let field = |position: usize| {
+            let bytes = bytes.chunks_exact(8).nth(position).and_then(|field| field.try_into().ok());
+            bytes.map_or(0, u64::from_le_bytes)
+        };
+        Ok(Progress {
+            gas_total: field(0),
+            segment_gas: field(1),
+            gas_limit: field(2),
+            snapshot_id: field(3),
+            gas_stepped: field(4),
+        })
+    }
+
+    fn take_message(&mut self) -> Result<Option<String>> {
+        let value = self.call(|exports| &exports.message, ())?;
+        self.optional_text(value)
+    }
+
+    fn record_answers(&mut self) -> Result<()> {
+        let value = self.call(|exports| &exports.record_answers, 1)?;
+        self.check(value).map(|_| ())
+    }
+
+    fn take_answers(&mut self) -> Result<Vec<u8>> {
+        self.all_chunks(|node| node.call(|exports| &exports.answers, ()))
+    }
+}
+
+/// An address in the node's memory as an index; the host has at least 32 bits.
+fn index(address: u32) -> usize {
+    usize::try_from(address).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,76 @@
+//! Chains of snapshots: resumed anywhere, in either engine, the bytes are those of one long run.
+
+use std::fs;
+
+use crate::util::{Dir, FIB};
+
+#[test]
+fn both_engines_write_the_same_files() {
+    let dir = Dir::with("fib.wasm", FIB);
+    for engine in ["wasm", "native"] {
+        let line = "--gas-limit 50000 --enable-gas-refill fib.wasm fib 20";
+        dir.run(&format!("--engine {engine} --snapshot-output {engine} {line}")).code(0);
+    }
+    dir.assert_same("wasm", "native");
+    assert!(dir.text("wasm/result.txt").ends_with("\n6765\n"));
+}
+
+#[test]
+fn the_walk_through_of_the_reference_node_gives_the_same_bytes() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --snapshot-output ./output --enable-gas-refill fib.wasm fib 20").code(0);
+    fs::create_dir(dir.path("input")).expect("a directory");
+    for name in ["1.bin", "2.bin", "2.snap", "3.bin", "3.snap", "result.txt"] {
+        fs::copy(dir.path("output").join(name), dir.path("input").join(name)).expect("a copy");
+    }
+    for name in dir.names("output") {
+        fs::remove_file(dir.path("output").join(name)).expect("removed");
+    }
+    let line = "--gas-limit 50000 --snapshot-input ./input --snapshot-id 2 --snapshot-output ./output";
+    dir.run(&format!("{line} fib.wasm fib 20")).code(75);
+    for name in ["3.snap", "3.bin"] {
+        assert_eq!(dir.read(&format!("output/{name}")), dir.read(&format!("input/{name}")), "{name}");
+    }
+    assert_eq!(dir.text("output/result.txt"), "134\n3\n");
+    dir.run(&format!("{line} --enable-gas-refill fib.wasm fib 20")).code(0);
+    assert_eq!(dir.text("output/result.txt"), dir.text("input/result.txt"));
+}
+
+#[test]
+fn resume_needs_no_retyping_and_goes_on_in_the_same_directory() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --snapshot-output whole --enable-gas-refill fib.wasm fib 20").code(0);
+    dir.run("--gas-limit 50000 --snapshot-output parts fib.wasm fib 20").code(75);
+    dir.run("resume parts").code(75);
+    dir.run("resume parts --engine native").code(75);
+    dir.run("resume parts@1 --enable-gas-refill").code(0);
+    dir.assert_same("whole", "parts");
+}
+
+#[test]
+fn a_program_that_is_not_found_is_named_with_its_hash() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
+    fs::rename(dir.path("fib.wasm"), dir.path("moved.wasm")).expect("renamed");
+    let ran = dir.run("resume out").code(65).says("the snapshot needs fib.wasm");
+    assert!(ran.stderr().contains("help: give it with --program FILE"));
+    dir.run("resume out --program moved.wasm").code(75);
+}
+
+#[test]
+fn a_foreign_jobs_files_are_refused_by_name_and_left_alone() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
+    let before = dir.read("out/1.snap");
+    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 21").code(65).says("belongs to another job");
+    assert_eq!(dir.read("out/1.snap"), before);
+}
+
+#[test]
+fn higher_ids_of_an_older_run_do_not_survive() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 20000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    assert!(dir.names("out").contains(&"9.snap".to_owned()));
+    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
+    assert_eq!(dir.names("out"), ["1.bin", "1.snap", "receipt.json", "result.txt"]);
+}

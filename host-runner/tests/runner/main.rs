@@ -1,0 +1,9 @@
+//! The runner as its users see it: the built program, real directories, real signals. One file for each behaviour.
+
+mod chain;
+mod exit_codes;
+mod interrupt;
+mod output;
+mod reference;
+mod transplant;
+mod util;

@@ -1,0 +1,70 @@
+//! What goes where: the program's bytes to standard output, ours to standard error, and one JSON object with `--json`.
+
+use crate::util::{Dir, FIB};
+
+/// Writes four bytes that are no text to standard output, and `err` to standard error.
+const WRITER: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\08\00\00\00\04\00\00\00\ff\00\0a\80")
+    (data (i32.const 16) "\18\00\00\00\03\00\00\00err")
+    (func (export "_start")
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
+        (drop (call $write (i32.const 2) (i32.const 16) (i32.const 1) (i32.const 32)))))"#;
+
+#[test]
+fn the_programs_output_is_passed_on_byte_for_byte() {
+    let dir = Dir::with("writer.wasm", WRITER);
+    for engine in ["wasm", "native"] {
+        let ran = dir.run(&format!("-q --engine {engine} writer.wasm")).code(0);
+        assert_eq!(ran.stdout(), b"\xff\x00\n\x80");
+        assert_eq!(ran.stderr(), "err");
+    }
+}
+
+#[test]
+fn json_leaves_nothing_else_on_standard_output() {
+    let dir = Dir::with("writer.wasm", WRITER);
+    let ran = dir.run("-q --json writer.wasm").code(0);
+    let object: serde_json::Value = serde_json::from_slice(ran.stdout()).expect("one object");
+    assert_eq!(object["status"], 0);
+    assert_eq!(object["result"]["stdout"]["bytes"], 4);
+}
+
+#[test]
+fn json_tells_snapshots_gas_and_results() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let ran = dir.run("-q --json --gas-limit 50000 --enable-gas-refill fib.wasm fib 20").code(0);
+    let object: serde_json::Value = serde_json::from_slice(ran.stdout()).expect("one object");
+    assert_eq!(object["results"][0], "6765");
+    assert_eq!(object["gas_used"], object["result"]["gas_used"]);
+    let snapshots = object["snapshots"].as_array().expect("a list");
+    assert_eq!(object["snapshot_id"], snapshots.len());
+    let first = dir.read("snapshot/1.snap").len();
+    assert_eq!(snapshots[0]["snap_bytes"], first);
+    assert!(object["gas_per_second"].as_u64().is_some_and(|rate| rate > 0));
+}
+
+#[test]
+fn the_receipt_names_the_engine_and_the_node() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("fib.wasm fib 5").code(0);
+    let receipt: serde_json::Value = serde_json::from_slice(&dir.read("snapshot/receipt.json")).expect("JSON");
+    assert_eq!(receipt["runner"]["engine"], "wasm");
+    assert_eq!(receipt["runner"]["node_blake3"], host_runner::image::node_hash());
+}
+
+#[test]
+fn the_exported_node_has_the_hash_that_version_shows() {
+    let dir = Dir::new();
+    dir.run("export-node node.wasm").code(0);
+    let hash = blake3::hash(&dir.read("node.wasm")).to_hex();
+    let ran = dir.run("--version").code(0);
+    assert!(String::from_utf8_lossy(ran.stdout()).contains(hash.as_str()));
+}
+
+#[test]
+fn one_of_two_resume_flags_alone_is_a_warning() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--snapshot-id 3 fib.wasm fib 5").code(0).says("warning: ");
+}

@@ -1,0 +1,55 @@
+//! The node's state is its linear memory: copied after every slice into a fresh instance, with all imports trapping, the
+//! run ends with the same bytes.
+
+use std::collections::BTreeMap;
+
+use host_runner::engine::{Budget, Event, Node};
+use host_runner::image::NODE_WASM;
+use host_runner::sandbox::{NodeModule, WasmNode};
+
+use crate::util::FIB;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+#[test]
+fn a_memory_put_into_a_fresh_instance_goes_on() {
+    let module = NodeModule::compile(NODE_WASM).expect("the node compiles");
+    let (whole, _) = run(&module, false);
+    let (moved, moves) = run(&module, true);
+    assert!(moves > 20, "{moves} moves");
+    assert_eq!(whole, moved);
+    assert!(whole.contains_key("3.snap") && whole.contains_key("result.txt"));
+}
+
+/// Runs `fib 20` in slices; with `transplant`, each slice in an instance of its own.
+fn run(module: &NodeModule, transplant: bool) -> (Files, usize) {
+    let argv = ["--gas-limit", "50000", "--enable-gas-refill", "fib.wasm", "fib", "20"].map(str::to_owned);
+    let mut node = WasmNode::new(module).expect("instantiates");
+    node.load(&argv).expect("good arguments");
+    while let Some(path) = node.want().expect("goes on") {
+        assert_eq!(path, "fib.wasm");
+        node.give(&wat::parse_str(FIB).expect("valid text")).expect("taken");
+        node.give_end(true).expect("a good program");
+    }
+    let mut files = Files::new();
+    let mut moves = 0;
+    loop {
+        if transplant {
+            let mut fresh = WasmNode::new(module).expect("instantiates");
+            fresh.restore_memory(node.memory_image()).expect("restored");
+            node = fresh;
+            moves += 1;
+        }
+        let event = node.run(Budget { gas: 7_000, steps: u64::MAX }).expect("runs");
+        while let Some(name) = node.take_name().expect("goes on") {
+            let (mut all, mut chunk) = (Vec::new(), Vec::new());
+            while node.take_chunk(&mut chunk).expect("goes on") {
+                all.extend_from_slice(&chunk);
+            }
+            files.insert(name, all);
+        }
+        if event == Event::Finished {
+            return (files, moves);
+        }
+    }
+}
