@@ -216,7 +216,7 @@ impl Call<'_> {
         let (mut steps, mut slices, mut least) = (self.bounds.steps, 0, 0);
         let stop = loop {
             let left = self.bounds.gas - (sliced.gas_total() - start);
-            let gas = (rng.next() % 97).max(least).min(left);
+            let gas = (rng.bits() % 97).max(least).min(left);
             match sliced.run(Budget { gas, steps }) {
                 Stop::OutOfGas { need } if need <= left - (gas - sliced.gas_left()) => least = need,
                 stop => break stop,

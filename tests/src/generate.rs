@@ -19,7 +19,7 @@ impl Rng {
     }
 
     /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,7 +29,7 @@ impl Rng {
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        (self.bits() % bound as u64) as usize
     }
 
     /// True once in `of` times.
@@ -44,13 +44,13 @@ impl Rng {
 }
 
 /// A module of wasm-smith: several functions, all of them exported, no imports, no SIMD.
-pub fn smith_module(seed: u64) -> Option<Vec<u8>> {
+pub fn smith_module(seed: u64, floats: bool) -> Option<Vec<u8>> {
     let mut rng = Rng::new(seed);
-    let bytes: Vec<u8> = (0..1024).flat_map(|_| rng.next().to_le_bytes()).collect();
+    let bytes: Vec<u8> = (0..1024).flat_map(|_| rng.bits().to_le_bytes()).collect();
     let mut source = arbitrary::Unstructured::new(&bytes);
     let config = wasm_smith::Config {
+        allow_floats: floats,
         allow_start_export: false,
-        canonicalize_nans: true,
         exceptions_enabled: false,
         export_everything: true,
         gc_enabled: false,
@@ -94,7 +94,7 @@ pub fn random_args(rng: &mut Rng, ty: &FuncType) -> Vec<u64> {
 fn random_value(rng: &mut Rng, ty: ValType) -> u64 {
     const EDGES: [u64; 8] = [0, 1, 2, 5, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, u64::MAX];
     const FLOATS: [f64; 8] = [0.0, -0.0, 1.0, -2.5, 1e9, f64::INFINITY, f64::NAN, 4e-320];
-    let bits = if rng.once_in(3) { rng.next() } else { EDGES[rng.below(EDGES.len())] };
+    let bits = if rng.once_in(3) { rng.bits() } else { EDGES[rng.below(EDGES.len())] };
     match ty {
         ValType::I32 => bits & 0xffff_ffff,
         ValType::I64 => bits,

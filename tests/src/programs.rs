@@ -114,7 +114,8 @@ pub fn machine(program: &Program, schedule: &Schedule, stepper_only: bool) -> Re
     machine.store.write_segments(instance)?;
     ensure!(module.start().is_none(), "{} has a start function", program.file);
     if program.kind == "reactor" {
-        call(&mut machine, instance, "_initialize", &[])?;
+        let ended = call(&mut machine, instance, "_initialize", &[])?;
+        ensure!(ended.is_ok(), "{}: _initialize: {ended:?}", program.file);
     }
     Ok((machine, instance))
 }

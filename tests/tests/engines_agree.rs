@@ -55,7 +55,7 @@ fn on_random_programs_under_random_schedules() {
 
 #[test]
 fn on_modules_of_wasm_smith() {
-    let figures = sum("wasm-smith", 0..200, |seed| match smith_module(seed) {
+    let figures = sum("wasm-smith", 0..200, |seed| match smith_module(seed, true) {
         Some(bytes) => {
             let schedule = [Schedule::default(), Schedule::seed_ordinal(), random_schedule(seed)];
             engines_agree(&bytes, &schedule[(seed % 3) as usize], seed, Bounds { stops: 60, ..BOUNDS })

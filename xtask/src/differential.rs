@@ -78,13 +78,13 @@ fn worker(args: &Args, next: &AtomicU64, end: u64) -> Result<Sums> {
         if seed >= end {
             return Ok(sums);
         }
-        let module = if seed % 2 == 0 {
-            Some(wat::parse_str(random_program(seed)).with_context(|| format!("seed {seed}"))?)
-        } else {
-            smith_module(seed)
+        let floats = seed % 4 != 3;
+        let module = match seed % 2 {
+            0 => Some(wat::parse_str(random_program(seed)).with_context(|| format!("seed {seed}"))?),
+            _ => smith_module(seed, floats),
         };
         let Some(module) = module else { continue };
-        let schedule = match seed / 2 % 3 {
+        let schedule = match seed / 4 % 3 {
             0 => Schedule::default(),
             1 => Schedule::seed_ordinal(),
             _ => random_schedule(seed),
@@ -96,7 +96,7 @@ fn worker(args: &Args, next: &AtomicU64, end: u64) -> Result<Sums> {
         if args.engines_only {
             continue;
         }
-        match engines.compare(&module, seed, 2, seed % 2 == 0) {
+        match engines.compare(&module, seed, 2, floats) {
             Ok(figures) => sums.others.add(&figures),
             Err(error) => sums.differences.push(format!("seed {seed}: {error:#}")),
         }

@@ -295,7 +295,10 @@ impl Script {
     /// The decoder's own texts are not compared: the specification leaves them open.
     fn expect_refused(&self, bytes: Vec<u8>, message: &str) -> Result<()> {
         match self.parse(bytes) {
-            Err(error) => Ok(ensure!(error.kind() == ErrorKind::Program, "{error}, expected: {message}")),
+            Err(error) => {
+                ensure!(error.kind() == ErrorKind::Program, "{error}, expected: {message}");
+                Ok(())
+            }
             Ok(_) => bail!("accepted, expected: {message}"),
         }
     }

@@ -112,12 +112,12 @@ impl Body<'_> {
     fn constant(&mut self, ty: &str) {
         let text = match ty {
             "i32" => match self.rng.below(4) {
-                0 => (self.rng.next() as i32).to_string(),
+                0 => (self.rng.bits() as i32).to_string(),
                 1 => self.rng.pick(&["0", "-1", "2147483647", "-2147483648", "32767", "32768", "-32769"]).to_owned(),
                 _ => self.rng.below(20).to_string(),
             },
             "i64" => match self.rng.below(4) {
-                0 => (self.rng.next() as i64).to_string(),
+                0 => (self.rng.bits() as i64).to_string(),
                 1 => self.rng.pick(&["-1", "4294967296", "-9223372036854775808", "32768", "4294967295"]).to_owned(),
                 _ => self.rng.below(20).to_string(),
             },
