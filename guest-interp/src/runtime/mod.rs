@@ -18,7 +18,7 @@ pub use link::{HostImports, Linker, NoHost};
 pub use machine::{Budget, Machine, Stop};
 pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};
 pub(crate) use memory::{load, store};
-pub use spaces::{Delta, Restore, Spaces};
+pub use spaces::{Delta, DirtyMarks, Restore, Spaces};
 pub use stack::{Frame, Resume};
 pub use store::{Extern, Func, FuncKind, Store};
 pub use table::Table;

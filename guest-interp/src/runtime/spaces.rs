@@ -110,7 +110,7 @@ impl Delta {
 }
 
 /// The dirty marks of all memories and tables.
-pub(crate) type DirtyMarks = Vec<Vec<u8>>;
+pub type DirtyMarks = Vec<Vec<u8>>;
 
 impl Store {
     fn marks(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
@@ -118,19 +118,19 @@ impl Store {
     }
 
     /// A copy of all dirty marks.
-    pub(crate) fn dirty_marks(&mut self) -> DirtyMarks {
+    pub fn dirty_marks(&mut self) -> DirtyMarks {
         self.marks().map(|marks| marks.clone()).collect()
     }
 
     /// Puts the dirty marks back to what they were.
-    pub(crate) fn set_dirty_marks(&mut self, marks: DirtyMarks) {
+    pub fn set_dirty_marks(&mut self, marks: DirtyMarks) {
         for (place, marks) in self.marks().zip(marks) {
             *place = marks;
         }
     }
 
     /// Marks every page: which ones changed is left to their hashes.
-    pub fn mark_all(&mut self) {
+    pub(crate) fn mark_all(&mut self) {
         self.marks().for_each(|marks| marks.fill(1));
     }
 

@@ -94,7 +94,7 @@ impl Store {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub(crate) fn grow_memory(&mut self, memory: u32, pages: u64) -> Result<u64, Error> {
+    pub fn grow_memory(&mut self, memory: u32, pages: u64) -> Result<u64, Error> {
         let memory = &mut self.memories[memory as usize];
         let old = memory.pages();
         memory.resize(old + pages)?;
@@ -112,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub(crate) fn grow_table(&mut self, table: u32, by: u64, value: u64) -> Result<u64, Error> {
+    pub fn grow_table(&mut self, table: u32, by: u64, value: u64) -> Result<u64, Error> {
         let table = &mut self.tables[table as usize];
         let old = table.size();
         table.resize(old + by, value)?;

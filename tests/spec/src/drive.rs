@@ -65,7 +65,7 @@ impl Driver {
                     gas = slice.max(need);
                     self.pauses += 1;
                     if let Some((func, _)) = restored.filter(|(_, most)| self.restores - first < *most) {
-                        self.machine = round_trip(&mut self.machine, &self.history, func)?;
+                        self.machine = round_trip(&mut self.machine, &mut self.history, func)?;
                         self.restores += 1;
                     }
                 }

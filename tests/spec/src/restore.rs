@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use guest_interp::gas::Schedule;
 use guest_interp::job::Job;
 use guest_interp::limits::Limits;
@@ -14,35 +14,75 @@ use guest_interp::snapshot::check::{check_state, check_tables};
 use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::{Phase, Segment, State};
 
-/// The modules of a machine, each with the names it was linked against.
-#[derive(Clone, Default)]
-pub(super) struct History(Vec<(Arc<Module>, Linker)>);
+/// A module, what it was linked against, and how large all memories and tables were then.
+#[derive(Clone)]
+struct Linked {
+    module: Arc<Module>,
+    linker: Linker,
+    pages: Vec<u64>,
+    elements: Vec<u64>,
+}
+
+/// The modules of a machine, in the order of linking.
+#[derive(Default)]
+pub(super) struct History {
+    linked: Vec<Linked>,
+    zero: Option<(Machine, Spaces)>,
+}
 
 impl History {
-    pub(super) fn add(&mut self, module: Arc<Module>, linker: Linker) {
-        self.0.push((module, linker));
+    /// Notes that `module` is about to be linked on `machine`.
+    pub(super) fn add(&mut self, module: Arc<Module>, linker: Linker, machine: &Machine) {
+        let pages = machine.store.memories.iter().map(|m| m.pages()).collect();
+        let elements = machine.store.tables.iter().map(|t| t.size()).collect();
+        self.linked.push(Linked { module, linker, pages, elements });
+        self.zero = None;
+    }
+
+    /// The last module noted was not linked after all.
+    pub(super) fn forget(&mut self) {
+        self.linked.pop();
     }
 
     /// A machine in state 0: all linked, active segments applied as far as they fit, nothing executed.
-    fn state_zero(&self) -> Result<Machine> {
-        let mut machine = Machine::new(Schedule::default(), Limits::default());
-        for (module, linker) in &self.0 {
-            let instance = machine.link("", module.clone(), linker, &NoHost)?;
-            // One that does not fit trapped the first time too; its instance stays, as the specification has it.
-            let _ = machine.store.write_segments(instance);
+    fn state_zero(&mut self) -> Result<(Machine, Spaces)> {
+        if self.zero.is_none() {
+            let mut machine = Machine::new(Schedule::default(), Limits::default());
+            for linked in &self.linked {
+                linked.add_to(&mut machine)?;
+            }
+            let spaces = Spaces::new(&mut machine.store);
+            self.zero = Some((machine, spaces));
         }
-        Ok(machine)
+        self.zero.clone().context("just made")
+    }
+}
+
+impl Linked {
+    fn add_to(&self, machine: &mut Machine) -> Result<()> {
+        // In the suite modules are linked after others have run; an import may rely on a memory that has grown since.
+        for (memory, pages) in self.pages.iter().enumerate() {
+            let more = pages - machine.store.memories[memory].pages();
+            machine.store.grow_memory(memory as u32, more)?;
+        }
+        for (table, size) in self.elements.iter().enumerate() {
+            let more = size - machine.store.tables[table].size();
+            machine.store.grow_table(table as u32, more, 0)?;
+        }
+        let instance = machine.link("", self.module.clone(), &self.linker, &NoHost)?;
+        // One that does not fit trapped the first time too; its instance stays, as the specification has it.
+        let _ = machine.store.write_segments(instance);
+        Ok(())
     }
 }
 
 /// Encodes the machine in the middle of a call of `func`, and decodes, checks and restores it.
-pub(super) fn round_trip(machine: &mut Machine, history: &History, func: u32) -> Result<Machine> {
-    let mut zero = history.state_zero()?;
-    let mut spaces = Spaces::new(&mut zero.store);
+pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32) -> Result<Machine> {
+    let (mut zero, mut spaces) = history.state_zero()?;
     let header = BinHeader { paused: true, id: 0, job_hash: Job::default().job_hash(), previous: [0; 32] };
     let mut bin = Vec::new();
-    // Which pages changed is left to their hashes: the marks of the machine are of its own time.
-    machine.store.mark_all();
+    // The marks say what may have changed since state 0, here and in the machine that goes on.
+    let marks = machine.store.dirty_marks();
     let mut chain = spaces.clone();
     let mut delta = Delta::new(&mut chain, &mut machine.store, &header, &mut bin);
     let mut bytes = Vec::new();
@@ -78,5 +118,6 @@ pub(super) fn round_trip(machine: &mut Machine, history: &History, func: u32) ->
     ensure!(reader.finish()?.hash == raw.segment.bin, "the .bin is not the one that was written");
     ensure!(spaces.states(&zero.store) == checked.state().spaces, "the restored pages have other roots");
     check_tables(&mut zero)?;
+    zero.store.set_dirty_marks(marks);
     Ok(zero)
 }

@@ -200,9 +200,12 @@ impl Script {
     /// what it has written to the tables of others can still reach it.
     fn instantiate(&mut self, module: Arc<Module>, name: Option<Id<'_>>) -> Result<u32, Refused> {
         let start = module.start();
-        let machine = &mut self.driver.machine;
-        let instance = machine.link("", module.clone(), &self.linker, &NoHost).map_err(Refused::Link)?;
-        self.driver.history.add(module, self.linker.clone());
+        let Driver { machine, history, .. } = &mut self.driver;
+        history.add(module.clone(), self.linker.clone(), machine);
+        let instance = machine.link("", module, &self.linker, &NoHost).map_err(|e| {
+            history.forget();
+            Refused::Link(e)
+        })?;
         machine.store.write_segments(instance).map_err(Refused::Trap)?;
         if let Some(start) = start {
             let func = machine.store.instances[instance as usize].funcs[start as usize];
