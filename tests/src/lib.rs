@@ -4,4 +4,5 @@
 pub mod agree;
 pub mod differential;
 pub mod generate;
+pub mod session;
 pub mod spec;
