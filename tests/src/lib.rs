@@ -4,5 +4,6 @@
 pub mod agree;
 pub mod differential;
 pub mod generate;
+pub mod mutate;
 pub mod session;
 pub mod spec;
