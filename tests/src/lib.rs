@@ -7,3 +7,5 @@ pub mod generate;
 pub mod opcodes;
 pub mod programs;
 pub use spec_suite as spec;
+pub mod mutate;
+pub mod session;

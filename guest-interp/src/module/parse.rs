@@ -1,8 +1,8 @@
 //! Reads the sections of a module while wasmparser validates them.
 
 use wasmparser::{
-    ConstExpr as WasmExpr, ElementItems, ElementKind, ExternalKind, Name, NameSectionReader, Operator, Parser, Payload,
-    RefType, TypeRef, ValidPayload, Validator,
+    AbstractHeapType, ConstExpr as WasmExpr, ElementItems, ElementKind, ExternalKind, HeapType, Name,
+    NameSectionReader, Operator, Parser, Payload, RefType, TypeRef, ValidPayload, Validator,
 };
 
 use super::{
@@ -193,8 +193,12 @@ pub(crate) fn val_type(ty: wasmparser::ValType) -> ValType {
     }
 }
 
+/// Inside a body an operand can have a narrower type than a declaration can name: `ref.func` gives one of a single type.
 fn ref_type(ty: RefType) -> ValType {
-    if ty.is_func_ref() { ValType::FuncRef } else { ValType::ExternRef }
+    match ty.heap_type() {
+        HeapType::Abstract { ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, .. } => ValType::ExternRef,
+        _ => ValType::FuncRef,
+    }
 }
 
 fn table_type(ty: &wasmparser::TableType) -> TableType {

@@ -122,6 +122,13 @@ impl Session {
         }
     }
 
+    /// Run only the stepper from now on: the oracle that the fast engine is tested against.
+    pub fn set_stepper_only(&mut self, only: bool) {
+        if let Some(running) = &mut self.running {
+            running.machine.set_stepper_only(only);
+        }
+    }
+
     /// Takes the recorded answers since the last time, in the format of docs/wasi.md.
     pub fn take_answers(&mut self) -> Vec<u8> {
         self.running.as_mut().map_or_else(Vec::new, |r| r.wasi.take_answers())

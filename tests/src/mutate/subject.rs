@@ -1,0 +1,133 @@
+//! The real snapshots that are changed.
+
+use guest_interp::session::{Budget, Event};
+use guest_interp::snapshot::snap::{self, RawSnapshot};
+
+use crate::session::{Drive, Files, Job, OUT, load, pause, program, take_files, wasmfile, words};
+
+/// References on the operand stack, in locals, globals and tables; tail-called frames; a table that has grown.
+pub const REFERENCES: &str = "(module
+  (type $t (func (param i32 i32) (result i32)))
+  (table $t 3 40 funcref) (table $x 2 5 externref) (elem (table $t) (i32.const 0) func $odd $even)
+  (memory 1 3) (data $d \"passive\") (data (i32.const 5) \"active\") (elem $e func $odd $even)
+  (global $kept (mut funcref) (ref.func $odd)) (global $fixed f32 (f32.const 1.5)) (global $n (mut i64) (i64.const -1))
+  (func $even (type $t)
+    (if (i32.eqz (local.get 0)) (then (return (local.get 1))))
+    (return_call_indirect $t (type $t) (i32.sub (local.get 0) (i32.const 1))
+      (i32.add (local.get 1) (i32.const 2)) (i32.const 0)))
+  (func $odd (type $t) (local i64 f64 externref)
+    (if (i32.eqz (local.get 0)) (then (return (i32.const -1))))
+    (return_call $even (i32.sub (local.get 0) (i32.const 1)) (i32.add (local.get 1) (i32.const 1))))
+  (func $keep (param i32 funcref externref i32) (result i32)
+    (global.set $kept (local.get 1))
+    (table.set $t (i32.const 2) (local.get 1))
+    (table.set $x (i32.const 1) (local.get 2))
+    (i32.add (local.get 0) (local.get 3)))
+  (func (export \"run\") (param i32) (result i32) (local funcref f64 f32)
+    (local.set 1 (ref.func $even)) (local.set 2 (f64.const 2.5))
+    (drop (table.grow $t (ref.func $odd) (i32.const 9)))
+    (data.drop $d)
+    (loop $again
+      (global.set $n (i64.add (global.get $n) (i64.const 3)))
+      (i32.store (i32.and (i32.wrap_i64 (global.get $n)) (i32.const 4095)) (local.get 0))
+      (i32.const 5) (local.get 1) (ref.null extern) (call $even (i32.const 30) (i32.const 0))
+      (drop (call $keep))
+      (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.load (i32.const 100))))";
+
+/// A snapshot of a real run.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// For messages.
+    pub name: String,
+    /// Its job, with flags that keep it small.
+    pub job: Job,
+    /// Its chain and itself.
+    pub files: Files,
+    /// The snapshot.
+    pub raw: RawSnapshot,
+    /// Whether the job needs no host functions.
+    pub alone: bool,
+}
+
+impl Subject {
+    fn stem(&self) -> String {
+        if self.raw.segment.paused { "paused".to_owned() } else { self.raw.segment.id.to_string() }
+    }
+
+    /// Path of its `.snap`.
+    pub fn snap_path(&self) -> String {
+        format!("{OUT}/{}.snap", self.stem())
+    }
+
+    /// Path of its `.bin`.
+    pub fn bin_path(&self) -> String {
+        format!("{OUT}/{}.bin", self.stem())
+    }
+
+    /// The command line that resumes from it.
+    pub fn resume_argv(&self) -> Vec<String> {
+        self.argv(&self.stem())
+    }
+
+    /// The command line that resumes from a pause after it.
+    pub fn paused_argv(&self) -> Vec<String> {
+        self.argv("paused")
+    }
+
+    fn argv(&self, stem: &str) -> Vec<String> {
+        let resume = format!("--snapshot-input {OUT} --snapshot-id {stem} --enable-gas-refill");
+        [words(&resume), self.job.flags.clone(), self.job.call[..1].to_vec()].concat()
+    }
+
+    /// The chain snapshot `id` and a pause in the segment after it, of a run under `limit`.
+    ///
+    /// # Panics
+    /// If the run has no such snapshot.
+    pub fn both(name: &str, job: Job, limit: u64, id: u64) -> [Subject; 2] {
+        let alone = job.inputs.values().all(|bytes| !bytes.windows(4).any(|w| w == b"wasi"));
+        let mut session = load(&job.inputs, &job.argv(&format!("--gas-limit {limit} --enable-gas-refill"))).unwrap();
+        let mut files = Files::new();
+        while session.run(Budget::UNLIMITED).unwrap() != Event::Snapshot(id) {
+            take_files(&mut session, &mut files).unwrap();
+        }
+        take_files(&mut session, &mut files).unwrap();
+        let chain = Subject {
+            name: name.to_owned(),
+            raw: snap::decode(&files[&format!("{OUT}/{id}.snap")]).unwrap(),
+            job: job.clone(),
+            files: files.clone(),
+            alone,
+        };
+        assert_eq!(session.run(Budget { gas: limit / 2, steps: u64::MAX }).unwrap(), Event::Paused);
+        files.extend(pause(&mut session).unwrap());
+        let raw = snap::decode(&files[&format!("{OUT}/paused.snap")]).unwrap();
+        let paused = Subject { name: format!("{name}, paused"), raw, job, files, alone };
+        [chain, paused]
+    }
+}
+
+/// The subjects of every run of the mutations.
+///
+/// # Panics
+/// If a sample program is missing or runs otherwise.
+pub fn subjects() -> Vec<Subject> {
+    let sample = |names: &[&str], flags: &str, call: &str| {
+        let flags = format!("--max-memory 4194304 --max-call-depth 2000 {flags}");
+        Job::new(names.iter().map(|name| wasmfile(name)).collect(), &flags, call)
+    };
+    let references = Job::new(program(REFERENCES), "--max-memory 4194304", "program.wasm run 50");
+    let mut subjects = Vec::new();
+    for (name, job, id) in [
+        ("fib32", sample(&["fib32"], "", "fib32.wasm fib 14"), 2),
+        ("grow_table_trap", sample(&["grow_table_trap"], "", "grow_table_trap.wasm work"), 3),
+        ("linked", sample(&["linked_a", "linked_b"], "--preload lib=linked_b.wasm", "linked_a.wasm run"), 1),
+        ("sha256", sample(&["sha256"], "", "sha256.wasm 300"), 1),
+        ("references", references, 3),
+    ] {
+        let gas = job.start("", Drive::WHOLE).unwrap().gas;
+        let limit = if name == "linked" { 4_160 } else { gas / 5 + 1 };
+        subjects.extend(Subject::both(name, job, limit, id));
+    }
+    subjects
+}
