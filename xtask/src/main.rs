@@ -2,6 +2,7 @@
 //! with 1 when the figure is not what it must be.
 
 mod differential;
+mod mutate;
 mod spec;
 
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ struct Cli {
 enum Command {
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
     Differential(differential::Args),
+    /// Change snapshots and load them
+    Mutate(mutate::Args),
     /// Run the specification's test suite
     Spec(spec::Args),
 }
@@ -26,6 +29,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Differential(args) => differential::run(&args),
+        Command::Mutate(args) => mutate::run(&args),
         Command::Spec(args) => spec::run(&args),
     };
     match result {

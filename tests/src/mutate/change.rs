@@ -381,7 +381,7 @@ pub fn change_pages(subject: &Subject, rng: &mut Rng) -> (String, Files) {
 }
 
 /// The roots of the spaces that the chain in these files leads to, for a job without host functions.
-fn roots(subject: &Subject, files: &Files) -> Option<Vec<SpaceState>> {
+pub fn roots(subject: &Subject, files: &Files) -> Option<Vec<SpaceState>> {
     if !subject.alone || subject.job.inputs.len() > 1 {
         return None;
     }
