@@ -15,7 +15,7 @@ use guest_interp::snapshot::{FileKind, Prefix};
 use crate::generate::Rng;
 use crate::session::{Files, OUT, load, pause, with};
 
-pub use change::{change_bytes, change_field, change_pages};
+pub use change::{change_bytes, change_field, change_pages, roots};
 pub use subject::{Subject, subjects};
 
 /// Gas that an accepted snapshot is run for.

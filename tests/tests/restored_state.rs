@@ -251,6 +251,39 @@ fn a_deep_recursion_is_paused_in_milliseconds_and_resumed() {
 }
 
 #[test]
+fn a_stack_of_many_different_call_sites_is_restored_quickly() {
+    // Each level calls from another place of one large function: validating it anew for each would take minutes.
+    let sites = 3_000;
+    let call = |i: u32| {
+        format!(
+            "(if (i32.eq (local.get 0) (i32.const {i}))
+               (then (return (i32.add (i32.const 1) (call $f (i32.const {})))))) ",
+            i + 1
+        )
+    };
+    let calls: String = (0..sites).map(call).collect();
+    let text = format!(
+        "(module (func $f (param i32) (result i32) {calls} (i32.const 0))
+           (func (export \"run\") (result i32) (call $f (i32.const 0))))"
+    );
+    let job = wat(&text);
+    let whole = job.start("", Drive::WHOLE).unwrap();
+    assert_eq!(whole.values(), sites.to_string());
+    let mut session = load(&job.inputs, &job.argv("")).unwrap();
+    session.run(Budget { gas: whole.gas - 1_000, steps: u64::MAX }).unwrap();
+    let paused = pause(&mut session).unwrap();
+    let frames = snap::decode(&paused[&format!("{OUT}/paused.snap")]).unwrap().state.frames;
+    assert!(frames.len() > 2_000, "{}", frames.len());
+    let began = Instant::now();
+    let inputs = with(job.inputs.clone(), &paused);
+    let mut again = load(&inputs, &job.argv("--snapshot-input out --snapshot-id paused")).unwrap();
+    let restoring = began.elapsed();
+    println!("{} frames at different calls: restored in {restoring:?}", frames.len());
+    assert!(restoring < Duration::from_millis(500), "restoring took {restoring:?}");
+    assert_eq!(run(&mut again, Drive::WHOLE).values(), whole.values());
+}
+
+#[test]
 fn a_recursion_at_the_limit_of_the_call_depth_is_restored_and_traps_one_deeper() {
     let text = "(module (func $down (param i32) (result i32)
             (if (result i32) (i32.eqz (local.get 0))

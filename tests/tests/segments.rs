@@ -60,10 +60,10 @@ fn random_jobs(kind: &str, seeds: std::ops::Range<u64>, module: impl Fn(u64) -> 
         let Some(bytes) = module(seed) else { continue };
         for job in jobs(&bytes, seed, &mut rng) {
             let Some(gas) = probe(&job).filter(|gas| *gas > 3) else { continue };
-            let parts = 2 + rng.next() % 4;
-            let limit = if rng.once_in(3) { 1 + rng.next() % gas } else { gas / parts + 1 };
+            let parts = 2 + rng.bits() % 4;
+            let limit = if rng.once_in(3) { 1 + rng.bits() % gas } else { gas / parts + 1 };
             let segments = if limit < 12 { 12 } else { 6 };
-            let slice = 1 + rng.next() % (gas / 3);
+            let slice = 1 + rng.bits() % (gas / 3);
             let mut slices = vec![slice.max(gas / 60)];
             if limit.saturating_mul(segments).min(gas) <= 200 {
                 slices.extend([1, 7]);

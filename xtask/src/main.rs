@@ -2,6 +2,7 @@
 //! with 1 when the figure is not what it must be.
 
 mod differential;
+mod mutate;
 mod peers;
 mod spec;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
     Differential(differential::Args),
+    /// Change snapshots and load them
+    Mutate(mutate::Args),
     /// Measure the native engine beside wasmi
     Peers(peers::Args),
     /// Run the specification's test suite
@@ -29,6 +32,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Differential(args) => differential::run(&args),
+        Command::Mutate(args) => mutate::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::Spec(args) => spec::run(&args),
     };

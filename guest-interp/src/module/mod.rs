@@ -5,7 +5,7 @@
 mod parse;
 mod types;
 
-pub(crate) use parse::types_at;
+pub(crate) use parse::{TypesAt, types_at};
 pub use types::*;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! Reads the sections of a module while wasmparser validates them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use wasmparser::{
     AbstractHeapType, ConstExpr as WasmExpr, ElementItems, ElementKind, ExternalKind, HeapType, Name,
     NameSectionReader, Operator, Parser, Payload, RefType, TypeRef, ValidPayload, Validator,
@@ -292,44 +294,50 @@ pub(super) fn func_name(section: &[u8], offset: usize, func: u32) -> Option<Stri
 /// leaves open.
 pub(crate) type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
 
-/// What validation says the types are before the instruction at `offset` of a defined function. `None` if no instruction
-/// starts there.
-pub(crate) fn types_at(module: &Module, func: u32, offset: u32) -> Option<TypesAt> {
-    let (validator, body) = func_to_validate(module, func)?;
-    let mut validator = validator.into_validator(Default::default());
-    let mut reader = body.get_binary_reader();
-    validator.read_locals(&mut reader).ok()?;
-    let mut operators = wasmparser::OperatorsReader::new(reader);
-    while !operators.eof() {
-        let (operator, at) = operators.read_with_offset().ok()?;
-        if at == offset as usize {
-            let local_types = (0..validator.len_locals()).map(|i| validator.get_local_type(i).map(val_type));
-            let height = validator.operand_stack_height() as usize;
-            let operand = |depth| validator.get_operand_type(depth).flatten().map(val_type);
-            return Some((local_types.collect(), (0..height).rev().map(operand).collect()));
-        }
-        validator.op(at, &operator).ok()?;
-    }
-    None
-}
-
-/// Validates the sections of a module once more, all but the bodies, to get at one function's validator.
-fn func_to_validate(
-    module: &Module,
-    func: u32,
-) -> Option<(wasmparser::FuncToValidate<wasmparser::ValidatorResources>, wasmparser::FunctionBody<'_>)> {
-    let wanted = func.checked_sub(module.imported_funcs)?;
+/// The types at offsets (byte offsets in the module) of functions, each function validated once for all of its offsets;
+/// what is missing in the answer is no instruction. The answer holds as many types as there are locals and operands at
+/// these places: the caller bounds them.
+pub(crate) fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeMap<(u32, u32), TypesAt> {
+    let mut found = BTreeMap::new();
     let mut validator = Validator::new_with_features(module.features.0);
     let mut parser = Parser::new(0);
     parser.set_features(module.features.0);
-    let mut number = 0;
+    let mut func = module.imported_funcs;
     for payload in parser.parse_all(&module.bytes) {
-        if let ValidPayload::Func(func, body) = validator.payload(&payload.ok()?).ok()? {
-            if number == wanted {
-                return Some((func, body));
-            }
-            number += 1;
+        let Ok(ValidPayload::Func(to_validate, body)) = payload.and_then(|payload| validator.payload(&payload)) else {
+            continue;
+        };
+        if let Some(offsets) = wanted.get(&func) {
+            let mut types_of = |offset, types| drop(found.insert((func, offset), types));
+            // A valid module was wanted: an error leaves the rest out.
+            let _ = types_in(to_validate, &body, offsets, &mut types_of);
         }
+        func += 1;
     }
-    None
+    found
+}
+
+fn types_in(
+    func: wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
+    body: &wasmparser::FunctionBody<'_>,
+    offsets: &BTreeSet<u32>,
+    found: &mut dyn FnMut(u32, TypesAt),
+) -> wasmparser::Result<()> {
+    let mut validator = func.into_validator(Default::default());
+    let mut reader = body.get_binary_reader();
+    validator.read_locals(&mut reader)?;
+    let mut operators = wasmparser::OperatorsReader::new(reader);
+    let mut left = offsets.len();
+    while left > 0 && !operators.eof() {
+        let (operator, at) = operators.read_with_offset()?;
+        if let Some(offset) = u32::try_from(at).ok().filter(|at| offsets.contains(at)) {
+            let locals = (0..validator.len_locals()).map(|i| validator.get_local_type(i).map(val_type));
+            let height = validator.operand_stack_height() as usize;
+            let operand = |depth| validator.get_operand_type(depth).flatten().map(val_type);
+            found(offset, (locals.collect(), (0..height).rev().map(operand).collect()));
+            left -= 1;
+        }
+        validator.op(at, &operator)?;
+    }
+    Ok(())
 }

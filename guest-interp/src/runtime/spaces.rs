@@ -193,12 +193,16 @@ pub struct Restore<'a> {
     pub spaces: &'a mut Spaces,
 }
 
+/// A space in messages.
+fn shown((kind, index): Number) -> String {
+    format!("{} {index}", crate::snapshot::space_name(kind).unwrap_or("space"))
+}
+
 impl Restore<'_> {
     fn present(&self, number: Number) -> Result<u64, Error> {
-        let (kind, index) = number;
         let known = self.spaces.trees.iter().any(|(n, _)| *n == number);
         if !known {
-            return Err(Error::snapshot(format!("space {index} of kind {kind} is none of the program's")));
+            return Err(Error::snapshot(format!("{} is none of the program's", shown(number))));
         }
         Ok(self.store.page_count(number) as u64)
     }
@@ -208,7 +212,8 @@ impl PageSink for Restore<'_> {
     fn space(&mut self, kind: u8, index: u32, pages: u64) -> Result<(), Error> {
         let present = self.present((kind, index))?;
         if pages > present {
-            return Err(Error::snapshot(format!("{pages} pages of space {index} of kind {kind}, which has {present}")));
+            let name = shown((kind, index));
+            return Err(Error::snapshot(format!("{name}: {pages} changed pages, it has {present}")));
         }
         Ok(())
     }
@@ -217,15 +222,18 @@ impl PageSink for Restore<'_> {
         let number = (kind, index);
         let present = self.present(number)?;
         if page >= present {
-            return Err(Error::snapshot(format!("page {page} of space {index} of kind {kind}, which has {present}")));
+            return Err(Error::snapshot(format!("{}: page {page}, it has {present}", shown(number))));
         }
         self.store.set_page(number, page as usize, contents);
         let tree = self.spaces.trees.iter_mut().find(|(n, _)| *n == number);
         // What is beyond the last element of a table is read as zeros: compare what was kept, not what was sent.
         let kept = self.store.page(number, page as usize);
         let changed = tree.is_some_and(|(_, tree)| tree.update(page, &kept));
-        if !changed || kept != *contents {
-            return Err(Error::snapshot(format!("page {page} of space {index} of kind {kind} did not change")));
+        if kept != *contents {
+            return Err(Error::snapshot(format!("{}: page {page} has elements beyond the end", shown(number))));
+        }
+        if !changed {
+            return Err(Error::snapshot(format!("{}: page {page} is there, but did not change", shown(number))));
         }
         Ok(())
     }

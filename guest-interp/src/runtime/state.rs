@@ -1,10 +1,17 @@
 //! The machine's state as plain data, and back. Only a checked state goes back.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use super::stack::{Frame, Resume};
 use super::{Instance, Machine};
+use crate::code::Body;
 use crate::error::Error;
 use crate::snapshot::check::CheckedState;
 use crate::snapshot::state::{FrameState, InstanceState};
+
+/// Bodies of the functions on the call stack: however they alternate there, each is decoded once.
+type Bodies = BTreeMap<u32, Rc<Body>>;
 
 impl Machine {
     /// The call stack, outermost frame first.
@@ -12,16 +19,17 @@ impl Machine {
         let frames = self.frames.clone();
         let mut ends: Vec<usize> = frames.iter().skip(1).map(|f| f.base as usize).collect();
         ends.push(usize::MAX);
-        frames.iter().zip(ends).map(|(frame, end)| self.frame_state(frame, end)).collect()
+        let mut bodies = Bodies::new();
+        frames.iter().zip(ends).map(|(frame, end)| self.frame_state(frame, end, &mut bodies)).collect()
     }
 
     /// `end`: the first slot of the next frame, which its arguments became; beyond the stack for the top frame.
-    fn frame_state(&mut self, frame: &Frame, end: usize) -> FrameState {
+    fn frame_state(&mut self, frame: &Frame, end: usize, bodies: &mut Bodies) -> FrameState {
         let index = match frame.resume {
             Resume::Wasm(index) => index,
             Resume::Fast(pc) => self.code.entry_at_pc(frame.func, pc).expect("BUG: a frame rests at an entry").index,
         };
-        let body = self.body(frame.func);
+        let body = bodies.entry(frame.func).or_insert_with(|| self.body(frame.func));
         let instr = body.instrs[index as usize];
         let func = self.store.funcs[frame.func as usize];
         let base = frame.base as usize;
@@ -69,8 +77,9 @@ impl Machine {
         }
         self.frames.clear();
         let mut base = 0;
+        let mut bodies = Bodies::new();
         for frame in &state.frames {
-            base = self.restore_frame(base, frame)?;
+            base = self.restore_frame(base, frame, &mut bodies)?;
         }
         self.set_gas_total(state.gas_total);
         Ok(())
@@ -108,9 +117,9 @@ impl Machine {
     }
 
     /// Places a frame at `base`; where the next one begins.
-    fn restore_frame(&mut self, base: usize, state: &FrameState) -> Result<usize, Error> {
+    fn restore_frame(&mut self, base: usize, state: &FrameState, bodies: &mut Bodies) -> Result<usize, Error> {
         let func = self.store.instances[state.instance as usize].funcs[state.func as usize];
-        let body = self.body(func);
+        let body = bodies.entry(func).or_insert_with(|| self.body(func));
         let index = body.index_of(state.offset).expect("BUG: the state was checked");
         let slots = body.frame_slots().max(body.results);
         self.reserve_frame(base, slots).map_err(|trap| Error::snapshot(trap.message()))?;

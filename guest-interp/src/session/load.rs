@@ -578,7 +578,11 @@ impl Builder<'_> {
 /// The first difference between the job of a snapshot and the one asked for, as an error.
 fn same_job(recorded: &Job, asked: &Job) -> Result<(), Error> {
     let hashes = |modules: &[ModuleRef]| modules.iter().map(|m| (m.name.clone(), m.hash)).collect::<Vec<_>>();
-    let names = |modules: &[ModuleRef]| modules.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = |modules: &[ModuleRef]| {
+        let one = |m: &ModuleRef| format!("{} ({})", m.name, crate::snapshot::hex(&m.hash));
+        let all: Vec<String> = modules.iter().map(one).collect();
+        if all.is_empty() { "empty".to_owned() } else { all.join(", ") }
+    };
     let differs = |what: &str, found: String, expected: String| {
         Err(Error::usage(format!(
             "the snapshot belongs to another job: {what} is {found}, the snapshot has {expected}"

@@ -155,7 +155,12 @@ impl Running {
     /// The next instruction costs `need`: more than is left of the segment, or only of the budget.
     fn out_of_gas(&mut self, need: u64) -> Result<Halt, Error> {
         if need <= self.limit - self.segment_gas {
-            return Ok(Halt::Paused);
+            let total = self.machine.gas_total();
+            // No run comes here, but a snapshot may say that one did: no budget would ever make it go on.
+            return match total.checked_add(need) {
+                Some(_) => Ok(Halt::Paused),
+                None => Err(Error::resource(format!("{total} gas have been used: the counter holds no more"))),
+            };
         }
         if self.segment_gas == 0 && need > self.limit {
             let frame = self.machine.frame_states().pop();

@@ -12,7 +12,7 @@
     )
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::state::{FrameState, InstanceState, State};
@@ -20,7 +20,7 @@ use super::{SPACE_MEMORY, SPACE_TABLE};
 use crate::code::{Body, Instr, Op};
 use crate::error::Error;
 use crate::limits::WASM_PAGE;
-use crate::module::{Module, ValType, types_at};
+use crate::module::{TypesAt, ValType, types_at};
 use crate::runtime::{FuncKind, Machine};
 
 /// A state that fits the program.
@@ -34,8 +34,8 @@ impl CheckedState {
     }
 }
 
-/// Types of the locals and operands at an instruction.
-type Types = Rc<(Vec<Option<ValType>>, Vec<Option<ValType>>)>;
+/// Types of the locals and operands at positions: instance, function, offset.
+type Types = BTreeMap<u32, BTreeMap<(u32, u32), TypesAt>>;
 
 /// Checks `state` against a machine in state 0, whose outermost frame must be a call of `outermost` (a store address).
 ///
@@ -45,7 +45,7 @@ pub fn check_state(state: State, machine: &mut Machine, outermost: u32) -> Resul
     if state.awaiting {
         return Err(Error::snapshot("state: awaits a host call, expected a state between two instructions"));
     }
-    let mut checker = Checker { machine, types: BTreeMap::new() };
+    let mut checker = Checker { machine, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
     checker.instances(&state)?;
     checker.sizes(&state)?;
     checker.spaces(&state)?;
@@ -55,7 +55,10 @@ pub fn check_state(state: State, machine: &mut Machine, outermost: u32) -> Resul
 
 struct Checker<'a> {
     machine: &'a mut Machine,
-    types: BTreeMap<(u32, u32), Types>,
+    /// Bodies of the functions on the call stack, each decoded once.
+    bodies: BTreeMap<u32, Rc<Body>>,
+    /// Whether functions make tail calls.
+    tail_callers: BTreeMap<u32, bool>,
 }
 
 fn mismatch(what: impl std::fmt::Display, found: impl std::fmt::Display, expected: impl std::fmt::Display) -> Error {
@@ -148,14 +151,23 @@ impl Checker<'_> {
             return Err(mismatch("the call depth", state.frames.len(), format!("at most {depth}")));
         }
         let Some(first) = state.frames.first() else { return self.no_frames(outermost) };
-        let called = self.func(first)?;
-        self.callee(outermost, None, called).map_err(|e| e.context("frame 0"))?;
+        let called = self.func(first).and_then(|called| self.callee(outermost, None, called));
+        called.map_err(|e| e.context("frame 0"))?;
         let mut slots = 0u64;
         for (number, frame) in state.frames.iter().enumerate() {
             let next = state.frames.get(number.saturating_add(1));
             slots = self.frame(frame, next, slots).map_err(|e| e.context(format!("frame {number}")))?;
         }
+        // Only now is it known that the types are no more than the values that are there.
+        let types = self.types(&state.frames);
+        for (number, frame) in state.frames.iter().enumerate() {
+            self.frame_values(frame, &types).map_err(|e| e.context(format!("frame {number}")))?;
+        }
         Ok(())
+    }
+
+    fn body(&mut self, func: u32) -> Rc<Body> {
+        self.bodies.entry(func).or_insert_with(|| self.machine.body(func)).clone()
     }
 
     fn no_frames(&self, outermost: u32) -> Result<(), Error> {
@@ -178,10 +190,10 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks one frame that begins at slot `base`; where the next begins.
+    /// Checks one frame that begins at slot `base`, all but the types of its values; where the next begins.
     fn frame(&mut self, frame: &FrameState, next: Option<&FrameState>, base: u64) -> Result<u64, Error> {
         let func = self.func(frame)?;
-        let body = self.machine.body(func);
+        let body = self.body(func);
         let slots = base.saturating_add(u64::from(body.frame_slots()));
         let limit = self.machine.limits().stack_slots;
         if slots > u64::from(limit) {
@@ -194,16 +206,15 @@ impl Checker<'_> {
             Error::snapshot(message)
         };
         let index = index.ok_or_else(not_boundary)?;
-        let types = self.types_at(func, frame)?;
-        let mut operands = types.1.clone();
+        let height = usize::try_from(index).ok().and_then(|index| body.instrs.get(index)).map_or(0, |i| i.height);
+        let mut operands = height as usize;
         if let Some(next) = next {
             let call = caller(&body, index)
                 .ok_or_else(|| mismatch("the instruction before", "no call", "the call of the next frame"))?;
-            let results = self.call(frame, call, next)?;
-            operands.truncate(operands.len().saturating_sub(results));
+            operands = operands.saturating_sub(self.call(frame, call, next)?);
         }
-        self.values("local", &types.0, &frame.locals)?;
-        self.values("operand", &operands, &frame.operands)?;
+        same_count("locals", frame.locals.len(), body.locals as usize)?;
+        same_count("operands", frame.operands.len(), operands)?;
         Ok(base.saturating_add(frame.locals.len() as u64).saturating_add(frame.operands.len() as u64))
     }
 
@@ -246,31 +257,55 @@ impl Checker<'_> {
         if by_tail_call {
             Ok(count)
         } else {
-            Err(mismatch("the function", called, format!("the one called, {wanted}")))
+            let expected = match indirect {
+                Some((_, ty)) => format!("one of type {ty}"),
+                None => format!("{}, which was called", self.shown(wanted)),
+            };
+            Err(mismatch("what runs", self.shown(called), expected))
         }
     }
 
+    /// A function (store address) in messages.
+    fn shown(&self, func: u32) -> String {
+        let func = self.machine.store.funcs.get(func as usize);
+        func.map_or_else(|| "nothing".to_owned(), |f| format!("function {} of instance {}", f.index, f.instance))
+    }
+
     fn may_tail_call(&mut self, func: u32) -> bool {
+        if let Some(known) = self.tail_callers.get(&func) {
+            return *known;
+        }
         let is_wasm = self.machine.store.funcs.get(func as usize).is_some_and(|f| f.kind == FuncKind::Wasm);
-        is_wasm && self.machine.body(func).instrs.iter().any(|i| i.op.is_tail_call())
+        let may = is_wasm && self.body(func).instrs.iter().any(|i| i.op.is_tail_call());
+        self.tail_callers.insert(func, may);
+        may
     }
 
     // Values.
 
-    fn types_at(&mut self, func: u32, frame: &FrameState) -> Result<Types, Error> {
-        if let Some(types) = self.types.get(&(func, frame.offset)) {
-            return Ok(types.clone());
+    /// The types at the positions of all frames.
+    fn types(&self, frames: &[FrameState]) -> Types {
+        let mut wanted: BTreeMap<u32, BTreeMap<u32, BTreeSet<u32>>> = BTreeMap::new();
+        for frame in frames {
+            wanted.entry(frame.instance).or_default().entry(frame.func).or_default().insert(frame.offset);
         }
-        let instance = self.machine.store.instances.get(frame.instance as usize);
-        let module: Option<&Module> = instance.map(|i| i.module.as_ref());
-        let types = module.and_then(|module| types_at(module, frame.func, frame.offset));
-        let types = Rc::new(types.ok_or_else(|| mismatch("the offset", frame.offset, "an instruction"))?);
-        self.types.insert((func, frame.offset), types.clone());
-        Ok(types)
+        let instances = &self.machine.store.instances;
+        let types = |(number, positions): (u32, BTreeMap<u32, BTreeSet<u32>>)| {
+            let instance = instances.get(number as usize);
+            (number, instance.map(|i| types_at(&i.module, &positions)).unwrap_or_default())
+        };
+        wanted.into_iter().map(types).collect()
+    }
+
+    fn frame_values(&self, frame: &FrameState, types: &Types) -> Result<(), Error> {
+        let types = types.get(&frame.instance).and_then(|types| types.get(&(frame.func, frame.offset)));
+        let (locals, operands) = types.ok_or_else(|| mismatch("the offset", frame.offset, "an instruction"))?;
+        self.values("local", locals, &frame.locals)?;
+        // Of an outer frame the results of its call are not there yet.
+        self.values("operand", operands, &frame.operands)
     }
 
     fn values(&self, what: &str, types: &[Option<ValType>], values: &[u64]) -> Result<(), Error> {
-        same_count(&format!("{what}s"), values.len(), types.len())?;
         for (number, (ty, value)) in types.iter().zip(values).enumerate() {
             self.value(*ty, *value).map_err(|e| e.context(format!("{what} {number}")))?;
         }
@@ -300,7 +335,7 @@ impl Checker<'_> {
 /// # Errors
 /// An element that is no valid reference of its table's type.
 pub fn check_tables(machine: &mut Machine) -> Result<(), Error> {
-    let checker = Checker { machine, types: BTreeMap::new() };
+    let checker = Checker { machine, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
     for (number, table) in checker.machine.store.tables.iter().enumerate() {
         let ty = Some(table.ty().element);
         for (index, element) in table.elements().iter().enumerate() {
@@ -324,12 +359,12 @@ fn in_range(what: String, found: u64, least: u64, most: u64) -> Result<(), Error
     if (least..=most).contains(&found) { Ok(()) } else { Err(mismatch(what, found, format!("in {least}..={most}"))) }
 }
 
-/// Segments dropped: in range, and at least those that instantiation drops.
+/// Segments dropped (in ascending order, as decoding has checked): in range, and at least those that instantiation drops.
 fn dropped(what: &str, found: &[u32], initial: &[u32], count: usize) -> Result<(), Error> {
     if let Some(index) = found.iter().find(|index| **index as usize >= count) {
         return Err(mismatch(format!("a dropped {what} segment"), index, format!("below {count}")));
     }
-    match initial.iter().find(|index| !found.contains(index)) {
+    match initial.iter().find(|index| found.binary_search(index).is_err()) {
         Some(index) => Err(mismatch(format!("active {what} segment {index}"), "not dropped", "dropped")),
         None => Ok(()),
     }

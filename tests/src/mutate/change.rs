@@ -24,10 +24,10 @@ fn value(rng: &mut Rng, old: u64) -> u64 {
         1 => old ^ (1 << rng.below(64)),
         2 => old.wrapping_add(1),
         3 => old.wrapping_sub(1),
-        4 => 1 + rng.next() % 12,
-        5 => 1 + ((rng.next() % 3) << 32 | rng.next() % 12),
+        4 => 1 + rng.bits() % 12,
+        5 => 1 + ((rng.bits() % 3) << 32 | rng.bits() % 12),
         6 => u64::MAX,
-        _ => rng.next(),
+        _ => rng.bits(),
     }
 }
 
@@ -37,8 +37,8 @@ fn number(rng: &mut Rng, old: u32) -> u32 {
         1 => u32::MAX,
         2 => old.wrapping_add(1),
         3 => old.wrapping_sub(1),
-        4 => (rng.next() % 12) as u32,
-        _ => rng.next() as u32,
+        4 => (rng.bits() % 12) as u32,
+        _ => rng.bits() as u32,
     }
 }
 
@@ -186,7 +186,7 @@ fn job(rng: &mut Rng, raw: &mut RawSnapshot) -> &'static str {
         7 => job.env.push(("A".to_owned(), "=\u{1}".to_owned())),
         8 => {
             let at = rng.below(job.schedule.bytes.len());
-            job.schedule.bytes[at] = rng.next() as u8;
+            job.schedule.bytes[at] = rng.bits() as u8;
         }
         9 => job.limits.stack_slots = number(rng, job.limits.stack_slots),
         10 => job.clock_rate = value(rng, job.clock_rate),
@@ -204,7 +204,7 @@ fn host(rng: &mut Rng, raw: &mut RawSnapshot) -> &'static str {
         3 => drop(hosts[0].bytes.pop()),
         _ => {
             let at = rng.below(hosts[0].bytes.len());
-            hosts[0].bytes[at] = rng.next() as u8;
+            hosts[0].bytes[at] = rng.bits() as u8;
         }
     }
     "host state"
@@ -276,7 +276,7 @@ pub fn change_bytes(subject: &Subject, rng: &mut Rng) -> (String, Files) {
             "cut"
         }
         1 => {
-            bytes.insert(at, rng.next() as u8);
+            bytes.insert(at, rng.bits() as u8);
             "a byte more"
         }
         2 => {
@@ -350,7 +350,7 @@ pub fn change_pages(subject: &Subject, rng: &mut Rng) -> (String, Files) {
         contents[word..word + 8].copy_from_slice(&value(rng, old).to_le_bytes());
         what.push(format!("space {kind} {index}: page {page}: byte {word}"));
         match rng.below(30) {
-            0 => *page += 1 + rng.next() % 40,
+            0 => *page += 1 + rng.bits() % 40,
             1 => *index += 1,
             2 => *kind = 3 - *kind % 3,
             3 => drop(pages.0.remove(at)),
@@ -381,7 +381,7 @@ pub fn change_pages(subject: &Subject, rng: &mut Rng) -> (String, Files) {
 }
 
 /// The roots of the spaces that the chain in these files leads to, for a job without host functions.
-fn roots(subject: &Subject, files: &Files) -> Option<Vec<SpaceState>> {
+pub fn roots(subject: &Subject, files: &Files) -> Option<Vec<SpaceState>> {
     if !subject.alone || subject.job.inputs.len() > 1 {
         return None;
     }

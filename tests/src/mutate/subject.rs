@@ -6,7 +6,7 @@ use guest_interp::snapshot::snap::{self, RawSnapshot};
 use crate::session::{Drive, Files, Job, OUT, load, pause, program, take_files, wasmfile, words};
 
 /// References on the operand stack, in locals, globals and tables; tail-called frames; a table that has grown.
-pub const REFERENCES: &str = "(module
+pub(super) const REFERENCES: &str = "(module
   (type $t (func (param i32 i32) (result i32)))
   (table $t 3 40 funcref) (table $x 2 5 externref) (elem (table $t) (i32.const 0) func $odd $even)
   (memory 1 3) (data $d \"passive\") (data (i32.const 5) \"active\") (elem $e func $odd $even)

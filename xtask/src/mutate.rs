@@ -1,0 +1,92 @@
+//! `cargo xtask mutate`: real snapshots with fields, bytes or pages changed and all hashes repaired. None may make the node
+//! panic, and what is accepted must mean what it says.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use node_tests::mutate::{Figures, case, subjects};
+use serde_json::json;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to change
+    #[arg(long, default_value = "snapshot", value_parser = ["snapshot"])]
+    what: String,
+    /// How many changes
+    #[arg(long, default_value_t = 20_000)]
+    cases: u64,
+    /// Seed of the changes
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The first case, to repeat one that failed
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Threads
+    #[arg(long, default_value_t = 2)]
+    threads: u64,
+    /// Write the figures to this file
+    #[arg(long)]
+    json: Option<std::path::PathBuf>,
+}
+
+/// Bytes by which the greatest resident size may grow: the decoded form of the largest change, several times over.
+const MOST_MEMORY: u64 = 512 << 20;
+
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let subjects = subjects();
+    let next = AtomicU64::new(args.first);
+    let end = args.first.saturating_add(args.cases);
+    let before = peak();
+    // Panics are counted as failures; their traces would drown the figures.
+    std::panic::set_hook(Box::new(|_| ()));
+    let counts: Vec<Result<Figures>> = std::thread::scope(|scope| {
+        let work = || {
+            let mut figures = Figures::default();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= end {
+                    return Ok(figures);
+                }
+                case(&subjects, args.seed, number, &mut figures);
+            }
+        };
+        let threads: Vec<_> = (0..args.threads.max(1)).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(anyhow!("a worker panicked")))).collect()
+    });
+    drop(std::panic::take_hook());
+    let mut all = Figures::default();
+    for one in counts {
+        all.add(one?);
+    }
+    let grown = peak().saturating_sub(before);
+    ensure!(all.cases == args.cases, "{} cases were run, expected {}", all.cases, args.cases);
+    let good = all.failures.is_empty() && grown < MOST_MEMORY && all.accepted * 50 >= all.cases;
+    if let Some(path) = &args.json {
+        let figures = json!({
+            "what": args.what, "seed": args.seed, "cases": all.cases, "fields": all.fields, "bytes": all.bytes,
+            "pages": all.pages, "accepted": all.accepted, "failures": all.failures.len(), "memory_grown": grown,
+        });
+        std::fs::write(path, format!("{figures:#}\n")).with_context(|| path.display().to_string())?;
+    }
+    all.failures.iter().take(20).for_each(|line| println!("{line}"));
+    println!(
+        "mutate: {} changed {}s ({} fields, {} bytes, {} pages), {} accepted, run and encoded again, {} failures, peak \
+         memory grew by {} MiB",
+        all.cases,
+        args.what,
+        all.fields,
+        all.bytes,
+        all.pages,
+        all.accepted,
+        all.failures.len(),
+        grown >> 20
+    );
+    Ok(good)
+}
+
+/// Greatest resident size of this process so far, in bytes; 0 where the system does not tell.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
+}
