@@ -116,6 +116,8 @@ impl Session {
             running.machine.store.set_dirty_marks(marks);
             (delta, Some(spaces))
         } else {
+            // Embedders ask for the id as soon as they hear of the snapshot, before they take its files.
+            running.id = id;
             (Delta::new(&mut running.spaces, &mut running.machine.store, &header, &mut bytes), None)
         };
         self.files.push_back(File::Bin(Box::new(BinFile { header, delta: Some(delta), bytes, spaces })));
@@ -178,7 +180,6 @@ impl Running {
         if !segment.paused {
             self.previous_snap = hash;
             self.previous_bin = segment.bin;
-            self.id = segment.id;
             self.segment_gas = 0;
         }
         Ok(bytes)

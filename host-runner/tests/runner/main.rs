@@ -7,3 +7,4 @@ mod output;
 mod reference;
 mod transplant;
 mod util;
+mod walkthrough;

@@ -91,6 +91,10 @@ fn result(receipt: &[u8]) -> serde_json::Value {
 pub(crate) struct Ran(Output);
 
 impl Ran {
+    pub(crate) fn new(output: Output) -> Self {
+        Self(output)
+    }
+
     #[track_caller]
     pub(crate) fn code(self, expected: i32) -> Self {
         assert_eq!(self.0.status.code(), Some(expected), "{}", self.stderr());
