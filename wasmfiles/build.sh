@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Rebuilds every sample program into the directory given (default: this one).
 #
-#   build.sh [DIRECTORY]
+#   build.sh [--available] [DIRECTORY]
+#
+# With --available it builds what it can with exactly the compilers named below,
+# and says of each other file why it was skipped.
 #
 # CLANG, WAT2WASM, RUSTC and GO name other compilers than the default ones.
 # The committed files come from the versions below; with these the bytes are
@@ -13,8 +16,13 @@ wabt_version="1.0.32"
 rust_version="rustc 1.95.0"
 go_version="go1.24.4"
 
+available=0
+if [ "${1:-}" = --available ]; then
+  available=1
+  shift
+fi
 if [ $# -gt 1 ]; then
-  echo "usage: $0 [DIRECTORY]" >&2
+  echo "usage: $0 [--available] [DIRECTORY]" >&2
   exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -36,57 +44,72 @@ trap 'rm -rf "$tmp"' EXIT
 export GOCACHE="$tmp/go-cache"
 mkdir "$tmp/out"
 
-# Name everything that is missing, not only the first of it.
+# Name everything that is missing, not only the first of it. A source belongs to
+# the language of its ending.
 missing=0
-need() { # WHAT HOW
-  printf 'build.sh: missing: %s\n    %s\n' "$1" "$2" >&2
-  missing=1
+declare -A lacking=()
+lack() { # LANGUAGES REASON
+  local language
+  for language in $1; do
+    lacking[$language]=${lacking[$language]:-$2}
+  done
 }
-same() { # WANTED GOT
-  case $2 in
-    *"$1"*) ;;
-    *) printf 'build.sh: warning: wanted %s, have %s: the bytes may differ\n' "$1" "$2" >&2 ;;
+need() { # LANGUAGES WHAT HOW
+  printf 'build.sh: missing: %s\n    %s\n' "$2" "$3" >&2
+  missing=1
+  lack "$1" "missing: $2"
+}
+same() { # LANGUAGES WANTED GOT
+  case $3 in
+    *"$2"*) ;;
+    *)
+      printf 'build.sh: warning: wanted %s, have %s: the bytes may differ\n' "$2" "$3" >&2
+      [ "$available" = 0 ] || lack "$1" "wanted $2, have $3"
+      ;;
   esac
+}
+has() { # LANGUAGE
+  [ -z "${lacking[$1]:-}" ]
 }
 
 debian='apt-get install --no-install-recommends'
 if ! command -v "$wat2wasm" >/dev/null; then
-  need "wat2wasm ($wabt_version)" "Debian 12: $debian wabt"
+  need wat "wat2wasm ($wabt_version)" "Debian 12: $debian wabt"
 else
-  same "$wabt_version" "$("$wat2wasm" --version)"
+  same wat "$wabt_version" "$("$wat2wasm" --version)"
 fi
 
 clang_packages='clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32'
 if ! command -v "$clang" >/dev/null; then
-  need "$clang ($clang_version) with a WASI sysroot" "Debian 12: $debian $clang_packages"
+  need "c cpp" "$clang ($clang_version) with a WASI sysroot" "Debian 12: $debian $clang_packages"
 else
-  same "$clang_version" "$("$clang" --version | head -n 1)"
+  same "c cpp" "$clang_version" "$("$clang" --version | head -n 1)"
   if ! printf '#include <stdio.h>\nint main(void) { return puts(""); }\n' |
     "$clang" --target=wasm32-wasi -x c - -o "$tmp/probe.wasm" 2>"$tmp/probe"; then
-    need "a C library for wasm32-wasi, or its linker ($(head -n 1 "$tmp/probe"))" \
+    need "c cpp" "a C library for wasm32-wasi, or its linker ($(head -n 1 "$tmp/probe"))" \
       "Debian 12: $debian lld-19 wasi-libc libclang-rt-19-dev-wasm32"
   elif ! printf '#include <iostream>\nint main() { std::cout << 1; }\n' |
     "$clang" --driver-mode=g++ --target=wasm32-wasi -fno-exceptions -x c++ - -o "$tmp/probe.wasm" 2>"$tmp/probe"; then
-    need "a C++ library for wasm32-wasi ($(head -n 1 "$tmp/probe"))" \
+    need cpp "a C++ library for wasm32-wasi ($(head -n 1 "$tmp/probe"))" \
       "Debian 12: $debian libc++-19-dev-wasm32 libc++abi-19-dev-wasm32"
   fi
 fi
 
 if ! command -v "$rustc" >/dev/null; then
-  need "$rustc ($rust_version) with the target wasm32-wasip1" "install rustup, then: rustup target add wasm32-wasip1"
+  need rs "$rustc ($rust_version) with the target wasm32-wasip1" "install rustup, then: rustup target add wasm32-wasip1"
 else
-  same "$rust_version" "$("$rustc" --version)"
+  same rs "$rust_version" "$("$rustc" --version)"
   if [ ! -d "$("$rustc" --print sysroot)/lib/rustlib/wasm32-wasip1" ]; then
-    need "the Rust target wasm32-wasip1" "rustup target add wasm32-wasip1"
+    need rs "the Rust target wasm32-wasip1" "rustup target add wasm32-wasip1"
   fi
 fi
 
 if ! command -v "$go" >/dev/null; then
-  need "$go ($go_version)" "Debian 13: $debian golang-1.24-go; Debian 12: get-go.sh PREFIX, then GO=PREFIX/go build.sh"
+  need go "$go ($go_version)" "Debian 13: $debian golang-1.24-go; Debian 12: get-go.sh PREFIX, then GO=PREFIX/go build.sh"
 else
-  same "$go_version" "$("$go" version)"
+  same go "$go_version" "$("$go" version)"
 fi
-[ "$missing" = 0 ] || exit 1
+[ "$missing" = 0 ] || [ "$available" = 1 ] || exit 1
 
 # C and C++ are compiled and linked in two steps: given -O when it links, clang
 # runs a wasm-opt it finds in PATH, and clang 19 does not link at all when told
@@ -103,25 +126,39 @@ clang_build() { # NAME.EXT command|reactor COMPILER_FLAG...
     "$tmp/$name.o" -o "$tmp/out/$name.wasm"
 }
 
-echo "text format" >&2
-for name in fib32 grow_table_trap linked_a linked_b; do
-  "$wat2wasm" --debug-names "$name.wat" -o "$tmp/out/$name.wasm"
-done
-echo "C" >&2
-clang_build sha256.c command -std=c17
-clang_build exit_code.c command -std=c17
-echo "C++" >&2
-clang_build matrix_multiplication_cpp_100.cpp reactor -std=c++20 -fno-exceptions
-clang_build iostream_cpp.cpp command -std=c++20 -fno-exceptions
-echo "Rust" >&2
-"$rustc" --edition 2024 --target wasm32-wasip1 -O -C panic=abort -C lto=fat -C codegen-units=1 \
-  -C strip=debuginfo --remap-path-prefix "$here=." -D warnings rust_std.rs -o "$tmp/out/rust_std.wasm"
-echo "Go" >&2
-"$go" build -trimpath -ldflags='-s -w -buildid=' -p 1 -o "$tmp/out/go_hello.wasm" go_hello.go
+if has wat; then
+  echo "text format" >&2
+  for name in fib32 grow_table_trap linked_a linked_b; do
+    "$wat2wasm" --debug-names "$name.wat" -o "$tmp/out/$name.wasm"
+  done
+fi
+if has c; then
+  echo "C" >&2
+  clang_build sha256.c command -std=c17
+  clang_build exit_code.c command -std=c17
+fi
+if has cpp; then
+  echo "C++" >&2
+  clang_build matrix_multiplication_cpp_100.cpp reactor -std=c++20 -fno-exceptions
+  clang_build iostream_cpp.cpp command -std=c++20 -fno-exceptions
+fi
+if has rs; then
+  echo "Rust" >&2
+  "$rustc" --edition 2024 --target wasm32-wasip1 -O -C panic=abort -C lto=fat -C codegen-units=1 \
+    -C strip=debuginfo --remap-path-prefix "$here=." -D warnings rust_std.rs -o "$tmp/out/rust_std.wasm"
+fi
+if has go; then
+  echo "Go" >&2
+  "$go" build -trimpath -ldflags='-s -w -buildid=' -p 1 -o "$tmp/out/go_hello.wasm" go_hello.go
+fi
 
 # Nothing half built: the files appear once all of them are there.
 for source in *.wat *.c *.cpp *.rs *.go; do
   file="$tmp/out/${source%.*}.wasm"
+  if ! has "${source##*.}"; then
+    printf 'build.sh: skipped: %s: %s\n' "$(basename "$file")" "${lacking[${source##*.}]}" >&2
+    continue
+  fi
   if [ ! -s "$file" ]; then
     echo "build.sh: $source did not become a .wasm" >&2
     exit 1
@@ -131,5 +168,4 @@ for source in *.wat *.c *.cpp *.rs *.go; do
     exit 1
   fi
 done
-chmod 644 "$tmp"/out/*.wasm
-cp "$tmp"/out/*.wasm "$out/"
+find "$tmp/out" -name '*.wasm' -exec chmod 644 {} + -exec cp {} "$out/" \;

@@ -4,8 +4,13 @@
 pub mod agree;
 pub mod differential;
 pub mod generate;
-pub mod opcodes;
-pub mod programs;
-pub use spec_suite as spec;
 pub mod mutate;
+pub mod node_js;
+pub mod opcodes;
+pub mod places;
+pub mod program_files;
+pub mod programs;
+pub mod reactor;
+pub mod runner;
 pub mod session;
+pub use spec_suite as spec;

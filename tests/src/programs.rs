@@ -28,6 +28,10 @@ pub struct Program {
     pub file: String,
     /// `command`, `reactor` or `module`.
     pub kind: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Every `module.name` that it imports, sorted, each once.
+    pub imports: Vec<String>,
     /// Files to link first, by import module name.
     #[serde(default)]
     pub link: BTreeMap<String, String>,
@@ -36,11 +40,28 @@ pub struct Program {
     pub case: Vec<Case>,
 }
 
-/// Calls on a fresh instance.
+/// A run of a command, or calls on a fresh instance.
 #[derive(Debug, Deserialize)]
 pub struct Case {
     /// Its name.
     pub name: String,
+    /// Arguments of a command.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// All environment variables of a command.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Standard input of a command.
+    #[serde(default)]
+    pub stdin: String,
+    /// Standard output of a command.
+    pub stdout: Option<String>,
+    /// Standard error of a command.
+    pub stderr: Option<String>,
+    /// Exit code of a command, unless it traps.
+    pub exit_code: Option<i32>,
+    /// Text of a command's trap.
+    pub trap: Option<String>,
     /// The calls; none for a command.
     #[serde(default)]
     pub calls: Vec<Call>,

@@ -4,7 +4,9 @@
 mod differential;
 mod mutate;
 mod peers;
+mod portability;
 mod spec;
+mod wasmfiles;
 
 use std::process::ExitCode;
 
@@ -25,8 +27,12 @@ enum Command {
     Mutate(mutate::Args),
     /// Measure the native engine beside wasmi
     Peers(peers::Args),
+    /// Run the same jobs in every runtime that is here
+    Portability(portability::Args),
     /// Run the specification's test suite
     Spec(spec::Args),
+    /// Check the sample programs, or rebuild and compare them
+    Wasmfiles(wasmfiles::Args),
 }
 
 fn main() -> ExitCode {
@@ -34,7 +40,9 @@ fn main() -> ExitCode {
         Command::Differential(args) => differential::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Peers(args) => peers::run(&args),
+        Command::Portability(args) => portability::run(&args),
         Command::Spec(args) => spec::run(&args),
+        Command::Wasmfiles(args) => wasmfiles::run(&args),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,0 +1,125 @@
+//! Every case of the sample programs, as a job of the node on both engines; and every command beside wasmtime running it
+//! directly, fed with the same clock and random answers.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use host_runner::console::Sink;
+use host_runner::drive::{self, Options};
+use host_runner::durable::OutputDir;
+use host_runner::engine::{Engine, Progress};
+use host_runner::flags::InputFlags;
+use host_runner::interrupt::Stop;
+use host_runner::reference;
+use host_runner::report::Runner;
+use host_runner::sandbox::WasmNode;
+use node_tests::program_files::{Prepared, check_case, check_file};
+use node_tests::programs::{self, Case, Program};
+use node_tests::runner;
+
+fn for_each_case(mut check: impl FnMut(&Program, &Case) -> Result<bool>) -> usize {
+    let (mut count, mut wrong) = (0, Vec::new());
+    for program in &programs::expected().unwrap().program {
+        for case in &program.case {
+            match check(program, case) {
+                Ok(counted) => count += usize::from(counted),
+                Err(error) => wrong.push(format!("{} {}: {error:#}", program.file, case.name)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    count
+}
+
+#[test]
+fn every_program_is_the_one_described_and_is_valid() {
+    for program in &programs::expected().unwrap().program {
+        check_file(program, &programs::bytes(&program.file).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn every_case_comes_out_as_expected_with_the_same_bytes_on_both_engines() {
+    let count = for_each_case(|program, case| {
+        let prepared = Prepared::new(program, case)?;
+        let mut first: Option<runner::Ended> = None;
+        for (engine, mut node) in runner::nodes()? {
+            let ended = runner::run(node.as_mut(), &prepared.argv(), prepared.path()).context(engine)?;
+            check_case(case, &ended).context(engine)?;
+            if let Some(first) = &first {
+                let differences = first.differences(&ended)?;
+                ensure!(differences.is_empty(), "the engines differ in {differences:?}");
+            }
+            first = Some(ended);
+        }
+        Ok(true)
+    });
+    println!("{count} cases on two engines");
+    assert_eq!(count, 64);
+}
+
+#[test]
+fn every_command_does_what_it_does_directly_on_wasmtime() {
+    let count = for_each_case(|program, case| {
+        if program.kind != "command" {
+            return Ok(false);
+        }
+        let differences = compare_with_reference(&Prepared::new(program, case)?)?;
+        ensure!(differences.is_empty(), "{}", differences.join("; "));
+        Ok(true)
+    });
+    println!("{count} cases beside the reference");
+    assert_eq!(count, 26);
+}
+
+/// What `run --check-reference` does.
+fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
+    let absolute =
+        |word: &str| prepared.path().join(word).to_str().map(str::to_owned).context("a path that is not UTF-8");
+    let mut words = prepared.words.clone();
+    if let Some(program) = words.first_mut() {
+        *program = absolute(program)?;
+    }
+    let mut inputs = InputFlags::default();
+    for flag in prepared.flags.as_chunks().0 {
+        match flag {
+            [flag, value] if flag == "--env" => inputs.env.push(value.clone()),
+            [flag, value] if flag == "--stdin" => inputs.stdin = Some(absolute(value)?),
+            other => anyhow::bail!("{other:?} is not expected here"),
+        }
+    }
+    let mut argv: Vec<String> = inputs.env.iter().flat_map(|value| ["--env".to_owned(), value.clone()]).collect();
+    argv.extend(inputs.stdin.iter().flat_map(|path| ["--stdin".to_owned(), path.clone()]));
+    argv.extend(words.iter().cloned());
+
+    let (mut node, stop, mut copies) = (WasmNode::new(runner::node_module())?, Stop::new(), Copies::default());
+    drive::load(&mut node, &argv, &mut copies, &stop)?;
+    let out = OutputDir::open(&prepared.path().join("out"))?;
+    let options = Options { runner: Runner { engine: Engine::Wasm }, from_pause: false, keep_answers: true };
+    let summary = drive::run(&mut node, &out, &mut copies, &stop, options)?;
+    ensure!(Path::new(out.path()).join("result.txt").exists(), "no result.txt");
+
+    let mut job = reference::Job::new(&words, &inputs, None)?;
+    job.answers = Some(summary.answers.clone());
+    let expected = reference::run(job)?;
+    let [stdout, stderr] = &copies.0;
+    Ok(reference::compare(&summary, stdout, stderr, &expected).differences)
+}
+
+/// Keeps what the program writes.
+#[derive(Default)]
+struct Copies([Vec<u8>; 2]);
+
+impl Sink for Copies {
+    fn output(&mut self, fd: u32, bytes: &[u8]) -> host_runner::failure::Result<()> {
+        let [stdout, stderr] = &mut self.0;
+        if fd == 1 { stdout } else { stderr }.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn warning(&mut self, _: &str) {}
+
+    fn detail(&mut self, _: &str) {}
+
+    fn progress(&mut self, _: &Progress, _: f64) {}
+}
