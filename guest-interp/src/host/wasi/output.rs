@@ -1,9 +1,9 @@
 //! What a program has written to standard output or error: the bytes that wait for the embedder, and a running hash that
 //! survives a snapshot. BLAKE3's own state cannot be saved, so the hash is a chain over fixed blocks:
-//!
-//!     h(0) = 32 zero bytes;  h(i+1) = keyed(h(i) || block i)  for each whole block of 4096 bytes
-//!     hash = keyed(h(n) || the last partial block || total length as u64, little-endian)
-//!
+//! ```text
+//! h(0) = 32 zero bytes;  h(i+1) = keyed(h(i) || block i)  for each whole block of 4096 bytes
+//! hash = keyed(h(n) || the last partial block || total length as u64, little-endian)
+//! ```
 //! where keyed is BLAKE3's keyed hash under [`KEY`]. It depends on the bytes alone, not on how they were split into writes.
 
 use serde::{Deserialize, Serialize};
