@@ -1,0 +1,400 @@
+//! From a decoded body to register code. Operands that are a local or a constant stay where they are until something needs
+//! them in their own slot; everything live is in its own slot wherever the engines may change places: at every branch
+//! target, after every call, before every [`Inst::Slow`].
+//!
+//! Gas: a block is a run of instructions that is left only at its end. T(b) is the cost of block b and of what follows it
+//! in straight line; the engine's counter holds the exact remainder less the part of T not yet run. So falling into the
+//! next block costs nothing, and a taken edge charges T(target) - T(not taken), one constant.
+
+mod control;
+mod layout;
+mod plain;
+
+use std::collections::BTreeMap;
+
+use super::{Body, Inst, Instr, Op, Target};
+use crate::gas::Schedule;
+
+/// Above this much gas in straight line the chain of blocks is cut, so that the stepper never has far to walk.
+const CHAIN_LIMIT: u64 = 4096;
+
+/// What the translator must know of the function's instance.
+pub struct Environment<'a> {
+    /// Prices.
+    pub schedule: &'a Schedule,
+    /// Store addresses by function index.
+    pub funcs: &'a [u32],
+    /// Is the function at this store address the embedder's.
+    pub is_host: &'a dyn Fn(u32) -> bool,
+    /// Parameter and result slots of the function at this store address.
+    pub arity: &'a dyn Fn(u32) -> (u32, u32),
+    /// Parameter and result slots by type index.
+    pub type_arity: &'a dyn Fn(u32) -> (u32, u32),
+    /// The reference to the function of this index.
+    pub func_ref: &'a dyn Fn(u32) -> u64,
+    /// Type numbers of the store by type index.
+    pub types: &'a [u32],
+    /// Store addresses by global index.
+    pub globals: &'a [u32],
+    /// Store addresses by table index.
+    pub tables: &'a [u32],
+}
+
+/// A place where either engine can take over: all live values are in their own slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Index of the next instruction in the decoded body.
+    pub index: u32,
+    /// Its position in the function's register code.
+    pub pc: u32,
+    /// T of the block that begins there: gas that must be left for the fast engine to enter.
+    pub cost: u32,
+}
+
+/// A function's register code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FuncCode {
+    /// The instructions.
+    pub insts: Vec<Inst>,
+    /// The entries, ascending in both `index` and `pc`; the first is the function's own.
+    pub entries: Vec<Entry>,
+    /// Slots of a frame.
+    pub frame_slots: u32,
+}
+
+/// The function does not fit the register form (frame over 65,536 slots, costs or branches out of range): the stepper runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// Where an operand lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In its own slot.
+    Slot,
+    /// In a local, unchanged since it was read.
+    Local(u16),
+    /// Nowhere: a constant.
+    Const(u64),
+}
+
+/// What the state is at one instruction inside a block; see [`super::SideTable`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Watch {
+    pub(super) index: u32,
+    pub(super) places: Vec<Place>,
+    /// Gas of the rest of the chain after the instruction, filled in at the end.
+    pub(super) rest: u64,
+    block: usize,
+    charged: u64,
+}
+
+/// Translates a decoded body.
+///
+/// # Errors
+/// [`TooLarge`].
+pub fn translate(body: &Body, environment: &Environment<'_>) -> Result<FuncCode, TooLarge> {
+    // Fused branches reach 32,767 instructions; a function where that is not enough does without them.
+    let fused = Translator::new(body, environment, true).run();
+    fused.or_else(|_| Translator::new(body, environment, false).run()).map(|t| t.code)
+}
+
+/// A finished translation: code, and for the side table where each instruction's code begins.
+pub(super) struct Translation {
+    pub(super) code: FuncCode,
+    pub(super) starts: Vec<(u32, u32)>,
+    pub(super) watch: Option<Watch>,
+}
+
+struct GasBlock {
+    cost: u64,
+    /// Control reaches the next block without a charge.
+    falls: bool,
+}
+
+/// A branch whose target is not placed yet.
+struct Fix {
+    /// The branch instruction; `None` for the cost of a call's or tick's continuation.
+    branch: Option<usize>,
+    edge: usize,
+    /// The block that the edge leaves, if what follows that block has been charged.
+    from: Option<usize>,
+    to: Landing,
+}
+
+#[derive(Clone, Copy)]
+enum Landing {
+    /// A branch target by decoded index.
+    Index(u32),
+    /// Stub by number.
+    Stub(usize),
+    /// Gas block by number.
+    Block(usize),
+}
+
+/// Code out of line that carries values to a branch target and goes there.
+struct Stub {
+    places: Vec<Place>,
+    target: Target,
+}
+
+pub(super) struct Translator<'a> {
+    body: &'a Body,
+    environment: &'a Environment<'a>,
+    fuse: bool,
+    insts: Vec<Inst>,
+    stack: Vec<Place>,
+    /// All operands below this height are in their own slots.
+    settled: usize,
+    entries: Vec<Entry>,
+    entry_blocks: Vec<usize>,
+    blocks: Vec<GasBlock>,
+    chain: u64,
+    reachable: bool,
+    fixes: Vec<Fix>,
+    stubs: Vec<Stub>,
+    /// Decoded indices where branches land, with their code position and block once placed.
+    landings: BTreeMap<u32, (u32, usize)>,
+    /// The last instruction and the slot of its result, if it can still be redirected or fused.
+    last_result: Option<u16>,
+    /// Where the code of the current block begins.
+    block_start: usize,
+    too_large: bool,
+    starts: Vec<(u32, u32)>,
+    watch_index: Option<u32>,
+    watch: Option<Watch>,
+}
+
+impl<'a> Translator<'a> {
+    pub(super) fn new(body: &'a Body, environment: &'a Environment<'a>, fuse: bool) -> Self {
+        let landings = body.targets.iter().map(|t| (t.index, (0, 0))).collect();
+        Self {
+            body,
+            environment,
+            fuse,
+            insts: Vec::new(),
+            stack: Vec::new(),
+            settled: 0,
+            entries: Vec::new(),
+            entry_blocks: Vec::new(),
+            blocks: Vec::new(),
+            chain: 0,
+            reachable: false,
+            fixes: Vec::new(),
+            stubs: Vec::new(),
+            landings,
+            last_result: None,
+            block_start: 0,
+            too_large: false,
+            starts: Vec::new(),
+            watch_index: None,
+            watch: None,
+        }
+    }
+
+    /// Also records where operands lie before the instruction of this decoded index.
+    pub(super) fn watching(mut self, index: u32) -> Self {
+        self.watch_index = Some(index);
+        self
+    }
+
+    pub(super) fn run(mut self) -> Result<Translation, TooLarge> {
+        // One slot more than the frame, so that every slot number plus one fits too.
+        if self.body.frame_slots() >= u32::from(u16::MAX) {
+            return Err(TooLarge);
+        }
+        for (index, instr) in self.body.instrs.iter().enumerate() {
+            if matches!(instr.op, Op::End | Op::Else) && instr.aux == 1 {
+                // No state is ever here: an entry would only hide the one that follows at the same position.
+                self.starts.push((self.insts.len() as u32, index as u32));
+                continue;
+            }
+            self.place(index as u32, instr);
+            self.starts.push((self.insts.len() as u32, index as u32));
+            self.instruction(index as u32, instr);
+            if self.too_large {
+                return Err(TooLarge);
+            }
+        }
+        if self.reachable {
+            self.return_();
+        }
+        self.emit_stubs();
+        self.finish()
+    }
+
+    // Blocks and landings.
+
+    fn place(&mut self, index: u32, instr: &Instr) {
+        if index == 0 || self.landings.contains_key(&index) || !self.reachable {
+            self.land(index, instr.height);
+        }
+    }
+
+    /// Begins a block where branches land; everything is in its own slot.
+    fn land(&mut self, index: u32, height: u32) {
+        if self.reachable {
+            self.flush();
+            if self.chain > CHAIN_LIMIT {
+                self.charge_next();
+            }
+        }
+        let falls = self.reachable;
+        let here = self.insts.len() as u32;
+        if self.entries.last().is_some_and(|e| e.pc == here) && self.blocks.last().is_some_and(|b| b.cost > 0) {
+            self.emit(Inst::Nop);
+        }
+        self.stack.clear();
+        self.stack.resize(height as usize, Place::Slot);
+        self.settled = height as usize;
+        self.begin_block(falls);
+        self.last_result = None;
+        self.reachable = true;
+        let (pc, block) = (self.insts.len() as u32, self.blocks.len() - 1);
+        if let Some(landing) = self.landings.get_mut(&index) {
+            *landing = (pc, block);
+        }
+        self.enter(index);
+    }
+
+    /// Cuts the chain: the block to come is charged by an instruction of its own.
+    fn charge_next(&mut self) {
+        let edge = self.insts.len();
+        self.emit(Inst::Charge { cost: 0 });
+        self.fixes.push(Fix { branch: None, edge, from: None, to: Landing::Block(self.blocks.len()) });
+        self.reachable = false;
+    }
+
+    fn begin_block(&mut self, falls: bool) {
+        if let Some(last) = self.blocks.last_mut() {
+            last.falls = falls;
+        }
+        if !falls {
+            self.chain = 0;
+        }
+        self.blocks.push(GasBlock { cost: 0, falls: false });
+        self.block_start = self.insts.len();
+    }
+
+    /// Goes on after an instruction that ends the chain but not the straight line. The word at `edge` gets the cost of
+    /// what follows.
+    fn continue_after(&mut self, edge: usize) {
+        self.fixes.push(Fix { branch: None, edge, from: None, to: Landing::Block(self.blocks.len()) });
+        self.begin_block(false);
+        self.last_result = None;
+    }
+
+    /// Makes the place reached an entry, before the instruction `index`.
+    fn enter(&mut self, index: u32) {
+        self.entries.push(Entry { index, pc: self.insts.len() as u32, cost: 0 });
+        self.entry_blocks.push(self.blocks.len() - 1);
+    }
+
+    fn charge(&mut self, cost: u64) {
+        if let Some(block) = self.blocks.last_mut() {
+            block.cost += cost;
+            self.chain += cost;
+        }
+    }
+
+    // Emission and operands.
+
+    fn emit(&mut self, inst: Inst) {
+        self.insts.push(inst);
+        self.last_result = None;
+    }
+
+    fn emit_edge(&mut self) -> usize {
+        self.emit(Inst::Edge { cost: 0 });
+        self.insts.len() - 1
+    }
+
+    fn slot(&self, height: usize) -> u16 {
+        (self.body.locals as usize + height) as u16
+    }
+
+    /// Pushes an operand that the instruction leaves in its own slot.
+    fn push_result(&mut self, inst: impl FnOnce(u16) -> Inst) {
+        let slot = self.slot(self.stack.len());
+        self.emit(inst(slot));
+        self.stack.push(Place::Slot);
+        self.last_result = Some(slot);
+    }
+
+    fn pop(&mut self) -> (Place, usize) {
+        let place = self.stack.pop().expect("BUG: heights are validated");
+        self.settled = self.settled.min(self.stack.len());
+        (place, self.stack.len())
+    }
+
+    /// The slot to read a popped operand from; a constant is written to its own slot first.
+    fn register(&mut self, (place, height): (Place, usize)) -> u16 {
+        match place {
+            Place::Slot => self.slot(height),
+            Place::Local(local) => local,
+            Place::Const(bits) => {
+                let slot = self.slot(height);
+                self.emit_const(slot, bits);
+                slot
+            }
+        }
+    }
+
+    fn pop_register(&mut self) -> u16 {
+        let operand = self.pop();
+        // A result that has just been computed may be read without losing it; a constant overwrites nothing.
+        let last = self.last_result;
+        let register = self.register(operand);
+        if operand.0 == Place::Slot {
+            self.last_result = last;
+        }
+        register
+    }
+
+    fn emit_const(&mut self, d: u16, bits: u64) {
+        if let Ok(value) = u32::try_from(bits) {
+            self.emit(Inst::Const32 { d, value });
+        } else {
+            self.emit(Inst::Const64 { d, low: bits as u32 });
+            self.emit(Inst::Wide { low: (bits >> 32) as u32, high: 0 });
+        }
+    }
+
+    fn emit_place(&mut self, d: u16, place: Place) {
+        match place {
+            Place::Slot => {}
+            Place::Local(a) => self.emit(Inst::Copy { d, a }),
+            Place::Const(bits) => self.emit_const(d, bits),
+        }
+    }
+
+    /// Puts every operand into its own slot.
+    fn flush(&mut self) {
+        self.flush_from(self.settled);
+        self.settled = self.stack.len();
+    }
+
+    fn flush_from(&mut self, from: usize) {
+        for height in from..self.stack.len() {
+            self.settle(height);
+        }
+    }
+
+    fn settle(&mut self, height: usize) {
+        let place = std::mem::replace(&mut self.stack[height], Place::Slot);
+        if place != Place::Slot {
+            self.emit_place(self.slot(height), place);
+        }
+    }
+
+    /// Before a local changes: operands that are read from it move to their own slots.
+    fn release_local(&mut self, local: u16) -> bool {
+        let mut released = false;
+        for height in self.settled..self.stack.len() {
+            if self.stack[height] == Place::Local(local) {
+                self.settle(height);
+                released = true;
+            }
+        }
+        released
+    }
+}
