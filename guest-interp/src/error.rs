@@ -1,6 +1,6 @@
 //! Failures that are not the program's own. A [`Trap`](crate::trap::Trap) is the program's fault and a result of the
 //! run; an [`Error`] is our caller's fault (bad flags, bad program, bad snapshot) or the machine's (input and output).
-//! Each says what, where and what was expected, and carries the exit code that DESIGN fixes for it.
+//! Each says what, where and what was expected, and carries its exit code.
 
 use std::fmt;
 

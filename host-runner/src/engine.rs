@@ -96,7 +96,7 @@ pub trait Node {
     /// Those of the engine only.
     fn take_output(&mut self, fd: u32) -> Result<Vec<u8>>;
 
-    /// Exit code of the run, by DESIGN's table.
+    /// Exit code of the run, by README's table.
     ///
     /// # Errors
     /// Those of the engine only.

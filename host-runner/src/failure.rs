@@ -1,4 +1,4 @@
-//! Failures of the runner: what went wrong, what caused it, what would help, and the exit code of DESIGN's table.
+//! Failures of the runner: what went wrong, what caused it, what would help, and the exit code of README's table.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! `cargo xtask peers`: the native engine beside wasmi, with and without fuel, on the same programs in one process. The
+//! `cargo xtask peers`: the node, as it ships under wasmtime and natively, beside wasmi, with and without fuel, on the same programs in one process. The
 //! engines take turns, so that whatever else the machine does falls on all of them; minima and medians are printed.
 
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use guest_interp::gas::Schedule;
 use guest_interp::runtime::Machine;
+use host_runner::engine::{Budget, Engine, Event, Node};
 use node_tests::programs;
 
 #[derive(clap::Args)]
@@ -30,6 +31,10 @@ const WORKS: [Work; 2] = [
 
 trait Runner {
     fn name(&self) -> &'static str;
+    /// What comes before a run and is not timed.
+    fn prepare(&mut self) -> Result<()> {
+        Ok(())
+    }
     fn run(&mut self) -> Result<u64>;
 }
 
@@ -38,11 +43,16 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     println!("profile {profile}, {} rounds", args.rounds);
     let mut figures = Vec::new();
     for work in &WORKS {
-        let mut runners: Vec<Box<dyn Runner>> =
-            vec![Box::new(Ours::new(work)?), Box::new(Wasmi::new(work, false)?), Box::new(Wasmi::new(work, true)?)];
+        let mut runners: Vec<Box<dyn Runner>> = vec![
+            Box::new(InWasm { node: None, work }),
+            Box::new(Ours::new(work)?),
+            Box::new(Wasmi::new(work, false)?),
+            Box::new(Wasmi::new(work, true)?),
+        ];
         let mut times = vec![Vec::new(); runners.len()];
         for round in 0..=args.rounds {
             for (runner, times) in runners.iter_mut().zip(&mut times) {
+                runner.prepare()?;
                 let start = Instant::now();
                 let result = runner.run()?;
                 let time = start.elapsed();
@@ -55,15 +65,18 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         }
         println!("{} {}{:?}", work.file, work.export, work.args);
         let sums: Vec<(Duration, Duration)> = times.iter_mut().map(|times| least_and_median(times)).collect();
-        let ours = sums.first().context("an engine")?.0;
+        let fuel = sums.last().context("an engine")?.0.as_secs_f64();
         for (runner, (least, median)) in runners.iter().zip(&sums) {
-            let ratio = ours.as_secs_f64() / least.as_secs_f64();
-            println!("  {:<16} least {least:>10.3?}  median {median:>10.3?}  node/this {ratio:.2}", runner.name());
+            let ratio = least.as_secs_f64() / fuel;
+            println!(
+                "  {:<20} least {least:>10.3?}  median {median:>10.3?}  {ratio:.2} of wasmi with fuel",
+                runner.name()
+            );
         }
-        let fuel = sums.last().context("an engine")?.0;
-        figures.push(format!("{} {:.2}", work.file, ours.as_secs_f64() / fuel.as_secs_f64()));
+        let ratio = |engine: usize| sums.get(engine).map_or(0.0, |sum| sum.0.as_secs_f64() / fuel);
+        figures.push(format!("{} in wasm {:.2}, native {:.2}", work.file, ratio(0), ratio(1)));
     }
-    println!("peers: native node's time over wasmi's with fuel: {}", figures.join(", "));
+    println!("peers: the node's time over that of native wasmi with fuel: {}", figures.join("; "));
     Ok(true)
 }
 
@@ -96,6 +109,45 @@ impl Runner for Ours {
         let args: Vec<u64> = self.work.args.iter().map(|a| u64::from(*a as u32)).collect();
         let results = programs::call(&mut self.machine, self.instance, self.work.export, &args)?;
         results.ok().and_then(|r| r.first().copied()).context("no result")
+    }
+}
+
+/// The node as it ships, under wasmtime.
+struct InWasm {
+    node: Option<Box<dyn Node>>,
+    work: &'static Work,
+}
+
+impl Runner for InWasm {
+    fn name(&self) -> &'static str {
+        "node, wasm in wasmtime"
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        let program = crate::workspace().join("wasmfiles").join(self.work.file);
+        let mut argv = vec![program.display().to_string(), self.work.export.to_owned()];
+        argv.extend(self.work.args.iter().map(ToString::to_string));
+        let mut node = Engine::Wasm.start()?;
+        node.load(&argv)?;
+        while let Some(path) = node.want()? {
+            for chunk in std::fs::read(path)?.chunks(64 << 10) {
+                node.give(chunk)?;
+            }
+            node.give_end(true)?;
+        }
+        self.node = Some(node);
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<u64> {
+        let node = self.node.as_mut().context("not prepared")?;
+        while node.run(Budget::UNLIMITED)? != Event::Finished {}
+        ensure!(node.take_name()?.as_deref() == Some("result.txt"), "no result");
+        let (mut text, mut chunk) = (Vec::new(), Vec::new());
+        while node.take_chunk(&mut chunk)? {
+            text.extend_from_slice(&chunk);
+        }
+        Ok(String::from_utf8(text)?.lines().nth(2).context("no value")?.parse()?)
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
     /// Most restores in one call, with --config restored; after that the call only pauses
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 700)]
     most: u64,
     /// Run the suite inside wasm: the same library and runner, built for wasm32-wasip1, on wasmtime
     #[arg(long)]

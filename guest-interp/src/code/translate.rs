@@ -670,10 +670,12 @@ impl<'a> Translator<'a> {
     fn pop_condition(&mut self, holds: bool) -> Inst {
         let condition = self.pop();
         let slot = self.slot(condition.1);
-        if self.fuse && condition.0 == Place::Slot && self.last_result == Some(slot) {
-            if let Some(branch) = self.fuse_last(holds) {
-                return branch;
-            }
+        let just_computed = condition.0 == Place::Slot && self.last_result == Some(slot);
+        if self.fuse
+            && just_computed
+            && let Some(branch) = self.fuse_last(holds)
+        {
+            return branch;
         }
         let a = self.register(condition);
         if holds { Inst::BrNez { a, off: 0 } } else { Inst::BrEqz { a, off: 0 } }

@@ -44,7 +44,7 @@ pub fn reinterpret(a: u64) -> u64 {
 pub fn i32_trunc_f32_s(a: f32) -> Result<u32, Trap> {
     if a.is_nan() {
         Err(Trap::InvalidConversionToInteger)
-    } else if a >= -2_147_483_648.0 && a < 2_147_483_648.0 {
+    } else if (-2_147_483_648.0..2_147_483_648.0).contains(&a) {
         Ok(a as i32 as u32)
     } else {
         Err(Trap::IntegerOverflow)
@@ -80,7 +80,7 @@ pub fn i32_trunc_sat_f32_u(a: f32) -> u32 {
 pub fn i64_trunc_f32_s(a: f32) -> Result<u64, Trap> {
     if a.is_nan() {
         Err(Trap::InvalidConversionToInteger)
-    } else if a >= -9_223_372_036_854_775_808.0 && a < 9_223_372_036_854_775_808.0 {
+    } else if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&a) {
         Ok(a as i64 as u64)
     } else {
         Err(Trap::IntegerOverflow)
@@ -152,7 +152,7 @@ pub fn i32_trunc_sat_f64_u(a: f64) -> u32 {
 pub fn i64_trunc_f64_s(a: f64) -> Result<u64, Trap> {
     if a.is_nan() {
         Err(Trap::InvalidConversionToInteger)
-    } else if a >= -9_223_372_036_854_775_808.0 && a < 9_223_372_036_854_775_808.0 {
+    } else if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&a) {
         Ok(a as i64 as u64)
     } else {
         Err(Trap::IntegerOverflow)

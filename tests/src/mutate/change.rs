@@ -25,7 +25,7 @@ fn value(rng: &mut Rng, old: u64) -> u64 {
         2 => old.wrapping_add(1),
         3 => old.wrapping_sub(1),
         4 => 1 + rng.bits() % 12,
-        5 => 1 + ((rng.bits() % 3) << 32 | rng.bits() % 12),
+        5 => 1 + (((rng.bits() % 3) << 32) | (rng.bits() % 12)),
         6 => u64::MAX,
         _ => rng.bits(),
     }
