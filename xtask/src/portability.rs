@@ -44,17 +44,18 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             let row = match job.run(*place, &wasm) {
                 Ok(ended) => {
                     let hash = ended.portable_hash()?.to_hex();
-                    let first = first.get_or_insert_with(|| ended.clone());
-                    let differences = first.differences(&ended)?;
+                    // The first one is what the others are compared with.
+                    let differences = first.as_ref().map_or(Ok(vec![]), |first| first.differences(&ended))?;
                     let verdict =
                         if differences.is_empty() { String::new() } else { format!(" differs: {differences:?}") };
-                    if differences.is_empty() {
-                        same += 1
-                    } else {
-                        different += 1
+                    match (&first, differences.is_empty()) {
+                        (None, _) => {}
+                        (_, true) => same += 1,
+                        (_, false) => different += 1,
                     }
                     let (snapshots, shown) = (ended.snapshots(), hash.get(..SHOWN).unwrap_or_default());
                     println!("{:<32}{runtime:<26}{snapshots:<10}{shown}{verdict}", job.name);
+                    first.get_or_insert(ended);
                     json!({ "hash": hash.as_str(), "snapshots": snapshots, "differences": differences })
                 }
                 Err(error) => {
@@ -73,9 +74,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         println!("skipped: {runtime}: {reason}");
     }
     let figure = format!(
-        "portability: {} jobs in {} runtimes: {same} runs the same, {different} not; {} runtimes skipped",
+        "portability: {} jobs in {} runtimes: {same} of {} comparisons the same; {} runtimes skipped",
         jobs.len(),
         places.len(),
+        same + different,
         skipped.len()
     );
     if let Some(file) = &args.json {
@@ -83,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         std::fs::write(file, serde_json::to_string_pretty(&object)?).with_context(|| file.display().to_string())?;
     }
     println!("{figure}");
-    Ok(different == 0)
+    Ok(different == 0 && same > 0)
 }
 
 /// The places that are here, with the runtime's version, and what is not, with the reason.
