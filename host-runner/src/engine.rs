@@ -42,7 +42,7 @@ impl fmt::Display for Engine {
 
 /// A node: the calls of the session (docs/guest-abi.md), in the order load, want and give, run and take.
 pub trait Node {
-    /// Starts a job from the node's own arguments, without argv[0].
+    /// Starts a job from the node's own arguments, without `argv[0]`.
     ///
     /// # Errors
     /// Exit code 2 when the arguments are wrong; so do all calls when no job is loaded.

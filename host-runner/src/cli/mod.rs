@@ -66,7 +66,7 @@ impl OutputArgs {
     }
 }
 
-/// Runs the command line `args` (with argv[0]) and returns the exit code of the process.
+/// Runs the command line `args` (with `argv[0]`) and returns the exit code of the process.
 pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
