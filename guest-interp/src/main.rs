@@ -62,7 +62,7 @@ fn run(mut session: Session) -> Result<i32, Error> {
     }
 }
 
-/// The arguments without argv[0]. The job records them, so they must be text.
+/// The arguments without `argv[0]`. The job records them, so they must be text.
 fn arguments() -> Result<Vec<String>, Error> {
     std::env::args_os()
         .skip(1)

@@ -1,6 +1,6 @@
-//! From a [`Module`](crate::module::Module)'s function bodies to code that runs: [`decode`] gives the plain list of
+//! From a [`Module`](crate::module::Module)'s function bodies to code that runs: [`Body::decode`] gives the plain list of
 //! instructions with heights and branch targets, which the stepper executes and the snapshot check consults;
-//! [`translate`] turns that list into the fast engine's register code.
+//! [`translate()`] turns that list into the fast engine's register code.
 
 mod decode;
 mod inst;
