@@ -63,8 +63,8 @@ pub struct Run {
     pub exit_code: i32,
     /// Gas charged since the start of the job.
     pub gas: u64,
-    /// The part that the stepper charged, in this process.
-    pub gas_stepped: u64,
+    /// The part that the fast engine charged, in this process.
+    pub gas_fast: u64,
     /// Times that the session paused.
     pub pauses: u64,
     /// Highest snapshot.
@@ -150,14 +150,14 @@ pub fn run(session: &mut Session, drive: Drive) -> Run {
         end: End::Left,
         exit_code: 0,
         gas: 0,
-        gas_stepped: 0,
+        gas_fast: 0,
         pauses: 0,
         id: 0,
     };
     session.set_stepper_only(drive.stepper_only);
     run.end = advance(session, drive, &mut run).unwrap_or_else(|error| End::Error(error.message().to_owned()));
     let progress = session.progress();
-    (run.gas, run.gas_stepped, run.id) = (progress.gas_total, progress.gas_stepped, progress.snapshot_id);
+    (run.gas, run.gas_fast, run.id) = (progress.gas_total, session.gas_fast(), progress.snapshot_id);
     run.exit_code = session.exit_code();
     run
 }
@@ -342,7 +342,7 @@ impl Job {
         figures.finished += u64::from(whole.end == End::Finished);
         figures.trapped += u64::from(whole.receipt()["outcome"] == "trapped");
         let other = self.start(&flags, Drive { stepper_only: true, ..how })?;
-        ensure!(other.gas_stepped == other.gas, "the stepper charged {} of {}", other.gas_stepped, other.gas);
+        ensure!(other.gas_fast == 0, "the fast engine charged {} of {}", other.gas_fast, other.gas);
         same(&other, &whole, &mut figures).context("on the stepper")?;
         for slice in [limit / 3 + 1, limit / 7 + 1] {
             let other = self.start(&flags, Drive { slice, ..how })?;

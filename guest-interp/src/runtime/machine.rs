@@ -77,6 +77,7 @@ pub struct Machine {
     pub(crate) steps: u64,
     gas_total: u64,
     gas_stepped: u64,
+    gas_fast: u64,
     stepper_only: bool,
 }
 
@@ -98,6 +99,7 @@ impl Machine {
             steps: 0,
             gas_total: 0,
             gas_stepped: 0,
+            gas_fast: 0,
             stepper_only: false,
         }
     }
@@ -112,9 +114,15 @@ impl Machine {
         self.gas_total
     }
 
-    /// The part of [`gas_total`](Self::gas_total) that the stepper charged, in this process.
+    /// The part of [`gas_total`](Self::gas_total) that the stepper charged in this process for instructions, without their
+    /// parts by the unit: over the total, the share of the program that the fast engine did not run.
     pub fn gas_stepped(&self) -> u64 {
         self.gas_stepped
+    }
+
+    /// The part of [`gas_total`](Self::gas_total) that the fast engine charged in this process.
+    pub fn gas_fast(&self) -> u64 {
+        self.gas_fast
     }
 
     pub(crate) fn set_gas_total(&mut self, gas: u64) {
@@ -250,6 +258,7 @@ impl Machine {
         let exact = gas.checked_add_unsigned(correction).and_then(|g| u64::try_from(g).ok());
         self.left = reserve + exact.expect("BUG: the fast engine never overspends");
         self.gas_total += start - self.left;
+        self.gas_fast += start - self.left;
         if handed_over { self.step() } else { stop }
     }
 
@@ -389,11 +398,11 @@ impl Machine {
         Ok(())
     }
 
-    /// Charges gas that the budget has been checked for.
-    pub(crate) fn spend(&mut self, gas: u64) {
-        self.left -= gas;
-        self.gas_total += gas;
-        self.gas_stepped += gas;
+    /// Charges gas that the budget has been checked for: an instruction, and its part by the unit.
+    pub(crate) fn spend(&mut self, instruction: u64, units: u64) {
+        self.left -= instruction + units;
+        self.gas_total += instruction + units;
+        self.gas_stepped += instruction;
     }
 
     // Host calls.
@@ -414,7 +423,7 @@ impl Machine {
         if cost > self.left {
             return Err(cost);
         }
-        self.spend(cost);
+        self.spend(call, cost - call);
         Ok(())
     }
 

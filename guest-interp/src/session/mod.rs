@@ -45,7 +45,7 @@ pub struct Progress {
     pub gas_limit: u64,
     /// Highest snapshot written or resumed from.
     pub snapshot_id: u64,
-    /// The part of the gas that the stepper charged, in this process.
+    /// The part of the gas that the stepper charged for instructions, in this process.
     pub gas_stepped: u64,
 }
 
@@ -163,6 +163,11 @@ impl Session {
     /// Hash of the job; zeros before all files are given.
     pub fn job_hash(&self) -> [u8; 32] {
         self.running().map_or([0; 32], |r| r.job_hash)
+    }
+
+    /// Gas that the fast engine charged, in this process.
+    pub fn gas_fast(&self) -> u64 {
+        self.running().map_or(0, |r| r.machine.gas_fast())
     }
 
     /// How far the run has come.

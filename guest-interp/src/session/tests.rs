@@ -227,3 +227,22 @@ fn slices_of_any_size_charge_the_same_gas() {
         }
     }
 }
+
+#[test]
+fn the_fast_engine_runs_at_least_95_percent_of_every_sample_program() {
+    for (name, call) in [
+        ("fib32", "fib 20"),
+        ("matrix_multiplication_cpp_100", "run"),
+        ("sha256", "65536"),
+        ("iostream_cpp", "x"),
+        ("rust_std", "x"),
+        ("go_hello", "x"),
+        ("grow_table_trap", "work"),
+    ] {
+        let run = drive(&program(name), &format!("{name}.wasm {call}"), u64::MAX).unwrap();
+        let progress = run.session.progress();
+        let share = 100.0 * (1.0 - progress.gas_stepped as f64 / progress.gas_total as f64);
+        println!("{name}: {share:.2} % of {} gas by the fast engine", progress.gas_total);
+        assert!(share >= 95.0, "{name}: {share:.2} %");
+    }
+}

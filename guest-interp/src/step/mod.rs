@@ -88,7 +88,7 @@ impl Machine {
         if self.schedule.is_uncharged_transfer(op) {
             self.steps -= 1;
         }
-        self.spend(self.schedule.cost(op) + extra);
+        self.spend(self.schedule.cost(op), extra);
         Ok(())
     }
 
