@@ -1,7 +1,7 @@
 //! All register code of a machine in one place, and what a call needs to know of each function.
 
 use crate::code::{Entry, FuncCode, Inst};
-use crate::runtime::{Instance, Store};
+use crate::runtime::Store;
 
 /// Greater than any counter: a call of a function without register code always stops the fast engine.
 const UNPAYABLE: u64 = i64::MAX as u64;
@@ -113,12 +113,5 @@ impl Code {
     #[inline]
     pub(crate) fn memory_of(&self, func: u32) -> Option<u32> {
         self.funcs[func as usize].memory
-    }
-
-    /// The function that a reference points to.
-    #[inline]
-    pub(crate) fn indirect(&self, instances: &[Instance], reference: u64) -> Option<u32> {
-        let packed = reference.checked_sub(1)?;
-        instances.get((packed >> 32) as usize)?.funcs.get(packed as u32 as usize).copied()
     }
 }

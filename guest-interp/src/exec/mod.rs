@@ -8,7 +8,7 @@ pub(crate) use code::Code;
 
 use crate::code::{Inst, for_each_op};
 use crate::numeric::{self as n, Slot};
-use crate::runtime::{Frame, Memory, Resume, Store};
+use crate::runtime::{Frame, Memory, Resume, Store, func_of_ref};
 use crate::trap::Trap;
 
 /// Why the fast engine stopped. The top frame's `resume` is stale where a position is given here.
@@ -174,7 +174,7 @@ macro_rules! define_run {
                     let Inst::Wide { low, high } = insts[pc + 1] else { unreachable!("BUG: an indirect call has its type") };
                     let element: u32 = get!($a);
                     let reference = tables[high as usize].get(element).unwrap_or(0);
-                    code.indirect(instances, reference).filter(|func| code.funcs[*func as usize].type_number == low)
+                    func_of_ref(instances, reference).filter(|func| code.funcs[*func as usize].type_number == low)
                 }};
             }
             // Replaces the frame by one of `func`, its arguments from the relative slot on.

@@ -39,3 +39,11 @@ impl Instance {
         }
     }
 }
+
+/// The address of the function that a reference points to; `None` for null or a reference to nothing. It asks for the
+/// instances alone, so that an engine that has the store's parts in hand can call it too.
+#[inline]
+pub(crate) fn func_of_ref(instances: &[Instance], reference: u64) -> Option<u32> {
+    let packed = reference.checked_sub(1)?;
+    instances.get((packed >> 32) as usize)?.funcs.get(packed as u32 as usize).copied()
+}

@@ -14,6 +14,7 @@ mod table;
 
 pub use host_call::HostCall;
 pub use instance::Instance;
+pub(crate) use instance::func_of_ref;
 pub use link::{HostImports, Linker, NoHost};
 pub use machine::{Budget, Machine, Stop};
 pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::instance::func_of_ref;
 use super::link::{HostImports, Linker};
 use super::{Instance, Memory, Table};
 use crate::error::Error;
@@ -173,8 +174,7 @@ impl Store {
     /// The address of the function that a reference points to; `None` for null or a reference to nothing.
     #[inline]
     pub fn func_of_ref(&self, reference: u64) -> Option<u32> {
-        let packed = reference.checked_sub(1)?;
-        self.instances.get((packed >> 32) as usize)?.funcs.get(packed as u32 as usize).copied()
+        func_of_ref(&self.instances, reference)
     }
 
     /// The type of a function.

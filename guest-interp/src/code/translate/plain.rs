@@ -56,7 +56,7 @@ impl Translator<'_> {
     pub(super) fn simple(&mut self, instr: &Instr) -> bool {
         let op = instr.op;
         match op {
-            Op::LocalGet => self.local_get(instr.imm as u16),
+            Op::LocalGet => self.stack.push(Place::Local(instr.imm as u16)),
             Op::LocalSet => self.local_set(instr.imm as u16),
             Op::LocalTee => {
                 self.local_set(instr.imm as u16);
@@ -145,10 +145,6 @@ impl Translator<'_> {
             // Offsets are below 2^32 until 64-bit memories.
             self.emit(Inst::Wide { low: instr.imm as u32, high: (instr.imm >> 32) as u16 });
         }
-    }
-
-    pub(super) fn local_get(&mut self, local: u16) {
-        self.stack.push(Place::Local(local));
     }
 
     pub(super) fn local_set(&mut self, local: u16) {
