@@ -18,7 +18,7 @@ pub(crate) use instance::func_of_ref;
 pub use link::{HostImports, Linker, NoHost};
 pub use machine::{Budget, Machine, Stop};
 pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};
-pub(crate) use memory::{load, store};
+pub(crate) use memory::DIRTY_SHIFT;
 pub use spaces::{Delta, DirtyMarks, Restore, Spaces};
 pub use stack::{Frame, Resume};
 pub use store::{Extern, Func, FuncKind, Store};
