@@ -6,17 +6,83 @@
 
 #![allow(unsafe_code, reason = "measured: RATIONALE.md, section on the hot loop")]
 
+use super::code::FastFunc;
 use super::{CallIndex, Engine, Exit, METERED, TRACKED};
 use crate::code::{Inst, for_each_op};
 use crate::numeric::{self as n, Slot};
-use crate::runtime::{DIRTY_SHIFT, Frame, Memory, Resume, Store, func_of_ref};
+use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Resume, Table, func_of_ref};
+
+/// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
+/// left to what every instruction uses: measured in RATIONALE.md.
+struct Context<'a> {
+    insts: *const Inst,
+    funcs: *const FastFunc,
+    globals: *mut u64,
+    tables: &'a [Table],
+    instances: &'a [Instance],
+    /// The instance that runs; calls into another one are the stepper's.
+    instance: u32,
+    stack: *mut u64,
+    stack_bytes: usize,
+    first_frame: *mut Frame,
+    /// The last one that the vector has room for, within the limit of call depth: the stepper makes calls beyond it.
+    last_frame: *mut Frame,
+    /// The running one.
+    frame: *mut Frame,
+    steps: &'a mut u64,
+}
 
 /// Runs from the top frame's position, which must be of register code, with `gas` that has been charged for the block
 /// there.
 pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
-    // SAFETY: the top frame's position and slots were checked when the driver put it into register form, and its code
-    // is verified.
-    unsafe { run_verified(engine, gas) }
+    let Engine { store, code, stack, frames, call_depth, steps } = engine;
+    let top = *frames.last().expect("BUG: there is a frame to run");
+    let Resume::Fast(start) = top.resume else { unreachable!("BUG: the frame is in register form") };
+    let here = &code.funcs[top.func as usize];
+    let memory = here.memory.and_then(|address| store.memories.get_mut(address as usize));
+    let memory = match memory {
+        Some(memory) => View {
+            bytes: memory.bytes.as_mut_ptr(),
+            length: memory.bytes.len() as u64,
+            dirty: memory.dirty.as_mut_ptr(),
+        },
+        None => View { bytes: std::ptr::null_mut(), length: 0, dirty: std::ptr::null_mut() },
+    };
+    let first_frame = frames.as_mut_ptr();
+    let room = frames.capacity().min(call_depth);
+    let mut context = Context {
+        insts: code.insts.as_ptr(),
+        funcs: code.funcs.as_ptr(),
+        globals: store.globals.as_mut_ptr(),
+        tables: &store.tables,
+        instances: &store.instances,
+        instance: here.instance,
+        stack: stack.as_mut_ptr(),
+        stack_bytes: size_of_val(stack),
+        first_frame,
+        last_frame: first_frame.wrapping_add(room).wrapping_sub(1),
+        frame: first_frame.wrapping_add(frames.len() - 1),
+        steps,
+    };
+    // SAFETY: the top frame's position and slots were checked when the driver put it into register form, its code is
+    // verified, and all pointers are of allocations that live and are not touched otherwise until the loop ends. Every
+    // frame up to the top one has been written then.
+    unsafe {
+        let ip = context.insts.add(start as usize);
+        let fp = context.stack.add(top.base as usize);
+        let exit = dispatch(&raw mut context, ip, fp, memory, gas);
+        let depth = context.frame.wrapping_add(1).offset_from(first_frame);
+        frames.set_len(depth as usize);
+        exit
+    }
+}
+
+/// Memory 0 of the running instance.
+#[derive(Clone, Copy)]
+struct View {
+    bytes: *mut u8,
+    length: u64,
+    dirty: *mut u8,
 }
 
 /// What is behind an index that verification or the driver proves to be right.
@@ -55,14 +121,6 @@ unsafe fn wide(at: *const Inst) -> (u32, u16) {
     }
 }
 
-/// Memory 0 of an instance, as pointers: bytes, their number, dirty marks.
-fn first_memory(memories: &mut [Memory], address: Option<u32>) -> (*mut u8, u64, *mut u8) {
-    match address.and_then(|a| memories.get_mut(a as usize)) {
-        Some(memory) => (memory.bytes.as_mut_ptr(), memory.bytes.len() as u64, memory.dirty.as_mut_ptr()),
-        None => (std::ptr::null_mut(), 0, std::ptr::null_mut()),
-    }
-}
-
 /// The decoded index of a tail call, in the word at `at`.
 ///
 /// # Safety
@@ -86,40 +144,26 @@ macro_rules! define_run {
         store { $($st:ident $st_far:ident $st_name:literal $st_mem:ident;)* }
         other { $($ot:ident $ot_name:literal;)* }
     ) => {
+        /// Runs until the driver is needed; leaves the counter in `gas`.
+        ///
         /// # Safety
-        /// The code is verified, and the top frame rests in it with all its slots inside the stack.
+        /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
+        /// `memory` point to is allocated and touched by nothing else.
         #[inline(never)]
-        unsafe fn run_verified(engine: Engine<'_>, gas: &mut i64) -> Exit {
-            let Engine { store, code, stack, frames, call_depth, steps } = engine;
-            let Store { memories, globals, tables, instances, .. } = store;
-            let top = *frames.last().expect("BUG: there is a frame to run");
-            let Resume::Fast(start) = top.resume else { unreachable!("BUG: the frame is in register form") };
-            let insts: *const Inst = code.insts.as_ptr();
-            let funcs = code.funcs.as_ptr();
-            let here = &code.funcs[top.func as usize];
-            let instance = here.instance;
-            let (memory, memory_len, dirty) = first_memory(memories, here.memory);
-            let globals: *mut u64 = globals.as_mut_ptr();
-            // Frames are pushed where the vector has room; where it has none the stepper makes the call.
-            let first_frame: *mut Frame = frames.as_mut_ptr();
-            let frame_limit = frames.capacity().min(call_depth);
-            let stack_start: *mut u64 = stack.as_mut_ptr();
-            let stack_bytes = stack.len() * 8;
+        unsafe fn dispatch(context: *mut Context<'_>, ip: *const Inst, fp: *mut u64, memory: View, gas: &mut i64) -> Exit {
+            let View { bytes: memory, length: memory_len, dirty } = memory;
             // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
-            // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the limit.
+            // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
             unsafe {
-            let last_frame = first_frame.add(frame_limit).sub(1);
-            let mut frame: *mut Frame = first_frame.add(frames.len() - 1);
-            let mut ip: *const Inst = insts.add(start as usize);
-            let mut fp: *mut u64 = stack_start.add(top.base as usize);
+            let (mut ip, mut fp) = (ip, fp);
             let mut left = *gas;
 
             macro_rules! pc {
-                ($at:expr) => { $at.offset_from(insts) as u32 };
+                ($at:expr) => { $at.offset_from((*context).insts) as u32 };
             }
             macro_rules! slot {
                 ($slot:expr) => {{
-                    debug_assert!(fp.add($slot as usize) < stack_start.add(stack_bytes / 8));
+                    debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
                     *fp.add($slot as usize)
                 }};
             }
@@ -128,7 +172,7 @@ macro_rules! define_run {
             }
             macro_rules! put {
                 ($slot:expr, $value:expr) => {{
-                    debug_assert!(fp.add($slot as usize) < stack_start.add(stack_bytes / 8));
+                    debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
                     *fp.add($slot as usize) = $value;
                 }};
             }
@@ -216,7 +260,8 @@ macro_rules! define_run {
             // Enters `callee`, its frame at `fp`, unless gas or stack do not allow it.
             macro_rules! enter {
                 ($callee:expr, $new_fp:expr, $stop:expr) => {{
-                    let room = stack_bytes - $new_fp.byte_offset_from(stack_start) as usize;
+                    let used = $new_fp.byte_offset_from((*context).stack) as usize;
+                    let room = (*context).stack_bytes - used;
                     if room < $callee.frame_bytes as usize || (METERED && left < $callee.cost) {
                         break Exit::AtCall($stop);
                     }
@@ -233,7 +278,7 @@ macro_rules! define_run {
                         *local = 0;
                         local = local.add(1);
                     }
-                    ip = insts.add($callee.pc as usize);
+                    ip = (*context).insts.add($callee.pc as usize);
                 }};
             }
             // Calls `func` with its arguments from `slot` on; `stop` finds the call if it must wait.
@@ -241,16 +286,17 @@ macro_rules! define_run {
                 ($func:expr, $slot:expr, $return_to:expr) => {{
                     let func: u32 = $func;
                     let return_to = pc!(ip) + $return_to;
-                    let callee = &*funcs.add(func as usize);
+                    let callee = &*(*context).funcs.add(func as usize);
                     let new_fp = fp.add($slot as usize);
-                    if frame >= last_frame {
+                    let frame = (*context).frame;
+                    if frame >= (*context).last_frame {
                         break Exit::AtCall(CallIndex::BeforeEntry(return_to));
                     }
                     enter!(callee, new_fp, CallIndex::BeforeEntry(return_to));
                     (*frame).resume = Resume::Fast(return_to);
-                    frame = frame.add(1);
-                    let base = new_fp.offset_from(stack_start) as u32;
-                    frame.write(Frame { func, base, resume: Resume::Fast(callee.pc) });
+                    let base = new_fp.offset_from((*context).stack) as u32;
+                    frame.add(1).write(Frame { func, base, resume: Resume::Fast(callee.pc) });
+                    (*context).frame = frame.add(1);
                     fp = new_fp;
                     begin!(callee);
                 }};
@@ -260,10 +306,10 @@ macro_rules! define_run {
                 ($a:expr) => {{
                     let (type_number, table) = wide(ip.add(1));
                     let element: u32 = get!($a);
-                    let reference = tables[table as usize].get(element).unwrap_or(0);
-                    func_of_ref(instances, reference).filter(|func| {
-                        let callee = &*funcs.add(*func as usize);
-                        callee.type_number == type_number && callee.instance == instance
+                    let reference = (&(*context).tables)[table as usize].get(element).unwrap_or(0);
+                    func_of_ref((*context).instances, reference).filter(|func| {
+                        let callee = &*(*context).funcs.add(*func as usize);
+                        callee.type_number == type_number && callee.instance == (*context).instance
                     })
                 }};
             }
@@ -271,24 +317,24 @@ macro_rules! define_run {
             macro_rules! tail_call {
                 ($func:expr, $slot:expr, $index_at:expr) => {{
                     let func: u32 = $func;
-                    let callee = &*funcs.add(func as usize);
+                    let callee = &*(*context).funcs.add(func as usize);
                     enter!(callee, fp, tail_index(ip.add($index_at)));
                     std::ptr::copy(fp.add($slot as usize), fp, callee.params as usize);
-                    (*frame).func = func;
+                    (*(*context).frame).func = func;
                     begin!(callee);
                 }};
             }
             // Goes on in the frame below, results in place.
             macro_rules! leave {
                 () => {{
-                    if frame == first_frame {
-                        frame = frame.wrapping_sub(1);
+                    let frame = (*context).frame.wrapping_sub(1);
+                    (*context).frame = frame;
+                    if frame < (*context).first_frame {
                         break Exit::Done;
                     }
-                    frame = frame.sub(1);
                     let Resume::Fast(return_to) = (*frame).resume else { break Exit::Returned };
-                    fp = stack_start.add((*frame).base as usize);
-                    ip = insts.add(return_to as usize);
+                    fp = (*context).stack.add((*frame).base as usize);
+                    ip = (*context).insts.add(return_to as usize);
                     charge!(edge_cost(ip.sub(1)));
                 }};
             }
@@ -322,8 +368,8 @@ macro_rules! define_run {
                         if slot!(c) == 0 { put!(d, slot!(a)); }
                         next!(1);
                     }
-                    Inst::GlobalGet { d, global } => { put!(d, *globals.add(global as usize)); next!(1); }
-                    Inst::GlobalSet { a, global } => { *globals.add(global as usize) = slot!(a); next!(1); }
+                    Inst::GlobalGet { d, global } => { put!(d, *(*context).globals.add(global as usize)); next!(1); }
+                    Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
                     Inst::RefIsNull { d, a } => { put!(d, u64::from(slot!(a) == 0)); next!(1); }
                     Inst::MemorySize { d } => { put!(d, memory_len >> 16); next!(1); }
 
@@ -359,10 +405,10 @@ macro_rules! define_run {
                     }
                     Inst::Tick { index } => {
                         let cost = edge_cost(ip.add(1));
-                        if *steps == 0 || left < cost {
+                        if *(*context).steps == 0 || left < cost {
                             break Exit::Before(index);
                         }
-                        *steps -= 1;
+                        *(*context).steps -= 1;
                         left -= cost;
                         next!(2);
                     }
@@ -371,8 +417,6 @@ macro_rules! define_run {
                     Inst::Edge { .. } | Inst::Wide { .. } => bug(),
                 }
             };
-            // SAFETY of the length: every frame up to the top one has been written.
-            frames.set_len(frame.wrapping_add(1).offset_from(first_frame) as usize);
             *gas = left;
             exit
             }
