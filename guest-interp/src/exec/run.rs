@@ -15,6 +15,7 @@ use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Resume, Table, func_of_ref};
 /// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
 /// left to what every instruction uses: measured in RATIONALE.md.
 struct Context<'a> {
+    memory: View,
     insts: *const Inst,
     funcs: *const FastFunc,
     globals: *mut u64,
@@ -51,6 +52,7 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
     let first_frame = frames.as_mut_ptr();
     let room = frames.capacity().min(call_depth);
     let mut context = Context {
+        memory,
         insts: code.insts.as_ptr(),
         funcs: code.funcs.as_ptr(),
         globals: store.globals.as_mut_ptr(),
@@ -70,7 +72,7 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
     unsafe {
         let ip = context.insts.add(start as usize);
         let fp = context.stack.add(top.base as usize);
-        let exit = dispatch(&raw mut context, ip, fp, memory, gas);
+        let exit = dispatch(&raw mut context, ip, fp, gas);
         let depth = context.frame.wrapping_add(1).offset_from(first_frame);
         frames.set_len(depth as usize);
         exit
@@ -150,8 +152,7 @@ macro_rules! define_run {
         /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
         /// `memory` point to is allocated and touched by nothing else.
         #[inline(never)]
-        unsafe fn dispatch(context: *mut Context<'_>, ip: *const Inst, fp: *mut u64, memory: View, gas: &mut i64) -> Exit {
-            let View { bytes: memory, length: memory_len, dirty } = memory;
+        unsafe fn dispatch(context: *mut Context<'_>, ip: *const Inst, fp: *mut u64, gas: &mut i64) -> Exit {
             // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
             // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
             unsafe {
@@ -230,7 +231,7 @@ macro_rules! define_run {
                 ($a:expr, $off:expr, $size:expr) => {{
                     let address: u32 = get!($a);
                     let start = u64::from(address) + $off;
-                    if start + $size > memory_len {
+                    if start + $size > (*context).memory.length {
                         trap!();
                     }
                     start as usize
@@ -239,7 +240,7 @@ macro_rules! define_run {
             macro_rules! load {
                 ($mem:ident, $ext:ident, $val:ident, $d:expr, $a:expr, $off:expr) => {{
                     let start = effective!($a, $off, size_of::<$mem>() as u64);
-                    let bytes = memory.add(start).cast::<[u8; size_of::<$mem>()]>().read();
+                    let bytes = (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().read();
                     let value = <$mem>::from_le_bytes(bytes) as $ext as $val;
                     set!($d, value);
                 }};
@@ -248,11 +249,11 @@ macro_rules! define_run {
                 ($mem:ident, $a:expr, $b:expr, $off:expr) => {{
                     let start = effective!($a, $off, size_of::<$mem>() as u64);
                     let bytes = (slot!($b) as $mem).to_le_bytes();
-                    memory.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
+                    (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
                     if TRACKED {
-                        *dirty.add(start >> DIRTY_SHIFT) = 1;
+                        *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = 1;
                         if size_of::<$mem>() > 1 {
-                            *dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = 1;
+                            *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = 1;
                         }
                     }
                 }};
@@ -371,7 +372,7 @@ macro_rules! define_run {
                     Inst::GlobalGet { d, global } => { put!(d, *(*context).globals.add(global as usize)); next!(1); }
                     Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
                     Inst::RefIsNull { d, a } => { put!(d, u64::from(slot!(a) == 0)); next!(1); }
-                    Inst::MemorySize { d } => { put!(d, memory_len >> 16); next!(1); }
+                    Inst::MemorySize { d } => { put!(d, (*context).memory.length >> 16); next!(1); }
 
                     Inst::Br { off } => take!(ip, off),
                     Inst::BrEqz { a, off } => branch_if!(slot!(a) == 0, off),
