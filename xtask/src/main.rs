@@ -3,6 +3,7 @@
 
 mod differential;
 mod mutate;
+mod ngrams;
 mod peers;
 mod portability;
 mod spec;
@@ -25,6 +26,8 @@ enum Command {
     Differential(differential::Args),
     /// Change snapshots and load them
     Mutate(mutate::Args),
+    /// Count which instructions of register code run after each other in the benchmark programs
+    Ngrams(ngrams::Args),
     /// Measure the native engine beside wasmi
     Peers(peers::Args),
     /// Run the same jobs in every runtime that is here
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Differential(args) => differential::run(&args),
         Command::Mutate(args) => mutate::run(&args),
+        Command::Ngrams(args) => ngrams::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::Portability(args) => portability::run(&args),
         Command::Spec(args) => spec::run(&args),

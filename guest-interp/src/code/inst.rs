@@ -107,7 +107,7 @@ macro_rules! define_inst {
             }
 
             /// The slot of the result of an instruction that writes one and could write another.
-            pub(super) fn result(mut self) -> Option<u16> {
+            pub fn result(mut self) -> Option<u16> {
                 self.result_mut().copied()
             }
 
@@ -129,7 +129,7 @@ macro_rules! define_inst {
             }
 
             /// Words that it takes.
-            pub(super) fn words(self) -> usize {
+            pub(crate) fn words(self) -> usize {
                 match self {
                     $(Self::$ic_br { .. })|* | $(Self::$ic_bri { .. })|* | $(Self::$fc_br { .. })|* | $(Self::$fc_not { .. })|*
                     | $(Self::$ld_far { .. })|* | $(Self::$st_far { .. })|*
@@ -152,7 +152,7 @@ macro_rules! define_inst {
             }
 
             /// Can control reach the instruction that follows.
-            pub(super) fn falls_through(self) -> bool {
+            pub fn falls_through(self) -> bool {
                 !matches!(
                     self,
                     Self::Br { .. }
@@ -177,7 +177,7 @@ macro_rules! define_inst {
             }
 
             /// Calls `visit` with every slot that it reads or writes by itself.
-            pub(super) fn for_each_slot(self, mut visit: impl FnMut(u16)) {
+            pub fn for_each_slot(self, mut visit: impl FnMut(u16)) {
                 match self {
                     $(Self::$un { d, a })|* | $(Self::$tu { d, a })|* | $(Self::$ib_imm { d, a, .. })|* | $(Self::$ic_imm { d, a, .. })|*
                     | $(Self::$tb_imm { d, a, .. })|* | $(Self::$ld { d, a, .. })|* | $(Self::$ld_far { d, a })|*

@@ -35,9 +35,19 @@ impl<'a, 'b> SideTable<'a, 'b> {
 
     /// The state before the first of the instructions that the register code at `pc`, relative to the function, stands for.
     pub fn locate(&self, pc: u32) -> Option<Location> {
-        let index = self.starts.iter().rev().find(|(start, _)| *start <= pc)?.1;
+        let index = self.index_at(pc)?;
         let translation = Translator::new(self.body, self.environment, self.fuse).watching(index).run().ok()?;
         let watch = translation.watch?;
         Some(Location { index: watch.index, rest: watch.rest, places: watch.places })
+    }
+
+    /// Index of the first of the instructions that the register code at `pc` stands for.
+    pub fn index_at(&self, pc: u32) -> Option<u32> {
+        self.starts.iter().rev().find(|(start, _)| *start <= pc).map(|(_, index)| *index)
+    }
+
+    /// Where the code of the last instruction begins; stubs follow.
+    pub fn last_start(&self) -> u32 {
+        self.starts.last().map_or(0, |(start, _)| *start)
     }
 }

@@ -349,7 +349,7 @@ impl Machine {
         verify(code, &scope).unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
     }
 
-    fn with_environment<T>(&self, func: u32, work: impl FnOnce(&Environment<'_>) -> T) -> T {
+    pub(super) fn with_environment<T>(&self, func: u32, work: impl FnOnce(&Environment<'_>) -> T) -> T {
         let store = &self.store;
         let number = store.funcs[func as usize].instance;
         let instance = &store.instances[number as usize];

@@ -2,6 +2,7 @@
 //! [`Machine`] that advances them with either engine.
 
 mod host_call;
+mod inspect;
 mod instance;
 mod link;
 mod machine;
@@ -13,6 +14,7 @@ mod store;
 mod table;
 
 pub use host_call::HostCall;
+pub use inspect::RegisterInst;
 pub use instance::Instance;
 pub(crate) use instance::func_of_ref;
 pub use link::{HostImports, Linker, NoHost};
