@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Rebuilds every sample program into the directory given (default: this one).
+# Rebuilds every sample program into the directory given (default: this one), the
+# benchmark programs into bench below it.
 #
 #   build.sh [--available] [DIRECTORY]
 #
@@ -42,10 +43,10 @@ cd "$here"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export GOCACHE="$tmp/go-cache"
-mkdir "$tmp/out"
+mkdir -p "$tmp/out/bench"
 
 # Name everything that is missing, not only the first of it. A source belongs to
-# the language of its ending.
+# the language of its ending, but Rust below bench has a target of its own.
 missing=0
 declare -A lacking=()
 lack() { # LANGUAGES REASON
@@ -96,11 +97,16 @@ else
 fi
 
 if ! command -v "$rustc" >/dev/null; then
-  need rs "$rustc ($rust_version) with the target wasm32-wasip1" "install rustup, then: rustup target add wasm32-wasip1"
+  need "rs bench_rs" "$rustc ($rust_version) with the targets wasm32-wasip1 and wasm32-unknown-unknown" \
+    "install rustup, then: rustup target add wasm32-wasip1 wasm32-unknown-unknown"
 else
-  same rs "$rust_version" "$("$rustc" --version)"
-  if [ ! -d "$("$rustc" --print sysroot)/lib/rustlib/wasm32-wasip1" ]; then
+  same "rs bench_rs" "$rust_version" "$("$rustc" --version)"
+  rust_libraries="$("$rustc" --print sysroot)/lib/rustlib"
+  if [ ! -d "$rust_libraries/wasm32-wasip1" ]; then
     need rs "the Rust target wasm32-wasip1" "rustup target add wasm32-wasip1"
+  fi
+  if [ ! -d "$rust_libraries/wasm32-unknown-unknown" ]; then
+    need bench_rs "the Rust target wasm32-unknown-unknown" "rustup target add wasm32-unknown-unknown"
   fi
 fi
 
@@ -115,16 +121,38 @@ fi
 # runs a wasm-opt it finds in PATH, and clang 19 does not link at all when told
 # --no-wasm-opt. Debug information, which names paths, is stripped; the names of
 # functions stay: stack traces show them.
-clang_build() { # NAME.EXT command|reactor COMPILER_FLAG...
-  local source=$1 name=${1%.*} model=$2
-  shift 2
+clang_compile() { # SOURCE COMPILER_FLAG...
+  local source=$1
+  shift
   "$clang" --target=wasm32-wasi -O2 -Wall -Wextra -Werror "-ffile-prefix-map=$here=." "$@" \
-    -c "$source" -o "$tmp/$name.o"
+    -c "$source" -o "$tmp/${source%.*}.o"
+}
+clang_link() { # SOURCE LINKER_FLAG...
+  local source=$1
+  shift
   local driver=gcc
   [ "${source##*.}" = c ] || driver=g++
-  "$clang" "--driver-mode=$driver" --target=wasm32-wasi "-mexec-model=$model" -Wl,--strip-debug \
-    "$tmp/$name.o" -o "$tmp/out/$name.wasm"
+  "$clang" "--driver-mode=$driver" --target=wasm32-wasi "$@" -Wl,--strip-debug \
+    "$tmp/${source%.*}.o" -o "$tmp/out/${source%.*}.wasm"
 }
+clang_build() { # SOURCE command|reactor COMPILER_FLAG...
+  local source=$1 model=$2
+  shift 2
+  clang_compile "$source" "$@"
+  clang_link "$source" "-mexec-model=$model"
+}
+# Neither start code nor imports: memory and run are all that these export.
+clang_bench() { # SOURCE COMPILER_FLAG...
+  clang_compile "$@" -fno-math-errno
+  clang_link "$1" -mexec-model=reactor -nostartfiles -Wl,--no-entry
+}
+rust_build() { # SOURCE RUSTC_FLAG...
+  local source=$1
+  shift
+  "$rustc" --edition 2024 -O -C panic=abort -C lto=fat -C codegen-units=1 -C strip=debuginfo \
+    --remap-path-prefix "$here=." -D warnings "$@" "$source" -o "$tmp/out/${source%.*}.wasm"
+}
+mkdir "$tmp/bench"
 
 if has wat; then
   echo "text format" >&2
@@ -136,16 +164,29 @@ if has c; then
   echo "C" >&2
   clang_build sha256.c command -std=c17
   clang_build exit_code.c command -std=c17
+  for source in bench/*.c; do
+    # memory.copy and memory.fill are what this one is about.
+    [ "$source" = bench/memory_copies.c ] && bulk=-mbulk-memory || bulk=-mno-bulk-memory
+    clang_bench "$source" -std=c17 "$bulk"
+  done
 fi
 if has cpp; then
   echo "C++" >&2
   clang_build matrix_multiplication_cpp_100.cpp reactor -std=c++20 -fno-exceptions
   clang_build iostream_cpp.cpp command -std=c++20 -fno-exceptions
+  for source in bench/*.cpp; do
+    clang_bench "$source" -std=c++20 -fno-exceptions -fno-rtti
+  done
 fi
 if has rs; then
   echo "Rust" >&2
-  "$rustc" --edition 2024 --target wasm32-wasip1 -O -C panic=abort -C lto=fat -C codegen-units=1 \
-    -C strip=debuginfo --remap-path-prefix "$here=." -D warnings rust_std.rs -o "$tmp/out/rust_std.wasm"
+  rust_build rust_std.rs --target wasm32-wasip1
+fi
+if has bench_rs; then
+  echo "Rust, bench" >&2
+  for source in bench/*.rs; do
+    [ "$source" = bench/common.rs ] || rust_build "$source" --target wasm32-unknown-unknown --crate-type cdylib
+  done
 fi
 if has go; then
   echo "Go" >&2
@@ -153,19 +194,23 @@ if has go; then
 fi
 
 # Nothing half built: the files appear once all of them are there.
-for source in *.wat *.c *.cpp *.rs *.go; do
-  file="$tmp/out/${source%.*}.wasm"
-  if ! has "${source##*.}"; then
-    printf 'build.sh: skipped: %s: %s\n' "$(basename "$file")" "${lacking[${source##*.}]}" >&2
+for source in *.wat *.c *.cpp *.rs *.go bench/*.c bench/*.cpp bench/*.rs; do
+  [ "$source" != bench/common.rs ] || continue
+  file="${source%.*}.wasm"
+  language=${source##*.}
+  [ "$language" != rs ] || [ "${source#bench/}" = "$source" ] || language=bench_rs
+  if ! has "$language"; then
+    printf 'build.sh: skipped: %s: %s\n' "$file" "${lacking[$language]}" >&2
     continue
   fi
-  if [ ! -s "$file" ]; then
+  if [ ! -s "$tmp/out/$file" ]; then
     echo "build.sh: $source did not become a .wasm" >&2
     exit 1
   fi
-  if [ "$(wc -c <"$file")" -gt $((5 * 1024 * 1024 / 2)) ]; then
-    echo "build.sh: $(basename "$file") is over 2.5 MiB" >&2
+  if [ "$(wc -c <"$tmp/out/$file")" -gt $((5 * 1024 * 1024 / 2)) ]; then
+    echo "build.sh: $file is over 2.5 MiB" >&2
     exit 1
   fi
 done
-find "$tmp/out" -name '*.wasm' -exec chmod 644 {} + -exec cp {} "$out/" \;
+find "$tmp/out" -name '*.wasm' -exec chmod 644 {} +
+cp -r "$tmp/out/." "$out/"

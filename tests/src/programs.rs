@@ -41,7 +41,7 @@ pub struct Program {
 }
 
 /// A run of a command, or calls on a fresh instance.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Case {
     /// Its name.
     pub name: String,

@@ -2,6 +2,7 @@
 //! runs nearly all of it.
 
 use guest_interp::gas::Schedule;
+use node_tests::benchmarks;
 use node_tests::programs::{Case, Program, expected, run_case};
 
 fn cases(mut each: impl FnMut(&Program, &Case)) {
@@ -23,6 +24,20 @@ fn every_case_without_wasi_comes_out_as_expected_for_the_same_gas_on_both_engine
         count += 1;
     });
     assert_eq!(count, 38);
+}
+
+#[test]
+fn every_benchmark_program_returns_what_it_must_for_the_same_gas_on_both_engines() {
+    let benchmarks = benchmarks::all().unwrap();
+    assert_eq!(benchmarks.len(), 20);
+    for program in benchmarks.iter().map(benchmarks::Benchmark::program) {
+        let [fast, stepper] = [false, true].map(|only| {
+            run_case(&program, &program.case[0], &Schedule::default(), only)
+                .unwrap_or_else(|e| panic!("{}: {e:#}", program.file))
+        });
+        assert_eq!(fast.gas_total(), stepper.gas_total(), "{}", program.file);
+        println!("{}: {} of {} gas by the stepper", program.file, fast.gas_stepped(), fast.gas_total());
+    }
 }
 
 #[test]

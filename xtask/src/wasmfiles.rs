@@ -1,17 +1,18 @@
-//! `cargo xtask wasmfiles`: the sample programs are the files that `expected.toml` describes, and with `--rebuild` the
-//! files that their sources give. What no compiler is here for is named as skipped, and never counted as the same.
+//! `cargo xtask wasmfiles`: the sample programs are the files that `expected.toml` describes, the benchmark programs those
+//! of `bench.toml`, and with `--rebuild` both are the files that their sources give. What no compiler is here for is named as skipped, and never counted as the same.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use node_tests::benchmarks::{self, Benchmark};
 use node_tests::program_files::{check_file, sha256};
 use node_tests::programs::{self, Program};
 use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Compare hashes, validity and imports with expected.toml (what happens without --rebuild too)
+    /// Compare hashes, validity and imports with expected.toml and bench.toml (what happens without --rebuild too)
     #[arg(long, conflicts_with = "rebuild")]
     check: bool,
     /// Build the sources into a temporary directory as well, and compare bytes
@@ -30,8 +31,11 @@ enum Rebuilt {
 }
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let programs = programs::expected()?.program;
-    ensure!(!programs.is_empty(), "expected.toml describes no program");
+    let samples = programs::expected()?.program;
+    ensure!(!samples.is_empty(), "expected.toml describes no program");
+    let benchmarks = benchmarks::all()?;
+    ensure!(!benchmarks.is_empty(), "bench.toml describes no program");
+    let programs: Vec<Program> = samples.into_iter().chain(benchmarks.iter().map(Benchmark::program)).collect();
     let mut rows = Vec::new();
     let mut as_expected = 0;
     for program in &programs {
@@ -76,14 +80,16 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(good)
 }
 
-/// Whether every .wasm beside `expected.toml` is described there.
+/// Whether every .wasm beside `expected.toml` and `bench.toml` is described there.
 fn nothing_undescribed(programs: &[Program]) -> Result<bool> {
     let mut good = true;
-    for entry in std::fs::read_dir(programs::directory())? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".wasm") && !programs.iter().any(|program| program.file == name) {
-            println!("{name}: expected.toml does not describe it");
-            good = false;
+    for (directory, description) in [("", "expected.toml"), ("bench/", "bench.toml")] {
+        for entry in std::fs::read_dir(programs::directory().join(directory))? {
+            let name = format!("{directory}{}", entry?.file_name().to_string_lossy());
+            if name.ends_with(".wasm") && !programs.iter().any(|program| program.file == name) {
+                println!("{name}: {description} does not describe it");
+                good = false;
+            }
         }
     }
     Ok(good)
