@@ -38,7 +38,7 @@ impl Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The returned value, or the fold of the memory.
-    Value(i64),
+    Value(u64),
     /// Of a command.
     Output(Output),
 }
@@ -70,7 +70,8 @@ struct Entry {
 #[derive(Deserialize)]
 struct Work {
     n: i32,
-    result: i64,
+    /// Decimal: a u64 does not fit TOML's integers.
+    result: String,
 }
 
 /// The programs that `bench.toml` in `folder` lists, with little work if `quick`.
@@ -91,6 +92,7 @@ impl Entry {
         let hash: String = Sha256::digest(&wasm).iter().map(|byte| format!("{byte:02x}")).collect();
         ensure!(hash == self.sha256, "{}: sha256 is {hash}, bench.toml says {}", path.display(), self.sha256);
         let Work { n, result } = if quick { self.quick } else { self.full };
+        let result = result.parse().with_context(|| format!("{}: result {result:?}", self.file))?;
         let name = self.file.trim_end_matches(".wasm").to_owned();
         Ok(Program { name, wasm, task: Task::Call { n }, answer: Some(Answer::Value(result)) })
     }

@@ -8,11 +8,11 @@ use anyhow::Result;
 
 /// An instance of a program in an engine that is a library.
 pub trait Instance {
-    /// Calls an export with at most one argument. What it returns as an `i64`: an `i32` sign-extended, nothing as 0.
+    /// Calls an export with at most one argument. What it returns as a `u64`, nothing as 0.
     ///
     /// # Errors
     /// If there is no such export, or it traps. Leaving by `proc_exit` is no error.
-    fn call(&mut self, export: &str, argument: Option<i32>) -> Result<i64>;
+    fn call(&mut self, export: &str, argument: Option<i32>) -> Result<u64>;
 
     /// [`fold`] of the exported memory.
     ///

@@ -78,7 +78,7 @@ macro_rules! wasmi_engine {
         }
 
         impl $crate::Instance for Instance {
-            fn call(&mut self, export: &str, argument: Option<i32>) -> ::anyhow::Result<i64> {
+            fn call(&mut self, export: &str, argument: Option<i32>) -> ::anyhow::Result<u64> {
                 let func = self.instance.get_func(&self.store, export);
                 let func = func.ok_or_else(|| ::anyhow::anyhow!("no function {export:?}"))?;
                 let params: Vec<Val> = argument.into_iter().map(Val::I32).collect();
@@ -88,8 +88,8 @@ macro_rules! wasmi_engine {
                     _ => {}
                 }
                 Ok(match results.first() {
-                    Some(Val::I32(value)) => i64::from(*value),
-                    Some(Val::I64(value)) => *value,
+                    Some(Val::I32(value)) => u64::from(*value as u32),
+                    Some(Val::I64(value)) => *value as u64,
                     _ => 0,
                 })
             }

@@ -73,7 +73,7 @@ impl<N: Node> Loaded for Job<N> {
 }
 
 /// The value in a `result.txt`: status, snapshots, values.
-fn value(result: &str) -> Result<i64> {
+fn value(result: &str) -> Result<u64> {
     let lines: Vec<&str> = result.lines().collect();
     ensure!(lines.first() == Some(&"0"), "the program ended with status {:?}", lines.first());
     lines.get(2).context("no value")?.parse().context("the value is no number")
