@@ -4,6 +4,7 @@
 mod differential;
 mod mutate;
 mod peers;
+mod perf_check;
 mod portability;
 mod spec;
 mod wasmfiles;
@@ -27,6 +28,8 @@ enum Command {
     Mutate(mutate::Args),
     /// Measure the native engine beside wasmi
     Peers(peers::Args),
+    /// Count the instructions of the node on the benchmark programs, and compare with the counts that are checked in
+    PerfCheck(perf_check::Args),
     /// Run the same jobs in every runtime that is here
     Portability(portability::Args),
     /// Run the specification's test suite
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Differential(args) => differential::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Peers(args) => peers::run(&args),
+        Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),
         Command::Spec(args) => spec::run(&args),
         Command::Wasmfiles(args) => wasmfiles::run(&args),
