@@ -5,6 +5,7 @@ mod differential;
 mod mutate;
 mod ngrams;
 mod peers;
+mod perf_check;
 mod portability;
 mod spec;
 mod wasmfiles;
@@ -30,6 +31,8 @@ enum Command {
     Ngrams(ngrams::Args),
     /// Measure the native engine beside wasmi
     Peers(peers::Args),
+    /// Count the instructions of the node on the benchmark programs, and compare with the counts that are checked in
+    PerfCheck(perf_check::Args),
     /// Run the same jobs in every runtime that is here
     Portability(portability::Args),
     /// Run the specification's test suite
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),
         Command::Peers(args) => peers::run(&args),
+        Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),
         Command::Spec(args) => spec::run(&args),
         Command::Wasmfiles(args) => wasmfiles::run(&args),
