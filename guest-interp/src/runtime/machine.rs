@@ -321,7 +321,8 @@ impl Machine {
         location.rest
     }
 
-    fn translate(&mut self, func: u32) {
+    /// Gives a function its register code, if it has a form there, as its first call does.
+    pub fn translate(&mut self, func: u32) {
         if self.code.is_known(func) {
             return;
         }

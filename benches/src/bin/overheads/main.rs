@@ -1,0 +1,109 @@
+//! What the node costs beside running: start-up, size, memory, snapshots, pauses. Each figure beside its target, natively
+//! (this program's build of the library) and of the node's wasm in wasmtime. `cargo xtask overheads` builds and runs it.
+
+mod figures;
+mod growth;
+mod node;
+mod pauses;
+mod snapshots;
+mod space;
+mod startup;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+use crate::figures::{Figure, Target};
+use crate::node::Place;
+
+#[derive(Parser)]
+#[command(about = "measures what the node costs beside running")]
+struct Cli {
+    /// The node's wasm
+    #[arg(long, value_name = "FILE")]
+    node: PathBuf,
+    /// The wasm of benches/startup, built as the node is built
+    #[arg(long, value_name = "FILE")]
+    startup: PathBuf,
+    /// Folder of the sample programs
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles"))]
+    programs: PathBuf,
+    /// Measurements of each time, of which the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Write the figures to this file
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Startup,
+    Space,
+    Growth,
+    Snapshots,
+    Pauses,
+}
+
+/// What every part needs.
+struct Bench {
+    places: [Place; 2],
+    programs: PathBuf,
+    startup: PathBuf,
+    rounds: u32,
+}
+
+impl Bench {
+    fn program(&self, file: &str) -> Result<Vec<u8>> {
+        read(&self.programs.join(file))
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<bool> {
+    let wasm = read(&cli.node)?;
+    let places = [Place::Native, Place::wasm(&wasm).context("the node")?];
+    let bench = Bench { places, programs: cli.programs.clone(), startup: cli.startup.clone(), rounds: cli.rounds };
+    let mut figures = Vec::new();
+    let mut show = |part: Part, measure: &dyn Fn(&Bench) -> Result<Vec<Figure>>| -> Result<()> {
+        if !cli.only.is_empty() && !cli.only.contains(&part) {
+            return Ok(());
+        }
+        let found = measure(&bench).with_context(|| format!("{part:?}"))?;
+        found.iter().for_each(|figure| println!("{figure}"));
+        figures.extend(found);
+        Ok(())
+    };
+    show(Part::Startup, &|bench| {
+        let mib = wasm.len() as f64 / f64::from(1 << 20);
+        let size = Figure::new("size of the node", mib, "MiB", Target::AtMost(1.0), format!("{} bytes", wasm.len()));
+        Ok([vec![size], startup::measure(bench)?].concat())
+    })?;
+    show(Part::Space, &space::measure)?;
+    show(Part::Growth, &growth::measure)?;
+    show(Part::Snapshots, &snapshots::measure)?;
+    show(Part::Pauses, &pauses::measure)?;
+    if let Some(file) = &cli.json {
+        std::fs::write(file, serde_json::to_string_pretty(&figures)?).with_context(|| file.display().to_string())?;
+    }
+    Ok(figures.iter().all(|figure| figure.met))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
