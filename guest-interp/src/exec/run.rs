@@ -8,7 +8,7 @@
 
 use super::code::FastFunc;
 use super::{CallIndex, Engine, Exit, METERED, TRACKED};
-use crate::code::{Inst, for_each_op};
+use crate::code::{Inst, append_fused, for_each_inst};
 use crate::numeric::{self as n, Slot};
 use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Resume, Table, func_of_ref};
 
@@ -105,7 +105,7 @@ fn bug() -> ! {
 unsafe fn edge_cost(at: *const Inst) -> i64 {
     // SAFETY: by the function's own condition.
     match unsafe { *at } {
-        Inst::Edge { cost } => i64::from(cost),
+        Inst::Edge { cost, .. } => i64::from(cost),
         _ => bug(),
     }
 }
@@ -123,6 +123,19 @@ unsafe fn wide(at: *const Inst) -> (u32, u16) {
     }
 }
 
+/// The slot or immediate in the second word of a branch.
+///
+/// # Safety
+/// As [`edge_cost`].
+#[inline(always)]
+unsafe fn edge_extra(at: *const Inst) -> u16 {
+    // SAFETY: by the function's own condition.
+    match unsafe { *at } {
+        Inst::Edge { extra, .. } => extra,
+        _ => bug(),
+    }
+}
+
 /// The decoded index of a tail call, in the word at `at`.
 ///
 /// # Safety
@@ -136,15 +149,24 @@ unsafe fn tail_index(at: *const Inst) -> CallIndex {
 macro_rules! define_run {
     (
         unary { $($un:ident $un_name:literal $un_fn:ident;)* }
-        binary { $($bin:ident $bin_name:literal $bin_fn:ident;)* }
-        int_binary { $($ib:ident $ib_imm:ident $ib_name:literal $ib_fn:ident;)* }
+        binary { $($bin:ident $bin_wide:ident $bin_name:literal $bin_fn:ident;)* }
+        int_binary { $($ib:ident $ib_imm:ident $ib_wide:ident $ib_name:literal $ib_fn:ident;)* }
         int_compare { $($ic:ident $ic_imm:ident $ic_br:ident $ic_bri:ident $ic_not:ident $ic_noti:ident $ic_name:literal $ic_fn:ident;)* }
         float_compare { $($fc:ident $fc_br:ident $fc_not:ident $fc_name:literal $fc_fn:ident;)* }
         try_unary { $($tu:ident $tu_name:literal $tu_fn:ident;)* }
         try_int_binary { $($tb:ident $tb_imm:ident $tb_name:literal $tb_fn:ident;)* }
-        load { $($ld:ident $ld_far:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
-        store { $($st:ident $st_far:ident $st_name:literal $st_mem:ident;)* }
+        load { $($ld:ident $ld_far:ident $ld_plus:ident $ld_at:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
+        store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
         other { $($ot:ident $ot_name:literal;)* }
+        fused { $($fu:ident $fu_first:ident $fu_second:ident $fu_fn1:ident $fu_fn2:ident;)* }
+        fused_right { $($fr:ident $fr_first:ident $fr_second:ident $fr_fn1:ident $fr_fn2:ident;)* }
+        fused_imm { $($fi:ident $fi_first:ident $fi_second:ident $fi_fn1:ident $fi_fn2:ident;)* }
+        fused_by_imm { $($fb:ident $fb_first:ident $fb_second:ident $fb_fn1:ident $fb_fn2:ident;)* }
+        fused_imms { $($fm:ident $fm_first:ident $fm_second:ident $fm_fn1:ident $fm_fn2:ident;)* }
+        load_then { $($lt:ident $lt_load:ident $lt_second:ident $lt_mem:ident $lt_ext:ident $lt_val:ident $lt_fn:ident;)* }
+        load_before { $($lb:ident $lb_load:ident $lb_second:ident $lb_mem:ident $lb_ext:ident $lb_val:ident $lb_fn:ident;)* }
+        then_store { $($ts:ident $ts_first:ident $ts_store:ident $ts_fn:ident $ts_mem:ident;)* }
+        step { $($sp:ident $sp_imm:ident $sp_br:ident $sp_bri:ident $sp_add:ident $sp_fn1:ident $sp_fn2:ident;)* }
     ) => {
         /// Runs until the driver is needed; leaves the counter in `gas`.
         ///
@@ -226,10 +248,34 @@ macro_rules! define_run {
                     u64::from(low) | u64::from(high) << 32
                 }};
             }
-            // Address of `size` bytes at `a + off`.
+            // The third slot of a fused instruction.
+            macro_rules! third {
+                () => { get!(wide(ip.add(1)).1) };
+            }
+            // The second immediate of a fused instruction.
+            macro_rules! second_imm {
+                () => { imm!(wide(ip.add(1)).1 as i16) };
+            }
+            macro_rules! constant {
+                ($bits:expr) => {{
+                    let (low, high) = wide(ip.add(1));
+                    Slot::from_slot(u64::from($bits) | u64::from(low) << 16 | u64::from(high) << 48)
+                }};
+            }
+            // `a + imm` and `a + (b << k)`, modulo 2^32.
+            macro_rules! plus {
+                ($a:expr, $imm:expr) => { n::i32_add(get!($a), imm!($imm)) };
+            }
+            macro_rules! at {
+                ($a:expr, $b:expr) => {{
+                    let shift = u32::from(wide(ip.add(1)).1);
+                    n::i32_add(get!($a), n::i32_shl(get!($b), shift))
+                }};
+            }
+            // Where `size` bytes at `address + off` begin.
             macro_rules! effective {
-                ($a:expr, $off:expr, $size:expr) => {{
-                    let address: u32 = get!($a);
+                ($address:expr, $off:expr, $size:expr) => {{
+                    let address: u32 = $address;
                     let start = u64::from(address) + $off;
                     if start + $size > (*context).memory.length {
                         trap!();
@@ -238,17 +284,16 @@ macro_rules! define_run {
                 }};
             }
             macro_rules! load {
-                ($mem:ident, $ext:ident, $val:ident, $d:expr, $a:expr, $off:expr) => {{
-                    let start = effective!($a, $off, size_of::<$mem>() as u64);
+                ($mem:ident, $ext:ident, $val:ident, $address:expr, $off:expr) => {{
+                    let start = effective!($address, $off, size_of::<$mem>() as u64);
                     let bytes = (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().read();
-                    let value = <$mem>::from_le_bytes(bytes) as $ext as $val;
-                    set!($d, value);
+                    Slot::from_slot(Slot::to_slot(<$mem>::from_le_bytes(bytes) as $ext as $val))
                 }};
             }
             macro_rules! store {
-                ($mem:ident, $a:expr, $b:expr, $off:expr) => {{
-                    let start = effective!($a, $off, size_of::<$mem>() as u64);
-                    let bytes = (slot!($b) as $mem).to_le_bytes();
+                ($mem:ident, $address:expr, $value:expr, $off:expr) => {{
+                    let start = effective!($address, $off, size_of::<$mem>() as u64);
+                    let bytes = ($value as $mem).to_le_bytes();
                     (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
                     if TRACKED {
                         *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = 1;
@@ -256,6 +301,14 @@ macro_rules! define_run {
                             *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = 1;
                         }
                     }
+                }};
+            }
+            // `a = a + imm`, then the branch if `$compare` of it and the other operand holds.
+            macro_rules! step {
+                ($add:ident, $compare:ident, $a:expr, $imm:expr, $other:expr, $off:expr) => {{
+                    let value = n::$add(get!($a), imm!($imm));
+                    set!($a, value);
+                    branch_if!(n::$compare(value, $other), $off)
                 }};
             }
             // Enters `callee`, its frame at `fp`, unless gas or stack do not allow it.
@@ -343,9 +396,11 @@ macro_rules! define_run {
             let exit = loop {
                 match *ip {
                     $(Inst::$un { d, a } => { set!(d, n::$un_fn(get!(a))); next!(1); })*
-                    $(Inst::$bin { d, a, b } => { set!(d, n::$bin_fn(get!(a), get!(b))); next!(1); })*
+                    $(Inst::$bin { d, a, b } => { set!(d, n::$bin_fn(get!(a), get!(b))); next!(1); }
+                      Inst::$bin_wide { d, a, bits } => { set!(d, n::$bin_fn(get!(a), constant!(bits))); next!(2); })*
                     $(Inst::$ib { d, a, b } => { set!(d, n::$ib_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$ib_imm { d, a, imm } => { set!(d, n::$ib_fn(get!(a), imm!(imm))); next!(1); })*
+                      Inst::$ib_imm { d, a, imm } => { set!(d, n::$ib_fn(get!(a), imm!(imm))); next!(1); }
+                      Inst::$ib_wide { d, a, bits } => { set!(d, n::$ib_fn(get!(a), constant!(bits))); next!(2); })*
                     $(Inst::$ic { d, a, b } => { set!(d, n::$ic_fn(get!(a), get!(b))); next!(1); }
                       Inst::$ic_imm { d, a, imm } => { set!(d, n::$ic_fn(get!(a), imm!(imm))); next!(1); }
                       Inst::$ic_br { a, b, off } => branch_if!(n::$ic_fn(get!(a), get!(b)), off),
@@ -356,18 +411,72 @@ macro_rules! define_run {
                     $(Inst::$tu { d, a } => { set!(d, attempt!(n::$tu_fn(get!(a)))); next!(1); })*
                     $(Inst::$tb { d, a, b } => { set!(d, attempt!(n::$tb_fn(get!(a), get!(b)))); next!(1); }
                       Inst::$tb_imm { d, a, imm } => { set!(d, attempt!(n::$tb_fn(get!(a), imm!(imm)))); next!(1); })*
-                    $(Inst::$ld { d, a, off } => { load!($ld_mem, $ld_ext, $ld_val, d, a, u64::from(off)); next!(1); }
-                      Inst::$ld_far { d, a } => { let off = far!(); load!($ld_mem, $ld_ext, $ld_val, d, a, off); next!(2); })*
-                    $(Inst::$st { a, b, off } => { store!($st_mem, a, b, u64::from(off)); next!(1); }
-                      Inst::$st_far { a, b } => { let off = far!(); store!($st_mem, a, b, off); next!(2); })*
+                    $(Inst::$ld { d, a, off } => {
+                        let value: u64 = load!($ld_mem, $ld_ext, $ld_val, get!(a), u64::from(off));
+                        put!(d, value);
+                        next!(1);
+                    }
+                    Inst::$ld_far { d, a } => {
+                        let value: u64 = load!($ld_mem, $ld_ext, $ld_val, get!(a), far!());
+                        put!(d, value);
+                        next!(2);
+                    }
+                    Inst::$ld_plus { d, a, imm } => {
+                        let value: u64 = load!($ld_mem, $ld_ext, $ld_val, plus!(a, imm), u64::from(wide(ip.add(1)).0));
+                        put!(d, value);
+                        next!(2);
+                    }
+                    Inst::$ld_at { d, a, b } => {
+                        let value: u64 = load!($ld_mem, $ld_ext, $ld_val, at!(a, b), u64::from(wide(ip.add(1)).0));
+                        put!(d, value);
+                        next!(2);
+                    })*
+                    $(Inst::$st { a, b, off } => { store!($st_mem, get!(a), slot!(b), u64::from(off)); next!(1); }
+                      Inst::$st_far { a, b } => { let off = far!(); store!($st_mem, get!(a), slot!(b), off); next!(2); }
+                      Inst::$st_imm { a, imm, off } => { store!($st_mem, get!(a), imm, u64::from(off)); next!(1); }
+                      Inst::$st_plus { a, b, imm } => {
+                          store!($st_mem, plus!(a, imm), slot!(b), u64::from(wide(ip.add(1)).0));
+                          next!(2);
+                      }
+                      Inst::$st_at { a, b, c } => {
+                          store!($st_mem, at!(a, c), slot!(b), u64::from(wide(ip.add(1)).0));
+                          next!(2);
+                      })*
+
+                    $(Inst::$fu { d, a, b } => { set!(d, n::$fu_fn2(n::$fu_fn1(get!(a), get!(b)), third!())); next!(2); })*
+                    $(Inst::$fr { d, a, b } => { set!(d, n::$fr_fn2(third!(), n::$fr_fn1(get!(a), get!(b)))); next!(2); })*
+                    $(Inst::$fi { d, a, imm } => { set!(d, n::$fi_fn2(n::$fi_fn1(get!(a), imm!(imm)), third!())); next!(2); })*
+                    $(Inst::$fb { d, a, b } => { set!(d, n::$fb_fn2(n::$fb_fn1(get!(a), get!(b)), second_imm!())); next!(2); })*
+                    $(Inst::$fm { d, a, imm } => { set!(d, n::$fm_fn2(n::$fm_fn1(get!(a), imm!(imm)), second_imm!())); next!(2); })*
+                    $(Inst::$lt { d, a, off } => {
+                        let value = load!($lt_mem, $lt_ext, $lt_val, get!(a), u64::from(off));
+                        set!(d, n::$lt_fn(value, third!()));
+                        next!(2);
+                    })*
+                    $(Inst::$lb { d, a, off } => {
+                        let value = load!($lb_mem, $lb_ext, $lb_val, get!(a), u64::from(off));
+                        set!(d, n::$lb_fn(third!(), value));
+                        next!(2);
+                    })*
+                    $(Inst::$ts { a, b, c } => {
+                        let value = Slot::to_slot(n::$ts_fn(get!(b), get!(c)));
+                        store!($ts_mem, get!(a), value, u64::from(wide(ip.add(1)).0));
+                        next!(2);
+                    })*
+                    $(Inst::$sp { a, imm, off } => step!($sp_fn1, $sp_fn2, a, imm, get!(edge_extra(ip.add(1))), off),
+                      Inst::$sp_imm { a, imm, off } => {
+                          step!($sp_fn1, $sp_fn2, a, imm, imm!(edge_extra(ip.add(1)) as i16), off)
+                      })*
 
                     Inst::Nop => next!(1),
                     Inst::Copy { d, a } => { put!(d, slot!(a)); next!(1); }
                     Inst::Const32 { d, value } => { put!(d, u64::from(value)); next!(1); }
                     Inst::Const64 { d, low } => { put!(d, u64::from(low) | far!() << 32); next!(2); }
-                    Inst::Select { d, a, c } => {
-                        if slot!(c) == 0 { put!(d, slot!(a)); }
-                        next!(1);
+                    Inst::Copy2 { d, a, e } => { put!(d, slot!(a)); put!(e, third!()); next!(2); }
+                    Inst::Select { d, a, b } => {
+                        let chosen = if third!() { slot!(a) } else { slot!(b) };
+                        put!(d, chosen);
+                        next!(2);
                     }
                     Inst::GlobalGet { d, global } => { put!(d, *(*context).globals.add(global as usize)); next!(1); }
                     Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
@@ -424,4 +533,4 @@ macro_rules! define_run {
         }
     };
 }
-for_each_op!(define_run);
+for_each_inst!(define_run);
