@@ -44,25 +44,25 @@ macro_rules! append_fused {
                 I64XorAnd I64Xor I64And i64_xor i64_and;
                 I64XorXor I64Xor I64Xor i64_xor i64_xor;
                 I64OrOr I64Or I64Or i64_or i64_or;
-                F32AddAdd F32Add F32Add f32_add f32_add;
-                F32AddMul F32Add F32Mul f32_add f32_mul;
-                F32SubMul F32Sub F32Mul f32_sub f32_mul;
-                F32MulAdd F32Mul F32Add f32_mul f32_add;
-                F32MulMul F32Mul F32Mul f32_mul f32_mul;
-                F32MulSub F32Mul F32Sub f32_mul f32_sub;
-                F64AddAdd F64Add F64Add f64_add f64_add;
-                F64AddMul F64Add F64Mul f64_add f64_mul;
-                F64SubAdd F64Sub F64Add f64_sub f64_add;
-                F64SubMul F64Sub F64Mul f64_sub f64_mul;
-                F64MulAdd F64Mul F64Add f64_mul f64_add;
-                F64MulMul F64Mul F64Mul f64_mul f64_mul;
-                F64MulSub F64Mul F64Sub f64_mul f64_sub;
-                F64DivMul F64Div F64Mul f64_div f64_mul;
+                F32AddAdd F32Add F32Add f32_add_any f32_add;
+                F32AddMul F32Add F32Mul f32_add_any f32_mul;
+                F32SubMul F32Sub F32Mul f32_sub_any f32_mul;
+                F32MulAdd F32Mul F32Add f32_mul_any f32_add;
+                F32MulMul F32Mul F32Mul f32_mul_any f32_mul;
+                F32MulSub F32Mul F32Sub f32_mul_any f32_sub;
+                F64AddAdd F64Add F64Add f64_add_any f64_add;
+                F64AddMul F64Add F64Mul f64_add_any f64_mul;
+                F64SubAdd F64Sub F64Add f64_sub_any f64_add;
+                F64SubMul F64Sub F64Mul f64_sub_any f64_mul;
+                F64MulAdd F64Mul F64Add f64_mul_any f64_add;
+                F64MulMul F64Mul F64Mul f64_mul_any f64_mul;
+                F64MulSub F64Mul F64Sub f64_mul_any f64_sub;
+                F64DivMul F64Div F64Mul f64_div_any f64_mul;
             }
             fused_right {
                 I32SubMul I32Mul I32Sub i32_mul i32_sub;
-                F32SubTheMul F32Mul F32Sub f32_mul f32_sub;
-                F64SubTheMul F64Mul F64Sub f64_mul f64_sub;
+                F32SubTheMul F32Mul F32Sub f32_mul_any f32_sub;
+                F64SubTheMul F64Mul F64Sub f64_mul_any f64_sub;
             }
             fused_imm {
                 I32AddImmAdd I32AddImm I32Add i32_add i32_add;
