@@ -14,7 +14,12 @@ use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Resume, Table, func_of_ref};
 
 /// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
 /// left to what every instruction uses: measured in RATIONALE.md.
+#[repr(C)]
 struct Context<'a> {
+    /// The counter of gas; first, so that its address needs no addition.
+    left: i64,
+    /// What marks a page as written; not a literal, for that would take a register everywhere.
+    written: u8,
     memory: View,
     insts: *const Inst,
     funcs: *const FastFunc,
@@ -52,6 +57,8 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
     let first_frame = frames.as_mut_ptr();
     let room = frames.capacity().min(call_depth);
     let mut context = Context {
+        left: *gas,
+        written: 1,
         memory,
         insts: code.insts.as_ptr(),
         funcs: code.funcs.as_ptr(),
@@ -72,7 +79,8 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
     unsafe {
         let ip = context.insts.add(start as usize);
         let fp = context.stack.add(top.base as usize);
-        let exit = dispatch(&raw mut context, ip, fp, gas);
+        let exit = dispatch(&raw mut context, ip, fp);
+        *gas = context.left;
         let depth = context.frame.wrapping_add(1).offset_from(first_frame);
         frames.set_len(depth as usize);
         exit
@@ -168,18 +176,17 @@ macro_rules! define_run {
         then_store { $($ts:ident $ts_first:ident $ts_store:ident $ts_fn:ident $ts_mem:ident;)* }
         step { $($sp:ident $sp_imm:ident $sp_br:ident $sp_bri:ident $sp_add:ident $sp_fn1:ident $sp_fn2:ident;)* }
     ) => {
-        /// Runs until the driver is needed; leaves the counter in `gas`.
+        /// Runs until the driver is needed.
         ///
         /// # Safety
         /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
         /// `memory` point to is allocated and touched by nothing else.
         #[inline(never)]
-        unsafe fn dispatch(context: *mut Context<'_>, ip: *const Inst, fp: *mut u64, gas: &mut i64) -> Exit {
+        unsafe fn dispatch(context: *mut Context<'_>, ip: *const Inst, fp: *mut u64) -> Exit {
             // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
             // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
             unsafe {
             let (mut ip, mut fp) = (ip, fp);
-            let mut left = *gas;
 
             macro_rules! pc {
                 ($at:expr) => { $at.offset_from((*context).insts) as u32 };
@@ -222,8 +229,8 @@ macro_rules! define_run {
             macro_rules! charge {
                 ($cost:expr) => {
                     if METERED {
-                        left -= $cost;
-                        if left < 0 {
+                        (*context).left -= $cost;
+                        if (*context).left < 0 {
                             break Exit::AtEntry(pc!(ip));
                         }
                     }
@@ -296,9 +303,9 @@ macro_rules! define_run {
                     let bytes = ($value as $mem).to_le_bytes();
                     (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
                     if TRACKED {
-                        *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = 1;
+                        *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = (*context).written;
                         if size_of::<$mem>() > 1 {
-                            *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = 1;
+                            *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = (*context).written;
                         }
                     }
                 }};
@@ -316,11 +323,11 @@ macro_rules! define_run {
                 ($callee:expr, $new_fp:expr, $stop:expr) => {{
                     let used = $new_fp.byte_offset_from((*context).stack) as usize;
                     let room = (*context).stack_bytes - used;
-                    if room < $callee.frame_bytes as usize || (METERED && left < $callee.cost) {
+                    if room < $callee.frame_bytes as usize || (METERED && (*context).left < $callee.cost) {
                         break Exit::AtCall($stop);
                     }
                     if METERED {
-                        left -= $callee.cost;
+                        (*context).left -= $callee.cost;
                     }
                 }};
             }
@@ -515,11 +522,11 @@ macro_rules! define_run {
                     }
                     Inst::Tick { index } => {
                         let cost = edge_cost(ip.add(1));
-                        if *(*context).steps == 0 || left < cost {
+                        if *(*context).steps == 0 || (*context).left < cost {
                             break Exit::Before(index);
                         }
                         *(*context).steps -= 1;
-                        left -= cost;
+                        (*context).left -= cost;
                         next!(2);
                     }
                     Inst::Slow { index } => break Exit::Before(index),
@@ -527,7 +534,6 @@ macro_rules! define_run {
                     Inst::Edge { .. } | Inst::Wide { .. } => bug(),
                 }
             };
-            *gas = left;
             exit
             }
         }
