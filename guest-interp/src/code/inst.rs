@@ -117,6 +117,10 @@ macro_rules! define_inst {
             RefIsNull { d: u16, a: u16 },
             /// `d =` size of memory 0 in pages.
             MemorySize { d: u16 },
+            /// Copies `b` bytes of memory 0 from address `a` to address `d`; the edge charges what follows.
+            MemoryCopy { d: u16, a: u16, b: u16 },
+            /// Sets `b` bytes of memory 0 from address `d` on to `a`; the edge charges what follows.
+            MemoryFill { d: u16, a: u16, b: u16 },
             /// Any instruction too rare for a form of its own: the stepper executes the decoded instruction `index`.
             Slow { index: u32 },
             /// Traps: `unreachable`.
@@ -174,7 +178,7 @@ macro_rules! define_inst {
                     | $(Self::$fm { .. })|* | $(Self::$lt { .. })|* | $(Self::$lb { .. })|* | $(Self::$ts { .. })|*
                     | $(Self::$sp { .. } | Self::$sp_imm { .. })|* | Self::Copy2 { .. } | Self::Select { .. }
                     | Self::Const64 { .. } | Self::Br { .. } | Self::BrEqz { .. } | Self::BrNez { .. } | Self::Call { .. }
-                    | Self::ReturnCall { .. } | Self::Tick { .. } => 2,
+                    | Self::ReturnCall { .. } | Self::Tick { .. } | Self::MemoryCopy { .. } | Self::MemoryFill { .. } => 2,
                     Self::CallIndirect { .. } | Self::ReturnCallIndirect { .. } => 3,
                     _ => 1,
                 }
@@ -182,8 +186,15 @@ macro_rules! define_inst {
 
             /// Is its last word the cost of an edge.
             pub(super) fn has_edge(self) -> bool {
-                let calls = matches!(self, Self::Call { .. } | Self::CallIndirect { .. } | Self::Tick { .. });
-                calls || self.branch_offset().is_some()
+                let goes_on = matches!(
+                    self,
+                    Self::Call { .. }
+                        | Self::CallIndirect { .. }
+                        | Self::Tick { .. }
+                        | Self::MemoryCopy { .. }
+                        | Self::MemoryFill { .. }
+                );
+                goes_on || self.branch_offset().is_some()
             }
 
             /// Is the 16-bit field of its second word a slot.
@@ -239,7 +250,8 @@ macro_rules! define_inst {
                     $(Self::$bin { d, a, b })|* | $(Self::$ib { d, a, b })|* | $(Self::$ic { d, a, b })|* | $(Self::$fc { d, a, b })|*
                     | $(Self::$tb { d, a, b })|* | $(Self::$ld_at { d, a, b })|* | $(Self::$fu { d, a, b })|* | $(Self::$fr { d, a, b })|*
                     | $(Self::$fb { d, a, b })|* | $(Self::$st_at { a: d, b: a, c: b })|* | $(Self::$ts { a: d, b: a, c: b })|*
-                    | Self::Select { d, a, b } | Self::Copy2 { d, a, e: b } => {
+                    | Self::MemoryCopy { d, a, b }
+                    | Self::MemoryFill { d, a, b } | Self::Select { d, a, b } | Self::Copy2 { d, a, e: b } => {
                         visit(d);
                         visit(a);
                         visit(b);

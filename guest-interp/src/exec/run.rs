@@ -9,6 +9,7 @@
 use super::code::FastFunc;
 use super::{CallIndex, Engine, Exit, METERED, TRACKED};
 use crate::code::{Inst, append_fused, for_each_inst};
+use crate::gas::{Schedule, Unit};
 use crate::numeric::{self as n, Slot};
 use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Resume, Table, func_of_ref};
 
@@ -36,12 +37,13 @@ struct Context<'a> {
     /// The running one.
     frame: *mut Frame,
     steps: &'a mut u64,
+    schedule: &'a Schedule,
 }
 
 /// Runs from the top frame's position, which must be of register code, with `gas` that has been charged for the block
 /// there.
 pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
-    let Engine { store, code, stack, frames, call_depth, steps } = engine;
+    let Engine { store, code, schedule, stack, frames, call_depth, steps } = engine;
     let top = *frames.last().expect("BUG: there is a frame to run");
     let Resume::Fast(start) = top.resume else { unreachable!("BUG: the frame is in register form") };
     let here = &code.funcs[top.func as usize];
@@ -72,6 +74,7 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
         last_frame: first_frame.wrapping_add(room).wrapping_sub(1),
         frame: first_frame.wrapping_add(frames.len() - 1),
         steps,
+        schedule,
     };
     // SAFETY: the top frame's position and slots were checked when the driver put it into register form, its code is
     // verified, and all pointers are of allocations that live and are not touched otherwise until the loop ends. Every
@@ -93,6 +96,65 @@ struct View {
     bytes: *mut u8,
     length: u64,
     dirty: *mut u8,
+}
+
+impl Context<'_> {
+    /// Charges `length` bytes of a bulk operator and marks those from `to` on as written; `false`, with nothing done, if
+    /// they are outside of memory or more is asked than is left.
+    ///
+    /// # Safety
+    /// The memory's view is of an allocated memory.
+    unsafe fn write_bytes(&mut self, unit: Unit, to: u32, length: u32) -> bool {
+        let cost = if METERED { self.schedule.units(unit, length.into()) } else { 0 };
+        let affordable = i64::try_from(cost).is_ok_and(|cost| cost <= self.left);
+        if !self.contains(to, length) || !affordable {
+            return false;
+        }
+        self.left -= cost as i64;
+        if TRACKED && length > 0 {
+            let (first, last) = (to >> DIRTY_SHIFT, (to + (length - 1)) >> DIRTY_SHIFT);
+            // SAFETY: there is a mark for each page of the memory, and the range is inside.
+            unsafe { self.memory.dirty.add(first as usize).write_bytes(self.written, (last - first) as usize + 1) };
+        }
+        true
+    }
+
+    fn contains(&self, start: u32, length: u32) -> bool {
+        u64::from(start) + u64::from(length) <= self.memory.length
+    }
+
+    /// `memory.copy`; `false` as in [`write_bytes`](Self::write_bytes).
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn memory_copy(&mut self, to: u32, from: u32, length: u32) -> bool {
+        // SAFETY: both ranges are inside once the second check has passed.
+        unsafe {
+            let right = self.contains(from, length) && self.write_bytes(Unit::MemoryCopy, to, length);
+            if right {
+                let bytes = self.memory.bytes;
+                std::ptr::copy(bytes.add(from as usize), bytes.add(to as usize), length as usize);
+            }
+            right
+        }
+    }
+
+    /// `memory.fill`; `false` as in [`write_bytes`](Self::write_bytes).
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn memory_fill(&mut self, to: u32, value: u32, length: u32) -> bool {
+        // SAFETY: the range is inside once the check has passed.
+        unsafe {
+            let right = self.write_bytes(Unit::MemoryFill, to, length);
+            if right {
+                self.memory.bytes.add(to as usize).write_bytes(value as u8, length as usize);
+            }
+            right
+        }
+    }
 }
 
 /// What is behind an index that verification or the driver proves to be right.
@@ -216,7 +278,7 @@ macro_rules! define_run {
                 ($words:literal) => { ip = ip.add($words) };
             }
             macro_rules! trap {
-                () => { break Exit::Traps(pc!(ip)) };
+                () => { break Exit::Stuck(pc!(ip)) };
             }
             macro_rules! attempt {
                 ($result:expr) => {
@@ -489,6 +551,21 @@ macro_rules! define_run {
                     Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
                     Inst::RefIsNull { d, a } => { put!(d, u64::from(slot!(a) == 0)); next!(1); }
                     Inst::MemorySize { d } => { put!(d, (*context).memory.length >> 16); next!(1); }
+
+                    Inst::MemoryCopy { d, a, b } => {
+                        if !(*context).memory_copy(get!(d), get!(a), get!(b)) {
+                            trap!();
+                        }
+                        next!(2);
+                        charge!(edge_cost(ip.sub(1)));
+                    }
+                    Inst::MemoryFill { d, a, b } => {
+                        if !(*context).memory_fill(get!(d), get!(a), get!(b)) {
+                            trap!();
+                        }
+                        next!(2);
+                        charge!(edge_cost(ip.sub(1)));
+                    }
 
                     Inst::Br { off } => take!(ip, off),
                     Inst::BrEqz { a, off } => branch_if!(slot!(a) == 0, off),

@@ -65,8 +65,21 @@ impl Translator<'_> {
                 self.emit(Inst::Wide { low: index, high: 0 });
                 self.end_block();
             }
+            Op::MemoryCopy => self.bulk(index, |d, a, b| Inst::MemoryCopy { d, a, b }),
+            Op::MemoryFill => self.bulk(index, |d, a, b| Inst::MemoryFill { d, a, b }),
             other => unreachable!("BUG: {} has no register form", other.mnemonic()),
         }
+    }
+
+    /// A bulk operator, whose cost is known only when it runs: what follows is charged by its edge.
+    fn bulk(&mut self, index: u32, inst: impl FnOnce(u16, u16, u16) -> Inst) {
+        let operands = [self.pop(), self.pop(), self.pop()];
+        self.flush();
+        let [b, a, d] = operands.map(|operand| self.register(operand));
+        self.emit(inst(d, a, b));
+        let edge = self.emit_edge(0);
+        self.continue_after(edge);
+        self.enter(index + 1);
     }
 
     pub(super) fn emit_table_and_type(&mut self, instr: &Instr) {

@@ -10,7 +10,7 @@ impl Translator<'_> {
             // Bounds the search of release_local on hostile code.
             self.flush();
         }
-        if is_slow(instr.op) || self.calls_out(instr) {
+        if is_slow(instr) || self.calls_out(instr) {
             return self.slow(index, instr);
         }
         if self.environment.schedule.is_uncharged_transfer(instr.op) {
@@ -263,12 +263,15 @@ fn far_offset(instr: &Instr) -> Inst {
 }
 
 /// Instructions that the stepper executes for the fast engine.
-fn is_slow(op: Op) -> bool {
-    matches!(
-        op,
+fn is_slow(instr: &Instr) -> bool {
+    let first_memory = match instr.op {
+        Op::MemoryCopy => instr.aux == 0 && instr.imm == 0,
+        Op::MemoryFill => instr.aux == 0,
+        _ => true,
+    };
+    let rare = matches!(
+        instr.op,
         Op::MemoryGrow
-            | Op::MemoryFill
-            | Op::MemoryCopy
             | Op::MemoryInit
             | Op::DataDrop
             | Op::TableGet
@@ -279,7 +282,8 @@ fn is_slow(op: Op) -> bool {
             | Op::TableCopy
             | Op::TableInit
             | Op::ElemDrop
-    )
+    );
+    rare || !first_memory
 }
 
 fn is_commutative(op: Op) -> bool {
