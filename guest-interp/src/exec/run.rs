@@ -15,18 +15,18 @@ use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Resume, Table, func_of_ref};
 
 /// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
 /// left to what every instruction uses: measured in RATIONALE.md.
-#[repr(C)]
-struct Context<'a> {
-    /// The counter of gas; first, so that its address needs no addition.
+#[repr(C, align(64))]
+struct Context {
+    memory: View,
+    /// The counter of gas.
     left: i64,
+    insts: *const Inst,
     /// What marks a page as written; not a literal, for that would take a register everywhere.
     written: u8,
-    memory: View,
-    insts: *const Inst,
     funcs: *const FastFunc,
     globals: *mut u64,
-    tables: &'a [Table],
-    instances: &'a [Instance],
+    tables: *const [Table],
+    instances: *const [Instance],
     /// The instance that runs; calls into another one are the stepper's.
     instance: u32,
     stack: *mut u64,
@@ -36,8 +36,8 @@ struct Context<'a> {
     last_frame: *mut Frame,
     /// The running one.
     frame: *mut Frame,
-    steps: &'a mut u64,
-    schedule: &'a Schedule,
+    steps: *mut u64,
+    schedule: *const Schedule,
 }
 
 /// Runs from the top frame's position, which must be of register code, with `gas` that has been charged for the block
@@ -58,23 +58,23 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
     };
     let first_frame = frames.as_mut_ptr();
     let room = frames.capacity().min(call_depth);
-    let mut context = Context {
+    let context = Context {
         left: *gas,
         written: 1,
         memory,
         insts: code.insts.as_ptr(),
         funcs: code.funcs.as_ptr(),
         globals: store.globals.as_mut_ptr(),
-        tables: &store.tables,
-        instances: &store.instances,
+        tables: &raw const *store.tables,
+        instances: &raw const *store.instances,
         instance: here.instance,
         stack: stack.as_mut_ptr(),
         stack_bytes: size_of_val(stack),
         first_frame,
         last_frame: first_frame.wrapping_add(room).wrapping_sub(1),
         frame: first_frame.wrapping_add(frames.len() - 1),
-        steps,
-        schedule,
+        steps: &raw mut *steps,
+        schedule: &raw const *schedule,
     };
     // SAFETY: the top frame's position and slots were checked when the driver put it into register form, its code is
     // verified, and all pointers are of allocations that live and are not touched otherwise until the loop ends. Every
@@ -82,7 +82,7 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
     unsafe {
         let ip = context.insts.add(start as usize);
         let fp = context.stack.add(top.base as usize);
-        let exit = dispatch(&raw mut context, ip, fp);
+        let (exit, context) = with_context(context, |context| dispatch(context, ip, fp));
         *gas = context.left;
         let depth = context.frame.wrapping_add(1).offset_from(first_frame);
         frames.set_len(depth as usize);
@@ -90,22 +90,63 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
     }
 }
 
+/// Gives `work` the place of the context, and returns what is there afterwards.
+#[cfg(not(target_arch = "wasm32"))]
+fn with_context(mut context: Context, work: impl FnOnce(*mut Context) -> Exit) -> (Exit, Context) {
+    let exit = work(&raw mut context);
+    (exit, context)
+}
+
+/// Where the context is, as the compiler sees it best.
+#[cfg(not(target_arch = "wasm32"))]
+#[inline(always)]
+fn fixed_place(context: *mut Context) -> *mut Context {
+    context
+}
+
+/// Inside wasm the place is fixed, so that the loop reaches it by constants and keeps no pointer to it in a register: a
+/// node has one thread, and the loop never runs inside itself.
+#[cfg(target_arch = "wasm32")]
+static mut CONTEXT: std::mem::MaybeUninit<Context> = std::mem::MaybeUninit::uninit();
+
+/// Where the context is, as the compiler sees it best.
+#[cfg(target_arch = "wasm32")]
+#[inline(always)]
+fn fixed_place(_: *mut Context) -> *mut Context {
+    (&raw mut CONTEXT).cast()
+}
+
+/// Gives `work` the place of the context, and returns what is there afterwards.
+#[cfg(target_arch = "wasm32")]
+fn with_context(context: Context, work: impl FnOnce(*mut Context) -> Exit) -> (Exit, Context) {
+    let place = fixed_place(std::ptr::null_mut());
+    // SAFETY: nothing else uses the place: one thread, and no way from `work` back to here.
+    unsafe {
+        place.write(context);
+        let exit = work(place);
+        (exit, place.read())
+    }
+}
+
 /// Memory 0 of the running instance.
 #[derive(Clone, Copy)]
+#[repr(C)]
 struct View {
-    bytes: *mut u8,
     length: u64,
+    bytes: *mut u8,
     dirty: *mut u8,
 }
 
-impl Context<'_> {
+impl Context {
     /// Charges `length` bytes of a bulk operator and marks those from `to` on as written; `false`, with nothing done, if
     /// they are outside of memory or more is asked than is left.
     ///
     /// # Safety
     /// The memory's view is of an allocated memory.
     unsafe fn write_bytes(&mut self, unit: Unit, to: u32, length: u32) -> bool {
-        let cost = if METERED { self.schedule.units(unit, length.into()) } else { 0 };
+        // SAFETY: the schedule outlives the run.
+        let schedule = unsafe { &*self.schedule };
+        let cost = if METERED { schedule.units(unit, length.into()) } else { 0 };
         let affordable = i64::try_from(cost).is_ok_and(|cost| cost <= self.left);
         if !self.contains(to, length) || !affordable {
             return false;
@@ -244,10 +285,11 @@ macro_rules! define_run {
         /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
         /// `memory` point to is allocated and touched by nothing else.
         #[inline(never)]
-        unsafe fn dispatch(context: *mut Context<'_>, ip: *const Inst, fp: *mut u64) -> Exit {
+        unsafe fn dispatch(context: *mut Context, ip: *const Inst, fp: *mut u64) -> Exit {
             // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
             // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
             unsafe {
+            let context = fixed_place(context);
             let (mut ip, mut fp) = (ip, fp);
 
             macro_rules! pc {
@@ -429,8 +471,8 @@ macro_rules! define_run {
                 ($a:expr) => {{
                     let (type_number, table) = wide(ip.add(1));
                     let element: u32 = get!($a);
-                    let reference = (&(*context).tables)[table as usize].get(element).unwrap_or(0);
-                    func_of_ref((*context).instances, reference).filter(|func| {
+                    let reference = (&*(*context).tables)[table as usize].get(element).unwrap_or(0);
+                    func_of_ref(&*(*context).instances, reference).filter(|func| {
                         let callee = &*(*context).funcs.add(*func as usize);
                         callee.type_number == type_number && callee.instance == (*context).instance
                     })
