@@ -10,6 +10,7 @@
 /// - `fused_imms`: `(a first imm) second imm`;
 /// - `load_then`: `load(a + off) second c`; row: name, load, second, then the load's types and the second's function;
 /// - `load_before`: `c second load(a + off)`;
+/// - `load_plus_then`: `load((a + imm) + off) second c`, in the same columns;
 /// - `then_store`: `store(a + off, x first y)`; row: name, first, store, the first's function, type in memory;
 /// - `step`: `a = a + imm`, then a branch comparing `a` with a slot, or with an immediate; row: both names, the branches,
 ///   width, the functions.
@@ -130,6 +131,20 @@ macro_rules! append_fused {
                 F32SubLoad F32Load F32Sub u32 u32 u32 f32_sub;
                 F64SubLoad F64Load F64Sub u64 u64 u64 f64_sub;
                 F64DivLoad F64Load F64Div u64 u64 u64 f64_div;
+            }
+            load_plus_then {
+                I32LoadPlusAdd I32LoadPlus I32Add u32 u32 u32 i32_add;
+                I32LoadPlusMul I32LoadPlus I32Mul u32 u32 u32 i32_mul;
+                I32LoadPlusXor I32LoadPlus I32Xor u32 u32 u32 i32_xor;
+                I32Load8UPlusEq I32Load8UPlus I32Eq u8 u32 u32 i32_eq;
+                I32Load8UPlusXor I32Load8UPlus I32Xor u8 u32 u32 i32_xor;
+                I64LoadPlusAdd I64LoadPlus I64Add u64 u64 u64 i64_add;
+                I64LoadPlusXor I64LoadPlus I64Xor u64 u64 u64 i64_xor;
+                F32LoadPlusAdd F32LoadPlus F32Add u32 u32 u32 f32_add;
+                F32LoadPlusMul F32LoadPlus F32Mul u32 u32 u32 f32_mul;
+                F64LoadPlusAdd F64LoadPlus F64Add u64 u64 u64 f64_add;
+                F64LoadPlusMul F64LoadPlus F64Mul u64 u64 u64 f64_mul;
+                F64LoadPlusSub F64LoadPlus F64Sub u64 u64 u64 f64_sub;
             }
             then_store {
                 I32AddStore I32Add I32Store i32_add u32;

@@ -23,6 +23,7 @@ macro_rules! define_inst {
         fused_imms { $($fm:ident $fm_first:ident $fm_second:ident $fm_fn1:ident $fm_fn2:ident;)* }
         load_then { $($lt:ident $lt_load:ident $lt_second:ident $lt_mem:ident $lt_ext:ident $lt_val:ident $lt_fn:ident;)* }
         load_before { $($lb:ident $lb_load:ident $lb_second:ident $lb_mem:ident $lb_ext:ident $lb_val:ident $lb_fn:ident;)* }
+        load_plus_then { $($lp:ident $lp_load:ident $lp_second:ident $lp_mem:ident $lp_ext:ident $lp_val:ident $lp_fn:ident;)* }
         then_store { $($ts:ident $ts_first:ident $ts_store:ident $ts_fn:ident $ts_mem:ident;)* }
         step { $($sp:ident $sp_imm:ident $sp_br:ident $sp_bri:ident $sp_add:ident $sp_fn1:ident $sp_fn2:ident;)* }
     ) => {
@@ -59,6 +60,8 @@ macro_rules! define_inst {
             $($fm { d: u16, a: u16, imm: i16 },)*
             $($lt { d: u16, a: u16, off: u16 },)*
             $($lb { d: u16, a: u16, off: u16 },)*
+            // Here the offset is in `low`.
+            $($lp { d: u16, a: u16, imm: i16 },)*
             // Address in `a`, operands in `b` and `c`, offset in `low`.
             $($ts { a: u16, b: u16, c: u16 },)*
             // Compares with the slot or immediate in the edge's `extra`.
@@ -136,7 +139,7 @@ macro_rules! define_inst {
                     | $(Self::$tb { d, .. })|* | $(Self::$tb_imm { d, .. })|* | $(Self::$ld { d, .. })|*
                     | $(Self::$bin_wide { d, .. })|* | $(Self::$ib_wide { d, .. })|* | $(Self::$ld_plus { d, .. })|*
                     | $(Self::$ld_at { d, .. })|* | $(Self::$fu { d, .. })|* | $(Self::$fr { d, .. })|* | $(Self::$fi { d, .. })|*
-                    | $(Self::$fb { d, .. })|* | $(Self::$fm { d, .. })|* | $(Self::$lt { d, .. })|* | $(Self::$lb { d, .. })|*
+                    | $(Self::$fb { d, .. })|* | $(Self::$fm { d, .. })|* | $(Self::$lt { d, .. })|* | $(Self::$lb { d, .. })|* | $(Self::$lp { d, .. })|*
                     | Self::Copy { d, .. } | Self::Select { d, .. } | Self::Const32 { d, .. } | Self::GlobalGet { d, .. }
                     | Self::RefIsNull { d, .. } | Self::MemorySize { d } => {
                         Some(d)
@@ -175,7 +178,7 @@ macro_rules! define_inst {
                     | $(Self::$bin_wide { .. })|* | $(Self::$ib_wide { .. })|*
                     | $(Self::$ld_plus { .. } | Self::$ld_at { .. })|* | $(Self::$st_plus { .. } | Self::$st_at { .. })|*
                     | $(Self::$fu { .. })|* | $(Self::$fr { .. })|* | $(Self::$fi { .. })|* | $(Self::$fb { .. })|*
-                    | $(Self::$fm { .. })|* | $(Self::$lt { .. })|* | $(Self::$lb { .. })|* | $(Self::$ts { .. })|*
+                    | $(Self::$fm { .. })|* | $(Self::$lt { .. })|* | $(Self::$lb { .. })|* | $(Self::$lp { .. })|* | $(Self::$ts { .. })|*
                     | $(Self::$sp { .. } | Self::$sp_imm { .. })|* | Self::Copy2 { .. } | Self::Select { .. }
                     | Self::Const64 { .. } | Self::Br { .. } | Self::BrEqz { .. } | Self::BrNez { .. } | Self::Call { .. }
                     | Self::ReturnCall { .. } | Self::Tick { .. } | Self::MemoryCopy { .. } | Self::MemoryFill { .. } => 2,
@@ -202,7 +205,7 @@ macro_rules! define_inst {
                 matches!(
                     self,
                     $(Self::$fu { .. })|* | $(Self::$fr { .. })|* | $(Self::$fi { .. })|* | $(Self::$lt { .. })|*
-                    | $(Self::$lb { .. })|* | $(Self::$sp { .. })|* | Self::Copy2 { .. } | Self::Select { .. }
+                    | $(Self::$lb { .. })|* | $(Self::$lp { .. })|* | $(Self::$sp { .. })|* | Self::Copy2 { .. } | Self::Select { .. }
                 )
             }
 
@@ -242,7 +245,7 @@ macro_rules! define_inst {
                     $(Self::$un { d, a })|* | $(Self::$tu { d, a })|* | $(Self::$ib_imm { d, a, .. })|* | $(Self::$ic_imm { d, a, .. })|*
                     | $(Self::$tb_imm { d, a, .. })|* | $(Self::$ld { d, a, .. })|* | $(Self::$ld_far { d, a })|*
                     | $(Self::$ld_plus { d, a, .. })|* | $(Self::$bin_wide { d, a, .. })|* | $(Self::$ib_wide { d, a, .. })|*
-                    | $(Self::$fi { d, a, .. })|* | $(Self::$fm { d, a, .. })|* | $(Self::$lt { d, a, .. })|* | $(Self::$lb { d, a, .. })|*
+                    | $(Self::$fi { d, a, .. })|* | $(Self::$fm { d, a, .. })|* | $(Self::$lt { d, a, .. })|* | $(Self::$lb { d, a, .. })|* | $(Self::$lp { d, a, .. })|*
                     | Self::Copy { d, a } | Self::RefIsNull { d, a } => {
                         visit(d);
                         visit(a);
@@ -290,8 +293,24 @@ macro_rules! define_inst {
                 }
             }
 
-            /// This and, with its result as an operand, `op`: the left one, or the `right` one. `c` holds the other.
-            pub(super) fn then(self, op: super::Op, d: u16, c: u16, right: bool) -> Option<[Inst; 2]> {
+            /// The instruction of these words and, with its result as an operand, `op`: the left one, or the `right` one.
+            /// `c` holds the other.
+            pub(super) fn fuse(words: &[Inst], op: super::Op, d: u16, c: u16, right: bool) -> Option<[Inst; 2]> {
+                match *words {
+                    [first] => first.then(op, d, c, right),
+                    [first, Self::Wide { low, .. }] if !right => {
+                        let fused = match (first, op) {
+                            $((Self::$lp_load { a, imm, .. }, super::Op::$lp_second) => Self::$lp { d, a, imm },)*
+                            _ => return None,
+                        };
+                        Some([fused, Self::Wide { low, high: c }])
+                    }
+                    _ => None,
+                }
+            }
+
+            /// The same for an instruction of one word.
+            fn then(self, op: super::Op, d: u16, c: u16, right: bool) -> Option<[Inst; 2]> {
                 use super::Op;
                 let fused = match (self, op, right) {
                     $((Self::$fu_first { a, b, .. }, Op::$fu_second, false) => Self::$fu { d, a, b },)*

@@ -276,6 +276,7 @@ macro_rules! define_run {
         fused_imms { $($fm:ident $fm_first:ident $fm_second:ident $fm_fn1:ident $fm_fn2:ident;)* }
         load_then { $($lt:ident $lt_load:ident $lt_second:ident $lt_mem:ident $lt_ext:ident $lt_val:ident $lt_fn:ident;)* }
         load_before { $($lb:ident $lb_load:ident $lb_second:ident $lb_mem:ident $lb_ext:ident $lb_val:ident $lb_fn:ident;)* }
+        load_plus_then { $($lp:ident $lp_load:ident $lp_second:ident $lp_mem:ident $lp_ext:ident $lp_val:ident $lp_fn:ident;)* }
         then_store { $($ts:ident $ts_first:ident $ts_store:ident $ts_fn:ident $ts_mem:ident;)* }
         step { $($sp:ident $sp_imm:ident $sp_br:ident $sp_bri:ident $sp_add:ident $sp_fn1:ident $sp_fn2:ident;)* }
     ) => {
@@ -567,6 +568,11 @@ macro_rules! define_run {
                     $(Inst::$lb { d, a, off } => {
                         let value = load!($lb_mem, $lb_ext, $lb_val, get!(a), u64::from(off));
                         set!(d, n::$lb_fn(third!(), value));
+                        next!(2);
+                    })*
+                    $(Inst::$lp { d, a, imm } => {
+                        let value = load!($lp_mem, $lp_ext, $lp_val, plus!(a, imm), u64::from(wide(ip.add(1)).0));
+                        set!(d, n::$lp_fn(value, third!()));
                         next!(2);
                     })*
                     $(Inst::$ts { a, b, c } => {

@@ -120,29 +120,47 @@ impl Translator<'_> {
         if let Place::Const(bits) = b.0 {
             let immediate = short_immediate(op, bits).and_then(|imm| Inst::with_immediate(op, d, 0, imm));
             if immediate.is_some() || Inst::with_constant(op, d, 0, bits).is_some() {
-                let a = self.register(a);
+                let a = self.register_for(op, a);
                 return match short_immediate(op, bits).and_then(|imm| Inst::with_immediate(op, d, a, imm)) {
                     Some(inst) => self.push_result(|_| inst),
                     None => self.push_words(Inst::with_constant(op, d, a, bits).expect("BUG: as before")),
                 };
             }
         }
-        let a = self.register(a);
-        let b = self.register(b);
+        let a = self.register_for(op, a);
+        let b = self.register_for(op, b);
         self.push_result(|d| Inst::binary(op, d, a, b).expect("BUG: a row of the table"));
     }
 
     /// `op` together with the last instruction, whose result is one of the popped operands.
     fn fuse_binary(&self, op: Op, a: (Place, usize), b: (Place, usize)) -> Option<[Inst; 2]> {
         let d = self.slot(self.stack.len());
-        let last = |operand| self.last_words(operand).map(|words| words[0]);
-        if let Some(first) = last(a) {
-            return match b.0 {
-                Place::Const(bits) => first.then_immediate(Inst::with_immediate(op, d, 0, short_immediate(op, bits)?)?),
-                _ => first.then(op, d, self.in_slot(b)?, false),
-            };
+        let Some(first) = self.last_words(a) else {
+            return Inst::fuse(self.last_words(b)?, op, d, self.in_slot(a)?, !is_commutative(op));
+        };
+        match (b.0, first) {
+            (Place::Const(bits), [first]) => {
+                first.then_immediate(Inst::with_immediate(op, d, 0, short_immediate(op, bits)?)?)
+            }
+            _ => Inst::fuse(first, op, d, self.in_slot(b)?, false),
         }
-        last(b)?.then(op, d, self.in_slot(a)?, !is_commutative(op))
+    }
+
+    /// The slot to read a popped i32 from. What wraps an i64 to it need not run: whoever reads the slot as 32 bits does
+    /// the same.
+    fn register_i32(&mut self, operand: (Place, usize)) -> u16 {
+        if let Some([Inst::I32WrapI64 { a, .. }]) = self.last_words(operand) {
+            let a = *a;
+            self.drop_last();
+            self.last_result = None;
+            return a;
+        }
+        self.register(operand)
+    }
+
+    /// The slot to read a popped operand of `op` from.
+    fn register_for(&mut self, op: Op, operand: (Place, usize)) -> u16 {
+        if op.mnemonic().starts_with("i32") { self.register_i32(operand) } else { self.register(operand) }
     }
 
     pub(super) fn memory_access(&mut self, instr: &Instr) {
@@ -160,7 +178,7 @@ impl Translator<'_> {
         {
             return self.push_fused(fused);
         }
-        let a = self.register(operand);
+        let a = self.register_i32(operand);
         let near = u16::try_from(instr.imm).ok();
         let (load, far) = Inst::load(instr.op, d, a, near.unwrap_or(0)).expect("BUG: a row of the table");
         match near {
@@ -180,10 +198,10 @@ impl Translator<'_> {
         if let (Place::Const(bits), Some(off)) = (value.0, near)
             && let Some(imm) = short_immediate(instr.op, bits)
         {
-            let a = self.register(address);
+            let a = self.register_i32(address);
             return self.emit(Inst::store_immediate(instr.op, a, imm, off).expect("BUG: a row of the table"));
         }
-        let a = self.register(address);
+        let a = self.register_i32(address);
         let b = self.register(value);
         let (store, far) = Inst::store(instr.op, a, b, near.unwrap_or(0)).expect("BUG: a row of the table");
         match near {
