@@ -2,6 +2,7 @@
 
 mod engines;
 mod figures;
+mod interface;
 mod measure;
 mod program;
 mod table;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use crate::engines::{Absent, Engine, Files};
+use crate::engines::Files;
 use crate::figures::{Results, Row};
 use crate::measure::{Rounds, measure};
 use crate::program::Program;
@@ -66,7 +67,7 @@ fn run(cli: &Cli) -> Result<bool> {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/bench"));
     let folder = cli.folder.clone().unwrap_or_else(default);
     let programs = select(program::listed(&folder, cli.quick)?, &cli.programs)?;
-    let (engines, absent) = chosen(cli)?;
+    let (engines, absent) = engines::select(&cli.engines, &cli.files)?;
     let rounds = Rounds { count: cli.rounds, limit: Duration::from_secs(cli.limit) };
 
     println!("{}", table::heading(&engines));
@@ -95,18 +96,4 @@ fn select(programs: Vec<Program>, names: &[String]) -> Result<Vec<Program>> {
     let programs: Vec<Program> = programs.into_iter().filter(wanted).collect();
     ensure!(!programs.is_empty(), "no programs");
     Ok(programs)
-}
-
-/// The engines that are here and wanted, and those that are wanted and absent.
-fn chosen(cli: &Cli) -> Result<(Vec<Engine>, Vec<Absent>)> {
-    let (engines, absent) = engines::all(&cli.files);
-    for name in &cli.engines {
-        let known = engines.iter().any(|e| e.key == name) || absent.iter().any(|e| e.key == name);
-        ensure!(known, "no engine {name}");
-    }
-    let wanted = |key: &str| cli.engines.is_empty() || cli.engines.iter().any(|name| name == key);
-    let engines: Vec<Engine> = engines.into_iter().filter(|engine| wanted(engine.key)).collect();
-    let absent = absent.into_iter().filter(|engine| wanted(engine.key)).collect();
-    ensure!(!engines.is_empty(), "no engines");
-    Ok((engines, absent))
 }

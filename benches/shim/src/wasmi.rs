@@ -66,7 +66,7 @@ macro_rules! wasmi_engine {
             let (memory, wasi) = memory.data_and_store_mut(&mut caller);
             match wasi.call(function, args, memory) {
                 Ok(errno) => results[0] = Val::I32(errno),
-                Err(Exit(code)) => return Err(Error::i32_exit(code)),
+                Err(Exit) => return Err(Error::new("exit")),
             }
             Ok(())
         }
@@ -84,7 +84,7 @@ macro_rules! wasmi_engine {
                 let params: Vec<Val> = argument.into_iter().map(Val::I32).collect();
                 let mut results = vec![Val::I64(0); func.ty(&self.store).results().len()];
                 match func.call(&mut self.store, &params, &mut results) {
-                    Err(error) if error.i32_exit_status().is_none() => return Err(text(error)),
+                    Err(error) if !self.store.data().exited() => return Err(text(error)),
                     _ => {}
                 }
                 Ok(match results.first() {

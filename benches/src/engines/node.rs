@@ -79,9 +79,8 @@ fn value(result: &str) -> Result<u64> {
     lines.get(2).context("no value")?.parse().context("the value is no number")
 }
 
-/// The node in `wasm`, in wasmtime as the host runner configures it.
-pub fn in_wasmtime(wasm: Option<&Path>) -> Result<Load> {
-    let path = wasm.context("no --node FILE and no --built DIR")?;
+/// The node in the file `path`, in wasmtime as the host runner configures it.
+pub fn in_wasmtime(path: &Path) -> Result<Load> {
     let module = Reactor::compile(path).with_context(|| path.display().to_string())?;
     Ok(Box::new(move |program| Ok(Box::new(Job::new(Reactor::new(&module)?, program)))))
 }
