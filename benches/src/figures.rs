@@ -49,6 +49,13 @@ impl Results {
         Mean::of(&ratios)
     }
 
+    /// How many programs an engine could not run, or ran wrongly.
+    pub fn failures(&self, key: &str) -> usize {
+        let Some(place) = self.keys.iter().position(|k| *k == key) else { return 0 };
+        let failed = |row: &Row| row.times.get(place).is_some_and(Result::is_err);
+        self.rows.iter().filter(|row| failed(row)).count()
+    }
+
     /// By how much the median is above the minimum, as a geometric mean over the programs: the noise of this run.
     pub fn noise(&self, key: &str) -> Option<f64> {
         let place = self.keys.iter().position(|k| *k == key)?;

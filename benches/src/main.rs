@@ -5,22 +5,28 @@ mod figures;
 mod interface;
 mod measure;
 mod program;
+mod report;
 mod table;
+mod targets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
 use crate::engines::Files;
-use crate::figures::{Results, Row};
+use crate::figures::{BASE, Results, Row};
 use crate::measure::{Rounds, measure};
 use crate::program::Program;
+use crate::targets::Verdict;
 
 /// Stack of the thread that measures: some peers recurse on it as deeply as the program does.
 const STACK: usize = 512 << 20;
+
+/// Our own engines: what they get wrong is a fault, what a peer gets wrong is a remark.
+const OWN: [&str; 4] = ["node", "node-nogas", "node-nodirty", "native"];
 
 #[derive(Parser)]
 #[command(about = "measures the node beside other WebAssembly runtimes")]
@@ -42,6 +48,12 @@ struct Cli {
     /// Seconds that one engine may spend on one program before it sits out the remaining rounds
     #[arg(long, default_value_t = 10)]
     limit: u64,
+    /// Write everything that was measured to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the tables for README to this file
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
     #[command(flatten)]
     files: Files,
 }
@@ -78,13 +90,40 @@ fn run(cli: &Cli) -> Result<bool> {
         results.rows.push(row);
     }
     println!("\n{}", table::summary(&results, &engines, &absent));
-    println!(
-        "peers: {} programs, {} engines, {} failures",
-        programs.len(),
-        engines.len(),
-        table::failures(&results.rows)
-    );
-    Ok(true)
+    println!("{}", table::targets(&results));
+    let figure = figure(&results);
+    if let Some(path) = &cli.json {
+        write(path, &serde_json::to_string_pretty(&report::json(&results, &engines, &absent, &figure))?)?;
+    }
+    if let Some(path) = &cli.markdown {
+        write(path, &report::markdown(&results, &engines))?;
+    }
+    println!("{figure}");
+    let own_failures: usize = OWN.iter().map(|key| results.failures(key)).sum();
+    Ok(own_failures == 0 && targets::count(&results, Verdict::Missed) == 0)
+}
+
+/// The figure of the run: its last line.
+fn figure(results: &Results) -> String {
+    let ratio = |key| results.mean(key, BASE).map_or("-".to_owned(), |mean| format!("{:.2}", mean.mean));
+    let count = |verdict| targets::count(results, verdict);
+    let failures: usize = results.keys.iter().map(|key| results.failures(key)).sum();
+    format!(
+        "peers: {} programs, {} engines, {failures} failures: time over that of native wasmi 2: node in wasmtime {}, \
+         native {}; promises: {} reached, {} met, {} missed, {} not measured",
+        results.rows.len(),
+        results.keys.len(),
+        ratio("node"),
+        ratio("native"),
+        count(Verdict::Reached),
+        count(Verdict::Met),
+        count(Verdict::Missed),
+        count(Verdict::NotMeasured),
+    )
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| path.display().to_string())
 }
 
 /// The programs with these names, or all.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engines::{Absent, Engine};
 use crate::figures::{BASE, Results, Row};
-use crate::measure::Times;
+use crate::targets::TARGETS;
 
 /// Width of a program's name and of a column.
 const NAME: usize = 24;
@@ -59,8 +59,19 @@ pub fn summary(results: &Results, engines: &[Engine], absent: &[Absent]) -> Stri
     text
 }
 
-/// How many engines were disqualified on how many programs.
-pub fn failures(rows: &[Row]) -> usize {
-    let times: Vec<&Times> = rows.iter().flat_map(|row| &row.times).collect();
-    times.iter().filter(|times| times.is_err()).count()
+/// The promises and what became of them.
+pub fn targets(results: &Results) -> String {
+    let mut text = format!("{:<66}{:>8}{:>8}{:>10}\n", "promise", "must", "reach", "measured");
+    for target in &TARGETS {
+        let measured = target.measured(results);
+        text += &format!(
+            "{:<66}{:>8}{:>8}{:>10}  {}\n",
+            target.what,
+            target.show(target.must),
+            target.reach.map_or("-".to_owned(), |reach| target.show(reach)),
+            measured.map_or("-".to_owned(), |measured| target.show(measured)),
+            target.verdict(measured).name()
+        );
+    }
+    text
 }

@@ -25,7 +25,7 @@ enum Command {
     Differential(differential::Args),
     /// Change snapshots and load them
     Mutate(mutate::Args),
-    /// Measure the native engine beside wasmi
+    /// Measure the node beside other runtimes
     Peers(peers::Args),
     /// Run the same jobs in every runtime that is here
     Portability(portability::Args),
