@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use host_runner::engine::{Budget, Event, Node, Progress};
 use host_runner::failure::{Failure, IO};
 use wasmparser::{BinaryReader, ExportSectionReader, GlobalSectionReader, Parser, Payload};
-use wasmtime::{Engine, Global, Instance, Linker, Memory, Module, Store, Val};
+use wasmtime::{Config, Engine, Global, Instance, Linker, Memory, Module, Store, Val};
 
 /// The node's file with its mutable globals exported, compiled.
 pub struct ExposedNode {
@@ -17,6 +17,7 @@ pub struct ExposedNode {
     /// Export names of its mutable globals.
     pub globals: Vec<String>,
     module: Module,
+    counting: bool,
 }
 
 impl ExposedNode {
@@ -25,9 +26,23 @@ impl ExposedNode {
     /// # Errors
     /// If it is not valid, or its kind of state is one that this cannot see.
     pub fn new(wasm: &[u8]) -> Result<Self> {
+        Self::compile(wasm, false)
+    }
+
+    /// As [`ExposedNode::new`], and a [`Reactor`] of it counts the instructions that it executes.
+    ///
+    /// # Errors
+    /// As [`ExposedNode::new`].
+    pub fn counting(wasm: &[u8]) -> Result<Self> {
+        Self::compile(wasm, true)
+    }
+
+    fn compile(wasm: &[u8], counting: bool) -> Result<Self> {
         let (wasm, globals) = expose_globals(wasm)?;
-        let module = Module::new(&Engine::default(), &wasm)?;
-        Ok(Self { wasm, globals, module })
+        let mut config = Config::new();
+        config.consume_fuel(counting);
+        let module = Module::new(&Engine::new(&config)?, &wasm)?;
+        Ok(Self { wasm, globals, module, counting })
     }
 }
 
@@ -141,6 +156,9 @@ struct Place {
 impl Place {
     fn new(node: &ExposedNode) -> Result<Self> {
         let mut store = Store::new(node.module.engine(), ());
+        if node.counting {
+            store.set_fuel(u64::MAX)?;
+        }
         let mut linker = Linker::new(node.module.engine());
         linker.define_unknown_imports_as_traps(&node.module)?;
         let instance = linker.instantiate(&mut store, &node.module)?;
@@ -215,6 +233,15 @@ impl<'a> Reactor<'a> {
     /// Everything that the node knows: its linear memory.
     pub fn image(&self) -> Vec<u8> {
         self.place.memory.data(&self.place.store).to_vec()
+    }
+
+    /// Instructions of the node executed since it was instantiated or moved, as wasmtime's fuel counts them: one each,
+    /// bulk operations too, and none for those that only give structure.
+    ///
+    /// # Errors
+    /// If its module does not count.
+    pub fn instructions(&self) -> Result<u64> {
+        Ok(u64::MAX - self.place.store.get_fuel()?)
     }
 
     /// Moves the memory into a fresh instance in another store.

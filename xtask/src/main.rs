@@ -3,7 +3,9 @@
 
 mod differential;
 mod mutate;
+mod ngrams;
 mod peers;
+mod perf_check;
 mod portability;
 mod spec;
 mod wasmfiles;
@@ -25,8 +27,12 @@ enum Command {
     Differential(differential::Args),
     /// Change snapshots and load them
     Mutate(mutate::Args),
+    /// Count which instructions of register code run after each other in the benchmark programs
+    Ngrams(ngrams::Args),
     /// Measure the node beside other runtimes
     Peers(peers::Args),
+    /// Count the instructions of the node on the benchmark programs, and compare with the counts that are checked in
+    PerfCheck(perf_check::Args),
     /// Run the same jobs in every runtime that is here
     Portability(portability::Args),
     /// Run the specification's test suite
@@ -39,7 +45,9 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Differential(args) => differential::run(&args),
         Command::Mutate(args) => mutate::run(&args),
+        Command::Ngrams(args) => ngrams::run(&args),
         Command::Peers(args) => peers::run(&args),
+        Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),
         Command::Spec(args) => spec::run(&args),
         Command::Wasmfiles(args) => wasmfiles::run(&args),

@@ -107,7 +107,7 @@ macro_rules! define_inst {
             }
 
             /// The slot of the result of an instruction that writes one and could write another.
-            pub(super) fn result(mut self) -> Option<u16> {
+            pub fn result(mut self) -> Option<u16> {
                 self.result_mut().copied()
             }
 
@@ -126,6 +126,83 @@ macro_rules! define_inst {
                     (Self::I64Eqz { a, .. }, false) => Self::BrI64NeImm { a, imm: 0, off: 0 },
                     _ => return None,
                 })
+            }
+
+            /// Words that it takes.
+            pub(crate) fn words(self) -> usize {
+                match self {
+                    $(Self::$ic_br { .. })|* | $(Self::$ic_bri { .. })|* | $(Self::$fc_br { .. })|* | $(Self::$fc_not { .. })|*
+                    | $(Self::$ld_far { .. })|* | $(Self::$st_far { .. })|*
+                    | Self::Const64 { .. } | Self::Br { .. } | Self::BrEqz { .. } | Self::BrNez { .. } | Self::Call { .. }
+                    | Self::ReturnCall { .. } | Self::Tick { .. } => 2,
+                    Self::CallIndirect { .. } | Self::ReturnCallIndirect { .. } => 3,
+                    _ => 1,
+                }
+            }
+
+            /// Is its last word the cost of an edge.
+            pub(super) fn has_edge(self) -> bool {
+                let calls = matches!(self, Self::Call { .. } | Self::CallIndirect { .. } | Self::Tick { .. });
+                calls || self.branch_offset().is_some()
+            }
+
+            /// Is it an instruction, not a word of one.
+            pub(super) fn begins(self) -> bool {
+                !matches!(self, Self::Edge { .. } | Self::Wide { .. })
+            }
+
+            /// Can control reach the instruction that follows.
+            pub fn falls_through(self) -> bool {
+                !matches!(
+                    self,
+                    Self::Br { .. }
+                        | Self::Return
+                        | Self::ReturnOne { .. }
+                        | Self::ReturnMany { .. }
+                        | Self::ReturnCall { .. }
+                        | Self::ReturnCallIndirect { .. }
+                        | Self::Slow { .. }
+                        | Self::Unreachable
+                )
+            }
+
+            /// Where a branch goes, relative to itself.
+            pub(super) fn branch_offset(self) -> Option<i32> {
+                Some(match self {
+                    $(Self::$ic_br { off, .. })|* | $(Self::$ic_bri { off, .. })|* | $(Self::$fc_br { off, .. })|*
+                    | $(Self::$fc_not { off, .. })|* => off.into(),
+                    Self::Br { off } | Self::BrEqz { off, .. } | Self::BrNez { off, .. } => off,
+                    _ => return None,
+                })
+            }
+
+            /// Calls `visit` with every slot that it reads or writes by itself.
+            pub fn for_each_slot(self, mut visit: impl FnMut(u16)) {
+                match self {
+                    $(Self::$un { d, a })|* | $(Self::$tu { d, a })|* | $(Self::$ib_imm { d, a, .. })|* | $(Self::$ic_imm { d, a, .. })|*
+                    | $(Self::$tb_imm { d, a, .. })|* | $(Self::$ld { d, a, .. })|* | $(Self::$ld_far { d, a })|*
+                    | Self::Copy { d, a } | Self::RefIsNull { d, a } => {
+                        visit(d);
+                        visit(a);
+                    }
+                    $(Self::$bin { d, a, b })|* | $(Self::$ib { d, a, b })|* | $(Self::$ic { d, a, b })|* | $(Self::$fc { d, a, b })|*
+                    | $(Self::$tb { d, a, b })|* | Self::Select { d, a, c: b } => {
+                        visit(d);
+                        visit(a);
+                        visit(b);
+                    }
+                    $(Self::$ic_br { a, b, .. })|* | $(Self::$fc_br { a, b, .. })|* | $(Self::$fc_not { a, b, .. })|*
+                    | $(Self::$st { a, b, .. })|* | $(Self::$st_far { a, b })|* => {
+                        visit(a);
+                        visit(b);
+                    }
+                    $(Self::$ic_bri { a, .. })|* | Self::BrEqz { a, .. } | Self::BrNez { a, .. } | Self::BrTable { a, .. }
+                    | Self::ReturnOne { a } | Self::ReturnMany { a, .. } | Self::GlobalSet { a, .. }
+                    | Self::CallIndirect { a, .. } | Self::ReturnCallIndirect { a, .. } => visit(a),
+                    Self::Const32 { d, .. } | Self::Const64 { d, .. } | Self::GlobalGet { d, .. } | Self::MemorySize { d } => visit(d),
+                    Self::Nop | Self::Wide { .. } | Self::Edge { .. } | Self::Charge { .. } | Self::Tick { .. } | Self::Br { .. }
+                    | Self::Return | Self::Call { .. } | Self::ReturnCall { .. } | Self::Slow { .. } | Self::Unreachable => {}
+                }
             }
 
             /// Sets the offset of a branch; `false` if it does not fit.

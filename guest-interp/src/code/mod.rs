@@ -7,6 +7,7 @@ mod inst;
 mod op;
 mod sidetable;
 mod translate;
+mod verify;
 
 pub use decode::{Block, Body, Instr, Target};
 pub use inst::Inst;
@@ -14,3 +15,4 @@ pub use op::Op;
 pub(crate) use op::for_each_op;
 pub use sidetable::{Location, Place, SideTable};
 pub use translate::{Entry, Environment, FuncCode, TooLarge, translate};
+pub use verify::{Scope, VerifiedCode, verify};

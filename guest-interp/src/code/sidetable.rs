@@ -10,7 +10,7 @@ use super::translate::{Environment, Translation, Translator};
 pub struct Location {
     /// Index of the instruction in the decoded body.
     pub index: u32,
-    /// Gas that the counter holds back for what follows the instruction in straight line.
+    /// Gas that the counter holds back for the instruction and what follows it in straight line.
     pub rest: u64,
     /// Where the operands lie, from the bottom.
     pub places: Vec<Place>,
@@ -33,11 +33,21 @@ impl<'a, 'b> SideTable<'a, 'b> {
         Some(Self { body, environment, fuse, starts })
     }
 
-    /// The state at the instruction whose register code contains `pc`, relative to the function.
+    /// The state before the first of the instructions that the register code at `pc`, relative to the function, stands for.
     pub fn locate(&self, pc: u32) -> Option<Location> {
-        let index = self.starts.iter().rev().find(|(start, _)| *start <= pc)?.1;
+        let index = self.index_at(pc)?;
         let translation = Translator::new(self.body, self.environment, self.fuse).watching(index).run().ok()?;
         let watch = translation.watch?;
         Some(Location { index: watch.index, rest: watch.rest, places: watch.places })
+    }
+
+    /// Index of the first of the instructions that the register code at `pc` stands for.
+    pub fn index_at(&self, pc: u32) -> Option<u32> {
+        self.starts.iter().rev().find(|(start, _)| *start <= pc).map(|(_, index)| *index)
+    }
+
+    /// Where the code of the last instruction begins; stubs follow.
+    pub fn last_start(&self) -> u32 {
+        self.starts.last().map_or(0, |(start, _)| *start)
     }
 }

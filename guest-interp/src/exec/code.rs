@@ -1,18 +1,18 @@
 //! All register code of a machine in one place, and what a call needs to know of each function.
 
-use crate::code::{Entry, FuncCode, Inst};
+use crate::code::{Entry, Inst, VerifiedCode};
 use crate::runtime::Store;
 
-/// Greater than any counter: a call of a function without register code always stops the fast engine.
-const UNPAYABLE: u64 = i64::MAX as u64;
+/// More than any stack has room for: a call of a function without register code always stops the fast engine.
+const NO_ROOM: u32 = u32::MAX;
 
 /// What a call needs of its callee.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FastFunc {
     /// Where its register code begins.
     pub(crate) pc: u32,
-    /// Slots of its frame.
-    pub(crate) frame_slots: u32,
+    /// Bytes of its frame, [`NO_ROOM`] without register code.
+    pub(crate) frame_bytes: u32,
     /// Gas that entering it charges: its zeroed locals and T of its first block.
     pub(crate) cost: i64,
     /// Parameter slots.
@@ -21,8 +21,10 @@ pub(crate) struct FastFunc {
     pub(crate) zeroed: u32,
     /// Number of its type.
     pub(crate) type_number: u32,
+    /// Its instance.
+    pub(crate) instance: u32,
     /// Address of memory 0 of its instance.
-    memory: Option<u32>,
+    pub(crate) memory: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,11 +50,12 @@ impl Code {
             let memory = store.instances.get(func.instance as usize).and_then(|i| i.memories.first().copied());
             self.funcs.push(FastFunc {
                 pc: 0,
-                frame_slots: 0,
-                cost: UNPAYABLE as i64,
+                frame_bytes: NO_ROOM,
+                cost: 0,
                 params: func.params,
                 zeroed: func.zeroed,
                 type_number: func.type_number,
+                instance: func.instance,
                 memory,
             });
             self.translated.push(Translated::NotYet);
@@ -65,23 +68,24 @@ impl Code {
     }
 
     /// Adds a function's code. `zeroing` is the gas of setting its locals to zero.
-    pub(crate) fn add(&mut self, func: u32, code: Option<FuncCode>, zeroing: u64) {
+    pub(crate) fn add(&mut self, func: u32, code: Option<VerifiedCode>, zeroing: u64) {
         let base = self.insts.len();
-        let known = code.filter(|code| u32::try_from(base + code.insts.len()).is_ok());
-        let Some(mut code) = known else {
+        let fits = |code: &VerifiedCode| u32::try_from(base + code.insts().len()).is_ok();
+        let Some(code) = code.filter(fits) else {
             self.translated[func as usize] = Translated::TooLarge;
             return;
         };
-        self.insts.extend_from_slice(&code.insts);
-        for entry in &mut code.entries {
-            entry.pc += base as u32;
-        }
+        self.insts.extend_from_slice(code.insts());
         let place = &mut self.funcs[func as usize];
         place.pc = base as u32;
-        place.frame_slots = code.frame_slots;
-        let cost = zeroing.saturating_add(code.entries.first().map_or(0, |e| u64::from(e.cost)));
-        place.cost = cost.min(UNPAYABLE) as i64;
-        self.translated[func as usize] = Translated::Done(code.entries);
+        place.frame_bytes = code.frame_slots() * 8;
+        let mut entries = code.into_entries();
+        let cost = zeroing.saturating_add(entries.first().map_or(0, |e| u64::from(e.cost)));
+        place.cost = i64::try_from(cost).unwrap_or(i64::MAX);
+        for entry in &mut entries {
+            entry.pc += base as u32;
+        }
+        self.translated[func as usize] = Translated::Done(entries);
     }
 
     fn entries(&self, func: u32) -> &[Entry] {
@@ -109,9 +113,4 @@ impl Code {
         self.funcs[func as usize].pc
     }
 
-    /// Address of memory 0 of the function's instance.
-    #[inline]
-    pub(crate) fn memory_of(&self, func: u32) -> Option<u32> {
-        self.funcs[func as usize].memory
-    }
 }

@@ -10,7 +10,7 @@ use super::memory::MemoryView;
 use super::stack::{Frame, Resume};
 use super::store::{FuncKind, Store};
 use super::{HostCall, HostImports, Linker};
-use crate::code::{Body, Environment, Place, SideTable, translate};
+use crate::code::{Body, Environment, FuncCode, Place, Scope, SideTable, VerifiedCode, translate, verify};
 use crate::error::Error;
 use crate::exec::{self, CallIndex, Code, Engine, Exit};
 use crate::gas::{Schedule, Unit};
@@ -252,29 +252,36 @@ impl Machine {
             steps: &mut self.steps,
         };
         let exit = exec::run(engine, &mut gas);
-        // An instruction that the fast engine hands over is stepped at once: its entry would lead straight back.
-        let handed_over = matches!(exit, Exit::Before(_) | Exit::AtCall(_));
-        let (correction, stop) = self.leave_fast(exit);
+        let correction = self.leave_fast(exit);
         let exact = gas.checked_add_unsigned(correction).and_then(|g| u64::try_from(g).ok());
         self.left = reserve + exact.expect("BUG: the fast engine never overspends");
         self.gas_total += start - self.left;
         self.gas_fast += start - self.left;
-        if handed_over { self.step() } else { stop }
+        match exit {
+            // An instruction that the fast engine hands over is stepped at once: its entry would lead straight back.
+            Exit::Before(_) | Exit::AtCall(_) => self.step(),
+            Exit::Traps(_) => loop {
+                if let Some(stop) = self.step() {
+                    break Some(stop);
+                }
+            },
+            Exit::AtEntry(_) | Exit::Returned | Exit::Done => None,
+        }
     }
 
-    /// Puts the top frame into canonical form; how much gas the counter held back, and whether the run stops.
-    fn leave_fast(&mut self, exit: Exit) -> (u64, Option<Stop>) {
+    /// Puts the top frame into canonical form; how much gas the counter held back.
+    fn leave_fast(&mut self, exit: Exit) -> u64 {
         let func = self.frames.last().map_or(0, |f| f.func);
         match exit {
-            Exit::Done | Exit::Returned => (0, None),
+            Exit::Done | Exit::Returned => 0,
             Exit::Before(index) => {
                 self.set_resume(Resume::Wasm(index));
-                (0, None)
+                0
             }
             Exit::AtEntry(pc) => {
                 let entry = self.code.entry_at_pc(func, pc).expect("BUG: the fast engine stops at entries");
                 self.set_resume(Resume::Wasm(entry.index));
-                (entry.cost.into(), None)
+                entry.cost.into()
             }
             Exit::AtCall(index) => {
                 let index = match index {
@@ -287,17 +294,15 @@ impl Machine {
                 let op = self.body(func).instrs[index as usize].op;
                 // The stepper counts the step again.
                 self.steps += u64::from(self.schedule.is_uncharged_transfer(op));
-                (self.schedule.cost(op), None)
+                self.schedule.cost(op)
             }
-            Exit::Trapped { pc, trap } => {
-                let rest = self.settle_trap(func, pc);
-                (rest, Some(Stop::Trap(trap)))
-            }
+            Exit::Traps(pc) => self.settle(func, pc),
         }
     }
 
-    /// Writes the operands before a trapping instruction to their slots; the gas held back for what would have followed.
-    fn settle_trap(&mut self, func: u32, pc: u32) -> u64 {
+    /// Writes the operands before the instruction at `pc` to their slots; the gas held back for it and what would have
+    /// followed.
+    fn settle(&mut self, func: u32, pc: u32) -> u64 {
         let body = self.body(func);
         let pc = pc - self.code.start(func);
         let location = self.with_environment(func, |environment| {
@@ -322,14 +327,36 @@ impl Machine {
         }
         let body = self.body(func);
         let code = self.with_environment(func, |environment| translate(&body, environment).ok());
+        let code = code.map(|code| self.verify(func, code));
         let zeroed = self.store.funcs[func as usize].zeroed;
         let zeroing = self.schedule.units(Unit::ZeroedLocals, zeroed.into());
         self.code.add(func, code, zeroing);
     }
 
-    fn with_environment<T>(&self, func: u32, work: impl FnOnce(&Environment<'_>) -> T) -> T {
+    fn verify(&self, func: u32, code: FuncCode) -> VerifiedCode {
         let store = &self.store;
-        let instance = &store.instances[store.funcs[func as usize].instance as usize];
+        let instance = store.funcs[func as usize].instance;
+        let callee_params = |func: u32| {
+            let callee = store.funcs.get(func as usize)?;
+            (callee.kind == FuncKind::Wasm && callee.instance == instance).then_some(callee.params)
+        };
+        let scope = Scope {
+            globals: store.globals.len(),
+            tables: store.tables.len(),
+            callee_params: &callee_params,
+            type_params: &|number| store.types.get(number as usize).map(|ty| ty.params.len() as u32),
+        };
+        verify(code, &scope).unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
+    }
+
+    pub(super) fn with_environment<T>(&self, func: u32, work: impl FnOnce(&Environment<'_>) -> T) -> T {
+        let store = &self.store;
+        let number = store.funcs[func as usize].instance;
+        let instance = &store.instances[number as usize];
+        let is_own = |func: u32| {
+            let func = &store.funcs[func as usize];
+            func.kind == FuncKind::Wasm && func.instance == number
+        };
         let arity = |func: u32| (store.funcs[func as usize].params, store.funcs[func as usize].results);
         let type_arity = |index: u32| {
             let ty = &instance.module.types()[index as usize];
@@ -338,7 +365,7 @@ impl Machine {
         work(&Environment {
             schedule: &self.schedule,
             funcs: &instance.funcs,
-            is_host: &|func| matches!(store.funcs[func as usize].kind, FuncKind::Host(_)),
+            is_own: &is_own,
             arity: &arity,
             type_arity: &type_arity,
             func_ref: &|index| store.func_ref(instance.funcs[index as usize]),

@@ -2,6 +2,7 @@
 //! [`Machine`] that advances them with either engine.
 
 mod host_call;
+mod inspect;
 mod instance;
 mod link;
 mod machine;
@@ -13,12 +14,13 @@ mod store;
 mod table;
 
 pub use host_call::HostCall;
+pub use inspect::RegisterInst;
 pub use instance::Instance;
 pub(crate) use instance::func_of_ref;
 pub use link::{HostImports, Linker, NoHost};
 pub use machine::{Budget, Machine, Stop};
 pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};
-pub(crate) use memory::{load, store};
+pub(crate) use memory::DIRTY_SHIFT;
 pub use spaces::{Delta, DirtyMarks, Restore, Spaces};
 pub use stack::{Frame, Resume};
 pub use store::{Extern, Func, FuncKind, Store};

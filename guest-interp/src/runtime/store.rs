@@ -70,7 +70,7 @@ pub struct Store {
     pub globals: Vec<u64>,
     /// Global types.
     pub global_types: Vec<GlobalType>,
-    types: Vec<FuncType>,
+    pub(crate) types: Vec<FuncType>,
     type_numbers: BTreeMap<FuncType, u32>,
 }
 

@@ -24,8 +24,9 @@ pub struct Environment<'a> {
     pub schedule: &'a Schedule,
     /// Store addresses by function index.
     pub funcs: &'a [u32],
-    /// Is the function at this store address the embedder's.
-    pub is_host: &'a dyn Fn(u32) -> bool,
+    /// Can register code call the function at this store address itself: is it of this instance, not the embedder's or
+    /// another module's.
+    pub is_own: &'a dyn Fn(u32) -> bool,
     /// Parameter and result slots of the function at this store address.
     pub arity: &'a dyn Fn(u32) -> (u32, u32),
     /// Parameter and result slots by type index.
@@ -82,7 +83,7 @@ pub enum Place {
 pub(super) struct Watch {
     pub(super) index: u32,
     pub(super) places: Vec<Place>,
-    /// Gas of the rest of the chain after the instruction, filled in at the end.
+    /// Gas of the rest of the chain from the instruction on, filled in at the end.
     pub(super) rest: u64,
     block: usize,
     charged: u64,

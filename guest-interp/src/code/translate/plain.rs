@@ -9,25 +9,25 @@ impl Translator<'_> {
             // Bounds the search of release_local on hostile code.
             self.flush();
         }
-        if is_slow(instr.op) || self.calls_host(instr) {
+        if is_slow(instr.op) || self.calls_out(instr) {
             return self.slow(index, instr);
         }
         if self.environment.schedule.is_uncharged_transfer(instr.op) {
             self.tick(index);
         }
-        self.charge(self.environment.schedule.cost(instr.op));
         if self.watch_index == Some(index) {
             let (block, charged) = (self.blocks.len() - 1, self.blocks.last().map_or(0, |b| b.cost));
             self.watch = Some(Watch { index, places: self.stack.clone(), rest: 0, block, charged });
         }
+        self.charge(self.environment.schedule.cost(instr.op));
         if !self.simple(instr) {
             self.control(index, instr);
         }
     }
 
-    pub(super) fn calls_host(&self, instr: &Instr) -> bool {
+    pub(super) fn calls_out(&self, instr: &Instr) -> bool {
         let address = |func: u64| self.environment.funcs[func as usize];
-        matches!(instr.op, Op::Call | Op::ReturnCall) && (self.environment.is_host)(address(instr.imm))
+        matches!(instr.op, Op::Call | Op::ReturnCall) && !(self.environment.is_own)(address(instr.imm))
     }
 
     /// Hands one instruction to the stepper.

@@ -1,0 +1,427 @@
+//! The dispatch loop, the one place with unchecked access: code, frame slots, frames and linear memory by pointer. What
+//! makes that sound is established before: [`VerifiedCode`](crate::code::VerifiedCode) proves of every instruction that
+//! its slots lie in the frame, its branches on instructions and its indices in the store; a call checks once that the
+//! whole frame of its callee fits the stack; memory accesses compare with the length. Builds with debug assertions check
+//! each access again.
+
+#![allow(unsafe_code, reason = "measured: RATIONALE.md, section on the hot loop")]
+
+use super::code::FastFunc;
+use super::{CallIndex, Engine, Exit, METERED, TRACKED};
+use crate::code::{Inst, for_each_op};
+use crate::numeric::{self as n, Slot};
+use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Resume, Table, func_of_ref};
+
+/// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
+/// left to what every instruction uses: measured in RATIONALE.md.
+struct Context<'a> {
+    memory: View,
+    insts: *const Inst,
+    funcs: *const FastFunc,
+    globals: *mut u64,
+    tables: &'a [Table],
+    instances: &'a [Instance],
+    /// The instance that runs; calls into another one are the stepper's.
+    instance: u32,
+    stack: *mut u64,
+    stack_bytes: usize,
+    first_frame: *mut Frame,
+    /// The last one that the vector has room for, within the limit of call depth: the stepper makes calls beyond it.
+    last_frame: *mut Frame,
+    /// The running one.
+    frame: *mut Frame,
+    steps: &'a mut u64,
+}
+
+/// Runs from the top frame's position, which must be of register code, with `gas` that has been charged for the block
+/// there.
+pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
+    let Engine { store, code, stack, frames, call_depth, steps } = engine;
+    let top = *frames.last().expect("BUG: there is a frame to run");
+    let Resume::Fast(start) = top.resume else { unreachable!("BUG: the frame is in register form") };
+    let here = &code.funcs[top.func as usize];
+    let memory = here.memory.and_then(|address| store.memories.get_mut(address as usize));
+    let memory = match memory {
+        Some(memory) => View {
+            bytes: memory.bytes.as_mut_ptr(),
+            length: memory.bytes.len() as u64,
+            dirty: memory.dirty.as_mut_ptr(),
+        },
+        None => View { bytes: std::ptr::null_mut(), length: 0, dirty: std::ptr::null_mut() },
+    };
+    let first_frame = frames.as_mut_ptr();
+    let room = frames.capacity().min(call_depth);
+    let mut context = Context {
+        memory,
+        insts: code.insts.as_ptr(),
+        funcs: code.funcs.as_ptr(),
+        globals: store.globals.as_mut_ptr(),
+        tables: &store.tables,
+        instances: &store.instances,
+        instance: here.instance,
+        stack: stack.as_mut_ptr(),
+        stack_bytes: size_of_val(stack),
+        first_frame,
+        last_frame: first_frame.wrapping_add(room).wrapping_sub(1),
+        frame: first_frame.wrapping_add(frames.len() - 1),
+        steps,
+    };
+    // SAFETY: the top frame's position and slots were checked when the driver put it into register form, its code is
+    // verified, and all pointers are of allocations that live and are not touched otherwise until the loop ends. Every
+    // frame up to the top one has been written then.
+    unsafe {
+        let ip = context.insts.add(start as usize);
+        let fp = context.stack.add(top.base as usize);
+        let exit = dispatch(&raw mut context, ip, fp, gas);
+        let depth = context.frame.wrapping_add(1).offset_from(first_frame);
+        frames.set_len(depth as usize);
+        exit
+    }
+}
+
+/// Memory 0 of the running instance.
+#[derive(Clone, Copy)]
+struct View {
+    bytes: *mut u8,
+    length: u64,
+    dirty: *mut u8,
+}
+
+/// What is behind an index that verification or the driver proves to be right.
+#[cold]
+fn bug() -> ! {
+    if cfg!(debug_assertions) {
+        unreachable!("BUG: verified code is not what it must be");
+    }
+    // SAFETY: verified code has at this place the word that its instruction needs.
+    unsafe { std::hint::unreachable_unchecked() }
+}
+
+/// The cost in the second word of a branch or call.
+///
+/// # Safety
+/// `at` points to an [`Inst::Edge`] of verified code.
+#[inline(always)]
+unsafe fn edge_cost(at: *const Inst) -> i64 {
+    // SAFETY: by the function's own condition.
+    match unsafe { *at } {
+        Inst::Edge { cost } => i64::from(cost),
+        _ => bug(),
+    }
+}
+
+/// The word that follows an instruction with a long operand.
+///
+/// # Safety
+/// `at` points to an [`Inst::Wide`] of verified code.
+#[inline(always)]
+unsafe fn wide(at: *const Inst) -> (u32, u16) {
+    // SAFETY: by the function's own condition.
+    match unsafe { *at } {
+        Inst::Wide { low, high } => (low, high),
+        _ => bug(),
+    }
+}
+
+/// The decoded index of a tail call, in the word at `at`.
+///
+/// # Safety
+/// As [`wide`].
+#[cold]
+unsafe fn tail_index(at: *const Inst) -> CallIndex {
+    // SAFETY: by the function's own condition.
+    CallIndex::Index(unsafe { wide(at) }.0)
+}
+
+macro_rules! define_run {
+    (
+        unary { $($un:ident $un_name:literal $un_fn:ident;)* }
+        binary { $($bin:ident $bin_name:literal $bin_fn:ident;)* }
+        int_binary { $($ib:ident $ib_imm:ident $ib_name:literal $ib_fn:ident;)* }
+        int_compare { $($ic:ident $ic_imm:ident $ic_br:ident $ic_bri:ident $ic_not:ident $ic_noti:ident $ic_name:literal $ic_fn:ident;)* }
+        float_compare { $($fc:ident $fc_br:ident $fc_not:ident $fc_name:literal $fc_fn:ident;)* }
+        try_unary { $($tu:ident $tu_name:literal $tu_fn:ident;)* }
+        try_int_binary { $($tb:ident $tb_imm:ident $tb_name:literal $tb_fn:ident;)* }
+        load { $($ld:ident $ld_far:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
+        store { $($st:ident $st_far:ident $st_name:literal $st_mem:ident;)* }
+        other { $($ot:ident $ot_name:literal;)* }
+    ) => {
+        /// Runs until the driver is needed; leaves the counter in `gas`.
+        ///
+        /// # Safety
+        /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
+        /// `memory` point to is allocated and touched by nothing else.
+        #[inline(never)]
+        unsafe fn dispatch(context: *mut Context<'_>, ip: *const Inst, fp: *mut u64, gas: &mut i64) -> Exit {
+            // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
+            // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
+            unsafe {
+            let (mut ip, mut fp) = (ip, fp);
+            let mut left = *gas;
+
+            macro_rules! pc {
+                ($at:expr) => { $at.offset_from((*context).insts) as u32 };
+            }
+            macro_rules! slot {
+                ($slot:expr) => {{
+                    debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
+                    *fp.add($slot as usize)
+                }};
+            }
+            macro_rules! get {
+                ($slot:expr) => { Slot::from_slot(slot!($slot)) };
+            }
+            macro_rules! put {
+                ($slot:expr, $value:expr) => {{
+                    debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
+                    *fp.add($slot as usize) = $value;
+                }};
+            }
+            macro_rules! set {
+                ($slot:expr, $value:expr) => { put!($slot, Slot::to_slot($value)) };
+            }
+            macro_rules! imm {
+                ($imm:expr) => { Slot::from_slot($imm as i64 as u64) };
+            }
+            macro_rules! next {
+                ($words:literal) => { ip = ip.add($words) };
+            }
+            macro_rules! trap {
+                () => { break Exit::Traps(pc!(ip)) };
+            }
+            macro_rules! attempt {
+                ($result:expr) => {
+                    match $result {
+                        Ok(value) => value,
+                        Err(_) => trap!(),
+                    }
+                };
+            }
+            macro_rules! charge {
+                ($cost:expr) => {
+                    if METERED {
+                        left -= $cost;
+                        if left < 0 {
+                            break Exit::AtEntry(pc!(ip));
+                        }
+                    }
+                };
+            }
+            // Takes the branch at `at` to `at + off`.
+            macro_rules! take {
+                ($at:expr, $off:expr) => {{
+                    let cost = edge_cost($at.add(1));
+                    ip = $at.offset($off as isize);
+                    charge!(cost);
+                }};
+            }
+            macro_rules! branch_if {
+                ($condition:expr, $off:expr) => {
+                    if $condition { take!(ip, $off) } else { next!(2) }
+                };
+            }
+            macro_rules! far {
+                () => {{
+                    let (low, high) = wide(ip.add(1));
+                    u64::from(low) | u64::from(high) << 32
+                }};
+            }
+            // Address of `size` bytes at `a + off`.
+            macro_rules! effective {
+                ($a:expr, $off:expr, $size:expr) => {{
+                    let address: u32 = get!($a);
+                    let start = u64::from(address) + $off;
+                    if start + $size > (*context).memory.length {
+                        trap!();
+                    }
+                    start as usize
+                }};
+            }
+            macro_rules! load {
+                ($mem:ident, $ext:ident, $val:ident, $d:expr, $a:expr, $off:expr) => {{
+                    let start = effective!($a, $off, size_of::<$mem>() as u64);
+                    let bytes = (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().read();
+                    let value = <$mem>::from_le_bytes(bytes) as $ext as $val;
+                    set!($d, value);
+                }};
+            }
+            macro_rules! store {
+                ($mem:ident, $a:expr, $b:expr, $off:expr) => {{
+                    let start = effective!($a, $off, size_of::<$mem>() as u64);
+                    let bytes = (slot!($b) as $mem).to_le_bytes();
+                    (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
+                    if TRACKED {
+                        *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = 1;
+                        if size_of::<$mem>() > 1 {
+                            *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = 1;
+                        }
+                    }
+                }};
+            }
+            // Enters `callee`, its frame at `fp`, unless gas or stack do not allow it.
+            macro_rules! enter {
+                ($callee:expr, $new_fp:expr, $stop:expr) => {{
+                    let used = $new_fp.byte_offset_from((*context).stack) as usize;
+                    let room = (*context).stack_bytes - used;
+                    if room < $callee.frame_bytes as usize || (METERED && left < $callee.cost) {
+                        break Exit::AtCall($stop);
+                    }
+                    if METERED {
+                        left -= $callee.cost;
+                    }
+                }};
+            }
+            macro_rules! begin {
+                ($callee:expr) => {{
+                    let mut local = fp.add($callee.params as usize);
+                    let end = local.add($callee.zeroed as usize);
+                    while local < end {
+                        *local = 0;
+                        local = local.add(1);
+                    }
+                    ip = (*context).insts.add($callee.pc as usize);
+                }};
+            }
+            // Calls `func` with its arguments from `slot` on; `stop` finds the call if it must wait.
+            macro_rules! call {
+                ($func:expr, $slot:expr, $return_to:expr) => {{
+                    let func: u32 = $func;
+                    let return_to = pc!(ip) + $return_to;
+                    let callee = &*(*context).funcs.add(func as usize);
+                    let new_fp = fp.add($slot as usize);
+                    let frame = (*context).frame;
+                    if frame >= (*context).last_frame {
+                        break Exit::AtCall(CallIndex::BeforeEntry(return_to));
+                    }
+                    enter!(callee, new_fp, CallIndex::BeforeEntry(return_to));
+                    (*frame).resume = Resume::Fast(return_to);
+                    let base = new_fp.offset_from((*context).stack) as u32;
+                    frame.add(1).write(Frame { func, base, resume: Resume::Fast(callee.pc) });
+                    (*context).frame = frame.add(1);
+                    fp = new_fp;
+                    begin!(callee);
+                }};
+            }
+            // The function behind a table element, if it can be called here and now.
+            macro_rules! callee {
+                ($a:expr) => {{
+                    let (type_number, table) = wide(ip.add(1));
+                    let element: u32 = get!($a);
+                    let reference = (&(*context).tables)[table as usize].get(element).unwrap_or(0);
+                    func_of_ref((*context).instances, reference).filter(|func| {
+                        let callee = &*(*context).funcs.add(*func as usize);
+                        callee.type_number == type_number && callee.instance == (*context).instance
+                    })
+                }};
+            }
+            // Replaces the frame by one of `func`, its arguments from the relative slot on.
+            macro_rules! tail_call {
+                ($func:expr, $slot:expr, $index_at:expr) => {{
+                    let func: u32 = $func;
+                    let callee = &*(*context).funcs.add(func as usize);
+                    enter!(callee, fp, tail_index(ip.add($index_at)));
+                    std::ptr::copy(fp.add($slot as usize), fp, callee.params as usize);
+                    (*(*context).frame).func = func;
+                    begin!(callee);
+                }};
+            }
+            // Goes on in the frame below, results in place.
+            macro_rules! leave {
+                () => {{
+                    let frame = (*context).frame.wrapping_sub(1);
+                    (*context).frame = frame;
+                    if frame < (*context).first_frame {
+                        break Exit::Done;
+                    }
+                    let Resume::Fast(return_to) = (*frame).resume else { break Exit::Returned };
+                    fp = (*context).stack.add((*frame).base as usize);
+                    ip = (*context).insts.add(return_to as usize);
+                    charge!(edge_cost(ip.sub(1)));
+                }};
+            }
+
+            let exit = loop {
+                match *ip {
+                    $(Inst::$un { d, a } => { set!(d, n::$un_fn(get!(a))); next!(1); })*
+                    $(Inst::$bin { d, a, b } => { set!(d, n::$bin_fn(get!(a), get!(b))); next!(1); })*
+                    $(Inst::$ib { d, a, b } => { set!(d, n::$ib_fn(get!(a), get!(b))); next!(1); }
+                      Inst::$ib_imm { d, a, imm } => { set!(d, n::$ib_fn(get!(a), imm!(imm))); next!(1); })*
+                    $(Inst::$ic { d, a, b } => { set!(d, n::$ic_fn(get!(a), get!(b))); next!(1); }
+                      Inst::$ic_imm { d, a, imm } => { set!(d, n::$ic_fn(get!(a), imm!(imm))); next!(1); }
+                      Inst::$ic_br { a, b, off } => branch_if!(n::$ic_fn(get!(a), get!(b)), off),
+                      Inst::$ic_bri { a, imm, off } => branch_if!(n::$ic_fn(get!(a), imm!(imm)), off),)*
+                    $(Inst::$fc { d, a, b } => { set!(d, n::$fc_fn(get!(a), get!(b))); next!(1); }
+                      Inst::$fc_br { a, b, off } => branch_if!(n::$fc_fn(get!(a), get!(b)), off),
+                      Inst::$fc_not { a, b, off } => branch_if!(!n::$fc_fn(get!(a), get!(b)), off),)*
+                    $(Inst::$tu { d, a } => { set!(d, attempt!(n::$tu_fn(get!(a)))); next!(1); })*
+                    $(Inst::$tb { d, a, b } => { set!(d, attempt!(n::$tb_fn(get!(a), get!(b)))); next!(1); }
+                      Inst::$tb_imm { d, a, imm } => { set!(d, attempt!(n::$tb_fn(get!(a), imm!(imm)))); next!(1); })*
+                    $(Inst::$ld { d, a, off } => { load!($ld_mem, $ld_ext, $ld_val, d, a, u64::from(off)); next!(1); }
+                      Inst::$ld_far { d, a } => { let off = far!(); load!($ld_mem, $ld_ext, $ld_val, d, a, off); next!(2); })*
+                    $(Inst::$st { a, b, off } => { store!($st_mem, a, b, u64::from(off)); next!(1); }
+                      Inst::$st_far { a, b } => { let off = far!(); store!($st_mem, a, b, off); next!(2); })*
+
+                    Inst::Nop => next!(1),
+                    Inst::Copy { d, a } => { put!(d, slot!(a)); next!(1); }
+                    Inst::Const32 { d, value } => { put!(d, u64::from(value)); next!(1); }
+                    Inst::Const64 { d, low } => { put!(d, u64::from(low) | far!() << 32); next!(2); }
+                    Inst::Select { d, a, c } => {
+                        if slot!(c) == 0 { put!(d, slot!(a)); }
+                        next!(1);
+                    }
+                    Inst::GlobalGet { d, global } => { put!(d, *(*context).globals.add(global as usize)); next!(1); }
+                    Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
+                    Inst::RefIsNull { d, a } => { put!(d, u64::from(slot!(a) == 0)); next!(1); }
+                    Inst::MemorySize { d } => { put!(d, (*context).memory.length >> 16); next!(1); }
+
+                    Inst::Br { off } => take!(ip, off),
+                    Inst::BrEqz { a, off } => branch_if!(slot!(a) == 0, off),
+                    Inst::BrNez { a, off } => branch_if!(slot!(a) != 0, off),
+                    Inst::BrTable { a, count } => {
+                        let index: u32 = get!(a);
+                        let branch = ip.add(1 + 2 * index.min(count) as usize);
+                        let Inst::Br { off } = *branch else { bug() };
+                        take!(branch, off);
+                    }
+                    Inst::Return => leave!(),
+                    Inst::ReturnOne { a } => { *fp = slot!(a); leave!() }
+                    Inst::ReturnMany { a, count } => {
+                        std::ptr::copy(fp.add(a as usize), fp, count as usize);
+                        leave!()
+                    }
+                    Inst::Call { base: slot, func } => call!(func, slot, 2),
+                    Inst::CallIndirect { base: slot, a } => match callee!(a) {
+                        Some(func) => call!(func, slot, 3),
+                        None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
+                    },
+                    Inst::ReturnCall { base: slot, func } => tail_call!(func, slot, 1),
+                    Inst::ReturnCallIndirect { base: slot, a } => match callee!(a) {
+                        Some(func) => tail_call!(func, slot, 2),
+                        None => break Exit::AtCall(tail_index(ip.add(2))),
+                    },
+
+                    Inst::Charge { cost } => {
+                        next!(1);
+                        charge!(i64::from(cost));
+                    }
+                    Inst::Tick { index } => {
+                        let cost = edge_cost(ip.add(1));
+                        if *(*context).steps == 0 || left < cost {
+                            break Exit::Before(index);
+                        }
+                        *(*context).steps -= 1;
+                        left -= cost;
+                        next!(2);
+                    }
+                    Inst::Slow { index } => break Exit::Before(index),
+                    Inst::Unreachable => trap!(),
+                    Inst::Edge { .. } | Inst::Wide { .. } => bug(),
+                }
+            };
+            *gas = left;
+            exit
+            }
+        }
+    };
+}
+for_each_op!(define_run);
