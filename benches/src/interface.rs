@@ -1,13 +1,13 @@
 //! What a module imports and exports, as far as it decides how it is driven.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use wasmparser::{ExternalKind, FuncType, Parser, Payload, TypeRef, ValType};
 
-/// The functions that a module imports, and the names of those that it exports.
+/// The functions that a module imports and exports.
 #[derive(Default)]
 pub struct Interface {
     pub imports: Vec<Import>,
-    pub exports: Vec<String>,
+    pub exports: Vec<Export>,
 }
 
 /// An imported function.
@@ -15,15 +15,21 @@ pub struct Interface {
 pub struct Import {
     pub module: String,
     pub name: String,
-    pub params: Vec<ValType>,
-    pub results: Vec<ValType>,
+    pub ty: FuncType,
+}
+
+/// An exported function.
+pub struct Export {
+    pub name: String,
+    pub ty: FuncType,
 }
 
 impl Interface {
     /// Reads the head of a module.
     pub fn of(wasm: &[u8]) -> Result<Self> {
         let mut interface = Self::default();
-        let mut types: Vec<FuncType> = Vec::new();
+        // Of all types, and of all functions, the imported ones first.
+        let (mut types, mut functions): (Vec<FuncType>, Vec<FuncType>) = Default::default();
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
                 Payload::TypeSection(section) => {
@@ -32,14 +38,25 @@ impl Interface {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import?;
-                        interface.add_import(import.module, import.name, import.ty, &types)?;
+                        let TypeRef::Func(index) = import.ty else {
+                            bail!("it imports {}.{}, which is no function", import.module, import.name)
+                        };
+                        let (module, name, ty) = (import.module.into(), import.name.into(), get(&types, index)?);
+                        functions.push(ty.clone());
+                        interface.imports.push(Import { module, name, ty });
+                    }
+                }
+                Payload::FunctionSection(section) => {
+                    for index in section {
+                        functions.push(get(&types, index?)?);
                     }
                 }
                 Payload::ExportSection(section) => {
                     for export in section {
                         let export = export?;
                         if export.kind == ExternalKind::Func {
-                            interface.exports.push(export.name.to_owned());
+                            let ty = get(&functions, export.index)?;
+                            interface.exports.push(Export { name: export.name.to_owned(), ty });
                         }
                     }
                 }
@@ -49,16 +66,13 @@ impl Interface {
         Ok(interface)
     }
 
-    fn add_import(&mut self, module: &str, name: &str, ty: TypeRef, types: &[FuncType]) -> Result<()> {
-        let TypeRef::Func(index) = ty else { bail!("imports {module}.{name}, which is no function") };
-        let Some(ty) = types.get(index as usize) else { bail!("imports {name} of an unknown type") };
-        let (params, results) = (ty.params().to_vec(), ty.results().to_vec());
-        self.imports.push(Import { module: module.to_owned(), name: name.to_owned(), params, results });
-        Ok(())
+    /// Parameters and results of an exported function.
+    pub fn export(&self, name: &str) -> Option<(&[ValType], &[ValType])> {
+        let export = self.exports.iter().find(|export| export.name == name)?;
+        Some((export.ty.params(), export.ty.results()))
     }
+}
 
-    /// Whether it exports all of these functions.
-    pub fn has(&self, names: &[&str]) -> bool {
-        names.iter().all(|name| self.exports.iter().any(|export| export == name))
-    }
+fn get(types: &[FuncType], index: u32) -> Result<FuncType> {
+    types.get(index as usize).cloned().context("a function has a type that is not there")
 }

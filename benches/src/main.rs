@@ -2,12 +2,14 @@
 
 mod engines;
 mod figures;
+mod foreign;
 mod interface;
 mod measure;
 mod program;
 mod report;
 mod table;
 mod targets;
+mod wrapper;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,12 +28,12 @@ use crate::targets::Verdict;
 const STACK: usize = 512 << 20;
 
 /// Our own engines: what they get wrong is a fault, what a peer gets wrong is a remark.
-const OWN: [&str; 4] = ["node", "node-nogas", "node-nodirty", "native"];
+const OWN: [&str; 5] = ["node", "node-nogas", "node-nodirty", "node-v8", "native"];
 
 #[derive(Parser)]
 #[command(about = "measures the node beside other WebAssembly runtimes")]
 struct Cli {
-    /// Folder of the programs [default: wasmfiles/bench]
+    /// Folder with a bench.toml, or with WASI commands and modules that export setup and run [default: wasmfiles/bench]
     folder: Option<PathBuf>,
     /// Only these programs, by name
     #[arg(long, value_delimiter = ',')]
@@ -78,7 +80,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<bool> {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/bench"));
     let folder = cli.folder.clone().unwrap_or_else(default);
-    let programs = select(program::listed(&folder, cli.quick)?, &cli.programs)?;
+    let own = folder.join(program::LIST).is_file();
+    let programs = if own { program::listed(&folder, cli.quick)? } else { foreign::found(&folder)? };
+    let programs = select(programs, &cli.programs)?;
     let (engines, absent) = engines::select(&cli.engines, &cli.files)?;
     let rounds = Rounds { count: cli.rounds, limit: Duration::from_secs(cli.limit) };
 

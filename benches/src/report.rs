@@ -69,8 +69,7 @@ pub fn markdown(results: &Results, engines: &[Engine]) -> String {
     for engine in engines {
         let Some(mean) = results.mean(engine.key, BASE) else { continue };
         let (least, most) = (mean.min, mean.max);
-        text +=
-            &format!("| {} | {:.2} | {least:.2} .. {most:.2} | {} |\n", engine.title, mean.mean, mean.programs);
+        text += &format!("| {} | {:.2} | {least:.2} .. {most:.2} | {} |\n", engine.title, mean.mean, mean.programs);
     }
     text
 }

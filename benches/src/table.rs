@@ -31,7 +31,8 @@ pub fn row(results: &Results, row: &Row) -> String {
         line += &format!("{ratio:>width$}", width = width(key));
     }
     if let Some(base) = results.least(row, BASE) {
-        line += &format!("   {BASE}: {:.1?}", Duration::from_secs_f64(base));
+        let short = if results.is_short(row) { ": too short to count" } else { "" };
+        line += &format!("   {BASE}: {:.1?}{short}", Duration::from_secs_f64(base));
     }
     for (key, times) in results.keys.iter().zip(&row.times) {
         if let Err(why) = times {

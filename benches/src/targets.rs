@@ -44,7 +44,13 @@ impl Verdict {
     }
 }
 
-const fn ratio(what: &'static str, own: &'static str, others: &'static [&'static str], must: f64, reach: f64) -> Target {
+const fn ratio(
+    what: &'static str,
+    own: &'static str,
+    others: &'static [&'static str],
+    must: f64,
+    reach: f64,
+) -> Target {
     Target { what, must, reach: Some(reach), figure: Figure::Ratio(own, others) }
 }
 

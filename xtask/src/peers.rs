@@ -31,8 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     for (file, feature) in WASMI {
         build_wasmi(&root, &built.join(file), feature)?;
     }
-    let mut cargo = cargo(&root);
-    cargo.args(["run", "--release", "--locked"]);
+    let mut cargo = cargo(&root, "run");
+    cargo.arg("--release");
     if args.without_wasm3 {
         cargo.arg("--no-default-features");
     }
@@ -62,17 +62,17 @@ fn build_node(root: &Path, to: &Path, features: &[&str]) -> Result<()> {
 
 fn build_wasmi(root: &Path, to: &Path, feature: &str) -> Result<()> {
     let target_dir = root.join("target-node");
-    let mut cargo = cargo(root);
-    cargo.args(["build", "--quiet", "--locked", "--package", "wasmi-in-wasm", "--features", feature]);
+    let mut cargo = cargo(root, "build");
+    cargo.args(["--quiet", "--package", "wasmi-in-wasm", "--features", feature]);
     cargo.args(["--target", node_build::TARGET, "--profile", "in-wasm", "--target-dir"]).arg(&target_dir);
     ensure!(cargo.status().context("cargo does not start")?.success(), "wasmi does not build for wasm");
     copy(&target_dir.join(node_build::TARGET).join("in-wasm").join("wasmi_in_wasm.wasm"), to)
 }
 
-/// Cargo in the crate `benches/`.
-fn cargo(root: &Path) -> Command {
+/// Cargo for the crate `benches/`, in the caller's directory: paths among the options are relative to it.
+fn cargo(root: &Path, command: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root.join("benches"));
+    cargo.args([command, "--locked", "--manifest-path"]).arg(root.join("benches").join("Cargo.toml"));
     cargo
 }
 

@@ -21,6 +21,10 @@ const MOST_AT_ONCE: u64 = 1 << 26;
 /// Nanoseconds between two readings of the clock.
 const TICK: u64 = 1_000_000;
 const CHARACTER_DEVICE: u8 = 2;
+/// Bytes of what `poll_oneoff` takes and gives, and the kind of event that is a clock's.
+const SUBSCRIPTION: u64 = 48;
+const EVENT: u64 = 32;
+const EVENT_CLOCK: u8 = 0;
 
 /// Start and factor of the FNV-1a hash.
 const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
@@ -89,6 +93,8 @@ pub enum Function {
     FdSeek,
     /// `fd_write`
     FdWrite,
+    /// `poll_oneoff`
+    PollOneoff,
     /// `proc_exit`
     ProcExit,
     /// `random_get`
@@ -121,7 +127,8 @@ impl Function {
             "proc_exit" => Self::ProcExit,
             "random_get" => Self::RandomGet,
             "fd_close" | "fd_fdstat_set_flags" | "sched_yield" => Self::Nothing,
-            "poll_oneoff" | "proc_raise" => Self::Unsupported,
+            "poll_oneoff" => Self::PollOneoff,
+            "proc_raise" => Self::Unsupported,
             _ => ["fd_", "path_", "sock_"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
@@ -205,6 +212,7 @@ impl Wasi {
             Function::FdRead if a[0] == 0 => memory.write(a[3], &[0; 4])?,
             Function::FdSeek if standard => return Some(ESPIPE),
             Function::FdWrite if standard => self.fd_write(a, memory)?,
+            Function::PollOneoff => self.poll_oneoff(a, memory)?,
             Function::RandomGet => self.random_get(a[0], a[1], memory)?,
             Function::Unsupported => return Some(ENOSYS),
             _ => return Some(EBADF),
@@ -236,6 +244,25 @@ impl Wasi {
             written += length;
         }
         memory.write(a[3], &(written as u32).to_le_bytes())
+    }
+
+    /// Everything that is waited for comes at once: the clock jumps to the end of a timeout.
+    fn poll_oneoff(&mut self, a: &[u64; MAX_PARAMS], memory: &mut (impl Memory + ?Sized)) -> Option<()> {
+        for place in 0..a[2] {
+            let mut subscription = [0; SUBSCRIPTION as usize];
+            memory.read(a[0] + SUBSCRIPTION * place, &mut subscription)?;
+            let (user_data, kind) = (&subscription[..8], subscription[8]);
+            if kind == EVENT_CLOCK {
+                let timeout = u64::from_le_bytes(subscription[24..32].try_into().ok()?);
+                let absolute = subscription[40] & 1 != 0;
+                self.clock = if absolute { self.clock.max(timeout) } else { self.clock.saturating_add(timeout) };
+            }
+            let mut event = [0; EVENT as usize];
+            event[..8].copy_from_slice(user_data);
+            event[10] = kind;
+            memory.write(a[1] + EVENT * place, &event)?;
+        }
+        memory.write(a[3], &(a[2] as u32).to_le_bytes())
     }
 
     fn random_get(&mut self, at: u64, length: u64, memory: &mut (impl Memory + ?Sized)) -> Option<()> {
@@ -312,6 +339,18 @@ mod tests {
         ] {
             assert_eq!(call(&mut wasi(), name, args, &mut memory), EFAULT, "{name}");
         }
+    }
+
+    #[test]
+    fn waiting_moves_the_clock() {
+        let mut memory = [0; 96];
+        memory[0] = 7;
+        memory[24..32].copy_from_slice(&(5 * TICK).to_le_bytes());
+        let mut wasi = wasi();
+        assert_eq!(call(&mut wasi, "poll_oneoff", &[0, 48, 1, 88], &mut memory), SUCCESS);
+        assert_eq!((memory[48], memory[58], memory[88]), (7, EVENT_CLOCK, 1));
+        assert_eq!(call(&mut wasi, "clock_time_get", &[0, 0, 0], &mut memory), SUCCESS);
+        assert_eq!(memory[..8], (6 * TICK).to_le_bytes());
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! The engines, each in a file of its own. All of them load a program once and then run it round by round; each times its
 //! own run, so that what it needs before and after is not measured.
 
+mod chiwawa;
 mod library;
 mod native;
 mod node;
 mod reactor;
 mod tinywasm;
+mod v8;
 #[cfg(feature = "wasm3")]
 mod wasm3;
+mod wasmedge;
 mod wasmi;
 mod wasmi_in_wasm;
 mod wasmtime;
+mod whole;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +22,8 @@ use std::time::Duration;
 #[cfg(not(feature = "wasm3"))]
 use anyhow::bail;
 use anyhow::{Context, Result, ensure};
+
+pub use node::PROGRAM;
 
 use crate::program::{Answer, Program};
 
@@ -60,6 +66,15 @@ pub struct Files {
     /// Folder with what xtask builds: the node, its variants and wasmi as wasm
     #[arg(long, value_name = "DIR")]
     pub built: Option<PathBuf>,
+    /// WasmEdge's command; benches/get-wasmedge.sh gets it
+    #[arg(long, value_name = "FILE", env = "WASMEDGE")]
+    pub wasmedge: Option<PathBuf>,
+    /// Chiwawa's wasm, as its authors build it for wasm32-wasip1
+    #[arg(long, value_name = "FILE", env = "CHIWAWA")]
+    pub chiwawa: Option<PathBuf>,
+    /// Measure the node in Node.js too
+    #[arg(long)]
+    pub v8: bool,
 }
 
 impl Files {
@@ -74,6 +89,11 @@ impl Files {
         self.node.clone().map_or_else(|| self.built("node.wasm"), Ok)
     }
 
+    fn v8(&self) -> Result<Load> {
+        ensure!(self.v8, "--v8 asks for it");
+        v8::load(&self.node()?)
+    }
+
     fn wasmi(&self, name: &str, fuel: bool) -> Result<Load> {
         wasmi_in_wasm::load(&self.built(name)?, fuel)
     }
@@ -83,7 +103,7 @@ impl Files {
 type Entry = (&'static str, &'static str, fn(&Files) -> Result<Load>);
 
 /// All engines, in the order of the columns.
-const ENGINES: [Entry; 17] = [
+const ENGINES: [Entry; 20] = [
     ("node", "the node as it ships, in wasmtime", |files| node::in_wasmtime(&files.node()?)),
     ("node-nogas", "the node without gas, in wasmtime", |files| {
         node::in_wasmtime(&files.built("node-without-gas.wasm")?)
@@ -91,6 +111,7 @@ const ENGINES: [Entry; 17] = [
     ("node-nodirty", "the node without marking pages, in wasmtime", |files| {
         node::in_wasmtime(&files.built("node-without-dirty.wasm")?)
     }),
+    ("node-v8", "the node as it ships, in Node.js", Files::v8),
     ("native", "the node's library, native", |_| Ok(native::load())),
     ("wasmi2", "wasmi 2, native", |_| Ok(wasmi::v2(false))),
     ("wasmi2-fuel", "wasmi 2 with fuel, native", |_| Ok(wasmi::v2(true))),
@@ -105,6 +126,10 @@ const ENGINES: [Entry; 17] = [
     ("wasmtime", "wasmtime: Cranelift", |_| wasmtime::cranelift()),
     ("wasmtime-fuel", "wasmtime: Cranelift with fuel", |_| wasmtime::cranelift_fuel()),
     ("pulley", "wasmtime: Pulley", |_| wasmtime::pulley()),
+    ("wasmedge", "WasmEdge's interpreter, native", |files| {
+        wasmedge::load(files.wasmedge.as_deref().context("no --wasmedge FILE")?)
+    }),
+    ("chiwawa", "Chiwawa in wasmtime", |files| chiwawa::load(files.chiwawa.as_deref().context("no --chiwawa FILE")?)),
 ];
 
 /// The engines with these keys, or all: those that are here, and the others.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow};
+use peers_shim::Number;
 use peers_shim::wasi::{Function, MODULE, Output, Wasi};
 use tinywasm::engine::{Config, StackConfig};
 use tinywasm::types::{FuncType, ImportType, Module, WasmValue};
@@ -19,7 +20,7 @@ pub fn load() -> Load {
     Box::new(|program| {
         let module = tinywasm::parse_bytes(&program.wasm).map_err(|error| anyhow!("{error}"))?;
         let args = program.task.args().to_vec();
-        Ok(Library::new(&program.task, move || Ok(Box::new(Instance::new(&module, &args)?))))
+        Ok(Library::program(&program.task, move || Ok(Box::new(Instance::new(&module, &args)?))))
     })
 }
 
@@ -85,10 +86,17 @@ fn wasi_call(
     errno.map(|errno| vec![WasmValue::I32(errno)]).map_err(|_| tinywasm::Error::Other("exit".into()))
 }
 
+fn value(number: Number) -> WasmValue {
+    match number {
+        Number::I32(value) => WasmValue::I32(value),
+        Number::I64(value) => WasmValue::I64(value),
+    }
+}
+
 impl peers_shim::Instance for Instance {
-    fn call(&mut self, export: &str, argument: Option<i32>) -> Result<u64> {
+    fn call(&mut self, export: &str, argument: Option<Number>) -> Result<u64> {
         let func = self.instance.func_untyped(&self.store, export).map_err(text).with_context(|| export.to_owned())?;
-        let params: Vec<WasmValue> = argument.into_iter().map(WasmValue::I32).collect();
+        let params: Vec<WasmValue> = argument.into_iter().map(value).collect();
         let results = match func.call(&mut self.store, &params) {
             Err(_) if self.wasi.borrow().exited() => Vec::new(),
             other => other.map_err(text)?,
@@ -96,6 +104,8 @@ impl peers_shim::Instance for Instance {
         Ok(match results.first() {
             Some(WasmValue::I32(value)) => u64::from(*value as u32),
             Some(WasmValue::I64(value)) => *value as u64,
+            Some(WasmValue::F32(value)) => u64::from(value.to_bits()),
+            Some(WasmValue::F64(value)) => value.to_bits(),
             _ => 0,
         })
     }

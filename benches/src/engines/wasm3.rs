@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
+use peers_shim::Number;
 use peers_shim::wasi::{Function, MODULE, Memory, Output, Wasi};
 use wasm3x::{AsContext, AsContextMut, Caller, Config, Engine, FuncType, Linker, Module, Store, Val, ValType};
 
@@ -18,7 +19,7 @@ pub fn load() -> Load {
         let (wasm, args) = (program.wasm.clone(), program.task.args().to_vec());
         let imports = Interface::of(&wasm)?.imports;
         // Translated code belongs to an instance, so every instance begins with the bytes.
-        Ok(Library::new(&program.task, move || Ok(Box::new(Instance::new(&wasm, &imports, &args)?))))
+        Ok(Library::program(&program.task, move || Ok(Box::new(Instance::new(&wasm, &imports, &args)?))))
     })
 }
 
@@ -46,7 +47,7 @@ impl Instance {
 
 fn define(linker: &mut Linker<()>, import: &Import, wasi: &Arc<Mutex<Wasi>>) -> Result<()> {
     let types = |types: &[wasmparser::ValType]| types.iter().map(val_type).collect::<Result<Vec<_>>>();
-    let ty = FuncType::new(types(&import.params)?, types(&import.results)?);
+    let ty = FuncType::new(types(import.ty.params())?, types(import.ty.results())?);
     let (function, wasi) = (Function::named(&import.name)?, wasi.clone());
     linker.func_new(MODULE, &import.name, ty, move |caller, params, results| {
         wasi_call(function, &mut lock(&wasi), caller, params, results)
@@ -100,10 +101,17 @@ fn wasi_call(
     Ok(())
 }
 
+fn value(number: Number) -> Val {
+    match number {
+        Number::I32(value) => Val::I32(value),
+        Number::I64(value) => Val::I64(value),
+    }
+}
+
 impl peers_shim::Instance for Instance {
-    fn call(&mut self, export: &str, argument: Option<i32>) -> Result<u64> {
+    fn call(&mut self, export: &str, argument: Option<Number>) -> Result<u64> {
         let func = self.instance.get_func(&self.store, export).with_context(|| format!("no function {export:?}"))?;
-        let params: Vec<Val> = argument.into_iter().map(Val::I32).collect();
+        let params: Vec<Val> = argument.into_iter().map(value).collect();
         let mut results = vec![Val::I64(0); func.ty(&self.store)?.results().len()];
         match func.call(&mut self.store, &params, &mut results) {
             Err(error) if !lock(&self.wasi).exited() => return Err(error.into()),
@@ -112,6 +120,8 @@ impl peers_shim::Instance for Instance {
         Ok(match results.first() {
             Some(Val::I32(value)) => u64::from(*value as u32),
             Some(Val::I64(value)) => *value as u64,
+            Some(Val::F32(value)) => u64::from(value.to_bits()),
+            Some(Val::F64(value)) => value.to_bits(),
             _ => 0,
         })
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use peers_shim::Number;
 use peers_shim::wasi::Output;
 use wasmtime::{Engine, Linker, Memory, Module, Store, WasmParams, WasmResults};
 
@@ -23,7 +24,7 @@ pub fn load(path: &Path, fuel: bool) -> Result<Load> {
             inner.fallible("instantiate", ())?;
             Ok(Box::new(inner))
         };
-        Ok(Library::new(&program.task, instantiate))
+        Ok(Library::program(&program.task, instantiate))
     }))
 }
 
@@ -38,7 +39,8 @@ impl Inner {
     fn new(module: &Module) -> Result<Self> {
         let mut store = Store::new(module.engine(), ());
         let mut linker = Linker::new(module.engine());
-        linker.define_unknown_imports_as_traps(module)?;
+        // Only errors call out: whoever makes one asks the environment whether it is to carry a backtrace.
+        linker.define_unknown_imports_as_default_values(&mut store, module)?;
         let instance = linker.instantiate(&mut store, module)?;
         let memory = instance.get_memory(&mut store, "memory").context("wasmi exports no memory")?;
         Ok(Self { store, instance, memory })
@@ -69,10 +71,11 @@ impl Inner {
 }
 
 impl peers_shim::Instance for Inner {
-    fn call(&mut self, export: &str, argument: Option<i32>) -> Result<u64> {
+    fn call(&mut self, export: &str, argument: Option<Number>) -> Result<u64> {
         self.write(export.as_bytes())?;
         match argument {
-            Some(argument) => self.fallible("call_with", argument),
+            Some(Number::I32(value)) => self.fallible("call_i32", value),
+            Some(Number::I64(value)) => self.fallible("call_i64", value),
             None => self.fallible("call", ()),
         }
     }

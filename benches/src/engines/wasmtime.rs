@@ -1,6 +1,7 @@
 //! wasmtime: compiled by Cranelift, without and with fuel, and Pulley, its interpreter.
 
 use anyhow::{Context, Result, anyhow};
+use peers_shim::Number;
 use peers_shim::wasi::{Function, MODULE, Output, Wasi};
 use wasmtime::{Caller, Config, Engine, Extern, Linker, Module, Store, Val};
 
@@ -34,7 +35,7 @@ fn load(mut config: Config, fuel: bool) -> Result<Load> {
     Ok(Box::new(move |program| {
         let module = Module::new(&engine, &program.wasm)?;
         let args = program.task.args().to_vec();
-        Ok(Library::new(&program.task, move || Ok(Box::new(Instance::new(&module, &args, fuel)?))))
+        Ok(Library::program(&program.task, move || Ok(Box::new(Instance::new(&module, &args, fuel)?))))
     }))
 }
 
@@ -57,6 +58,8 @@ impl Instance {
 /// The functions of WASI that the module imports.
 fn linker(module: &Module) -> Result<Linker<Wasi>> {
     let mut linker = Linker::new(module.engine());
+    // A module may import a function twice.
+    linker.allow_shadowing(true);
     for import in module.imports().filter(|import| import.module() == MODULE) {
         let function = Function::named(import.name())?;
         let ty = import.ty().func().cloned().with_context(|| format!("{} is no function", import.name()))?;
@@ -87,11 +90,18 @@ fn wasi_call(
     Ok(())
 }
 
+fn value(number: Number) -> Val {
+    match number {
+        Number::I32(value) => Val::I32(value),
+        Number::I64(value) => Val::I64(value),
+    }
+}
+
 impl peers_shim::Instance for Instance {
-    fn call(&mut self, export: &str, argument: Option<i32>) -> Result<u64> {
+    fn call(&mut self, export: &str, argument: Option<Number>) -> Result<u64> {
         let func =
             self.instance.get_func(&mut self.store, export).with_context(|| format!("no function {export:?}"))?;
-        let params: Vec<Val> = argument.into_iter().map(Val::I32).collect();
+        let params: Vec<Val> = argument.into_iter().map(value).collect();
         let mut results = vec![Val::I64(0); func.ty(&self.store).results().len()];
         match func.call(&mut self.store, &params, &mut results) {
             Err(error) if !self.store.data().exited() => return Err(anyhow!("{error:#}")),
@@ -100,6 +110,8 @@ impl peers_shim::Instance for Instance {
         Ok(match results.first() {
             Some(Val::I32(value)) => u64::from(*value as u32),
             Some(Val::I64(value)) => *value as u64,
+            Some(Val::F32(bits)) => u64::from(*bits),
+            Some(Val::F64(bits)) => *bits,
             _ => 0,
         })
     }

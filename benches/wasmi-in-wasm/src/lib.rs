@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use anyhow::{Context, Result};
-use peers_shim::Instance as _;
+use peers_shim::{Instance as _, Number};
 
 #[cfg(feature = "v1")]
 peers_shim::wasmi_engine!(wasmi1);
@@ -47,7 +47,7 @@ impl State {
         Ok(0)
     }
 
-    fn call(&mut self, argument: Option<i32>) -> Result<u64> {
+    fn call(&mut self, argument: Option<Number>) -> Result<u64> {
         let export = self.text()?.to_owned();
         self.instance()?.call(&export, argument)
     }
@@ -100,10 +100,16 @@ pub extern "C" fn call() -> u32 {
     fallible(|state| state.call(None))
 }
 
-/// Calls the export that the buffer names with one argument.
+/// Calls the export that the buffer names with an `i32`.
 #[unsafe(no_mangle)]
-pub extern "C" fn call_with(argument: i32) -> u32 {
-    fallible(|state| state.call(Some(argument)))
+pub extern "C" fn call_i32(argument: i32) -> u32 {
+    fallible(|state| state.call(Some(Number::I32(argument))))
+}
+
+/// Calls the export that the buffer names with an `i64`.
+#[unsafe(no_mangle)]
+pub extern "C" fn call_i64(argument: i64) -> u32 {
+    fallible(|state| state.call(Some(Number::I64(argument))))
 }
 
 /// Fold of the program's memory.

@@ -346,7 +346,8 @@ impl Machine {
             callee_params: &callee_params,
             type_params: &|number| store.types.get(number as usize).map(|ty| ty.params.len() as u32),
         };
-        verify(code, &scope).unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
+        verify(code, &scope)
+            .unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
     }
 
     pub(super) fn with_environment<T>(&self, func: u32, work: impl FnOnce(&Environment<'_>) -> T) -> T {
