@@ -111,6 +111,8 @@ fn guarded<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(action)).unwrap_or_else(|_| Err(anyhow!("panicked")))
 }
 
+/// One line: of an error with a backtrace of the program, only its cause.
 fn text(error: anyhow::Error) -> String {
-    format!("{error:#}")
+    let text = format!("{error:#}");
+    if text.contains('\n') { error.root_cause().to_string() } else { text }
 }

@@ -29,7 +29,7 @@ enum Command {
     Mutate(mutate::Args),
     /// Count which instructions of register code run after each other in the benchmark programs
     Ngrams(ngrams::Args),
-    /// Measure the native engine beside wasmi
+    /// Measure the node beside other runtimes
     Peers(peers::Args),
     /// Count the instructions of the node on the benchmark programs, and compare with the counts that are checked in
     PerfCheck(perf_check::Args),

@@ -1,42 +1,67 @@
 //! The node's library, linked into this program.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, bail};
 use guest_interp::error::Error;
 use guest_interp::session::{Budget, Event, Session};
 
 use super::Load;
-use super::node::{Job, Node};
+use super::node::{Job, Node, PROGRAM};
 
-struct Native(Session);
+struct Native {
+    session: Session,
+    stdout: Vec<u8>,
+}
+
+impl Native {
+    fn new(argv: &[String]) -> Result<Self> {
+        Ok(Self { session: Session::new(argv).map_err(text)?, stdout: Vec::new() })
+    }
+}
 
 impl Node for Native {
     fn load(&mut self, argv: &[String]) -> Result<()> {
-        self.0 = Session::new(argv).map_err(text)?;
+        *self = Self::new(argv)?;
         Ok(())
     }
 
     fn want(&mut self) -> Result<Option<String>> {
-        self.0.want().map_err(text)
+        self.session.want().map_err(text)
     }
 
     fn give(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0.give(bytes).and_then(|()| self.0.give_end(true)).map_err(text)
+        self.session.give(bytes).and_then(|()| self.session.give_end(true)).map_err(text)
     }
 
-    fn run(&mut self) -> Result<bool> {
-        match self.0.run(Budget::UNLIMITED).map_err(text)? {
-            Event::Finished => Ok(true),
-            Event::Output => Ok(false),
-            event => bail!("the node stopped with {event:?}"),
+    fn run(&mut self) -> Result<Duration> {
+        let start = Instant::now();
+        loop {
+            match self.session.run(Budget::UNLIMITED).map_err(text)? {
+                Event::Finished => return Ok(start.elapsed()),
+                Event::Output => self.stdout.extend(self.session.take_output(1)),
+                event => bail!("the node stopped with {event:?}"),
+            }
+            // Not looked at, but it must not fill up.
+            self.session.take_output(2);
         }
     }
 
-    fn take_file(&mut self) -> Result<Vec<u8>> {
+    fn take_stdout(&mut self) -> Result<Vec<u8>> {
+        self.stdout.extend(self.session.take_output(1));
+        Ok(std::mem::take(&mut self.stdout))
+    }
+
+    fn exit_code(&mut self) -> Result<i32> {
+        Ok(self.session.exit_code())
+    }
+
+    fn take_result(&mut self) -> Result<String> {
         let (mut file, mut chunk) = (Vec::new(), Vec::new());
-        while self.0.take_chunk(&mut chunk).map_err(text)? {
+        while self.session.take_chunk(&mut chunk).map_err(text)? {
             file.extend_from_slice(&chunk);
         }
-        Ok(file)
+        Ok(String::from_utf8(file)?)
     }
 }
 
@@ -46,8 +71,5 @@ fn text(error: Error) -> anyhow::Error {
 
 /// Programs in this library.
 pub fn load() -> Load {
-    Box::new(|program| {
-        let nothing = Session::new(&["program.wasm".to_owned()]).map_err(text)?;
-        Ok(Box::new(Job::new(Native(nothing), program)))
-    })
+    Box::new(|program| Ok(Box::new(Job::new(Native::new(&[PROGRAM.to_owned()])?, program))))
 }
