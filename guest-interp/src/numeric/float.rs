@@ -6,12 +6,18 @@ pub const F32_NAN: u32 = 0x7fc0_0000;
 /// Canonical NaN of f64.
 pub const F64_NAN: u64 = 0x7ff8_0000_0000_0000;
 
+/// The canonical NaN, from a call: of a constant the compiler makes a choice each time, of a call a branch never taken.
+#[cold]
+#[inline(never)]
+fn f32_nan() -> f32 {
+    f32::from_bits(std::hint::black_box(F32_NAN))
+}
+
 /// `x`, or the canonical NaN for any NaN.
 #[inline(always)]
 pub fn f32_canonical(x: f32) -> f32 {
     if x.is_nan() {
-        // Not a constant for the compiler: it would compute a choice each time, instead of a branch never taken.
-        return f32::from_bits(std::hint::black_box(F32_NAN));
+        return f32_nan();
     }
     x
 }
@@ -179,12 +185,18 @@ pub fn f32_ge(a: f32, b: f32) -> bool {
     a >= b
 }
 
+/// The canonical NaN, from a call: of a constant the compiler makes a choice each time, of a call a branch never taken.
+#[cold]
+#[inline(never)]
+fn f64_nan() -> f64 {
+    f64::from_bits(std::hint::black_box(F64_NAN))
+}
+
 /// `x`, or the canonical NaN for any NaN.
 #[inline(always)]
 pub fn f64_canonical(x: f64) -> f64 {
     if x.is_nan() {
-        // Not a constant for the compiler: it would compute a choice each time, instead of a branch never taken.
-        return f64::from_bits(std::hint::black_box(F64_NAN));
+        return f64_nan();
     }
     x
 }
