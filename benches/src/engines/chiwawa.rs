@@ -7,11 +7,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use peers_shim::wasi::Output;
 use tempfile::TempDir;
-use wasmtime::{Engine, Linker, Module, Store};
+use wasmtime::{Linker, Module, Store};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
+use super::wasmtime::inner_engine;
 use super::whole::{Net, Whole};
 use super::{Load, Run};
 use crate::program::{Answer, Task};
@@ -28,7 +29,7 @@ struct Chiwawa {
 /// The Chiwawa in the file `path`.
 pub fn load(path: &Path) -> Result<Load> {
     let wasm = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let engine = Engine::default();
+    let engine = inner_engine()?;
     let mut linker = Linker::new(&engine);
     p1::add_to_linker_sync(&mut linker, |context| context)?;
     let chiwawa = Chiwawa { module: Module::new(&engine, wasm)?, linker };

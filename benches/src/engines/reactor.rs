@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, WasmParams};
+use wasmtime::{Instance, Linker, Memory, Module, Store, WasmParams};
 
 use super::node::Node;
+use super::wasmtime::inner_engine;
 
 /// Bytes handed over in one call: less than the exchange buffer takes.
 const CHUNK: usize = 256 << 10;
@@ -28,7 +29,7 @@ impl Reactor {
     /// # Errors
     /// If it cannot be read or is not valid.
     pub fn compile(path: &Path) -> Result<Module> {
-        Ok(Module::new(&Engine::default(), std::fs::read(path)?)?)
+        Ok(Module::new(&inner_engine()?, std::fs::read(path)?)?)
     }
 
     /// A node without a job.

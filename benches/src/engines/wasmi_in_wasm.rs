@@ -5,14 +5,15 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use peers_shim::Number;
 use peers_shim::wasi::Output;
-use wasmtime::{Engine, Linker, Memory, Module, Store, WasmParams, WasmResults};
+use wasmtime::{Linker, Memory, Module, Store, WasmParams, WasmResults};
 
+use super::wasmtime::inner_engine;
 use super::{Load, library::Library};
 
 /// The wasmi in the file `path`, with or without fuel.
 pub fn load(path: &Path, fuel: bool) -> Result<Load> {
     let wasm = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let module = Module::new(&Engine::default(), wasm)?;
+    let module = Module::new(&inner_engine()?, wasm)?;
     Ok(Box::new(move |program| {
         let (module, wasm) = (module.clone(), program.wasm.clone());
         let args: String = program.task.args().iter().map(|arg| format!("{arg}\0")).collect();

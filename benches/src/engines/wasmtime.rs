@@ -125,3 +125,16 @@ impl peers_shim::Instance for Instance {
         Ok(self.store.data().output())
     }
 }
+
+/// The wasmtime that interpreters run in, the node and its peers alike: set as the host runner sets it, every function at
+/// the beginning of a cache line.
+///
+/// # Errors
+/// If wasmtime does not know the setting.
+#[allow(unsafe_code, reason = "wasmtime has no safe setting for it")]
+pub fn inner_engine() -> Result<Engine> {
+    let mut config = Config::new();
+    // SAFETY: the setting moves code and changes none.
+    unsafe { config.cranelift_flag_set("log2_min_function_alignment", "6") };
+    Ok(Engine::new(&config)?)
+}
