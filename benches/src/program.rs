@@ -15,7 +15,7 @@ pub struct Program {
     pub name: String,
     pub wasm: Vec<u8>,
     pub task: Task,
-    /// What it must come to; without, what most engines say.
+    /// What it must come to; without, the engines have to agree.
     pub answer: Option<Answer>,
 }
 

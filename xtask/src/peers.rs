@@ -1,6 +1,7 @@
 //! `cargo xtask peers`: the node beside other runtimes. The measuring program is the crate `benches/`, which is built for
 //! release and apart from the workspace; this command builds it and the wasm that it measures, and hands all options on.
 
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +13,10 @@ const VARIANTS: [(&str, &str); 2] =
     [("node-without-gas.wasm", "measure-without-gas"), ("node-without-dirty.wasm", "measure-without-dirty")];
 /// wasmi as wasm: files and features.
 const WASMI: [(&str, &str); 2] = [("wasmi1.wasm", "v1"), ("wasmi2.wasm", "v2")];
+
+/// The peers are built as their authors build them, without the flags that the project sets for itself.
+const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+const NO_FLAGS: &str = "";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -28,11 +33,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let built = root.join("target-node").join("peers");
     fs::create_dir_all(&built)?;
     build_nodes(&root, &built)?;
+    build_native(&root, &built)?;
     for (file, feature) in WASMI {
         build_wasmi(&root, &built.join(file), feature)?;
     }
     let mut cargo = cargo(&root, "run");
-    cargo.arg("--release");
+    cargo.arg("--release").env(FLAGS, NO_FLAGS);
     if args.without_wasm3 {
         cargo.arg("--no-default-features");
     }
@@ -60,11 +66,22 @@ fn build_node(root: &Path, to: &Path, features: &[&str]) -> Result<()> {
     copy(&wasm.map_err(|error| anyhow!("{error}"))?, to)
 }
 
+/// The node's library, with the project's own flags: cargo finds them from the workspace's directory.
+fn build_native(root: &Path, built: &Path) -> Result<()> {
+    let target_dir = root.join("target-node");
+    let mut cargo = cargo(root, "build");
+    cargo.args(["--quiet", "--release", "--package", "native-node", "--target-dir"]).arg(&target_dir);
+    ensure!(cargo.current_dir(root).status().context("cargo does not start")?.success(), "native-node does not build");
+    let name = format!("native-node{EXE_SUFFIX}");
+    copy(&target_dir.join("release").join(&name), &built.join(name))
+}
+
 fn build_wasmi(root: &Path, to: &Path, feature: &str) -> Result<()> {
     let target_dir = root.join("target-node");
     let mut cargo = cargo(root, "build");
-    cargo.args(["--quiet", "--package", "wasmi-in-wasm", "--features", feature]);
+    cargo.args(["--quiet", "--package", "wasmi-in-wasm", "--no-default-features", "--features", feature]);
     cargo.args(["--target", node_build::TARGET, "--profile", "in-wasm", "--target-dir"]).arg(&target_dir);
+    cargo.env(FLAGS, NO_FLAGS);
     ensure!(cargo.status().context("cargo does not start")?.success(), "wasmi does not build for wasm");
     copy(&target_dir.join(node_build::TARGET).join("in-wasm").join("wasmi_in_wasm.wasm"), to)
 }

@@ -3,11 +3,10 @@
 
 mod chiwawa;
 mod library;
-mod native;
 mod node;
+mod piped;
 mod reactor;
 mod tinywasm;
-mod v8;
 #[cfg(feature = "wasm3")]
 mod wasm3;
 mod wasmedge;
@@ -16,6 +15,7 @@ mod wasmi_in_wasm;
 mod wasmtime;
 mod whole;
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,7 +63,10 @@ pub struct Files {
     /// The node's wasm [default: node.wasm in the folder of --built]
     #[arg(long, value_name = "FILE")]
     pub node: Option<PathBuf>,
-    /// Folder with what xtask builds: the node, its variants and wasmi as wasm
+    /// The node's library as a program [default: native-node in the folder of --built]
+    #[arg(long, value_name = "FILE")]
+    pub native: Option<PathBuf>,
+    /// Folder with what xtask builds: the node, its variants, the native one, and wasmi as wasm
     #[arg(long, value_name = "DIR")]
     pub built: Option<PathBuf>,
     /// WasmEdge's command; benches/get-wasmedge.sh gets it
@@ -89,9 +92,13 @@ impl Files {
         self.node.clone().map_or_else(|| self.built("node.wasm"), Ok)
     }
 
+    fn native(&self) -> Result<PathBuf> {
+        self.native.clone().map_or_else(|| self.built(&format!("native-node{EXE_SUFFIX}")), Ok)
+    }
+
     fn v8(&self) -> Result<Load> {
         ensure!(self.v8, "--v8 asks for it");
-        v8::load(&self.node()?)
+        piped::node_js(&self.node()?)
     }
 
     fn wasmi(&self, name: &str, fuel: bool) -> Result<Load> {
@@ -112,7 +119,7 @@ const ENGINES: [Entry; 20] = [
         node::in_wasmtime(&files.built("node-without-dirty.wasm")?)
     }),
     ("node-v8", "the node as it ships, in Node.js", Files::v8),
-    ("native", "the node's library, native", |_| Ok(native::load())),
+    ("native", "the node's library, native", |files| piped::native(&files.native()?)),
     ("wasmi2", "wasmi 2, native", |_| Ok(wasmi::v2(false))),
     ("wasmi2-fuel", "wasmi 2 with fuel, native", |_| Ok(wasmi::v2(true))),
     ("wasmi1", "wasmi 1, native", |_| Ok(wasmi::v1(false))),

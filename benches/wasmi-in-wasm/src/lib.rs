@@ -10,7 +10,7 @@ use peers_shim::{Instance as _, Number};
 
 #[cfg(feature = "v1")]
 peers_shim::wasmi_engine!(wasmi1);
-#[cfg(feature = "v2")]
+#[cfg(all(feature = "v2", not(feature = "v1")))]
 peers_shim::wasmi_engine!(wasmi2);
 
 /// What is kept between calls.

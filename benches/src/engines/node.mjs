@@ -1,4 +1,4 @@
-// Drives the node (docs/guest-abi.md) for v8.rs: each line of standard input is a request, each line of standard output
+// Drives the node (docs/guest-abi.md) for piped.rs: each line of standard input is a request, each line of standard output
 // its answer. Files are read in the working directory. The timing is in here, so that the pipe is not in it.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';

@@ -1,6 +1,8 @@
-//! The node in Node.js: the script `v8.mjs` drives it and times the run itself; requests and answers are lines of JSON.
+//! The node in a process of its own, which times the run itself: natively (the crate `native-node`, built with other flags
+//! than the peers) and in Node.js (`node.mjs`). Requests and answers are lines of JSON.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -13,35 +15,48 @@ use super::node::{Job, Node, files};
 use crate::program::Program;
 
 /// The script, as it stands beside the sources.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engines/v8.mjs");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engines/node.mjs");
 
-/// Programs in the node in the file `node`, in Node.js.
-pub fn load(node: &std::path::Path) -> Result<Load> {
-    let version = Command::new("node").arg("--version").output().context("Node.js is not in PATH")?;
-    ensure!(version.status.success(), "node --version: {}", version.status);
-    let node = node.canonicalize().with_context(|| node.display().to_string())?;
-    Ok(Box::new(move |program| Ok(Box::new(Job::new(V8::start(&node, program)?, program)))))
+/// Programs in the node's library, in the program `native-node` at `path`.
+pub fn native(path: &Path) -> Result<Load> {
+    let path = path.canonicalize().with_context(|| path.display().to_string())?;
+    Ok(load(move || Command::new(&path)))
 }
 
-struct V8 {
+/// Programs in the node in the file `wasm`, in Node.js.
+pub fn node_js(wasm: &Path) -> Result<Load> {
+    let version = Command::new("node").arg("--version").output().context("Node.js is not in PATH")?;
+    ensure!(version.status.success(), "node --version: {}", version.status);
+    let wasm = wasm.canonicalize().with_context(|| wasm.display().to_string())?;
+    Ok(load(move || {
+        let mut command = Command::new("node");
+        command.arg("--no-warnings").arg(SCRIPT).arg(&wasm);
+        command
+    }))
+}
+
+fn load(command: impl Fn() -> Command + 'static) -> Load {
+    Box::new(move |program| Ok(Box::new(Job::new(Piped::start(command(), program)?, program))))
+}
+
+struct Piped {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-    /// The program's files: the script reads them itself.
+    /// The program's files: the process reads them itself.
     _folder: TempDir,
 }
 
-impl V8 {
-    fn start(node: &std::path::Path, program: &Program) -> Result<Self> {
+impl Piped {
+    fn start(mut command: Command, program: &Program) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         for (name, bytes) in files(program) {
             std::fs::write(folder.path().join(name), bytes)?;
         }
-        let mut command = Command::new("node");
-        command.arg("--no-warnings").arg(SCRIPT).arg(node).current_dir(folder.path());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let stdin = child.stdin.take().context("no pipe to Node.js")?;
-        let stdout = BufReader::new(child.stdout.take().context("no pipe from Node.js")?);
+        command.current_dir(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let stdin = child.stdin.take().context("no pipe to the process")?;
+        let stdout = BufReader::new(child.stdout.take().context("no pipe from the process")?);
         Ok(Self { child, stdin, stdout, _folder: folder })
     }
 
@@ -49,7 +64,7 @@ impl V8 {
         writeln!(self.stdin, "{request}")?;
         let mut line = String::new();
         self.stdout.read_line(&mut line)?;
-        let answer: Value = serde_json::from_str(&line).with_context(|| format!("Node.js answered {line:?}"))?;
+        let answer: Value = serde_json::from_str(&line).with_context(|| format!("the process answered {line:?}"))?;
         match answer.get("error").and_then(Value::as_str) {
             Some(error) => bail!("{error}"),
             None => Ok(answer["value"].clone()),
@@ -67,7 +82,7 @@ impl V8 {
     }
 }
 
-impl Drop for V8 {
+impl Drop for Piped {
     fn drop(&mut self) {
         // It has nothing to lose.
         let _ = self.child.kill();
@@ -75,7 +90,7 @@ impl Drop for V8 {
     }
 }
 
-impl Node for V8 {
+impl Node for Piped {
     fn load(&mut self, argv: &[String]) -> Result<()> {
         self.ask(&json!({ "call": "load", "argv": argv })).map(|_| ())
     }
@@ -85,7 +100,7 @@ impl Node for V8 {
     }
 
     fn give(&mut self, _bytes: &[u8]) -> Result<()> {
-        bail!("the script reads files itself")
+        bail!("the process reads files itself")
     }
 
     fn run(&mut self) -> Result<Duration> {
