@@ -127,7 +127,7 @@ impl Translator<'_> {
                 };
             }
         }
-        let a = self.register_for(op, a);
+        let a = if matches!(b.0, Place::Const(_)) { self.register(a) } else { self.register_for(op, a) };
         let b = self.register_for(op, b);
         self.push_result(|d| Inst::binary(op, d, a, b).expect("BUG: a row of the table"));
     }
@@ -146,8 +146,9 @@ impl Translator<'_> {
         }
     }
 
-    /// The slot to read a popped i32 from. What wraps an i64 to it need not run: whoever reads the slot as 32 bits does
-    /// the same.
+    /// The slot to read a popped i32 from, for the instruction that is emitted next. What wraps an i64 to it need not run:
+    /// whoever reads the slot as 32 bits does the same. Nothing may come between, for at a trap the state would be taken
+    /// for that after the wrap.
     fn register_i32(&mut self, operand: (Place, usize)) -> u16 {
         if let Some([Inst::I32WrapI64 { a, .. }]) = self.last_words(operand) {
             let a = *a;
@@ -201,7 +202,7 @@ impl Translator<'_> {
             let a = self.register_i32(address);
             return self.emit(Inst::store_immediate(instr.op, a, imm, off).expect("BUG: a row of the table"));
         }
-        let a = self.register_i32(address);
+        let a = if matches!(value.0, Place::Const(_)) { self.register(address) } else { self.register_i32(address) };
         let b = self.register(value);
         let (store, far) = Inst::store(instr.op, a, b, near.unwrap_or(0)).expect("BUG: a row of the table");
         match near {
