@@ -7,6 +7,9 @@ use crate::measure::Times;
 /// The engine that all others are compared with.
 pub const BASE: &str = "wasmi2";
 
+/// Seconds that the base has to take for a program, if the program is to count: shorter ones are only checked.
+const SHORTEST: f64 = 0.0005;
+
 /// Everything that was measured.
 pub struct Results {
     /// Keys of the engines, in the order of `times` within a row.
@@ -34,8 +37,7 @@ impl Results {
     /// Minimum of an engine on a program, in seconds.
     pub fn least(&self, row: &Row, key: &str) -> Option<f64> {
         let place = self.keys.iter().position(|k| *k == key)?;
-        let times = row.times.get(place)?.as_ref().ok()?;
-        times.iter().min().map(Duration::as_secs_f64)
+        least(row.times.get(place)?.as_ref().ok()?)
     }
 
     /// How many times as long as `base` an engine takes for a program.
@@ -45,8 +47,21 @@ impl Results {
 
     /// The same over all programs that both have run.
     pub fn mean(&self, key: &str, base: &str) -> Option<Mean> {
-        let ratios: Vec<f64> = self.rows.iter().filter_map(|row| self.ratio(row, key, base)).collect();
+        let rows = self.rows.iter().filter(|row| !self.is_short(row));
+        let ratios: Vec<f64> = rows.filter_map(|row| self.ratio(row, key, base)).collect();
         Mean::of(&ratios)
+    }
+
+    /// Whether a program is too short to count.
+    pub fn is_short(&self, row: &Row) -> bool {
+        self.least(row, BASE).is_some_and(|seconds| seconds < SHORTEST)
+    }
+
+    /// How many programs an engine could not run, or ran wrongly.
+    pub fn failures(&self, key: &str) -> usize {
+        let Some(place) = self.keys.iter().position(|k| *k == key) else { return 0 };
+        let failed = |row: &Row| row.times.get(place).is_some_and(Result::is_err);
+        self.rows.iter().filter(|row| failed(row)).count()
     }
 
     /// By how much the median is above the minimum, as a geometric mean over the programs: the noise of this run.
@@ -68,8 +83,9 @@ impl Mean {
     }
 }
 
+/// None also where nothing is left after the start of an engine is taken off.
 fn least(times: &[Duration]) -> Option<f64> {
-    times.iter().min().map(Duration::as_secs_f64)
+    times.iter().min().filter(|time| !time.is_zero()).map(Duration::as_secs_f64)
 }
 
 /// Median of an engine's times on a program, in seconds.

@@ -2,29 +2,38 @@
 
 mod engines;
 mod figures;
+mod foreign;
+mod interface;
 mod measure;
 mod program;
+mod report;
 mod table;
+mod targets;
+mod wrapper;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
-use crate::engines::{Absent, Engine, Files};
-use crate::figures::{Results, Row};
+use crate::engines::Files;
+use crate::figures::{BASE, Results, Row};
 use crate::measure::{Rounds, measure};
 use crate::program::Program;
+use crate::targets::Verdict;
 
 /// Stack of the thread that measures: some peers recurse on it as deeply as the program does.
 const STACK: usize = 512 << 20;
 
+/// Our own engines: what they get wrong is a fault, what a peer gets wrong is a remark.
+const OWN: [&str; 5] = ["node", "node-nogas", "node-nodirty", "node-v8", "native"];
+
 #[derive(Parser)]
 #[command(about = "measures the node beside other WebAssembly runtimes")]
 struct Cli {
-    /// Folder of the programs [default: wasmfiles/bench]
+    /// Folder with a bench.toml, or with WASI commands and modules that export setup and run [default: wasmfiles/bench]
     folder: Option<PathBuf>,
     /// Only these programs, by name
     #[arg(long, value_delimiter = ',')]
@@ -41,6 +50,12 @@ struct Cli {
     /// Seconds that one engine may spend on one program before it sits out the remaining rounds
     #[arg(long, default_value_t = 10)]
     limit: u64,
+    /// Write everything that was measured to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the tables for README to this file
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
     #[command(flatten)]
     files: Files,
 }
@@ -65,8 +80,10 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<bool> {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/bench"));
     let folder = cli.folder.clone().unwrap_or_else(default);
-    let programs = select(program::listed(&folder, cli.quick)?, &cli.programs)?;
-    let (engines, absent) = chosen(cli)?;
+    let own = folder.join(program::LIST).is_file();
+    let programs = if own { program::listed(&folder, cli.quick)? } else { foreign::found(&folder)? };
+    let programs = select(programs, &cli.programs)?;
+    let (engines, absent) = engines::select(&cli.engines, &cli.files)?;
     let rounds = Rounds { count: cli.rounds, limit: Duration::from_secs(cli.limit) };
 
     println!("{}", table::heading(&engines));
@@ -77,13 +94,40 @@ fn run(cli: &Cli) -> Result<bool> {
         results.rows.push(row);
     }
     println!("\n{}", table::summary(&results, &engines, &absent));
-    println!(
-        "peers: {} programs, {} engines, {} failures",
-        programs.len(),
-        engines.len(),
-        table::failures(&results.rows)
-    );
-    Ok(true)
+    println!("{}", table::targets(&results));
+    let figure = figure(&results);
+    if let Some(path) = &cli.json {
+        write(path, &serde_json::to_string_pretty(&report::json(&results, &engines, &absent, &figure))?)?;
+    }
+    if let Some(path) = &cli.markdown {
+        write(path, &report::markdown(&results, &engines))?;
+    }
+    println!("{figure}");
+    let own_failures: usize = OWN.iter().map(|key| results.failures(key)).sum();
+    Ok(own_failures == 0 && targets::count(&results, Verdict::Missed) == 0)
+}
+
+/// The figure of the run: its last line.
+fn figure(results: &Results) -> String {
+    let ratio = |key| results.mean(key, BASE).map_or("-".to_owned(), |mean| format!("{:.2}", mean.mean));
+    let count = |verdict| targets::count(results, verdict);
+    let failures: usize = results.keys.iter().map(|key| results.failures(key)).sum();
+    format!(
+        "peers: {} programs, {} engines, {failures} failures: time over that of native wasmi 2: node in wasmtime {}, \
+         native {}; promises: {} reached, {} met, {} missed, {} not measured",
+        results.rows.len(),
+        results.keys.len(),
+        ratio("node"),
+        ratio("native"),
+        count(Verdict::Reached),
+        count(Verdict::Met),
+        count(Verdict::Missed),
+        count(Verdict::NotMeasured),
+    )
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| path.display().to_string())
 }
 
 /// The programs with these names, or all.
@@ -95,18 +139,4 @@ fn select(programs: Vec<Program>, names: &[String]) -> Result<Vec<Program>> {
     let programs: Vec<Program> = programs.into_iter().filter(wanted).collect();
     ensure!(!programs.is_empty(), "no programs");
     Ok(programs)
-}
-
-/// The engines that are here and wanted, and those that are wanted and absent.
-fn chosen(cli: &Cli) -> Result<(Vec<Engine>, Vec<Absent>)> {
-    let (engines, absent) = engines::all(&cli.files);
-    for name in &cli.engines {
-        let known = engines.iter().any(|e| e.key == name) || absent.iter().any(|e| e.key == name);
-        ensure!(known, "no engine {name}");
-    }
-    let wanted = |key: &str| cli.engines.is_empty() || cli.engines.iter().any(|name| name == key);
-    let engines: Vec<Engine> = engines.into_iter().filter(|engine| wanted(engine.key)).collect();
-    let absent = absent.into_iter().filter(|engine| wanted(engine.key)).collect();
-    ensure!(!engines.is_empty(), "no engines");
-    Ok((engines, absent))
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use peers_shim::Number;
 use peers_shim::wasi::Output;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -14,23 +15,50 @@ pub struct Program {
     pub name: String,
     pub wasm: Vec<u8>,
     pub task: Task,
-    /// What it must come to; without, what most engines say.
+    /// What it must come to; without, the engines have to agree.
     pub answer: Option<Answer>,
 }
 
 /// How a program is started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Task {
     /// Its export `run` is called, and returns a number that depends on all the work.
     Call { n: i32 },
+    /// Its export `setup` prepares data, `run` works on it: the form of wasmi's benchmark programs.
+    SetupRun(SetupRun),
+    /// It is a WASI command.
+    Command {
+        /// Its arguments, its name first.
+        args: Vec<String>,
+        /// Whether its output depends on its input alone, so that all engines must agree on it.
+        checked: bool,
+    },
+}
+
+/// What a program with `setup` and `run` needs.
+#[derive(Clone, Debug)]
+pub struct SetupRun {
+    /// Argument of `setup`.
+    pub argument: Option<Number>,
+    /// Whether it exports `output`, which makes a number of what `run` has done; else its memory is folded.
+    pub output: bool,
+    /// A module for engines that call one export with numbers from outside: see [`crate::wrapper`].
+    pub wrapper: Vec<u8>,
 }
 
 impl Task {
-    /// Arguments of a command, its name first.
+    /// Arguments of a command.
     pub fn args(&self) -> &[String] {
         match self {
-            Self::Call { .. } => &[],
+            Self::Command { args, .. } => args,
+            _ => &[],
         }
+    }
+
+    /// What a command's output counts for.
+    pub fn answer(&self, output: Output) -> Answer {
+        let checked = matches!(self, Self::Command { checked: true, .. });
+        Answer::Output(Output { hash: if checked { output.hash } else { 0 }, ..output })
     }
 }
 
@@ -52,7 +80,10 @@ impl fmt::Display for Answer {
     }
 }
 
-/// `bench.toml`: our own programs.
+/// Where a folder lists our own programs.
+pub const LIST: &str = "bench.toml";
+
+/// The contents of that file.
 #[derive(Deserialize)]
 struct List {
     program: Vec<Entry>,
@@ -74,12 +105,12 @@ struct Work {
     result: String,
 }
 
-/// The programs that `bench.toml` in `folder` lists, with little work if `quick`.
+/// The programs that [`LIST`] in `folder` names, with little work if `quick`.
 ///
 /// # Errors
 /// If the list or a file cannot be read, or a file is another one than the list says.
 pub fn listed(folder: &Path, quick: bool) -> Result<Vec<Program>> {
-    let path = folder.join("bench.toml");
+    let path = folder.join(LIST);
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let list: List = toml::from_str(&text).with_context(|| path.display().to_string())?;
     list.program.into_iter().map(|entry| entry.read(folder, quick)).collect()
@@ -90,7 +121,7 @@ impl Entry {
         let path = folder.join(&self.file);
         let wasm = fs::read(&path).with_context(|| path.display().to_string())?;
         let hash: String = Sha256::digest(&wasm).iter().map(|byte| format!("{byte:02x}")).collect();
-        ensure!(hash == self.sha256, "{}: sha256 is {hash}, bench.toml says {}", path.display(), self.sha256);
+        ensure!(hash == self.sha256, "{}: sha256 is {hash}, {LIST} says {}", path.display(), self.sha256);
         let Work { n, result } = if quick { self.quick } else { self.full };
         let result = result.parse().with_context(|| format!("{}: result {result:?}", self.file))?;
         let name = self.file.trim_end_matches(".wasm").to_owned();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engines::{Absent, Engine};
 use crate::figures::{BASE, Results, Row};
-use crate::measure::Times;
+use crate::targets::TARGETS;
 
 /// Width of a program's name and of a column.
 const NAME: usize = 24;
@@ -31,7 +31,8 @@ pub fn row(results: &Results, row: &Row) -> String {
         line += &format!("{ratio:>width$}", width = width(key));
     }
     if let Some(base) = results.least(row, BASE) {
-        line += &format!("   {BASE}: {:.1?}", Duration::from_secs_f64(base));
+        let short = if results.is_short(row) { ": too short to count" } else { "" };
+        line += &format!("   {BASE}: {:.1?}{short}", Duration::from_secs_f64(base));
     }
     for (key, times) in results.keys.iter().zip(&row.times) {
         if let Err(why) = times {
@@ -59,8 +60,19 @@ pub fn summary(results: &Results, engines: &[Engine], absent: &[Absent]) -> Stri
     text
 }
 
-/// How many engines were disqualified on how many programs.
-pub fn failures(rows: &[Row]) -> usize {
-    let times: Vec<&Times> = rows.iter().flat_map(|row| &row.times).collect();
-    times.iter().filter(|times| times.is_err()).count()
+/// The promises and what became of them.
+pub fn targets(results: &Results) -> String {
+    let mut text = format!("{:<66}{:>8}{:>8}{:>10}\n", "promise", "must", "reach", "measured");
+    for target in &TARGETS {
+        let measured = target.measured(results);
+        text += &format!(
+            "{:<66}{:>8}{:>8}{:>10}  {}\n",
+            target.what,
+            target.show(target.must),
+            target.reach.map_or("-".to_owned(), |reach| target.show(reach)),
+            measured.map_or("-".to_owned(), |measured| target.show(measured)),
+            target.verdict(measured).name()
+        );
+    }
+    text
 }

@@ -66,23 +66,28 @@ pub type Result<T> = std::result::Result<T, BuildError>;
 /// When cargo or rustc cannot be started, the `wasm32-wasip1` target is not installed, or the build fails; the error
 /// then carries cargo's output.
 pub fn build_node(workspace_root: &Path, target_dir: &Path) -> Result<PathBuf> {
-    build_wasm(workspace_root, target_dir, PACKAGE)
+    build_wasm(workspace_root, target_dir, PACKAGE, &[])
 }
 
-/// Builds the binary of `package` the way the node is built, and returns the path of the wasm file.
+/// Builds the binary of `package` with these features, the way the node is built, and returns the path of the wasm file.
 ///
 /// # Errors
 /// As [`build_node`].
-pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str) -> Result<PathBuf> {
+pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str, features: &[&str]) -> Result<PathBuf> {
     let root = canonical(workspace_root)?;
     let sysroot = sysroot(&root)?;
     check_target(&sysroot)?;
     let cargo_home = cargo_home();
     let known = registries(&cargo_home);
-    compile(&root, package, &sysroot, &cargo_home, target_dir)?;
+    let build = || {
+        let mut cargo = cargo(&root, &sysroot, &cargo_home, target_dir);
+        cargo.args(["--package", package, "--bin", package, "--features", &features.join(",")]);
+        expect_success(run(&mut cargo)?, &format!("{package} does not build"))
+    };
+    build()?;
     if registries(&cargo_home) != known {
         // Cargo fetched sources into a folder that was not there to be mapped: once more, with its name mapped.
-        compile(&root, package, &sysroot, &cargo_home, target_dir)?;
+        build()?;
     }
     let wasm = target_dir.join(TARGET).join(PROFILE).join(format!("{package}.wasm"));
     if wasm.is_file() {
@@ -92,13 +97,12 @@ pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str) -> Re
     }
 }
 
-/// Runs cargo once.
-fn compile(root: &Path, package: &str, sysroot: &Path, cargo_home: &Path, target_dir: &Path) -> Result<()> {
+/// Cargo, told everything but what to build.
+fn cargo(root: &Path, sysroot: &Path, cargo_home: &Path, target_dir: &Path) -> Command {
     let mut cargo = command(&tool("CARGO", "cargo"), root);
-    cargo.args(["build", "--package", package, "--bin", package, "--target", TARGET]);
-    cargo.args(["--profile", PROFILE, "--locked", "--target-dir"]).arg(target_dir);
+    cargo.args(["build", "--target", TARGET, "--profile", PROFILE, "--locked", "--target-dir"]).arg(target_dir);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags(root, sysroot, cargo_home));
-    expect_success(run(&mut cargo)?, &format!("{package} does not build")).map(|_| ())
+    cargo
 }
 
 /// The flags for rustc, separated as `CARGO_ENCODED_RUSTFLAGS` wants them so that folder names may hold spaces.

@@ -64,3 +64,35 @@ fn on_modules_of_wasm_smith() {
     });
     assert_worth(&figures, 300, 5_000, 60);
 }
+
+/// What the fast engine leaves out or joins must not show in the operands where a later instruction traps.
+#[test]
+fn where_an_instruction_traps_whose_operands_were_fused_into_it() {
+    let traps = [
+        "(i32.store (i32.wrap_i64 (local.get $x)) (i32.const 100000))",
+        "(i32.store offset=9 (i32.wrap_i64 (local.get $x)) (i32.const 1))",
+        "(i64.store (i32.wrap_i64 (local.get $x)) (i64.const 100000000000))",
+        "(drop (i32.load (i32.wrap_i64 (local.get $x))))",
+        "(drop (i32.div_u (i32.wrap_i64 (local.get $x)) (i32.wrap_i64 (i64.shl (local.get $x) (i64.const 32)))))",
+        "(drop (i32.rem_s (i32.const 100000) (i32.wrap_i64 (i64.shl (local.get $x) (i64.const 32)))))",
+        "(drop (i32.load (i32.add (i32.shl (local.get $i) (i32.const 2)) (local.get $i))))",
+        "(drop (i32.mul (i32.load offset=4 (i32.add (local.get $i) (i32.const -3))) (local.get $i)))",
+        "(i64.store (i32.add (local.get $i) (local.get $i)) (local.get $x))",
+        "(f64.store (local.get $i) (f64.add (f64.const 1) (f64.mul (f64.const 2) (f64.const 3))))",
+        "(memory.copy (i32.wrap_i64 (local.get $x)) (i32.const 0) (i32.const 100000))",
+        "(memory.fill (local.get $i) (i32.const 7) (i32.add (local.get $i) (i32.const 5)))",
+    ];
+    for (seed, trap) in (0..).zip(traps) {
+        let text = format!(
+            "(module (memory 1) (func (export \"run\") (param $x i64) (param $i i32)
+               (local.set $x (i64.or (local.get $x) (i64.const 0x7654321087654321)))
+               (local.set $i (i32.or (local.get $i) (i32.const 0x7f000000)))
+               (i32.add (i32.const 5) (i32.mul (local.get $i) (local.get $i)))
+               {trap} drop))"
+        );
+        let bytes = wat::parse_str(&text).unwrap_or_else(|e| panic!("{trap}: {e}"));
+        let figures = engines_agree(&bytes, &Schedule::default(), seed, BOUNDS);
+        let figures = figures.unwrap_or_else(|error| panic!("{trap}: {error:#}"));
+        assert!(figures.trapped > 0, "{trap} does not trap: {figures:?}");
+    }
+}

@@ -1,9 +1,11 @@
 //! Every check that is longer or stranger than `cargo test`. Each command prints its figure on its last line and exits
 //! with 1 when the figure is not what it must be.
 
+mod benches;
 mod differential;
 mod mutate;
 mod ngrams;
+mod overheads;
 mod peers;
 mod perf_check;
 mod portability;
@@ -29,7 +31,9 @@ enum Command {
     Mutate(mutate::Args),
     /// Count which instructions of register code run after each other in the benchmark programs
     Ngrams(ngrams::Args),
-    /// Measure the native engine beside wasmi
+    /// Measure what the node costs beside running: start-up, size, memory, snapshots, pauses
+    Overheads(overheads::Args),
+    /// Measure the node beside other runtimes
     Peers(peers::Args),
     /// Count the instructions of the node on the benchmark programs, and compare with the counts that are checked in
     PerfCheck(perf_check::Args),
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Command::Differential(args) => differential::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),
+        Command::Overheads(args) => overheads::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),

@@ -37,7 +37,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     for program in benchmarks::all()?.iter().filter(|p| p.file.starts_with(&args.program)) {
         let (executed, instructions) = count(program, &mut counts)?;
         per_source.push(executed / instructions);
-        println!("{:<28} {instructions:>12} instructions, {:.3} of register code each", program.file, executed / instructions);
+        println!(
+            "{:<28} {instructions:>12} instructions, {:.3} of register code each",
+            program.file,
+            executed / instructions
+        );
         measured += 1;
     }
     for (length, counts) in (1..).zip(&counts) {
@@ -84,11 +88,7 @@ fn count(program: &Benchmark, counts: &mut [Counts]) -> Result<(f64, f64)> {
 }
 
 /// How often each instruction runs.
-fn executions(
-    machine: &mut Machine,
-    instance: u32,
-    program: &Benchmark,
-) -> Result<BTreeMap<(u32, u32), u64>> {
+fn executions(machine: &mut Machine, instance: u32, program: &Benchmark) -> Result<BTreeMap<(u32, u32), u64>> {
     let func = match machine.store.export(instance, "run") {
         Some(guest_interp::runtime::Extern::Func(func)) => func,
         _ => anyhow::bail!("{} exports no run", program.file),

@@ -1,197 +1,90 @@
-//! `cargo xtask peers`: the node, as it ships under wasmtime and natively, beside wasmi, with and without fuel, on the same programs in one process. The
-//! engines take turns, so that whatever else the machine does falls on all of them; minima and medians are printed.
+//! `cargo xtask peers`: the node beside other runtimes. The measuring program is the crate `benches/`, which is built for
+//! release and apart from the workspace; this command builds it and the wasm that it measures, and hands all options on.
 
-use std::time::{Duration, Instant};
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::runtime::Machine;
-use host_runner::engine::{Budget, Engine, Event, Node};
-use node_tests::programs;
+use anyhow::{Context, Result, anyhow};
+
+use crate::benches::{FLAGS, NO_FLAGS, build, cargo};
+
+/// Builds of the node that leave work out, to measure what it costs: their files and features.
+const VARIANTS: [(&str, &str); 2] =
+    [("node-without-gas.wasm", "measure-without-gas"), ("node-without-dirty.wasm", "measure-without-dirty")];
+/// wasmi as wasm: files and features.
+const WASMI: [(&str, &str); 2] = [("wasmi1.wasm", "v1"), ("wasmi2.wasm", "v2")];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Runs of each engine on each program
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-}
-
-/// A program, its call, and the result that proves that it ran.
-struct Work {
-    file: &'static str,
-    export: &'static str,
-    args: &'static [i32],
-    result: u64,
-}
-
-const WORKS: [Work; 2] = [
-    Work { file: "matrix_multiplication_cpp_100.wasm", export: "run", args: &[], result: 32_835_000 },
-    Work { file: "fib32.wasm", export: "fib", args: &[30], result: 832_040 },
-];
-
-trait Runner {
-    fn name(&self) -> &'static str;
-    /// What comes before a run and is not timed.
-    fn prepare(&mut self) -> Result<()> {
-        Ok(())
-    }
-    fn run(&mut self) -> Result<u64>;
+    /// Leave out wasm3, which needs libclang to build
+    #[arg(long)]
+    without_wasm3: bool,
+    /// For the measuring program: `-- --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    println!("profile {profile}, {} rounds", args.rounds);
-    let mut figures = Vec::new();
-    for work in &WORKS {
-        let mut runners: Vec<Box<dyn Runner>> = vec![
-            Box::new(InWasm { node: None, work }),
-            Box::new(Ours::new(work)?),
-            Box::new(Wasmi::new(work, false)?),
-            Box::new(Wasmi::new(work, true)?),
-        ];
-        let mut times = vec![Vec::new(); runners.len()];
-        for round in 0..=args.rounds {
-            for (runner, times) in runners.iter_mut().zip(&mut times) {
-                runner.prepare()?;
-                let start = Instant::now();
-                let result = runner.run()?;
-                let time = start.elapsed();
-                ensure!(result == work.result, "{}: {} gives {result}", runner.name(), work.file);
-                // The first round translates.
-                if round > 0 {
-                    times.push(time);
-                }
-            }
+    let root = crate::workspace().canonicalize()?;
+    let built = root.join("target-node").join("peers");
+    fs::create_dir_all(&built)?;
+    build_nodes(&root, &built)?;
+    build_native(&root, &built)?;
+    for (file, feature) in WASMI {
+        build_wasmi(&root, &built.join(file), feature)?;
+    }
+    let mut cargo = cargo(&root, "run");
+    cargo.arg("--release").env(FLAGS, NO_FLAGS);
+    if args.without_wasm3 {
+        cargo.arg("--no-default-features");
+    }
+    cargo.arg("--").args(&args.options).arg("--built").arg(&built);
+    Ok(cargo.status().context("cargo does not start")?.success())
+}
+
+/// The node as it ships, and its variants; a variant that does not build is left out with a warning.
+fn build_nodes(root: &Path, built: &Path) -> Result<()> {
+    build_node(root, &built.join("node.wasm"), &[])?;
+    for (file, feature) in VARIANTS {
+        let path = built.join(file);
+        if let Err(error) = build_node(root, &path, &[feature]) {
+            eprintln!("warning: {file}: {error:#}");
+            // One of another version must not take its place.
+            fs::remove_file(&path)
+                .or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
         }
-        println!("{} {}{:?}", work.file, work.export, work.args);
-        let sums: Vec<(Duration, Duration)> = times.iter_mut().map(|times| least_and_median(times)).collect();
-        let fuel = sums.last().context("an engine")?.0.as_secs_f64();
-        for (runner, (least, median)) in runners.iter().zip(&sums) {
-            let ratio = least.as_secs_f64() / fuel;
-            println!(
-                "  {:<20} least {least:>10.3?}  median {median:>10.3?}  {ratio:.2} of wasmi with fuel",
-                runner.name()
-            );
-        }
-        let ratio = |engine: usize| sums.get(engine).map_or(0.0, |sum| sum.0.as_secs_f64() / fuel);
-        figures.push(format!("{} in wasm {:.2}, native {:.2}", work.file, ratio(0), ratio(1)));
     }
-    println!("peers: the node's time over that of native wasmi with fuel: {}", figures.join("; "));
-    Ok(true)
+    Ok(())
 }
 
-fn least_and_median(times: &mut [Duration]) -> (Duration, Duration) {
-    times.sort();
-    (times[0], times[times.len() / 2])
+fn build_node(root: &Path, to: &Path, features: &[&str]) -> Result<()> {
+    let wasm = node_build::build_wasm(root, &root.join("target-node"), node_build::PACKAGE, features);
+    copy(&wasm.map_err(|error| anyhow!("{error}"))?, to)
 }
 
-struct Ours {
-    machine: Machine,
-    instance: u32,
-    work: &'static Work,
+/// The node's library, with the project's own flags: cargo finds them from the workspace's directory.
+fn build_native(root: &Path, built: &Path) -> Result<()> {
+    let target_dir = root.join("target-node");
+    let mut cargo = cargo(root, "build");
+    cargo.args(["--quiet", "--release", "--package", "native-node", "--target-dir"]).arg(&target_dir);
+    cargo.current_dir(root);
+    build(cargo, "native-node")?;
+    let name = format!("native-node{EXE_SUFFIX}");
+    copy(&target_dir.join("release").join(&name), &built.join(name))
 }
 
-impl Ours {
-    fn new(work: &'static Work) -> Result<Self> {
-        let expected = programs::expected()?;
-        let program = expected.program.iter().find(|p| p.file == work.file).context(work.file)?;
-        let (machine, instance) = programs::machine(program, &Schedule::default(), false)?;
-        Ok(Self { machine, instance, work })
-    }
+fn build_wasmi(root: &Path, to: &Path, feature: &str) -> Result<()> {
+    let target_dir = root.join("target-node");
+    let mut cargo = cargo(root, "build");
+    cargo.args(["--quiet", "--package", "wasmi-in-wasm", "--no-default-features", "--features", feature]);
+    cargo.args(["--target", node_build::TARGET, "--profile", "in-wasm", "--target-dir"]).arg(&target_dir);
+    cargo.env(FLAGS, NO_FLAGS);
+    build(cargo, "wasmi as wasm")?;
+    copy(&target_dir.join(node_build::TARGET).join("in-wasm").join("wasmi_in_wasm.wasm"), to)
 }
 
-impl Runner for Ours {
-    fn name(&self) -> &'static str {
-        "node, native"
-    }
-
-    fn run(&mut self) -> Result<u64> {
-        let args: Vec<u64> = self.work.args.iter().map(|a| u64::from(*a as u32)).collect();
-        let results = programs::call(&mut self.machine, self.instance, self.work.export, &args)?;
-        results.ok().and_then(|r| r.first().copied()).context("no result")
-    }
-}
-
-/// The node as it ships, under wasmtime.
-struct InWasm {
-    node: Option<Box<dyn Node>>,
-    work: &'static Work,
-}
-
-impl Runner for InWasm {
-    fn name(&self) -> &'static str {
-        "node, wasm in wasmtime"
-    }
-
-    fn prepare(&mut self) -> Result<()> {
-        let program = crate::workspace().join("wasmfiles").join(self.work.file);
-        let mut argv = vec![program.display().to_string(), self.work.export.to_owned()];
-        argv.extend(self.work.args.iter().map(ToString::to_string));
-        let mut node = Engine::Wasm.start()?;
-        node.load(&argv)?;
-        while let Some(path) = node.want()? {
-            for chunk in std::fs::read(path)?.chunks(64 << 10) {
-                node.give(chunk)?;
-            }
-            node.give_end(true)?;
-        }
-        self.node = Some(node);
-        Ok(())
-    }
-
-    fn run(&mut self) -> Result<u64> {
-        let node = self.node.as_mut().context("not prepared")?;
-        while node.run(Budget::UNLIMITED)? != Event::Finished {}
-        ensure!(node.take_name()?.as_deref() == Some("result.txt"), "no result");
-        let (mut text, mut chunk) = (Vec::new(), Vec::new());
-        while node.take_chunk(&mut chunk)? {
-            text.extend_from_slice(&chunk);
-        }
-        Ok(String::from_utf8(text)?.lines().nth(2).context("no value")?.parse()?)
-    }
-}
-
-struct Wasmi {
-    store: wasmi::Store<()>,
-    func: wasmi::Func,
-    work: &'static Work,
-    fuel: bool,
-}
-
-impl Wasmi {
-    fn new(work: &'static Work, fuel: bool) -> Result<Self> {
-        let mut config = wasmi::Config::default();
-        config.consume_fuel(fuel);
-        let engine = wasmi::Engine::new(&config);
-        let module = wasmi::Module::new(&engine, programs::bytes(work.file)?)?;
-        let mut store = wasmi::Store::new(&engine, ());
-        if fuel {
-            store.set_fuel(u64::MAX)?;
-        }
-        let mut linker = wasmi::Linker::new(&engine);
-        for import in module.imports() {
-            let Some(ty) = import.ty().func() else { continue };
-            // Present, never called.
-            linker.func_new(import.module(), import.name(), ty.clone(), |_, _, _| Ok(()))?;
-        }
-        let instance = linker.instantiate_and_start(&mut store, &module)?;
-        if let Some(initialize) = instance.get_func(&store, "_initialize") {
-            initialize.call(&mut store, &[], &mut [])?;
-        }
-        let func = instance.get_func(&store, work.export).context(work.export)?;
-        Ok(Self { store, func, work, fuel })
-    }
-}
-
-impl Runner for Wasmi {
-    fn name(&self) -> &'static str {
-        if self.fuel { "wasmi, fuel" } else { "wasmi" }
-    }
-
-    fn run(&mut self) -> Result<u64> {
-        let args: Vec<wasmi::Val> = self.work.args.iter().map(|a| wasmi::Val::I32(*a)).collect();
-        let mut results = [wasmi::Val::I32(0)];
-        self.func.call(&mut self.store, &args, &mut results)?;
-        results[0].i32().map(|v| u64::from(v as u32)).context("not an i32")
-    }
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| from.display().to_string())?;
+    Ok(())
 }

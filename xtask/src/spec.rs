@@ -86,7 +86,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 /// Builds the runner for wasm, as the node itself is built.
 fn build_suite() -> Result<Vec<u8>> {
     let root = crate::workspace();
-    let wasm = node_build::build_wasm(&root, &root.join("target-node"), "spec-suite").map_err(|e| anyhow!("{e}"))?;
+    let wasm =
+        node_build::build_wasm(&root, &root.join("target-node"), "spec-suite", &[]).map_err(|e| anyhow!("{e}"))?;
     std::fs::read(&wasm).with_context(|| wasm.display().to_string())
 }
 

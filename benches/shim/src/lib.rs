@@ -6,13 +6,22 @@ mod wasmi;
 
 use anyhow::Result;
 
+/// An argument of an exported function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// Of type `i32`.
+    I32(i32),
+    /// Of type `i64`.
+    I64(i64),
+}
+
 /// An instance of a program in an engine that is a library.
 pub trait Instance {
-    /// Calls an export with at most one argument. What it returns as a `u64`, nothing as 0.
+    /// Calls an export with at most one argument. The bits of what it returns; nothing is 0.
     ///
     /// # Errors
     /// If there is no such export, or it traps. Leaving by `proc_exit` is no error.
-    fn call(&mut self, export: &str, argument: Option<i32>) -> Result<u64>;
+    fn call(&mut self, export: &str, argument: Option<Number>) -> Result<u64>;
 
     /// [`fold`] of the exported memory.
     ///

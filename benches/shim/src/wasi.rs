@@ -16,16 +16,45 @@ const EFAULT: i32 = 21;
 const ENOSYS: i32 = 52;
 const ESPIPE: i32 = 70;
 
+/// Bytes that are written or drawn in one call, at most: no program here needs more.
+const MOST_AT_ONCE: u64 = 1 << 26;
 /// Nanoseconds between two readings of the clock.
 const TICK: u64 = 1_000_000;
 const CHARACTER_DEVICE: u8 = 2;
+/// Bytes of what `poll_oneoff` takes and gives, and the kind of event that is a clock's.
+const SUBSCRIPTION: u64 = 48;
+const EVENT: u64 = 32;
+const EVENT_CLOCK: u8 = 0;
 
 /// Start and factor of the FNV-1a hash.
 const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
 const HASH_FACTOR: u64 = 0x0100_0000_01b3;
 
-/// The program calls `proc_exit` with this code.
-pub struct Exit(pub i32);
+/// The memory of a program, as its engine gives access to it. None where an address is outside.
+pub trait Memory {
+    /// Copies from the memory.
+    fn read(&self, at: u64, bytes: &mut [u8]) -> Option<()>;
+    /// Copies into the memory.
+    fn write(&mut self, at: u64, bytes: &[u8]) -> Option<()>;
+}
+
+impl Memory for [u8] {
+    fn read(&self, at: u64, bytes: &mut [u8]) -> Option<()> {
+        let at = usize::try_from(at).ok()?;
+        bytes.copy_from_slice(self.get(at..at.checked_add(bytes.len())?)?);
+        Some(())
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) -> Option<()> {
+        let at = usize::try_from(at).ok()?;
+        self.get_mut(at..at.checked_add(bytes.len())?)?.copy_from_slice(bytes);
+        Some(())
+    }
+}
+
+/// The program calls `proc_exit`: it is to be stopped. [`Wasi::exited`] says so later, and [`Wasi::output`] the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit;
 
 /// What a command has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +93,8 @@ pub enum Function {
     FdSeek,
     /// `fd_write`
     FdWrite,
+    /// `poll_oneoff`
+    PollOneoff,
     /// `proc_exit`
     ProcExit,
     /// `random_get`
@@ -96,7 +127,8 @@ impl Function {
             "proc_exit" => Self::ProcExit,
             "random_get" => Self::RandomGet,
             "fd_close" | "fd_fdstat_set_flags" | "sched_yield" => Self::Nothing,
-            "poll_oneoff" | "proc_raise" => Self::Unsupported,
+            "poll_oneoff" => Self::PollOneoff,
+            "proc_raise" => Self::Unsupported,
             _ => ["fd_", "path_", "sock_"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
@@ -111,6 +143,7 @@ pub struct Wasi {
     args: Vec<String>,
     hash: u64,
     exit_code: i32,
+    exited: bool,
     clock: u64,
     random: u64,
 }
@@ -118,12 +151,17 @@ pub struct Wasi {
 impl Wasi {
     /// For a program with these arguments, of which the first is its name.
     pub fn new(args: &[String]) -> Self {
-        Self { args: args.to_vec(), hash: HASH_START, exit_code: 0, clock: 0, random: 0 }
+        Self { args: args.to_vec(), hash: HASH_START, exit_code: 0, exited: false, clock: 0, random: 0 }
     }
 
     /// What the program has left so far.
     pub fn output(&self) -> Output {
         Output { hash: self.hash, exit_code: self.exit_code }
+    }
+
+    /// Whether the program has called `proc_exit`.
+    pub fn exited(&self) -> bool {
+        self.exited
     }
 
     /// Calls a function; its errno.
@@ -134,86 +172,109 @@ impl Wasi {
         &mut self,
         function: Function,
         args: impl IntoIterator<Item = u64>,
-        memory: &mut [u8],
+        memory: &mut (impl Memory + ?Sized),
     ) -> Result<i32, Exit> {
         let mut a = [0; MAX_PARAMS];
         for (place, arg) in a.iter_mut().zip(args) {
             *place = arg;
         }
         if let Function::ProcExit = function {
-            self.exit_code = a[0] as u32 as i32;
-            return Err(Exit(self.exit_code));
+            (self.exit_code, self.exited) = (a[0] as u32 as i32, true);
+            return Err(Exit);
         }
         Ok(self.serve(function, &a, memory).unwrap_or(EFAULT))
     }
 
     /// None where an address is outside the memory.
-    fn serve(&mut self, function: Function, a: &[u64; MAX_PARAMS], memory: &mut [u8]) -> Option<i32> {
+    fn serve(&mut self, function: Function, a: &[u64; MAX_PARAMS], memory: &mut (impl Memory + ?Sized)) -> Option<i32> {
         let standard = a[0] <= 2;
         match function {
             Function::ArgsGet => self.args_get(a[0], a[1], memory)?,
             Function::ArgsSizesGet => {
                 let bytes: usize = self.args.iter().map(|arg| arg.len() + 1).sum();
-                put(memory, a[0], &(self.args.len() as u32).to_le_bytes())?;
-                put(memory, a[1], &(bytes as u32).to_le_bytes())?;
+                memory.write(a[0], &(self.args.len() as u32).to_le_bytes())?;
+                memory.write(a[1], &(bytes as u32).to_le_bytes())?;
             }
             Function::EnvironGet | Function::Nothing => {}
             Function::EnvironSizesGet => {
-                put(memory, a[0], &[0; 4])?;
-                put(memory, a[1], &[0; 4])?;
+                memory.write(a[0], &[0; 4])?;
+                memory.write(a[1], &[0; 4])?;
             }
             Function::Clock(result) => {
                 self.clock += TICK;
-                put(memory, a[result], &self.clock.to_le_bytes())?;
+                memory.write(a[result], &self.clock.to_le_bytes())?;
             }
             Function::FdFdstatGet if standard => {
                 let mut stat = [0xff; 24];
                 stat[..8].copy_from_slice(&[CHARACTER_DEVICE, 0, 0, 0, 0, 0, 0, 0]);
-                put(memory, a[1], &stat)?;
+                memory.write(a[1], &stat)?;
             }
-            Function::FdRead if a[0] == 0 => put(memory, a[3], &[0; 4])?,
+            Function::FdRead if a[0] == 0 => memory.write(a[3], &[0; 4])?,
             Function::FdSeek if standard => return Some(ESPIPE),
             Function::FdWrite if standard => self.fd_write(a, memory)?,
-            Function::RandomGet => self.random_get(range(a[0], a[1], memory)?),
+            Function::PollOneoff => self.poll_oneoff(a, memory)?,
+            Function::RandomGet => self.random_get(a[0], a[1], memory)?,
             Function::Unsupported => return Some(ENOSYS),
             _ => return Some(EBADF),
         }
         Some(SUCCESS)
     }
 
-    fn args_get(&self, pointers: u64, bytes: u64, memory: &mut [u8]) -> Option<()> {
+    fn args_get(&self, pointers: u64, bytes: u64, memory: &mut (impl Memory + ?Sized)) -> Option<()> {
         let (mut pointer, mut place) = (pointers, bytes);
         for arg in &self.args {
-            put(memory, pointer, &(place as u32).to_le_bytes())?;
-            put(memory, place, arg.as_bytes())?;
-            put(memory, place + arg.len() as u64, &[0])?;
+            memory.write(pointer, &(place as u32).to_le_bytes())?;
+            memory.write(place, arg.as_bytes())?;
+            memory.write(place + arg.len() as u64, &[0])?;
             pointer += 4;
             place += arg.len() as u64 + 1;
         }
         Some(())
     }
 
-    fn fd_write(&mut self, a: &[u64; MAX_PARAMS], memory: &mut [u8]) -> Option<()> {
+    fn fd_write(&mut self, a: &[u64; MAX_PARAMS], memory: &mut (impl Memory + ?Sized)) -> Option<()> {
         let mut written = 0;
         for vector in 0..a[2] {
             let at = a[1] + 8 * vector;
             let (start, length) = (word(memory, at)?, word(memory, at + 4)?);
-            let bytes = range(start, length, memory)?;
+            let bytes = read(start, length, memory)?;
             if a[0] == 1 {
-                self.hash = hash(self.hash, bytes);
+                self.hash = hash(self.hash, &bytes);
             }
             written += length;
         }
-        put(memory, a[3], &(written as u32).to_le_bytes())
+        memory.write(a[3], &(written as u32).to_le_bytes())
+    }
+
+    /// Everything that is waited for comes at once: the clock jumps to the end of a timeout.
+    fn poll_oneoff(&mut self, a: &[u64; MAX_PARAMS], memory: &mut (impl Memory + ?Sized)) -> Option<()> {
+        for place in 0..a[2] {
+            let mut subscription = [0; SUBSCRIPTION as usize];
+            memory.read(a[0] + SUBSCRIPTION * place, &mut subscription)?;
+            let (user_data, kind) = (&subscription[..8], subscription[8]);
+            if kind == EVENT_CLOCK {
+                let timeout = u64::from_le_bytes(subscription[24..32].try_into().ok()?);
+                let absolute = subscription[40] & 1 != 0;
+                self.clock = if absolute { self.clock.max(timeout) } else { self.clock.saturating_add(timeout) };
+            }
+            let mut event = [0; EVENT as usize];
+            event[..8].copy_from_slice(user_data);
+            event[10] = kind;
+            memory.write(a[1] + EVENT * place, &event)?;
+        }
+        memory.write(a[3], &(a[2] as u32).to_le_bytes())
+    }
+
+    fn random_get(&mut self, at: u64, length: u64, memory: &mut (impl Memory + ?Sized)) -> Option<()> {
+        let bytes: Vec<u8> = (0..length.min(MOST_AT_ONCE)).map(|_| self.random_byte()).collect();
+        memory.write(at, &bytes)
     }
 
     /// The generator of SplitMix64.
-    fn random_get(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            self.random = self.random.wrapping_add(crate::FOLD_FACTOR);
-            let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            *byte = (mixed >> 56) as u8;
-        }
+    fn random_byte(&mut self) -> u8 {
+        self.random = self.random.wrapping_add(crate::FOLD_FACTOR);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed >> 56) as u8
     }
 }
 
@@ -221,18 +282,16 @@ fn hash(start: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(HASH_FACTOR))
 }
 
-fn range(start: u64, length: u64, memory: &mut [u8]) -> Option<&mut [u8]> {
-    memory.get_mut(usize::try_from(start).ok()?..usize::try_from(start.checked_add(length)?).ok()?)
+fn read(at: u64, length: u64, memory: &(impl Memory + ?Sized)) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).ok().filter(|_| length <= MOST_AT_ONCE)?];
+    memory.read(at, &mut bytes)?;
+    Some(bytes)
 }
 
-fn put(memory: &mut [u8], at: u64, bytes: &[u8]) -> Option<()> {
-    range(at, bytes.len() as u64, memory)?.copy_from_slice(bytes);
-    Some(())
-}
-
-fn word(memory: &mut [u8], at: u64) -> Option<u64> {
-    let bytes: &[u8] = range(at, 4, memory)?;
-    bytes.try_into().ok().map(|word| u64::from(u32::from_le_bytes(word)))
+fn word(memory: &(impl Memory + ?Sized), at: u64) -> Option<u64> {
+    let mut word = [0; 4];
+    memory.read(at, &mut word)?;
+    Some(u64::from(u32::from_le_bytes(word)))
 }
 
 #[cfg(test)]
@@ -245,7 +304,7 @@ mod tests {
 
     fn call(wasi: &mut Wasi, name: &str, args: &[u64], memory: &mut [u8]) -> i32 {
         let function = Function::named(name).expect(name);
-        wasi.call(function, args.iter().copied(), memory).unwrap_or_else(|Exit(code)| panic!("exit {code}"))
+        wasi.call(function, args.iter().copied(), memory).expect("no exit")
     }
 
     #[test]
@@ -275,11 +334,23 @@ mod tests {
         for (name, args) in [
             ("args_get", &[0, 14][..]),
             ("fd_write", &[1, 0, 1, 8]),
-            ("random_get", &[u64::MAX, 2]),
+            ("random_get", &[u32::MAX.into(), 2]),
             ("clock_time_get", &[0, 0, 9]),
         ] {
             assert_eq!(call(&mut wasi(), name, args, &mut memory), EFAULT, "{name}");
         }
+    }
+
+    #[test]
+    fn waiting_moves_the_clock() {
+        let mut memory = [0; 96];
+        memory[0] = 7;
+        memory[24..32].copy_from_slice(&(5 * TICK).to_le_bytes());
+        let mut wasi = wasi();
+        assert_eq!(call(&mut wasi, "poll_oneoff", &[0, 48, 1, 88], &mut memory), SUCCESS);
+        assert_eq!((memory[48], memory[58], memory[88]), (7, EVENT_CLOCK, 1));
+        assert_eq!(call(&mut wasi, "clock_time_get", &[0, 0, 0], &mut memory), SUCCESS);
+        assert_eq!(memory[..8], (6 * TICK).to_le_bytes());
     }
 
     #[test]

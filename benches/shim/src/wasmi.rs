@@ -38,6 +38,8 @@ macro_rules! wasmi_engine {
         /// The functions of WASI that the module imports.
         fn linker(module: &Module) -> ::anyhow::Result<Linker<Wasi>> {
             let mut linker = Linker::new(module.engine());
+            // A module may import a function twice.
+            linker.allow_shadowing(true);
             for import in module.imports().filter(|import| import.module() == MODULE) {
                 let function = Function::named(import.name())?;
                 let ty = import.ty().func().ok_or_else(|| ::anyhow::anyhow!("{} is no function", import.name()))?;
@@ -66,7 +68,7 @@ macro_rules! wasmi_engine {
             let (memory, wasi) = memory.data_and_store_mut(&mut caller);
             match wasi.call(function, args, memory) {
                 Ok(errno) => results[0] = Val::I32(errno),
-                Err(Exit(code)) => return Err(Error::i32_exit(code)),
+                Err(Exit) => return Err(Error::new("exit")),
             }
             Ok(())
         }
@@ -78,18 +80,26 @@ macro_rules! wasmi_engine {
         }
 
         impl $crate::Instance for Instance {
-            fn call(&mut self, export: &str, argument: Option<i32>) -> ::anyhow::Result<u64> {
+            fn call(&mut self, export: &str, argument: Option<$crate::Number>) -> ::anyhow::Result<u64> {
                 let func = self.instance.get_func(&self.store, export);
                 let func = func.ok_or_else(|| ::anyhow::anyhow!("no function {export:?}"))?;
-                let params: Vec<Val> = argument.into_iter().map(Val::I32).collect();
+                let params: Vec<Val> = argument
+                    .into_iter()
+                    .map(|number| match number {
+                        $crate::Number::I32(value) => Val::I32(value),
+                        $crate::Number::I64(value) => Val::I64(value),
+                    })
+                    .collect();
                 let mut results = vec![Val::I64(0); func.ty(&self.store).results().len()];
                 match func.call(&mut self.store, &params, &mut results) {
-                    Err(error) if error.i32_exit_status().is_none() => return Err(text(error)),
+                    Err(error) if !self.store.data().exited() => return Err(text(error)),
                     _ => {}
                 }
                 Ok(match results.first() {
                     Some(Val::I32(value)) => u64::from(*value as u32),
                     Some(Val::I64(value)) => *value as u64,
+                    Some(Val::F32(value)) => u64::from(value.to_bits()),
+                    Some(Val::F64(value)) => value.to_bits(),
                     _ => 0,
                 })
             }

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use peers_shim::Instance;
+use peers_shim::{Instance, Number};
 
 use super::{Loaded, Run};
-use crate::program::{Answer, Task};
+use crate::program::{Answer, SetupRun, Task};
 
 type Instantiate = Box<dyn Fn() -> Result<Box<dyn Instance>>>;
 
@@ -19,7 +19,7 @@ pub struct Library {
 
 impl Library {
     /// A program of which `instantiate` makes instances.
-    pub fn new(task: &Task, instantiate: impl Fn() -> Result<Box<dyn Instance>> + 'static) -> Box<dyn Loaded> {
+    pub fn program(task: &Task, instantiate: impl Fn() -> Result<Box<dyn Instance>> + 'static) -> Box<dyn Loaded> {
         Box::new(Self { instantiate: Box::new(instantiate), instance: None, task: task.clone() })
     }
 }
@@ -40,11 +40,24 @@ impl Loaded for Library {
 }
 
 fn perform(task: &Task, instance: &mut dyn Instance) -> Result<Run> {
-    match task {
-        Task::Call { n } => {
-            let start = Instant::now();
-            let value = instance.call("run", Some(*n))?;
-            Ok(Run { time: start.elapsed(), answer: Answer::Value(value) })
-        }
-    }
+    let (export, argument) = match task {
+        Task::Call { n } => ("run", Some(Number::I32(*n))),
+        Task::SetupRun(SetupRun { argument, .. }) => ("run", Some(data(instance, *argument)?)),
+        Task::Command { .. } => ("_start", None),
+    };
+    let start = Instant::now();
+    let value = instance.call(export, argument)?;
+    let time = start.elapsed();
+    let answer = match task {
+        Task::Call { .. } => Answer::Value(value),
+        Task::SetupRun(SetupRun { output: true, .. }) => Answer::Value(instance.call("output", argument)?),
+        Task::SetupRun(_) => Answer::Value(instance.memory_fold()?),
+        Task::Command { .. } => task.answer(instance.output()?),
+    };
+    Ok(Run { time, answer })
+}
+
+/// Address of what `setup` has prepared.
+fn data(instance: &mut dyn Instance, argument: Option<Number>) -> Result<Number> {
+    Ok(Number::I32(instance.call("setup", argument)? as i32))
 }

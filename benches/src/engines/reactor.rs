@@ -1,11 +1,13 @@
 //! The node's wasm in wasmtime, through its exported functions (docs/guest-abi.md).
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, WasmParams};
+use wasmtime::{Instance, Linker, Memory, Module, Store, WasmParams};
 
 use super::node::Node;
+use super::wasmtime::inner_engine;
 
 /// Bytes handed over in one call: less than the exchange buffer takes.
 const CHUNK: usize = 256 << 10;
@@ -18,6 +20,7 @@ pub struct Reactor {
     store: Store<()>,
     instance: Instance,
     memory: Memory,
+    stdout: Vec<u8>,
 }
 
 impl Reactor {
@@ -26,7 +29,7 @@ impl Reactor {
     /// # Errors
     /// If it cannot be read or is not valid.
     pub fn compile(path: &Path) -> Result<Module> {
-        Ok(Module::new(&Engine::default(), std::fs::read(path)?)?)
+        Ok(Module::new(&inner_engine()?, std::fs::read(path)?)?)
     }
 
     /// A node without a job.
@@ -39,7 +42,7 @@ impl Reactor {
         linker.define_unknown_imports_as_traps(module)?;
         let instance = linker.instantiate(&mut store, module)?;
         let memory = instance.get_memory(&mut store, "memory").context("the node exports no memory")?;
-        Ok(Self { store, instance, memory })
+        Ok(Self { store, instance, memory, stdout: Vec::new() })
     }
 
     fn call(&mut self, export: &str, params: impl WasmParams) -> Result<i32> {
@@ -55,6 +58,18 @@ impl Reactor {
             bail!("the node: {}", String::from_utf8_lossy(&text));
         }
         Ok(value as usize)
+    }
+
+    /// The bytes that an export hands out in pieces.
+    fn all(&mut self, export: &str, params: impl WasmParams + Copy) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            let value = self.call(export, params)?;
+            match self.check(value)? {
+                0 => return Ok(all),
+                length => all.extend(self.read(length)?),
+            }
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<u32> {
@@ -75,6 +90,7 @@ impl Reactor {
 
 impl Node for Reactor {
     fn load(&mut self, argv: &[String]) -> Result<()> {
+        self.stdout.clear();
         let length = self.write(argv.join("\0").as_bytes())?;
         let code = self.call("node_load", length)?;
         self.check(-code).map(|_| ())
@@ -98,25 +114,36 @@ impl Node for Reactor {
         self.check(value).map(|_| ())
     }
 
-    fn run(&mut self) -> Result<bool> {
-        match self.call("node_run", (u64::MAX, u64::MAX))? {
-            FINISHED => Ok(true),
-            OUTPUT => Ok(false),
-            event => {
-                self.check(event)?;
-                bail!("the node stopped with event {event}")
+    fn run(&mut self) -> Result<Duration> {
+        let start = Instant::now();
+        loop {
+            match self.call("node_run", (u64::MAX, u64::MAX))? {
+                FINISHED => return Ok(start.elapsed()),
+                OUTPUT => {
+                    let bytes = self.all("node_output", 1_u32)?;
+                    self.stdout.extend(bytes);
+                    // Not looked at, but it must not fill up.
+                    self.all("node_output", 2_u32)?;
+                }
+                event => {
+                    self.check(event)?;
+                    bail!("the node stopped with event {event}")
+                }
             }
         }
     }
 
-    fn take_file(&mut self) -> Result<Vec<u8>> {
-        let mut file = Vec::new();
-        loop {
-            let value = self.call("node_take", ())?;
-            match self.check(value)? {
-                0 => return Ok(file),
-                length => file.extend(self.read(length)?),
-            }
-        }
+    fn take_stdout(&mut self) -> Result<Vec<u8>> {
+        let rest = self.all("node_output", 1_u32)?;
+        self.stdout.extend(rest);
+        Ok(std::mem::take(&mut self.stdout))
+    }
+
+    fn exit_code(&mut self) -> Result<i32> {
+        self.call("node_exit_code", ())
+    }
+
+    fn take_result(&mut self) -> Result<String> {
+        Ok(String::from_utf8(self.all("node_take", ())?)?)
     }
 }

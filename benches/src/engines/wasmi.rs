@@ -15,7 +15,7 @@ macro_rules! load {
         Box::new(move |program| {
             let module = $version::Program::new(&program.wasm, $fuel)?;
             let args = program.task.args().to_vec();
-            Ok(Library::new(&program.task, move || Ok(Box::new(module.instantiate(&args)?))))
+            Ok(Library::program(&program.task, move || Ok(Box::new(module.instantiate(&args)?))))
         })
     };
 }

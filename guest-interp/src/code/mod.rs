@@ -3,6 +3,7 @@
 //! [`translate()`] turns that list into the fast engine's register code.
 
 mod decode;
+mod fused;
 mod inst;
 mod op;
 mod sidetable;
@@ -10,6 +11,7 @@ mod translate;
 mod verify;
 
 pub use decode::{Block, Body, Instr, Target};
+pub(crate) use fused::{append_fused, for_each_inst};
 pub use inst::Inst;
 pub use op::Op;
 pub(crate) use op::for_each_op;

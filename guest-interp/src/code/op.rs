@@ -3,18 +3,21 @@
 //! forms and the printer are generated from the rows. Adding an instruction is adding a row.
 
 /// Calls `$mac!` with all rows, grouped by shape:
-/// - `unary`, `binary`: variant, mnemonic, function of [`crate::numeric`];
+/// - `unary`: variant, mnemonic, function of [`crate::numeric`];
 /// - `try_unary`: the same, where the function may trap;
-/// - `int_binary`, `try_int_binary`: also the form with an immediate right operand;
+/// - `binary`: also the form whose right operand is a constant of 64 bits;
+/// - `int_binary`: before that one also the form with an immediate of 16 bits; `try_int_binary`: only the latter;
 /// - `int_compare`: variant, immediate form, fused branch, fused branch with immediate, then the two branches on the
 ///   opposite outcome;
 /// - `float_compare`: variant, branch if true, branch if not true (not the opposite comparison: NaN);
-/// - `load`: variant, far form (offset over 16 bits), mnemonic, type in memory, type it is extended as, its unsigned type;
-/// - `store`: variant, far form, mnemonic, type in memory;
+/// - `load`: variant, far form (offset over 16 bits), the forms with address `a + imm` and `a + (b << k)`, mnemonic, type
+///   in memory, type it is extended as, its unsigned type;
+/// - `store`: variant, far form, the form whose value is an immediate, the two forms of address, mnemonic, type in memory;
 /// - `other`: everything that each engine writes out by hand.
 macro_rules! for_each_op {
-    ($mac:ident) => {
+    ($mac:ident $($extra:tt)*) => {
         $mac! {
+            $($extra)*
             unary {
                 I32Clz "i32.clz" i32_clz;
                 I32Ctz "i32.ctz" i32_ctz;
@@ -70,44 +73,44 @@ macro_rules! for_each_op {
                 I64TruncSatF64U "i64.trunc_sat_f64_u" i64_trunc_sat_f64_u;
             }
             binary {
-                F32Add "f32.add" f32_add;
-                F32Sub "f32.sub" f32_sub;
-                F32Mul "f32.mul" f32_mul;
-                F32Div "f32.div" f32_div;
-                F32Min "f32.min" f32_min;
-                F32Max "f32.max" f32_max;
-                F32Copysign "f32.copysign" f32_copysign;
-                F64Add "f64.add" f64_add;
-                F64Sub "f64.sub" f64_sub;
-                F64Mul "f64.mul" f64_mul;
-                F64Div "f64.div" f64_div;
-                F64Min "f64.min" f64_min;
-                F64Max "f64.max" f64_max;
-                F64Copysign "f64.copysign" f64_copysign;
+                F32Add F32AddWide "f32.add" f32_add;
+                F32Sub F32SubWide "f32.sub" f32_sub;
+                F32Mul F32MulWide "f32.mul" f32_mul;
+                F32Div F32DivWide "f32.div" f32_div;
+                F32Min F32MinWide "f32.min" f32_min;
+                F32Max F32MaxWide "f32.max" f32_max;
+                F32Copysign F32CopysignWide "f32.copysign" f32_copysign;
+                F64Add F64AddWide "f64.add" f64_add;
+                F64Sub F64SubWide "f64.sub" f64_sub;
+                F64Mul F64MulWide "f64.mul" f64_mul;
+                F64Div F64DivWide "f64.div" f64_div;
+                F64Min F64MinWide "f64.min" f64_min;
+                F64Max F64MaxWide "f64.max" f64_max;
+                F64Copysign F64CopysignWide "f64.copysign" f64_copysign;
             }
             int_binary {
-                I32Add I32AddImm "i32.add" i32_add;
-                I32Sub I32SubImm "i32.sub" i32_sub;
-                I32Mul I32MulImm "i32.mul" i32_mul;
-                I32And I32AndImm "i32.and" i32_and;
-                I32Or I32OrImm "i32.or" i32_or;
-                I32Xor I32XorImm "i32.xor" i32_xor;
-                I32Shl I32ShlImm "i32.shl" i32_shl;
-                I32ShrS I32ShrSImm "i32.shr_s" i32_shr_s;
-                I32ShrU I32ShrUImm "i32.shr_u" i32_shr_u;
-                I32Rotl I32RotlImm "i32.rotl" i32_rotl;
-                I32Rotr I32RotrImm "i32.rotr" i32_rotr;
-                I64Add I64AddImm "i64.add" i64_add;
-                I64Sub I64SubImm "i64.sub" i64_sub;
-                I64Mul I64MulImm "i64.mul" i64_mul;
-                I64And I64AndImm "i64.and" i64_and;
-                I64Or I64OrImm "i64.or" i64_or;
-                I64Xor I64XorImm "i64.xor" i64_xor;
-                I64Shl I64ShlImm "i64.shl" i64_shl;
-                I64ShrS I64ShrSImm "i64.shr_s" i64_shr_s;
-                I64ShrU I64ShrUImm "i64.shr_u" i64_shr_u;
-                I64Rotl I64RotlImm "i64.rotl" i64_rotl;
-                I64Rotr I64RotrImm "i64.rotr" i64_rotr;
+                I32Add I32AddImm I32AddWide "i32.add" i32_add;
+                I32Sub I32SubImm I32SubWide "i32.sub" i32_sub;
+                I32Mul I32MulImm I32MulWide "i32.mul" i32_mul;
+                I32And I32AndImm I32AndWide "i32.and" i32_and;
+                I32Or I32OrImm I32OrWide "i32.or" i32_or;
+                I32Xor I32XorImm I32XorWide "i32.xor" i32_xor;
+                I32Shl I32ShlImm I32ShlWide "i32.shl" i32_shl;
+                I32ShrS I32ShrSImm I32ShrSWide "i32.shr_s" i32_shr_s;
+                I32ShrU I32ShrUImm I32ShrUWide "i32.shr_u" i32_shr_u;
+                I32Rotl I32RotlImm I32RotlWide "i32.rotl" i32_rotl;
+                I32Rotr I32RotrImm I32RotrWide "i32.rotr" i32_rotr;
+                I64Add I64AddImm I64AddWide "i64.add" i64_add;
+                I64Sub I64SubImm I64SubWide "i64.sub" i64_sub;
+                I64Mul I64MulImm I64MulWide "i64.mul" i64_mul;
+                I64And I64AndImm I64AndWide "i64.and" i64_and;
+                I64Or I64OrImm I64OrWide "i64.or" i64_or;
+                I64Xor I64XorImm I64XorWide "i64.xor" i64_xor;
+                I64Shl I64ShlImm I64ShlWide "i64.shl" i64_shl;
+                I64ShrS I64ShrSImm I64ShrSWide "i64.shr_s" i64_shr_s;
+                I64ShrU I64ShrUImm I64ShrUWide "i64.shr_u" i64_shr_u;
+                I64Rotl I64RotlImm I64RotlWide "i64.rotl" i64_rotl;
+                I64Rotr I64RotrImm I64RotrWide "i64.rotr" i64_rotr;
             }
             int_compare {
                 I32Eq I32EqImm BrI32Eq BrI32EqImm BrI32Ne BrI32NeImm "i32.eq" i32_eq;
@@ -166,31 +169,31 @@ macro_rules! for_each_op {
                 I64RemU I64RemUImm "i64.rem_u" i64_rem_u;
             }
             load {
-                I32Load I32LoadFar "i32.load" u32 u32 u32;
-                I64Load I64LoadFar "i64.load" u64 u64 u64;
-                F32Load F32LoadFar "f32.load" u32 u32 u32;
-                F64Load F64LoadFar "f64.load" u64 u64 u64;
-                I32Load8S I32Load8SFar "i32.load8_s" i8 i32 u32;
-                I32Load8U I32Load8UFar "i32.load8_u" u8 u32 u32;
-                I32Load16S I32Load16SFar "i32.load16_s" i16 i32 u32;
-                I32Load16U I32Load16UFar "i32.load16_u" u16 u32 u32;
-                I64Load8S I64Load8SFar "i64.load8_s" i8 i64 u64;
-                I64Load8U I64Load8UFar "i64.load8_u" u8 u64 u64;
-                I64Load16S I64Load16SFar "i64.load16_s" i16 i64 u64;
-                I64Load16U I64Load16UFar "i64.load16_u" u16 u64 u64;
-                I64Load32S I64Load32SFar "i64.load32_s" i32 i64 u64;
-                I64Load32U I64Load32UFar "i64.load32_u" u32 u64 u64;
+                I32Load I32LoadFar I32LoadPlus I32LoadAt "i32.load" u32 u32 u32;
+                I64Load I64LoadFar I64LoadPlus I64LoadAt "i64.load" u64 u64 u64;
+                F32Load F32LoadFar F32LoadPlus F32LoadAt "f32.load" u32 u32 u32;
+                F64Load F64LoadFar F64LoadPlus F64LoadAt "f64.load" u64 u64 u64;
+                I32Load8S I32Load8SFar I32Load8SPlus I32Load8SAt "i32.load8_s" i8 i32 u32;
+                I32Load8U I32Load8UFar I32Load8UPlus I32Load8UAt "i32.load8_u" u8 u32 u32;
+                I32Load16S I32Load16SFar I32Load16SPlus I32Load16SAt "i32.load16_s" i16 i32 u32;
+                I32Load16U I32Load16UFar I32Load16UPlus I32Load16UAt "i32.load16_u" u16 u32 u32;
+                I64Load8S I64Load8SFar I64Load8SPlus I64Load8SAt "i64.load8_s" i8 i64 u64;
+                I64Load8U I64Load8UFar I64Load8UPlus I64Load8UAt "i64.load8_u" u8 u64 u64;
+                I64Load16S I64Load16SFar I64Load16SPlus I64Load16SAt "i64.load16_s" i16 i64 u64;
+                I64Load16U I64Load16UFar I64Load16UPlus I64Load16UAt "i64.load16_u" u16 u64 u64;
+                I64Load32S I64Load32SFar I64Load32SPlus I64Load32SAt "i64.load32_s" i32 i64 u64;
+                I64Load32U I64Load32UFar I64Load32UPlus I64Load32UAt "i64.load32_u" u32 u64 u64;
             }
             store {
-                I32Store I32StoreFar "i32.store" u32;
-                I64Store I64StoreFar "i64.store" u64;
-                F32Store F32StoreFar "f32.store" u32;
-                F64Store F64StoreFar "f64.store" u64;
-                I32Store8 I32Store8Far "i32.store8" u8;
-                I32Store16 I32Store16Far "i32.store16" u16;
-                I64Store8 I64Store8Far "i64.store8" u8;
-                I64Store16 I64Store16Far "i64.store16" u16;
-                I64Store32 I64Store32Far "i64.store32" u32;
+                I32Store I32StoreFar I32StoreImm I32StorePlus I32StoreAt "i32.store" u32;
+                I64Store I64StoreFar I64StoreImm I64StorePlus I64StoreAt "i64.store" u64;
+                F32Store F32StoreFar F32StoreImm F32StorePlus F32StoreAt "f32.store" u32;
+                F64Store F64StoreFar F64StoreImm F64StorePlus F64StoreAt "f64.store" u64;
+                I32Store8 I32Store8Far I32Store8Imm I32Store8Plus I32Store8At "i32.store8" u8;
+                I32Store16 I32Store16Far I32Store16Imm I32Store16Plus I32Store16At "i32.store16" u16;
+                I64Store8 I64Store8Far I64Store8Imm I64Store8Plus I64Store8At "i64.store8" u8;
+                I64Store16 I64Store16Far I64Store16Imm I64Store16Plus I64Store16At "i64.store16" u16;
+                I64Store32 I64Store32Far I64Store32Imm I64Store32Plus I64Store32At "i64.store32" u32;
             }
             other {
                 Unreachable "unreachable";
@@ -245,14 +248,14 @@ pub(crate) use for_each_op;
 macro_rules! define_op {
     (
         unary { $($un:ident $un_name:literal $un_fn:ident;)* }
-        binary { $($bin:ident $bin_name:literal $bin_fn:ident;)* }
-        int_binary { $($ib:ident $ib_imm:ident $ib_name:literal $ib_fn:ident;)* }
+        binary { $($bin:ident $bin_wide:ident $bin_name:literal $bin_fn:ident;)* }
+        int_binary { $($ib:ident $ib_imm:ident $ib_wide:ident $ib_name:literal $ib_fn:ident;)* }
         int_compare { $($ic:ident $ic_imm:ident $ic_br:ident $ic_bri:ident $ic_not:ident $ic_noti:ident $ic_name:literal $ic_fn:ident;)* }
         float_compare { $($fc:ident $fc_br:ident $fc_not:ident $fc_name:literal $fc_fn:ident;)* }
         try_unary { $($tu:ident $tu_name:literal $tu_fn:ident;)* }
         try_int_binary { $($tb:ident $tb_imm:ident $tb_name:literal $tb_fn:ident;)* }
-        load { $($ld:ident $ld_far:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
-        store { $($st:ident $st_far:ident $st_name:literal $st_mem:ident;)* }
+        load { $($ld:ident $ld_far:ident $ld_plus:ident $ld_at:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
+        store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
         other { $($ot:ident $ot_name:literal;)* }
     ) => {
         /// An instruction of the source program, without its immediates.

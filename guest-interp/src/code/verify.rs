@@ -108,6 +108,11 @@ fn check_words(words: &[Inst], frame_slots: u32, scope: &Scope<'_>) -> Result<()
         Inst::ReturnCallIndirect { base, .. } => {
             matches!(words[2], Inst::Wide { .. }) && check_type(words[1], base, frame_slots, scope)
         }
+        inst if inst.has_third_slot() => match words[1] {
+            Inst::Edge { extra: slot, .. } => inst.has_edge() && fits(slot, 1),
+            Inst::Wide { high: slot, .. } => !inst.has_edge() && fits(slot, 1),
+            _ => false,
+        },
         inst if inst.has_edge() => edge_is_last(),
         _ => words[1..].iter().all(|word| matches!(word, Inst::Wide { .. })),
     };

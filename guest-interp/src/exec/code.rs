@@ -112,5 +112,4 @@ impl Code {
     pub(crate) fn start(&self, func: u32) -> u32 {
         self.funcs[func as usize].pc
     }
-
 }

@@ -8,6 +8,7 @@ mod run;
 pub(crate) use code::Code;
 pub(crate) use run::run;
 
+use crate::gas::Schedule;
 use crate::runtime::{Frame, Store};
 
 /// Does the engine charge gas; a build without it exists only to measure what that costs.
@@ -28,8 +29,9 @@ pub(crate) enum Exit {
     Returned,
     /// The outermost function returned; `gas` is exact.
     Done,
-    /// The instruction at this position traps, and has changed nothing; the stepper finds out where and why.
-    Traps(u32),
+    /// The instruction at this position traps or costs more than is left, and has changed nothing; the stepper finds out
+    /// where and why.
+    Stuck(u32),
 }
 
 /// How to find the decoded index of a call.
@@ -45,6 +47,7 @@ pub(crate) enum CallIndex {
 pub(crate) struct Engine<'a> {
     pub(crate) store: &'a mut Store,
     pub(crate) code: &'a Code,
+    pub(crate) schedule: &'a Schedule,
     pub(crate) stack: &'a mut [u64],
     pub(crate) frames: &'a mut Vec<Frame>,
     pub(crate) call_depth: usize,

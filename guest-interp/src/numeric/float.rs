@@ -6,34 +6,68 @@ pub const F32_NAN: u32 = 0x7fc0_0000;
 /// Canonical NaN of f64.
 pub const F64_NAN: u64 = 0x7ff8_0000_0000_0000;
 
+/// The canonical NaN, from a call: of a constant the compiler makes a choice each time, of a call a branch never taken.
+#[cold]
+#[inline(never)]
+fn f32_nan() -> f32 {
+    f32::from_bits(std::hint::black_box(F32_NAN))
+}
+
 /// `x`, or the canonical NaN for any NaN.
 #[inline(always)]
 pub fn f32_canonical(x: f32) -> f32 {
-    if x.is_nan() { f32::from_bits(F32_NAN) } else { x }
+    if x.is_nan() {
+        return f32_nan();
+    }
+    x
+}
+
+/// Sum, with any NaN: for an operand of an operator that makes it the canonical one.
+#[inline(always)]
+pub fn f32_add_any(a: f32, b: f32) -> f32 {
+    a + b
+}
+
+/// Difference, with any NaN: for an operand of an operator that makes it the canonical one.
+#[inline(always)]
+pub fn f32_sub_any(a: f32, b: f32) -> f32 {
+    a - b
+}
+
+/// Product, with any NaN: for an operand of an operator that makes it the canonical one.
+#[inline(always)]
+pub fn f32_mul_any(a: f32, b: f32) -> f32 {
+    a * b
+}
+
+/// Quotient, with any NaN: for an operand of an operator that makes it the canonical one.
+#[inline(always)]
+pub fn f32_div_any(a: f32, b: f32) -> f32 {
+    a / b
 }
 
 /// Sum.
 #[inline(always)]
 pub fn f32_add(a: f32, b: f32) -> f32 {
-    f32_canonical(a + b)
+    f32_canonical(f32_add_any(a, b))
 }
 
 /// Difference.
 #[inline(always)]
 pub fn f32_sub(a: f32, b: f32) -> f32 {
-    f32_canonical(a - b)
+    f32_canonical(f32_sub_any(a, b))
 }
 
 /// Product.
 #[inline(always)]
 pub fn f32_mul(a: f32, b: f32) -> f32 {
-    f32_canonical(a * b)
+    f32_canonical(f32_mul_any(a, b))
 }
 
 /// Quotient.
 #[inline(always)]
 pub fn f32_div(a: f32, b: f32) -> f32 {
-    f32_canonical(a / b)
+    f32_canonical(f32_div_any(a, b))
 }
 
 /// Lesser value; -0 is less than +0, a NaN wins.
@@ -151,34 +185,68 @@ pub fn f32_ge(a: f32, b: f32) -> bool {
     a >= b
 }
 
+/// The canonical NaN, from a call: of a constant the compiler makes a choice each time, of a call a branch never taken.
+#[cold]
+#[inline(never)]
+fn f64_nan() -> f64 {
+    f64::from_bits(std::hint::black_box(F64_NAN))
+}
+
 /// `x`, or the canonical NaN for any NaN.
 #[inline(always)]
 pub fn f64_canonical(x: f64) -> f64 {
-    if x.is_nan() { f64::from_bits(F64_NAN) } else { x }
+    if x.is_nan() {
+        return f64_nan();
+    }
+    x
+}
+
+/// Sum, with any NaN: for an operand of an operator that makes it the canonical one.
+#[inline(always)]
+pub fn f64_add_any(a: f64, b: f64) -> f64 {
+    a + b
+}
+
+/// Difference, with any NaN: for an operand of an operator that makes it the canonical one.
+#[inline(always)]
+pub fn f64_sub_any(a: f64, b: f64) -> f64 {
+    a - b
+}
+
+/// Product, with any NaN: for an operand of an operator that makes it the canonical one.
+#[inline(always)]
+pub fn f64_mul_any(a: f64, b: f64) -> f64 {
+    a * b
+}
+
+/// Quotient, with any NaN: for an operand of an operator that makes it the canonical one.
+#[inline(always)]
+pub fn f64_div_any(a: f64, b: f64) -> f64 {
+    a / b
 }
 
 /// Sum.
 #[inline(always)]
 pub fn f64_add(a: f64, b: f64) -> f64 {
-    f64_canonical(a + b)
+    f64_canonical(f64_add_any(a, b))
 }
 
 /// Difference.
 #[inline(always)]
 pub fn f64_sub(a: f64, b: f64) -> f64 {
-    f64_canonical(a - b)
+    f64_canonical(f64_sub_any(a, b))
 }
 
 /// Product.
 #[inline(always)]
 pub fn f64_mul(a: f64, b: f64) -> f64 {
-    f64_canonical(a * b)
+    f64_canonical(f64_mul_any(a, b))
 }
 
 /// Quotient.
 #[inline(always)]
 pub fn f64_div(a: f64, b: f64) -> f64 {
-    f64_canonical(a / b)
+    f64_canonical(f64_div_any(a, b))
 }
 
 /// Lesser value; -0 is less than +0, a NaN wins.

@@ -48,6 +48,10 @@ impl Machine {
                 let to_operand = inst.result().is_some_and(|slot| u32::from(slot) >= body.locals);
                 insts.push(RegisterInst { inst: *inst, index: table.index_at(pc as u32)?, to_operand });
                 pc += inst.words();
+                if let Inst::BrTable { count, .. } = inst {
+                    // Its branches are never run themselves.
+                    pc += 2 * (*count as usize + 1);
+                }
             }
             Some(insts)
         })

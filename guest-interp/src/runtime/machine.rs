@@ -246,6 +246,7 @@ impl Machine {
         let engine = Engine {
             store: &mut self.store,
             code: &self.code,
+            schedule: &self.schedule,
             stack: &mut self.stack,
             frames: &mut self.frames,
             call_depth: self.limits.call_depth as usize,
@@ -260,7 +261,7 @@ impl Machine {
         match exit {
             // An instruction that the fast engine hands over is stepped at once: its entry would lead straight back.
             Exit::Before(_) | Exit::AtCall(_) => self.step(),
-            Exit::Traps(_) => loop {
+            Exit::Stuck(_) => loop {
                 if let Some(stop) = self.step() {
                     break Some(stop);
                 }
@@ -296,7 +297,7 @@ impl Machine {
                 self.steps += u64::from(self.schedule.is_uncharged_transfer(op));
                 self.schedule.cost(op)
             }
-            Exit::Traps(pc) => self.settle(func, pc),
+            Exit::Stuck(pc) => self.settle(func, pc),
         }
     }
 
@@ -347,7 +348,8 @@ impl Machine {
             callee_params: &callee_params,
             type_params: &|number| store.types.get(number as usize).map(|ty| ty.params.len() as u32),
         };
-        verify(code, &scope).unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
+        verify(code, &scope)
+            .unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
     }
 
     pub(super) fn with_environment<T>(&self, func: u32, work: impl FnOnce(&Environment<'_>) -> T) -> T {

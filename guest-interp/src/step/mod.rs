@@ -210,14 +210,14 @@ fn has_units(op: Op) -> bool {
 macro_rules! define_numeric {
     (
         unary { $($un:ident $un_name:literal $un_fn:ident;)* }
-        binary { $($bin:ident $bin_name:literal $bin_fn:ident;)* }
-        int_binary { $($ib:ident $ib_imm:ident $ib_name:literal $ib_fn:ident;)* }
+        binary { $($bin:ident $bin_wide:ident $bin_name:literal $bin_fn:ident;)* }
+        int_binary { $($ib:ident $ib_imm:ident $ib_wide:ident $ib_name:literal $ib_fn:ident;)* }
         int_compare { $($ic:ident $ic_imm:ident $ic_br:ident $ic_bri:ident $ic_not:ident $ic_noti:ident $ic_name:literal $ic_fn:ident;)* }
         float_compare { $($fc:ident $fc_br:ident $fc_not:ident $fc_name:literal $fc_fn:ident;)* }
         try_unary { $($tu:ident $tu_name:literal $tu_fn:ident;)* }
         try_int_binary { $($tb:ident $tb_imm:ident $tb_name:literal $tb_fn:ident;)* }
-        load { $($ld:ident $ld_far:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
-        store { $($st:ident $st_far:ident $st_name:literal $st_mem:ident;)* }
+        load { $($ld:ident $ld_far:ident $ld_plus:ident $ld_at:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
+        store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
         other { $($ot:ident $ot_name:literal;)* }
     ) => {
         impl Machine {

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, and here what they share. `host-runner a.wasm` and `host-runner run a.wasm`
 //! are the same; everything after the program belongs to the program.
 
+mod bench;
 mod export_node;
 mod reference;
 mod resume;
@@ -38,6 +39,8 @@ enum Command {
     Resume(resume::ResumeArgs),
     /// Run a program directly on wasmtime, to compare with
     Reference(reference::ReferenceArgs),
+    /// Measure how fast a program runs here: in the node as wasm and natively, and directly on wasmtime
+    Bench(bench::BenchArgs),
     /// Write out the node that this runner carries: one WebAssembly file
     ExportNode(export_node::ExportNodeArgs),
 }
@@ -81,6 +84,7 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         Some(Command::Run(args)) => run::execute(args),
         Some(Command::Resume(args)) => resume::execute(args),
         Some(Command::Reference(args)) => reference::execute(args),
+        Some(Command::Bench(args)) => bench::execute(args),
         Some(Command::ExportNode(args)) => export_node::execute(args),
     };
     done.unwrap_or_else(|failure| {

@@ -85,7 +85,14 @@ mod tests {
 
     fn outcome() -> Outcome {
         let end = End::Returned;
-        Outcome { end, values: vec!["7".into()], stdout: b"hello".to_vec(), stderr: Vec::new(), unused_answers: 0 }
+        Outcome {
+            end,
+            values: vec!["7".into()],
+            stdout: b"hello".to_vec(),
+            stderr: Vec::new(),
+            unused_answers: 0,
+            time: Duration::ZERO,
+        }
     }
 
     fn summary() -> Summary {

@@ -8,6 +8,7 @@ mod outcome;
 mod replay;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use guest_interp::args::{self, ValKind};
 use guest_interp::limits::Limits;
@@ -121,7 +122,9 @@ fn run_here(job: &Job) -> Result<Outcome> {
     let module = load(&engine, &job.program)?;
     let linked = job.preload.iter().map(|(name, path)| Ok((name, load(&engine, path)?))).collect::<Result<Vec<_>>>()?;
     check_imports(&job.program, &module, &linker, &job.preload, &mut store)?;
+    let began = Instant::now();
     let ended = execute(job, &mut store, &mut linker, &module, &linked);
+    let time = began.elapsed();
     let (end, values) = outcome::classify(ended)?;
     let replay = store.data().replay.as_ref();
     let unused = replay.map_or(0, Replay::remaining);
@@ -131,6 +134,7 @@ fn run_here(job: &Job) -> Result<Outcome> {
         stdout: stdout.contents().to_vec(),
         stderr: stderr.contents().to_vec(),
         unused_answers: unused,
+        time,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What a reference run came to, in the words that the node uses, so that both can be compared.
 
 use std::fmt;
+use std::time::Duration;
 
 use guest_interp::args::ValKind;
 use guest_interp::report::Value;
@@ -36,6 +37,8 @@ pub struct Outcome {
     pub stderr: Vec<u8>,
     /// Bytes of recorded answers that the program did not ask for.
     pub unused_answers: usize,
+    /// Time from the first instruction to the last: without reading and compiling.
+    pub time: Duration,
 }
 
 impl End {

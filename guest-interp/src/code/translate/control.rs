@@ -65,8 +65,21 @@ impl Translator<'_> {
                 self.emit(Inst::Wide { low: index, high: 0 });
                 self.end_block();
             }
+            Op::MemoryCopy => self.bulk(index, |d, a, b| Inst::MemoryCopy { d, a, b }),
+            Op::MemoryFill => self.bulk(index, |d, a, b| Inst::MemoryFill { d, a, b }),
             other => unreachable!("BUG: {} has no register form", other.mnemonic()),
         }
+    }
+
+    /// A bulk operator, whose cost is known only when it runs: what follows is charged by its edge.
+    fn bulk(&mut self, index: u32, inst: impl FnOnce(u16, u16, u16) -> Inst) {
+        let operands = [self.pop(), self.pop(), self.pop()];
+        self.flush();
+        let [b, a, d] = operands.map(|operand| self.register(operand));
+        self.emit(inst(d, a, b));
+        let edge = self.emit_edge(0);
+        self.continue_after(edge);
+        self.enter(index + 1);
     }
 
     pub(super) fn emit_table_and_type(&mut self, instr: &Instr) {
@@ -79,7 +92,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn after_call(&mut self, index: u32, (params, results): (u32, u32)) {
-        let edge = self.emit_edge();
+        let edge = self.emit_edge(0);
         let height = self.stack.len() - params as usize + results as usize;
         self.stack.truncate(self.stack.len() - params as usize);
         self.stack.resize(height, Place::Slot);
@@ -156,15 +169,28 @@ impl Translator<'_> {
 
     /// Emits a branch and its edge; a conditional one goes on in a new block.
     pub(super) fn branch(&mut self, branch: Inst, to: Landing, conditional: bool) {
+        let (branch, extra) = self.fuse_step(branch);
         let at = self.insts.len();
         self.emit(branch);
-        let edge = self.emit_edge();
+        let edge = self.emit_edge(extra);
         let from = conditional.then(|| self.blocks.len() - 1);
         self.fixes.push(Fix { branch: Some(at), edge, from, to });
         if conditional {
             self.begin_block(true);
         } else {
             self.end_block();
+        }
+    }
+
+    /// A branch together with the addition before it, if that changes what it compares.
+    fn fuse_step(&mut self, branch: Inst) -> (Inst, u16) {
+        let last = self.insts[self.block_start..].last().filter(|_| self.fuse);
+        match last.and_then(|add| add.then_branch(branch)) {
+            Some(step) => {
+                self.insts.pop();
+                step
+            }
+            None => (branch, 0),
         }
     }
 
@@ -178,7 +204,7 @@ impl Translator<'_> {
             let (source, d) = (from + i, self.slot(target.height as usize + i));
             match self.stack[source] {
                 Place::Slot if source == target.height as usize + i => {}
-                Place::Slot => self.emit(Inst::Copy { d, a: self.slot(source) }),
+                Place::Slot => self.copy(d, self.slot(source)),
                 place => self.emit_place(d, place),
             }
         }

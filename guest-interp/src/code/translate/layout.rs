@@ -22,7 +22,7 @@ impl Translator<'_> {
             let cost = i64::try_from(totals[block]).ok().and_then(|t| t.checked_sub(i64::try_from(not_taken).ok()?));
             let cost = cost.and_then(|c| i32::try_from(c).ok()).ok_or(TooLarge)?;
             match &mut self.insts[fix.edge] {
-                Inst::Edge { cost: place } | Inst::Charge { cost: place } => *place = cost,
+                Inst::Edge { cost: place, .. } | Inst::Charge { cost: place } => *place = cost,
                 _ => unreachable!("BUG: an instruction carries no cost"),
             }
         }

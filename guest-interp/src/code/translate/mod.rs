@@ -155,8 +155,10 @@ pub(super) struct Translator<'a> {
     stubs: Vec<Stub>,
     /// Decoded indices where branches land, with their code position and block once placed.
     landings: BTreeMap<u32, (u32, usize)>,
-    /// The last instruction and the slot of its result, if it can still be redirected or fused.
+    /// The slot of the last instruction's result, if it can still be redirected or fused.
     last_result: Option<u16>,
+    /// Where the last instruction with a result begins.
+    last_at: usize,
     /// Where the code of the current block begins.
     block_start: usize,
     too_large: bool,
@@ -184,6 +186,7 @@ impl<'a> Translator<'a> {
             stubs: Vec::new(),
             landings,
             last_result: None,
+            last_at: 0,
             block_start: 0,
             too_large: false,
             starts: Vec::new(),
@@ -304,8 +307,13 @@ impl<'a> Translator<'a> {
         self.last_result = None;
     }
 
-    fn emit_edge(&mut self) -> usize {
-        self.emit(Inst::Edge { cost: 0 });
+    fn emit_words(&mut self, words: [Inst; 2]) {
+        self.insts.extend(words);
+        self.last_result = None;
+    }
+
+    fn emit_edge(&mut self, extra: u16) -> usize {
+        self.emit(Inst::Edge { extra, cost: 0 });
         self.insts.len() - 1
     }
 
@@ -316,9 +324,44 @@ impl<'a> Translator<'a> {
     /// Pushes an operand that the instruction leaves in its own slot.
     fn push_result(&mut self, inst: impl FnOnce(u16) -> Inst) {
         let slot = self.slot(self.stack.len());
+        self.last_at = self.insts.len();
         self.emit(inst(slot));
         self.stack.push(Place::Slot);
         self.last_result = Some(slot);
+    }
+
+    /// The same for an instruction of two words.
+    fn push_words(&mut self, words: [Inst; 2]) {
+        self.last_at = self.insts.len();
+        self.emit_words(words);
+        self.last_result = Some(self.slot(self.stack.len()));
+        self.stack.push(Place::Slot);
+    }
+
+    /// The same for one that stands for the last instruction too.
+    fn push_fused(&mut self, words: [Inst; 2]) {
+        self.drop_last();
+        self.push_words(words);
+    }
+
+    /// Takes the last instruction back.
+    fn drop_last(&mut self) {
+        self.insts.truncate(self.last_at);
+    }
+
+    /// The words of the last instruction, if the popped operand is its result, which nothing else reads.
+    fn last_words(&self, (place, height): (Place, usize)) -> Option<&[Inst]> {
+        let computed = self.fuse && place == Place::Slot && self.last_result == Some(self.slot(height));
+        computed.then(|| &self.insts[self.last_at..])
+    }
+
+    /// Where a popped operand can be read without an instruction.
+    fn in_slot(&self, (place, height): (Place, usize)) -> Option<u16> {
+        match place {
+            Place::Slot => Some(self.slot(height)),
+            Place::Local(local) => Some(local),
+            Place::Const(_) => None,
+        }
     }
 
     fn pop(&mut self) -> (Place, usize) {
@@ -363,8 +406,19 @@ impl<'a> Translator<'a> {
     fn emit_place(&mut self, d: u16, place: Place) {
         match place {
             Place::Slot => {}
-            Place::Local(a) => self.emit(Inst::Copy { d, a }),
+            Place::Local(a) => self.copy(d, a),
             Place::Const(bits) => self.emit_const(d, bits),
+        }
+    }
+
+    /// `d = a`, in one instruction with a copy just before it.
+    fn copy(&mut self, d: u16, a: u16) {
+        match self.insts.last() {
+            Some(&Inst::Copy { d: first, a: source }) if self.fuse && self.insts.len() > self.block_start => {
+                self.insts.pop();
+                self.emit_words([Inst::Copy2 { d: first, a: source, e: d }, Inst::Wide { low: 0, high: a }]);
+            }
+            _ => self.emit(Inst::Copy { d, a }),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Instructions without control flow: operands that stay virtual, immediates, results that go straight into a local.
 
 use super::{Place, Translator, Watch};
+use crate::code::inst::Address;
 use crate::code::{Inst, Instr, Op};
 
 impl Translator<'_> {
@@ -9,7 +10,7 @@ impl Translator<'_> {
             // Bounds the search of release_local on hostile code.
             self.flush();
         }
-        if is_slow(instr.op) || self.calls_out(instr) {
+        if is_slow(instr) || self.calls_out(instr) {
             return self.slow(index, instr);
         }
         if self.environment.schedule.is_uncharged_transfer(instr.op) {
@@ -48,7 +49,7 @@ impl Translator<'_> {
     pub(super) fn tick(&mut self, index: u32) {
         self.flush();
         self.emit(Inst::Tick { index });
-        let edge = self.emit_edge();
+        let edge = self.emit_edge(0);
         self.continue_after(edge);
     }
 
@@ -92,6 +93,8 @@ impl Translator<'_> {
         let op = instr.op;
         if op.is_memory_access() {
             self.memory_access(instr);
+        } else if keeps_bits(op) {
+            // The slot already holds the result.
         } else if op.fixed_arity() == Some((1, 1)) {
             let a = self.pop_register();
             self.push_result(|d| Inst::unary(op, d, a).expect("BUG: a row of the table"));
@@ -110,41 +113,121 @@ impl Translator<'_> {
             // The heights go with the places: a constant that must be written needs a slot that is free.
             (a, b) = ((b.0, b.1), (a.0, a.1));
         }
-        if let Place::Const(bits) = b.0
-            && let Some(imm) = short_immediate(op, bits)
-        {
-            let left = self.register(a);
-            if Inst::with_immediate(op, 0, 0, 0).is_some() {
-                return self.push_result(|d| Inst::with_immediate(op, d, left, imm).expect("BUG: a row of the table"));
+        if let Some(fused) = self.fuse_binary(op, a, b) {
+            return self.push_fused(fused);
+        }
+        let d = self.slot(self.stack.len());
+        if let Place::Const(bits) = b.0 {
+            let immediate = short_immediate(op, bits).and_then(|imm| Inst::with_immediate(op, d, 0, imm));
+            if immediate.is_some() || Inst::with_constant(op, d, 0, bits).is_some() {
+                let a = self.register_for(op, a);
+                return match short_immediate(op, bits).and_then(|imm| Inst::with_immediate(op, d, a, imm)) {
+                    Some(inst) => self.push_result(|_| inst),
+                    None => self.push_words(Inst::with_constant(op, d, a, bits).expect("BUG: as before")),
+                };
             }
         }
-        let a = self.register(a);
-        let b = self.register(b);
+        let a = if matches!(b.0, Place::Const(_)) { self.register(a) } else { self.register_for(op, a) };
+        let b = self.register_for(op, b);
         self.push_result(|d| Inst::binary(op, d, a, b).expect("BUG: a row of the table"));
     }
 
-    pub(super) fn memory_access(&mut self, instr: &Instr) {
-        let near = u16::try_from(instr.imm).ok();
-        let off = near.unwrap_or(0);
-        if instr.op.fixed_arity() == Some((1, 1)) {
-            let a = self.pop_register();
-            let load = |d| Inst::load(instr.op, d, a, off).expect("BUG: a row of the table");
-            if near.is_some() {
-                return self.push_result(|d| load(d).0);
+    /// `op` together with the last instruction, whose result is one of the popped operands.
+    fn fuse_binary(&self, op: Op, a: (Place, usize), b: (Place, usize)) -> Option<[Inst; 2]> {
+        let d = self.slot(self.stack.len());
+        let Some(first) = self.last_words(a) else {
+            return Inst::fuse(self.last_words(b)?, op, d, self.in_slot(a)?, !is_commutative(op));
+        };
+        match (b.0, first) {
+            (Place::Const(bits), [first]) => {
+                first.then_immediate(Inst::with_immediate(op, d, 0, short_immediate(op, bits)?)?)
             }
-            self.push_result(|d| load(d).1);
+            _ => Inst::fuse(first, op, d, self.in_slot(b)?, false),
+        }
+    }
+
+    /// The slot to read a popped i32 from, for the instruction that is emitted next. What wraps an i64 to it need not run:
+    /// whoever reads the slot as 32 bits does the same. Nothing may come between, for at a trap the state would be taken
+    /// for that after the wrap.
+    fn register_i32(&mut self, operand: (Place, usize)) -> u16 {
+        if let Some([Inst::I32WrapI64 { a, .. }]) = self.last_words(operand) {
+            let a = *a;
+            self.drop_last();
+            self.last_result = None;
+            return a;
+        }
+        self.register(operand)
+    }
+
+    /// The slot to read a popped operand of `op` from.
+    fn register_for(&mut self, op: Op, operand: (Place, usize)) -> u16 {
+        if op.mnemonic().starts_with("i32") { self.register_i32(operand) } else { self.register(operand) }
+    }
+
+    pub(super) fn memory_access(&mut self, instr: &Instr) {
+        if instr.op.fixed_arity() == Some((1, 1)) {
+            self.load(instr);
         } else {
-            let value = self.pop();
-            let address = self.pop();
-            let a = self.register(address);
-            let b = self.register(value);
-            let (plain, far) = Inst::store(instr.op, a, b, off).expect("BUG: a row of the table");
-            self.emit(if near.is_some() { plain } else { far });
+            self.store(instr);
         }
-        if near.is_none() {
-            // Offsets are below 2^32 until 64-bit memories.
-            self.emit(Inst::Wide { low: instr.imm as u32, high: (instr.imm >> 32) as u16 });
+    }
+
+    fn load(&mut self, instr: &Instr) {
+        let operand = self.pop();
+        let d = self.slot(self.stack.len());
+        if let Some(fused) = self.fuse_address(operand, instr, |address, off| Inst::load_at(instr.op, d, address, off))
+        {
+            return self.push_fused(fused);
         }
+        let a = self.register_i32(operand);
+        let near = u16::try_from(instr.imm).ok();
+        let (load, far) = Inst::load(instr.op, d, a, near.unwrap_or(0)).expect("BUG: a row of the table");
+        match near {
+            Some(_) => self.push_result(|_| load),
+            None => self.push_words([far, far_offset(instr)]),
+        }
+    }
+
+    fn store(&mut self, instr: &Instr) {
+        let value = self.pop();
+        let address = self.pop();
+        if let Some(fused) = self.fuse_store(instr, value, address) {
+            self.drop_last();
+            return self.emit_words(fused);
+        }
+        let near = u16::try_from(instr.imm).ok();
+        if let (Place::Const(bits), Some(off)) = (value.0, near)
+            && let Some(imm) = short_immediate(instr.op, bits)
+        {
+            let a = self.register_i32(address);
+            return self.emit(Inst::store_immediate(instr.op, a, imm, off).expect("BUG: a row of the table"));
+        }
+        let a = if matches!(value.0, Place::Const(_)) { self.register(address) } else { self.register_i32(address) };
+        let b = self.register(value);
+        let (store, far) = Inst::store(instr.op, a, b, near.unwrap_or(0)).expect("BUG: a row of the table");
+        match near {
+            Some(_) => self.emit(store),
+            None => self.emit_words([far, far_offset(instr)]),
+        }
+    }
+
+    /// A store together with the last instruction, which computed its value or its address.
+    fn fuse_store(&self, instr: &Instr, value: (Place, usize), address: (Place, usize)) -> Option<[Inst; 2]> {
+        if let Some(words) = self.last_words(value) {
+            return words[0].then_store(instr.op, self.in_slot(address)?, u32::try_from(instr.imm).ok()?);
+        }
+        let b = self.in_slot(value)?;
+        self.fuse_address(address, instr, |address, off| Inst::store_at(instr.op, b, address, off))
+    }
+
+    /// A memory access together with the last instruction, which computed its address.
+    fn fuse_address(
+        &self,
+        operand: (Place, usize),
+        instr: &Instr,
+        access: impl Fn(Address, u32) -> Option<[Inst; 2]>,
+    ) -> Option<[Inst; 2]> {
+        access(Address::of(self.last_words(operand)?)?, u32::try_from(instr.imm).ok()?)
     }
 
     pub(super) fn local_set(&mut self, local: u16) {
@@ -159,7 +242,8 @@ impl Translator<'_> {
             }
             return;
         }
-        match self.insts.last_mut().and_then(Inst::result_mut) {
+        let at = self.last_at;
+        match self.insts.get_mut(at).and_then(Inst::result_mut) {
             Some(result) => {
                 *result = local;
                 self.last_result = None;
@@ -173,21 +257,40 @@ impl Translator<'_> {
         let second = self.pop();
         let first = self.pop();
         let c = self.register(condition);
-        let a = self.register(second);
-        let d = self.slot(first.1);
-        self.emit_place(d, first.0);
-        self.emit(Inst::Select { d, a, c });
-        self.stack.push(Place::Slot);
+        let b = self.register(second);
+        let a = self.register(first);
+        let d = self.slot(self.stack.len());
+        self.push_words([Inst::Select { d, a, b }, Inst::Wide { low: 0, high: c }]);
     }
 }
 
-/// Instructions that the stepper executes for the fast engine.
-fn is_slow(op: Op) -> bool {
+/// Conversions that leave the slot as it is: the upper half of a 32-bit value is zero, and floats lie as their bits.
+fn keeps_bits(op: Op) -> bool {
     matches!(
         op,
+        Op::I64ExtendI32U
+            | Op::I32ReinterpretF32
+            | Op::I64ReinterpretF64
+            | Op::F32ReinterpretI32
+            | Op::F64ReinterpretI64
+    )
+}
+
+/// The second word of a far access. Offsets are below 2^32 until 64-bit memories.
+fn far_offset(instr: &Instr) -> Inst {
+    Inst::Wide { low: instr.imm as u32, high: (instr.imm >> 32) as u16 }
+}
+
+/// Instructions that the stepper executes for the fast engine.
+fn is_slow(instr: &Instr) -> bool {
+    let first_memory = match instr.op {
+        Op::MemoryCopy => instr.aux == 0 && instr.imm == 0,
+        Op::MemoryFill => instr.aux == 0,
+        _ => true,
+    };
+    let rare = matches!(
+        instr.op,
         Op::MemoryGrow
-            | Op::MemoryFill
-            | Op::MemoryCopy
             | Op::MemoryInit
             | Op::DataDrop
             | Op::TableGet
@@ -198,7 +301,8 @@ fn is_slow(op: Op) -> bool {
             | Op::TableCopy
             | Op::TableInit
             | Op::ElemDrop
-    )
+    );
+    rare || !first_memory
 }
 
 fn is_commutative(op: Op) -> bool {
@@ -218,6 +322,10 @@ fn is_commutative(op: Op) -> bool {
             | Op::I64Xor
             | Op::I64Eq
             | Op::I64Ne
+            | Op::F32Add
+            | Op::F32Mul
+            | Op::F64Add
+            | Op::F64Mul
     )
 }
 

@@ -9,7 +9,7 @@ use wasmtime::{Engine, Instance, Linker, Module, Store, WasmParams};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, median, millis, rate, timed};
-use crate::node::{Files, Place};
+use crate::node::{Files, Place, load};
 
 /// The biggest sample programs.
 const PROGRAMS: [&str; 3] = ["go_hello.wasm", "iostream_cpp.wasm", "rust_std.wasm"];
@@ -27,7 +27,13 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         for place in &bench.places {
             let time = median(bench.rounds, || ready(place, &bytes))?;
             let target = if place.name() == "wasm" { Target::AtMost(100.0) } else { Target::None };
-            figures.push(Figure::new(format!("ready to run, {}", place.name()), millis(time), "ms", target, sizes.clone()));
+            figures.push(Figure::new(
+                format!("ready to run, {}", place.name()),
+                millis(time),
+                "ms",
+                target,
+                sizes.clone(),
+            ));
         }
     }
     Ok(figures)
@@ -101,9 +107,9 @@ fn call(store: &mut Store<()>, instance: Instance, export: &str, params: impl Wa
 /// From a node without a job to one that wants no more files.
 fn ready(place: &Place, bytes: &[u8]) -> Result<Duration> {
     let files = Files::from([("program.wasm".to_owned(), bytes.to_vec())]);
-    let mut node = place.node(&["program.wasm"])?;
+    let mut node = place.node()?;
     let start = Instant::now();
-    node.load(&files, |_| false)?;
+    load(node.as_mut(), &["program.wasm"], &files)?;
     Ok(start.elapsed())
 }
 

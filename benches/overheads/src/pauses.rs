@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use guest_interp::session::{Budget, Event};
+use host_runner::engine::{Budget, Event, Node};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, millis};
-use crate::node::{Files, Node, Place};
+use crate::node::{Files, Place, load, take};
 
 /// Recurses to the given depth, then does work there, calls and all, for as long as it may.
 const PROGRAM: &str = r#"(module
@@ -33,8 +33,8 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for place in &bench.places {
         for depth in [1, DEEP] {
-            let mut node = place.node(&["down.wasm", "down", &depth.to_string()])?;
-            node.load(&files, |_| false)?;
+            let mut node = place.node()?;
+            load(node.as_mut(), &["down.wasm", "down", &depth.to_string()], &files)?;
             pause_after(node.as_mut(), depth * DOWN)?;
             let (worst, all) = pauses(node.as_mut())?;
             let name = format!("pause and go on, {}", place.name());
@@ -68,8 +68,8 @@ fn pauses(node: &mut dyn Node) -> Result<(Duration, Duration)> {
 
 fn encode(place: &Place, node: &mut dyn Node, depth: u64) -> Result<Figure> {
     let start = Instant::now();
-    node.pause()?;
-    let files = node.take()?;
+    node.encode_pause()?;
+    let files = take(node)?;
     let time = millis(start.elapsed());
     let bytes: usize = files.values().map(Vec::len).sum();
     let what = format!("paused.snap and .bin under {depth} frames, {bytes} bytes");

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::session::{Budget, Event};
+use host_runner::engine::{Budget, Event, Node};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, rate, timed};
-use crate::node::{Files, Node, Place};
+use crate::node::{Files, Place, give, load, load_until, take};
 
 /// Writes another value to every line of its memory, round after round.
 const PROGRAM: &str = r#"(module (memory 1024)
@@ -59,8 +59,8 @@ fn write(place: &Place, program: &[u8], times: &mut Vec<Duration>) -> Result<Fil
     let (limit, rounds) = (ROUND.to_string(), (SNAPSHOTS + 1).to_string());
     let argv = ["--gas-limit", &limit, "--enable-gas-refill", "fill.wasm", "fill", &rounds];
     let mut files = Files::from([("fill.wasm".to_owned(), program.to_vec())]);
-    let mut node = place.node(&argv)?;
-    node.load(&files, |_| false)?;
+    let mut node = place.node()?;
+    load(node.as_mut(), &argv, &files)?;
     for id in 1..=SNAPSHOTS {
         let event = node.run(Budget { gas: ROUND - LAST, steps: u64::MAX })?;
         ensure!(event == Event::Paused, "{event:?} instead of a pause");
@@ -77,13 +77,14 @@ fn write(place: &Place, program: &[u8], times: &mut Vec<Duration>) -> Result<Fil
 fn snapshot(node: &mut dyn Node) -> Result<Files> {
     let event = node.run(Budget::UNLIMITED)?;
     ensure!(matches!(event, Event::Snapshot(_)), "{event:?} instead of a snapshot");
-    node.take()
+    take(node)
 }
 
 /// From the first byte of the first `.bin` to a state whose roots have been compared.
 fn restore(place: &Place, files: &Files) -> Result<Duration> {
     let id = SNAPSHOTS.to_string();
-    let mut node = place.node(&["--snapshot-input", "in", "--snapshot-id", &id, "fill.wasm"])?;
-    node.load(files, |path| path.ends_with(".bin"))?;
-    Ok(timed(|| node.load(files, |_| false))?.1)
+    let mut node = place.node()?;
+    let argv = ["--snapshot-input", "in", "--snapshot-id", &id, "fill.wasm"];
+    load_until(node.as_mut(), &argv, files, |path| path.ends_with(".bin"))?;
+    Ok(timed(|| give(node.as_mut(), files, |_| false))?.1)
 }

@@ -1,13 +1,15 @@
 //! What the node keeps beside the program's own memory: its linear memory less the program's, after loading and after
 //! running.
 
-use anyhow::{Context, Result};
-use guest_interp::session::Event;
+use anyhow::{Context, Result, ensure};
 use guest_interp::snapshot::snap;
+use host_runner::engine::{Event, Node};
+use host_runner::native::NativeNode;
+use host_runner::sandbox::{NodeModule, WasmNode};
 
 use crate::Bench;
 use crate::figures::{Figure, Target};
-use crate::node::{Files, Node, Place};
+use crate::node::{Files, Place, load, run_on, take};
 use crate::startup::code_size;
 
 /// File and arguments of programs of different kinds.
@@ -24,18 +26,19 @@ const SLICE: u64 = 1_000_000;
 const FREE: usize = 2 << 20;
 
 pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
-    let [native, wasm] = &bench.places;
+    let [_, Place::Wasm(module)] = &bench.places else { unreachable!("the second place is the wasm") };
     let mut figures = Vec::new();
     for argv in PROGRAMS {
         let bytes = bench.program(argv[0])?;
         let code = code_size(&bytes)?;
         let files = Files::from([(argv[0].to_owned(), bytes)]);
-        let programs = program_memory(native, argv, &files).context(argv[0])?;
-        let nodes = node_memory(wasm, argv, &files).context(argv[0])?;
+        let programs = program_memory(argv, &files).context(argv[0])?;
+        let nodes = node_memory(module, argv, &files).context(argv[0])?;
         let most = (3 * code + FREE) as f64 / f64::from(1 << 20);
         for (when, node, program) in [("loading", nodes[0], programs[0]), ("running", nodes[1], programs[1])] {
             let overhead = node.saturating_sub(program) as f64 / f64::from(1 << 20);
-            let what = format!("{}: {code} bytes of code; memory {node} of the node, {program} of the program", argv[0]);
+            let what =
+                format!("{}: {code} bytes of code; memory {node} of the node, {program} of the program", argv[0]);
             figures.push(Figure::new(format!("overhead after {when}"), overhead, "MiB", Target::AtMost(most), what));
         }
     }
@@ -43,31 +46,31 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 /// Bytes of the node's memory after loading and after running.
-fn node_memory(place: &Place, argv: &[&str], files: &Files) -> Result<[usize; 2]> {
-    let mut node = place.node(argv)?;
-    node.load(files, |_| false)?;
-    let loaded = node.memory().context("the node has no memory of its own")?;
-    node.run_on(SLICE, |_| Ok(()))?;
-    Ok([loaded, node.memory().context("the node has no memory of its own")?])
+fn node_memory(module: &NodeModule, argv: &[&str], files: &Files) -> Result<[usize; 2]> {
+    let mut node = WasmNode::new(module)?;
+    load(&mut node, argv, files)?;
+    let loaded = node.memory_image().len();
+    run_on(&mut node, SLICE, |_| Ok(()))?;
+    Ok([loaded, node.memory_image().len()])
 }
 
 /// Bytes of the program's memories at the start and at the last pause, by a run of the same job with the same pauses.
-fn program_memory(place: &Place, argv: &[&str], files: &Files) -> Result<[usize; 2]> {
-    let mut node = place.node(argv)?;
-    node.load(files, |_| false)?;
-    let first = paused_memory(node.as_mut())?;
+fn program_memory(argv: &[&str], files: &Files) -> Result<[usize; 2]> {
+    let mut node = NativeNode::new();
+    load(&mut node, argv, files)?;
+    let first = paused_memory(&mut node)?;
     let mut last = first;
-    let event = node.run_on(SLICE, |node| {
+    let event = run_on(&mut node, SLICE, |node| {
         last = paused_memory(node)?;
         Ok(())
     })?;
-    anyhow::ensure!(event == Event::Finished, "{event:?}");
+    ensure!(event == Event::Finished, "{event:?}");
     Ok([first, last])
 }
 
 fn paused_memory(node: &mut dyn Node) -> Result<usize> {
-    node.pause()?;
-    let files = node.take()?;
+    node.encode_pause()?;
+    let files = take(node)?;
     let snapshot = files.get("paused.snap").context("no paused.snap")?;
     let snapshot = snap::decode(snapshot).map_err(|error| anyhow::anyhow!("{error}"))?;
     let pages: u64 = snapshot.state.instances.iter().flat_map(|instance| &instance.memories).sum();

@@ -1,0 +1,279 @@
+//! `bench`: how fast a program runs on this machine, in the node's two forms and directly on wasmtime. The engines take
+//! turns, so that what else the machine does falls on all of them alike.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::cli::print;
+use crate::console::{self, Console, Sink, Verbosity};
+use crate::drive;
+use crate::engine::{Budget, Engine, Event, Node};
+use crate::failure::{Failure, IO, MISMATCH, Result};
+use crate::flags::{InputFlags, JobFlags};
+use crate::interrupt::Stop;
+use crate::reference;
+
+/// A schedule by which gas counts executed instructions, without those that only structure code.
+const ONE_EACH: &str = "*,1\nblock,0\nloop,0\nelse,0\nend,0\nnop,0\n";
+/// How much the node runs before the runner looks up.
+const SLICE: Budget = Budget { gas: 50_000_000, steps: 50_000_000 };
+
+/// Arguments of `bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct BenchArgs {
+    #[command(flatten)]
+    inputs: InputFlags,
+    /// Costs of the instructions: default, seed-ordinal, or a file
+    #[arg(long, value_name = "NAME|FILE")]
+    gas_schedule: Option<String>,
+    /// Most bytes of linear memory that the program may have
+    #[arg(long, value_name = "BYTES")]
+    max_memory: Option<String>,
+    /// Most frames on the program's call stack
+    #[arg(long, value_name = "N")]
+    max_call_depth: Option<String>,
+    /// Seed of the program's random source
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// How often each engine runs the program
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    json: bool,
+    /// The program, the export to call (for a module without `_start`), and its arguments
+    #[arg(value_name = "PROGRAM [ENTRY] [ARGS]", required = true, num_args = 1.., trailing_var_arg = true)]
+    words: Vec<String>,
+}
+
+impl BenchArgs {
+    fn node_argv(&self, gas_schedule: Option<&str>) -> Result<Vec<String>> {
+        let flags = JobFlags {
+            gas_schedule: gas_schedule.map(str::to_owned),
+            max_memory: self.max_memory.clone(),
+            max_call_depth: self.max_call_depth.clone(),
+            seed: self.seed.clone(),
+            inputs: self.inputs.clone(),
+            ..JobFlags::default()
+        };
+        flags.node_argv(&self.words)
+    }
+}
+
+/// What is measured, in the order of the table.
+const RUNNERS: [(&str, Option<Engine>); 3] =
+    [("node (wasm)", Some(Engine::Wasm)), ("node (native)", Some(Engine::Native)), ("wasmtime", None)];
+
+/// A run of the program.
+struct Run {
+    /// Reading, validating and, on wasmtime, compiling.
+    load: Duration,
+    /// From the first instruction to the last.
+    run: Duration,
+    /// Gas, where the engine counts any.
+    gas: u64,
+    /// What the program came to, to be compared: exit code and returned values.
+    outcome: String,
+}
+
+/// All runs on one engine.
+struct Measured {
+    name: &'static str,
+    is_metered: bool,
+    runs: Vec<Run>,
+}
+
+impl Measured {
+    /// The shortest time: what the engine takes when nothing else disturbs it.
+    fn shortest(&self, part: impl Fn(&Run) -> Duration) -> Duration {
+        self.runs.iter().map(part).min().unwrap_or_default()
+    }
+
+    fn median(&self) -> Duration {
+        let mut times: Vec<Duration> = self.runs.iter().map(|run| run.run).collect();
+        times.sort();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
+    let stop = Stop::new();
+    stop.on_ctrl_c()?;
+    let instructions = count_instructions(args, &stop)?;
+    let argv = args.node_argv(args.gas_schedule.as_deref())?;
+    let mut all = RUNNERS.map(|(name, engine)| Measured { name, is_metered: engine.is_some(), runs: Vec::new() });
+    for _ in 0..args.rounds {
+        for (measured, (_, engine)) in all.iter_mut().zip(RUNNERS) {
+            measured.runs.push(match engine {
+                Some(engine) => run_node(engine, &argv, &stop)?,
+                None => run_reference(args)?,
+            });
+        }
+    }
+    same_outcome(&all)?;
+    let gas = all[0].runs[0].gas;
+    if args.json {
+        print(&object(gas, instructions, &all).to_string())?;
+    } else {
+        print(&table(gas, instructions, &all))?;
+    }
+    Ok(0)
+}
+
+/// Executed instructions: the gas of a run in which each costs 1.
+fn count_instructions(args: &BenchArgs, stop: &Stop) -> Result<u64> {
+    let file =
+        tempfile::NamedTempFile::new().map_err(|error| Failure::new(IO, format!("a temporary file: {error}")))?;
+    fs::write(file.path(), ONE_EACH).map_err(|error| Failure::io(file.path(), &error))?;
+    let path = utf8(file.path())?;
+    Ok(run_node(Engine::Native, &args.node_argv(Some(path))?, stop)?.gas)
+}
+
+fn utf8(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| Failure::new(IO, format!("{}: the path is not UTF-8", path.display())))
+}
+
+/// Runs the job on the node to its end and throws away what it writes, but for the result.
+fn run_node(engine: Engine, argv: &[String], stop: &Stop) -> Result<Run> {
+    let mut node = engine.start()?;
+    let mut console = Console::new(Verbosity::Normal, true);
+    let began = Instant::now();
+    drive::load(node.as_mut(), argv, &mut console, stop)?;
+    let load = began.elapsed();
+    let began = Instant::now();
+    run_to_the_end(node.as_mut(), stop)?;
+    let run = began.elapsed();
+    let result = take_result(node.as_mut())?;
+    let values = result.lines().nth(2).unwrap_or_default();
+    let outcome = format!("exit code {}, values ({values})", node.exit_code()?);
+    Ok(Run { load, run, gas: node.progress()?.gas_total, outcome })
+}
+
+fn run_to_the_end(node: &mut dyn Node, stop: &Stop) -> Result<()> {
+    while node.run(SLICE)? != Event::Finished {
+        if stop.is_requested() {
+            return Err(Failure::new(crate::failure::INTERRUPTED, "interrupted: nothing was measured"));
+        }
+        for fd in [1, 2] {
+            node.take_output(fd)?;
+        }
+    }
+    Ok(())
+}
+
+/// Contents of `result.txt`, of all files that the node has ready.
+fn take_result(node: &mut dyn Node) -> Result<String> {
+    let (mut result, mut chunk) = (Vec::new(), Vec::new());
+    while let Some(name) = node.take_name()? {
+        while node.take_chunk(&mut chunk)? {
+            if name == "result.txt" {
+                result.extend_from_slice(&chunk);
+            }
+        }
+    }
+    Ok(String::from_utf8_lossy(&result).into_owned())
+}
+
+fn run_reference(args: &BenchArgs) -> Result<Run> {
+    let job = reference::Job::new(&args.words, &args.inputs, args.max_memory.as_deref())?;
+    let began = Instant::now();
+    let outcome = reference::run(job)?;
+    let whole = began.elapsed();
+    let text = format!("exit code {}, values ({})", outcome.end.exit_code(), outcome.values.join(" "));
+    Ok(Run { load: whole.saturating_sub(outcome.time), run: outcome.time, gas: 0, outcome: text })
+}
+
+/// A measurement of wrong results would be worth nothing.
+fn same_outcome(all: &[Measured]) -> Result<()> {
+    let runs: Vec<(&str, &Run)> = all.iter().flat_map(|one| one.runs.iter().map(|run| (one.name, run))).collect();
+    let (first_name, first) = runs[0];
+    match runs.iter().find(|(_, run)| run.outcome != first.outcome) {
+        Some((name, run)) => Err(Failure::new(MISMATCH, "the engines came to different results")
+            .caused_by(format!("{first_name}: {}", first.outcome))
+            .caused_by(format!("{name}: {}", run.outcome))
+            .help("run --check-reference says what differs; a program that looks at the clock may well differ")),
+        None => Ok(()),
+    }
+}
+
+fn table(gas: u64, instructions: u64, all: &[Measured]) -> String {
+    let mut lines = vec![
+        format!(
+            "{} instructions, {} gas, {}",
+            console::amount(instructions),
+            console::amount(gas),
+            all[0].runs[0].outcome
+        ),
+        format!("{:<14} {:>12} {:>12} {:>12} {:>16} {:>16}", "", "load", "run", "median", "instructions/s", "gas/s"),
+    ];
+    lines.extend(all.iter().map(|one| {
+        let run = one.shortest(|run| run.run);
+        let rate = |count| format!("{:.1} M", console::rate(count, run) / 1e6);
+        let gas_rate = if one.is_metered { rate(gas) } else { "-".to_owned() };
+        let (load, median) = (one.shortest(|run| run.load), one.median());
+        let [load, time, median] = [load, run, median].map(|time| format!("{:.3} ms", time.as_secs_f64() * 1e3));
+        format!("{:<14} {load:>12} {time:>12} {median:>12} {:>16} {gas_rate:>16}", one.name, rate(instructions))
+    }));
+    lines.join("\n")
+}
+
+fn object(gas: u64, instructions: u64, all: &[Measured]) -> Value {
+    let engine = |one: &Measured| {
+        let run = one.shortest(|run| run.run);
+        // Rates for people: whole numbers are fine enough.
+        json!({
+            "engine": one.name,
+            "load_ns": nanoseconds(one.shortest(|run| run.load)),
+            "run_ns": nanoseconds(run),
+            "run_median_ns": nanoseconds(one.median()),
+            "instructions_per_second": console::rate(instructions, run) as u64,
+            "gas_per_second": one.is_metered.then(|| console::rate(gas, run) as u64),
+        })
+    };
+    json!({
+        "instructions": instructions,
+        "gas": gas,
+        "outcome": all[0].runs[0].outcome,
+        "rounds": all[0].runs.len(),
+        "engines": all.iter().map(engine).collect::<Vec<_>>(),
+    })
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(name: &'static str, runs: &[(u64, &str)]) -> Measured {
+        let run = |&(millis, outcome): &(u64, &str)| Run {
+            load: Duration::ZERO,
+            run: Duration::from_millis(millis),
+            gas: 0,
+            outcome: outcome.to_owned(),
+        };
+        Measured { name, is_metered: false, runs: runs.iter().map(run).collect() }
+    }
+
+    #[test]
+    fn rates_follow_the_shortest_run() {
+        let runs = [(30, "same"), (10, "same"), (20, "same")];
+        let object = object(5, 1_000_000, &[measured("one", &runs)]);
+        assert_eq!(object["engines"][0]["instructions_per_second"], 100_000_000);
+        assert_eq!(object["engines"][0]["run_median_ns"], 20_000_000);
+        assert_eq!(object["engines"][0]["gas_per_second"], Value::Null);
+    }
+
+    #[test]
+    fn different_results_are_no_measurement() {
+        let all =
+            [measured("one", &[(1, "exit code 0, values (5)")]), measured("two", &[(1, "exit code 0, values (6)")])];
+        let failure = same_outcome(&all).expect_err("they differ");
+        assert_eq!(failure.code(), MISMATCH);
+    }
+}
