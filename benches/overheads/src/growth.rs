@@ -20,7 +20,7 @@ const PROGRAM: &str = r#"(module (memory 1)
             (br_if $more (i32.lt_u (memory.size) (local.get $pages))))))"#;
 const PAGES: usize = 1024;
 /// Gas between two pauses.
-const SLICE: u64 = 4096;
+const SLICE: u64 = 20_000;
 
 pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let files = Files::from([("grow.wasm".to_owned(), wat::parse_str(PROGRAM)?)]);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::cli::print;
-use crate::console::{self, Console, Sink, Verbosity};
+use crate::console::{self, Console, Verbosity};
 use crate::drive;
 use crate::engine::{Budget, Engine, Event, Node};
 use crate::failure::{Failure, IO, MISMATCH, Result};

@@ -82,6 +82,7 @@ fn first_difference(node: &[u8], reference: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn outcome() -> Outcome {
         let end = End::Returned;
