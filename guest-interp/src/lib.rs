@@ -14,6 +14,7 @@ pub mod limits;
 pub mod module;
 pub mod numeric;
 pub mod report;
+mod room;
 pub mod runtime;
 pub mod session;
 pub mod snapshot;

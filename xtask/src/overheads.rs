@@ -25,9 +25,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     build_startup(&root, &target_dir)?;
     let mut measuring = in_target(cargo(&root, "build"));
     // From the workspace's directory, where cargo finds the flags that the project sets for itself.
-    measuring.args(["--release", "--package", "overheads", "--package", "host-runner"]).current_dir(&root);
+    measuring.args(["--profile", "measure", "--package", "overheads", "--package", "host-runner"]).current_dir(&root);
     build(measuring, "the measuring program")?;
-    let release = |name: &str| target_dir.join("release").join(format!("{name}{EXE_SUFFIX}"));
+    let release = |name: &str| target_dir.join("measure").join(format!("{name}{EXE_SUFFIX}"));
     let startup = target_dir.join(node_build::TARGET).join(node_build::PROFILE).join("startup.wasm");
     let mut overheads = std::process::Command::new(release("overheads"));
     overheads.arg("--runner").arg(release("host-runner")).arg("--startup").arg(startup).args(&args.options);

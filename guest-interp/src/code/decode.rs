@@ -130,7 +130,8 @@ impl Decoder<'_> {
             locals,
             results,
             max_height: results,
-            instrs: Vec::new(),
+            // Two bytes an instruction is what compilers' output comes to.
+            instrs: Vec::with_capacity(range.len() / 2),
             targets: Vec::new(),
             blocks: Vec::new(),
         };

@@ -274,7 +274,7 @@ macro_rules! define_op {
             ];
 
             /// The name in the text format.
-            pub fn mnemonic(self) -> &'static str {
+            pub const fn mnemonic(self) -> &'static str {
                 match self {
                     $(Op::$un => $un_name,)* $(Op::$bin => $bin_name,)* $(Op::$ib => $ib_name,)* $(Op::$ic => $ic_name,)*
                     $(Op::$fc => $fc_name,)* $(Op::$tu => $tu_name,)* $(Op::$tb => $tb_name,)* $(Op::$ld => $ld_name,)*
@@ -314,7 +314,23 @@ macro_rules! define_op {
 }
 for_each_op!(define_op);
 
+/// By [`Op`]: does its name begin with `i32`.
+const IS_I32: [bool; Op::ALL.len()] = {
+    let mut is_i32 = [false; Op::ALL.len()];
+    let mut i = 0;
+    while i < Op::ALL.len() {
+        is_i32[Op::ALL[i] as usize] = matches!(Op::ALL[i].mnemonic().as_bytes(), [b'i', b'3', b'2', ..]);
+        i += 1;
+    }
+    is_i32
+};
+
 impl Op {
+    /// Is it an instruction of i32, by its name: its operands (the value of a store, too) and immediates are.
+    pub(crate) fn is_i32(self) -> bool {
+        IS_I32[self as usize]
+    }
+
     /// The instruction with this mnemonic.
     pub fn from_mnemonic(name: &str) -> Option<Op> {
         Op::ALL.iter().copied().find(|op| op.mnemonic() == name)

@@ -27,8 +27,8 @@ pub struct SideTable<'a, 'b> {
 impl<'a, 'b> SideTable<'a, 'b> {
     /// Translates `body` again; `None` if it has no register form.
     pub fn new(body: &'a Body, environment: &'a Environment<'b>) -> Option<Self> {
-        let run = |fuse| Translator::new(body, environment, fuse).run().ok();
-        let with_starts = |fuse| run(fuse).map(|t: Translation| (fuse, t.starts));
+        let run = |fuse| Translator::new(body, environment, fuse).recording_starts().run().ok();
+        let with_starts = |fuse| run(fuse).and_then(|t: Translation| Some((fuse, t.starts?)));
         let (fuse, starts) = with_starts(true).or_else(|| with_starts(false))?;
         Some(Self { body, environment, fuse, starts })
     }

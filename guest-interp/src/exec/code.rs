@@ -1,6 +1,7 @@
 //! All register code of a machine in one place, and what a call needs to know of each function.
 
 use crate::code::{Entry, Inst, VerifiedCode};
+use crate::room;
 use crate::runtime::Store;
 
 /// More than any stack has room for: a call of a function without register code always stops the fast engine.
@@ -32,7 +33,7 @@ enum Translated {
     NotYet,
     TooLarge,
     /// Position of the code, and its entries with absolute positions.
-    Done(Vec<Entry>),
+    Done(Box<[Entry]>),
 }
 
 /// The code of all functions of a store; translated when first needed.
@@ -75,6 +76,7 @@ impl Code {
             self.translated[func as usize] = Translated::TooLarge;
             return;
         };
+        room::make(&mut self.insts, code.insts().len()).expect("register code fits the node's memory");
         self.insts.extend_from_slice(code.insts());
         let place = &mut self.funcs[func as usize];
         place.pc = base as u32;
@@ -85,7 +87,7 @@ impl Code {
         for entry in &mut entries {
             entry.pc += base as u32;
         }
-        self.translated[func as usize] = Translated::Done(entries);
+        self.translated[func as usize] = Translated::Done(entries.into());
     }
 
     fn entries(&self, func: u32) -> &[Entry] {

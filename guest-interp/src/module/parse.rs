@@ -85,6 +85,7 @@ impl Module {
                 }
             }
             Payload::FunctionSection(reader) => {
+                self.func_types.reserve_exact(reader.count() as usize);
                 for ty in reader {
                     self.func_types.push(ty?);
                 }
@@ -105,12 +106,14 @@ impl Module {
                 }
             }
             Payload::GlobalSection(reader) => {
+                self.globals.reserve_exact(reader.count() as usize);
                 for global in reader {
                     let global = global?;
                     self.globals.push((global_type(&global.ty), Some(const_expr(&global.init_expr)?)));
                 }
             }
             Payload::ExportSection(reader) => {
+                self.exports.reserve_exact(reader.count() as usize);
                 for export in reader {
                     let export = export?;
                     let kind = extern_kind(export.kind);
@@ -119,11 +122,13 @@ impl Module {
             }
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(reader) => {
+                self.elements.reserve_exact(reader.count() as usize);
                 for element in reader {
                     self.elements.push(element_segment(element?)?);
                 }
             }
             Payload::DataSection(reader) => {
+                self.data.reserve_exact(reader.count() as usize);
                 for data in reader {
                     let data = data?;
                     let active = match data.kind {
@@ -237,7 +242,7 @@ fn element_segment(element: wasmparser::Element<'_>) -> wasmparser::Result<Eleme
     let ty = match element.items {
         ElementItems::Functions(reader) => {
             for func in reader {
-                items.push(vec![ConstOp::Func(func?)]);
+                items.push(Box::from([ConstOp::Func(func?)]));
             }
             ValType::FuncRef
         }
@@ -272,7 +277,7 @@ fn const_expr(expr: &WasmExpr<'_>) -> wasmparser::Result<ConstExpr> {
             _ => unreachable!("BUG: validation refuses other instructions in constant expressions"),
         });
     }
-    Ok(ops)
+    Ok(ops.into())
 }
 
 /// Looks `func` up in the name section's bytes, which begin at `offset` of the module.

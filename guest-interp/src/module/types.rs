@@ -170,8 +170,8 @@ pub enum ConstOp {
     Binary(crate::code::Op),
 }
 
-/// A constant expression in order of evaluation.
-pub type ConstExpr = Vec<ConstOp>;
+/// A constant expression in order of evaluation. Boxed: some programs have tens of thousands, of one step each.
+pub type ConstExpr = Box<[ConstOp]>;
 
 /// A data segment.
 #[derive(Clone, Debug)]

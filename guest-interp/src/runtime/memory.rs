@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::host::GuestMemory;
 use crate::limits::WASM_PAGE;
 use crate::module::SizeLimits;
+use crate::room;
 use crate::trap::Trap;
 
 /// Bytes in a page of dirty tracking, of `.bin` and of the Merkle tree.
@@ -76,7 +77,7 @@ impl Memory {
         let fault = || Error::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
         let more = length.saturating_sub(self.bytes.len());
-        self.bytes.try_reserve_exact(more).map_err(|_| fault())?;
+        room::make(&mut self.bytes, more).map_err(|_| fault())?;
         self.bytes.resize(length, 0);
         self.dirty.resize(length / DIRTY_PAGE, 0);
         Ok(())

@@ -13,6 +13,7 @@ use crate::host::wasi::{self, InputFile, Wasi, WasiConfig};
 use crate::host::{HostModule, HostType};
 use crate::job::{Input, Job, ModuleRef, ScheduleRef, Stdin, last_wins};
 use crate::module::{ExternKind, Features, FuncType, Module, ValType};
+use crate::room;
 use crate::runtime::{Extern, HostImports, Linker, Machine, Restore, Spaces};
 use crate::snapshot::bin::BinReader;
 use crate::snapshot::check::{check_state, check_tables};
@@ -144,7 +145,7 @@ impl Session {
         if bytes.len() as u64 + chunk.len() as u64 > most {
             return Err(Error::usage(format!("{}: longer than {most} bytes", want.path)));
         }
-        let reserved = bytes.try_reserve(chunk.len());
+        let reserved = room::make(bytes, chunk.len());
         reserved.map_err(|_| Error::resource(format!("{}: the node cannot hold this file", want.path)))?;
         bytes.extend_from_slice(chunk);
         Ok(())
@@ -287,6 +288,33 @@ fn is_command(module: &Module) -> bool {
     })
 }
 
+/// Room for what a run allocates, register code above all: where it is, and not behind the program's memory, which could
+/// not grow in place then.
+struct Heap {
+    /// Keeps the first half from being merged with what the memories are allocated from.
+    _second_half: Option<Vec<u8>>,
+}
+
+impl Heap {
+    /// Bytes beside what code takes.
+    const LEAST: usize = 128 << 10;
+
+    /// For a program with `code` bytes of function bodies. The first half is free from now on, the second once this is
+    /// dropped. Without enough memory for it there is no room, and the run does without.
+    fn before_memories(code: usize) -> Heap {
+        let half = (Heap::LEAST.saturating_add(code.saturating_mul(3) / 2)) / 2;
+        let first_half = room::held::<u8>(half).ok();
+        let second_half = room::held(half).ok();
+        drop(first_half);
+        Heap { _second_half: second_half }
+    }
+}
+
+/// Bytes of the function bodies.
+fn code_size(module: &Module) -> usize {
+    (module.imported_funcs()..module.func_count()).filter_map(|func| module.body(func)).map(|body| body.len()).sum()
+}
+
 fn file_name(path: &str) -> &str {
     path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path)
 }
@@ -309,7 +337,10 @@ impl Builder<'_> {
         let job = self.job(&program, &modules, &schedule, features)?;
         let wasi = self.wasi(&job, is_command(&program))?;
         let mut machine = Machine::new(schedule, job.limits);
+        let code = code_size(&program) + modules.iter().map(|(_, module)| code_size(module)).sum::<usize>();
+        let room = Heap::before_memories(code);
         let plan = self.link_all(&mut machine, program, modules, &job, &wasi)?;
+        drop(room);
         self.start(job, machine, wasi, plan)
     }
 

@@ -1,5 +1,6 @@
 //! The runner as its users see it: the built program, real directories, real signals. One file for each behaviour.
 
+mod bench;
 mod chain;
 mod exit_codes;
 mod interrupt;

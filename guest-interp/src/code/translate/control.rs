@@ -249,15 +249,10 @@ impl Translator<'_> {
     }
 
     pub(super) fn emit_stubs(&mut self) {
-        for number in 0..self.stubs.len() {
+        // A stub leads into the function's code, so no stub adds another.
+        for Stub { places, target } in std::mem::take(&mut self.stubs) {
             self.begin_block(false);
-            let (pc, block) = (self.insts.len() as u32, self.blocks.len() - 1);
-            // Stubs live beyond the decoded indices.
-            self.landings.insert(u32::MAX - number as u32, (pc, block));
-            let Stub { places, target } = std::mem::replace(
-                &mut self.stubs[number],
-                Stub { places: Vec::new(), target: Target { index: 0, height: 0, arity: 0 } },
-            );
+            self.stub_landings.push(self.here());
             for (i, place) in places.iter().enumerate() {
                 let d = self.slot(target.height as usize + i);
                 if *place != Place::Local(d) {

@@ -1,16 +1,16 @@
 //! Costs and branch offsets, once everything is placed.
 
-use super::{GasBlock, Landing, TooLarge, Translation, Translator};
+use super::{GasBlock, Landed, Landing, TooLarge, Translation, Translator};
 use crate::code::{FuncCode, Inst};
 
 impl Translator<'_> {
     pub(super) fn finish(mut self) -> Result<Translation, TooLarge> {
         let totals = self.totals();
         for fix in &self.fixes {
-            let (pc, block) = match fix.to {
-                Landing::Index(index) => self.landings[&index],
-                Landing::Stub(number) => self.landings[&(u32::MAX - number as u32)],
-                Landing::Block(block) => (0, block),
+            let Landed { pc, block } = match fix.to {
+                Landing::Index(index) => self.landings[index as usize],
+                Landing::Stub(number) => self.stub_landings[number],
+                Landing::Block(block) => Landed { pc: 0, block: block as u32 },
             };
             if let Some(at) = fix.branch {
                 let offset = i32::try_from(i64::from(pc) - at as i64).map_err(|_| TooLarge)?;
@@ -19,7 +19,8 @@ impl Translator<'_> {
                 }
             }
             let not_taken = fix.from.map_or(0, |block| following(&self.blocks, &totals, block));
-            let cost = i64::try_from(totals[block]).ok().and_then(|t| t.checked_sub(i64::try_from(not_taken).ok()?));
+            let cost =
+                i64::try_from(totals[block as usize]).ok().and_then(|t| t.checked_sub(i64::try_from(not_taken).ok()?));
             let cost = cost.and_then(|c| i32::try_from(c).ok()).ok_or(TooLarge)?;
             match &mut self.insts[fix.edge] {
                 Inst::Edge { cost: place, .. } | Inst::Charge { cost: place } => *place = cost,

@@ -10,8 +10,6 @@ mod control;
 mod layout;
 mod plain;
 
-use std::collections::BTreeMap;
-
 use super::{Body, Inst, Instr, Op, Target};
 use crate::gas::Schedule;
 
@@ -99,10 +97,10 @@ pub fn translate(body: &Body, environment: &Environment<'_>) -> Result<FuncCode,
     fused.or_else(|_| Translator::new(body, environment, false).run()).map(|t| t.code)
 }
 
-/// A finished translation: code, and for the side table where each instruction's code begins.
+/// A finished translation: code, and for the side table, if it wanted them, where each instruction's code begins.
 pub(super) struct Translation {
     pub(super) code: FuncCode,
-    pub(super) starts: Vec<(u32, u32)>,
+    pub(super) starts: Option<Vec<(u32, u32)>>,
     pub(super) watch: Option<Watch>,
 }
 
@@ -132,6 +130,20 @@ enum Landing {
     Block(usize),
 }
 
+/// Where a branch lands: position of the code, and the block that begins there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Landed {
+    pc: u32,
+    block: u32,
+}
+
+impl Landed {
+    /// No branch lands there.
+    const NEVER: Landed = Landed { pc: u32::MAX, block: 0 };
+    /// Branches will.
+    const NOT_YET: Landed = Landed { pc: 0, block: 0 };
+}
+
 /// Code out of line that carries values to a branch target and goes there.
 struct Stub {
     places: Vec<Place>,
@@ -153,8 +165,10 @@ pub(super) struct Translator<'a> {
     reachable: bool,
     fixes: Vec<Fix>,
     stubs: Vec<Stub>,
-    /// Decoded indices where branches land, with their code position and block once placed.
-    landings: BTreeMap<u32, (u32, usize)>,
+    /// By decoded index.
+    landings: Vec<Landed>,
+    /// By number of the stub.
+    stub_landings: Vec<Landed>,
     /// The slot of the last instruction's result, if it can still be redirected or fused.
     last_result: Option<u16>,
     /// Where the last instruction with a result begins.
@@ -162,37 +176,50 @@ pub(super) struct Translator<'a> {
     /// Where the code of the current block begins.
     block_start: usize,
     too_large: bool,
-    starts: Vec<(u32, u32)>,
+    starts: Option<Vec<(u32, u32)>>,
     watch_index: Option<u32>,
     watch: Option<Watch>,
 }
 
 impl<'a> Translator<'a> {
     pub(super) fn new(body: &'a Body, environment: &'a Environment<'a>, fuse: bool) -> Self {
-        let landings = body.targets.iter().map(|t| (t.index, (0, 0))).collect();
+        // Branches out of the function are returns; their index is the number of instructions.
+        let mut landings = vec![Landed::NEVER; body.instrs.len() + 1];
+        for target in &body.targets {
+            landings[target.index as usize] = Landed::NOT_YET;
+        }
+        // About as many as compilers' output has: growing from nothing would cost more than the unused room.
+        let [blocks, edges] = [body.instrs.len() / 6, body.targets.len() + body.instrs.len() / 16].map(|n| n + 4);
         Self {
             body,
             environment,
             fuse,
-            insts: Vec::new(),
-            stack: Vec::new(),
+            insts: Vec::with_capacity(body.instrs.len()),
+            stack: Vec::with_capacity(body.max_height as usize),
             settled: 0,
-            entries: Vec::new(),
-            entry_blocks: Vec::new(),
-            blocks: Vec::new(),
+            entries: Vec::with_capacity(blocks),
+            entry_blocks: Vec::with_capacity(blocks),
+            blocks: Vec::with_capacity(blocks),
             chain: 0,
             reachable: false,
-            fixes: Vec::new(),
+            fixes: Vec::with_capacity(edges),
             stubs: Vec::new(),
             landings,
+            stub_landings: Vec::new(),
             last_result: None,
             last_at: 0,
             block_start: 0,
             too_large: false,
-            starts: Vec::new(),
+            starts: None,
             watch_index: None,
             watch: None,
         }
+    }
+
+    /// Also records where each instruction's code begins.
+    pub(super) fn recording_starts(mut self) -> Self {
+        self.starts = Some(Vec::with_capacity(self.body.instrs.len()));
+        self
     }
 
     /// Also records where operands lie before the instruction of this decoded index.
@@ -209,11 +236,11 @@ impl<'a> Translator<'a> {
         for (index, instr) in self.body.instrs.iter().enumerate() {
             if matches!(instr.op, Op::End | Op::Else) && instr.aux == 1 {
                 // No state is ever here: an entry would only hide the one that follows at the same position.
-                self.starts.push((self.insts.len() as u32, index as u32));
+                self.start(index as u32);
                 continue;
             }
             self.place(index as u32, instr);
-            self.starts.push((self.insts.len() as u32, index as u32));
+            self.start(index as u32);
             self.instruction(index as u32, instr);
             if self.too_large {
                 return Err(TooLarge);
@@ -226,10 +253,16 @@ impl<'a> Translator<'a> {
         self.finish()
     }
 
+    fn start(&mut self, index: u32) {
+        if let Some(starts) = &mut self.starts {
+            starts.push((self.insts.len() as u32, index));
+        }
+    }
+
     // Blocks and landings.
 
     fn place(&mut self, index: u32, instr: &Instr) {
-        if index == 0 || self.landings.contains_key(&index) || !self.reachable {
+        if index == 0 || self.landings[index as usize] != Landed::NEVER || !self.reachable {
             self.land(index, instr.height);
         }
     }
@@ -253,11 +286,13 @@ impl<'a> Translator<'a> {
         self.begin_block(falls);
         self.last_result = None;
         self.reachable = true;
-        let (pc, block) = (self.insts.len() as u32, self.blocks.len() - 1);
-        if let Some(landing) = self.landings.get_mut(&index) {
-            *landing = (pc, block);
-        }
+        self.landings[index as usize] = self.here();
         self.enter(index);
+    }
+
+    /// The block that has just begun.
+    fn here(&self) -> Landed {
+        Landed { pc: self.insts.len() as u32, block: self.blocks.len() as u32 - 1 }
     }
 
     /// Cuts the chain: the block to come is charged by an instruction of its own.

@@ -161,7 +161,7 @@ impl Translator<'_> {
 
     /// The slot to read a popped operand of `op` from.
     fn register_for(&mut self, op: Op, operand: (Place, usize)) -> u16 {
-        if op.mnemonic().starts_with("i32") { self.register_i32(operand) } else { self.register(operand) }
+        if op.is_i32() { self.register_i32(operand) } else { self.register(operand) }
     }
 
     pub(super) fn memory_access(&mut self, instr: &Instr) {
@@ -331,6 +331,6 @@ fn is_commutative(op: Op) -> bool {
 
 /// `bits` as an immediate of 16 bits that the engine sign-extends to the operand's width.
 fn short_immediate(op: Op, bits: u64) -> Option<i16> {
-    let value = if op.mnemonic().starts_with("i32") { i64::from(bits as u32 as i32) } else { bits as i64 };
+    let value = if op.is_i32() { i64::from(bits as u32 as i32) } else { bits as i64 };
     i16::try_from(value).ok()
 }
