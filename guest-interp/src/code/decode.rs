@@ -2,9 +2,8 @@
 //! branch resolved to the index where it lands. Instructions that validation proves unreachable are left out: no state
 //! can ever be there. Heights and indices count stack slots of 64 bits.
 
-use wasmparser::{BinaryReader, BlockType, FunctionBody, Operator};
-
 use super::Op;
+use super::binary::{Encoded, Reader};
 use crate::module::Module;
 
 /// One instruction.
@@ -76,7 +75,7 @@ impl Body {
     /// # Panics
     /// If `func` is imported: a bug of the caller.
     pub fn decode(module: &Module, func: u32) -> Body {
-        Decoder::run(module, func).expect("BUG: the body was validated")
+        Decoder::run(module, func)
     }
 
     /// Slots of a frame: locals, then operands.
@@ -106,6 +105,7 @@ struct Label {
 
 struct Decoder<'a> {
     module: &'a Module,
+    reader: Reader<'a>,
     body: Body,
     labels: Vec<Label>,
     height: u32,
@@ -115,19 +115,14 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn run(module: &Module, func: u32) -> wasmparser::Result<Body> {
+    fn run(module: &Module, func: u32) -> Body {
         let range = module.body(func).expect("BUG: a defined function has a body");
-        let reader = BinaryReader::new_features(&module.bytes()[range.clone()], range.start, module.features().0);
-        let source = FunctionBody::new(reader);
+        let mut reader = Reader::new(&module.bytes()[range.clone()]);
         let ty = module.func_type(func);
         let (params, results) = (ty.params.len() as u32, ty.results.len() as u32);
-        let mut locals = params;
-        for group in source.get_locals_reader()? {
-            locals += group?.0;
-        }
         let body = Body {
             params,
-            locals,
+            locals: params + reader.declared_locals(),
             results,
             max_height: results,
             // Two bytes an instruction is what compilers' output comes to.
@@ -135,126 +130,84 @@ impl Decoder<'_> {
             targets: Vec::new(),
             blocks: Vec::new(),
         };
-        let mut decoder = Decoder { module, body, labels: Vec::new(), height: 0, unreachable: false, skipped: 0 };
+        let mut decoder =
+            Decoder { module, reader, body, labels: Vec::new(), height: 0, unreachable: false, skipped: 0 };
         decoder.open(Op::Block, Block { height: 0, params: 0, results });
-        let mut operators = source.get_operators_reader()?;
-        while !operators.eof() {
-            let (operator, offset) = operators.read_with_offset()?;
-            decoder.operator(&operator, offset as u32);
+        while !decoder.reader.is_at_end() {
+            let offset = range.start + decoder.reader.position();
+            let instruction = decoder.reader.instruction();
+            if !decoder.unreachable || decoder.leaves_unreachable(instruction.op) {
+                decoder.instruction(instruction, offset as u32);
+            }
         }
-        Ok(decoder.body)
-    }
-
-    fn operator(&mut self, operator: &Operator<'_>, offset: u32) {
-        if self.unreachable && !self.leaves_unreachable(operator) {
-            return;
-        }
-        if let Some((op, memarg)) = Op::of_simple(operator) {
-            let (imm, aux) = memarg.map_or((0, 0), |m| (m.offset, m.memory));
-            let (pops, pushes) = op.fixed_arity().expect("BUG: simple instructions have a fixed arity");
-            return self.plain(op, offset, imm, aux, pops, pushes);
-        }
-        self.special(operator, offset);
+        decoder.body
     }
 
     /// Inside unreachable code only the `else` or `end` of the innermost reachable block matters.
-    fn leaves_unreachable(&mut self, operator: &Operator<'_>) -> bool {
-        match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+    fn leaves_unreachable(&mut self, op: Op) -> bool {
+        match op {
+            Op::Block | Op::Loop | Op::If => {
                 self.skipped += 1;
                 false
             }
-            Operator::End if self.skipped > 0 => {
+            Op::End if self.skipped > 0 => {
                 self.skipped -= 1;
                 false
             }
-            Operator::End => true,
-            Operator::Else => self.skipped == 0,
+            Op::End => true,
+            Op::Else => self.skipped == 0,
             _ => false,
         }
     }
 
-    fn special(&mut self, operator: &Operator<'_>, offset: u32) {
-        use Operator as W;
-        match *operator {
-            W::Nop => self.plain(Op::Nop, offset, 0, 0, 0, 0),
-            W::Drop => self.plain(Op::Drop, offset, 0, 0, 1, 0),
-            W::Select | W::TypedSelect { .. } => self.plain(Op::Select, offset, 0, 0, 3, 1),
-            W::LocalGet { local_index } => self.plain(Op::LocalGet, offset, local_index.into(), 0, 0, 1),
-            W::LocalSet { local_index } => self.plain(Op::LocalSet, offset, local_index.into(), 0, 1, 0),
-            W::LocalTee { local_index } => self.plain(Op::LocalTee, offset, local_index.into(), 0, 1, 1),
-            W::GlobalGet { global_index } => self.plain(Op::GlobalGet, offset, global_index.into(), 0, 0, 1),
-            W::GlobalSet { global_index } => self.plain(Op::GlobalSet, offset, global_index.into(), 0, 1, 0),
-            W::I32Const { value } => self.plain(Op::I32Const, offset, u64::from(value as u32), 0, 0, 1),
-            W::I64Const { value } => self.plain(Op::I64Const, offset, value as u64, 0, 0, 1),
-            W::F32Const { value } => self.plain(Op::F32Const, offset, value.bits().into(), 0, 0, 1),
-            W::F64Const { value } => self.plain(Op::F64Const, offset, value.bits(), 0, 0, 1),
-            W::RefNull { .. } => self.plain(Op::RefNull, offset, 0, 0, 0, 1),
-            W::RefIsNull => self.plain(Op::RefIsNull, offset, 0, 0, 1, 1),
-            W::RefFunc { function_index } => self.plain(Op::RefFunc, offset, function_index.into(), 0, 0, 1),
-            W::MemorySize { mem } => self.plain(Op::MemorySize, offset, 0, mem, 0, 1),
-            W::MemoryGrow { mem } => self.plain(Op::MemoryGrow, offset, 0, mem, 1, 1),
-            W::MemoryFill { mem } => self.plain(Op::MemoryFill, offset, 0, mem, 3, 0),
-            W::MemoryCopy { dst_mem, src_mem } => self.plain(Op::MemoryCopy, offset, src_mem.into(), dst_mem, 3, 0),
-            W::MemoryInit { data_index, mem } => self.plain(Op::MemoryInit, offset, data_index.into(), mem, 3, 0),
-            W::DataDrop { data_index } => self.plain(Op::DataDrop, offset, data_index.into(), 0, 0, 0),
-            W::TableGet { table } => self.plain(Op::TableGet, offset, 0, table, 1, 1),
-            W::TableSet { table } => self.plain(Op::TableSet, offset, 0, table, 2, 0),
-            W::TableSize { table } => self.plain(Op::TableSize, offset, 0, table, 0, 1),
-            W::TableGrow { table } => self.plain(Op::TableGrow, offset, 0, table, 2, 1),
-            W::TableFill { table } => self.plain(Op::TableFill, offset, 0, table, 3, 0),
-            W::TableCopy { dst_table, src_table } => {
-                self.plain(Op::TableCopy, offset, src_table.into(), dst_table, 3, 0)
-            }
-            W::TableInit { elem_index, table } => self.plain(Op::TableInit, offset, elem_index.into(), table, 3, 0),
-            W::ElemDrop { elem_index } => self.plain(Op::ElemDrop, offset, elem_index.into(), 0, 0, 0),
-            _ => self.control(operator, offset),
+    fn instruction(&mut self, instruction: Encoded, offset: u32) {
+        let Encoded { op, imm, aux } = instruction;
+        match op.fixed_arity().or_else(|| plain_arity(op)) {
+            Some((pops, pushes)) => self.plain(op, offset, imm, aux, pops, pushes),
+            None => self.control(instruction, offset),
         }
     }
 
-    fn control(&mut self, operator: &Operator<'_>, offset: u32) {
-        use Operator as W;
-        match *operator {
-            W::Block { blockty } => self.block(Op::Block, blockty, offset),
-            W::Loop { blockty } => self.block(Op::Loop, blockty, offset),
-            W::If { blockty } => self.block(Op::If, blockty, offset),
-            W::Else => self.else_(offset),
-            W::End => self.end(offset),
-            W::Unreachable => self.jump(Op::Unreachable, offset, 0, 0, 0),
-            W::Return => self.jump(Op::Return, offset, 0, 0, 0),
-            W::Br { relative_depth } => {
-                let target = self.target(relative_depth);
-                self.jump(Op::Br, offset, target, 0, 0);
+    fn control(&mut self, instruction: Encoded, offset: u32) {
+        let Encoded { op, imm, aux } = instruction;
+        let index = imm as u32;
+        match op {
+            Op::Block | Op::Loop | Op::If => self.block(op, imm.cast_signed(), offset),
+            Op::Else => self.else_(offset),
+            Op::End => self.end(offset),
+            Op::Unreachable | Op::Return => self.jump(op, offset, 0, 0, 0),
+            Op::Br => {
+                let target = self.target(index);
+                self.jump(op, offset, target, 0, 0);
             }
-            W::BrIf { relative_depth } => {
-                let target = self.target(relative_depth);
-                self.plain(Op::BrIf, offset, target, 0, 1, 0);
+            Op::BrIf => {
+                let target = self.target(index);
+                self.plain(op, offset, target, 0, 1, 0);
             }
-            W::BrTable { ref targets } => {
+            Op::BrTable => {
                 let first = self.body.targets.len() as u64;
-                for depth in targets.targets() {
-                    self.target(depth.expect("BUG: the body was validated"));
+                for depth in self.reader.depths(instruction) {
+                    self.target(depth);
                 }
-                self.target(targets.default());
-                self.jump(Op::BrTable, offset, first, targets.len(), 1);
+                self.jump(op, offset, first, aux, 1);
             }
-            W::Call { function_index } => {
-                let (params, results) = self.arity_of_func(function_index);
-                self.plain(Op::Call, offset, function_index.into(), 0, params, results);
+            Op::Call => {
+                let (params, results) = self.arity_of_func(index);
+                self.plain(op, offset, imm, 0, params, results);
             }
-            W::ReturnCall { function_index } => {
-                let (params, _) = self.arity_of_func(function_index);
-                self.jump(Op::ReturnCall, offset, function_index.into(), 0, params);
+            Op::ReturnCall => {
+                let (params, _) = self.arity_of_func(index);
+                self.jump(op, offset, imm, 0, params);
             }
-            W::CallIndirect { type_index, table_index } => {
-                let (params, results) = self.arity_of_type(type_index);
-                self.plain(Op::CallIndirect, offset, type_index.into(), table_index, params + 1, results);
+            Op::CallIndirect => {
+                let (params, results) = self.arity_of_type(index);
+                self.plain(op, offset, imm, aux, params + 1, results);
             }
-            W::ReturnCallIndirect { type_index, table_index } => {
-                let (params, _) = self.arity_of_type(type_index);
-                self.jump(Op::ReturnCallIndirect, offset, type_index.into(), table_index, params + 1);
+            Op::ReturnCallIndirect => {
+                let (params, _) = self.arity_of_type(index);
+                self.jump(op, offset, imm, aux, params + 1);
             }
-            _ => unreachable!("BUG: validation lets an unknown instruction pass at offset {offset:#x}"),
+            _ => unreachable!("BUG: {} has a plain arity", op.mnemonic()),
         }
     }
 
@@ -281,11 +234,13 @@ impl Decoder<'_> {
         self.body.instrs.len() as u32
     }
 
-    fn block(&mut self, op: Op, ty: BlockType, offset: u32) {
+    /// `ty` is an index of a type, or a negative number for no or one result.
+    fn block(&mut self, op: Op, ty: i64, offset: u32) {
+        const EMPTY: i64 = -64;
         let (params, results) = match ty {
-            BlockType::Empty => (0, 0),
-            BlockType::Type(_) => (0, 1),
-            BlockType::FuncType(index) => self.arity_of_type(index),
+            EMPTY => (0, 0),
+            ..0 => (0, 1),
+            index => self.arity_of_type(index as u32),
         };
         let taken = u32::from(op == Op::If);
         let block = Block { height: self.height - taken - params, params, results };
@@ -360,4 +315,20 @@ impl Decoder<'_> {
         let ty = &self.module.types()[ty as usize];
         (ty.params.len() as u32, ty.results.len() as u32)
     }
+}
+
+/// Slots taken from and put on the operand stack, for instructions beside the table's that only do that.
+fn plain_arity(op: Op) -> Option<(u32, u32)> {
+    Some(match op {
+        Op::Nop | Op::DataDrop | Op::ElemDrop => (0, 0),
+        Op::LocalGet | Op::GlobalGet | Op::RefNull | Op::RefFunc | Op::MemorySize | Op::TableSize => (0, 1),
+        Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => (0, 1),
+        Op::Drop | Op::LocalSet | Op::GlobalSet => (1, 0),
+        Op::LocalTee | Op::RefIsNull | Op::MemoryGrow | Op::TableGet => (1, 1),
+        Op::TableSet => (2, 0),
+        Op::TableGrow => (2, 1),
+        Op::Select => (3, 1),
+        Op::MemoryFill | Op::MemoryCopy | Op::MemoryInit | Op::TableFill | Op::TableCopy | Op::TableInit => (3, 0),
+        _ => return None,
+    })
 }

@@ -2,6 +2,7 @@
 //! instructions with heights and branch targets, which the stepper executes and the snapshot check consults;
 //! [`translate()`] turns that list into the fast engine's register code.
 
+pub(crate) mod binary;
 mod decode;
 mod fused;
 mod inst;

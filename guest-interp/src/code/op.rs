@@ -296,19 +296,6 @@ macro_rules! define_op {
             pub fn is_memory_access(self) -> bool {
                 matches!(self, $(Op::$ld)|* | $(Op::$st)|*)
             }
-
-            /// The instruction for a numeric operator or memory access of wasmparser; `None` for all others.
-            pub(crate) fn of_simple(operator: &wasmparser::Operator<'_>) -> Option<(Op, Option<wasmparser::MemArg>)> {
-                use wasmparser::Operator as W;
-                Some(match operator {
-                    $(W::$un => (Op::$un, None),)* $(W::$bin => (Op::$bin, None),)* $(W::$ib => (Op::$ib, None),)*
-                    $(W::$ic => (Op::$ic, None),)* $(W::$fc => (Op::$fc, None),)* $(W::$tu => (Op::$tu, None),)*
-                    $(W::$tb => (Op::$tb, None),)*
-                    $(W::$ld { memarg } => (Op::$ld, Some(*memarg)),)*
-                    $(W::$st { memarg } => (Op::$st, Some(*memarg)),)*
-                    _ => return None,
-                })
-            }
         }
     };
 }

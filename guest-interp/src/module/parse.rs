@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{
     AbstractHeapType, ConstExpr as WasmExpr, ElementItems, ElementKind, ExternalKind, HeapType, Name,
-    NameSectionReader, Operator, Parser, Payload, RefType, TypeRef, ValidPayload, Validator,
+    NameSectionReader, Parser, Payload, RefType, TypeRef, ValidPayload, Validator,
 };
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     GlobalType, Import, Module, SizeLimits, TableType, ValType,
 };
 use crate::code::Op;
+use crate::code::binary::{Encoded, Reader};
 use crate::error::Error;
 
 impl Module {
@@ -95,7 +96,7 @@ impl Module {
                     let table = table?;
                     let init = match table.init {
                         wasmparser::TableInit::RefNull => None,
-                        wasmparser::TableInit::Expr(expr) => Some(const_expr(&expr)?),
+                        wasmparser::TableInit::Expr(expr) => Some(const_expr(&expr, bytes)),
                     };
                     self.tables.push((table_type(&table.ty), init));
                 }
@@ -109,7 +110,7 @@ impl Module {
                 self.globals.reserve_exact(reader.count() as usize);
                 for global in reader {
                     let global = global?;
-                    self.globals.push((global_type(&global.ty), Some(const_expr(&global.init_expr)?)));
+                    self.globals.push((global_type(&global.ty), Some(const_expr(&global.init_expr, bytes))));
                 }
             }
             Payload::ExportSection(reader) => {
@@ -124,7 +125,7 @@ impl Module {
             Payload::ElementSection(reader) => {
                 self.elements.reserve_exact(reader.count() as usize);
                 for element in reader {
-                    self.elements.push(element_segment(element?)?);
+                    self.elements.push(element_segment(element?, bytes)?);
                 }
             }
             Payload::DataSection(reader) => {
@@ -134,7 +135,7 @@ impl Module {
                     let active = match data.kind {
                         wasmparser::DataKind::Passive => None,
                         wasmparser::DataKind::Active { memory_index, offset_expr } => {
-                            Some((memory_index, const_expr(&offset_expr)?))
+                            Some((memory_index, const_expr(&offset_expr, bytes)))
                         }
                     };
                     self.data.push(DataSegment { active, bytes: subrange(bytes, data.data) });
@@ -230,12 +231,12 @@ fn extern_kind(kind: ExternalKind) -> ExternKind {
     }
 }
 
-fn element_segment(element: wasmparser::Element<'_>) -> wasmparser::Result<ElementSegment> {
+fn element_segment(element: wasmparser::Element<'_>, bytes: &[u8]) -> wasmparser::Result<ElementSegment> {
     let mode = match element.kind {
         ElementKind::Passive => ElementMode::Passive,
         ElementKind::Declared => ElementMode::Declared,
         ElementKind::Active { table_index, offset_expr } => {
-            ElementMode::Active { table: table_index.unwrap_or(0), offset: const_expr(&offset_expr)? }
+            ElementMode::Active { table: table_index.unwrap_or(0), offset: const_expr(&offset_expr, bytes) }
         }
     };
     let mut items = Vec::new();
@@ -248,7 +249,7 @@ fn element_segment(element: wasmparser::Element<'_>) -> wasmparser::Result<Eleme
         }
         ElementItems::Expressions(ty, reader) => {
             for expr in reader {
-                items.push(const_expr(&expr?)?);
+                items.push(const_expr(&expr?, bytes));
             }
             ref_type(ty)
         }
@@ -256,28 +257,22 @@ fn element_segment(element: wasmparser::Element<'_>) -> wasmparser::Result<Eleme
     Ok(ElementSegment { mode, ty, items })
 }
 
-fn const_expr(expr: &WasmExpr<'_>) -> wasmparser::Result<ConstExpr> {
+fn const_expr(expr: &WasmExpr<'_>, bytes: &[u8]) -> ConstExpr {
+    let range = expr.get_binary_reader().range();
+    let mut reader = Reader::new(&bytes[range]);
     let mut ops = Vec::new();
-    for operator in expr.get_operators_reader() {
-        ops.push(match operator? {
-            Operator::I32Const { value } => ConstOp::Value(u64::from(value as u32)),
-            Operator::I64Const { value } => ConstOp::Value(value as u64),
-            Operator::F32Const { value } => ConstOp::Value(u64::from(value.bits())),
-            Operator::F64Const { value } => ConstOp::Value(value.bits()),
-            Operator::RefNull { .. } => ConstOp::Null,
-            Operator::RefFunc { function_index } => ConstOp::Func(function_index),
-            Operator::GlobalGet { global_index } => ConstOp::Global(global_index),
-            Operator::I32Add => ConstOp::Binary(Op::I32Add),
-            Operator::I32Sub => ConstOp::Binary(Op::I32Sub),
-            Operator::I32Mul => ConstOp::Binary(Op::I32Mul),
-            Operator::I64Add => ConstOp::Binary(Op::I64Add),
-            Operator::I64Sub => ConstOp::Binary(Op::I64Sub),
-            Operator::I64Mul => ConstOp::Binary(Op::I64Mul),
-            Operator::End => continue,
-            _ => unreachable!("BUG: validation refuses other instructions in constant expressions"),
+    while !reader.is_at_end() {
+        let Encoded { op, imm, .. } = reader.instruction();
+        ops.push(match op {
+            Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => ConstOp::Value(imm),
+            Op::RefNull => ConstOp::Null,
+            Op::RefFunc => ConstOp::Func(imm as u32),
+            Op::GlobalGet => ConstOp::Global(imm as u32),
+            Op::End => continue,
+            binary => ConstOp::Binary(binary),
         });
     }
-    Ok(ops.into())
+    ops.into()
 }
 
 /// Looks `func` up in the name section's bytes, which begin at `offset` of the module.
@@ -315,7 +310,7 @@ pub(crate) fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -
         if let Some(offsets) = wanted.get(&func) {
             let mut types_of = |offset, types| drop(found.insert((func, offset), types));
             // A valid module was wanted: an error leaves the rest out.
-            let _ = types_in(to_validate, &body, offsets, &mut types_of);
+            let _ = types_in(to_validate, &body, module.features, offsets, &mut types_of);
         }
         func += 1;
     }
@@ -325,16 +320,17 @@ pub(crate) fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -
 fn types_in(
     func: wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
     body: &wasmparser::FunctionBody<'_>,
+    features: Features,
     offsets: &BTreeSet<u32>,
     found: &mut dyn FnMut(u32, TypesAt),
 ) -> wasmparser::Result<()> {
     let mut validator = func.into_validator(Default::default());
     let mut reader = body.get_binary_reader();
     validator.read_locals(&mut reader)?;
-    let mut operators = wasmparser::OperatorsReader::new(reader);
+    reader.set_features(features.0);
     let mut left = offsets.len();
-    while left > 0 && !operators.eof() {
-        let (operator, at) = operators.read_with_offset()?;
+    while left > 0 && !reader.eof() {
+        let at = reader.original_position();
         if let Some(offset) = u32::try_from(at).ok().filter(|at| offsets.contains(at)) {
             let locals = (0..validator.len_locals()).map(|i| validator.get_local_type(i).map(val_type));
             let height = validator.operand_stack_height() as usize;
@@ -342,7 +338,7 @@ fn types_in(
             found(offset, (locals.collect(), (0..height).rev().map(operand).collect()));
             left -= 1;
         }
-        validator.op(at, &operator)?;
+        reader.visit_operator(&mut validator.visitor(at))??;
     }
     Ok(())
 }

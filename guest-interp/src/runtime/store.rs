@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::instance::func_of_ref;
 use super::link::{HostImports, Linker};
 use super::{Instance, Memory, Table};
+use crate::code::binary::Reader;
 use crate::error::Error;
 use crate::limits::{Limits, WASM_PAGE};
 use crate::module::{
@@ -491,10 +492,7 @@ fn subrange(from: u64, length: u64, size: usize) -> Option<Range<usize>> {
 /// Local slots of a defined function beside its parameters.
 fn local_slots(module: &Module, func: u32) -> u32 {
     let range = module.body(func).expect("BUG: a defined function has a body");
-    let reader =
-        wasmparser::BinaryReader::new_features(&module.bytes()[range.clone()], range.start, module.features().0);
-    let locals = wasmparser::FunctionBody::new(reader).get_locals_reader().expect("BUG: the body was validated");
-    locals.into_iter().map(|group| group.map_or(0, |(count, _)| count)).sum()
+    Reader::new(&module.bytes()[range]).declared_locals()
 }
 
 fn incompatible(name: &str, wanted: &ExternType, found: &ExternType) -> Error {
