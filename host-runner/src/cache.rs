@@ -8,19 +8,16 @@ use std::path::{Path, PathBuf};
 
 use crate::image;
 
-/// Level of compression (negative ones trade size for speed): the entry is read at every start, and a megabyte more on
-/// disk costs less than half of that time.
-const BARELY: i32 = -100;
-
 /// A compilation cache for wasmtime, or none where no folder can be trusted. Entries are keyed by the hash of the wasm,
 /// the compiler's version and settings; the folder's name holds ours and wasmtime's version, so old ones can be removed.
 pub fn compilation_cache() -> Option<wasmtime::Cache> {
-    let folder = folder(|name| std::env::var_os(name))?;
+    cache_in(folder(|name| std::env::var_os(name))?)
+}
+
+fn cache_in(folder: PathBuf) -> Option<wasmtime::Cache> {
     create_private(&folder)?;
     let mut config = wasmtime::CacheConfig::new();
     config.with_directory(folder);
-    config.with_baseline_compression_level(BARELY);
-    config.with_optimized_compression_usage_counter_threshold(u64::MAX);
     wasmtime::Cache::new(config).ok()
 }
 
@@ -79,6 +76,12 @@ mod tests {
         assert_eq!(folder(with("XDG_CACHE_HOME", "cache")), None);
         assert_eq!(folder(with("HOME", ".")), None);
         assert_eq!(folder(|_| None), None);
+    }
+
+    #[test]
+    fn a_private_folder_makes_a_cache() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        assert!(cache_in(temporary.path().join("host-runner").join("code")).is_some());
     }
 
     #[cfg(unix)]

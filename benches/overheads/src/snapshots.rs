@@ -20,7 +20,7 @@ const PROGRAM: &str = r#"(module (memory 1024)
             (br_if $round (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))))"#;
 const MEMORY: usize = 64 << 20;
 /// Instructions of a round that cost gas.
-const ROUND: u64 = (MEMORY as u64 / 64) * 9 + 6;
+const ROUND: u64 = (MEMORY as u64 / 64) * 12 + 7;
 /// Snapshots of a chain: each has all pages.
 const SNAPSHOTS: usize = 3;
 /// Gas left out before the limit, so that the time of a snapshot contains next to no running.

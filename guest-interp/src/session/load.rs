@@ -297,7 +297,7 @@ struct Heap {
 
 impl Heap {
     /// Bytes beside what code takes.
-    const LEAST: usize = 128 << 10;
+    const LEAST: usize = 256 << 10;
 
     /// For a program with `code` bytes of function bodies. The first half is free from now on, the second once this is
     /// dropped. Without enough memory for it there is no room, and the run does without.
