@@ -2,6 +2,7 @@
 //! chunks, runs with a budget, and hands out the files that it makes. The command face, the reactor and the native engine of
 //! the host runner all drive this one sequence.
 
+mod contents;
 mod files;
 mod load;
 mod run;

@@ -88,7 +88,7 @@ fn inputs(args: &ResumeArgs, job: &Job, search: &Search) -> Result<InputFlags> {
         file: args.file.clone(),
         dir: args.dir.clone(),
         stdin: args.stdin.clone(),
-        env: Vec::new(),
+        ..InputFlags::default()
     };
     let given_modules = flags.preloads()?;
     for module in &job.modules {
