@@ -1,8 +1,6 @@
 //! The paged contents of a state: every memory, table and written file as a space of 4 KiB pages with a Merkle tree of its
 //! own, kept up to date from the dirty marks, so that a root and a `.bin` cost what changed.
 
-use std::collections::BTreeMap;
-
 use super::Store;
 use super::memory::DIRTY_PAGE;
 use super::table::PAGE_ELEMENTS;
@@ -19,7 +17,8 @@ const CHUNK: usize = 64 << 10;
 /// The Merkle trees of all spaces, as of the last snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Spaces {
-    trees: BTreeMap<Number, PageTree>,
+    /// By ascending number.
+    trees: Vec<(Number, PageTree)>,
 }
 
 impl Spaces {
@@ -56,16 +55,23 @@ impl Spaces {
 
     /// Begins the trees of spaces that are new, and forgets those of spaces that are gone.
     fn follow(&mut self, contents: &dyn Paged) {
-        let numbers = contents.numbers();
-        self.trees.retain(|number, _| numbers.binary_search(number).is_ok());
-        for number in numbers {
-            self.trees.entry(number).or_insert_with(|| contents.initial(number));
+        let mut known = std::mem::take(&mut self.trees).into_iter().peekable();
+        for number in contents.numbers() {
+            while known.next_if(|(other, _)| *other < number).is_some() {}
+            let tree = known.next_if(|(other, _)| *other == number);
+            self.trees.push(tree.unwrap_or_else(|| (number, contents.initial(number))));
         }
+    }
+
+    /// The tree of a space.
+    fn tree(&mut self, number: Number) -> Option<&mut PageTree> {
+        let place = self.trees.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(&mut self.trees[place].1)
     }
 
     /// Number, size and root of each.
     pub fn states(&mut self, contents: &dyn Paged) -> Vec<SpaceState> {
-        let state = |(number, tree): (&Number, &mut PageTree)| SpaceState {
+        let state = |(number, tree): &mut (Number, PageTree)| SpaceState {
             kind: number.0,
             index: number.1,
             pages: contents.page_count(*number) as u64,
@@ -186,8 +192,8 @@ fn shown((kind, index): Number) -> String {
 
 impl Restore<'_> {
     /// Pages of a space; none of a file that is gone by the snapshot being restored, whose pages are passed over.
-    fn present(&self, number: Number) -> Result<Option<u64>, Error> {
-        match self.spaces.trees.get(&number) {
+    fn present(&mut self, number: Number) -> Result<Option<u64>, Error> {
+        match self.spaces.tree(number) {
             Some(_) => Ok(Some(self.contents.page_count(number) as u64)),
             None if number.0 == SPACE_FILE => Ok(None),
             None => Err(Error::snapshot(format!("{} is none of the program's", shown(number)))),
@@ -215,7 +221,7 @@ impl PageSink for Restore<'_> {
         self.contents.set_page(number, page as usize, contents);
         // What is beyond the last element of a table is read as zeros: compare what was kept, not what was sent.
         let kept = self.contents.page(number, page as usize);
-        let changed = self.spaces.trees.get_mut(&number).is_some_and(|tree| tree.update(page, &kept));
+        let changed = self.spaces.tree(number).is_some_and(|tree| tree.update(page, &kept));
         if kept != *contents {
             return Err(Error::snapshot(format!("{}: page {page} has elements beyond the end", shown(number))));
         }

@@ -27,9 +27,8 @@ impl<'a> Listing<'a> {
     fn from(&self, cookie: u64) -> impl Iterator<Item = (u64, &'a str, u32)> + use<'a> {
         let dots = [(1, ".", self.own), (DOTS, "..", self.directory.parent)];
         let names = self.directory.from(cookie.saturating_sub(DOTS));
-        let names = names.map(|(position, entry)| {
-            (position.saturating_add(DOTS).saturating_add(1), entry.name.as_str(), entry.node)
-        });
+        let names =
+            names.map(|entry| (entry.position.saturating_add(DOTS).saturating_add(1), entry.name.as_str(), entry.node));
         dots.into_iter().filter(move |(next, ..)| *next > cookie).chain(names)
     }
 }

@@ -3,7 +3,7 @@
 use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
 use crate::host::wasi::descriptors::parse_flags;
-use crate::host::wasi::fs::{Found, Kind, MAX_PATH};
+use crate::host::wasi::fs::{Found, Kind, MAX_PATH, new_file};
 use crate::host::wasi::rights;
 use crate::host::wasi::stat::filestat;
 use crate::host::wasi::state::{Descriptor, Target, max_rights};
@@ -139,7 +139,7 @@ impl Wasi {
         if opening.directory & rights::PATH_CREATE_FILE == 0 {
             return Err(Errno::Notcapable);
         }
-        self.fs.create(found.directory, found.new_name()?, Kind::File { length: 0, pages: None }, now)
+        self.fs.create(found.directory, found.new_name()?, new_file(), now)
     }
 
     /// Whether an existing node can be opened like this.

@@ -5,7 +5,7 @@ use crate::host::wasi::fs::{FileSystem, Kind, Saved};
 use crate::host::wasi::output::OutputHash;
 use crate::host::wasi::rights;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Descriptor numbers run from 0 to one less than this: what a generous Unix gives a process.
 pub const MAX_FDS: u32 = 4096;
@@ -82,7 +82,10 @@ impl State {
             preopen: Some(index),
             ..Descriptor::new(Target::Node(*node), fs, rights::ALL)
         };
-        let descriptors = (0..).zip(streams.into_iter().chain((0..).zip(preopens).map(directory))).collect();
+        let mut descriptors = BTreeMap::new();
+        for (fd, descriptor) in (0..).zip(streams.into_iter().chain((0..).zip(preopens).map(directory))) {
+            descriptors.insert(fd, descriptor);
+        }
         Self { descriptors, random: 0, slept: 0 }
     }
 
@@ -92,7 +95,7 @@ impl State {
     }
 
     /// The files and directories that descriptors lead to.
-    fn open_nodes(&self) -> BTreeSet<u32> {
+    fn open_nodes(&self) -> Vec<u32> {
         let node = |descriptor: &Descriptor| match descriptor.target {
             Target::Node(node) => Some(node),
             _ => None,

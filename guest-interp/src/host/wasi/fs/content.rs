@@ -1,4 +1,4 @@
-//! The contents of a file that the program has written to, in pages of 4 KiB with a mark on each that may have changed. An
+//! The contents of a file. From the first write on they are in pages of 4 KiB with a mark on each that may have changed. An
 //! input file is copied page by page, as it is written: what was not written is still read from the input itself.
 
 use crate::snapshot::PAGE;
@@ -19,11 +19,13 @@ enum Slot {
     Own(Box<Page>),
 }
 
-/// Contents in pages. They never get fewer: a file that shrinks keeps zero pages, so that a snapshot chain needs no memory
-/// of the sizes in between.
-#[derive(Clone, Debug)]
-pub(super) struct Content {
+/// Contents: those of an input, or pages. Pages never get fewer: a file that shrinks keeps zero pages, so that a snapshot
+/// chain needs no memory of the sizes in between.
+#[derive(Clone, Debug, Default)]
+pub(in crate::host::wasi) struct Content {
     base: Arc<[u8]>,
+    /// Whether the program has written here, so that there are pages.
+    written: bool,
     slots: Vec<Slot>,
     /// One byte a page: 1 if it may have changed since the last snapshot.
     marks: Vec<u8>,
@@ -43,21 +45,31 @@ fn position(at: u64) -> (usize, usize) {
 }
 
 impl Content {
-    /// What `base` holds, in at least `count` pages.
-    pub(super) fn new(base: Arc<[u8]>, count: u64) -> Self {
-        let slots = vec![Slot::Base; base.len().div_ceil(PAGE)];
-        let marks = vec![0; slots.len()];
-        let used = slots.len();
-        let mut content = Self { base, slots, marks, used };
-        content.grow(count);
-        content
+    /// What an input holds.
+    pub(super) fn new(base: Arc<[u8]>) -> Self {
+        Self { base, ..Self::default() }
+    }
+
+    /// Bytes of the input.
+    pub(super) fn base_length(&self) -> u64 {
+        self.base.len() as u64
     }
 
     /// Makes it at least `count` pages, the new ones zero.
     pub(super) fn grow(&mut self, count: u64) {
+        if !self.written {
+            self.written = true;
+            self.slots = vec![Slot::Base; self.base.len().div_ceil(PAGE)];
+            self.used = self.slots.len();
+        }
         let count = usize::try_from(count).unwrap_or(usize::MAX).max(self.slots.len());
         self.slots.resize(count, Slot::Zero);
         self.marks.resize(count, 0);
+    }
+
+    /// How many pages there are, once the program has written here.
+    pub(super) fn held(&self) -> Option<u64> {
+        self.written.then_some(self.slots.len() as u64)
     }
 
     /// Pages, written or not.
@@ -70,8 +82,12 @@ impl Content {
         &mut self.marks
     }
 
-    /// Some of the `most` bytes from `at` on: at least one, unless `most` is 0.
+    /// Some of the `most` bytes from `at` on, all of which lie in the file: at least one, unless `most` is 0.
     pub(super) fn bytes(&self, at: u64, most: u64) -> &[u8] {
+        if !self.written {
+            let range = usize::try_from(at).ok().zip(usize::try_from(at.saturating_add(most)).ok());
+            return range.and_then(|(start, end)| self.base.get(start..end)).unwrap_or_default();
+        }
         let (index, within) = position(at);
         let page = match self.slots.get(index) {
             Some(Slot::Own(page)) => page.as_slice(),
@@ -193,7 +209,8 @@ mod tests {
 
     #[test]
     fn only_the_pages_that_are_written_are_copied_and_marked() {
-        let mut content = Content::new(Arc::from(vec![7; 5 * PAGE]), 5);
+        let mut content = Content::new(Arc::from(vec![7; 5 * PAGE]));
+        content.grow(5);
         content.write(PAGE as u64 * 2 - 1, &[1, 2]);
         let owned: Vec<bool> = content.slots.iter().map(|slot| matches!(slot, Slot::Own(_))).collect();
         assert_eq!(owned, [false, true, true, false, false]);
@@ -202,7 +219,8 @@ mod tests {
 
     #[test]
     fn the_tree_of_the_input_knows_the_pages_that_were_not_written() {
-        let content = Content::new(Arc::from(vec![7; PAGE + 1]), 2);
+        let mut content = Content::new(Arc::from(vec![7; PAGE + 1]));
+        content.grow(2);
         let tree = content.base_tree();
         for index in 0..2 {
             assert_eq!(tree.leaf(index), crate::snapshot::merkle::page_hash(&content.page(index as usize)));
@@ -216,7 +234,9 @@ mod tests {
             steps in prop::collection::vec((any::<bool>(), 0u64..5 * PAGE as u64, 1usize..2 * PAGE, 1u8..), 0..12),
         ) {
             let mut plain = base.clone();
-            let mut content = Content::new(Arc::from(base), 0);
+            let mut content = Content::new(Arc::from(base));
+            prop_assert_eq!(read(&content, plain.len() as u64), &plain[..]);
+            content.grow(0);
             for (truncate, at, size, byte) in steps {
                 let start = at as usize;
                 if truncate {

@@ -23,11 +23,11 @@ impl Delivery {
         while let Some((directory, position, length)) = self.open.last_mut() {
             self.path.truncate(*length);
             let next = fs.directory(*directory).and_then(|entries| entries.from(*position).next());
-            let Some((found, entry)) = next else {
+            let Some(entry) = next else {
                 self.open.pop();
                 continue;
             };
-            *position = found.saturating_add(1);
+            *position = entry.position.saturating_add(1);
             let directory = *directory;
             if !self.path.is_empty() {
                 self.path.push('/');
@@ -51,10 +51,7 @@ impl Delivery {
 impl FileSystem {
     /// Whether a name stands for an input that the program has left alone.
     fn is_as_given(&self, directory: u32, entry: &Entry) -> bool {
-        let given = match self.initial.nodes.get(&directory).map(|node| &node.kind) {
-            Some(Kind::Directory(given)) => given.get(&entry.name),
-            _ => None,
-        };
-        given == Some(entry.node) && !self.contents.contains_key(&entry.node)
+        let given = self.initial.directory(directory).and_then(|given| given.get(&entry.name));
+        given == Some(entry.node) && self.file(entry.node).is_some_and(|(_, content)| content.held().is_none())
     }
 }

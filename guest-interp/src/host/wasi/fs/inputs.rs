@@ -1,8 +1,10 @@
 //! The tree that a job begins with. Nodes are numbered in the order of a walk through it, names in byte order, so that the
 //! numbers depend on the paths alone and not on the order in which inputs are given.
 
-use super::node::{Directory, Kind, Node, Times};
-use super::{Initial, MAX_NAME, MAX_PATH, ROOT, name_cost, node_cost};
+use super::content::Content;
+use super::node::{Kind, Node, Times};
+use super::sorted::Sorted;
+use super::{Initial, MAX_NAME, MAX_PATH, ROOT, name_cost, new_directory, node_cost};
 use crate::error::Error;
 use std::sync::Arc;
 
@@ -15,17 +17,20 @@ struct Path<'a> {
 
 /// The initial tree, and the node of each of the directories `preopens`.
 pub(super) fn build(inputs: Vec<(String, Arc<[u8]>)>, preopens: &[String]) -> Result<(Initial, Vec<u32>), Error> {
-    let mut paths = Vec::with_capacity(inputs.len().saturating_add(preopens.len()));
+    let mut paths = Sorted::default();
+    let mut add = |shown, names: Vec<_>, content| {
+        let path = Path { shown, names: names.clone(), content };
+        paths.insert(&|other: &Path<'_>| other.names <= names, path);
+    };
     for (shown, content) in &inputs {
-        paths.push(Path { shown, names: file_names(shown)?, content: Some(content) });
+        add(shown.as_str(), file_names(shown)?, Some(content));
     }
     for shown in preopens {
-        paths.push(Path { shown, names: directory_names(shown)?, content: None });
+        add(shown.as_str(), directory_names(shown)?, None);
     }
-    paths.sort_by(|a, b| a.names.cmp(&b.names));
     let mut initial = Initial::default();
-    initial.add_node(Kind::Directory(Directory::new(ROOT)));
-    for path in &paths {
+    initial.add_node(new_directory(ROOT));
+    for path in paths.iter() {
         initial.add(path)?;
     }
     let node = |shown: &String| directory_names(shown).map(|names| initial.walk(&names));
@@ -43,26 +48,23 @@ impl Initial {
         let mut at = ROOT;
         for name in directories {
             at = match self.child(at, name) {
-                Some(node) if matches!(self.nodes.get(&node), Some(Node { kind: Kind::Directory(_), .. })) => node,
+                Some(node) if self.directory(node).is_some() => node,
                 Some(_) => return Err(path.refuse("below an input file")),
-                None => self.add_child(at, name, Kind::Directory(Directory::new(at))),
+                None => self.add_child(at, name, new_directory(at)),
             };
         }
         if let (Some(name), Some(content)) = (file, path.content) {
             if self.child(at, name).is_some() {
                 return Err(path.refuse("given twice, or also a directory"));
             }
-            let node = self.add_child(at, name, Kind::File { length: content.len() as u64, pages: None });
-            self.contents.insert(node, Arc::clone(content));
+            let content = Content::new(Arc::clone(content));
+            self.add_child(at, name, Kind::File { length: content.base_length(), content });
         }
         Ok(())
     }
 
     fn child(&self, directory: u32, name: &str) -> Option<u32> {
-        match &self.nodes.get(&directory)?.kind {
-            Kind::Directory(directory) => directory.get(name),
-            _ => None,
-        }
+        self.directory(directory)?.get(name)
     }
 
     /// Where a path leads that is there.
@@ -72,7 +74,8 @@ impl Initial {
 
     fn add_child(&mut self, parent: u32, name: &str, kind: Kind) -> u32 {
         let number = self.add_node(kind);
-        if let Some(Node { kind: Kind::Directory(directory), .. }) = self.nodes.get_mut(&parent) {
+        let parent = usize::try_from(parent).ok().and_then(|parent| self.nodes.get_mut(parent));
+        if let Some(Node { kind: Kind::Directory(directory), .. }) = parent {
             directory.insert(name, number);
         }
         self.metadata = self.metadata.saturating_add(name_cost(name));
@@ -83,7 +86,7 @@ impl Initial {
         let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let node = Node { kind, links: 1, times: Times::default() };
         self.metadata = self.metadata.saturating_add(node_cost(&node));
-        self.nodes.insert(number, node);
+        self.nodes.push(node);
         number
     }
 }
@@ -137,10 +140,10 @@ mod tests {
 
     fn listing(initial: &Initial) -> Vec<String> {
         let mut lines = Vec::new();
-        for (number, node) in &initial.nodes {
+        for (number, node) in initial.nodes.iter().enumerate() {
             if let Kind::Directory(directory) = &node.kind {
                 let names: Vec<String> =
-                    directory.from(0).map(|(_, entry)| format!("{}={}", entry.name, entry.node)).collect();
+                    directory.from(0).map(|entry| format!("{}={}", entry.name, entry.node)).collect();
                 lines.push(format!("{number}: {}", names.join(" ")));
             }
         }

@@ -5,7 +5,6 @@
 use crate::error::Error;
 use crate::host::wasi::errno::Errno;
 use crate::snapshot::merkle::PageTree;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod content;
@@ -14,6 +13,7 @@ mod inputs;
 mod node;
 mod resolve;
 mod saved;
+mod sorted;
 
 pub(super) use content::pages;
 pub(super) use delivery::Delivery;
@@ -24,10 +24,16 @@ pub(super) use saved::{Saved, is_target};
 use crate::snapshot::paged::Page;
 use content::Content;
 use node::Times;
+use sorted::Sorted;
 
 /// A directory to be made below `parent`.
 pub(super) fn new_directory(parent: u32) -> Kind {
-    Kind::Directory(Directory::new(parent))
+    Kind::Directory(Directory::new(parent, 0))
+}
+
+/// An empty file to be made.
+pub(super) fn new_file() -> Kind {
+    Kind::File { length: 0, content: Content::default() }
 }
 
 /// Longest name of a file or directory in bytes, as most systems have it.
@@ -56,22 +62,41 @@ fn name_cost(name: &str) -> u64 {
 /// The job's part of the file system, as every run of the job begins.
 #[derive(Debug, Default)]
 struct Initial {
-    nodes: BTreeMap<u32, Node>,
-    contents: BTreeMap<u32, Arc<[u8]>>,
+    /// By number.
+    nodes: Vec<Node>,
     /// Cost of its nodes and names.
     metadata: u64,
 }
+
+impl Initial {
+    fn get(&self, number: u32) -> Option<&Node> {
+        self.nodes.get(usize::try_from(number).ok()?)
+    }
+
+    fn directory(&self, number: u32) -> Option<&Directory> {
+        match &self.get(number)?.kind {
+            Kind::Directory(directory) => Some(directory),
+            _ => None,
+        }
+    }
+
+    /// All nodes, with their numbers.
+    fn numbered(&self) -> impl Iterator<Item = (u32, &Node)> {
+        (0..).zip(&self.nodes)
+    }
+}
+
+/// A node with its number.
+type Numbered = (u32, Box<Node>);
 
 /// All files, directories and links.
 #[derive(Clone, Debug)]
 pub(super) struct FileSystem {
     initial: Arc<Initial>,
-    nodes: BTreeMap<u32, Node>,
-    /// Contents of the files that the program has written to.
-    contents: BTreeMap<u32, Content>,
+    nodes: Sorted<Numbered>,
     /// Number of the next new node.
     next: u32,
-    /// Pages that the contents may have together.
+    /// Pages that the files that the program has written to may have together.
     max_pages: u64,
     /// Pages that they have.
     pages: u64,
@@ -91,45 +116,60 @@ impl FileSystem {
         max_bytes: u64,
     ) -> Result<(Self, Vec<u32>), Error> {
         let (initial, directories) = inputs::build(inputs.into_iter().collect(), preopens)?;
-        let nodes = initial.nodes.clone();
-        let next = u32::try_from(nodes.len()).map_err(|_| Error::usage("too many input files"))?;
+        let next = u32::try_from(initial.nodes.len()).map_err(|_| Error::usage("too many input files"))?;
+        let mut nodes = Sorted::default();
+        for (number, node) in initial.numbered() {
+            nodes.insert(&|_| true, (number, Box::new(node.clone())));
+        }
         let max_pages = max_bytes / crate::snapshot::PAGE as u64;
         let metadata = initial.metadata;
         let initial = Arc::new(initial);
-        let contents = BTreeMap::new();
-        Ok((Self { initial, nodes, contents, next, max_pages, pages: 0, metadata }, directories))
+        Ok((Self { initial, nodes, next, max_pages, pages: 0, metadata }, directories))
     }
 
     /// The node with this number.
-    pub(super) fn get(&self, node: u32) -> Option<&Node> {
-        self.nodes.get(&node)
+    pub(super) fn get(&self, number: u32) -> Option<&Node> {
+        let found = self.nodes.get(&|(other, _)| *other < number);
+        found.filter(|(other, _)| *other == number).map(|(_, node)| node.as_ref())
+    }
+
+    fn get_mut(&mut self, number: u32) -> Option<&mut Node> {
+        let found = self.nodes.get_mut(&|(other, _)| *other < number);
+        found.filter(|(other, _)| *other == number).map(|(_, node)| node.as_mut())
     }
 
     /// The directory with this number, if it is one.
     pub(super) fn directory(&self, node: u32) -> Option<&Directory> {
-        match &self.nodes.get(&node)?.kind {
+        match &self.get(node)?.kind {
             Kind::Directory(directory) => Some(directory),
+            _ => None,
+        }
+    }
+
+    /// Length and contents of a file.
+    fn file(&self, node: u32) -> Option<(u64, &Content)> {
+        match &self.get(node)?.kind {
+            Kind::File { length, content } => Some((*length, content)),
+            _ => None,
+        }
+    }
+
+    fn content_mut(&mut self, node: u32) -> Option<&mut Content> {
+        match &mut self.get_mut(node)?.kind {
+            Kind::File { content, .. } => Some(content),
             _ => None,
         }
     }
 
     /// The length of a file; `None` of what is none.
     pub(super) fn length(&self, node: u32) -> Option<u64> {
-        match self.nodes.get(&node)?.kind {
-            Kind::File { length, .. } => Some(length),
-            _ => None,
-        }
+        self.file(node).map(|(length, _)| length)
     }
 
     /// Some of the `most` bytes of a file from `at` on: at least one where it has one.
     pub(super) fn bytes(&self, node: u32, at: u64, most: u64) -> &[u8] {
-        let most = self.length(node).unwrap_or_default().saturating_sub(at).min(most);
-        if let Some(content) = self.contents.get(&node) {
-            return content.bytes(at, most);
-        }
-        let range = usize::try_from(at).ok().zip(usize::try_from(at.saturating_add(most)).ok());
-        let input = self.initial.contents.get(&node).zip(range);
-        input.and_then(|(input, (start, end))| input.get(start..end)).unwrap_or_default()
+        let Some((length, content)) = self.file(node) else { return &[] };
+        content.bytes(at, length.saturating_sub(at).min(most))
     }
 
     /// Pages by which a file grows when it is written up to `end`.
@@ -144,24 +184,23 @@ impl FileSystem {
     /// # Errors
     /// `ENOSPC`, with nothing done.
     pub(super) fn reserve(&mut self, node: u32, end: u64) -> Result<(), Errno> {
-        let Some(Node { kind: Kind::File { length, pages: held }, .. }) = self.nodes.get_mut(&node) else {
-            return Err(Errno::Badf);
-        };
-        let wanted = pages(end.max(*length)).max(held.unwrap_or_default());
-        let total = self.pages.saturating_sub(held.unwrap_or_default()).saturating_add(wanted);
+        let (length, content) = self.file(node).ok_or(Errno::Badf)?;
+        let held = content.held().unwrap_or_default();
+        let wanted = pages(end.max(length)).max(pages(content.base_length())).max(held);
+        let total = self.pages.saturating_sub(held).saturating_add(wanted);
         if total > self.max_pages {
             return Err(Errno::Nospc);
         }
-        (self.pages, *held) = (total, Some(wanted));
-        let base = self.initial.contents.get(&node);
-        let content = || Content::new(base.cloned().unwrap_or_default(), wanted);
-        self.contents.entry(node).or_insert_with(content).grow(wanted);
+        self.pages = total;
+        if let Some(content) = self.content_mut(node) {
+            content.grow(wanted);
+        }
         Ok(())
     }
 
     /// Writes bytes for which room was made.
     pub(super) fn write(&mut self, node: u32, at: u64, bytes: &[u8], now: u64) {
-        if let Some(content) = self.contents.get_mut(&node) {
+        if let Some(content) = self.content_mut(node) {
             content.write(at, bytes);
         }
         let end = at.saturating_add(bytes.len() as u64);
@@ -178,7 +217,7 @@ impl FileSystem {
             return Ok(());
         }
         self.reserve(node, size)?;
-        if let Some(content) = self.contents.get_mut(&node) {
+        if let Some(content) = self.content_mut(node) {
             content.clear_from(size);
         }
         self.set_length(node, |_| size, now);
@@ -186,7 +225,7 @@ impl FileSystem {
     }
 
     fn set_length(&mut self, node: u32, change: impl FnOnce(u64) -> u64, now: u64) {
-        let Some(node) = self.nodes.get_mut(&node) else { return };
+        let Some(node) = self.get_mut(node) else { return };
         (node.times.modification, node.times.change) = (now, now);
         if let Kind::File { length, .. } = &mut node.kind {
             *length = change(*length);
@@ -195,7 +234,7 @@ impl FileSystem {
 
     /// Sets the times of a node that are given.
     pub(super) fn set_times(&mut self, node: u32, access: Option<u64>, modification: Option<u64>, now: u64) {
-        let Some(node) = self.nodes.get_mut(&node) else { return };
+        let Some(node) = self.get_mut(node) else { return };
         node.times = Times {
             access: access.unwrap_or(node.times.access),
             modification: modification.unwrap_or(node.times.modification),
@@ -216,7 +255,7 @@ impl FileSystem {
         let number = self.next;
         let next = number.checked_add(1).ok_or(Errno::Nospc)?;
         self.free_name(directory, name)?;
-        self.nodes.insert(number, node);
+        self.nodes.insert(&|_| true, (number, Box::new(node)));
         self.metadata = self.metadata.saturating_add(cost);
         self.next = next;
         self.link(directory, name, number, now)?;
@@ -230,7 +269,7 @@ impl FileSystem {
     pub(super) fn link(&mut self, directory: u32, name: &str, node: u32, now: u64) -> Result<(), Errno> {
         self.room(name_cost(name))?;
         self.free_name(directory, name)?;
-        let target = self.nodes.get_mut(&node).ok_or(Errno::Noent)?;
+        let target = self.get_mut(node).ok_or(Errno::Noent)?;
         target.links = target.links.checked_add(1).ok_or(Errno::Mlink)?;
         target.times.change = now;
         if let Kind::Directory(moved) = &mut target.kind {
@@ -245,7 +284,7 @@ impl FileSystem {
     pub(super) fn unlink(&mut self, directory: u32, name: &str, now: u64) -> Option<u32> {
         let number = self.change_directory(directory, now, |entries| entries.remove(name))??;
         self.metadata = self.metadata.saturating_sub(name_cost(name));
-        let node = self.nodes.get_mut(&number)?;
+        let node = self.get_mut(number)?;
         node.links = node.links.saturating_sub(1);
         node.times.change = now;
         if let Kind::Directory(removed) = &mut node.kind {
@@ -256,13 +295,12 @@ impl FileSystem {
 
     /// Forgets a node that has no name.
     pub(super) fn release(&mut self, number: u32) {
-        let Some(node) = self.nodes.get(&number).filter(|node| node.links == 0) else { return };
-        self.metadata = self.metadata.saturating_sub(node_cost(node));
-        if let Kind::File { pages: Some(held), .. } = node.kind {
-            self.pages = self.pages.saturating_sub(held);
-        }
-        self.nodes.remove(&number);
-        self.contents.remove(&number);
+        let Some(node) = self.get(number).filter(|node| node.links == 0) else { return };
+        let cost = node_cost(node);
+        let held = self.file(number).and_then(|(_, content)| content.held());
+        self.metadata = self.metadata.saturating_sub(cost);
+        self.pages = self.pages.saturating_sub(held.unwrap_or_default());
+        self.nodes.remove(&|(other, _)| *other < number);
     }
 
     /// Whether directory `inner` is `outer` or lies below it.
@@ -287,7 +325,7 @@ impl FileSystem {
     /// `ENOSPC`, or `ENOENT` in a directory that was removed.
     pub(super) fn check_name(&self, directory: u32, name: &str) -> Result<(), Errno> {
         self.room(name_cost(name))?;
-        self.nodes.get(&directory).filter(|node| node.links > 0).map(drop).ok_or(Errno::Noent)
+        self.get(directory).filter(|node| node.links > 0).map(drop).ok_or(Errno::Noent)
     }
 
     /// Whether there is room for names and nodes of this cost.
@@ -297,7 +335,7 @@ impl FileSystem {
     }
 
     fn free_name(&self, directory: u32, name: &str) -> Result<(), Errno> {
-        let node = self.nodes.get(&directory).filter(|node| node.links > 0).ok_or(Errno::Noent)?;
+        let node = self.get(directory).filter(|node| node.links > 0).ok_or(Errno::Noent)?;
         match &node.kind {
             Kind::Directory(entries) if entries.get(name).is_none() => Ok(()),
             Kind::Directory(_) => Err(Errno::Exist),
@@ -306,7 +344,7 @@ impl FileSystem {
     }
 
     fn change_directory<T>(&mut self, number: u32, now: u64, change: impl FnOnce(&mut Directory) -> T) -> Option<T> {
-        let node = self.nodes.get_mut(&number)?;
+        let node = self.get_mut(number)?;
         (node.times.modification, node.times.change) = (now, now);
         match &mut node.kind {
             Kind::Directory(directory) => Some(change(directory)),
@@ -316,35 +354,36 @@ impl FileSystem {
 
     // Spaces.
 
-    /// The files that have contents of their own, by ascending number.
+    /// The files that the program has written to, by ascending number.
     pub(super) fn written(&self) -> impl Iterator<Item = u32> {
-        self.contents.keys().copied()
+        let is_written = |node: &Node| matches!(&node.kind, Kind::File { content, .. } if content.held().is_some());
+        self.nodes.iter().filter(move |(_, node)| is_written(node)).map(|(number, _)| *number)
     }
 
-    /// Pages of a file that has contents of its own.
+    /// Pages of a file that the program has written to.
     pub(super) fn page_count(&self, file: u32) -> usize {
-        self.contents.get(&file).map_or(0, Content::page_count)
+        self.file(file).map_or(0, |(_, content)| content.page_count())
     }
 
     /// The dirty marks of a file's pages.
     pub(super) fn marks(&mut self, file: u32) -> &mut [u8] {
-        self.contents.get_mut(&file).map(Content::marks).unwrap_or_default()
+        self.content_mut(file).map(Content::marks).unwrap_or_default()
     }
 
     /// A page of a file.
     pub(super) fn page(&self, file: u32, index: usize) -> Page {
-        self.contents.get(&file).map_or([0; crate::snapshot::PAGE], |content| content.page(index))
+        self.file(file).map_or([0; crate::snapshot::PAGE], |(_, content)| content.page(index))
     }
 
     /// Replaces a page of a file, unmarked.
     pub(super) fn set_page(&mut self, file: u32, index: usize, page: &Page) {
-        if let Some(content) = self.contents.get_mut(&file) {
+        if let Some(content) = self.content_mut(file) {
             content.set_page(index, page);
         }
     }
 
     /// The Merkle tree of a file as the job gave it.
     pub(super) fn initial_tree(&self, file: u32) -> PageTree {
-        self.contents.get(&file).map(Content::base_tree).unwrap_or_default()
+        self.file(file).map(|(_, content)| content.base_tree()).unwrap_or_default()
     }
 }

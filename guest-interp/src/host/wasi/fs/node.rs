@@ -1,11 +1,12 @@
 //! What the tree is made of: files, directories and symbolic links, by number. A number is never given twice in a run.
 
+use super::content::Content;
+use super::sorted::Sorted;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::rc::Rc;
 
 /// A file, directory or link.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(in crate::host::wasi) struct Node {
     pub(in crate::host::wasi) kind: Kind,
     /// Names that it has; without any it lives as long as a descriptor of it.
@@ -30,14 +31,12 @@ impl Times {
 }
 
 /// What a node is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(in crate::host::wasi) enum Kind {
     Directory(Directory),
-    /// Its length, and the pages of its contents if the program has written to it; an input that it has not is read where
-    /// it is.
     File {
         length: u64,
-        pages: Option<u64>,
+        content: Content,
     },
     /// Where it leads.
     Link(String),
@@ -45,71 +44,72 @@ pub(in crate::host::wasi) enum Kind {
 
 /// The entries of a directory, each at a position that it keeps: positions ascend in the order in which names were made, so
 /// that a listing under way neither skips nor repeats what is there all the time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(in crate::host::wasi) struct Directory {
     /// The directory above; its own number for the root and for one that was removed.
     pub(in crate::host::wasi) parent: u32,
     /// Position of the next new name.
     pub(super) next: u64,
-    entries: BTreeMap<u64, Entry>,
-    names: BTreeMap<String, u64>,
+    by_position: Sorted<Rc<Entry>>,
+    by_name: Sorted<Rc<Entry>>,
 }
 
 /// A name in a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(in crate::host::wasi) struct Entry {
+    pub(in crate::host::wasi) position: u64,
     pub(in crate::host::wasi) name: String,
     pub(in crate::host::wasi) node: u32,
 }
 
 impl Directory {
-    /// An empty directory below `parent`.
-    pub(super) fn new(parent: u32) -> Self {
-        Self::with_next(parent, 0)
+    /// An empty directory below `parent`, whose next name goes to position `next`.
+    pub(super) fn new(parent: u32, next: u64) -> Self {
+        Self { parent, next, by_position: Sorted::default(), by_name: Sorted::default() }
     }
 
-    /// The same, whose next name goes to position `next`.
-    pub(super) fn with_next(parent: u32, next: u64) -> Self {
-        Self { parent, next, entries: BTreeMap::new(), names: BTreeMap::new() }
+    fn entry(&self, name: &str) -> Option<&Rc<Entry>> {
+        let found = self.by_name.get(&|entry| entry.name.as_str() < name);
+        found.filter(|entry| entry.name == name)
     }
 
     /// The node called `name`.
     pub(in crate::host::wasi) fn get(&self, name: &str) -> Option<u32> {
-        let position = self.names.get(name)?;
-        self.entries.get(position).map(|entry| entry.node)
+        self.entry(name).map(|entry| entry.node)
     }
 
     /// Whether it has no entries.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.by_position.is_empty()
     }
 
     /// Adds a name at the next position; `false`, with nothing done, if it is there already.
     pub(super) fn insert(&mut self, name: &str, node: u32) -> bool {
-        let added = self.put(self.next, name, node);
+        let added = self.put(Entry { position: self.next, name: name.to_owned(), node });
         self.next = self.next.saturating_add(u64::from(added));
         added
     }
 
-    /// Puts a name at a position; `false`, with nothing done, if one of them is there already.
-    pub(super) fn put(&mut self, position: u64, name: &str, node: u32) -> bool {
-        if self.names.contains_key(name) || self.entries.contains_key(&position) {
+    /// Puts a name after all others; `false`, with nothing done, if it is there already or its position is not after theirs.
+    pub(super) fn put(&mut self, entry: Entry) -> bool {
+        if self.entry(&entry.name).is_some() || self.from(entry.position).next().is_some() {
             return false;
         }
-        self.names.insert(name.to_owned(), position);
-        self.entries.insert(position, Entry { name: name.to_owned(), node });
+        let entry = Rc::new(entry);
+        self.by_name.insert(&|other| other.name < entry.name, Rc::clone(&entry));
+        self.by_position.insert(&|_| true, entry);
         true
     }
 
     /// Removes a name; what it stood for.
     pub(super) fn remove(&mut self, name: &str) -> Option<u32> {
-        let position = self.names.remove(name)?;
-        self.entries.remove(&position).map(|entry| entry.node)
+        let position = self.entry(name)?.position;
+        self.by_name.remove(&|entry| entry.name.as_str() < name);
+        self.by_position.remove(&|entry| entry.position < position).map(|entry| entry.node)
     }
 
-    /// Position and entry of the names from `position` on.
-    pub(in crate::host::wasi) fn from(&self, position: u64) -> impl Iterator<Item = (u64, &Entry)> {
-        let range = (Bound::Included(position), Bound::Unbounded);
-        self.entries.range::<u64, _>(range).map(|(position, entry)| (*position, entry))
+    /// The entries from `position` on.
+    pub(in crate::host::wasi) fn from(&self, position: u64) -> impl Iterator<Item = &Entry> {
+        self.by_position.from(&|entry| entry.position < position).map(Rc::as_ref)
     }
 }
