@@ -201,6 +201,7 @@ impl Running {
         };
         self.spaces.update(&mut Contents { store: &mut self.machine.store, files: &mut self.wasi });
         let state = self.state(false);
+        let (files, omitted_files) = self.left_files();
         Receipt {
             outcome: self.outcome.clone().unwrap_or(Outcome::GasLimit),
             values: self.values(),
@@ -209,6 +210,8 @@ impl Running {
             schedule_hash: self.job.schedule.hash,
             stdout: stream(&self.wasi, 1),
             stderr: stream(&self.wasi, 2),
+            files,
+            omitted_files,
             job_hash: self.job_hash,
             program_hash: self.job.program.hash,
             state_hash: state_hash(&state),

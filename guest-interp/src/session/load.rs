@@ -516,6 +516,7 @@ impl Builder<'_> {
             previous_bin: [0; 32],
             resumed_bin: [0; 32],
             reported: false,
+            delivery: None,
         };
         match self.loading.snapshot.take() {
             Some(snapshot) => {

@@ -37,6 +37,7 @@ pub use errno::Errno;
 pub use io::{MAX_IOVECS, MAX_TRANSFER};
 pub use output::{BLOCK, KEY, OutputHash};
 pub use poll::MAX_SUBSCRIPTIONS;
+pub use spaces::{LeftFile, LeftFiles};
 pub use state::MAX_FDS;
 
 use answers::Answers;
