@@ -68,7 +68,7 @@ fn check_name(name: &str) -> Result<()> {
 /// Names that are devices on Windows, whatever follows them after a dot.
 fn is_device(part: &str) -> bool {
     let stem = part.split('.').next().unwrap_or_default().to_ascii_uppercase();
-    let numbered = |prefix| stem.strip_prefix(prefix).is_some_and(|n: &str| n.len() == 1 && n != "0");
+    let numbered = |prefix| stem.strip_prefix(prefix).is_some_and(|n: &str| matches!(n.as_bytes(), [b'1'..=b'9']));
     matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
 }
 

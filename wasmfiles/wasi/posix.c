@@ -57,7 +57,9 @@ static void positions(void) {
   FAILS(lseek(fd, -1, SEEK_SET), EINVAL);
   CHECK(ftruncate(fd, 3) == 0 && ftruncate(fd, 6) == 0 && lseek(fd, 0, SEEK_END) == 6);
   CHECK(pread(fd, buffer, 9, 0) == 6 && memcmp(buffer, "012\0\0\0", 6) == 0);
-  CHECK(posix_fallocate(fd, 4, 10) == 0 && lseek(fd, 0, SEEK_END) == 14);
+  /* Some systems do not allocate. */
+  int allocated = posix_fallocate(fd, 4, 10);
+  CHECK(allocated == ENOTSUP || (allocated == 0 && lseek(fd, 0, SEEK_END) == 14));
   CHECK(close(fd) == 0 && unlink("/p") == 0);
   puts("positions");
 }
@@ -102,7 +104,7 @@ static void directories(void) {
   FAILS(rename("/d/e", "/d/file"), ENOTDIR);
   CHECK(rename("/d/file", "/log") == 0);
   content("/log", "file");
-  CHECK(rename("/d/e", "/moved") == 0 && rmdir("/moved/") == 0);
+  CHECK(rename("/d/e", "/moved") == 0 && rmdir("/moved") == 0);
   for (int i = 0; i < 300; i++) {
     snprintf(buffer, sizeof buffer, "/d/%d", i);
     create(buffer, "");

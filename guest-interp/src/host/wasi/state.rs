@@ -110,19 +110,13 @@ impl State {
     }
 }
 
-/// All that a snapshot carries, but for what files hold.
-#[derive(Serialize, Deserialize)]
-struct Whole {
-    state: State,
-    files: Saved,
-    stdout: OutputHash,
-    stderr: OutputHash,
-}
-
 /// The saved form.
 pub(super) fn encode(state: &State, fs: &FileSystem, stdout: &OutputHash, stderr: &OutputHash) -> Vec<u8> {
-    let (state, stdout, stderr) = (state.clone(), stdout.clone(), stderr.clone());
-    let whole = Whole { state, files: fs.save(), stdout, stderr };
+    encode_saved(state, &fs.save(), stdout, stderr)
+}
+
+fn encode_saved(state: &State, files: &Saved, stdout: &OutputHash, stderr: &OutputHash) -> Vec<u8> {
+    let whole = (state, files, stdout, stderr);
     postcard::to_allocvec(&whole).unwrap_or_else(|error| unreachable!("BUG: wasi state: {error}"))
 }
 
@@ -146,9 +140,8 @@ pub(super) struct Restored {
 
 /// Reads the saved form.
 pub(super) fn decode(bytes: &[u8], given: &Given<'_>) -> Result<Restored, Error> {
-    let whole: Whole =
+    let (state, files, stdout, stderr): (State, Saved, OutputHash, OutputHash) =
         postcard::from_bytes(bytes).map_err(|error| Error::snapshot(format!("wasi state: malformed: {error}")))?;
-    let Whole { state, files, stdout, stderr } = whole;
     let fs = given.fs.restore(&files, &state.open_nodes())?;
     if encode(&state, &fs, &stdout, &stderr) != bytes {
         return Err(Error::snapshot("wasi state: not in canonical form, or followed by other bytes"));

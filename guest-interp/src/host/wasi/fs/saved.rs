@@ -12,9 +12,9 @@ use crate::snapshot::bounded;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Nodes and names that a state can carry: those that the bound of what they take leaves room for, and as many inputs. A bound for
-/// the memory that decoding takes.
-const MAX_ITEMS: usize = 1 << 19;
+/// Nodes and names that a state can carry: those that the bound of what they take leaves room for, and as many inputs as a
+/// job can name. A bound for the memory that decoding takes.
+const MAX_ITEMS: usize = 1 << 20;
 
 /// The tree, as far as it differs from the job's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
