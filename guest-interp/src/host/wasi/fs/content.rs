@@ -6,6 +6,11 @@ use crate::snapshot::merkle::PageTree;
 use crate::snapshot::paged::Page;
 use std::sync::Arc;
 
+/// log2 of [`PAGE`].
+pub(super) const PAGE_SHIFT: u32 = PAGE.trailing_zeros();
+/// The bits of an offset that say where in its page it is.
+const IN_PAGE: u64 = PAGE as u64 - 1;
+
 /// What is read where nothing was written.
 static ZERO: Page = [0; PAGE];
 
@@ -40,8 +45,8 @@ pub(in crate::host::wasi) fn pages(length: u64) -> u64 {
 
 /// The page of an offset, and the place in it.
 fn position(at: u64) -> (usize, usize) {
-    let page = usize::try_from(at / PAGE as u64).unwrap_or(usize::MAX);
-    (page, usize::try_from(at % PAGE as u64).unwrap_or_default())
+    let page = usize::try_from(at >> PAGE_SHIFT).unwrap_or(usize::MAX);
+    (page, usize::try_from(at & IN_PAGE).unwrap_or_default())
 }
 
 impl Content {

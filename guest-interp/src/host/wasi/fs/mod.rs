@@ -5,6 +5,7 @@
 use crate::error::Error;
 use crate::host::wasi::errno::Errno;
 use crate::snapshot::merkle::PageTree;
+use std::rc::Rc;
 use std::sync::Arc;
 
 mod content;
@@ -22,7 +23,7 @@ pub(super) use resolve::{Found, MAX_PATH};
 pub(super) use saved::{Saved, is_target};
 
 use crate::snapshot::paged::Page;
-use content::Content;
+use content::{Content, PAGE_SHIFT};
 use node::Times;
 use sorted::Sorted;
 
@@ -92,7 +93,7 @@ type Numbered = (u32, Box<Node>);
 /// All files, directories and links.
 #[derive(Clone, Debug)]
 pub(super) struct FileSystem {
-    initial: Arc<Initial>,
+    initial: Rc<Initial>,
     nodes: Sorted<Numbered>,
     /// Number of the next new node.
     next: u32,
@@ -121,9 +122,9 @@ impl FileSystem {
         for (number, node) in initial.numbered() {
             nodes.insert(&|_| true, (number, Box::new(node.clone())));
         }
-        let max_pages = max_bytes / crate::snapshot::PAGE as u64;
+        let max_pages = max_bytes >> PAGE_SHIFT;
         let metadata = initial.metadata;
-        let initial = Arc::new(initial);
+        let initial = Rc::new(initial);
         Ok((Self { initial, nodes, next, max_pages, pages: 0, metadata }, directories))
     }
 
