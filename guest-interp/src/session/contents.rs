@@ -24,7 +24,9 @@ impl Contents<'_> {
 
 impl Paged for Contents<'_> {
     fn numbers(&self) -> Vec<Number> {
-        self.store.numbers().into_iter().chain(self.files.numbers()).collect()
+        let mut numbers = self.store.numbers();
+        numbers.append(&mut self.files.numbers());
+        numbers
     }
 
     fn page_count(&self, number: Number) -> usize {

@@ -641,9 +641,10 @@ fn same_job(recorded: &Job, asked: &Job) -> Result<(), Error> {
     }
     if recorded != asked {
         let show = |job: &Job| {
-            let Job { limits, clock_rate, seed, preopens, env, features, .. } = job;
+            let Job { limits, clock_rate, seed, env, features, .. } = job;
+            let preopens = job.preopens.join(" ");
             format!(
-                "{limits:?}, clock rate {clock_rate}, seed {seed}, preopened {preopens:?}, environment {env:?}, features \
+                "{limits:?}, clock rate {clock_rate}, seed {seed}, preopened '{preopens}', environment {env:?}, features \
                  {features:?}"
             )
         };

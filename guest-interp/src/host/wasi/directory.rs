@@ -22,14 +22,21 @@ struct Listing<'a> {
     directory: &'a Directory,
 }
 
-impl<'a> Listing<'a> {
-    /// Cookie of the next entry, name and node of the entries from `cookie` on.
-    fn from(&self, cookie: u64) -> impl Iterator<Item = (u64, &'a str, u32)> + use<'a> {
-        let dots = [(1, ".", self.own), (DOTS, "..", self.directory.parent)];
-        let names = self.directory.from(cookie.saturating_sub(DOTS));
-        let names =
-            names.map(|entry| (entry.position.saturating_add(DOTS).saturating_add(1), entry.name.as_str(), entry.node));
-        dots.into_iter().filter(move |(next, ..)| *next > cookie).chain(names)
+impl Listing<'_> {
+    /// Gives cookie of the next entry, name and node of the entries from `cookie` on to `each`, until it has had enough.
+    fn from(&self, cookie: u64, each: &mut dyn FnMut(u64, &str, u32) -> Result<bool, Errno>) -> Answer {
+        for (next, name, node) in [(1, ".", self.own), (DOTS, "..", self.directory.parent)] {
+            if next > cookie && !each(next, name, node)? {
+                return Ok(());
+            }
+        }
+        for entry in self.directory.from(cookie.saturating_sub(DOTS)) {
+            let next = entry.position.saturating_add(DOTS).saturating_add(1);
+            if !each(next, &entry.name, entry.node)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -49,13 +56,11 @@ impl Wasi {
         let Ok(listing) = self.listing(args.u32(0)) else { return 0 };
         let length = args.ptr(2);
         let mut used = 0u64;
-        for (_, name, _) in listing.from(args.u64(3)) {
+        let counted = listing.from(args.u64(3), &mut |_, name, _| {
             used = used.saturating_add(DIRENT as u64).saturating_add(name.len() as u64);
-            if used >= length {
-                break;
-            }
-        }
-        used.min(length)
+            Ok(used < length)
+        });
+        counted.map_or(0, |()| used.min(length))
     }
 
     /// `fd_readdir(fd, buffer, length, cookie, used)`. The last entry is cut where the buffer ends; a buffer that is not
@@ -66,16 +71,14 @@ impl Wasi {
         in_bounds(memory, buffer, length)?;
         in_bounds(memory, result, 4)?;
         let mut used = 0u64;
-        for (next, name, node) in listing.from(args.u64(3)) {
+        listing.from(args.u64(3), &mut |next, name, node| {
             let entry = dirent(next, name, node, node_type(node, &self.fs));
             let room = usize::try_from(length.saturating_sub(used)).unwrap_or(usize::MAX);
             let part = entry.get(..room).unwrap_or(&entry);
             store(memory, buffer.saturating_add(used), part)?;
             used = used.saturating_add(part.len() as u64);
-            if used == length {
-                break;
-            }
-        }
+            Ok(used < length)
+        })?;
         let used = u32::try_from(used).map_err(|_| Errno::Inval)?;
         store(memory, result, &used.to_le_bytes())
     }

@@ -77,14 +77,13 @@ pub(super) struct State {
 impl State {
     /// The three standard streams, and the directories `preopens` from number 3 on.
     pub(super) fn new(fs: &FileSystem, preopens: &[u32]) -> Self {
-        let streams = [Target::Stdin, Target::Stdout, Target::Stderr].map(|target| Descriptor::new(target, fs, 0));
-        let directory = |(index, node): (u32, &u32)| Descriptor {
-            preopen: Some(index),
-            ..Descriptor::new(Target::Node(*node), fs, rights::ALL)
-        };
         let mut descriptors = BTreeMap::new();
-        for (fd, descriptor) in (0..).zip(streams.into_iter().chain((0..).zip(preopens).map(directory))) {
-            descriptors.insert(fd, descriptor);
+        for (fd, target) in (0..).zip([Target::Stdin, Target::Stdout, Target::Stderr]) {
+            descriptors.insert(fd, Descriptor::new(target, fs, 0));
+        }
+        for (index, node) in (0u32..).zip(preopens) {
+            let directory = Descriptor::new(Target::Node(*node), fs, rights::ALL);
+            descriptors.insert(index.saturating_add(3), Descriptor { preopen: Some(index), ..directory });
         }
         Self { descriptors, random: 0, slept: 0 }
     }
