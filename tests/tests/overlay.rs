@@ -66,7 +66,7 @@ fn the_size_of_a_snapshot_follows_what_changed_since_the_last_one() {
     let sizes: Vec<usize> =
         rest.files.iter().filter(|(name, _)| name.ends_with(".bin")).map(|(_, bytes)| bytes.len()).collect();
     println!("first .bin {first} bytes, then {sizes:?}");
-    assert!(sizes.len() >= 4 && sizes.iter().all(|size| *size < 20 * 4200), "{sizes:?}");
+    assert!(sizes.len() >= 3 && sizes.iter().all(|size| *size < 16 * 4200), "{sizes:?}");
 }
 
 #[test]
@@ -93,7 +93,8 @@ fn the_limit_of_files_is_the_jobs() {
 fn a_changed_input_is_named_on_resume() {
     let mut job = job(4, 9, "--file in/a=a.txt --file in/b=b.txt");
     job.inputs.extend([("a.txt".to_owned(), b"a".to_vec()), ("b.txt".to_owned(), b"b".to_vec())]);
-    let run = job.start("--gas-limit 300000", Drive { snapshots: 1, ..Drive::WHOLE }).unwrap();
+    let half = job.start("", Drive::WHOLE).unwrap().gas / 2;
+    let run = job.start(&format!("--gas-limit {half}"), Drive { snapshots: 1, ..Drive::WHOLE }).unwrap();
     assert!(run.files.contains_key(&format!("{OUT}/1.snap")), "{:?}", run.end);
     let resume = |job: &Job| {
         let mut inputs = job.inputs.clone();
