@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Rebuilds every sample program into the directory given (default: this one), the
-# benchmark programs into bench below it.
+# benchmark programs into bench below it, those of the WASI suite into wasi.
 #
 #   build.sh [--available] [DIRECTORY]
 #
@@ -152,7 +152,7 @@ rust_build() { # SOURCE RUSTC_FLAG...
   "$rustc" --edition 2024 -O -C panic=abort -C lto=fat -C codegen-units=1 -C strip=debuginfo \
     --remap-path-prefix "$here=." -D warnings "$@" "$source" -o "$tmp/out/${source%.*}.wasm"
 }
-mkdir "$tmp/bench"
+mkdir "$tmp/bench" "$tmp/wasi" "$tmp/out/wasi"
 
 if has wat; then
   echo "text format" >&2
@@ -164,6 +164,9 @@ if has c; then
   echo "C" >&2
   clang_build sha256.c command -std=c17
   clang_build exit_code.c command -std=c17
+  for source in wasi/*.c; do
+    clang_build "$source" command -std=c17 -D_GNU_SOURCE
+  done
   for source in bench/*.c; do
     # memory.copy and memory.fill are what this one is about.
     [ "$source" = bench/memory_copies.c ] && bulk=-mbulk-memory || bulk=-mno-bulk-memory
@@ -180,7 +183,9 @@ if has cpp; then
 fi
 if has rs; then
   echo "Rust" >&2
-  rust_build rust_std.rs --target wasm32-wasip1
+  for source in rust_std.rs wasi/*.rs; do
+    rust_build "$source" --target wasm32-wasip1
+  done
 fi
 if has bench_rs; then
   echo "Rust, bench" >&2
@@ -194,7 +199,7 @@ if has go; then
 fi
 
 # Nothing half built: the files appear once all of them are there.
-for source in *.wat *.c *.cpp *.rs *.go bench/*.c bench/*.cpp bench/*.rs; do
+for source in *.wat *.c *.cpp *.rs *.go wasi/*.c wasi/*.rs bench/*.c bench/*.cpp bench/*.rs; do
   [ "$source" != bench/common.rs ] || continue
   file="${source%.*}.wasm"
   language=${source##*.}

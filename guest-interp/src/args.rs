@@ -35,9 +35,13 @@ _start gets all positionals as its arguments; otherwise the first one names the 
   --preload NAME=FILE      a module that the program imports from (repeatable)
   --env K=V                a variable of the program's environment (repeatable, the last value wins)
   --stdin FILE             the program's standard input (default: empty)
-  --file PATH=FILE         a read-only file that the program sees as PATH (repeatable)
+  --file PATH=FILE         a file that the program finds at PATH; the file itself is never written (repeatable)
+  --preopen DIR            a directory that is open to the program, made if no file is in it (repeatable; default: /
+                           when there are files, else none)
   --max-memory BYTES       limit of all memories together
   --max-call-depth N       limit of the call stack, in frames
+  --max-files BYTES        limit of all files that the program writes to together
+  --clock-rate N           nanoseconds by which the program's clocks advance for a unit of gas (default 1)
   --seed N                 seed of the program's random source (default 0)
   -h, --help               this text
   -V, --version            version of the node
@@ -106,10 +110,16 @@ pub struct Options {
     pub stdin: Option<String>,
     /// `--file`: path as the program sees it and file, paths unique.
     pub files: Vec<(String, String)>,
+    /// `--preopen`: directories, names unique.
+    pub preopens: Vec<String>,
     /// `--max-memory`: bytes.
     pub max_memory: Option<u64>,
     /// `--max-call-depth`: frames.
     pub max_call_depth: Option<u32>,
+    /// `--max-files`: bytes.
+    pub max_files: Option<u64>,
+    /// `--clock-rate`: nanoseconds for each unit of gas.
+    pub clock_rate: Option<u64>,
     /// `--seed`
     pub seed: Option<u64>,
     /// The program, as the user typed it.
@@ -189,6 +199,16 @@ impl Options {
             }
             "stdin" => once(flag, &mut self.stdin, value(flag, parser)?),
             "file" => unique(flag, &mut self.files, pair(flag, "PATH=FILE", parser)?),
+            "preopen" => {
+                let name = value(flag, parser)?;
+                if self.preopens.contains(&name) {
+                    return Err(Error::usage(format!("--preopen: '{name}' is given twice")));
+                }
+                self.preopens.push(name);
+                Ok(())
+            }
+            "max-files" => once(flag, &mut self.max_files, number(flag, parser, 0, u64::MAX)?),
+            "clock-rate" => once(flag, &mut self.clock_rate, number(flag, parser, 0, u64::MAX)?),
             "max-memory" => once(flag, &mut self.max_memory, number(flag, parser, 0, u64::MAX)?),
             "max-call-depth" => {
                 let depth = number(flag, parser, 1, MAX_FRAMES as u64)?;

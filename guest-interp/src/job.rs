@@ -40,7 +40,7 @@ pub struct Stdin {
     pub hash: [u8; 32],
 }
 
-/// A read-only file that the program sees.
+/// A file that the program finds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// Path as the program sees it.
@@ -83,6 +83,8 @@ pub struct Job {
     pub stdin: Option<Stdin>,
     /// Input files by ascending path.
     pub inputs: Vec<Input>,
+    /// Directories that are open to the program from the start, in the order of their descriptors.
+    pub preopens: Vec<String>,
     /// The gas schedule.
     pub schedule: ScheduleRef,
     /// WebAssembly features by ascending name, and whether they are on.
@@ -107,6 +109,7 @@ impl Default for Job {
             env: Vec::new(),
             stdin: None,
             inputs: Vec::new(),
+            preopens: Vec::new(),
             schedule: ScheduleRef::default(),
             features: Vec::new(),
             limits: Limits::default(),
@@ -143,7 +146,9 @@ impl Job {
             return Err(Error::snapshot(format!("job: variable '{name}' is given twice")));
         }
         let pairs = self.env.iter().flat_map(|(name, value)| [name, value]);
-        if let Some(text) = self.args.iter().chain([&self.argv0]).chain(pairs).find(|text| text.contains('\0')) {
+        if let Some(text) =
+            self.args.iter().chain([&self.argv0]).chain(&self.preopens).chain(pairs).find(|text| text.contains('\0'))
+        {
             return Err(Error::snapshot(format!("job: NUL in {text:?}")));
         }
         Ok(())
@@ -200,6 +205,7 @@ mod tests {
             Job { env: vec![pair("a", "b")], ..base.clone() },
             Job { stdin: Some(Stdin { size: 0, hash: [0; 32] }), ..base.clone() },
             Job { inputs: vec![input("a")], ..base.clone() },
+            Job { preopens: vec!["/".into()], ..base.clone() },
             Job { schedule: ScheduleRef { name: "d".into(), ..ScheduleRef::default() }, ..base.clone() },
             Job { features: vec![("simd".into(), true)], ..base.clone() },
             Job { limits: Limits { call_depth: 1, ..Limits::default() }, ..base.clone() },

@@ -17,10 +17,19 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Elements of all tables together. Default 10 million, wasmparser's own bound for a single table.
     pub table_elements: u64,
+    /// Bytes of all files that the program has written to, in whole pages of 4 KiB, at their greatest sizes. Default 1 GiB,
+    /// what a 32-bit node can hold beside the memories.
+    pub file_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { call_depth: 65_536, stack_slots: 8 << 20, memory_bytes: 2 << 30, table_elements: 10_000_000 }
+        Self {
+            call_depth: 65_536,
+            stack_slots: 8 << 20,
+            memory_bytes: 2 << 30,
+            table_elements: 10_000_000,
+            file_bytes: 1 << 30,
+        }
     }
 }

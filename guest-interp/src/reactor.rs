@@ -138,6 +138,12 @@ impl Reactor {
         Ok(len)
     }
 
+    fn deliver(&mut self) -> Result<i32, Error> {
+        let session = self.session.as_mut().ok_or_else(no_job)?;
+        let more = session.deliver_chunk(&mut self.exchange);
+        Ok(if more { length(&self.exchange) } else { 0 })
+    }
+
     fn program_output(&mut self, fd: u32) -> Result<i32, Error> {
         let session = self.session.as_mut().ok_or_else(no_job)?;
         let pending = match fd {
@@ -257,6 +263,22 @@ pub(crate) extern "C" fn node_take_name() -> i32 {
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_take() -> i32 {
     status(Reactor::take)
+}
+
+/// Length of the path of the next file that the program leaves behind, 0 when there are no more or when the program has not
+/// ended normally, or a negated exit code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_deliver_name() -> i32 {
+    status(|reactor| {
+        let name = reactor.session()?.deliver_name();
+        Ok(name.map_or(0, |name| reactor.output(name.as_bytes())))
+    })
+}
+
+/// Length of the next chunk of that file, 0 at its end, or a negated exit code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_deliver() -> i32 {
+    status(Reactor::deliver)
 }
 
 /// Length of the next chunk of what the program wrote to descriptor `fd` (1 or 2), 0 when nothing waits.

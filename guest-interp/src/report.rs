@@ -22,6 +22,9 @@ pub const EXIT_GAS_LIMIT: u32 = 75;
 /// Frames of a wasm stack trace that a receipt shows, innermost first; an exhausted stack has tens of thousands.
 pub const MAX_BACKTRACE: usize = 64;
 
+/// Files that a receipt shows of those that a program leaves behind.
+pub const MAX_FILES: usize = 4096;
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -127,6 +130,17 @@ pub struct StreamReport {
     pub hash: [u8; 32],
 }
 
+/// A file that the program leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileReport {
+    /// Its path from the root, without a leading slash.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// BLAKE3 of its contents.
+    pub hash: [u8; 32],
+}
+
 /// Everything that a receipt says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -144,6 +158,10 @@ pub struct Receipt {
     pub stdout: StreamReport,
     /// The program's standard error since the start of the run.
     pub stderr: StreamReport,
+    /// The files that the program leaves behind, if it ended normally; at most [`MAX_FILES`].
+    pub files: Vec<FileReport>,
+    /// How many there are beside those.
+    pub omitted_files: u64,
     /// Hash of the job.
     pub job_hash: [u8; 32],
     /// Hash of the program.
@@ -189,6 +207,8 @@ impl Receipt {
             ("trap", trap),
             ("stdout", stream(&self.stdout)),
             ("stderr", stream(&self.stderr)),
+            ("files", Json::Array(self.files.iter().map(file).collect())),
+            ("omitted_files", number(self.omitted_files)),
             ("job_hash", hash(&self.job_hash)),
             ("program_hash", hash(&self.program_hash)),
             ("state_hash", hash(&self.state_hash)),
@@ -234,6 +254,10 @@ fn object<const N: usize>(members: [(&'static str, Json); N]) -> Json {
 
 fn stream(stream: &StreamReport) -> Json {
     object([("bytes", number(stream.bytes)), ("hash", hash(&stream.hash))])
+}
+
+fn file(file: &FileReport) -> Json {
+    object([("path", text(&file.path)), ("bytes", number(file.bytes)), ("hash", hash(&file.hash))])
 }
 
 /// The value as text, because a JSON number is not exact for 64 bits everywhere, and the bits, because NaNs differ.
@@ -341,6 +365,8 @@ mod tests {
             schedule_hash: [1; 32],
             stdout: StreamReport { bytes: 3, hash: [2; 32] },
             stderr: StreamReport { bytes: 0, hash: [3; 32] },
+            files: vec![FileReport { path: "a/c".to_owned(), bytes: 2, hash: [6; 32] }],
+            omitted_files: 0,
             job_hash: [4; 32],
             program_hash: [5; 32],
             state_hash: [6; 32],
@@ -413,6 +439,14 @@ mod tests {
       "bytes": 0,
       "hash": "<03>"
     },
+    "files": [
+      {
+        "path": "a/c",
+        "bytes": 2,
+        "hash": "<06>"
+      }
+    ],
+    "omitted_files": 0,
     "job_hash": "<04>",
     "program_hash": "<05>",
     "state_hash": "<06>"

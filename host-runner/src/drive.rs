@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::console::{self, Sink};
+use crate::deliver;
 use crate::durable::OutputDir;
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, Result};
@@ -65,6 +66,8 @@ pub struct Options {
     pub from_pause: bool,
     /// Keep the recorded answers.
     pub keep_answers: bool,
+    /// Where the files go that the program leaves behind.
+    pub deliver: Option<PathBuf>,
 }
 
 /// Loads a job and gives the node every file that it asks for.
@@ -153,6 +156,7 @@ impl Run<'_> {
             match event {
                 Event::Finished => {
                     self.write_files()?;
+                    self.deliver()?;
                     return Ok(true);
                 }
                 Event::Snapshot(id) => self.snapshot(id)?,
@@ -166,6 +170,14 @@ impl Run<'_> {
             let used = progress.gas_total.saturating_sub(self.gas_before);
             self.sink.progress(&progress, console::rate(used, self.started.elapsed()));
         }
+    }
+
+    /// Delivers the files that the program left behind, if somebody wants them.
+    fn deliver(&mut self) -> Result<()> {
+        let Some(directory) = &self.options.deliver else { return Ok(()) };
+        let count = deliver::deliver(self.node, directory)?;
+        self.sink.detail(&format!("{count} files delivered to {}", directory.display()));
+        Ok(())
     }
 
     /// Writes the files of snapshot `id`.

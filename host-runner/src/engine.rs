@@ -90,6 +90,18 @@ pub trait Node {
     /// Those of the engine only.
     fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
 
+    /// Path of the next file that the program leaves behind; none when there are no more, or when it has not ended normally.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn deliver_name(&mut self) -> Result<Option<String>>;
+
+    /// Replaces the contents of `chunk` by the next bytes of that file; false when it is complete.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
+
     /// What the program has written to descriptor `fd` (1 or 2) and nobody has taken yet.
     ///
     /// # Errors

@@ -34,6 +34,12 @@ pub struct JobFlags {
     /// Most frames on the program's call stack
     #[arg(long, value_name = "N")]
     pub max_call_depth: Option<String>,
+    /// Most bytes of files that the program may write to
+    #[arg(long, value_name = "BYTES")]
+    pub max_files: Option<String>,
+    /// Nanoseconds by which the program's clocks advance for each unit of gas
+    #[arg(long, value_name = "N")]
+    pub clock_rate: Option<String>,
     /// Seed of the program's random source
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
@@ -54,12 +60,15 @@ pub struct InputFlags {
     /// File that the program reads as its standard input
     #[arg(long, value_name = "FILE")]
     pub stdin: Option<String>,
-    /// Read-only file that the program sees under GUESTPATH
+    /// File that the program finds at GUESTPATH; what it writes there stays in its state
     #[arg(long, value_name = "GUESTPATH=HOSTFILE")]
     pub file: Vec<String>,
-    /// Directory whose regular files the program sees under GUEST, read-only; links are not followed
+    /// Directory whose regular files the program finds under GUEST, as with --file; links are not followed
     #[arg(long, value_name = "HOST::GUEST")]
     pub dir: Vec<String>,
+    /// Directory that is open to the program, made if there is no file in it [default: / when there are files]
+    #[arg(long, value_name = "GUEST")]
+    pub preopen: Vec<String>,
 }
 
 impl JobFlags {
@@ -76,6 +85,8 @@ impl JobFlags {
             ("--gas-schedule", &self.gas_schedule),
             ("--max-memory", &self.max_memory),
             ("--max-call-depth", &self.max_call_depth),
+            ("--max-files", &self.max_files),
+            ("--clock-rate", &self.clock_rate),
             ("--seed", &self.seed),
             ("--stdin", &self.inputs.stdin),
         ];
@@ -86,7 +97,9 @@ impl JobFlags {
         if self.enable_gas_refill {
             argv.push("--enable-gas-refill".to_owned());
         }
-        for (flag, values) in [("--preload", &self.inputs.preload), ("--env", &self.inputs.env)] {
+        let inputs = &self.inputs;
+        let repeated = [("--preload", &inputs.preload), ("--env", &inputs.env), ("--preopen", &inputs.preopen)];
+        for (flag, values) in repeated {
             argv.extend(values.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
         }
         let files = self.inputs.files()?;
@@ -118,6 +131,11 @@ impl InputFlags {
             files.extend(found);
         }
         Ok(files)
+    }
+
+    /// The directories that are open to the program, when it finds `files`.
+    pub fn preopens(&self, files: &[(String, String)]) -> Vec<String> {
+        if self.preopen.is_empty() && !files.is_empty() { vec!["/".to_owned()] } else { self.preopen.clone() }
     }
 
     /// The modules to be linked: name and file.

@@ -5,6 +5,7 @@
 pub mod cache;
 pub mod cli;
 pub mod console;
+pub mod deliver;
 pub mod drive;
 pub mod durable;
 pub mod engine;

@@ -58,6 +58,14 @@ impl Node for NativeNode {
         Ok(self.session()?.take_chunk(chunk)?)
     }
 
+    fn deliver_name(&mut self) -> Result<Option<String>> {
+        Ok(self.session()?.deliver_name())
+    }
+
+    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+        Ok(self.session()?.deliver_chunk(chunk))
+    }
+
     fn take_output(&mut self, fd: u32) -> Result<Vec<u8>> {
         Ok(self.session()?.take_output(fd))
     }

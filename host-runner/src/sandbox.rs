@@ -31,6 +31,8 @@ struct Exports {
     pause: TypedFunc<(), i32>,
     take_name: TypedFunc<(), i32>,
     take: TypedFunc<(), i32>,
+    deliver_name: TypedFunc<(), i32>,
+    deliver: TypedFunc<(), i32>,
     output: TypedFunc<u32, i32>,
     exit_code: TypedFunc<(), i32>,
     start_id: TypedFunc<(), u64>,
@@ -217,6 +219,8 @@ impl Exports {
             pause: instance.get_typed_func(&mut *store, "node_pause")?,
             take_name: instance.get_typed_func(&mut *store, "node_take_name")?,
             take: instance.get_typed_func(&mut *store, "node_take")?,
+            deliver_name: instance.get_typed_func(&mut *store, "node_deliver_name")?,
+            deliver: instance.get_typed_func(&mut *store, "node_deliver")?,
             output: instance.get_typed_func(&mut *store, "node_output")?,
             exit_code: instance.get_typed_func(&mut *store, "node_exit_code")?,
             start_id: instance.get_typed_func(&mut *store, "node_start_id")?,
@@ -285,6 +289,18 @@ impl Node for WasmNode {
 
     fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
         let value = self.call(|exports| &exports.take, ())?;
+        let length = self.check(value)?;
+        self.read(length, chunk)?;
+        Ok(length > 0)
+    }
+
+    fn deliver_name(&mut self) -> Result<Option<String>> {
+        let value = self.call(|exports| &exports.deliver_name, ())?;
+        self.optional_text(value)
+    }
+
+    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+        let value = self.call(|exports| &exports.deliver, ())?;
         let length = self.check(value)?;
         self.read(length, chunk)?;
         Ok(length > 0)

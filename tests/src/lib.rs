@@ -14,4 +14,6 @@ pub mod programs;
 pub mod reactor;
 pub mod runner;
 pub mod session;
+pub mod wasi_suite;
+
 pub use spec_suite as spec;

@@ -35,6 +35,7 @@ pub const JOBS: &[Job] = &[
     job("iostream fails", "16000 --stdin words.txt iostream_cpp.wasm fail", 3),
     job("Rust", "600000 --env GREETING=moin --seed 7 rust_std.wasm 42 a b a", 42),
     job("Rust panics", "600000 rust_std.wasm panic", 134),
+    job("Rust with files of its own", "500000 --preopen / wasi/files.wasm 6", 0),
     job("Go", "1000000 --env GREETING=hi go_hello.wasm one", 0),
     job("Go with files", "1000000 --file data/words=words.txt --file data/more/a=stdin.txt go_hello.wasm fail", 4),
     job("memory and tables", "2500000 grow_table_trap.wasm work", 0),
@@ -95,7 +96,9 @@ impl Job {
         std::fs::write(dir.path().join("stdin.txt"), "")?;
         let named = |word: &&str| word.ends_with(".wasm");
         for file in self.line.split_whitespace().map(|word| word.rsplit('=').next().unwrap_or(word)).filter(named) {
-            std::fs::write(dir.path().join(file), programs::bytes(file)?)?;
+            let place = dir.path().join(file);
+            place.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            std::fs::write(place, programs::bytes(file)?)?;
         }
         Ok(dir)
     }

@@ -370,6 +370,16 @@ impl Node for Reactor<'_> {
         Ok(length > 0)
     }
 
+    fn deliver_name(&mut self) -> Outcome<Option<String>> {
+        self.text("node_deliver_name").map_err(failure)
+    }
+
+    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Outcome<bool> {
+        let length = self.call("node_deliver", &[]).map_err(failure)?;
+        *chunk = self.get(length).map_err(failure)?;
+        Ok(length > 0)
+    }
+
     fn take_output(&mut self, fd: u32) -> Outcome<Vec<u8>> {
         self.get_all("node_output", &[Val::I32(fd.cast_signed())]).map_err(failure)
     }

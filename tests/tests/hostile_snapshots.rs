@@ -399,8 +399,8 @@ fn a_snapshot_of_another_job_is_refused_by_what_differs() {
     };
     let limits = |depth: u32| {
         format!(
-            "Limits {{ call_depth: {depth}, stack_slots: 8388608, memory_bytes: 4194304, table_elements: 10000000 }}, seed \
-             0, environment [], features {:?}",
+            "Limits {{ call_depth: {depth}, stack_slots: 8388608, memory_bytes: 4194304, table_elements: 10000000, \
+             file_bytes: 1073741824 }}, clock rate 1, seed 0, preopened '', environment [], features {:?}",
             Features::default().list()
         )
     };

@@ -10,6 +10,7 @@ mod peers;
 mod perf_check;
 mod portability;
 mod spec;
+mod wasi_testsuite;
 mod wasmfiles;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ enum Command {
     Portability(portability::Args),
     /// Run the specification's test suite
     Spec(spec::Args),
+    /// Run a folder of prebuilt WASI programs against what each must do
+    WasiTestsuite(wasi_testsuite::Args),
     /// Check the sample programs, or rebuild and compare them
     Wasmfiles(wasmfiles::Args),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),
         Command::Spec(args) => spec::run(&args),
+        Command::WasiTestsuite(args) => wasi_testsuite::run(&args),
         Command::Wasmfiles(args) => wasmfiles::run(&args),
     };
     match result {

@@ -21,7 +21,7 @@ pub use link::{HostImports, Linker, NoHost};
 pub use machine::{Budget, Machine, Stop};
 pub(crate) use memory::DIRTY_SHIFT;
 pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};
-pub use spaces::{Delta, DirtyMarks, Restore, Spaces};
+pub use spaces::{Delta, Restore, Spaces};
 pub use stack::{Frame, Resume};
 pub use store::{Extern, Func, FuncKind, Store};
 pub use table::Table;

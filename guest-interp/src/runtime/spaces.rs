@@ -1,5 +1,5 @@
-//! The paged contents of a state: every memory and every table as a space of 4 KiB pages with a Merkle tree of its own,
-//! kept up to date from the dirty marks, so that a root and a `.bin` cost what changed.
+//! The paged contents of a state: every memory, table and written file as a space of 4 KiB pages with a Merkle tree of its
+//! own, kept up to date from the dirty marks, so that a root and a `.bin` cost what changed.
 
 use super::Store;
 use super::memory::DIRTY_PAGE;
@@ -7,50 +7,74 @@ use super::table::PAGE_ELEMENTS;
 use crate::error::Error;
 use crate::snapshot::bin::{BinHeader, BinWriter, PageSink};
 use crate::snapshot::merkle::PageTree;
+use crate::snapshot::paged::{Number, Page, Paged};
 use crate::snapshot::state::SpaceState;
-use crate::snapshot::{SPACE_MEMORY, SPACE_TABLE};
+use crate::snapshot::{SPACE_FILE, SPACE_MEMORY, SPACE_TABLE};
 
 /// Bytes that a `.bin` is produced in at a time, at least.
 const CHUNK: usize = 64 << 10;
 
-type Page = [u8; DIRTY_PAGE];
-
-/// Number of a space: its kind and its address in the store.
-type Number = (u8, u32);
-
 /// The Merkle trees of all spaces, as of the last snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Spaces {
+    /// By ascending number.
     trees: Vec<(Number, PageTree)>,
 }
 
 impl Spaces {
     /// The spaces of a state none of whose dirty pages has been hashed yet, such as state 0.
-    pub fn new(store: &mut Store) -> Spaces {
-        let memories = (0..store.memories.len()).map(|i| (SPACE_MEMORY, i as u32));
-        let tables = (0..store.tables.len()).map(|i| (SPACE_TABLE, i as u32));
-        let mut spaces = Spaces { trees: memories.chain(tables).map(|number| (number, PageTree::new())).collect() };
-        spaces.update(store);
+    pub fn new(contents: &mut dyn Paged) -> Spaces {
+        let mut spaces = Spaces::default();
+        spaces.update(contents);
         spaces
     }
 
     /// Takes every dirty page into its tree and clears the marks.
-    pub fn update(&mut self, store: &mut Store) {
+    pub fn update(&mut self, contents: &mut dyn Paged) {
+        self.changed_pages(contents);
+    }
+
+    /// The same; the pages that really changed, by space, both ascending.
+    fn changed_pages(&mut self, contents: &mut dyn Paged) -> Vec<(Number, Vec<u64>)> {
+        self.follow(contents);
+        let mut changed = Vec::new();
         for (number, tree) in &mut self.trees {
-            for page in 0..store.page_count(*number) {
-                if store.take_dirty(*number, page) {
-                    tree.update(page as u64, &store.page(*number, page));
+            let mut pages = Vec::new();
+            for page in 0..contents.page_count(*number) {
+                let dirty = std::mem::take(&mut contents.marks(*number)[page]) != 0;
+                if dirty && tree.update(page as u64, &contents.page(*number, page)) {
+                    pages.push(page as u64);
                 }
             }
+            if !pages.is_empty() {
+                changed.push((*number, pages));
+            }
+        }
+        changed
+    }
+
+    /// Begins the trees of spaces that are new, and forgets those of spaces that are gone.
+    fn follow(&mut self, contents: &dyn Paged) {
+        let mut known = std::mem::take(&mut self.trees).into_iter().peekable();
+        for number in contents.numbers() {
+            while known.next_if(|(other, _)| *other < number).is_some() {}
+            let tree = known.next_if(|(other, _)| *other == number);
+            self.trees.push(tree.unwrap_or_else(|| (number, contents.initial(number))));
         }
     }
 
+    /// The tree of a space.
+    fn tree(&mut self, number: Number) -> Option<&mut PageTree> {
+        let place = self.trees.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(&mut self.trees[place].1)
+    }
+
     /// Number, size and root of each.
-    pub fn states(&mut self, store: &Store) -> Vec<SpaceState> {
+    pub fn states(&mut self, contents: &dyn Paged) -> Vec<SpaceState> {
         let state = |(number, tree): &mut (Number, PageTree)| SpaceState {
             kind: number.0,
             index: number.1,
-            pages: store.page_count(*number) as u64,
+            pages: contents.page_count(*number) as u64,
             root: tree.root(),
         };
         self.trees.iter_mut().map(state).collect()
@@ -69,32 +93,21 @@ pub struct Delta {
 
 impl Delta {
     /// Hashes the dirty pages, takes them into the trees, clears their marks, and begins the file with those that really
-    /// changed. The store must stay as it is until the last chunk.
-    pub fn new(spaces: &mut Spaces, store: &mut Store, header: &BinHeader, out: &mut Vec<u8>) -> Delta {
-        let mut changed = Vec::new();
-        for (number, tree) in &mut spaces.trees {
-            let mut pages = Vec::new();
-            for page in 0..store.page_count(*number) {
-                if store.take_dirty(*number, page) && tree.update(page as u64, &store.page(*number, page)) {
-                    pages.push(page as u64);
-                }
-            }
-            if !pages.is_empty() {
-                changed.push((*number, pages));
-            }
-        }
+    /// changed. The contents must stay as they are until the last chunk.
+    pub fn new(spaces: &mut Spaces, contents: &mut dyn Paged, header: &BinHeader, out: &mut Vec<u8>) -> Delta {
+        let changed = spaces.changed_pages(contents);
         Delta { writer: BinWriter::new(header, out), changed, space: 0, page: 0 }
     }
 
     /// Appends the next chunk; `false` when only the end of the file is missing.
-    pub fn produce(&mut self, store: &Store, out: &mut Vec<u8>) -> bool {
+    pub fn produce(&mut self, contents: &dyn Paged, out: &mut Vec<u8>) -> bool {
         while out.len() < CHUNK {
             let Some((number, pages)) = self.changed.get(self.space) else { return false };
             if self.page == 0 {
                 self.writer.space(number.0, number.1, pages.len() as u64, out);
             }
             let page = pages[self.page];
-            self.writer.page(page, &store.page(*number, page as usize), out);
+            self.writer.page(page, &contents.page(*number, page as usize), out);
             self.page += 1;
             if self.page == pages.len() {
                 (self.space, self.page) = (self.space + 1, 0);
@@ -109,32 +122,12 @@ impl Delta {
     }
 }
 
-/// The dirty marks of all memories and tables.
-pub type DirtyMarks = Vec<Vec<u8>>;
-
-impl Store {
-    fn marks(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
-        self.memories.iter_mut().map(|m| &mut m.dirty).chain(self.tables.iter_mut().map(|t| &mut t.dirty))
+impl Paged for Store {
+    fn numbers(&self) -> Vec<Number> {
+        let memories = (0..self.memories.len()).map(|i| (SPACE_MEMORY, i as u32));
+        memories.chain((0..self.tables.len()).map(|i| (SPACE_TABLE, i as u32))).collect()
     }
 
-    /// A copy of all dirty marks.
-    pub fn dirty_marks(&mut self) -> DirtyMarks {
-        self.marks().map(|marks| marks.clone()).collect()
-    }
-
-    /// Puts the dirty marks back to what they were.
-    pub fn set_dirty_marks(&mut self, marks: DirtyMarks) {
-        for (place, marks) in self.marks().zip(marks) {
-            *place = marks;
-        }
-    }
-
-    /// Marks every page: which ones changed is left to their hashes.
-    pub(crate) fn mark_all(&mut self) {
-        self.marks().for_each(|marks| marks.fill(1));
-    }
-
-    /// Pages of 4 KiB of a space.
     fn page_count(&self, (kind, index): Number) -> usize {
         match kind {
             SPACE_MEMORY => self.memories[index as usize].dirty.len(),
@@ -142,16 +135,13 @@ impl Store {
         }
     }
 
-    /// Clears the mark of a page; was it set.
-    fn take_dirty(&mut self, (kind, index): Number, page: usize) -> bool {
-        let dirty = match kind {
+    fn marks(&mut self, (kind, index): Number) -> &mut [u8] {
+        match kind {
             SPACE_MEMORY => &mut self.memories[index as usize].dirty,
             _ => &mut self.tables[index as usize].dirty,
-        };
-        std::mem::take(&mut dirty[page]) != 0
+        }
     }
 
-    /// The contents of a page; beyond the last element of a table zeros.
     fn page(&self, (kind, index): Number, page: usize) -> Page {
         let mut contents = [0; DIRTY_PAGE];
         match kind {
@@ -168,7 +158,6 @@ impl Store {
         contents
     }
 
-    /// Replaces the contents of a page, unmarked: the caller takes it into the tree.
     fn set_page(&mut self, (kind, index): Number, page: usize, contents: &Page) {
         match kind {
             SPACE_MEMORY => {
@@ -182,14 +171,17 @@ impl Store {
             }
         }
     }
+
+    fn initial(&self, _: Number) -> PageTree {
+        PageTree::new()
+    }
 }
 
 /// Receives the pages of the `.bin` files of a chain.
-#[derive(Debug)]
 pub struct Restore<'a> {
-    /// The store whose memories and tables have the sizes of the snapshot being restored.
-    pub store: &'a mut Store,
-    /// Its spaces.
+    /// The contents, of the sizes of the snapshot being restored.
+    pub contents: &'a mut dyn Paged,
+    /// Their spaces.
     pub spaces: &'a mut Spaces,
 }
 
@@ -199,36 +191,37 @@ fn shown((kind, index): Number) -> String {
 }
 
 impl Restore<'_> {
-    fn present(&self, number: Number) -> Result<u64, Error> {
-        let known = self.spaces.trees.iter().any(|(n, _)| *n == number);
-        if !known {
-            return Err(Error::snapshot(format!("{} is none of the program's", shown(number))));
+    /// Pages of a space; none of a file that is gone by the snapshot being restored, whose pages are passed over.
+    fn present(&mut self, number: Number) -> Result<Option<u64>, Error> {
+        match self.spaces.tree(number) {
+            Some(_) => Ok(Some(self.contents.page_count(number) as u64)),
+            None if number.0 == SPACE_FILE => Ok(None),
+            None => Err(Error::snapshot(format!("{} is none of the program's", shown(number)))),
         }
-        Ok(self.store.page_count(number) as u64)
     }
 }
 
 impl PageSink for Restore<'_> {
     fn space(&mut self, kind: u8, index: u32, pages: u64) -> Result<(), Error> {
-        let present = self.present((kind, index))?;
-        if pages > present {
-            let name = shown((kind, index));
-            return Err(Error::snapshot(format!("{name}: {pages} changed pages, it has {present}")));
+        match self.present((kind, index))? {
+            Some(present) if pages > present => {
+                let name = shown((kind, index));
+                Err(Error::snapshot(format!("{name}: {pages} changed pages, it has {present}")))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn page(&mut self, kind: u8, index: u32, page: u64, contents: &Page) -> Result<(), Error> {
         let number = (kind, index);
-        let present = self.present(number)?;
+        let Some(present) = self.present(number)? else { return Ok(()) };
         if page >= present {
             return Err(Error::snapshot(format!("{}: page {page}, it has {present}", shown(number))));
         }
-        self.store.set_page(number, page as usize, contents);
-        let tree = self.spaces.trees.iter_mut().find(|(n, _)| *n == number);
+        self.contents.set_page(number, page as usize, contents);
         // What is beyond the last element of a table is read as zeros: compare what was kept, not what was sent.
-        let kept = self.store.page(number, page as usize);
-        let changed = tree.is_some_and(|(_, tree)| tree.update(page, &kept));
+        let kept = self.contents.page(number, page as usize);
+        let changed = self.spaces.tree(number).is_some_and(|tree| tree.update(page, &kept));
         if kept != *contents {
             return Err(Error::snapshot(format!("{}: page {page} has elements beyond the end", shown(number))));
         }

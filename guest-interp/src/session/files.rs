@@ -1,11 +1,13 @@
 //! The files that a run makes, handed out in chunks: a `.bin` is produced while it is taken, so that it is never in memory
 //! whole, and the `.snap` that commits to it comes after it.
 
+use super::contents::Contents;
 use super::{Running, Session};
 use crate::error::Error;
 use crate::report::{FrameReport, Outcome, Receipt, StreamReport, TrapReport};
 use crate::runtime::{Delta, Spaces};
 use crate::snapshot::bin::BinHeader;
+use crate::snapshot::paged::{dirty_marks, set_dirty_marks};
 use crate::snapshot::snap;
 use crate::snapshot::state::{HostState, Phase, Segment, State, state_hash};
 use crate::trap::Trap;
@@ -76,7 +78,7 @@ impl Session {
     fn take_bin(&mut self, mut file: Box<BinFile>, out: &mut Vec<u8>) {
         let Some(running) = self.running.as_deref_mut() else { return };
         if let Some(mut delta) = file.delta.take() {
-            if delta.produce(&running.machine.store, &mut file.bytes) {
+            if delta.produce(&running.contents(), &mut file.bytes) {
                 file.delta = Some(delta);
             } else {
                 let hash = delta.finish(&mut file.bytes);
@@ -108,17 +110,18 @@ impl Session {
             previous_snap: running.previous_snap,
             bin: [0; 32],
         };
+        let mut contents = Contents { store: &mut running.machine.store, files: &mut running.wasi };
         let (delta, spaces) = if paused {
             // The chain must not notice: the trees and the marks stay as they are.
             let mut spaces = running.spaces.clone();
-            let marks = running.machine.store.dirty_marks();
-            let delta = Delta::new(&mut spaces, &mut running.machine.store, &header, &mut bytes);
-            running.machine.store.set_dirty_marks(marks);
+            let marks = dirty_marks(&mut contents);
+            let delta = Delta::new(&mut spaces, &mut contents, &header, &mut bytes);
+            set_dirty_marks(&mut contents, &marks);
             (delta, Some(spaces))
         } else {
             // Embedders ask for the id as soon as they hear of the snapshot, before they take its files.
             running.id = id;
-            (Delta::new(&mut running.spaces, &mut running.machine.store, &header, &mut bytes), None)
+            (Delta::new(&mut running.spaces, &mut contents, &header, &mut bytes), None)
         };
         self.files.push_back(File::Bin(Box::new(BinFile { header, delta: Some(delta), bytes, spaces })));
         self.files.push_back(File::Snap(segment));
@@ -154,11 +157,17 @@ fn stem(paused: bool, id: u64) -> String {
 }
 
 impl Running {
+    /// All paged contents.
+    pub(super) fn contents(&mut self) -> Contents<'_> {
+        Contents { store: &mut self.machine.store, files: &mut self.wasi }
+    }
+
     /// The canonical state as it is now. `spaces` are the trees that know every page.
     fn state(&mut self, paused: bool) -> State {
+        let contents = Contents { store: &mut self.machine.store, files: &mut self.wasi };
         let spaces = match self.paused_spaces.take().filter(|_| paused) {
-            Some(mut spaces) => spaces.states(&self.machine.store),
-            None => self.spaces.states(&self.machine.store),
+            Some(mut spaces) => spaces.states(&contents),
+            None => self.spaces.states(&contents),
         };
         let host =
             HostState { name: crate::host::wasi::MODULE.to_owned(), bytes: crate::host::HostModule::save(&self.wasi) };
@@ -190,8 +199,9 @@ impl Running {
             let hash = wasi.output_hash(fd);
             StreamReport { bytes: hash.map_or(0, |h| h.length()), hash: hash.map_or([0; 32], |h| h.hash()) }
         };
-        self.spaces.update(&mut self.machine.store);
+        self.spaces.update(&mut Contents { store: &mut self.machine.store, files: &mut self.wasi });
         let state = self.state(false);
+        let (files, omitted_files) = self.left_files();
         Receipt {
             outcome: self.outcome.clone().unwrap_or(Outcome::GasLimit),
             values: self.values(),
@@ -200,6 +210,8 @@ impl Running {
             schedule_hash: self.job.schedule.hash,
             stdout: stream(&self.wasi, 1),
             stderr: stream(&self.wasi, 2),
+            files,
+            omitted_files,
             job_hash: self.job_hash,
             program_hash: self.job.program.hash,
             state_hash: state_hash(&state),

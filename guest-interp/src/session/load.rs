@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::contents::Contents;
 use super::run::{Plan, val_kind};
 use super::{Running, Session};
 use crate::args::{DEFAULT_GAS_LIMIT, Options, SnapshotId, ValKind, parse_values};
@@ -17,6 +18,7 @@ use crate::room;
 use crate::runtime::{Extern, HostImports, Linker, Machine, Restore, Spaces};
 use crate::snapshot::bin::BinReader;
 use crate::snapshot::check::{check_state, check_tables};
+use crate::snapshot::paged::{Paged, mark_all};
 use crate::snapshot::snap::{self, MAX_SNAP, RawSnapshot};
 
 /// Bytes that a module, input file or schedule may have: what a 32-bit node can hold beside the program's memory.
@@ -154,7 +156,9 @@ impl Session {
     fn give_pages(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
         let reader = self.loading.bin.get_or_insert_with(BinReader::new);
-        reader.push(chunk, &mut Restore { store: &mut running.machine.store, spaces: &mut running.spaces })
+        let Running { machine, wasi, spaces, .. } = running;
+        let mut contents = Contents { store: &mut machine.store, files: wasi };
+        reader.push(chunk, &mut Restore { contents: &mut contents, spaces })
     }
 
     /// The wanted file is complete, or (`found` false) is not there.
@@ -243,7 +247,8 @@ impl Session {
         self.loading.ready = true;
         let Some(snapshot) = self.loading.snapshot.take() else { return Ok(()) };
         let running = self.running.as_deref_mut().expect("BUG: a snapshot is checked after linking");
-        let found = running.spaces.states(&running.machine.store);
+        let Running { machine, wasi, spaces, .. } = running;
+        let found = spaces.states(&Contents { store: &mut machine.store, files: wasi });
         if let Some((space, _)) = snapshot.state.spaces.iter().zip(&found).find(|(a, b)| a != b) {
             let (kind, index) = (crate::snapshot::space_name(space.kind).unwrap_or("space"), space.index);
             return Err(Error::snapshot(format!(
@@ -251,10 +256,11 @@ impl Session {
             )));
         }
         check_tables(&mut running.machine)?;
+        running.wasi.check_files()?;
         if snapshot.segment.paused {
             // The pages of the pause are changes of the segment that goes on: its own snapshot must carry them again.
             running.spaces = running.chain_spaces.take().expect("BUG: kept before the paused pages came");
-            running.machine.store.mark_all();
+            mark_all(&mut running.contents());
         }
         Ok(())
     }
@@ -377,6 +383,7 @@ impl Builder<'_> {
         let mut limits = from.limits;
         limits.memory_bytes = options.max_memory.unwrap_or(limits.memory_bytes);
         limits.call_depth = options.max_call_depth.unwrap_or(limits.call_depth);
+        limits.file_bytes = options.max_files.unwrap_or(limits.file_bytes);
         let name = if recorded.is_some() { from.program.name.as_str() } else { file_name(&options.program) };
         let content_hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
         let input = |(path, content): &(String, Arc<[u8]>)| Input {
@@ -396,6 +403,7 @@ impl Builder<'_> {
             argv0: name.to_owned(),
             env: if options.env.is_empty() { from.env.clone() } else { last_wins(options.env.clone()) },
             stdin: stdin.map(|bytes| Stdin { size: bytes.len() as u64, hash: content_hash(bytes) }),
+            preopens: self.preopens(&from, !inputs.is_empty()),
             inputs,
             schedule: ScheduleRef {
                 name: schedule.name().to_owned(),
@@ -404,7 +412,7 @@ impl Builder<'_> {
             },
             features: features.list(),
             limits,
-            clock_rate: from.clock_rate,
+            clock_rate: options.clock_rate.unwrap_or(from.clock_rate),
             seed: options.seed.unwrap_or(from.seed),
         };
         job.check().map_err(|e| Error::usage(e.message()))?;
@@ -433,6 +441,15 @@ impl Builder<'_> {
         Ok((Some(entry.clone()), args.to_vec()))
     }
 
+    /// The directories that are open to the program: those asked for, else the root if there is something in it.
+    fn preopens(&self, from: &Job, inputs: bool) -> Vec<String> {
+        match (self.options.preopens.as_slice(), self.loading.snapshot.is_some()) {
+            ([], true) => from.preopens.clone(),
+            ([], false) if inputs => vec!["/".to_owned()],
+            (asked, _) => asked.to_vec(),
+        }
+    }
+
     fn wasi(&mut self, job: &Job, command: bool) -> Result<Wasi, Error> {
         let mut args = vec![job.argv0.clone().into_bytes()];
         if command {
@@ -444,6 +461,8 @@ impl Builder<'_> {
             env: job.env.clone(),
             stdin: self.loading.stdin.take().unwrap_or_default(),
             inputs: inputs.into_iter().map(|(path, content)| InputFile { path, content }).collect(),
+            preopens: job.preopens.clone(),
+            file_bytes: job.limits.file_bytes,
             clock_rate: job.clock_rate,
             seed: job.seed,
         })
@@ -504,8 +523,8 @@ impl Builder<'_> {
         Ok(Plan { starts, initialize, entry, args, results })
     }
 
-    fn start(&mut self, job: Job, mut machine: Machine, wasi: Wasi, plan: Plan) -> Result<Running, Error> {
-        let spaces = Spaces::new(&mut machine.store);
+    fn start(&mut self, job: Job, mut machine: Machine, mut wasi: Wasi, plan: Plan) -> Result<Running, Error> {
+        let spaces = Spaces::new(&mut Contents { store: &mut machine.store, files: &mut wasi });
         let mut running = Running {
             job_hash: job.job_hash(),
             job,
@@ -528,6 +547,7 @@ impl Builder<'_> {
             previous_bin: [0; 32],
             resumed_bin: [0; 32],
             reported: false,
+            delivery: None,
         };
         match self.loading.snapshot.take() {
             Some(snapshot) => {
@@ -566,15 +586,18 @@ impl Builder<'_> {
             _ => return Err(Error::snapshot(format!("state: host modules, expected exactly {}", wasi::MODULE))),
         }
         let phase = state.phase;
-        let checked = check_state(state.clone(), &mut running.machine, func)?;
+        let files: Vec<_> =
+            running.wasi.numbers().into_iter().map(|n| (n, running.wasi.page_count(n) as u64)).collect();
+        let checked = check_state(state.clone(), &mut running.machine, func, &files)?;
         if checked.state().frames.is_empty() {
             running.phase = phase;
             running.begin_phase().map_err(|trap| Error::snapshot(trap.message()))?;
         }
         running.machine.restore(&checked)?;
         running.machine.resume_invocation(func);
-        // Tables that grew are filled with null until their pages come.
-        running.spaces.update(&mut running.machine.store);
+        // Tables that grew are filled with null, and files are as the job gave them, until their pages come.
+        let Running { machine, wasi, spaces, .. } = running;
+        spaces.update(&mut Contents { store: &mut machine.store, files: wasi });
         running.phase = phase;
         running.id = segment.id;
         running.start_id = segment.id;
@@ -649,7 +672,12 @@ fn same_job(recorded: &Job, asked: &Job) -> Result<(), Error> {
     }
     if recorded != asked {
         let show = |job: &Job| {
-            format!("{:?}, seed {}, environment {:?}, features {:?}", job.limits, job.seed, job.env, job.features)
+            let Job { limits, clock_rate, seed, env, features, .. } = job;
+            let preopens = job.preopens.join(" ");
+            format!(
+                "{limits:?}, clock rate {clock_rate}, seed {seed}, preopened '{preopens}', environment {env:?}, features \
+                 {features:?}"
+            )
         };
         return differs("the configuration", show(asked), show(recorded));
     }

@@ -2,6 +2,8 @@
 //! chunks, runs with a budget, and hands out the files that it makes. The command face, the reactor and the native engine of
 //! the host runner all drive this one sequence.
 
+mod contents;
+mod delivery;
 mod files;
 mod load;
 mod run;
@@ -85,6 +87,8 @@ struct Running {
     /// Hash of the `.bin` that the snapshot resumed from commits to.
     resumed_bin: [u8; 32],
     reported: bool,
+    /// How far the files that the program leaves behind have been handed out.
+    delivery: Option<delivery::Delivering>,
 }
 
 impl Session {

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::paged::Number;
 use super::state::{FrameState, InstanceState, State};
 use super::{SPACE_MEMORY, SPACE_TABLE};
 use crate::code::{Body, Instr, Op};
@@ -37,18 +38,24 @@ impl CheckedState {
 /// Types of the locals and operands at positions: instance, function, offset.
 type Types = BTreeMap<u32, BTreeMap<(u32, u32), TypesAt>>;
 
-/// Checks `state` against a machine in state 0, whose outermost frame must be a call of `outermost` (a store address).
+/// Checks `state` against a machine in state 0, whose outermost frame must be a call of `outermost` (a store address), and
+/// the spaces `files` (number and pages) of the file system that goes with it.
 ///
 /// # Errors
 /// A snapshot error that says what does not fit, where, and what was expected.
-pub fn check_state(state: State, machine: &mut Machine, outermost: u32) -> Result<CheckedState, Error> {
+pub fn check_state(
+    state: State,
+    machine: &mut Machine,
+    outermost: u32,
+    files: &[(Number, u64)],
+) -> Result<CheckedState, Error> {
     if state.awaiting {
         return Err(Error::snapshot("state: awaits a host call, expected a state between two instructions"));
     }
     let mut checker = Checker { machine, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
     checker.instances(&state)?;
     checker.sizes(&state)?;
-    checker.spaces(&state)?;
+    checker.spaces(&state, files)?;
     checker.frames(&state, outermost)?;
     Ok(CheckedState(state))
 }
@@ -118,7 +125,7 @@ impl Checker<'_> {
         in_range("elements of all tables".to_owned(), total, 0, limits.table_elements)
     }
 
-    fn spaces(&self, state: &State) -> Result<(), Error> {
+    fn spaces(&self, state: &State, files: &[(Number, u64)]) -> Result<(), Error> {
         let memories = state.instances.iter().flat_map(|i| &i.memories);
         let memories =
             memories.map(|pages| (SPACE_MEMORY, pages.saturating_mul(WASM_PAGE).div_ceil(super::PAGE as u64)));
@@ -131,7 +138,8 @@ impl Checker<'_> {
             *place = place.saturating_add(1);
             (kind, index, pages)
         });
-        let expected: Vec<_> = expected.collect();
+        let files = files.iter().map(|((kind, index), pages)| (*kind, *index, *pages));
+        let expected: Vec<_> = expected.chain(files).collect();
         let found: Vec<_> = state.spaces.iter().map(|s| (s.kind, s.index, s.pages)).collect();
         if found != expected {
             return Err(mismatch(

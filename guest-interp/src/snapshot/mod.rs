@@ -24,6 +24,7 @@ use crate::error::Error;
 pub mod bin;
 pub mod check;
 pub mod merkle;
+pub mod paged;
 pub mod snap;
 pub mod state;
 
@@ -40,7 +41,7 @@ pub const VERSION: u32 = 1;
 pub const SPACE_MEMORY: u8 = 1;
 /// A table: each element as a little-endian u64 in the reference encoding of [`state`], 512 to a page.
 pub const SPACE_TABLE: u8 = 2;
-/// Contents of an overlay file; reserved for the file system of the WASI host module.
+/// Contents of a file that the program has written to, by its number in the file system of the WASI host module.
 pub const SPACE_FILE: u8 = 3;
 /// Contents of a key-value store; reserved for its host module.
 pub const SPACE_KEY_VALUE: u8 = 4;

@@ -47,6 +47,9 @@ pub(super) struct ResumeArgs {
     /// A directory of input files
     #[arg(long, value_name = "HOST::GUEST")]
     dir: Vec<String>,
+    /// Directory for the files that the program leaves behind, when it ends normally
+    #[arg(long, value_name = "DIR")]
+    deliver: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -76,6 +79,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
         },
         engine: args.engine,
         check_reference: false,
+        deliver: args.deliver.clone(),
         output: args.output,
         words: vec![program],
     })
@@ -88,7 +92,7 @@ fn inputs(args: &ResumeArgs, job: &Job, search: &Search) -> Result<InputFlags> {
         file: args.file.clone(),
         dir: args.dir.clone(),
         stdin: args.stdin.clone(),
-        env: Vec::new(),
+        ..InputFlags::default()
     };
     let given_modules = flags.preloads()?;
     for module in &job.modules {

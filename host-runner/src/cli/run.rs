@@ -1,6 +1,6 @@
 //! `run`: a program from the start or from a snapshot, through the node.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{OutputArgs, print};
 use crate::console::{self, Console, Sink};
@@ -25,6 +25,9 @@ pub(super) struct RunArgs {
     /// Run the program on wasmtime too, fed with the same clock and random answers, and name what differs
     #[arg(long)]
     pub(super) check_reference: bool,
+    /// Directory for the files that the program leaves behind, when it ends normally
+    #[arg(long, value_name = "DIR")]
+    pub(super) deliver: Option<PathBuf>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
     /// The program, the export to call (for a module without `_start`), and its arguments
@@ -53,7 +56,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     let from_pause = starts_from_pause(&args.job, out.path());
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
     let runner = Runner { engine: args.engine };
-    let options = Options { runner, from_pause, keep_answers: args.check_reference };
+    let options = Options { runner, from_pause, keep_answers: args.check_reference, deliver: args.deliver.clone() };
     let ran = drive::run(node.as_mut(), &out, &mut console, &stop, options);
     console.finish();
     let summary = ran?;

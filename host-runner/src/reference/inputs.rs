@@ -1,5 +1,5 @@
-//! The program's input files for the reference: copied under their guest names into a temporary folder, which is opened
-//! read-only as `/`, where the node shows them too.
+//! The program's files for the reference: inputs are copied under their guest names into a temporary folder, where the
+//! program may write as it may in the node's own file system. The folder goes after the run; the inputs stay as they are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,29 +12,44 @@ use crate::failure::{Failure, IO, Result};
 pub(super) struct InputTree(TempDir);
 
 impl InputTree {
-    /// Copies `files` (guest path, host file); none when there are no files, because then nothing is open to the program.
-    pub(super) fn create(files: &[(String, PathBuf)]) -> Result<Option<Self>> {
-        if files.is_empty() {
-            return Ok(None);
-        }
+    /// Copies `files` (guest path, host file) and makes the directories `preopens`.
+    pub(super) fn create(files: &[(String, PathBuf)], preopens: &[String]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("host-runner-").tempdir();
-        let folder = folder.map_err(|error| Failure::new(IO, "no temporary folder").caused_by(error))?;
+        let tree = Self(folder.map_err(|error| Failure::new(IO, "no temporary folder").caused_by(error))?);
         for (guest, host) in files {
-            let relative = guest.trim_start_matches('/');
-            if relative.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            let place = tree.place(guest);
+            if place == tree.0.path() || has_bad_part(guest) {
                 return Err(Failure::usage(format!("--file {guest}: expected a path without empty, . and .. parts")));
             }
-            let place = folder.path().join(relative);
-            let copied = place.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::copy(host, &place));
+            let copied = place.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| copy_writable(host, &place));
             copied.map_err(|error| Failure::io(host, &error))?;
         }
-        Ok(Some(Self(folder)))
+        for name in preopens {
+            if has_bad_part(name.trim_end_matches('/')) && tree.place(name) != tree.0.path() {
+                return Err(Failure::usage(format!("--preopen {name}: expected a path without empty, . and .. parts")));
+            }
+            let place = tree.place(name);
+            fs::create_dir_all(&place).map_err(|error| Failure::io(&place, &error))?;
+        }
+        Ok(tree)
     }
 
-    /// Where the folder is.
-    pub(super) fn path(&self) -> &Path {
-        self.0.path()
+    /// Where a guest path is in the folder; `/` and `.` are the folder itself.
+    pub(super) fn place(&self, guest: &str) -> PathBuf {
+        match guest.trim_matches('/') {
+            "" | "." => self.0.path().to_owned(),
+            relative => self.0.path().join(relative),
+        }
     }
+}
+
+fn has_bad_part(guest: &str) -> bool {
+    guest.strip_prefix('/').unwrap_or(guest).split('/').any(|part| matches!(part, "" | "." | ".."))
+}
+
+/// Copies a file that may be read-only to one that the program can write.
+fn copy_writable(host: &Path, place: &Path) -> std::io::Result<()> {
+    std::io::copy(&mut fs::File::open(host)?, &mut fs::File::create(place)?).map(drop)
 }
 
 #[cfg(test)]
@@ -46,8 +61,9 @@ mod tests {
         let source = tempfile::tempdir().expect("a temporary folder");
         let host = source.path().join("host.txt");
         fs::write(&host, "text").expect("a file");
-        let tree = InputTree::create(&[("/data/deep/x".into(), host)]).expect("copies").expect("a tree");
-        let place = tree.path().join("data/deep/x");
+        let tree = InputTree::create(&[("/data/deep/x".into(), host)], &["/".into(), "tmp/".into()]).expect("copies");
+        let place = tree.place("/data/deep/x");
+        assert!(tree.place("tmp/").is_dir() && tree.place("/").is_dir());
         assert_eq!(fs::read(&place).expect("readable"), b"text");
         drop(tree);
         assert!(!place.exists());
@@ -56,8 +72,10 @@ mod tests {
     #[test]
     fn guest_paths_that_leave_the_tree_are_refused() {
         for guest in ["../x", "/a/../../x", "a//b", ""] {
-            assert!(InputTree::create(&[(guest.into(), PathBuf::from("x"))]).is_err(), "{guest:?}");
+            assert!(InputTree::create(&[(guest.into(), PathBuf::from("x"))], &[]).is_err(), "{guest:?}");
         }
-        assert!(InputTree::create(&[]).expect("nothing").is_none());
+        for preopen in ["../x", "a/../../x", "a//b"] {
+            assert!(InputTree::create(&[], &[preopen.into()]).is_err(), "{preopen:?}");
+        }
     }
 }

@@ -46,6 +46,8 @@ pub struct Job {
     pub stdin: Option<PathBuf>,
     /// Input files: path as the program sees it, and file.
     pub files: Vec<(String, PathBuf)>,
+    /// Directories that are open to the program.
+    pub preopens: Vec<String>,
     /// Modules that the program imports from.
     pub preload: Vec<(String, PathBuf)>,
     /// Limits of memory and tables.
@@ -67,12 +69,14 @@ impl Job {
             limits.memory_bytes =
                 number.map_err(|_| Failure::usage(format!("--max-memory: '{text}' is not a number")))?;
         }
+        let files = inputs.files()?;
         Ok(Self {
+            preopens: inputs.preopens(&files),
             program: program.into(),
             words: words.to_vec(),
             env: guest_interp::job::last_wins(inputs.environment()?),
             stdin: inputs.stdin.as_ref().map(PathBuf::from),
-            files: inputs.files()?.into_iter().map(|(guest, host)| (guest, host.into())).collect(),
+            files: files.into_iter().map(|(guest, host)| (guest, host.into())).collect(),
             preload: inputs.preloads()?,
             limits,
             answers: None,
@@ -105,9 +109,9 @@ fn run_here(job: &Job) -> Result<Outcome> {
     };
     let engine = Engine::new(&config()).map_err(bad)?;
     let (stdout, stderr) = (MemoryOutputPipe::new(usize::MAX), MemoryOutputPipe::new(usize::MAX));
-    let tree = InputTree::create(&job.files)?;
+    let tree = InputTree::create(&job.files, &job.preopens)?;
     let host = Host {
-        wasi: wasi(job, tree.as_ref(), stdout.clone(), stderr.clone())?,
+        wasi: wasi(job, &tree, stdout.clone(), stderr.clone())?,
         replay: job.answers.clone().map(Replay::new),
         limiter: Limiter::new(&job.limits),
     };
@@ -218,14 +222,14 @@ fn config() -> Config {
     config
 }
 
-fn wasi(job: &Job, tree: Option<&InputTree>, stdout: MemoryOutputPipe, stderr: MemoryOutputPipe) -> Result<WasiP1Ctx> {
+fn wasi(job: &Job, tree: &InputTree, stdout: MemoryOutputPipe, stderr: MemoryOutputPipe) -> Result<WasiP1Ctx> {
     let mut builder = WasiCtxBuilder::new();
     let name = job.program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     builder.arg(name).args(&job.words).envs(&job.env);
     let input = job.stdin.as_ref().map(|path| read(path)).transpose()?.unwrap_or_default();
     builder.stdin(MemoryInputPipe::new(input)).stdout(stdout).stderr(stderr);
-    if let Some(tree) = tree {
-        let opened = builder.preopened_dir(tree.path(), "/", FsPerms::ReadOnly).map(|_| ());
+    for name in &job.preopens {
+        let opened = builder.preopened_dir(tree.place(name), name, FsPerms::ReadWrite).map(|_| ());
         opened.map_err(|error| Failure::wasmtime(IO, "the reference's input files", &error))?;
     }
     Ok(builder.build_p1())

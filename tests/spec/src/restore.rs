@@ -11,6 +11,7 @@ use guest_interp::module::Module;
 use guest_interp::runtime::{Delta, Linker, Machine, NoHost, Restore, Spaces};
 use guest_interp::snapshot::bin::{BinHeader, BinReader};
 use guest_interp::snapshot::check::{check_state, check_tables};
+use guest_interp::snapshot::paged::{dirty_marks, set_dirty_marks};
 use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::{Phase, Segment, State};
 
@@ -82,7 +83,7 @@ pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32
     let header = BinHeader { paused: true, id: 0, job_hash: Job::default().job_hash(), previous: [0; 32] };
     let mut bin = Vec::new();
     // The marks say what may have changed since state 0, here and in the machine that goes on.
-    let marks = machine.store.dirty_marks();
+    let marks = dirty_marks(&mut machine.store);
     let mut chain = spaces.clone();
     let mut delta = Delta::new(&mut chain, &mut machine.store, &header, &mut bin);
     let mut bytes = Vec::new();
@@ -109,15 +110,15 @@ pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32
     let (snap, _) = snap::encode(&Job::default(), &segment, &state)?;
 
     let raw = snap::decode(&snap)?;
-    let checked = check_state(raw.state, &mut zero, func)?;
+    let checked = check_state(raw.state, &mut zero, func, &[])?;
     zero.restore(&checked)?;
     zero.resume_invocation(func);
     spaces.update(&mut zero.store);
     let mut reader = BinReader::new();
-    reader.push(&bytes, &mut Restore { store: &mut zero.store, spaces: &mut spaces })?;
+    reader.push(&bytes, &mut Restore { contents: &mut zero.store, spaces: &mut spaces })?;
     ensure!(reader.finish()?.hash == raw.segment.bin, "the .bin is not the one that was written");
     ensure!(spaces.states(&zero.store) == checked.state().spaces, "the restored pages have other roots");
     check_tables(&mut zero)?;
-    zero.store.set_dirty_marks(marks);
+    set_dirty_marks(&mut zero.store, &marks);
     Ok(zero)
 }

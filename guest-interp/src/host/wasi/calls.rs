@@ -1,5 +1,5 @@
 //! The one table of calls: name, parameters, and the number by which the engine asks for them. Every function of preview
-//! 1 is here but `proc_raise`, `sock_recv` and `sock_send`: a program that imports one of those is refused by name.
+//! 1 is here.
 
 use crate::host::HostType::{self, I32, I64};
 
@@ -46,9 +46,12 @@ pub(super) enum Call {
     PathUnlinkFile,
     PollOneoff,
     ProcExit,
+    ProcRaise,
     SchedYield,
     RandomGet,
     SockAccept,
+    SockRecv,
+    SockSend,
     SockShutdown,
 }
 
@@ -111,9 +114,12 @@ pub(super) const TABLE: &[Row] = &[
     row(Call::PathUnlinkFile, "path_unlink_file", &[I32, I32, I32]),
     row(Call::PollOneoff, "poll_oneoff", &[I32, I32, I32, I32]),
     row(Call::ProcExit, "proc_exit", &[I32]),
+    row(Call::ProcRaise, "proc_raise", &[I32]),
     row(Call::SchedYield, "sched_yield", &[]),
     row(Call::RandomGet, "random_get", &[I32, I32]),
     row(Call::SockAccept, "sock_accept", &[I32, I32, I32]),
+    row(Call::SockRecv, "sock_recv", &[I32, I32, I32, I32, I32, I32]),
+    row(Call::SockSend, "sock_send", &[I32, I32, I32, I32, I32]),
     row(Call::SockShutdown, "sock_shutdown", &[I32, I32]),
 ];
 

@@ -28,6 +28,11 @@ impl Wasi {
         }
     }
 
+    /// The time that files get when they change: that of the realtime clock.
+    pub(super) fn wall_clock(&self, gas_total: u64) -> u64 {
+        self.now(REALTIME, gas_total).unwrap_or_default()
+    }
+
     /// `clock_res_get(clock, resolution)`.
     pub(super) fn clock_res_get(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
         let clock = args.u32(0);

@@ -4,27 +4,37 @@ use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
 use crate::host::wasi::rights;
 use crate::host::wasi::stat::file_type;
-use crate::host::wasi::state::ALL_FLAGS;
+use crate::host::wasi::state::{ALL_FLAGS, Descriptor, Target};
 use crate::host::wasi::{Answer, Errno, Wasi, put, store};
 
-/// Name of the one preopened directory.
-const PREOPEN: &[u8] = b"/";
-
-/// Its length in bytes.
-const PREOPEN_LENGTH: u32 = 1;
+/// Kinds of advice that preview 1 defines: 0 to 5.
+const LAST_ADVICE: u32 = 5;
 
 impl Wasi {
+    /// Takes a descriptor out of the table; what it led to goes if nothing else leads there.
+    fn close(&mut self, fd: u32) -> Result<Descriptor, Errno> {
+        let closed = self.state.descriptors.remove(&fd).ok_or(Errno::Badf)?;
+        if let Target::Node(node) = closed.target {
+            self.release(node);
+        }
+        Ok(closed)
+    }
+
     /// `fd_close(fd)`.
     pub(super) fn fd_close(&mut self, args: Args<'_>) -> Answer {
-        self.state.descriptors.remove(&args.u32(0)).map(drop).ok_or(Errno::Badf)
+        self.close(args.u32(0)).map(drop)
     }
 
     /// `fd_renumber(from, to)`: `to` is closed, and `from` moves there. Both must be open.
     pub(super) fn fd_renumber(&mut self, args: Args<'_>) -> Answer {
         let (from, to) = (args.u32(0), args.u32(1));
+        let moved = self.descriptor(from).copied()?;
         self.descriptor(to)?;
-        let moved = self.state.descriptors.remove(&from).ok_or(Errno::Badf)?;
-        self.state.descriptors.insert(to, moved);
+        if from != to {
+            self.close(to)?;
+            self.state.descriptors.remove(&from);
+            self.state.descriptors.insert(to, moved);
+        }
         Ok(())
     }
 
@@ -32,15 +42,15 @@ impl Wasi {
     pub(super) fn fd_fdstat_get(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
         let descriptor = self.descriptor(args.u32(0))?;
         let mut record = [0; 24];
-        put(&mut record, 0, &[file_type(descriptor.target, &self.tree)]);
+        put(&mut record, 0, &[file_type(descriptor.target, &self.fs)]);
         put(&mut record, 2, &descriptor.flags.to_le_bytes());
         put(&mut record, 8, &descriptor.rights.to_le_bytes());
         put(&mut record, 16, &descriptor.inheriting.to_le_bytes());
         store(memory, args.ptr(1), &record)
     }
 
-    /// `fd_fdstat_set_flags(fd, flags)`. No flag changes what a call does here: nothing blocks, and nothing is written
-    /// to a disk. They are kept because programs read them back.
+    /// `fd_fdstat_set_flags(fd, flags)`. Only appending changes what a call does here: nothing blocks, and nothing is
+    /// written to a disk. The others are kept because programs read them back.
     pub(super) fn fd_fdstat_set_flags(&mut self, args: Args<'_>) -> Answer {
         let descriptor = self.descriptor_mut(args.u32(0))?;
         let flags = parse_flags(args.u32(1))?;
@@ -62,25 +72,58 @@ impl Wasi {
         Ok(())
     }
 
-    /// `fd_prestat_get(fd, record)`: `EBADF` for whatever is not preopened, which is how libraries end their search.
+    /// The name under which a descriptor was preopened: `EBADF` for whatever was not, which is how libraries end their
+    /// search.
+    fn preopen_name(&self, fd: u32) -> Result<&[u8], Errno> {
+        let index = self.descriptor(fd)?.preopen.ok_or(Errno::Badf)?;
+        let name = usize::try_from(index).ok().and_then(|index| self.preopen_names.get(index));
+        name.map(String::as_bytes).ok_or(Errno::Badf)
+    }
+
+    /// `fd_prestat_get(fd, record)`.
     pub(super) fn fd_prestat_get(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
-        if !self.descriptor(args.u32(0))?.preopen {
-            return Err(Errno::Badf);
-        }
+        let length = u32::try_from(self.preopen_name(args.u32(0))?.len()).map_err(|_| Errno::Nametoolong)?;
         let mut record = [0; 8];
-        put(&mut record, 4, &PREOPEN_LENGTH.to_le_bytes());
+        put(&mut record, 4, &length.to_le_bytes());
         store(memory, args.ptr(1), &record)
     }
 
     /// `fd_prestat_dir_name(fd, buffer, length)`.
     pub(super) fn fd_prestat_dir_name(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
-        if !self.descriptor(args.u32(0))?.preopen {
-            return Err(Errno::Badf);
-        }
-        if args.u32(2) < PREOPEN_LENGTH {
+        let name = self.preopen_name(args.u32(0))?;
+        if args.ptr(2) < name.len() as u64 {
             return Err(Errno::Nametoolong);
         }
-        store(memory, args.ptr(1), PREOPEN)
+        store(memory, args.ptr(1), name)
+    }
+
+    /// The file behind `fd`; streams answer `stream`, directories `EBADF`.
+    pub(super) fn regular_file(&self, fd: u32, stream: Errno) -> Result<(u32, &Descriptor), Errno> {
+        let descriptor = self.descriptor(fd)?;
+        match descriptor.target {
+            Target::Stdin | Target::Stdout | Target::Stderr => Err(stream),
+            Target::Node(node) if self.fs.length(node).is_none() => Err(Errno::Badf),
+            Target::Node(node) => Ok((node, descriptor)),
+        }
+    }
+
+    /// `fd_advise(fd, offset, length, advice)`: advice has no effect.
+    pub(super) fn fd_advise(&mut self, args: Args<'_>) -> Answer {
+        let (_, descriptor) = self.regular_file(args.u32(0), Errno::Spipe)?;
+        if args.u32(3) > LAST_ADVICE {
+            return Err(Errno::Inval);
+        }
+        if descriptor.rights & rights::FD_ADVISE != 0 { Ok(()) } else { Err(Errno::Notcapable) }
+    }
+
+    /// `fd_sync(fd)` and `fd_datasync(fd)`: nothing waits to be written, so they succeed on whatever can be written back.
+    pub(super) fn fd_sync(&mut self, args: Args<'_>) -> Answer {
+        let descriptor = self.descriptor(args.u32(0))?;
+        match descriptor.target {
+            Target::Stdin => Err(Errno::Inval),
+            _ if descriptor.rights & rights::FD_SYNC == 0 => Err(Errno::Notcapable),
+            _ => Ok(()),
+        }
     }
 }
 

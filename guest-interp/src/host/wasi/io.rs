@@ -1,14 +1,12 @@
-//! Data in and out: reads from standard input and files, writes to standard output and error, positions. One call moves
+//! Data in and out: reads from standard input and files, writes to standard output, error and files, positions. One call moves
 //! at most [`MAX_TRANSFER`] bytes; a short count is what POSIX and every library expect, and it keeps the price of a
 //! single call within any reasonable gas limit.
 
 use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
 use crate::host::wasi::rights;
-use crate::host::wasi::state::{Descriptor, MAX_OFFSET, Target};
-use crate::host::wasi::tree::Node;
+use crate::host::wasi::state::{APPEND, Descriptor, MAX_OFFSET, Target};
 use crate::host::wasi::{Answer, Errno, Wasi, in_bounds, store};
-use std::sync::Arc;
 
 /// Most buffers in one call, the `IOV_MAX` of common systems; more is `EINVAL`.
 pub const MAX_IOVECS: u32 = 1024;
@@ -59,51 +57,57 @@ fn cut(buffers: &mut Vec<Iovec>, limit: u64) -> u64 {
     limit.saturating_sub(left)
 }
 
-/// A read that will succeed, its result pointer aside.
-struct Read {
-    content: Arc<[u8]>,
+/// A read or write that will succeed, its result pointer and the room in files aside.
+struct Transfer {
+    target: Target,
     start: u64,
     buffers: Vec<Iovec>,
     total: u64,
 }
 
 impl Wasi {
-    /// The bytes behind a descriptor that can be read.
-    fn content(&self, descriptor: &Descriptor) -> Result<&Arc<[u8]>, Errno> {
+    /// Length of what is behind a descriptor that can be read.
+    fn readable(&self, descriptor: &Descriptor) -> Result<u64, Errno> {
         if descriptor.rights & rights::FD_READ == 0 {
             return Err(Errno::Badf);
         }
         match descriptor.target {
-            Target::Stdin => Ok(&self.stdin),
+            Target::Stdin => Ok(self.stdin.len() as u64),
             Target::Stdout | Target::Stderr => Err(Errno::Badf),
-            Target::Node(node) => match self.tree.get(node) {
-                Some(Node::File(content)) => Ok(content),
-                _ => Err(Errno::Badf),
-            },
+            Target::Node(node) => self.fs.length(node).ok_or(Errno::Badf),
+        }
+    }
+
+    /// Some of the `most` bytes from `at` on, of standard input or a file: at least one where it has one.
+    fn bytes(&self, target: Target, at: u64, most: u64) -> &[u8] {
+        match target {
+            Target::Node(node) => self.fs.bytes(node, at, most),
+            _ => {
+                let from = usize::try_from(at).ok().and_then(|at| self.stdin.get(at..)).unwrap_or_default();
+                usize::try_from(most).ok().and_then(|most| from.get(..most)).unwrap_or(from)
+            }
         }
     }
 
     /// Bytes between a descriptor's position and its end; `None` if it cannot be read.
     pub(super) fn available(&self, descriptor: &Descriptor) -> Option<u64> {
-        let content = self.content(descriptor).ok()?;
-        Some((content.len() as u64).saturating_sub(descriptor.offset))
+        Some(self.readable(descriptor).ok()?.saturating_sub(descriptor.offset))
     }
 
     /// Decides a read; `at` is the position of `fd_pread`.
-    fn prepare_read(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> Result<Read, Errno> {
+    fn prepare_read(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> Result<Transfer, Errno> {
         let descriptor = self.descriptor(args.u32(0))?;
-        let content = self.content(descriptor)?;
+        let length = self.readable(descriptor)?;
         if at.is_some() && descriptor.target == Target::Stdin {
             return Err(Errno::Spipe);
         }
         if at.is_some_and(|at| at > MAX_OFFSET) {
             return Err(Errno::Inval);
         }
-        let length = content.len() as u64;
         let start = at.unwrap_or(descriptor.offset).min(length);
         let mut buffers = iovecs(args, memory)?;
         let total = cut(&mut buffers, length.saturating_sub(start).min(MAX_TRANSFER));
-        Ok(Read { content: Arc::clone(content), start, buffers, total })
+        Ok(Transfer { target: descriptor.target, start, buffers, total })
     }
 
     /// Price of a read: the bytes it moves and the table of its buffers.
@@ -115,7 +119,7 @@ impl Wasi {
     /// `fd_read(fd, buffers, count, read)`.
     pub(super) fn fd_read(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
         let read = self.prepare_read(args, memory, None)?;
-        perform(&read, args.ptr(3), memory)?;
+        self.perform_read(&read, args.ptr(3), memory)?;
         let descriptor = self.descriptor_mut(args.u32(0))?;
         descriptor.offset = descriptor.offset.saturating_add(read.total);
         Ok(())
@@ -124,46 +128,97 @@ impl Wasi {
     /// `fd_pread(fd, buffers, count, position, read)`.
     pub(super) fn fd_pread(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
         let read = self.prepare_read(args, memory, Some(args.u64(3)))?;
-        perform(&read, args.ptr(4), memory)
+        self.perform_read(&read, args.ptr(4), memory)
     }
 
-    /// Decides a write: the buffers, cut to what is written, and their bytes together.
-    fn prepare_write(&self, args: Args<'_>, memory: &dyn GuestMemory) -> Result<(Vec<Iovec>, u64), Errno> {
-        if self.descriptor(args.u32(0))?.rights & rights::FD_WRITE == 0 {
+    /// Copies what `read` decided, and the number of bytes to `result`.
+    fn perform_read(&self, read: &Transfer, result: u64, memory: &mut dyn GuestMemory) -> Answer {
+        in_bounds(memory, result, 4)?;
+        let mut at = read.start;
+        for buffer in &read.buffers {
+            let end = at.saturating_add(buffer.len);
+            let mut addr = buffer.addr;
+            while at < end {
+                let bytes = self.bytes(read.target, at, end.saturating_sub(at));
+                if bytes.is_empty() {
+                    return Err(Errno::Fault);
+                }
+                store(memory, addr, bytes)?;
+                at = at.saturating_add(bytes.len() as u64);
+                addr = addr.saturating_add(bytes.len() as u64);
+            }
+        }
+        store(memory, result, &count(read.total)?.to_le_bytes())
+    }
+
+    /// Decides a write; `at` is the position of `fd_pwrite`, which does not look at the flag to append.
+    fn prepare_write(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> Result<Transfer, Errno> {
+        let descriptor = self.descriptor(args.u32(0))?;
+        if descriptor.rights & rights::FD_WRITE == 0 {
             return Err(Errno::Badf);
         }
+        let length = match descriptor.target {
+            Target::Node(node) => self.fs.length(node).ok_or(Errno::Badf)?,
+            _ => 0,
+        };
+        let next = if descriptor.flags & APPEND != 0 { length } else { descriptor.offset };
         let mut buffers = iovecs(args, memory)?;
         let total = cut(&mut buffers, MAX_TRANSFER);
-        Ok((buffers, total))
+        Ok(Transfer { target: descriptor.target, start: at.unwrap_or(next), buffers, total })
     }
 
-    /// Price of a write: the bytes it moves and the table of its buffers.
-    pub(super) fn write_units(&self, args: Args<'_>, memory: &dyn GuestMemory) -> u64 {
+    /// Price of a write: the bytes it moves, the table of its buffers, and a record of each page by which a file grows.
+    pub(super) fn write_units(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> u64 {
         let size = table_size(args.u32(2));
-        self.prepare_write(args, memory).map_or(size, |(_, total)| total.saturating_add(size))
+        let Ok(write) = self.prepare_write(args, memory, at) else { return size };
+        let growth = match write.target {
+            Target::Node(node) if write.total > 0 => self.growth_units(node, write.start.saturating_add(write.total)),
+            _ => 0,
+        };
+        write.total.saturating_add(size).saturating_add(growth)
     }
 
     /// `fd_write(fd, buffers, count, written)`.
-    pub(super) fn fd_write(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
-        let (buffers, total) = self.prepare_write(args, memory)?;
-        in_bounds(memory, args.ptr(3), 4)?;
-        let output = match self.descriptor(args.u32(0))?.target {
-            Target::Stdout => &mut self.stdout,
-            Target::Stderr => &mut self.stderr,
-            Target::Stdin | Target::Node(_) => return Err(Errno::Badf),
-        };
-        for buffer in &buffers {
-            output.push(memory.read(buffer.addr, buffer.len).ok_or(Errno::Fault)?);
+    pub(super) fn fd_write(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+        let write = self.prepare_write(args, memory, None)?;
+        self.perform_write(&write, args.ptr(3), memory, now)?;
+        if let Target::Node(_) = write.target {
+            self.descriptor_mut(args.u32(0))?.offset = write.start.saturating_add(write.total);
         }
-        store(memory, args.ptr(3), &count(total)?.to_le_bytes())
+        Ok(())
     }
 
-    /// `fd_pwrite(fd, buffers, count, position, written)`: no descriptor can be written at a position, as files are
-    /// read-only and streams have none.
-    pub(super) fn fd_pwrite(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
-        self.prepare_write(args, memory)?;
+    /// `fd_pwrite(fd, buffers, count, position, written)`.
+    pub(super) fn fd_pwrite(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+        let write = self.prepare_write(args, memory, Some(args.u64(3)))?;
         in_bounds(memory, args.ptr(4), 4)?;
-        Err(Errno::Spipe)
+        match write.target {
+            Target::Node(_) => self.perform_write(&write, args.ptr(4), memory, now),
+            _ => Err(Errno::Spipe),
+        }
+    }
+
+    /// Writes what `write` decided, and the number of bytes to `result`. A file takes all of it or nothing.
+    fn perform_write(&mut self, write: &Transfer, result: u64, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+        in_bounds(memory, result, 4)?;
+        let mut at = write.start;
+        if let Target::Node(node) = write.target
+            && write.total > 0
+        {
+            let end = at.checked_add(write.total).filter(|end| *end <= MAX_OFFSET).ok_or(Errno::Fbig)?;
+            self.fs.reserve(node, end)?;
+        }
+        for buffer in &write.buffers {
+            let bytes = memory.read(buffer.addr, buffer.len).ok_or(Errno::Fault)?;
+            match write.target {
+                Target::Stdout => self.stdout.push(bytes),
+                Target::Stderr => self.stderr.push(bytes),
+                Target::Node(node) => self.fs.write(node, at, bytes, now),
+                Target::Stdin => return Err(Errno::Badf),
+            }
+            at = at.saturating_add(buffer.len);
+        }
+        store(memory, result, &count(write.total)?.to_le_bytes())
     }
 
     /// A descriptor that has a position: an open file.
@@ -171,10 +226,7 @@ impl Wasi {
         let descriptor = self.descriptor(fd)?;
         match descriptor.target {
             Target::Stdin | Target::Stdout | Target::Stderr => Err(Errno::Spipe),
-            Target::Node(node) => match self.tree.get(node) {
-                Some(Node::File(content)) => Ok((descriptor, content.len() as u64)),
-                _ => Err(Errno::Badf),
-            },
+            Target::Node(node) => Ok((descriptor, self.fs.length(node).ok_or(Errno::Badf)?)),
         }
     }
 
@@ -208,20 +260,6 @@ impl Wasi {
         }
         store(memory, args.ptr(1), &descriptor.offset.to_le_bytes())
     }
-}
-
-/// Copies what `read` decided, and the number of bytes to `result`.
-fn perform(read: &Read, result: u64, memory: &mut dyn GuestMemory) -> Answer {
-    in_bounds(memory, result, 4)?;
-    let mut start = read.start;
-    for buffer in &read.buffers {
-        let end = start.saturating_add(buffer.len);
-        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-        let bytes = range.and_then(|(start, end)| read.content.get(start..end)).ok_or(Errno::Fault)?;
-        store(memory, buffer.addr, bytes)?;
-        start = end;
-    }
-    store(memory, result, &count(read.total)?.to_le_bytes())
 }
 
 /// A count as the program gets it. Never more than [`MAX_TRANSFER`], so it fits.

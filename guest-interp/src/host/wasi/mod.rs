@@ -11,21 +11,22 @@ use std::sync::Arc;
 
 mod answers;
 mod calls;
+mod change;
 mod clock;
 mod descriptors;
 mod directory;
 mod environment;
 mod errno;
+mod fs;
 mod io;
 mod output;
 mod path;
 mod poll;
 mod random;
-mod readonly;
 mod rights;
+mod spaces;
 mod stat;
 mod state;
-mod tree;
 
 #[cfg(test)]
 mod tests;
@@ -36,18 +37,19 @@ pub use errno::Errno;
 pub use io::{MAX_IOVECS, MAX_TRANSFER};
 pub use output::{BLOCK, KEY, OutputHash};
 pub use poll::MAX_SUBSCRIPTIONS;
+pub use spaces::{LeftFile, LeftFiles};
 pub use state::MAX_FDS;
 
 use answers::Answers;
 use calls::{Args, Call};
+use fs::{FileSystem, MAX_PATH};
 use output::Output;
-use state::{Descriptor, State};
-use tree::{MAX_PATH, Tree};
+use state::{Descriptor, Given, State};
 
 /// The module name that programs import from.
 pub const MODULE: &str = "wasi_snapshot_preview1";
 
-/// A read-only file that the program finds at `path`.
+/// A file that the program finds at `path`.
 #[derive(Clone, Debug)]
 pub struct InputFile {
     /// Where the program finds it: names between single slashes, the leading slash optional, no `.` or `..`.
@@ -65,8 +67,12 @@ pub struct WasiConfig {
     pub env: Vec<(String, String)>,
     /// What standard input holds.
     pub stdin: Arc<[u8]>,
-    /// The files that the program can read, in any order.
+    /// The files that the program finds, in any order. What it writes to them stays in its state.
     pub inputs: Vec<InputFile>,
+    /// The directories that are open to the program from the start, under these names: `/` or `.` is the root.
+    pub preopens: Vec<String>,
+    /// Bytes that the files that it writes to may take together, in whole pages of 4 KiB.
+    pub file_bytes: u64,
     /// Nanoseconds by which the clocks advance for each unit of gas.
     pub clock_rate: u64,
     /// Seed of the random source.
@@ -82,7 +88,10 @@ pub struct Wasi {
     args: Vec<Vec<u8>>,
     env: Vec<Vec<u8>>,
     stdin: Arc<[u8]>,
-    tree: Tree,
+    fs: FileSystem,
+    max_pages: u64,
+    preopen_names: Vec<String>,
+    preopens: Vec<u32>,
     clock_rate: u64,
     random: random::Source,
     state: State,
@@ -97,16 +106,20 @@ impl Wasi {
     /// # Errors
     /// A usage error that names the argument, variable or input file that no program could be given.
     pub fn new(config: WasiConfig) -> Result<Self, Error> {
-        let tree = Tree::new(config.inputs.into_iter().map(|input| (input.path, input.content)))?;
+        let inputs = config.inputs.into_iter().map(|input| (input.path, input.content));
+        let (fs, preopens) = FileSystem::new(inputs, &config.preopens, config.file_bytes)?;
         let env = environment::variables(&config.env)?;
         environment::check("arguments", &config.args)?;
         environment::check("environment", &env)?;
-        let state = State::new(&tree);
+        let state = State::new(&fs, &preopens);
         Ok(Self {
             args: config.args,
             env,
             stdin: config.stdin,
-            tree,
+            fs,
+            max_pages: fs::pages(config.file_bytes),
+            preopen_names: config.preopens,
+            preopens,
             clock_rate: config.clock_rate,
             random: random::Source::new(config.seed),
             state,
@@ -162,6 +175,7 @@ impl Wasi {
     }
 
     fn answer(&mut self, call: Call, args: Args<'_>, memory: &mut dyn GuestMemory, gas_total: u64) -> Answer {
+        let now = self.wall_clock(gas_total);
         match call {
             Call::ArgsGet => environment::get(&self.args, args, memory),
             Call::ArgsSizesGet => environment::sizes_get(&self.args, args, memory),
@@ -170,38 +184,41 @@ impl Wasi {
             Call::ClockResGet => self.clock_res_get(args, memory),
             Call::ClockTimeGet => self.clock_time_get(args, memory, gas_total),
             Call::FdAdvise => self.fd_advise(args),
-            Call::FdAllocate => self.fd_allocate(args),
+            Call::FdAllocate => self.fd_allocate(args, now),
             Call::FdClose => self.fd_close(args),
             Call::FdDatasync | Call::FdSync => self.fd_sync(args),
             Call::FdFdstatGet => self.fd_fdstat_get(args, memory),
             Call::FdFdstatSetFlags => self.fd_fdstat_set_flags(args),
             Call::FdFdstatSetRights => self.fd_fdstat_set_rights(args),
             Call::FdFilestatGet => self.fd_filestat_get(args, memory),
-            Call::FdFilestatSetSize => self.fd_filestat_set_size(args),
-            Call::FdFilestatSetTimes => self.fd_filestat_set_times(args),
+            Call::FdFilestatSetSize => self.fd_filestat_set_size(args, now),
+            Call::FdFilestatSetTimes => self.fd_filestat_set_times(args, now),
             Call::FdPread => self.fd_pread(args, memory),
             Call::FdPrestatGet => self.fd_prestat_get(args, memory),
             Call::FdPrestatDirName => self.fd_prestat_dir_name(args, memory),
-            Call::FdPwrite => self.fd_pwrite(args, memory),
+            Call::FdPwrite => self.fd_pwrite(args, memory, now),
             Call::FdRead => self.fd_read(args, memory),
             Call::FdReaddir => self.fd_readdir(args, memory),
             Call::FdRenumber => self.fd_renumber(args),
             Call::FdSeek => self.fd_seek(args, memory),
             Call::FdTell => self.fd_tell(args, memory),
-            Call::FdWrite => self.fd_write(args, memory),
-            Call::PathCreateDirectory => self.path_create_directory(args, memory),
+            Call::FdWrite => self.fd_write(args, memory, now),
+            Call::PathCreateDirectory => self.path_create_directory(args, memory, now),
             Call::PathFilestatGet => self.path_filestat_get(args, memory),
-            Call::PathFilestatSetTimes => self.path_filestat_set_times(args, memory),
-            Call::PathLink => self.path_link(args, memory),
-            Call::PathOpen => self.path_open(args, memory),
+            Call::PathFilestatSetTimes => self.path_filestat_set_times(args, memory, now),
+            Call::PathLink => self.path_link(args, memory, now),
+            Call::PathOpen => self.path_open(args, memory, now),
             Call::PathReadlink => self.path_readlink(args, memory),
-            Call::PathRemoveDirectory => self.path_remove_directory(args, memory),
-            Call::PathRename => self.path_rename(args, memory),
-            Call::PathSymlink => self.path_symlink(args, memory),
-            Call::PathUnlinkFile => self.path_unlink_file(args, memory),
+            Call::PathRemoveDirectory => self.path_remove_directory(args, memory, now),
+            Call::PathRename => self.path_rename(args, memory, now),
+            Call::PathSymlink => self.path_symlink(args, memory, now),
+            Call::PathUnlinkFile => self.path_unlink_file(args, memory, now),
             Call::PollOneoff => self.poll_oneoff(args, memory, gas_total),
             Call::RandomGet => self.random_get(args, memory),
-            Call::SockAccept | Call::SockShutdown => self.descriptor(args.u32(0)).and(Err(Errno::Notsock)),
+            Call::SockAccept | Call::SockRecv | Call::SockSend | Call::SockShutdown => {
+                self.descriptor(args.u32(0)).and(Err(Errno::Notsock))
+            }
+            Call::ProcRaise => Err(Errno::Notsup),
             Call::ProcExit | Call::SchedYield => Ok(()),
         }
     }
@@ -224,14 +241,15 @@ impl HostModule for Wasi {
             Call::EnvironGet => environment::units(&self.env),
             Call::FdRead => self.read_units(args, memory, None),
             Call::FdPread => self.read_units(args, memory, Some(args.u64(3))),
-            Call::FdWrite => self.write_units(args, memory),
-            Call::FdPwrite => io::table_size(args.u32(2)),
+            Call::FdWrite => self.write_units(args, memory, None),
+            Call::FdPwrite => self.write_units(args, memory, Some(args.u64(3))),
+            Call::FdAllocate => self.resize_units(args.u32(0), args.u64(1).saturating_add(args.u64(2))),
+            Call::FdFilestatSetSize => self.resize_units(args.u32(0), args.u64(1)),
             Call::FdReaddir => self.readdir_units(args),
             Call::RandomGet if memory.contains(args.ptr(0), args.ptr(1)) => args.ptr(1),
             Call::PollOneoff => poll::units(args.u32(2)),
-            Call::PathCreateDirectory | Call::PathRemoveDirectory | Call::PathUnlinkFile | Call::PathReadlink => {
-                path_units(&[args.u32(2)])
-            }
+            Call::PathCreateDirectory | Call::PathRemoveDirectory | Call::PathUnlinkFile => path_units(&[args.u32(2)]),
+            Call::PathReadlink => path_units(&[args.u32(2)]).saturating_add(args.ptr(4).min(MAX_PATH as u64)),
             Call::PathFilestatGet | Call::PathFilestatSetTimes | Call::PathOpen => path_units(&[args.u32(3)]),
             Call::PathLink => path_units(&[args.u32(3), args.u32(6)]),
             Call::PathRename => path_units(&[args.u32(2), args.u32(5)]),
@@ -253,15 +271,17 @@ impl HostModule for Wasi {
     }
 
     fn save(&self) -> Vec<u8> {
-        state::encode(&self.state, &self.stdout.hash, &self.stderr.hash)
+        state::encode(&self.state, &self.fs, &self.stdout.hash, &self.stderr.hash)
     }
 
     /// Also drops pending output and recorded answers: they belong to the run that was left.
     fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let (state, stdout, stderr) = state::decode(bytes, &self.tree, self.stdin.len())?;
-        self.state = state;
-        self.stdout = Output { hash: stdout, pending: Vec::new() };
-        self.stderr = Output { hash: stderr, pending: Vec::new() };
+        let given = Given { fs: &self.fs, preopens: &self.preopens, stdin: self.stdin.len() as u64 };
+        let restored = state::decode(bytes, &given)?;
+        self.state = restored.state;
+        self.fs = restored.fs;
+        self.stdout = Output { hash: restored.stdout, pending: Vec::new() };
+        self.stderr = Output { hash: restored.stderr, pending: Vec::new() };
         self.answers.log.clear();
         Ok(())
     }

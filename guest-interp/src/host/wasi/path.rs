@@ -1,12 +1,12 @@
-//! Calls that name a file by descriptor of a directory and path below it, and change nothing.
+//! Calls that name a file by descriptor of a directory and path below it: opening it, and looking at it.
 
 use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
 use crate::host::wasi::descriptors::parse_flags;
+use crate::host::wasi::fs::{Found, Kind, MAX_PATH, new_file};
 use crate::host::wasi::rights;
 use crate::host::wasi::stat::filestat;
 use crate::host::wasi::state::{Descriptor, Target, max_rights};
-use crate::host::wasi::tree::{Found, MAX_PATH};
 use crate::host::wasi::{Answer, Errno, Wasi, in_bounds, store};
 
 const CREATE: u32 = 1;
@@ -25,9 +25,24 @@ pub(super) fn read_path(memory: &dyn GuestMemory, addr: u64, length: u64) -> Res
     if path.contains('\0') { Err(Errno::Inval) } else { Ok(path) }
 }
 
-/// Flags of a lookup: only "follow links" is defined, and there are no links.
-pub(super) fn check_lookup(flags: u32) -> Answer {
-    if flags <= 1 { Ok(()) } else { Err(Errno::Inval) }
+/// Flags of a lookup: whether a link at the end of the path is followed.
+pub(super) fn follows(flags: u32) -> Result<bool, Errno> {
+    if flags <= 1 { Ok(flags == 1) } else { Err(Errno::Inval) }
+}
+
+/// How a file is to be opened.
+#[derive(Clone, Copy)]
+struct Opening {
+    oflags: u32,
+    rights: u64,
+    /// Rights of the directory that it is opened through.
+    directory: u64,
+}
+
+impl Opening {
+    fn has(self, flags: u32) -> bool {
+        self.oflags & flags == flags
+    }
 }
 
 impl Wasi {
@@ -35,7 +50,7 @@ impl Wasi {
     fn directory(&self, fd: u32, needed: u64) -> Result<(u32, &Descriptor), Errno> {
         let descriptor = self.descriptor(fd)?;
         let Target::Node(node) = descriptor.target else { return Err(Errno::Notdir) };
-        if !self.tree.is_directory(node) {
+        if self.fs.directory(node).is_none() {
             return Err(Errno::Notdir);
         }
         if descriptor.rights & needed != needed {
@@ -49,92 +64,93 @@ impl Wasi {
         &self,
         fd: u32,
         needed: u64,
+        follow: bool,
         memory: &dyn GuestMemory,
         (addr, length): (u64, u64),
     ) -> Result<Found, Errno> {
         let (base, _) = self.directory(fd, needed)?;
-        self.tree.resolve(base, read_path(memory, addr, length)?)
-    }
-
-    /// The same, for a path that must exist.
-    pub(super) fn look_up_node(
-        &self,
-        fd: u32,
-        needed: u64,
-        memory: &dyn GuestMemory,
-        path: (u64, u64),
-    ) -> Result<u32, Errno> {
-        match self.look_up(fd, needed, memory, path)? {
-            Found::Node(node) => Ok(node),
-            Found::Missing => Err(Errno::Noent),
-        }
+        self.fs.resolve(base, read_path(memory, addr, length)?, follow)
     }
 
     /// `path_filestat_get(fd, lookup, path, length, record)`.
     pub(super) fn path_filestat_get(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
-        let path = (args.ptr(2), args.ptr(3));
-        let node = self.look_up_node(args.u32(0), rights::PATH_FILESTAT_GET, memory, path)?;
-        check_lookup(args.u32(1))?;
-        store(memory, args.ptr(4), &filestat(Target::Node(node), &self.tree))
+        let (path, follow) = ((args.ptr(2), args.ptr(3)), follows(args.u32(1)));
+        let found = self.look_up(args.u32(0), rights::PATH_FILESTAT_GET, follow.unwrap_or_default(), memory, path)?;
+        follow?;
+        let node = found.node.ok_or(Errno::Noent)?;
+        store(memory, args.ptr(4), &filestat(Target::Node(node), &self.fs))
     }
 
-    /// `path_readlink(fd, path, length, buffer, buffer length, used)`: nothing is a link, which is `EINVAL`.
+    /// `path_readlink(fd, path, length, buffer, buffer length, used)`: `EINVAL` for what is no link. A target that does not
+    /// fit is cut.
     pub(super) fn path_readlink(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
-        self.look_up_node(args.u32(0), rights::PATH_READLINK, memory, (args.ptr(1), args.ptr(2)))?;
+        let found = self.look_up(args.u32(0), rights::PATH_READLINK, false, memory, (args.ptr(1), args.ptr(2)))?;
         in_bounds(memory, args.ptr(3), args.ptr(4))?;
         in_bounds(memory, args.ptr(5), 4)?;
-        Err(Errno::Inval)
+        let node = found.node.ok_or(Errno::Noent)?;
+        let Some(Kind::Link(target)) = self.fs.get(node).map(|node| &node.kind) else { return Err(Errno::Inval) };
+        let room = usize::try_from(args.ptr(4)).unwrap_or(usize::MAX);
+        let part = target.as_bytes().get(..room).unwrap_or(target.as_bytes());
+        store(memory, args.ptr(3), part)?;
+        let used = u32::try_from(part.len()).map_err(|_| Errno::Inval)?;
+        store(memory, args.ptr(5), &used.to_le_bytes())
     }
 
     /// `path_open(fd, lookup, path, length, open flags, rights, inheriting, descriptor flags, opened)`. The new
-    /// descriptor has the rights asked for as far as the target can have them and the directory passes them on. Asking to
-    /// write, to create or to truncate a file is `EROFS`.
-    pub(super) fn path_open(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+    /// descriptor has the rights asked for as far as the target can have them and the directory passes them on.
+    pub(super) fn path_open(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
         let fd = args.u32(0);
-        let (oflags, base, inheriting) = (args.u32(4), args.u64(5), args.u64(6));
         let (_, directory) = self.directory(fd, rights::PATH_OPEN)?;
-        let (passed_on, may_create) = (directory.inheriting, directory.rights & rights::PATH_CREATE_FILE != 0);
+        let (directory, passed_on) = (directory.rights, directory.inheriting);
+        let opening = Opening { oflags: args.u32(4), rights: args.u64(5), directory };
         in_bounds(memory, args.ptr(8), 4)?;
-        check_lookup(args.u32(1))?;
-        let flags = parse_flags(args.u32(7))?;
-        if oflags > CREATE | DIRECTORY | EXCLUSIVE | TRUNCATE || oflags & (CREATE | DIRECTORY) == CREATE | DIRECTORY {
+        let (follow, flags) = (follows(args.u32(1))?, parse_flags(args.u32(7))?);
+        if opening.oflags > CREATE | DIRECTORY | EXCLUSIVE | TRUNCATE || opening.has(CREATE | DIRECTORY) {
             return Err(Errno::Inval);
         }
-        let found = self.look_up(fd, rights::PATH_OPEN, memory, (args.ptr(2), args.ptr(3)))?;
-        let Found::Node(node) = found else {
-            let refusal = if may_create { Errno::Rofs } else { Errno::Notcapable };
-            return Err(if oflags & CREATE == 0 { Errno::Noent } else { refusal });
-        };
-        self.check_open(node, oflags, base)?;
-        let target = Target::Node(node);
-        let opened = Descriptor {
-            rights: base & passed_on & max_rights(target, &self.tree),
-            flags,
-            ..Descriptor::new(target, &self.tree, inheriting & passed_on)
-        };
+        let follow = follow && !opening.has(CREATE | EXCLUSIVE);
+        let found = self.look_up(fd, rights::PATH_OPEN, follow, memory, (args.ptr(2), args.ptr(3)))?;
         let number = self.state.lowest_free().ok_or(Errno::Mfile)?;
-        store(memory, args.ptr(8), &number.to_le_bytes())?;
+        let target = Target::Node(self.open_node(&found, opening, now)?);
+        let opened = Descriptor {
+            rights: opening.rights & passed_on & max_rights(target, &self.fs),
+            flags,
+            ..Descriptor::new(target, &self.fs, args.u64(6) & passed_on)
+        };
         self.state.descriptors.insert(number, opened);
-        Ok(())
+        store(memory, args.ptr(8), &number.to_le_bytes())
+    }
+
+    /// The node to be opened: found, cut if asked, or made.
+    fn open_node(&mut self, found: &Found, opening: Opening, now: u64) -> Result<u32, Errno> {
+        if opening.has(TRUNCATE) && opening.directory & rights::PATH_FILESTAT_SET_SIZE == 0 {
+            return Err(Errno::Notcapable);
+        }
+        if let Some(node) = found.node {
+            self.check_open(node, opening)?;
+            if opening.has(TRUNCATE) {
+                self.fs.resize(node, 0, now)?;
+            }
+            return Ok(node);
+        }
+        if !opening.has(CREATE) || found.slash {
+            return Err(Errno::Noent);
+        }
+        if opening.directory & rights::PATH_CREATE_FILE == 0 {
+            return Err(Errno::Notcapable);
+        }
+        self.fs.create(found.directory, found.new_name()?, new_file(), now)
     }
 
     /// Whether an existing node can be opened like this.
-    fn check_open(&self, node: u32, oflags: u32, base: u64) -> Answer {
-        let changes = base & rights::FD_WRITE != 0 || oflags & TRUNCATE != 0;
-        if oflags & (CREATE | EXCLUSIVE) == CREATE | EXCLUSIVE {
-            Err(Errno::Exist)
-        } else if self.tree.is_directory(node) {
-            if oflags & (CREATE | TRUNCATE) != 0 || base & rights::FD_WRITE != 0 && oflags & DIRECTORY == 0 {
-                Err(Errno::Isdir)
-            } else {
-                Ok(())
-            }
-        } else if oflags & DIRECTORY != 0 {
-            Err(Errno::Notdir)
-        } else if changes {
-            Err(Errno::Rofs)
-        } else {
-            Ok(())
+    fn check_open(&self, node: u32, opening: Opening) -> Answer {
+        let changes = opening.rights & rights::FD_WRITE != 0 || opening.has(CREATE) || opening.has(TRUNCATE);
+        match self.fs.get(node).map(|node| &node.kind) {
+            _ if opening.has(CREATE | EXCLUSIVE) => Err(Errno::Exist),
+            Some(Kind::Link(_)) => Err(Errno::Loop),
+            Some(Kind::Directory(_)) if changes => Err(Errno::Isdir),
+            Some(Kind::File { .. }) if opening.has(DIRECTORY) => Err(Errno::Notdir),
+            _ => Ok(()),
         }
     }
 }

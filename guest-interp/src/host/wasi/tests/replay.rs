@@ -2,6 +2,7 @@
 //! arguments make a call panic or cost more than its price.
 
 use super::*;
+use crate::snapshot::paged::{Number, Page, Paged};
 use proptest::prelude::*;
 
 /// Arguments that reach far: small numbers, places in and around the memory, flags, and anything.
@@ -16,6 +17,9 @@ fn argument() -> impl Strategy<Value = u64> {
         1 => any::<u64>(),
     ]
 }
+
+/// Where a path is that is not there at first.
+const NEW: u64 = 0x8100;
 
 fn calls() -> impl Strategy<Value = Vec<(usize, Vec<u64>)>> {
     let exit = calls::Call::ProcExit as usize;
@@ -35,6 +39,20 @@ fn calls() -> impl Strategy<Value = Vec<(usize, Vec<u64>)>> {
         ("clock_time_get", vec![1, 0, 0]),
         ("poll_oneoff", vec![0x200, 0x4000, 2, 0]),
         ("fd_seek", vec![4, 3, 1, 0]),
+        ("fd_write", vec![4, 0x100, 2, 0]),
+        ("fd_pwrite", vec![4, 0x100, 2, 9000, 0]),
+        ("fd_filestat_set_size", vec![4, 5]),
+        ("fd_filestat_set_size", vec![4, 20_000]),
+        ("fd_close", vec![4]),
+        ("path_open", vec![3, 1, NEW, 3, 1, rights::FILE, rights::ALL, 1, 0]),
+        ("path_create_directory", vec![3, NEW, 3]),
+        ("path_symlink", vec![PATH, 3, 3, NEW, 3]),
+        ("path_link", vec![3, 0, PATH, 3, 3, NEW, 3]),
+        ("path_rename", vec![3, PATH, 3, 3, NEW, 3]),
+        ("path_rename", vec![3, NEW, 3, 3, PATH, 3]),
+        ("path_unlink_file", vec![3, PATH, 3]),
+        ("path_unlink_file", vec![3, NEW, 3]),
+        ("path_remove_directory", vec![3, NEW, 3]),
     ])
     .prop_map(|(name, args)| (calls::by_name(name).unwrap().0 as usize, args));
     prop::collection::vec(prop_oneof![random, sensible], 1..60)
@@ -44,6 +62,7 @@ fn prepared() -> Guest {
     let mut guest = Guest::new();
     guest.wasi.record_answers(true);
     guest.path("top");
+    guest.put(NEW, b"new");
     guest.iovecs(0x100, &[(0x400, 5), (0x5000, 3000)]);
     guest.put(0x218, &[9]);
     guest.put(0x230, &[1, 0, 0, 0, 0, 0, 0, 0, 1]);
@@ -57,6 +76,18 @@ fn play(guest: &mut Guest, calls: &[(usize, Vec<u64>)]) -> Vec<HostOutcome> {
         outcomes.push(guest.outcome(calls::TABLE[*index].name, args));
     }
     outcomes
+}
+
+fn pages(guest: &Guest) -> Vec<(Number, usize, Page)> {
+    let wasi = &guest.wasi;
+    let of = |number| (0..wasi.page_count(number)).map(move |page| (number, page, wasi.page(number, page)));
+    wasi.numbers().into_iter().flat_map(of).collect()
+}
+
+fn copy_pages(from: &Guest, to: &mut Guest) {
+    for (number, page, contents) in pages(from) {
+        to.wasi.set_page(number, page, &contents);
+    }
 }
 
 fn outputs(guest: &mut Guest) -> [Vec<u8>; 3] {
@@ -81,6 +112,8 @@ proptest! {
         let mut delivered = outputs(&mut first);
         let mut second = prepared();
         second.wasi.restore(&first.wasi.save()).unwrap();
+        copy_pages(&first, &mut second);
+        prop_assert_eq!(second.wasi.check_files(), Ok(()));
         prop_assert_eq!(second.wasi.save(), first.wasi.save());
         (second.memory, second.gas) = (first.memory, first.gas);
         outcomes.extend(play(&mut second, after));
@@ -93,6 +126,7 @@ proptest! {
         prop_assert!(second.memory.bytes == whole.memory.bytes, "memories differ");
         prop_assert_eq!(second.wasi.save(), whole.wasi.save());
         prop_assert_eq!(second.wasi.output_hash(1), whole.wasi.output_hash(1));
+        prop_assert!(pages(&second) == pages(&whole), "files differ");
     }
 
     #[test]
@@ -136,7 +170,7 @@ fn what_is_promised_to_others_never_changes() {
     let state = blake3::hash(&guest.wasi.save()).to_hex();
     assert_eq!(
         &state[..32],
-        "62d75b612d3a9f2753029782caf4be96",
+        "bd30d8a0ab70e5cc283415401673b011",
         "the saved form: a change needs a new snapshot version"
     );
     guest.ok("random_get", &[0, 16]);

@@ -1,0 +1,77 @@
+//! The files that a program leaves behind, handed out once it has ended normally: their paths and contents for whoever puts
+//! them somewhere, their hashes for the receipt.
+
+use super::files::CHUNK;
+use super::{Running, Session};
+use crate::host::wasi::{LeftFile, LeftFiles};
+use crate::report::{FileReport, MAX_FILES, Outcome};
+
+/// How far the files have been handed out.
+pub(super) struct Delivering {
+    walk: LeftFiles,
+    /// The file under way, and how much of it was taken.
+    file: Option<(LeftFile, u64)>,
+}
+
+impl Session {
+    /// Path, without a leading slash, of the next file that the program leaves behind; `None` when there are no more, and
+    /// when the program has not ended or not ended normally. Names are the program's own: whoever makes files of them
+    /// must see to it that they stay where they should.
+    pub fn deliver_name(&mut self) -> Option<String> {
+        let running = self.running.as_deref_mut().filter(|running| running.has_ended_normally())?;
+        let wasi = &running.wasi;
+        let start = || Delivering { walk: wasi.left_files(), file: None };
+        let delivering = running.delivery.get_or_insert_with(start);
+        delivering.file = wasi.next_left(&mut delivering.walk).map(|file| (file, 0));
+        delivering.file.as_ref().map(|(file, _)| file.path.clone())
+    }
+
+    /// Replaces `out` by the next bytes of the file that [`deliver_name`](Self::deliver_name) named; `false`, with nothing, at its end.
+    pub fn deliver_chunk(&mut self, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        let Some(running) = self.running.as_deref_mut() else { return false };
+        let Some((file, at)) = running.delivery.as_mut().and_then(|d| d.file.as_mut()) else { return false };
+        while out.len() < CHUNK {
+            let bytes = running.wasi.left_bytes(file, *at, (CHUNK - out.len()) as u64);
+            if bytes.is_empty() {
+                break;
+            }
+            out.extend_from_slice(bytes);
+            *at += bytes.len() as u64;
+        }
+        !out.is_empty()
+    }
+}
+
+impl Running {
+    fn has_ended_normally(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Finished | Outcome::Exited(_)))
+    }
+
+    /// The first [`MAX_FILES`] files that the program leaves behind, and how many there are beside them.
+    pub(super) fn left_files(&self) -> (Vec<FileReport>, u64) {
+        let (mut files, mut omitted) = (Vec::new(), 0);
+        if self.has_ended_normally() {
+            let mut walk = self.wasi.left_files();
+            while let Some(file) = self.wasi.next_left(&mut walk) {
+                if files.len() < MAX_FILES {
+                    files.push(self.file_report(file));
+                } else {
+                    omitted += 1;
+                }
+            }
+        }
+        (files, omitted)
+    }
+
+    fn file_report(&self, file: LeftFile) -> FileReport {
+        let mut hasher = blake3::Hasher::new();
+        let mut at = 0;
+        while at < file.length {
+            let bytes = self.wasi.left_bytes(&file, at, file.length);
+            hasher.update(bytes);
+            at += bytes.len() as u64;
+        }
+        FileReport { path: file.path, bytes: file.length, hash: *hasher.finalize().as_bytes() }
+    }
+}

@@ -1,0 +1,269 @@
+//! Delivery: the files that a program left behind go into a directory of the user's. Their names are the program's, which
+//! nobody has to trust: no file is made outside the directory, and no link is followed or made there.
+//!
+//! All files are first written under names of our own into a folder inside the directory, so that nothing is delivered
+//! that could not be delivered whole; then each is renamed to its place.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use crate::engine::Node;
+use crate::failure::{Failure, IO, Result};
+
+/// A file that waits in the folder.
+struct Staged {
+    from: PathBuf,
+    to: String,
+}
+
+/// Takes every file that the program left behind and puts it below `directory`, which is created if it is not there. How
+/// many there are; none when the program did not end normally, and then nothing is created.
+///
+/// # Errors
+/// Exit code 74 for a name that is not safe on every system, for a link or file where a directory must be, and for what the
+/// system refuses.
+pub fn deliver(node: &mut dyn Node, directory: &Path) -> Result<usize> {
+    let Some(first) = node.deliver_name()? else { return Ok(0) };
+    fs::create_dir_all(directory).map_err(|error| Failure::io(directory, &error))?;
+    let folder = tempfile::Builder::new().prefix(".delivery-").tempdir_in(directory);
+    let folder = folder.map_err(|error| Failure::io(directory, &error))?;
+    let mut staged = Vec::new();
+    let mut next = Some(first);
+    while let Some(name) = next {
+        check_name(&name)?;
+        let from = folder.path().join(staged.len().to_string());
+        stage(node, &from)?;
+        staged.push(Staged { from, to: name });
+        next = node.deliver_name()?;
+    }
+    staged.iter().try_for_each(|file| place(directory, file))?;
+    Ok(staged.len())
+}
+
+/// Writes the contents of the file under way.
+fn stage(node: &mut dyn Node, path: &Path) -> Result<()> {
+    let failed = |error| Failure::io(path, &error);
+    let mut file = File::create_new(path).map_err(failed)?;
+    let mut chunk = Vec::new();
+    while node.deliver_chunk(&mut chunk)? {
+        file.write_all(&chunk).map_err(failed)?;
+    }
+    file.sync_all().map_err(failed)
+}
+
+/// Refuses names that mean something else than a name on some system.
+fn check_name(name: &str) -> Result<()> {
+    let is_plain = |part: &str| {
+        let bad = |c: char| c.is_control() || matches!(c, '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*');
+        !part.is_empty() && !part.ends_with(['.', ' ']) && !part.contains(bad) && !is_device(part)
+    };
+    if name.split('/').all(is_plain) {
+        return Ok(());
+    }
+    let what = format!("the program left a file {name:?}, whose name is not safe to deliver: nothing was delivered");
+    Err(Failure::new(IO, what))
+}
+
+/// Names that are devices on Windows, whatever follows them after a dot.
+fn is_device(part: &str) -> bool {
+    let stem = part.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let numbered = |prefix| stem.strip_prefix(prefix).is_some_and(|n: &str| matches!(n.as_bytes(), [b'1'..=b'9']));
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
+}
+
+/// Renames a staged file to its place, below directories that are really directories. A link there is replaced, not followed.
+fn place(directory: &Path, file: &Staged) -> Result<()> {
+    let mut parts: Vec<&str> = file.to.split('/').collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut at = directory.to_path_buf();
+    for part in parts {
+        at.push(part);
+        match fs::symlink_metadata(&at) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(in_the_way(&at, "is not a directory, and links are not followed")),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir(&at).map_err(|error| Failure::io(&at, &error))?;
+            }
+            Err(error) => return Err(Failure::io(&at, &error)),
+        }
+    }
+    at.push(last);
+    if fs::symlink_metadata(&at).is_ok_and(|found| found.is_dir()) {
+        return Err(in_the_way(&at, "is a directory"));
+    }
+    fs::rename(&file.from, &at).map_err(|error| Failure::io(&at, &error))
+}
+
+fn in_the_way(path: &Path, why: &str) -> Failure {
+    Failure::new(IO, format!("{}: {why}: the program's file cannot be delivered there", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Budget, Event, Progress};
+
+    /// A node whose program left these files.
+    struct Left(Vec<(&'static str, &'static str)>, Option<&'static str>);
+
+    impl Node for Left {
+        fn deliver_name(&mut self) -> Result<Option<String>> {
+            if self.0.is_empty() {
+                return Ok(None);
+            }
+            let (name, contents) = self.0.remove(0);
+            self.1 = Some(contents);
+            Ok(Some(name.to_owned()))
+        }
+
+        fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+            let contents = self.1.take().unwrap_or_default();
+            *chunk = contents.as_bytes().to_vec();
+            Ok(!contents.is_empty())
+        }
+
+        fn load(&mut self, _: &[String]) -> Result<()> {
+            unreachable!()
+        }
+
+        fn want(&mut self) -> Result<Option<String>> {
+            unreachable!()
+        }
+
+        fn give(&mut self, _: &[u8]) -> Result<()> {
+            unreachable!()
+        }
+
+        fn give_end(&mut self, _: bool) -> Result<()> {
+            unreachable!()
+        }
+
+        fn run(&mut self, _: Budget) -> Result<Event> {
+            unreachable!()
+        }
+
+        fn encode_pause(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn take_name(&mut self) -> Result<Option<String>> {
+            unreachable!()
+        }
+
+        fn take_chunk(&mut self, _: &mut Vec<u8>) -> Result<bool> {
+            unreachable!()
+        }
+
+        fn take_output(&mut self, _: u32) -> Result<Vec<u8>> {
+            unreachable!()
+        }
+
+        fn exit_code(&mut self) -> Result<i32> {
+            unreachable!()
+        }
+
+        fn output_dir(&mut self) -> Result<String> {
+            unreachable!()
+        }
+
+        fn start_id(&mut self) -> Result<u64> {
+            unreachable!()
+        }
+
+        fn job_hash(&mut self) -> Result<[u8; 32]> {
+            unreachable!()
+        }
+
+        fn progress(&mut self) -> Result<Progress> {
+            unreachable!()
+        }
+
+        fn take_message(&mut self) -> Result<Option<String>> {
+            unreachable!()
+        }
+
+        fn record_answers(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn take_answers(&mut self) -> Result<Vec<u8>> {
+            unreachable!()
+        }
+    }
+
+    fn delivered(directory: &Path, files: &[(&'static str, &'static str)]) -> Result<usize> {
+        deliver(&mut Left(files.to_vec(), None), directory)
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).expect("a directory");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn files_come_to_their_places_and_replace_what_was_there() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let directory = temporary.path().join("new/out");
+        assert_eq!(delivered(&directory, &[("a", "1"), ("b/c/d", "2"), ("empty", "")]).expect("delivers"), 3);
+        assert_eq!(names(&directory), ["a", "b", "empty"]);
+        assert_eq!(delivered(&directory, &[("b/c/d", "3")]).expect("delivers"), 1);
+        assert_eq!(fs::read(directory.join("b/c/d")).expect("readable"), b"3");
+        assert_eq!(fs::read(directory.join("a")).expect("readable"), b"1");
+    }
+
+    #[test]
+    fn without_files_nothing_is_made() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        assert_eq!(delivered(&temporary.path().join("new"), &[]).expect("delivers"), 0);
+        assert_eq!(names(temporary.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_name_that_is_not_safe_keeps_everything_back() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        for name in [
+            "../x",
+            "/etc/x",
+            "a/../../x",
+            "..",
+            ".",
+            "",
+            "a//b",
+            "a\\..\\x",
+            "c:x",
+            "a\nb",
+            "x.",
+            "x ",
+            "nul.txt",
+            "Com1",
+            "a?",
+            "a*",
+        ] {
+            let failure = delivered(temporary.path(), &[("good", "1"), (name, "2")]).expect_err(name);
+            assert_eq!(failure.code(), 74, "{name:?}");
+            assert_eq!(names(temporary.path()), Vec::<String>::new(), "{name:?}");
+        }
+        assert!(delivered(temporary.path(), &[("com10", ""), (".hidden", ""), ("a.b.c", ""), ("COMA", "")]).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_the_directory_are_neither_followed_nor_kept() {
+        use std::os::unix::fs::symlink;
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let outside = tempfile::tempdir().expect("a temporary directory");
+        fs::write(outside.path().join("victim"), "precious").expect("a file");
+        symlink(outside.path(), temporary.path().join("dir")).expect("a link");
+        symlink(outside.path().join("victim"), temporary.path().join("file")).expect("a link");
+        let failure = delivered(temporary.path(), &[("dir/victim", "2")]).expect_err("a link on the way");
+        assert!(failure.what().contains("is not a directory, and links are not followed"), "{failure}");
+        delivered(temporary.path(), &[("file", "2")]).expect("the link is replaced");
+        assert_eq!(fs::read(temporary.path().join("file")).expect("readable"), b"2");
+        assert_eq!(fs::read(outside.path().join("victim")).expect("readable"), b"precious");
+        assert_eq!(names(outside.path()), ["victim"]);
+    }
+}
