@@ -297,7 +297,7 @@ impl BinReader {
             }
             self.offset = self.offset.saturating_add(len as u64);
             if matches!(self.expect, Expect::Trailer) {
-                self.hasher.update(&bytes[..bytes.len() - rest.len()]);
+                self.hasher.update(bytes.strip_suffix(rest).unwrap_or(bytes));
                 is_hashed = true;
             }
         }
