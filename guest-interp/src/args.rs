@@ -38,6 +38,7 @@ _start gets all positionals as its arguments; otherwise the first one names the 
   --file PATH=FILE         a file that the program finds at PATH; the file itself is never written (repeatable)
   --preopen DIR            a directory that is open to the program, made if no file is in it (repeatable; default: /
                            when there are files, else none)
+  --feature NAME=on|off    a language feature (repeatable; all that the node has are on)
   --max-memory BYTES       limit of all memories together
   --max-call-depth N       limit of the call stack, in frames
   --max-files BYTES        limit of all files that the program writes to together
@@ -112,6 +113,8 @@ pub struct Options {
     pub files: Vec<(String, String)>,
     /// `--preopen`: directories, names unique.
     pub preopens: Vec<String>,
+    /// `--feature`: name and whether it is on, names unique.
+    pub features: Vec<(String, bool)>,
     /// `--max-memory`: bytes.
     pub max_memory: Option<u64>,
     /// `--max-call-depth`: frames.
@@ -183,6 +186,19 @@ impl Options {
         None
     }
 
+    fn feature(&mut self, (name, value): (String, String)) -> Result<(), Error> {
+        let on = match value.as_str() {
+            "on" => true,
+            "off" => false,
+            _ => return Err(Error::usage(format!("--feature {name}: '{value}' is neither on nor off"))),
+        };
+        if self.features.iter().any(|(other, _)| *other == name) {
+            return Err(Error::usage(format!("--feature: '{name}' is given twice")));
+        }
+        self.features.push((name, on));
+        Ok(())
+    }
+
     fn flag(&mut self, flag: &str, parser: &mut Parser) -> Result<(), Error> {
         match flag {
             "snapshot-output" => once(flag, &mut self.snapshot_output, directory(flag, parser)?),
@@ -207,6 +223,7 @@ impl Options {
                 self.preopens.push(name);
                 Ok(())
             }
+            "feature" => self.feature(pair(flag, "NAME=on|off", parser)?),
             "max-files" => once(flag, &mut self.max_files, number(flag, parser, 0, u64::MAX)?),
             "clock-rate" => once(flag, &mut self.clock_rate, number(flag, parser, 0, u64::MAX)?),
             "max-memory" => once(flag, &mut self.max_memory, number(flag, parser, 0, u64::MAX)?),
@@ -472,6 +489,7 @@ mod tests {
             ("env", "K=a=b"),
             ("stdin", "in.txt"),
             ("file", "/data/x=x"),
+            ("feature", "tail-call=off"),
             ("max-memory", "65536"),
             ("max-call-depth", "100"),
             ("seed", "7"),
@@ -491,6 +509,7 @@ mod tests {
             env: vec![("K".into(), "a=b".into())],
             stdin: Some("in.txt".into()),
             files: vec![("/data/x".into(), "x".into())],
+            features: vec![("tail-call".into(), false)],
             max_memory: Some(65_536),
             max_call_depth: Some(100),
             seed: Some(7),
@@ -504,7 +523,7 @@ mod tests {
     #[test]
     fn help_names_every_flag() {
         let flags = "snapshot-input snapshot-id snapshot-output gas-limit enable-gas-refill gas-schedule preload env stdin \
-                     file max-memory max-call-depth seed help version";
+                     file feature max-memory max-call-depth seed help version";
         for flag in flags.split_whitespace() {
             assert!(HELP.contains(&format!("--{flag} ")), "{flag}");
         }
@@ -559,6 +578,9 @@ mod tests {
             ("-x p", "invalid option '-x'"),
             ("--gas-limit", "missing argument for option '--gas-limit'"),
             ("--gas-limit= p", "--gas-limit: the value is empty"),
+            ("--feature simd p", "--feature: 'simd' is not of the form NAME=on|off"),
+            ("--feature simd=1 p", "--feature simd: '1' is neither on nor off"),
+            ("--feature a=on --feature a=off p", "--feature: 'a' is given twice"),
             ("--gas-limit 1x p", "--gas-limit: '1x' is not a number from 0 to 18446744073709551615"),
             ("--gas-limit +1 p", "--gas-limit: '+1' is not a number from 0 to 18446744073709551615"),
             ("--gas-limit -1 p", "--gas-limit: '-1' is not a number from 0 to 18446744073709551615"),

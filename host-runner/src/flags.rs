@@ -28,6 +28,9 @@ pub struct JobFlags {
     /// Costs of the instructions: default, seed-ordinal, or a file
     #[arg(long, value_name = "NAME|FILE")]
     pub gas_schedule: Option<String>,
+    /// Turn a language feature on or off (repeatable); all that the node has are on
+    #[arg(long, value_name = "NAME=on|off")]
+    pub feature: Vec<String>,
     /// Most bytes of linear memory that the program may have
     #[arg(long, value_name = "BYTES")]
     pub max_memory: Option<String>,
@@ -98,7 +101,12 @@ impl JobFlags {
             argv.push("--enable-gas-refill".to_owned());
         }
         let inputs = &self.inputs;
-        let repeated = [("--preload", &inputs.preload), ("--env", &inputs.env), ("--preopen", &inputs.preopen)];
+        let repeated = [
+            ("--feature", &self.feature),
+            ("--preload", &inputs.preload),
+            ("--env", &inputs.env),
+            ("--preopen", &inputs.preopen),
+        ];
         for (flag, values) in repeated {
             argv.extend(values.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
         }

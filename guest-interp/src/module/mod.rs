@@ -13,6 +13,8 @@ use std::ops::Range;
 
 use wasmparser::WasmFeatures;
 
+use crate::error::Error;
+
 /// The language features of a job.
 ///
 /// The default is WebAssembly 2.0 without SIMD, with extended constant expressions and tail calls.
@@ -42,19 +44,35 @@ impl Features {
 
     /// Every feature that the node knows, by name, and whether it is on, in the order of names.
     pub fn list(self) -> Vec<(String, bool)> {
-        let rows = [
-            ("bulk-memory", WasmFeatures::BULK_MEMORY),
-            ("extended-const", WasmFeatures::EXTENDED_CONST),
-            ("multi-value", WasmFeatures::MULTI_VALUE),
-            ("mutable-global", WasmFeatures::MUTABLE_GLOBAL),
-            ("reference-types", WasmFeatures::REFERENCE_TYPES),
-            ("saturating-float-to-int", WasmFeatures::SATURATING_FLOAT_TO_INT),
-            ("sign-extension", WasmFeatures::SIGN_EXTENSION),
-            ("tail-call", WasmFeatures::TAIL_CALL),
-        ];
-        rows.iter().map(|(name, flag)| ((*name).to_owned(), self.0.contains(*flag))).collect()
+        KNOWN.iter().map(|(name, flag)| ((*name).to_owned(), self.0.contains(*flag))).collect()
+    }
+
+    /// Turns a feature on or off.
+    ///
+    /// # Errors
+    /// A usage error with the names of all features, if it is none of them.
+    pub fn set(&mut self, name: &str, on: bool) -> Result<(), Error> {
+        let known = KNOWN.iter().find(|(known, _)| *known == name);
+        let (_, flag) = known.ok_or_else(|| {
+            let names: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
+            Error::usage(format!("no feature is called '{name}': they are {}", names.join(", ")))
+        })?;
+        self.0.set(*flag, on);
+        Ok(())
     }
 }
+
+/// What can be turned on and off, in the order of names.
+const KNOWN: [(&str, WasmFeatures); 8] = [
+    ("bulk-memory", WasmFeatures::BULK_MEMORY),
+    ("extended-const", WasmFeatures::EXTENDED_CONST),
+    ("multi-value", WasmFeatures::MULTI_VALUE),
+    ("mutable-global", WasmFeatures::MUTABLE_GLOBAL),
+    ("reference-types", WasmFeatures::REFERENCE_TYPES),
+    ("saturating-float-to-int", WasmFeatures::SATURATING_FLOAT_TO_INT),
+    ("sign-extension", WasmFeatures::SIGN_EXTENSION),
+    ("tail-call", WasmFeatures::TAIL_CALL),
+];
 
 /// A decoded and validated module.
 #[derive(Debug)]

@@ -331,7 +331,7 @@ fn module_ref(name: &str, module: &Module) -> ModuleRef {
 
 impl Builder<'_> {
     fn build(&mut self) -> Result<Running, Error> {
-        let features = Features::default();
+        let features = self.features()?;
         let program = self.loading.program.take().expect("BUG: the program was wanted");
         let program = Module::parse(program, features).map_err(|e| e.context(&self.options.program))?;
         let mut modules = Vec::new();
@@ -348,6 +348,18 @@ impl Builder<'_> {
         let plan = self.link_all(&mut machine, program, modules, &job, &wasi)?;
         drop(room);
         self.start(job, machine, wasi, plan)
+    }
+
+    /// The snapshot's features or the default ones, and what the options make of them.
+    fn features(&self) -> Result<Features, Error> {
+        let mut features = Features::default();
+        for (name, on) in self.loading.snapshot.iter().flat_map(|snapshot| &snapshot.job.features) {
+            features.set(name, *on).map_err(|e| Error::snapshot(e.message()).context("job"))?;
+        }
+        for (name, on) in &self.options.features {
+            features.set(name, *on).map_err(|e| Error::usage(format!("--feature: {}", e.message())))?;
+        }
+        Ok(features)
     }
 
     fn schedule(&self) -> Result<Schedule, Error> {

@@ -97,6 +97,29 @@ fn a_run_with_refill_ends_with_the_result_and_a_dense_chain() {
 }
 
 #[test]
+fn features_belong_to_the_job() {
+    let fib = program("fib32");
+    let refused = |inputs: &Files, argv: &str| drive(inputs, argv, u64::MAX).map(|_| ()).unwrap_err();
+    let fill = r#"(module (memory 1) (func (export "f") (memory.fill (i32.const 0) (i32.const 1) (i32.const 2))))"#;
+    let fill = Files::from([("fill.wasm".to_owned(), wat::parse_str(fill).unwrap())]);
+    assert_eq!(drive(&fill, "fill.wasm f", u64::MAX).unwrap().exit_code, 0);
+    let error = refused(&fill, "--feature bulk-memory=off fill.wasm f");
+    assert!(error.to_string().contains("bulk memory support is not enabled"), "{error}");
+    let error = refused(&fib, "--feature gc=on fib32.wasm fib 5");
+    assert!(error.message().starts_with("--feature: no feature is called 'gc': they are bulk-memory, "), "{error}");
+
+    let run = |flags: &str| drive(&fib, &format!("--gas-limit 1000 {flags} fib32.wasm fib 10"), u64::MAX).unwrap();
+    let off = run("--feature tail-call=off");
+    assert_ne!(off.files["out/1.snap"], run("").files["out/1.snap"]);
+    assert_eq!(off.files, run("--feature tail-call=off --feature multi-value=on").files);
+    let inputs = with(fib.clone(), &off.files);
+    let resume = "--snapshot-input out --snapshot-id 1 --enable-gas-refill";
+    assert_eq!(drive(&inputs, &format!("{resume} fib32.wasm"), u64::MAX).unwrap().exit_code, 0);
+    let error = refused(&inputs, &format!("{resume} --feature tail-call=on fib32.wasm"));
+    assert!(error.message().contains("the snapshot belongs to another job"), "{error}");
+}
+
+#[test]
 fn resumed_and_paused_runs_write_the_same_bytes_as_one_run() {
     for (name, call) in
         [("fib32", "fib 15"), ("matrix_multiplication_cpp_100", "run"), ("sha256", "1000"), ("grow_table_trap", "work")]
