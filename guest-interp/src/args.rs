@@ -192,11 +192,7 @@ impl Options {
             "off" => false,
             _ => return Err(Error::usage(format!("--feature {name}: '{value}' is neither on nor off"))),
         };
-        if self.features.iter().any(|(other, _)| *other == name) {
-            return Err(Error::usage(format!("--feature: '{name}' is given twice")));
-        }
-        self.features.push((name, on));
-        Ok(())
+        unique("feature", &mut self.features, (name, on), |(name, _)| name)
     }
 
     fn flag(&mut self, flag: &str, parser: &mut Parser) -> Result<(), Error> {
@@ -208,21 +204,14 @@ impl Options {
                 Ok(())
             }
             "gas-schedule" => once(flag, &mut self.gas_schedule, value(flag, parser)?),
-            "preload" => unique(flag, &mut self.preload, pair(flag, "NAME=FILE", parser)?),
+            "preload" => unique(flag, &mut self.preload, file(flag, "NAME=FILE", parser)?, |(name, _)| name),
             "env" => {
                 self.env.push(pair(flag, "K=V", parser)?);
                 Ok(())
             }
             "stdin" => once(flag, &mut self.stdin, value(flag, parser)?),
-            "file" => unique(flag, &mut self.files, pair(flag, "PATH=FILE", parser)?),
-            "preopen" => {
-                let name = value(flag, parser)?;
-                if self.preopens.contains(&name) {
-                    return Err(Error::usage(format!("--preopen: '{name}' is given twice")));
-                }
-                self.preopens.push(name);
-                Ok(())
-            }
+            "file" => unique(flag, &mut self.files, file(flag, "PATH=FILE", parser)?, |(path, _)| path),
+            "preopen" => unique(flag, &mut self.preopens, value(flag, parser)?, |name| name),
             "feature" => self.feature(pair(flag, "NAME=on|off", parser)?),
             "max-files" => once(flag, &mut self.max_files, number(flag, parser, 0, u64::MAX)?),
             "clock-rate" => once(flag, &mut self.clock_rate, number(flag, parser, 0, u64::MAX)?),
@@ -306,15 +295,21 @@ fn once<T>(flag: &str, slot: &mut Option<T>, value: T) -> Result<(), Error> {
     }
 }
 
-fn unique(flag: &str, pairs: &mut Vec<(String, String)>, pair: (String, String)) -> Result<(), Error> {
-    let (key, value) = &pair;
+/// A pair whose second half names a file.
+fn file(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String), Error> {
+    let (key, value) = pair(flag, form, parser)?;
     if value.is_empty() {
         return Err(Error::usage(format!("--{flag}: '{key}' names no file")));
     }
-    if pairs.iter().any(|(other, _)| other == key) {
-        return Err(Error::usage(format!("--{flag}: '{key}' is given twice")));
+    Ok((key, value))
+}
+
+/// Adds what no other may have the key of.
+fn unique<T>(flag: &str, all: &mut Vec<T>, new: T, key: impl Fn(&T) -> &String) -> Result<(), Error> {
+    if all.iter().any(|other| key(other) == key(&new)) {
+        return Err(Error::usage(format!("--{flag}: '{}' is given twice", key(&new))));
     }
-    pairs.push(pair);
+    all.push(new);
     Ok(())
 }
 

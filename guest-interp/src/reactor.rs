@@ -84,6 +84,11 @@ impl Reactor {
         length(bytes)
     }
 
+    /// Leaves a name in the exchange buffer and returns its length, 0 where there is none.
+    fn name(&mut self, name: Option<String>) -> i32 {
+        name.map_or(0, |name| self.output(name.as_bytes()))
+    }
+
     fn session(&mut self) -> Result<&mut Session, Error> {
         self.session.as_mut().ok_or_else(no_job)
     }
@@ -107,10 +112,8 @@ impl Reactor {
     }
 
     fn want(&mut self) -> Result<i32, Error> {
-        Ok(match self.session()?.want()? {
-            Some(path) => self.output(path.as_bytes()),
-            None => 0,
-        })
+        let path = self.session()?.want()?;
+        Ok(self.name(path))
     }
 
     fn give(&mut self, len: u32) -> Result<i32, Error> {
@@ -255,7 +258,7 @@ pub(crate) extern "C" fn node_pause() -> i32 {
 pub(crate) extern "C" fn node_take_name() -> i32 {
     status(|reactor| {
         let name = reactor.session()?.take_name();
-        Ok(name.map_or(0, |name| reactor.output(name.as_bytes())))
+        Ok(reactor.name(name))
     })
 }
 
@@ -271,7 +274,7 @@ pub(crate) extern "C" fn node_take() -> i32 {
 pub(crate) extern "C" fn node_deliver_name() -> i32 {
     status(|reactor| {
         let name = reactor.session()?.deliver_name();
-        Ok(name.map_or(0, |name| reactor.output(name.as_bytes())))
+        Ok(reactor.name(name))
     })
 }
 

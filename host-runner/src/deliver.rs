@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::engine::Node;
+use crate::engine::Deliver;
 use crate::failure::{Failure, IO, Result};
 
 /// A file that waits in the folder.
@@ -23,7 +23,7 @@ struct Staged {
 /// # Errors
 /// Exit code 74 for a name that is not safe on every system, for a link or file where a directory must be, and for what the
 /// system refuses.
-pub fn deliver(node: &mut dyn Node, directory: &Path) -> Result<usize> {
+pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
     let Some(first) = node.deliver_name()? else { return Ok(0) };
     fs::create_dir_all(directory).map_err(|error| Failure::io(directory, &error))?;
     let folder = tempfile::Builder::new().prefix(".delivery-").tempdir_in(directory);
@@ -42,7 +42,7 @@ pub fn deliver(node: &mut dyn Node, directory: &Path) -> Result<usize> {
 }
 
 /// Writes the contents of the file under way.
-fn stage(node: &mut dyn Node, path: &Path) -> Result<()> {
+fn stage(node: &mut dyn Deliver, path: &Path) -> Result<()> {
     let failed = |error| Failure::io(path, &error);
     let mut file = File::create_new(path).map_err(failed)?;
     let mut chunk = Vec::new();
@@ -102,12 +102,12 @@ fn in_the_way(path: &Path, why: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Budget, Event, Progress};
+    use crate::durable::tests::names;
 
     /// A node whose program left these files.
     struct Left(Vec<(&'static str, &'static str)>, Option<&'static str>);
 
-    impl Node for Left {
+    impl Deliver for Left {
         fn deliver_name(&mut self) -> Result<Option<String>> {
             if self.0.is_empty() {
                 return Ok(None);
@@ -122,86 +122,10 @@ mod tests {
             *chunk = contents.as_bytes().to_vec();
             Ok(!contents.is_empty())
         }
-
-        fn load(&mut self, _: &[String]) -> Result<()> {
-            unreachable!()
-        }
-
-        fn want(&mut self) -> Result<Option<String>> {
-            unreachable!()
-        }
-
-        fn give(&mut self, _: &[u8]) -> Result<()> {
-            unreachable!()
-        }
-
-        fn give_end(&mut self, _: bool) -> Result<()> {
-            unreachable!()
-        }
-
-        fn run(&mut self, _: Budget) -> Result<Event> {
-            unreachable!()
-        }
-
-        fn encode_pause(&mut self) -> Result<()> {
-            unreachable!()
-        }
-
-        fn take_name(&mut self) -> Result<Option<String>> {
-            unreachable!()
-        }
-
-        fn take_chunk(&mut self, _: &mut Vec<u8>) -> Result<bool> {
-            unreachable!()
-        }
-
-        fn take_output(&mut self, _: u32) -> Result<Vec<u8>> {
-            unreachable!()
-        }
-
-        fn exit_code(&mut self) -> Result<i32> {
-            unreachable!()
-        }
-
-        fn output_dir(&mut self) -> Result<String> {
-            unreachable!()
-        }
-
-        fn start_id(&mut self) -> Result<u64> {
-            unreachable!()
-        }
-
-        fn job_hash(&mut self) -> Result<[u8; 32]> {
-            unreachable!()
-        }
-
-        fn progress(&mut self) -> Result<Progress> {
-            unreachable!()
-        }
-
-        fn take_message(&mut self) -> Result<Option<String>> {
-            unreachable!()
-        }
-
-        fn record_answers(&mut self) -> Result<()> {
-            unreachable!()
-        }
-
-        fn take_answers(&mut self) -> Result<Vec<u8>> {
-            unreachable!()
-        }
     }
 
     fn delivered(directory: &Path, files: &[(&'static str, &'static str)]) -> Result<usize> {
         deliver(&mut Left(files.to_vec(), None), directory)
-    }
-
-    fn names(directory: &Path) -> Vec<String> {
-        let entries = fs::read_dir(directory).expect("a directory");
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
     }
 
     #[test]

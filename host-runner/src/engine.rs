@@ -41,7 +41,7 @@ impl fmt::Display for Engine {
 }
 
 /// A node: the calls of the session (docs/guest-abi.md), in the order load, want and give, run and take.
-pub trait Node {
+pub trait Node: Deliver {
     /// Starts a job from the node's own arguments, without `argv[0]`.
     ///
     /// # Errors
@@ -89,18 +89,6 @@ pub trait Node {
     /// # Errors
     /// Those of the engine only.
     fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
-
-    /// Path of the next file that the program leaves behind; none when there are no more, or when it has not ended normally.
-    ///
-    /// # Errors
-    /// Those of the engine only.
-    fn deliver_name(&mut self) -> Result<Option<String>>;
-
-    /// Replaces the contents of `chunk` by the next bytes of that file; false when it is complete.
-    ///
-    /// # Errors
-    /// Those of the engine only.
-    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
 
     /// What the program has written to descriptor `fd` (1 or 2) and nobody has taken yet.
     ///
@@ -155,4 +143,19 @@ pub trait Node {
     /// # Errors
     /// Those of the engine only.
     fn take_answers(&mut self) -> Result<Vec<u8>>;
+}
+
+/// What a program leaves behind, file by file.
+pub trait Deliver {
+    /// Path of the next file that the program leaves behind; none when there are no more, or when it has not ended normally.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn deliver_name(&mut self) -> Result<Option<String>>;
+
+    /// Replaces the contents of `chunk` by the next bytes of that file; false when it is complete.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
 }

@@ -25,6 +25,14 @@ pub struct JobFlags {
     /// Refill the gas after each snapshot, and go on until the program ends
     #[arg(long)]
     pub enable_gas_refill: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub config: ConfigFlags,
+}
+
+/// What a job does not change from run to run: prices, features, limits, clock, seed, and what the program sees.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConfigFlags {
     /// Costs of the instructions: default, seed-ordinal, or a file
     #[arg(long, value_name = "NAME|FILE")]
     pub gas_schedule: Option<String>,
@@ -80,18 +88,20 @@ impl JobFlags {
     /// # Errors
     /// Exit code 2 for a `--dir` that cannot be passed on, 74 for one that cannot be read.
     pub fn node_argv(&self, words: &[String]) -> Result<Vec<String>> {
+        let config = &self.config;
+        let inputs = &config.inputs;
         let single = [
             ("--snapshot-input", &self.snapshot_input),
             ("--snapshot-id", &self.snapshot_id),
             ("--snapshot-output", &self.snapshot_output),
             ("--gas-limit", &self.gas_limit),
-            ("--gas-schedule", &self.gas_schedule),
-            ("--max-memory", &self.max_memory),
-            ("--max-call-depth", &self.max_call_depth),
-            ("--max-files", &self.max_files),
-            ("--clock-rate", &self.clock_rate),
-            ("--seed", &self.seed),
-            ("--stdin", &self.inputs.stdin),
+            ("--gas-schedule", &config.gas_schedule),
+            ("--max-memory", &config.max_memory),
+            ("--max-call-depth", &config.max_call_depth),
+            ("--max-files", &config.max_files),
+            ("--clock-rate", &config.clock_rate),
+            ("--seed", &config.seed),
+            ("--stdin", &inputs.stdin),
         ];
         let mut argv = Vec::new();
         for (flag, value) in single {
@@ -100,9 +110,8 @@ impl JobFlags {
         if self.enable_gas_refill {
             argv.push("--enable-gas-refill".to_owned());
         }
-        let inputs = &self.inputs;
         let repeated = [
-            ("--feature", &self.feature),
+            ("--feature", &config.feature),
             ("--preload", &inputs.preload),
             ("--env", &inputs.env),
             ("--preopen", &inputs.preopen),
@@ -110,7 +119,7 @@ impl JobFlags {
         for (flag, values) in repeated {
             argv.extend(values.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
         }
-        let files = self.inputs.files()?;
+        let files = inputs.files()?;
         argv.extend(files.into_iter().flat_map(|(guest, host)| ["--file".to_owned(), format!("{guest}={host}")]));
         argv.extend_from_slice(words);
         Ok(argv)
@@ -212,7 +221,10 @@ mod tests {
             snapshot_id: Some("4".into()),
             gas_limit: Some("0x10".into()),
             enable_gas_refill: true,
-            inputs: InputFlags { env: vec!["A=b".into(), "C=".into()], ..InputFlags::default() },
+            config: ConfigFlags {
+                inputs: InputFlags { env: vec!["A=b".into(), "C=".into()], ..InputFlags::default() },
+                ..ConfigFlags::default()
+            },
             ..JobFlags::default()
         };
         let argv = flags.node_argv(&words("a.wasm run -7 --env")).expect("nothing to walk");

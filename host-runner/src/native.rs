@@ -3,7 +3,7 @@
 use guest_interp::error::Error;
 use guest_interp::session::Session;
 
-use crate::engine::{Budget, Event, Node, Progress};
+use crate::engine::{Budget, Deliver, Event, Node, Progress};
 use crate::failure::Result;
 
 /// A node in this process.
@@ -58,14 +58,6 @@ impl Node for NativeNode {
         Ok(self.session()?.take_chunk(chunk)?)
     }
 
-    fn deliver_name(&mut self) -> Result<Option<String>> {
-        Ok(self.session()?.deliver_name())
-    }
-
-    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
-        Ok(self.session()?.deliver_chunk(chunk))
-    }
-
     fn take_output(&mut self, fd: u32) -> Result<Vec<u8>> {
         Ok(self.session()?.take_output(fd))
     }
@@ -101,5 +93,15 @@ impl Node for NativeNode {
 
     fn take_answers(&mut self) -> Result<Vec<u8>> {
         Ok(self.session()?.take_answers())
+    }
+}
+
+impl Deliver for NativeNode {
+    fn deliver_name(&mut self) -> Result<Option<String>> {
+        Ok(self.session()?.deliver_name())
+    }
+
+    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+        Ok(self.session()?.deliver_chunk(chunk))
     }
 }

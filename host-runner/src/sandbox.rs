@@ -4,7 +4,7 @@
 use wasmtime::{Config, Engine, Linker, Memory, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 use crate::cache;
-use crate::engine::{Budget, Event, Node, Progress};
+use crate::engine::{Budget, Deliver, Event, Node, Progress};
 use crate::failure::{Failure, IO, Result};
 use crate::image;
 
@@ -294,18 +294,6 @@ impl Node for WasmNode {
         Ok(length > 0)
     }
 
-    fn deliver_name(&mut self) -> Result<Option<String>> {
-        let value = self.call(|exports| &exports.deliver_name, ())?;
-        self.optional_text(value)
-    }
-
-    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
-        let value = self.call(|exports| &exports.deliver, ())?;
-        let length = self.check(value)?;
-        self.read(length, chunk)?;
-        Ok(length > 0)
-    }
-
     fn take_output(&mut self, fd: u32) -> Result<Vec<u8>> {
         self.all_chunks(|node| node.call(|exports| &exports.output, fd))
     }
@@ -357,6 +345,20 @@ impl Node for WasmNode {
 
     fn take_answers(&mut self) -> Result<Vec<u8>> {
         self.all_chunks(|node| node.call(|exports| &exports.answers, ()))
+    }
+}
+
+impl Deliver for WasmNode {
+    fn deliver_name(&mut self) -> Result<Option<String>> {
+        let value = self.call(|exports| &exports.deliver_name, ())?;
+        self.optional_text(value)
+    }
+
+    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+        let value = self.call(|exports| &exports.deliver, ())?;
+        let length = self.check(value)?;
+        self.read(length, chunk)?;
+        Ok(length > 0)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
-use host_runner::engine::{Budget, Event, Node, Progress};
+use host_runner::engine::{Budget, Deliver, Event, Node, Progress};
 use host_runner::failure::{Failure, IO};
 use wasmparser::{BinaryReader, ExportSectionReader, GlobalSectionReader, Parser, Payload};
 use wasmtime::{Config, Engine, Global, Instance, Linker, Memory, Module, Store, Val};
@@ -370,16 +370,6 @@ impl Node for Reactor<'_> {
         Ok(length > 0)
     }
 
-    fn deliver_name(&mut self) -> Outcome<Option<String>> {
-        self.text("node_deliver_name").map_err(failure)
-    }
-
-    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Outcome<bool> {
-        let length = self.call("node_deliver", &[]).map_err(failure)?;
-        *chunk = self.get(length).map_err(failure)?;
-        Ok(length > 0)
-    }
-
     fn take_output(&mut self, fd: u32) -> Outcome<Vec<u8>> {
         self.get_all("node_output", &[Val::I32(fd.cast_signed())]).map_err(failure)
     }
@@ -423,5 +413,17 @@ impl Node for Reactor<'_> {
 
     fn take_answers(&mut self) -> Outcome<Vec<u8>> {
         self.get_all("node_answers", &[]).map_err(failure)
+    }
+}
+
+impl Deliver for Reactor<'_> {
+    fn deliver_name(&mut self) -> Outcome<Option<String>> {
+        self.text("node_deliver_name").map_err(failure)
+    }
+
+    fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Outcome<bool> {
+        let length = self.call("node_deliver", &[]).map_err(failure)?;
+        *chunk = self.get(length).map_err(failure)?;
+        Ok(length > 0)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use host_runner::flags::InputFlags;
+use host_runner::flags::{ConfigFlags, InputFlags, JobFlags};
 use serde::Deserialize;
 
 use crate::runner::{self, Ended};
@@ -79,15 +79,10 @@ impl Program {
             if path.is_dir() {
                 let nested = self.expected.dirs.iter().any(|dir| host.starts_with(&format!("{dir}/")));
                 if !nested {
-                    flags.dir.push(format!("{}::{}", path.display(), guest.trim_end_matches('/')));
+                    flags.dir.push(format!("{}::{guest}", path.display()));
                 }
             }
             flags.preopen.push(guest.to_owned());
-        }
-        for flag in &mut flags.dir {
-            if flag.ends_with("::") {
-                flag.push('/');
-            }
         }
         flags.env = self.expected.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         Ok(flags)
@@ -104,7 +99,8 @@ impl Program {
     /// # Errors
     /// As [`Program::inputs`].
     pub fn argv(&self) -> Result<Vec<String>> {
-        let flags = host_runner::flags::JobFlags { inputs: self.inputs()?, ..Default::default() };
+        let config = ConfigFlags { inputs: self.inputs()?, ..ConfigFlags::default() };
+        let flags = JobFlags { config, ..JobFlags::default() };
         Ok(flags.node_argv(&self.words())?)
     }
 

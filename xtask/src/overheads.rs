@@ -18,14 +18,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let root = crate::workspace().canonicalize()?;
     let target_dir = root.join("target-node");
-    let in_target = |mut command: std::process::Command| {
-        command.arg("--target-dir").arg(&target_dir);
-        command
-    };
     build_startup(&root, &target_dir)?;
-    let mut measuring = in_target(cargo(&root, "build"));
+    let mut measuring = cargo(&root, "build");
     // From the workspace's directory, where cargo finds the flags that the project sets for itself.
-    measuring.args(["--profile", "measure", "--package", "overheads", "--package", "host-runner"]).current_dir(&root);
+    measuring.args(["--profile", "measure", "--package", "overheads", "--package", "host-runner"]);
+    measuring.arg("--target-dir").arg(&target_dir).current_dir(&root);
     build(measuring, "the measuring program")?;
     let release = |name: &str| target_dir.join("measure").join(format!("{name}{EXE_SUFFIX}"));
     let startup = target_dir.join(node_build::TARGET).join(node_build::PROFILE).join("startup.wasm");

@@ -58,9 +58,13 @@ impl fmt::Display for Figure {
 
 /// The median time of `rounds` runs of `work`, each of which times the part that counts.
 pub fn median(rounds: u32, mut work: impl FnMut() -> Result<Duration>) -> Result<Duration> {
-    let mut times = (0..rounds).map(|_| work()).collect::<Result<Vec<_>>>()?;
+    Ok(middle((0..rounds).map(|_| work()).collect::<Result<Vec<_>>>()?))
+}
+
+/// The median of times, of which there is at least one.
+pub fn middle(mut times: Vec<Duration>) -> Duration {
     times.sort();
-    Ok(times[times.len() / 2])
+    times[times.len() / 2]
 }
 
 /// How long `work` takes.

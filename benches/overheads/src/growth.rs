@@ -7,7 +7,7 @@ use host_runner::engine::{Budget, Event, Node};
 use host_runner::sandbox::WasmNode;
 
 use crate::Bench;
-use crate::figures::{Figure, Target, millis};
+use crate::figures::{Figure, Target, median, millis};
 use crate::node::{Files, Place, load};
 
 /// Grows to the given number of pages, and writes to each new one.
@@ -27,12 +27,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let what = format!("page by page to {PAGES} pages");
     for place in &bench.places {
-        let mut runs = Vec::new();
-        for _ in 0..bench.rounds {
-            runs.push(grow(place.node()?.as_mut(), &files)?);
-        }
-        runs.sort();
-        let time = millis(runs[runs.len() / 2]);
+        let time = millis(median(bench.rounds, || grow(place.node()?.as_mut(), &files))?);
         figures.push(Figure::new(format!("growing, {}", place.name()), time, "ms", Target::None, what.clone()));
         if let Place::Wasm(module) = place {
             let mut node = WasmNode::new(module)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use host_runner::engine::{Budget, Event, Node};
 
 use crate::Bench;
-use crate::figures::{Figure, Target, rate, timed};
+use crate::figures::{Figure, Target, middle, rate, timed};
 use crate::node::{Files, Place, give, load, load_until, take};
 
 /// Writes another value to every line of its memory, round after round.
@@ -39,19 +39,14 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
             restoring.push(restore(place, &files)?);
         }
         let target = |least| if is_native { Target::AtLeast(least) } else { Target::None };
-        let speed = rate(MEMORY, middle(&mut writing));
+        let speed = rate(MEMORY, middle(writing));
         let what = format!("{MEMORY} bytes of changed pages");
         figures.push(Figure::new(format!("write a snapshot, {}", place.name()), speed, "MB/s", target(500.0), what));
-        let speed = rate(bytes, middle(&mut restoring));
+        let speed = rate(bytes, middle(restoring));
         let what = format!("{SNAPSHOTS} .bin of {bytes} bytes together");
         figures.push(Figure::new(format!("restore a chain, {}", place.name()), speed, "MB/s", target(1000.0), what));
     }
     Ok(figures)
-}
-
-fn middle(times: &mut [Duration]) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
 
 /// Runs until the chain is complete; adds the time of each snapshot.

@@ -8,7 +8,7 @@ use startup::Program;
 use wasmtime::{Engine, Instance, Linker, Module, Store, WasmParams};
 
 use crate::Bench;
-use crate::figures::{Figure, Target, median, millis, rate, timed};
+use crate::figures::{Figure, Target, median, middle, millis, rate, timed};
 use crate::node::{Files, Place, load};
 
 /// The biggest sample programs.
@@ -57,14 +57,12 @@ fn translation(
         parsing.push(parse);
         both.push(parse + translate);
     }
-    parsing.sort();
-    both.sort();
     let place = if wasm.is_some() { "wasm" } else { "native" };
-    let figure = |what: &str, times: &[Duration], target| {
+    let figure = |what: &str, times: Vec<Duration>, target| {
         let name = format!("{what}, {place}");
-        Figure::new(name, rate(code, times[times.len() / 2]), "MB/s", target, sizes.to_owned())
+        Figure::new(name, rate(code, middle(times)), "MB/s", target, sizes.to_owned())
     };
-    Ok([figure("validate", &parsing, Target::None), figure("validate and translate all", &both, target)])
+    Ok([figure("validate", parsing, Target::None), figure("validate and translate all", both, target)])
 }
 
 fn native_times(bytes: &[u8]) -> Result<[Duration; 2]> {

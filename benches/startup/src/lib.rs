@@ -51,7 +51,5 @@ impl HostImports for Any<'_> {
 /// # Errors
 /// If it is not valid.
 pub fn code_size(bytes: Vec<u8>) -> Result<usize, Error> {
-    let module = Module::parse(bytes, Features::default())?;
-    let bodies = (module.imported_funcs()..module.func_count()).filter_map(|func| module.body(func));
-    Ok(bodies.map(|body| body.len()).sum())
+    Ok(Module::parse(bytes, Features::default())?.code_size())
 }

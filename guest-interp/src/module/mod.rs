@@ -209,6 +209,11 @@ impl Module {
         self.bodies.get(func.checked_sub(self.imported_funcs)? as usize).cloned()
     }
 
+    /// Bytes of all function bodies.
+    pub fn code_size(&self) -> usize {
+        self.bodies.iter().map(|body| body.len()).sum()
+    }
+
     /// Type of the import or export of this kind and index.
     pub fn extern_type(&self, kind: ExternKind, index: u32) -> ExternType {
         let i = index as usize;

@@ -39,13 +39,11 @@ impl Spaces {
         self.follow(contents);
         let mut changed = Vec::new();
         for (number, tree) in &mut self.trees {
-            let mut pages = Vec::new();
-            for page in 0..contents.page_count(*number) {
-                let dirty = std::mem::take(&mut contents.marks(*number)[page]) != 0;
-                if dirty && tree.update(page as u64, &contents.page(*number, page)) {
-                    pages.push(page as u64);
-                }
-            }
+            let count = contents.page_count(*number);
+            let marks = contents.marks(*number);
+            let dirty: Vec<usize> = (0..count).filter(|page| std::mem::take(&mut marks[*page]) != 0).collect();
+            let pages = dirty.into_iter().filter(|page| tree.update(*page as u64, &contents.page(*number, *page)));
+            let pages: Vec<u64> = pages.map(|page| page as u64).collect();
             if !pages.is_empty() {
                 changed.push((*number, pages));
             }

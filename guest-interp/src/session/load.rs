@@ -316,11 +316,6 @@ impl Heap {
     }
 }
 
-/// Bytes of the function bodies.
-fn code_size(module: &Module) -> usize {
-    (module.imported_funcs()..module.func_count()).filter_map(|func| module.body(func)).map(|body| body.len()).sum()
-}
-
 fn file_name(path: &str) -> &str {
     path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path)
 }
@@ -343,7 +338,7 @@ impl Builder<'_> {
         let job = self.job(&program, &modules, &schedule, features)?;
         let wasi = self.wasi(&job, is_command(&program))?;
         let mut machine = Machine::new(schedule, job.limits);
-        let code = code_size(&program) + modules.iter().map(|(_, module)| code_size(module)).sum::<usize>();
+        let code = program.code_size() + modules.iter().map(|(_, module)| module.code_size()).sum::<usize>();
         let room = Heap::before_memories(code);
         let plan = self.link_all(&mut machine, program, modules, &job, &wasi)?;
         drop(room);

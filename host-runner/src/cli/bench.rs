@@ -11,8 +11,8 @@ use crate::cli::print;
 use crate::console::{self, Console, Verbosity};
 use crate::drive;
 use crate::engine::{Budget, Engine, Event, Node};
-use crate::failure::{Failure, IO, MISMATCH, Result};
-use crate::flags::{InputFlags, JobFlags};
+use crate::failure::{Failure, INTERRUPTED, IO, MISMATCH, Result};
+use crate::flags::{ConfigFlags, JobFlags};
 use crate::interrupt::Stop;
 use crate::reference;
 
@@ -25,19 +25,7 @@ const SLICE: Budget = Budget { gas: 50_000_000, steps: 50_000_000 };
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BenchArgs {
     #[command(flatten)]
-    inputs: InputFlags,
-    /// Costs of the instructions: default, seed-ordinal, or a file
-    #[arg(long, value_name = "NAME|FILE")]
-    gas_schedule: Option<String>,
-    /// Most bytes of linear memory that the program may have
-    #[arg(long, value_name = "BYTES")]
-    max_memory: Option<String>,
-    /// Most frames on the program's call stack
-    #[arg(long, value_name = "N")]
-    max_call_depth: Option<String>,
-    /// Seed of the program's random source
-    #[arg(long, value_name = "N")]
-    seed: Option<String>,
+    config: ConfigFlags,
     /// How often each engine runs the program
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -50,16 +38,8 @@ pub(super) struct BenchArgs {
 }
 
 impl BenchArgs {
-    fn node_argv(&self, gas_schedule: Option<&str>) -> Result<Vec<String>> {
-        let flags = JobFlags {
-            gas_schedule: gas_schedule.map(str::to_owned),
-            max_memory: self.max_memory.clone(),
-            max_call_depth: self.max_call_depth.clone(),
-            seed: self.seed.clone(),
-            inputs: self.inputs.clone(),
-            ..JobFlags::default()
-        };
-        flags.node_argv(&self.words)
+    fn node_argv(&self, config: ConfigFlags) -> Result<Vec<String>> {
+        JobFlags { config, ..JobFlags::default() }.node_argv(&self.words)
     }
 }
 
@@ -103,7 +83,7 @@ pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let instructions = count_instructions(args, &stop)?;
-    let argv = args.node_argv(args.gas_schedule.as_deref())?;
+    let argv = args.node_argv(args.config.clone())?;
     let mut all = RUNNERS.map(|(name, engine)| Measured { name, is_metered: engine.is_some(), runs: Vec::new() });
     for _ in 0..args.rounds {
         for (measured, (_, engine)) in all.iter_mut().zip(RUNNERS) {
@@ -128,8 +108,9 @@ fn count_instructions(args: &BenchArgs, stop: &Stop) -> Result<u64> {
     let file =
         tempfile::NamedTempFile::new().map_err(|error| Failure::new(IO, format!("a temporary file: {error}")))?;
     fs::write(file.path(), ONE_EACH).map_err(|error| Failure::io(file.path(), &error))?;
-    let path = utf8(file.path())?;
-    Ok(run_node(Engine::Native, &args.node_argv(Some(path))?, stop)?.gas)
+    let gas_schedule = Some(utf8(file.path())?.to_owned());
+    let argv = args.node_argv(ConfigFlags { gas_schedule, ..args.config.clone() })?;
+    Ok(run_node(Engine::Native, &argv, stop)?.gas)
 }
 
 fn utf8(path: &Path) -> Result<&str> {
@@ -155,7 +136,7 @@ fn run_node(engine: Engine, argv: &[String], stop: &Stop) -> Result<Run> {
 fn run_to_the_end(node: &mut dyn Node, stop: &Stop) -> Result<()> {
     while node.run(SLICE)? != Event::Finished {
         if stop.is_requested() {
-            return Err(Failure::new(crate::failure::INTERRUPTED, "interrupted: nothing was measured"));
+            return Err(Failure::new(INTERRUPTED, "interrupted: nothing was measured"));
         }
         for fd in [1, 2] {
             node.take_output(fd)?;
@@ -178,7 +159,7 @@ fn take_result(node: &mut dyn Node) -> Result<String> {
 }
 
 fn run_reference(args: &BenchArgs) -> Result<Run> {
-    let job = reference::Job::new(&args.words, &args.inputs, args.max_memory.as_deref())?;
+    let job = reference::Job::new(&args.words, &args.config.inputs, args.config.max_memory.as_deref())?;
     let began = Instant::now();
     let outcome = reference::run(job)?;
     let whole = began.elapsed();

@@ -11,7 +11,7 @@ use guest_interp::snapshot::snap;
 use crate::cli::{OutputArgs, run};
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
-use crate::flags::{InputFlags, JobFlags};
+use crate::flags::{ConfigFlags, InputFlags, JobFlags};
 
 /// Arguments of `resume`.
 #[derive(Clone, Debug, clap::Args)]
@@ -74,8 +74,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
             snapshot_id: Some(id),
             gas_limit: args.gas_limit.clone(),
             enable_gas_refill: args.enable_gas_refill,
-            inputs: inputs(args, &job, &search)?,
-            ..JobFlags::default()
+            config: ConfigFlags { inputs: inputs(args, &job, &search)?, ..ConfigFlags::default() },
         },
         engine: args.engine,
         check_reference: false,

@@ -90,7 +90,7 @@ fn compare(args: &RunArgs, summary: &Summary, console: &mut Console) -> Result<O
         return Ok(None);
     }
     let [stdout, stderr] = console.take_copies();
-    let mut job = reference::Job::new(&args.words, &args.job.inputs, args.job.max_memory.as_deref())?;
+    let mut job = reference::Job::new(&args.words, &args.job.config.inputs, args.job.config.max_memory.as_deref())?;
     job.answers = Some(summary.answers.clone());
     let expected = reference::run(job)?;
     let comparison = reference::compare(summary, &stdout, &stderr, &expected);
