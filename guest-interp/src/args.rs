@@ -42,6 +42,7 @@ _start gets all positionals as its arguments; otherwise the first one names the 
   --max-memory BYTES       limit of all memories together
   --max-call-depth N       limit of the call stack, in frames
   --max-files BYTES        limit of all files that the program writes to together
+  --max-exceptions SLOTS   limit of exceptions held by reference, 1 + payload each
   --clock-rate N           nanoseconds by which the program's clocks advance for a unit of gas (default 1)
   --seed N                 seed of the program's random source (default 0)
   -h, --help               this text
@@ -121,6 +122,8 @@ pub struct Options {
     pub max_call_depth: Option<u32>,
     /// `--max-files`: bytes.
     pub max_files: Option<u64>,
+    /// `--max-exceptions`: slots.
+    pub max_exceptions: Option<u32>,
     /// `--clock-rate`: nanoseconds for each unit of gas.
     pub clock_rate: Option<u64>,
     /// `--seed`
@@ -213,6 +216,7 @@ impl Options {
             "file" => unique(flag, &mut self.files, file(flag, "PATH=FILE", parser)?, |(path, _)| path),
             "preopen" => unique(flag, &mut self.preopens, value(flag, parser)?, |name| name),
             "feature" => self.feature(pair(flag, "NAME=on|off", parser)?),
+            "max-exceptions" => once(flag, &mut self.max_exceptions, number(flag, parser, 0, u32::MAX.into())? as u32),
             "max-files" => once(flag, &mut self.max_files, number(flag, parser, 0, u64::MAX)?),
             "clock-rate" => once(flag, &mut self.clock_rate, number(flag, parser, 0, u64::MAX)?),
             "max-memory" => once(flag, &mut self.max_memory, number(flag, parser, 0, u64::MAX)?),
@@ -324,6 +328,8 @@ pub enum ValKind {
     F32,
     /// 64-bit float.
     F64,
+    /// 128-bit vector.
+    V128,
     /// A reference of any type.
     Ref,
 }
@@ -336,51 +342,61 @@ impl ValKind {
             Self::I64 => "i64",
             Self::F32 => "f32",
             Self::F64 => "f64",
+            Self::V128 => "v128",
             Self::Ref => "ref",
         }
     }
 }
 
-/// The bit patterns of `args` as `params`. Integers are decimal or hexadecimal (`0x`), negative or up to the greatest
+/// The bit patterns of `args` as `params`, a vector's in two slots. Integers and vectors are decimal or hexadecimal (`0x`), negative or up to the greatest
 /// unsigned value: -1 and 4294967295 are the same i32. Floats are decimal, `inf` or `nan`, the canonical NaN.
 ///
 /// # Errors
 /// Too few, too many, malformed or out of range; the message shows `signature`, the export with its type.
 pub fn parse_values(params: &[ValKind], args: &[String], signature: &str) -> Result<Vec<u64>, Error> {
+    let mut slots = Vec::with_capacity(params.len());
     if params.len() != args.len() {
         return Err(Error::usage(format!("{} arguments given, expected {}: {signature}", args.len(), params.len())));
     }
-    let pairs = params.iter().zip(args).enumerate();
-    pairs
-        .map(|(index, (kind, text))| {
-            parse_value(*kind, text).map_err(|problem| {
-                let number = index.saturating_add(1);
-                Error::usage(format!("argument {number}: '{text}' is {problem}: {signature}"))
-            })
-        })
-        .collect()
+    for (index, (kind, text)) in params.iter().zip(args).enumerate() {
+        let value = parse_value(*kind, text).map_err(|problem| {
+            let number = index.saturating_add(1);
+            Error::usage(format!("argument {number}: '{text}' is {problem}: {signature}"))
+        })?;
+        slots.push(low_half(value));
+        if *kind == ValKind::V128 {
+            slots.push(low_half(value >> 64));
+        }
+    }
+    Ok(slots)
 }
 
-fn parse_value(kind: ValKind, text: &str) -> Result<u64, String> {
+#[expect(clippy::cast_possible_truncation, reason = "the other half is taken apart from it")]
+fn low_half(value: u128) -> u64 {
+    value as u64
+}
+
+fn parse_value(kind: ValKind, text: &str) -> Result<u128, String> {
     match kind {
         ValKind::I32 => parse_integer(text, 32),
         ValKind::I64 => parse_integer(text, 64),
-        ValKind::F32 => parse_f32(text),
-        ValKind::F64 => parse_f64(text),
+        ValKind::V128 => parse_integer(text, 128),
+        ValKind::F32 => parse_f32(text).map(u128::from),
+        ValKind::F64 => parse_f64(text).map(u128::from),
         ValKind::Ref => Err("given for a reference, which no argument can be".to_owned()),
     }
 }
 
-fn parse_integer(text: &str, bits: u32) -> Result<u64, String> {
+fn parse_integer(text: &str, bits: u32) -> Result<u128, String> {
     let (negative, digits) = sign(text);
     let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
     let (digits, radix) = hex.map_or((digits, 10), |digits| (digits, 16));
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
         return Err("not an integer".to_owned());
     }
-    let most = if bits == 32 { u64::from(u32::MAX) } else { u64::MAX };
+    let most = u128::MAX >> 128_u32.saturating_sub(bits);
     let least = (most >> 1).wrapping_add(1);
-    let magnitude = u64::from_str_radix(digits, radix).ok();
+    let magnitude = u128::from_str_radix(digits, radix).ok();
     match magnitude.filter(|magnitude| *magnitude <= if negative { least } else { most }) {
         Some(magnitude) if negative => Ok(magnitude.wrapping_neg() & most),
         Some(magnitude) => Ok(magnitude),

@@ -20,6 +20,9 @@ pub struct Limits {
     /// Bytes of all files that the program has written to, in whole pages of 4 KiB, at their greatest sizes. Default 1 GiB,
     /// what a 32-bit node can hold beside the memories.
     pub file_bytes: u64,
+    /// Slots that exceptions may take which are caught with a reference to them: one each, and their payload. Those that the
+    /// program can still reach when this is met may take half of it. Default 1 Mi (8 MiB).
+    pub exception_slots: u32,
 }
 
 impl Default for Limits {
@@ -30,6 +33,7 @@ impl Default for Limits {
             memory_bytes: 2 << 30,
             table_elements: 10_000_000,
             file_bytes: 1 << 30,
+            exception_slots: 1 << 20,
         }
     }
 }

@@ -73,28 +73,33 @@ pub struct Value {
     /// Its type.
     pub kind: ValKind,
     /// Its bit pattern; of a reference 0 when null.
-    pub bits: u64,
+    pub bits: u128,
 }
 
 impl std::fmt::Display for Value {
-    /// Integers unsigned, floats in the fewest digits that read back the same, `nan`, `inf`, `-inf`, `null` or `ref`.
+    /// Integers and vectors unsigned, floats in the fewest digits that read back the same, `nan`, `inf`, `-inf`, `null` or `ref`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.kind, self.bits) {
             (ValKind::I32, bits) => write!(f, "{}", low(bits)),
-            (ValKind::I64, bits) => write!(f, "{bits}"),
+            (ValKind::I64 | ValKind::V128, bits) => write!(f, "{bits}"),
             (ValKind::F32, bits) if f32::from_bits(low(bits)).is_nan() => f.write_str("nan"),
             (ValKind::F32, bits) => write!(f, "{}", f32::from_bits(low(bits))),
-            (ValKind::F64, bits) if f64::from_bits(bits).is_nan() => f.write_str("nan"),
-            (ValKind::F64, bits) => write!(f, "{}", f64::from_bits(bits)),
+            (ValKind::F64, bits) if f64::from_bits(low64(bits)).is_nan() => f.write_str("nan"),
+            (ValKind::F64, bits) => write!(f, "{}", f64::from_bits(low64(bits))),
             (ValKind::Ref, 0) => f.write_str("null"),
             (ValKind::Ref, _) => f.write_str("ref"),
         }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "32-bit values are the low half of their slot")]
-fn low(bits: u64) -> u32 {
+#[expect(clippy::cast_possible_truncation, reason = "narrower values are the low part of the pattern")]
+fn low(bits: u128) -> u32 {
     bits as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "narrower values are the low part of the pattern")]
+fn low64(bits: u128) -> u64 {
+    bits as u64
 }
 
 /// One frame of a wasm stack trace.
@@ -353,7 +358,7 @@ mod tests {
     use super::*;
 
     fn value(kind: ValKind, bits: u64) -> Value {
-        Value { kind, bits }
+        Value { kind, bits: bits.into() }
     }
 
     fn receipt(outcome: Outcome) -> Receipt {

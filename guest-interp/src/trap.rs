@@ -28,6 +28,14 @@ pub enum Trap {
     CallStackExhausted = 9,
     /// A host function refused to go on.
     HostError = 10,
+    /// A reference that must not be null was.
+    NullReference = 11,
+    /// No `try_table` around a `throw` catches its exception.
+    UncaughtException = 12,
+    /// The job's limit of exceptions that the program can still reach was reached.
+    ExceptionsExhausted = 13,
+    /// A null reference was called.
+    NullFunctionReference = 14,
 }
 
 impl Trap {
@@ -45,6 +53,10 @@ impl Trap {
             Self::InvalidConversionToInteger => "invalid conversion to integer",
             Self::CallStackExhausted => "call stack exhausted",
             Self::HostError => "host function error",
+            Self::NullReference => "null reference",
+            Self::NullFunctionReference => "null function reference",
+            Self::UncaughtException => "uncaught exception",
+            Self::ExceptionsExhausted => "too many exceptions",
         }
     }
 }

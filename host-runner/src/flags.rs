@@ -48,6 +48,9 @@ pub struct ConfigFlags {
     /// Most bytes of files that the program may write to
     #[arg(long, value_name = "BYTES")]
     pub max_files: Option<String>,
+    /// Most slots of exceptions that the program may hold by reference, one and the payload each
+    #[arg(long, value_name = "SLOTS")]
+    pub max_exceptions: Option<String>,
     /// Nanoseconds by which the program's clocks advance for each unit of gas
     #[arg(long, value_name = "N")]
     pub clock_rate: Option<String>,
@@ -99,6 +102,7 @@ impl JobFlags {
             ("--max-memory", &config.max_memory),
             ("--max-call-depth", &config.max_call_depth),
             ("--max-files", &config.max_files),
+            ("--max-exceptions", &config.max_exceptions),
             ("--clock-rate", &config.clock_rate),
             ("--seed", &config.seed),
             ("--stdin", &inputs.stdin),

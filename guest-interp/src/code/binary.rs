@@ -1,13 +1,15 @@
 //! The binary format of code that has been validated (specification, sections 5.2 and 5.4). Reading it again cannot fail,
 //! so nothing here returns an error; that makes it several times faster, and smaller, than a reader of unknown bytes.
 
-use super::Op;
+use super::{Op, for_each_vector_op};
+use crate::module::Kind;
 
 const VALIDATED: &str = "BUG: the code was validated";
 
 /// An instruction as it stands in the bytes. Immediates are those of [`super::Instr`], but for what only the surroundings
-/// give: `block`, `loop`, `if` have the block type in `imm`, branches the depth, and `br_table` in `imm` the position of
-/// its depths.
+/// give: locals have their index, `block`, `loop`, `if` and `try_table` the block type in `imm`, branches the depth; and of
+/// what is long, the position is given: of the depths of `br_table` and a vector's 16 bytes in `imm`, of the clauses of
+/// `try_table` in `aux`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoded {
     pub(crate) op: Op,
@@ -35,20 +37,28 @@ impl<'a> Reader<'a> {
         self.position == self.bytes.len()
     }
 
-    /// How many locals a function body declares, of which the reader is at the beginning.
-    pub(crate) fn declared_locals(&mut self) -> u32 {
+    /// The locals that a function body declares, of which the reader is at the beginning: how many, of which kind.
+    pub(crate) fn declared_locals(&mut self) -> impl Iterator<Item = (u32, Kind)> {
         let groups = self.u32();
-        let mut locals = 0;
-        for _ in 0..groups {
-            locals += self.u32();
-            self.value_type();
-        }
-        locals
+        (0..groups).map(|_| {
+            let count = self.u32();
+            (count, self.value_type())
+        })
+    }
+
+    /// Is the next instruction one of the tables here: only of constant expressions validation does not say so.
+    pub(crate) fn is_at_known(&self) -> bool {
+        let next = self.bytes.get(self.position);
+        next.is_some_and(|code| matches!(*code, MISCELLANEOUS | VECTOR) || SINGLE[usize::from(*code)].is_some())
     }
 
     pub(crate) fn instruction(&mut self) -> Encoded {
         let code = self.byte();
-        let op = if code == MISCELLANEOUS { self.miscellaneous() } else { SINGLE[usize::from(code)].expect(VALIDATED) };
+        let op = match code {
+            MISCELLANEOUS => *AFTER_FC.get(self.u32() as usize).expect(VALIDATED),
+            VECTOR => AFTER_FD.get(self.u32() as usize).copied().flatten().expect(VALIDATED),
+            _ => SINGLE[usize::from(code)].expect(VALIDATED),
+        };
         if code == TYPED_SELECT {
             for _ in 0..self.u32() {
                 self.value_type();
@@ -60,24 +70,60 @@ impl<'a> Reader<'a> {
 
     /// The depths of a `br_table`, the default last.
     pub(crate) fn depths(&self, table: Encoded) -> impl Iterator<Item = u32> + use<'a> {
-        let mut reader = Reader { bytes: self.bytes, position: table.imm as usize };
+        let mut reader = self.at(table.imm);
         (0..=table.aux).map(move |_| reader.u32())
     }
 
-    fn miscellaneous(&mut self) -> Op {
-        *AFTER_FC.get(self.u32() as usize).expect(VALIDATED)
+    /// The 16 bytes of a `v128.const` or `i8x16.shuffle`.
+    pub(crate) fn vector(&self, instruction: Encoded) -> u128 {
+        u128::from_le_bytes(self.at(instruction.imm).array())
+    }
+
+    /// The clauses of a `try_table`.
+    pub(crate) fn clauses(&self, table: Encoded) -> impl Iterator<Item = Clause> + use<'a> {
+        let mut reader = self.at(table.aux.into());
+        let count = reader.u32();
+        (0..count).map(move |_| reader.clause())
+    }
+
+    fn at(&self, position: u64) -> Reader<'a> {
+        Reader { bytes: self.bytes, position: position as usize }
+    }
+
+    fn clause(&mut self) -> Clause {
+        let kind = self.byte();
+        let tag = matches!(kind, CATCH | CATCH_REF).then(|| self.u32());
+        Clause { tag, with_reference: matches!(kind, CATCH_REF | CATCH_ALL_REF), depth: self.u32() }
     }
 
     fn immediates(&mut self, op: Op) -> (u64, u32) {
         if op.is_memory_access() {
-            return self.memory_argument();
+            let (offset, memory) = self.memory_argument();
+            let lane = if op.is_lane_access() { u32::from(self.byte()) << LANE_SHIFT } else { 0 };
+            return (offset, memory | lane);
+        }
+        if op.has_lane() {
+            return (self.byte().into(), 0);
         }
         match op {
             Op::LocalGet | Op::LocalSet | Op::LocalTee | Op::GlobalGet | Op::GlobalSet => (self.u32().into(), 0),
-            Op::Br | Op::BrIf | Op::Call | Op::ReturnCall | Op::RefFunc | Op::DataDrop | Op::ElemDrop => {
-                (self.u32().into(), 0)
+            Op::Br | Op::BrIf | Op::BrOnNull | Op::BrOnNonNull => (self.u32().into(), 0),
+            Op::Call | Op::ReturnCall | Op::CallRef | Op::ReturnCallRef | Op::RefFunc => (self.u32().into(), 0),
+            Op::DataDrop | Op::ElemDrop | Op::Throw => (self.u32().into(), 0),
+            Op::Block | Op::Loop | Op::If => (self.block_type(), 0),
+            Op::TryTable => {
+                let ty = self.block_type();
+                let clauses = self.position as u32;
+                for _ in 0..self.u32() {
+                    self.clause();
+                }
+                (ty, clauses)
             }
-            Op::Block | Op::Loop | Op::If => (self.signed() as u64, 0),
+            Op::V128Const | Op::I8x16Shuffle => {
+                let bytes = self.position as u64;
+                self.position += 16;
+                (bytes, 0)
+            }
             Op::BrTable => self.branch_table(),
             Op::I32Const => (u64::from(self.signed() as u32), 0),
             Op::I64Const => (self.signed() as u64, 0),
@@ -117,11 +163,16 @@ impl<'a> Reader<'a> {
         (first, count)
     }
 
-    /// A value type; one of a reference to a type of its own is followed by that.
-    fn value_type(&mut self) {
-        if matches!(self.byte(), REF | REF_NULL) {
-            self.signed();
-        }
+    fn value_type(&mut self) -> Kind {
+        kind_of(self.block_type().cast_signed())
+    }
+
+    /// An index of a type, or a negative number for none or one value type; see [`kind_of`].
+    fn block_type(&mut self) -> u64 {
+        let ty = self.signed();
+        // A reference with its nullability spelt out is followed by what it refers to.
+        let ty = if matches!(ty, REF | REF_NULL) { self.signed().min(FUNCREF) } else { ty };
+        ty as u64
     }
 
     fn byte(&mut self) -> u8 {
@@ -169,10 +220,43 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A clause of `try_table`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Clause {
+    /// The tag that it catches; any if none.
+    pub(crate) tag: Option<u32>,
+    /// Is the reference to the exception among what the branch carries.
+    pub(crate) with_reference: bool,
+    /// How many blocks the branch leaves, counted outside of the `try_table`.
+    pub(crate) depth: u32,
+}
+
+/// The kind of the value type that a block type (negative, not [`EMPTY`]) names.
+pub(crate) fn kind_of(ty: i64) -> Kind {
+    match ty {
+        V128 => Kind::Vector,
+        EXNREF => Kind::Exception,
+        _ => Kind::Word,
+    }
+}
+
+/// The block type without parameters and results.
+pub(crate) const EMPTY: i64 = -64;
+/// Where in the second immediate of an access to one lane of a vector the lane is; below it is the memory.
+pub(crate) const LANE_SHIFT: u32 = 24;
+
 const TYPED_SELECT: u8 = 0x1c;
 const MISCELLANEOUS: u8 = 0xfc;
-const REF_NULL: u8 = 0x63;
-const REF: u8 = 0x64;
+const VECTOR: u8 = 0xfd;
+const CATCH: u8 = 0;
+const CATCH_REF: u8 = 1;
+const CATCH_ALL_REF: u8 = 3;
+// Value types as the signed numbers that their bytes are.
+const V128: i64 = -5;
+const FUNCREF: i64 = -16;
+const EXNREF: i64 = -23;
+const REF: i64 = -28;
+const REF_NULL: i64 = -29;
 /// In the alignment of a memory argument.
 const HAS_MEMORY_INDEX: u32 = 1 << 6;
 
@@ -181,9 +265,12 @@ const SINGLE: [Option<Op>; 256] = {
     use Op::*;
     let mut table = [None; 256];
     table = with(table, 0x00, &[Unreachable, Nop, Block, Loop, If, Else]);
+    table = with(table, 0x08, &[Throw]);
+    table = with(table, 0x0a, &[ThrowRef]);
     table = with(table, 0x0b, &[End, Br, BrIf, BrTable, Return]);
-    table = with(table, 0x10, &[Call, CallIndirect, ReturnCall, ReturnCallIndirect]);
+    table = with(table, 0x10, &[Call, CallIndirect, ReturnCall, ReturnCallIndirect, CallRef, ReturnCallRef]);
     table = with(table, 0x1a, &[Drop, Select, Select]);
+    table = with(table, 0x1f, &[TryTable]);
     table = with(table, 0x20, &[LocalGet, LocalSet, LocalTee, GlobalGet, GlobalSet, TableGet, TableSet]);
     table = with(table, 0x28, &[I32Load, I64Load, F32Load, F64Load]);
     table = with(table, 0x2c, &[I32Load8S, I32Load8U, I32Load16S, I32Load16U]);
@@ -211,7 +298,8 @@ const SINGLE: [Option<Op>; 256] = {
     table = with(table, 0xb7, &[F64ConvertI32S, F64ConvertI32U, F64ConvertI64S, F64ConvertI64U, F64PromoteF32]);
     table = with(table, 0xbc, &[I32ReinterpretF32, I64ReinterpretF64, F32ReinterpretI32, F64ReinterpretI64]);
     table = with(table, 0xc0, &[I32Extend8S, I32Extend16S, I64Extend8S, I64Extend16S, I64Extend32S]);
-    with(table, 0xd0, &[RefNull, RefIsNull, RefFunc])
+    table = with(table, 0xd0, &[RefNull, RefIsNull, RefFunc]);
+    with(table, 0xd4, &[RefAsNonNull, BrOnNull, BrOnNonNull])
 };
 
 /// Puts `ops` at `first` and on.
@@ -249,13 +337,25 @@ const AFTER_FC: [Op; 18] = {
     ]
 };
 
+macro_rules! define_after_fd {
+    ($($group:ident { $($op:ident $name:literal $code:literal $($name_or_type:ident)* $($bytes:literal)?;)* })*) => {
+        /// Instructions of the prefix [`VECTOR`], by the number that follows.
+        const AFTER_FD: [Option<Op>; 0x114] = {
+            let mut table = [None; 0x114];
+            $($(table[$code] = Some(Op::$op);)*)*
+            table
+        };
+    };
+}
+for_each_vector_op!(define_after_fd);
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_instruction_but_one_has_one_encoding() {
-        let all = SINGLE.iter().flatten().chain(&AFTER_FC);
+        let all = SINGLE.iter().flatten().chain(&AFTER_FC).chain(AFTER_FD.iter().flatten());
         for op in Op::ALL {
             let encodings = all.clone().filter(|found| *found == op).count();
             assert_eq!(encodings, if *op == Op::Select { 2 } else { 1 }, "{}", op.mnemonic());

@@ -1,10 +1,11 @@
 //! A function body as a plain list of instructions: immediates read, the operand height before each one known, every
 //! branch resolved to the index where it lands. Instructions that validation proves unreachable are left out: no state
-//! can ever be there. Heights and indices count stack slots of 64 bits.
+//! can ever be there. Heights and indices count stack slots of 64 bits: a vector takes two.
 
 use super::Op;
-use super::binary::{Encoded, Reader};
-use crate::module::Module;
+use super::binary::{EMPTY, Encoded, LANE_SHIFT, Reader, kind_of};
+use super::locals::Locals;
+use crate::module::{Kind, Module, ValType};
 
 /// One instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,40 @@ pub struct Target {
     pub arity: u32,
 }
 
+/// What a `try_table` catches while the next instruction is one of `start..end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// Index of its first instruction.
+    pub start: u32,
+    /// Index of its `end`.
+    pub end: u32,
+    /// The innermost handler around it.
+    pub outer: Option<u32>,
+    /// Its clauses, in order.
+    pub catches: Vec<Catch>,
+}
+
+impl Handler {
+    /// Those of a function's handlers that are around the instruction of this index, inner ones first.
+    pub(crate) fn around(handlers: &[Handler], index: u32) -> impl Iterator<Item = &Handler> {
+        let last = handlers.partition_point(|handler| handler.start <= index).checked_sub(1);
+        let outer = |handler: &&Handler| handler.outer.map(|outer| &handlers[outer as usize]);
+        let around = std::iter::successors(last.map(|last| &handlers[last]), outer);
+        around.filter(move |handler| index < handler.end)
+    }
+}
+
+/// A clause of a `try_table`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Catch {
+    /// The index of the tag that it catches; any if none.
+    pub tag: Option<u32>,
+    /// Is the reference to the exception the last that the branch carries.
+    pub with_reference: bool,
+    /// Which of the targets it goes to.
+    pub target: u32,
+}
+
 /// A structured block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -44,10 +79,13 @@ pub struct Block {
 }
 
 /// A decoded function body. The immediates of an [`Instr`] by kind:
-/// - constants: `imm` the bit pattern; locals and globals: `imm` the index; `ref.func`, calls: `imm` the function index;
-/// - `call_indirect`: `imm` type index, `aux` table; loads and stores: `imm` offset, `aux` memory;
+/// - constants: `imm` the bit pattern, for vectors (and the lanes of `i8x16.shuffle`) the index into `vectors`;
+/// - locals: `imm` the slot; globals: `imm` the index; for both, `drop` and `select` `aux` is 1 if the value is a vector;
+/// - `ref.func`, calls: `imm` the function index; `call_indirect`: `imm` type index, `aux` table; `call_ref`: `imm` type index;
+/// - loads and stores: `imm` offset, `aux` memory and lane, see [`Instr::memory`]; lanes: `imm`;
+/// - `throw`: `imm` tag index; `try_table`: `imm` index into `blocks`, `aux` into `handlers`;
 /// - `block`, `loop`: `imm` index into `blocks`; `if`: also `aux`, the target when false;
-/// - `br`, `br_if`: `imm` target; `br_table`: `imm` first target, `aux` how many before the default;
+/// - `br`, `br_if`, `br_on_null`, `br_on_non_null`: `imm` target; `br_table`: `imm` first target, `aux` how many before the default;
 /// - `else`: `imm` target past the `end`, `aux` 1 if it cannot be reached from the first arm; `end`: `aux` 1 if it
 ///   cannot be reached by falling through;
 /// - bulk operators: `aux` destination memory or table, `imm` source or segment.
@@ -67,6 +105,22 @@ pub struct Body {
     pub targets: Vec<Target>,
     /// Structured blocks.
     pub blocks: Vec<Block>,
+    /// Handlers of exceptions, by ascending start.
+    pub handlers: Vec<Handler>,
+    /// Constants of 128 bits.
+    pub vectors: Vec<u128>,
+}
+
+impl Instr {
+    /// Index of the memory that a load or store accesses.
+    pub fn memory(&self) -> u32 {
+        self.aux & ((1 << LANE_SHIFT) - 1)
+    }
+
+    /// The lane of a vector that an instruction names.
+    pub fn lane(&self) -> u8 {
+        if self.op.has_lane() { self.imm as u8 } else { (self.aux >> LANE_SHIFT) as u8 }
+    }
 }
 
 impl Body {
@@ -75,7 +129,20 @@ impl Body {
     /// # Panics
     /// If `func` is imported: a bug of the caller.
     pub fn decode(module: &Module, func: u32) -> Body {
-        Decoder::run(module, func)
+        let mut decoder = Decoder::new(module, func);
+        while decoder.next() {}
+        decoder.body
+    }
+
+    /// How the slots of a frame lie before the instruction of this index: locals, then operands.
+    ///
+    /// # Panics
+    /// If there is no such instruction: a bug of the caller.
+    pub fn kinds_before(module: &Module, func: u32, index: u32) -> (Vec<Kind>, Vec<Kind>) {
+        let mut decoder = Decoder::new(module, func);
+        decoder.watch = Some(index);
+        while decoder.watched.is_none() && decoder.next() {}
+        (decoder.locals.slot_kinds(), decoder.watched.expect("BUG: the instruction is there"))
     }
 
     /// Slots of a frame: locals, then operands.
@@ -101,52 +168,96 @@ struct Label {
     start: u32,
     /// For an `if` without `else` so far: its target when false.
     when_false: Option<usize>,
+    /// For a `try_table`: its handler.
+    handler: Option<u32>,
+    /// The block type, for the kinds of parameters and results.
+    ty: BlockType,
+}
+
+/// What a block takes and leaves.
+#[derive(Clone, Copy)]
+enum BlockType {
+    /// Nothing, or one value that is left.
+    Simple(Option<Kind>),
+    /// The parameters and results of the type of this index.
+    Type(u32),
 }
 
 struct Decoder<'a> {
     module: &'a Module,
     reader: Reader<'a>,
+    /// Byte offset of the body in the module.
+    start: usize,
     body: Body,
+    locals: Locals,
     labels: Vec<Label>,
-    height: u32,
+    /// The kind of every operand slot; a vector has two.
+    kinds: Vec<Kind>,
+    /// The innermost handler that is open.
+    handler: Option<u32>,
     unreachable: bool,
     /// Blocks opened inside unreachable code.
     skipped: u32,
+    /// The instruction before which the kinds are wanted, and these.
+    watch: Option<u32>,
+    watched: Option<Vec<Kind>>,
 }
 
-impl Decoder<'_> {
-    fn run(module: &Module, func: u32) -> Body {
+impl<'a> Decoder<'a> {
+    fn new(module: &'a Module, func: u32) -> Self {
         let range = module.body(func).expect("BUG: a defined function has a body");
         let mut reader = Reader::new(&module.bytes()[range.clone()]);
         let ty = module.func_type(func);
-        let (params, results) = (ty.params.len() as u32, ty.results.len() as u32);
+        let results = ty.result_slots();
+        let locals = Locals::new(&ty.params, reader.declared_locals());
         let body = Body {
-            params,
-            locals: params + reader.declared_locals(),
+            params: ty.param_slots(),
+            locals: locals.slots(),
             results,
             max_height: results,
             // Two bytes an instruction is what compilers' output comes to.
             instrs: Vec::with_capacity(range.len() / 2),
             targets: Vec::new(),
             blocks: Vec::new(),
+            handlers: Vec::new(),
+            vectors: Vec::new(),
         };
-        let mut decoder =
-            Decoder { module, reader, body, labels: Vec::new(), height: 0, unreachable: false, skipped: 0 };
-        decoder.open(Op::Block, Block { height: 0, params: 0, results });
-        while !decoder.reader.is_at_end() {
-            let offset = range.start + decoder.reader.position();
-            let instruction = decoder.reader.instruction();
-            if !decoder.unreachable || decoder.leaves_unreachable(instruction.op) {
-                decoder.instruction(instruction, offset as u32);
-            }
+        let mut decoder = Decoder {
+            module,
+            reader,
+            start: range.start,
+            body,
+            locals,
+            labels: Vec::new(),
+            kinds: Vec::new(),
+            handler: None,
+            unreachable: false,
+            skipped: 0,
+            watch: None,
+            watched: None,
+        };
+        let ty = BlockType::Type(module.func_type_index(func));
+        decoder.open(Op::Block, Block { height: 0, params: 0, results }, ty);
+        decoder
+    }
+
+    /// Decodes one more instruction; `false` at the end.
+    fn next(&mut self) -> bool {
+        if self.reader.is_at_end() {
+            return false;
         }
-        decoder.body
+        let offset = self.start + self.reader.position();
+        let instruction = self.reader.instruction();
+        if !self.unreachable || self.leaves_unreachable(instruction.op) {
+            self.instruction(instruction, offset as u32);
+        }
+        true
     }
 
     /// Inside unreachable code only the `else` or `end` of the innermost reachable block matters.
     fn leaves_unreachable(&mut self, op: Op) -> bool {
         match op {
-            Op::Block | Op::Loop | Op::If => {
+            Op::Block | Op::Loop | Op::If | Op::TryTable => {
                 self.skipped += 1;
                 false
             }
@@ -163,71 +274,144 @@ impl Decoder<'_> {
     fn instruction(&mut self, instruction: Encoded, offset: u32) {
         let Encoded { op, imm, aux } = instruction;
         match op.fixed_arity().or_else(|| plain_arity(op)) {
-            Some((pops, pushes)) => self.plain(op, offset, imm, aux, pops, pushes),
+            Some((pops, pushes)) if !op.is_vector() => {
+                self.push(op, offset, imm, aux);
+                self.pop(pops);
+                self.push_kind(Kind::Word, pushes);
+            }
+            Some((pops, pushes)) => self.vector(instruction, offset, pops, pushes),
             None => self.control(instruction, offset),
         }
     }
 
+    fn vector(&mut self, instruction: Encoded, offset: u32, pops: u32, pushes: u32) {
+        let Encoded { op, mut imm, aux } = instruction;
+        if matches!(op, Op::V128Const | Op::I8x16Shuffle) {
+            imm = self.body.vectors.len() as u64;
+            self.body.vectors.push(self.reader.vector(instruction));
+        }
+        self.push(op, offset, imm, aux);
+        self.pop(pops);
+        self.push_kind(if pushes == 2 { Kind::Vector } else { Kind::Word }, pushes);
+    }
+
+    /// Instructions whose operands the table alone does not tell.
     fn control(&mut self, instruction: Encoded, offset: u32) {
         let Encoded { op, imm, aux } = instruction;
         let index = imm as u32;
         match op {
+            Op::LocalGet | Op::LocalSet | Op::LocalTee => self.local(op, offset, index),
+            Op::GlobalGet | Op::GlobalSet => {
+                let kind = self.module.globals()[index as usize].0.value.kind();
+                self.variable(op, offset, imm, kind);
+            }
+            Op::Drop | Op::Select => self.parametric(op, offset),
+            Op::TableGet => {
+                self.push(op, offset, imm, aux);
+                self.pop(1);
+                self.push_type(ValType::Ref(self.module.tables()[aux as usize].0.element));
+            }
             Op::Block | Op::Loop | Op::If => self.block(op, imm.cast_signed(), offset),
+            Op::TryTable => self.try_table(instruction, offset),
             Op::Else => self.else_(offset),
             Op::End => self.end(offset),
-            Op::Unreachable | Op::Return => self.jump(op, offset, 0, 0, 0),
+            Op::Unreachable | Op::Return | Op::ThrowRef => self.jump(op, offset, 0, 0),
+            Op::Throw => self.jump(op, offset, imm, 0),
+            Op::ReturnCall | Op::ReturnCallIndirect | Op::ReturnCallRef => self.jump(op, offset, imm, aux),
             Op::Br => {
                 let target = self.target(index);
-                self.jump(op, offset, target, 0, 0);
+                self.jump(op, offset, target, 0);
             }
             Op::BrIf => {
                 let target = self.target(index);
-                self.plain(op, offset, target, 0, 1, 0);
+                self.push(op, offset, target, 0);
+                self.pop(1);
+            }
+            // The reference goes on to where it is known not to be null.
+            Op::BrOnNull => {
+                let target = self.target(index);
+                self.push(op, offset, target, 0);
+            }
+            Op::BrOnNonNull => {
+                let target = self.target(index);
+                self.push(op, offset, target, 0);
+                self.pop(1);
             }
             Op::BrTable => {
                 let first = self.body.targets.len() as u64;
                 for depth in self.reader.depths(instruction) {
                     self.target(depth);
                 }
-                self.jump(op, offset, first, aux, 1);
+                self.jump(op, offset, first, aux);
             }
-            Op::Call => {
-                let (params, results) = self.arity_of_func(index);
-                self.plain(op, offset, imm, 0, params, results);
-            }
-            Op::ReturnCall => {
-                let (params, _) = self.arity_of_func(index);
-                self.jump(op, offset, imm, 0, params);
-            }
-            Op::CallIndirect => {
-                let (params, results) = self.arity_of_type(index);
-                self.plain(op, offset, imm, aux, params + 1, results);
-            }
-            Op::ReturnCallIndirect => {
-                let (params, _) = self.arity_of_type(index);
-                self.jump(op, offset, imm, aux, params + 1);
-            }
+            Op::Call => self.call(op, offset, imm, 0, self.module.func_type_index(index), 0),
+            Op::CallIndirect => self.call(op, offset, imm, aux, index, 1),
+            Op::CallRef => self.call(op, offset, imm, 0, index, 1),
             _ => unreachable!("BUG: {} has a plain arity", op.mnemonic()),
         }
     }
 
-    fn plain(&mut self, op: Op, offset: u32, imm: u64, aux: u32, pops: u32, pushes: u32) {
-        self.push(op, offset, imm, aux);
-        self.set_height(self.height - pops + pushes);
+    fn local(&mut self, op: Op, offset: u32, local: u32) {
+        let (slot, kind) = self.locals.find(local);
+        self.variable(op, offset, slot.into(), kind);
     }
 
-    fn jump(&mut self, op: Op, offset: u32, imm: u64, aux: u32, pops: u32) {
-        self.plain(op, offset, imm, aux, pops, 0);
+    /// Reads or writes a local or global of this kind.
+    fn variable(&mut self, op: Op, offset: u32, imm: u64, kind: Kind) {
+        self.push(op, offset, imm, u32::from(kind == Kind::Vector));
+        match op {
+            Op::LocalGet | Op::GlobalGet => self.push_kind(kind, kind.slots()),
+            Op::LocalTee => {}
+            _ => self.pop(kind.slots()),
+        }
+    }
+
+    fn parametric(&mut self, op: Op, offset: u32) {
+        let condition = usize::from(op == Op::Select);
+        let kind = self.kinds[self.kinds.len() - 1 - condition];
+        self.push(op, offset, 0, u32::from(kind == Kind::Vector));
+        self.pop(condition as u32 + kind.slots());
+    }
+
+    /// A call of a function of type `ty` that takes `also` operands beside its arguments.
+    fn call(&mut self, op: Op, offset: u32, imm: u64, aux: u32, ty: u32, also: u32) {
+        self.push(op, offset, imm, aux);
+        let ty = &self.module.types()[ty as usize];
+        self.pop(ty.param_slots() + also);
+        for result in &ty.results {
+            self.push_type(*result);
+        }
+    }
+
+    fn jump(&mut self, op: Op, offset: u32, imm: u64, aux: u32) {
+        self.push(op, offset, imm, aux);
         self.unreachable = true;
     }
 
     fn push(&mut self, op: Op, offset: u32, imm: u64, aux: u32) {
-        self.body.instrs.push(Instr { op, offset, height: self.height, aux, imm });
+        if self.watch == Some(self.next_index()) {
+            self.watched = Some(self.kinds.clone());
+        }
+        self.body.instrs.push(Instr { op, offset, height: self.height(), aux, imm });
     }
 
-    fn set_height(&mut self, height: u32) {
-        self.height = height;
-        self.body.max_height = self.body.max_height.max(height);
+    fn height(&self) -> u32 {
+        self.kinds.len() as u32
+    }
+
+    fn pop(&mut self, slots: u32) {
+        self.kinds.truncate(self.kinds.len() - slots as usize);
+    }
+
+    fn push_kind(&mut self, kind: Kind, slots: u32) {
+        for _ in 0..slots {
+            self.kinds.push(kind);
+        }
+        self.body.max_height = self.body.max_height.max(self.height());
+    }
+
+    fn push_type(&mut self, ty: ValType) {
+        self.push_kind(ty.kind(), ty.slots());
     }
 
     fn next_index(&self) -> u32 {
@@ -236,31 +420,53 @@ impl Decoder<'_> {
 
     /// `ty` is an index of a type, or a negative number for no or one result.
     fn block(&mut self, op: Op, ty: i64, offset: u32) {
-        const EMPTY: i64 = -64;
-        let (params, results) = match ty {
-            EMPTY => (0, 0),
-            ..0 => (0, 1),
-            index => self.arity_of_type(index as u32),
+        let (ty, params, results) = match ty {
+            EMPTY => (BlockType::Simple(None), 0, 0),
+            ..0 => (BlockType::Simple(Some(kind_of(ty))), 0, kind_of(ty).slots()),
+            index => {
+                let ty = &self.module.types()[index as usize];
+                (BlockType::Type(index as u32), ty.param_slots(), ty.result_slots())
+            }
         };
         let taken = u32::from(op == Op::If);
-        let block = Block { height: self.height - taken - params, params, results };
+        let block = Block { height: self.height() - taken - params, params, results };
         let index = self.body.blocks.len() as u64;
         self.body.blocks.push(block);
-        let when_false = self.body.targets.len() as u32;
+        let aux = match op {
+            Op::If => self.body.targets.len(),
+            Op::TryTable => self.body.handlers.len() - 1,
+            _ => 0,
+        };
         if op == Op::If {
             let base = block.height;
             self.body.targets.push(Target { index: 0, height: base, arity: params });
         }
-        self.plain(op, offset, index, when_false, taken, 0);
-        self.open(op, block);
+        self.push(op, offset, index, aux as u32);
+        self.pop(taken);
+        self.open(op, block, ty);
         if op == Op::If {
-            self.innermost().when_false = Some(when_false as usize);
+            self.innermost().when_false = Some(aux);
+        }
+        if op == Op::TryTable {
+            self.body.handlers[aux].start = self.next_index();
+            self.handler = Some(aux as u32);
+            self.innermost().handler = self.handler;
         }
     }
 
-    fn open(&mut self, op: Op, block: Block) {
+    fn try_table(&mut self, instruction: Encoded, offset: u32) {
+        let mut catches = Vec::new();
+        for clause in self.reader.clauses(instruction) {
+            let target = self.target(clause.depth) as u32;
+            catches.push(Catch { tag: clause.tag, with_reference: clause.with_reference, target });
+        }
+        self.body.handlers.push(Handler { start: 0, end: 0, outer: self.handler, catches });
+        self.block(Op::TryTable, instruction.imm.cast_signed(), offset);
+    }
+
+    fn open(&mut self, op: Op, block: Block, ty: BlockType) {
         let start = self.next_index();
-        self.labels.push(Label { op, block, forward: Vec::new(), start, when_false: None });
+        self.labels.push(Label { op, block, forward: Vec::new(), start, when_false: None, handler: None, ty });
     }
 
     fn innermost(&mut self) -> &mut Label {
@@ -274,22 +480,41 @@ impl Decoder<'_> {
         let next = self.next_index();
         let label = self.innermost();
         label.forward.push(target);
-        let block = label.block;
+        let (block, ty) = (label.block, label.ty);
         let when_false = label.when_false.take().expect("BUG: else belongs to an if");
         self.body.targets.push(Target { index: 0, height: block.height, arity: block.results });
         self.body.targets[when_false].index = next;
-        self.set_height(block.height + block.params);
+        self.kinds.truncate(block.height as usize);
+        if let BlockType::Type(index) = ty {
+            for param in &self.module.types()[index as usize].params {
+                self.push_type(*param);
+            }
+        }
         self.unreachable = false;
     }
 
     fn end(&mut self, offset: u32) {
+        let index = self.next_index();
         self.push(Op::End, offset, 0, self.unreachable.into());
-        let next = self.next_index();
         let label = self.labels.pop().expect("BUG: blocks are balanced");
         for target in label.forward.into_iter().chain(label.when_false) {
-            self.body.targets[target].index = next;
+            self.body.targets[target].index = index + 1;
         }
-        self.set_height(label.block.height + label.block.results);
+        if let Some(handler) = label.handler {
+            let handler = &mut self.body.handlers[handler as usize];
+            handler.end = index;
+            self.handler = handler.outer;
+        }
+        self.kinds.truncate(label.block.height as usize);
+        match label.ty {
+            BlockType::Simple(None) => {}
+            BlockType::Simple(Some(kind)) => self.push_kind(kind, kind.slots()),
+            BlockType::Type(index) => {
+                for result in &self.module.types()[index as usize].results {
+                    self.push_type(*result);
+                }
+            }
+        }
         self.unreachable = false;
     }
 
@@ -306,28 +531,17 @@ impl Decoder<'_> {
         self.body.targets.push(Target { index, height: label.block.height, arity });
         target as u64
     }
-
-    fn arity_of_func(&self, func: u32) -> (u32, u32) {
-        self.arity_of_type(self.module.func_type_index(func))
-    }
-
-    fn arity_of_type(&self, ty: u32) -> (u32, u32) {
-        let ty = &self.module.types()[ty as usize];
-        (ty.params.len() as u32, ty.results.len() as u32)
-    }
 }
 
 /// Slots taken from and put on the operand stack, for instructions beside the table's that only do that.
 fn plain_arity(op: Op) -> Option<(u32, u32)> {
     Some(match op {
-        Op::Nop | Op::DataDrop | Op::ElemDrop => (0, 0),
-        Op::LocalGet | Op::GlobalGet | Op::RefNull | Op::RefFunc | Op::MemorySize | Op::TableSize => (0, 1),
+        Op::Nop | Op::DataDrop | Op::ElemDrop | Op::RefAsNonNull => (0, 0),
+        Op::RefNull | Op::RefFunc | Op::MemorySize | Op::TableSize => (0, 1),
         Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => (0, 1),
-        Op::Drop | Op::LocalSet | Op::GlobalSet => (1, 0),
-        Op::LocalTee | Op::RefIsNull | Op::MemoryGrow | Op::TableGet => (1, 1),
+        Op::RefIsNull | Op::MemoryGrow => (1, 1),
         Op::TableSet => (2, 0),
         Op::TableGrow => (2, 1),
-        Op::Select => (3, 1),
         Op::MemoryFill | Op::MemoryCopy | Op::MemoryInit | Op::TableFill | Op::TableCopy | Op::TableInit => (3, 0),
         _ => return None,
     })

@@ -112,6 +112,16 @@ macro_rules! define_inst {
             ReturnCall { base: u16, func: u32 },
             /// Replaces the frame by a call through a table: type and table, then the decoded index, in the words that follow.
             ReturnCallIndirect { base: u16, a: u16 },
+            /// Calls the function that the reference `a` points to: its type in the word that follows, then the edge.
+            CallRef { base: u16, a: u16 },
+            /// Replaces the frame by a call of the function that a reference points to: type, then the decoded index, in the
+            /// words that follow.
+            ReturnCallRef { base: u16, a: u16 },
+            /// Executes the outlined instruction whose number is in `low` on `a`, `b` and the slot in `high`; each operand
+            /// and the result take the slots that its shape says.
+            Outline { d: u16, a: u16, b: u16 },
+            /// Traps if `a` is null.
+            RefAsNonNull { a: u16 },
             /// `d = global`.
             GlobalGet { d: u16, global: u32 },
             /// `global = a`.
@@ -181,8 +191,10 @@ macro_rules! define_inst {
                     | $(Self::$fm { .. })|* | $(Self::$lt { .. })|* | $(Self::$lb { .. })|* | $(Self::$lp { .. })|* | $(Self::$ts { .. })|*
                     | $(Self::$sp { .. } | Self::$sp_imm { .. })|* | Self::Copy2 { .. } | Self::Select { .. }
                     | Self::Const64 { .. } | Self::Br { .. } | Self::BrEqz { .. } | Self::BrNez { .. } | Self::Call { .. }
-                    | Self::ReturnCall { .. } | Self::Tick { .. } | Self::MemoryCopy { .. } | Self::MemoryFill { .. } => 2,
-                    Self::CallIndirect { .. } | Self::ReturnCallIndirect { .. } => 3,
+                    | Self::ReturnCall { .. } | Self::Tick { .. } | Self::MemoryCopy { .. } | Self::MemoryFill { .. }
+                    | Self::Outline { .. } => 2,
+                    Self::CallIndirect { .. } | Self::ReturnCallIndirect { .. }
+                    | Self::CallRef { .. } | Self::ReturnCallRef { .. } => 3,
                     _ => 1,
                 }
             }
@@ -193,6 +205,7 @@ macro_rules! define_inst {
                     self,
                     Self::Call { .. }
                         | Self::CallIndirect { .. }
+                        | Self::CallRef { .. }
                         | Self::Tick { .. }
                         | Self::MemoryCopy { .. }
                         | Self::MemoryFill { .. }
@@ -224,6 +237,7 @@ macro_rules! define_inst {
                         | Self::ReturnMany { .. }
                         | Self::ReturnCall { .. }
                         | Self::ReturnCallIndirect { .. }
+                        | Self::ReturnCallRef { .. }
                         | Self::Slow { .. }
                         | Self::Unreachable
                 )
@@ -267,9 +281,12 @@ macro_rules! define_inst {
                     $(Self::$ic_bri { a, .. })|* | $(Self::$st_imm { a, .. })|* | $(Self::$sp { a, .. } | Self::$sp_imm { a, .. })|*
                     | Self::BrEqz { a, .. } | Self::BrNez { a, .. } | Self::BrTable { a, .. }
                     | Self::ReturnOne { a } | Self::ReturnMany { a, .. } | Self::GlobalSet { a, .. }
-                    | Self::CallIndirect { a, .. } | Self::ReturnCallIndirect { a, .. } => visit(a),
+                    | Self::CallIndirect { a, .. } | Self::ReturnCallIndirect { a, .. }
+                    | Self::CallRef { a, .. } | Self::ReturnCallRef { a, .. } | Self::RefAsNonNull { a } => visit(a),
                     Self::Const32 { d, .. } | Self::Const64 { d, .. } | Self::GlobalGet { d, .. } | Self::MemorySize { d } => visit(d),
                     Self::Nop | Self::Wide { .. } | Self::Edge { .. } | Self::Charge { .. } | Self::Tick { .. } | Self::Br { .. }
+                    // How many slots its operands take, the outlined instruction knows.
+                    | Self::Outline { .. }
                     | Self::Return | Self::Call { .. } | Self::ReturnCall { .. } | Self::Slow { .. } | Self::Unreachable => {}
                 }
             }

@@ -1,6 +1,9 @@
 //! The one table of instructions. A row names an instruction, its mnemonic (which is also its key in a gas schedule) and,
 //! for numeric ones, the pure function that gives it its meaning; the enums of both engines, their dispatch, the fused
-//! forms and the printer are generated from the rows. Adding an instruction is adding a row.
+//! forms and the printer are generated from the rows. Adding an instruction is adding a row. Vector instructions have a
+//! table of their own, [`super::vector`].
+
+use super::for_each_vector_op;
 
 /// Calls `$mac!` with all rows, grouped by shape:
 /// - `unary`: variant, mnemonic, function of [`crate::numeric`];
@@ -222,6 +225,14 @@ macro_rules! for_each_op {
                 I64Const "i64.const";
                 F32Const "f32.const";
                 F64Const "f64.const";
+                TryTable "try_table";
+                Throw "throw";
+                ThrowRef "throw_ref";
+                CallRef "call_ref";
+                ReturnCallRef "return_call_ref";
+                BrOnNull "br_on_null";
+                BrOnNonNull "br_on_non_null";
+                RefAsNonNull "ref.as_non_null";
                 RefNull "ref.null";
                 RefIsNull "ref.is_null";
                 RefFunc "ref.func";
@@ -245,6 +256,10 @@ macro_rules! for_each_op {
 }
 pub(crate) use for_each_op;
 
+macro_rules! with_vectors {
+    ($mac:ident $($ops:tt)*) => { for_each_vector_op! { $mac $($ops)* } };
+}
+
 macro_rules! define_op {
     (
         unary { $($un:ident $un_name:literal $un_fn:ident;)* }
@@ -257,6 +272,18 @@ macro_rules! define_op {
         load { $($ld:ident $ld_far:ident $ld_plus:ident $ld_at:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
         store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
         other { $($ot:ident $ot_name:literal;)* }
+        vector_unary { $($vu:ident $vu_name:literal $vu_code:literal $vu_fn:ident;)* }
+        vector_binary { $($vb:ident $vb_name:literal $vb_code:literal $vb_fn:ident;)* }
+        vector_ternary { $($vt:ident $vt_name:literal $vt_code:literal $vt_fn:ident;)* }
+        vector_shift { $($vs:ident $vs_name:literal $vs_code:literal $vs_fn:ident;)* }
+        vector_test { $($vq:ident $vq_name:literal $vq_code:literal $vq_fn:ident;)* }
+        vector_splat { $($vp:ident $vp_name:literal $vp_code:literal $vp_fn:ident $vp_ty:ident;)* }
+        vector_extract { $($ve:ident $ve_name:literal $ve_code:literal $ve_fn:ident;)* }
+        vector_replace { $($vr:ident $vr_name:literal $vr_code:literal $vr_fn:ident $vr_ty:ident;)* }
+        vector_load { $($vl:ident $vl_name:literal $vl_code:literal $vl_fn:ident $vl_bytes:literal;)* }
+        vector_load_lane { $($vll:ident $vll_name:literal $vll_code:literal $vll_fn:ident $vll_bytes:literal;)* }
+        vector_store_lane { $($vsl:ident $vsl_name:literal $vsl_code:literal $vsl_fn:ident $vsl_bytes:literal;)* }
+        vector_other { $($vo:ident $vo_name:literal $vo_code:literal;)* }
     ) => {
         /// An instruction of the source program, without its immediates.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -264,6 +291,7 @@ macro_rules! define_op {
         #[allow(missing_docs, reason = "each variant is the instruction of that name")]
         pub enum Op {
             $($un,)* $($bin,)* $($ib,)* $($ic,)* $($fc,)* $($tu,)* $($tb,)* $($ld,)* $($st,)* $($ot,)*
+            $($vu,)* $($vb,)* $($vt,)* $($vs,)* $($vq,)* $($vp,)* $($ve,)* $($vr,)* $($vl,)* $($vll,)* $($vsl,)* $($vo,)*
         }
 
         impl Op {
@@ -271,6 +299,8 @@ macro_rules! define_op {
             pub const ALL: &'static [Op] = &[
                 $(Op::$un,)* $(Op::$bin,)* $(Op::$ib,)* $(Op::$ic,)* $(Op::$fc,)* $(Op::$tu,)* $(Op::$tb,)* $(Op::$ld,)* $(Op::$st,)*
                 $(Op::$ot,)*
+                $(Op::$vu,)* $(Op::$vb,)* $(Op::$vt,)* $(Op::$vs,)* $(Op::$vq,)* $(Op::$vp,)* $(Op::$ve,)* $(Op::$vr,)*
+                $(Op::$vl,)* $(Op::$vll,)* $(Op::$vsl,)* $(Op::$vo,)*
             ];
 
             /// The name in the text format.
@@ -279,6 +309,9 @@ macro_rules! define_op {
                     $(Op::$un => $un_name,)* $(Op::$bin => $bin_name,)* $(Op::$ib => $ib_name,)* $(Op::$ic => $ic_name,)*
                     $(Op::$fc => $fc_name,)* $(Op::$tu => $tu_name,)* $(Op::$tb => $tb_name,)* $(Op::$ld => $ld_name,)*
                     $(Op::$st => $st_name,)* $(Op::$ot => $ot_name,)*
+                    $(Op::$vu => $vu_name,)* $(Op::$vb => $vb_name,)* $(Op::$vt => $vt_name,)* $(Op::$vs => $vs_name,)*
+                    $(Op::$vq => $vq_name,)* $(Op::$vp => $vp_name,)* $(Op::$ve => $ve_name,)* $(Op::$vr => $vr_name,)*
+                    $(Op::$vl => $vl_name,)* $(Op::$vll => $vll_name,)* $(Op::$vsl => $vsl_name,)* $(Op::$vo => $vo_name,)*
                 }
             }
 
@@ -288,18 +321,63 @@ macro_rules! define_op {
                     $(Op::$un)|* | $(Op::$tu)|* | $(Op::$ld)|* => Some((1, 1)),
                     $(Op::$bin)|* | $(Op::$ib)|* | $(Op::$ic)|* | $(Op::$fc)|* | $(Op::$tb)|* => Some((2, 1)),
                     $(Op::$st)|* => Some((2, 0)),
-                    _ => None,
+                    _ => self.shape().map(|shape| (shape.operands.iter().map(|n| u32::from(*n)).sum(), shape.result.into())),
                 }
+            }
+
+            /// The slots of each operand and of the result, of an instruction that can be executed out of line.
+            pub(crate) fn shape(self) -> Option<Shape> {
+                let (operands, result) = match self {
+                    $(Op::$ld)|* => ([1, 0, 0], 1),
+                    $(Op::$st)|* => ([1, 1, 0], 0),
+                    $(Op::$vu)|* => ([2, 0, 0], 2),
+                    $(Op::$vb)|* | Op::I8x16Shuffle => ([2, 2, 0], 2),
+                    $(Op::$vt)|* => ([2, 2, 2], 2),
+                    $(Op::$vs)|* | $(Op::$vr)|* => ([2, 1, 0], 2),
+                    $(Op::$vq)|* | $(Op::$ve)|* => ([2, 0, 0], 1),
+                    $(Op::$vp)|* | $(Op::$vl)|* | Op::V128Load => ([1, 0, 0], 2),
+                    $(Op::$vll)|* => ([1, 2, 0], 2),
+                    $(Op::$vsl)|* | Op::V128Store => ([1, 2, 0], 0),
+                    Op::V128Const => ([0, 0, 0], 2),
+                    _ => return None,
+                };
+                Some(Shape { operands, result })
             }
 
             /// Is this a load or a store (its immediate is an offset).
             pub fn is_memory_access(self) -> bool {
-                matches!(self, $(Op::$ld)|* | $(Op::$st)|*)
+                self.is_lane_access()
+                    || matches!(self, $(Op::$ld)|* | $(Op::$st)|* | $(Op::$vl)|* | Op::V128Load | Op::V128Store)
+            }
+
+            /// Is this a load or a store of one lane of a vector.
+            pub(crate) fn is_lane_access(self) -> bool {
+                matches!(self, $(Op::$vll)|* | $(Op::$vsl)|*)
+            }
+
+            /// Is its one immediate a lane.
+            pub(crate) fn has_lane(self) -> bool {
+                matches!(self, $(Op::$ve)|* | $(Op::$vr)|*)
+            }
+
+            /// Is it an instruction on vectors.
+            pub(crate) fn is_vector(self) -> bool {
+                self as u16 > LAST_SCALAR as u16
             }
         }
     };
 }
-for_each_op!(define_op);
+for_each_op!(with_vectors define_op);
+
+/// How an instruction takes its operands and gives its result: slots of each, 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) operands: [u8; 3],
+    pub(crate) result: u8,
+}
+
+/// The last row of the table of scalar instructions; the vectors' follow.
+const LAST_SCALAR: Op = Op::ElemDrop;
 
 /// By [`Op`]: does its name begin with `i32`.
 const IS_I32: [bool; Op::ALL.len()] = {

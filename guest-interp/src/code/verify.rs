@@ -5,6 +5,7 @@
 
 use super::translate::FuncCode;
 use super::{Entry, Inst};
+use crate::runtime::Outline;
 
 /// What a function's code may refer to.
 pub struct Scope<'a> {
@@ -12,6 +13,10 @@ pub struct Scope<'a> {
     pub globals: usize,
     /// Tables of the store.
     pub tables: usize,
+    /// Memories of the store.
+    pub memories: usize,
+    /// Number of the function's first outlined instruction.
+    pub first_outline: u32,
     /// Parameter slots of the function at a store address, if the code may call it directly.
     pub callee_params: &'a dyn Fn(u32) -> Option<u32>,
     /// Parameter slots by type number.
@@ -33,6 +38,11 @@ impl VerifiedCode {
         self.0.frame_slots
     }
 
+    /// Instructions executed out of line.
+    pub fn outlines(&self) -> &[Outline] {
+        &self.0.outlines
+    }
+
     /// Gives up the proof, for the entries.
     pub fn into_entries(self) -> Vec<Entry> {
         self.0.entries
@@ -51,6 +61,9 @@ pub fn verify(code: FuncCode, scope: &Scope<'_>) -> Result<VerifiedCode, (usize,
         let next = pc + inst.words();
         check_slots(*inst, code.frame_slots).map_err(|rule| (pc, rule))?;
         check_words(&code.insts[pc..next], code.frame_slots, scope).map_err(|rule| (pc, rule))?;
+        if let (Inst::Outline { .. }, words) = (*inst, &code.insts[pc..next]) {
+            check_outline(words, &code, scope).map_err(|rule| (pc, rule))?;
+        }
         if inst.falls_through() && !is_start(next) {
             return Err((pc, "the code ends after an instruction that goes on"));
         }
@@ -105,6 +118,10 @@ fn check_words(words: &[Inst], frame_slots: u32, scope: &Scope<'_>) -> Result<()
             matches!(words[1], Inst::Wide { .. }) && (scope.callee_params)(func).is_some_and(|n| fits(base, n))
         }
         Inst::CallIndirect { base, .. } => edge_is_last() && check_type(words[1], base, frame_slots, scope),
+        Inst::CallRef { base, .. } => edge_is_last() && check_params(words[1], base, frame_slots, scope),
+        Inst::ReturnCallRef { base, .. } => {
+            matches!(words[2], Inst::Wide { .. }) && check_params(words[1], base, frame_slots, scope)
+        }
         Inst::ReturnCallIndirect { base, .. } => {
             matches!(words[2], Inst::Wide { .. }) && check_type(words[1], base, frame_slots, scope)
         }
@@ -121,9 +138,34 @@ fn check_words(words: &[Inst], frame_slots: u32, scope: &Scope<'_>) -> Result<()
 
 /// The word of an indirect call that names its type and table.
 fn check_type(word: Inst, base: u16, frame_slots: u32, scope: &Scope<'_>) -> bool {
-    let Inst::Wide { low, high } = word else { return false };
-    let params = (scope.type_params)(low);
-    usize::from(high) < scope.tables && params.is_some_and(|n| u32::from(base) + n <= frame_slots)
+    let in_range = matches!(word, Inst::Wide { high, .. } if usize::from(high) < scope.tables);
+    in_range && check_params(word, base, frame_slots, scope)
+}
+
+/// The word of a call that names its type.
+fn check_params(word: Inst, base: u16, frame_slots: u32, scope: &Scope<'_>) -> bool {
+    let Inst::Wide { low, .. } = word else { return false };
+    (scope.type_params)(low).is_some_and(|n| u32::from(base) + n <= frame_slots)
+}
+
+/// That an outlined instruction is there, its operands and result in the frame and its memory in the store.
+fn check_outline(words: &[Inst], code: &FuncCode, scope: &Scope<'_>) -> Result<(), &'static str> {
+    let [Inst::Outline { d, a, b }, Inst::Wide { low, high: c }] = *words else {
+        return Err("an outlined instruction has no number");
+    };
+    let number = low.checked_sub(scope.first_outline).map(|number| number as usize);
+    let what = number.and_then(|number| code.outlines.get(number)).ok_or("an outlined instruction is not there")?;
+    let shape =
+        what.op.shape().filter(|shape| *shape == what.shape).ok_or("an outlined instruction has another shape")?;
+    let [slots_a, slots_b, slots_c] = shape.operands;
+    let fits = |(first, slots): (u16, u8)| u32::from(first) + u32::from(slots) <= code.frame_slots;
+    let inside = [(d, shape.result), (a, slots_a), (b, slots_b), (c, slots_c)].into_iter().all(fits);
+    let memory = what.memory.is_none_or(|memory| (memory as usize) < scope.memories);
+    if inside && memory && what.memory.is_some() == what.op.is_memory_access() {
+        Ok(())
+    } else {
+        Err("an operand of an outlined instruction is out of range")
+    }
 }
 
 /// The branches after a [`Inst::BrTable`].

@@ -2,7 +2,7 @@
 
 use crate::code::{Entry, Inst, VerifiedCode};
 use crate::room;
-use crate::runtime::Store;
+use crate::runtime::{Outline, Store};
 
 /// More than any stack has room for: a call of a function without register code always stops the fast engine.
 const NO_ROOM: u32 = u32::MAX;
@@ -41,6 +41,7 @@ enum Translated {
 pub(crate) struct Code {
     pub(crate) insts: Vec<Inst>,
     pub(crate) funcs: Vec<FastFunc>,
+    pub(crate) outlines: Vec<Outline>,
     translated: Vec<Translated>,
 }
 
@@ -78,6 +79,7 @@ impl Code {
         };
         room::make(&mut self.insts, code.insts().len()).expect("register code fits the node's memory");
         self.insts.extend_from_slice(code.insts());
+        self.outlines.extend_from_slice(code.outlines());
         let place = &mut self.funcs[func as usize];
         place.pc = base as u32;
         place.frame_bytes = code.frame_slots() * 8;

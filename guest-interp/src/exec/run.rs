@@ -11,7 +11,7 @@ use super::{CallIndex, Engine, Exit, METERED, TRACKED};
 use crate::code::{Inst, append_fused, for_each_inst};
 use crate::gas::{Schedule, Unit};
 use crate::numeric::{self as n, Slot};
-use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Resume, Table, func_of_ref};
+use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Memory, MemoryParts, Outline, Resume, Table, execute, func_of_ref};
 
 /// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
 /// left to what every instruction uses: measured in RATIONALE.md.
@@ -27,6 +27,10 @@ struct Context {
     globals: *mut u64,
     tables: *const [Table],
     instances: *const [Instance],
+    memories: *mut [Memory],
+    /// Store address of memory 0 of the running instance.
+    memory_address: Option<u32>,
+    outlines: *const Outline,
     /// The instance that runs; calls into another one are the stepper's.
     instance: u32,
     stack: *mut u64,
@@ -54,7 +58,7 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
             length: memory.bytes.len() as u64,
             dirty: memory.dirty.as_mut_ptr(),
         },
-        None => View { bytes: std::ptr::null_mut(), length: 0, dirty: std::ptr::null_mut() },
+        None => View { bytes: std::ptr::dangling_mut(), length: 0, dirty: std::ptr::dangling_mut() },
     };
     let first_frame = frames.as_mut_ptr();
     let room = frames.capacity().min(call_depth);
@@ -67,6 +71,9 @@ pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
         globals: store.globals.as_mut_ptr(),
         tables: &raw const *store.tables,
         instances: &raw const *store.instances,
+        memories: &raw mut *store.memories,
+        memory_address: here.memory,
+        outlines: code.outlines.as_ptr(),
         instance: here.instance,
         stack: stack.as_mut_ptr(),
         stack_bytes: size_of_val(stack),
@@ -194,6 +201,58 @@ impl Context {
                 self.memory.bytes.add(to as usize).write_bytes(value as u8, length as usize);
             }
             right
+        }
+    }
+}
+
+impl Context {
+    /// Executes an outlined instruction of the frame at `fp`; `false`, with nothing done, if it traps.
+    ///
+    /// # Safety
+    /// `number` is of an outlined instruction of verified code and the slots are its operands and result.
+    #[inline(never)]
+    unsafe fn outline(&mut self, fp: *mut u64, number: u32, d: u16, operands: [u16; 3]) -> bool {
+        // SAFETY: the function's own condition; a memory that is not the running one is reached by nothing else.
+        unsafe {
+            let what = &*self.outlines.add(number as usize);
+            let mut values = [0; 3];
+            for ((value, slot), slots) in values.iter_mut().zip(operands).zip(what.shape.operands) {
+                let place = fp.add(slot.into());
+                *value = match slots {
+                    0 => 0,
+                    1 => u128::from(*place),
+                    _ => u128::from(*place) | u128::from(*place.add(1)) << 64,
+                };
+            }
+            let Ok(result) = execute(what, values, self.memory_parts(what.memory)) else { return false };
+            let place = fp.add(d.into());
+            if what.shape.result > 0 {
+                *place = result as u64;
+            }
+            if what.shape.result > 1 {
+                *place.add(1) = (result >> 64) as u64;
+            }
+            true
+        }
+    }
+
+    /// The memory at a store address.
+    ///
+    /// # Safety
+    /// It is one of the store's.
+    unsafe fn memory_parts(&mut self, address: Option<u32>) -> MemoryParts<'_> {
+        match address {
+            None => MemoryParts { bytes: &mut [], dirty: &mut [] },
+            // SAFETY: the view is of the whole memory, with a mark for each of its pages.
+            Some(_) if address == self.memory_address => unsafe {
+                let length = self.memory.length as usize;
+                MemoryParts {
+                    bytes: std::slice::from_raw_parts_mut(self.memory.bytes, length),
+                    dirty: std::slice::from_raw_parts_mut(self.memory.dirty, length >> DIRTY_SHIFT),
+                }
+            },
+            // SAFETY: the address is verified.
+            Some(address) => unsafe { (&mut (*self.memories))[address as usize].parts() },
         }
     }
 }
@@ -467,12 +526,19 @@ macro_rules! define_run {
                     begin!(callee);
                 }};
             }
-            // The function behind a table element, if it can be called here and now.
-            macro_rules! callee {
+            // The reference in a table element, null if there is none.
+            macro_rules! element {
                 ($a:expr) => {{
-                    let (type_number, table) = wide(ip.add(1));
+                    let table = wide(ip.add(1)).1;
                     let element: u32 = get!($a);
-                    let reference = (&*(*context).tables)[table as usize].get(element).unwrap_or(0);
+                    (&*(*context).tables)[table as usize].get(element.into()).unwrap_or(0)
+                }};
+            }
+            // The function behind a reference, if it can be called here and now.
+            macro_rules! callee {
+                ($reference:expr) => {{
+                    let type_number = wide(ip.add(1)).0;
+                    let reference: u64 = $reference;
                     func_of_ref(&*(*context).instances, reference).filter(|func| {
                         let callee = &*(*context).funcs.add(*func as usize);
                         callee.type_number == type_number && callee.instance == (*context).instance
@@ -631,12 +697,33 @@ macro_rules! define_run {
                         leave!()
                     }
                     Inst::Call { base: slot, func } => call!(func, slot, 2),
-                    Inst::CallIndirect { base: slot, a } => match callee!(a) {
+                    Inst::CallIndirect { base: slot, a } => match callee!(element!(a)) {
                         Some(func) => call!(func, slot, 3),
                         None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
                     },
                     Inst::ReturnCall { base: slot, func } => tail_call!(func, slot, 1),
-                    Inst::ReturnCallIndirect { base: slot, a } => match callee!(a) {
+                    Inst::CallRef { base: slot, a } => match callee!(slot!(a)) {
+                        Some(func) => call!(func, slot, 3),
+                        None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
+                    },
+                    Inst::ReturnCallRef { base: slot, a } => match callee!(slot!(a)) {
+                        Some(func) => tail_call!(func, slot, 2),
+                        None => break Exit::AtCall(tail_index(ip.add(2))),
+                    },
+                    Inst::Outline { d, a, b } => {
+                        let (number, c) = wide(ip.add(1));
+                        if !(*context).outline(fp, number, d, [a, b, c]) {
+                            trap!();
+                        }
+                        next!(2);
+                    }
+                    Inst::RefAsNonNull { a } => {
+                        if slot!(a) == 0 {
+                            trap!();
+                        }
+                        next!(1);
+                    }
+                    Inst::ReturnCallIndirect { base: slot, a } => match callee!(element!(a)) {
                         Some(func) => tail_call!(func, slot, 2),
                         None => break Exit::AtCall(tail_index(ip.add(2))),
                     },

@@ -26,11 +26,9 @@ table.fill,1,1,4
 table.copy,1,1,4
 table.init,1,1,1
 call.locals,0,1,8
+throw.search,0,1,1
 host.call,10,1,16
 ";
-
-/// Mnemonics of WebAssembly that schedules may price although the node does not execute them yet.
-const RESERVED: [&str; 3] = ["throw", "throw_ref", "try_table"];
 
 /// Work that is charged by its amount, beside the instruction that causes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,12 +51,14 @@ pub enum Unit {
     TableInit,
     /// Local slots that a call sets to zero.
     ZeroedLocals,
+    /// Clauses and frames that a throw looks at.
+    ThrowSearch,
     /// Bytes that a host call moves; its flat part is charged for the call itself.
     HostBytes,
 }
 
 impl Unit {
-    const ALL: [(Unit, &str); 10] = [
+    const ALL: [(Unit, &str); 11] = [
         (Unit::MemoryGrow, "memory.grow"),
         (Unit::MemoryFill, "memory.fill"),
         (Unit::MemoryCopy, "memory.copy"),
@@ -68,6 +68,7 @@ impl Unit {
         (Unit::TableCopy, "table.copy"),
         (Unit::TableInit, "table.init"),
         (Unit::ZeroedLocals, "call.locals"),
+        (Unit::ThrowSearch, "throw.search"),
         (Unit::HostBytes, "host.call"),
     ];
 }
@@ -178,10 +179,9 @@ impl Schedule {
 
     /// Is this a transfer of control that costs nothing, and therefore counts as an uncharged step.
     pub fn is_uncharged_transfer(&self, op: Op) -> bool {
-        let transfers = matches!(
-            op,
-            Op::Br | Op::BrIf | Op::BrTable | Op::Call | Op::CallIndirect | Op::ReturnCall | Op::ReturnCallIndirect
-        );
+        let transfers =
+            matches!(op, Op::Br | Op::BrIf | Op::BrTable | Op::BrOnNull | Op::BrOnNonNull | Op::Throw | Op::ThrowRef)
+                || op.is_call();
         transfers && self.cost(op) == 0
     }
 }
@@ -202,7 +202,7 @@ fn parse_row(line: &str) -> Result<(&str, (u32, Option<UnitPrice>)), String> {
         _ => return Err(format!("{line:?} is not `mnemonic,cost` or `mnemonic,cost,unit cost,unit size`")),
     };
     let has_units = Unit::ALL.iter().any(|(_, name)| *name == mnemonic);
-    let known = has_units || mnemonic == "*" || RESERVED.contains(&mnemonic) || Op::from_mnemonic(mnemonic).is_some();
+    let known = has_units || mnemonic == "*" || Op::from_mnemonic(mnemonic).is_some();
     if !known {
         return Err(format!("{mnemonic:?} is not an instruction"));
     }

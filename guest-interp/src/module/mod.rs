@@ -17,22 +17,13 @@ use crate::error::Error;
 
 /// The language features of a job.
 ///
-/// The default is WebAssembly 2.0 without SIMD, with extended constant expressions and tail calls.
+/// The default is WebAssembly 3.0 without garbage collection, which the node does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features(pub(crate) WasmFeatures);
 
 impl Default for Features {
     fn default() -> Self {
-        Self(
-            WasmFeatures::WASM1
-                | WasmFeatures::SATURATING_FLOAT_TO_INT
-                | WasmFeatures::SIGN_EXTENSION
-                | WasmFeatures::REFERENCE_TYPES
-                | WasmFeatures::MULTI_VALUE
-                | WasmFeatures::BULK_MEMORY
-                | WasmFeatures::TAIL_CALL
-                | WasmFeatures::EXTENDED_CONST,
-        )
+        KNOWN.iter().fold(Self::wasm1(), |features, (_, flag)| Self(features.0 | *flag))
     }
 }
 
@@ -40,6 +31,11 @@ impl Features {
     /// WebAssembly 1.0 and nothing else.
     pub fn wasm1() -> Self {
         Self(WasmFeatures::WASM1)
+    }
+
+    /// WebAssembly 2.0 and nothing else.
+    pub fn wasm2() -> Self {
+        Self(WasmFeatures::WASM2)
     }
 
     /// Every feature that the node knows, by name, and whether it is on, in the order of names.
@@ -63,14 +59,20 @@ impl Features {
 }
 
 /// What can be turned on and off, in the order of names.
-const KNOWN: [(&str, WasmFeatures); 8] = [
+const KNOWN: [(&str, WasmFeatures); 14] = [
     ("bulk-memory", WasmFeatures::BULK_MEMORY),
+    ("exceptions", WasmFeatures::EXCEPTIONS),
     ("extended-const", WasmFeatures::EXTENDED_CONST),
+    ("function-references", WasmFeatures::FUNCTION_REFERENCES),
+    ("memory64", WasmFeatures::MEMORY64),
+    ("multi-memory", WasmFeatures::MULTI_MEMORY),
     ("multi-value", WasmFeatures::MULTI_VALUE),
     ("mutable-global", WasmFeatures::MUTABLE_GLOBAL),
     ("reference-types", WasmFeatures::REFERENCE_TYPES),
+    ("relaxed-simd", WasmFeatures::RELAXED_SIMD),
     ("saturating-float-to-int", WasmFeatures::SATURATING_FLOAT_TO_INT),
     ("sign-extension", WasmFeatures::SIGN_EXTENSION),
+    ("simd", WasmFeatures::SIMD),
     ("tail-call", WasmFeatures::TAIL_CALL),
 ];
 
@@ -80,6 +82,7 @@ pub struct Module {
     bytes: Vec<u8>,
     features: Features,
     types: Vec<FuncType>,
+    type_groups: Vec<u32>,
     imports: Vec<Import>,
     exports: Vec<Export>,
     export_index: BTreeMap<String, usize>,
@@ -91,6 +94,8 @@ pub struct Module {
     imported_memories: u32,
     globals: Vec<(GlobalType, Option<ConstExpr>)>,
     imported_globals: u32,
+    tags: Vec<u32>,
+    imported_tags: u32,
     start: Option<u32>,
     elements: Vec<ElementSegment>,
     data: Vec<DataSegment>,
@@ -117,6 +122,11 @@ impl Module {
     /// Function types of the type section.
     pub fn types(&self) -> &[FuncType] {
         &self.types
+    }
+
+    /// How many of the types belong to each recursion group, in order.
+    pub fn type_groups(&self) -> &[u32] {
+        &self.type_groups
     }
 
     /// Imports, in order.
@@ -184,6 +194,16 @@ impl Module {
         self.imported_globals
     }
 
+    /// Type indices of the tags, imported ones first.
+    pub fn tags(&self) -> &[u32] {
+        &self.tags
+    }
+
+    /// Number of imported tags.
+    pub fn imported_tags(&self) -> u32 {
+        self.imported_tags
+    }
+
     /// The start function.
     pub fn start(&self) -> Option<u32> {
         self.start
@@ -222,6 +242,7 @@ impl Module {
             ExternKind::Table => ExternType::Table(self.tables[i].0),
             ExternKind::Memory => ExternType::Memory(self.memories[i]),
             ExternKind::Global => ExternType::Global(self.globals[i].0),
+            ExternKind::Tag => ExternType::Tag(self.types[self.tags[i] as usize].clone()),
         }
     }
 

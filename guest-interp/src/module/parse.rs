@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{
-    AbstractHeapType, ConstExpr as WasmExpr, ElementItems, ElementKind, ExternalKind, HeapType, Name,
-    NameSectionReader, Parser, Payload, RefType, TypeRef, ValidPayload, Validator,
+    AbstractHeapType, BinaryReaderError, CompositeInnerType, ConstExpr as WasmExpr, ElementItems, ElementKind,
+    ExternalKind, Name, NameSectionReader, Parser, Payload, TypeRef, ValidPayload, Validator, WasmFeatures,
+    types::CoreTypeId,
 };
 
 use super::{
     ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType,
-    GlobalType, Import, Module, SizeLimits, TableType, ValType,
+    GlobalType, HeapType, Import, Module, RefType, SizeLimits, TableType, ValType,
 };
 use crate::code::Op;
 use crate::code::binary::{Encoded, Reader};
@@ -25,6 +26,7 @@ impl Module {
             bytes: Vec::new(),
             features,
             types: Vec::new(),
+            type_groups: Vec::new(),
             imports: Vec::new(),
             exports: Vec::new(),
             export_index: Default::default(),
@@ -36,6 +38,8 @@ impl Module {
             imported_memories: 0,
             globals: Vec::new(),
             imported_globals: 0,
+            tags: Vec::new(),
+            imported_tags: 0,
             start: None,
             elements: Vec::new(),
             data: Vec::new(),
@@ -47,7 +51,7 @@ impl Module {
                 "this is a component, not a core module: extract its core module first (at offset 0x4)",
             ));
         }
-        module.read(&bytes).map_err(|e| Error::program(format!("invalid module: {e}")))?;
+        module.read(&bytes)?;
         for (i, export) in module.exports.iter().enumerate() {
             module.export_index.insert(export.name.clone(), i);
         }
@@ -55,14 +59,13 @@ impl Module {
         Ok(module)
     }
 
-    fn read(&mut self, bytes: &[u8]) -> wasmparser::Result<()> {
-        let mut validator = Validator::new_with_features(self.features.0);
+    fn read(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let (parser, mut validator) = of_sections(self.features);
         let mut allocations = wasmparser::FuncValidatorAllocations::default();
-        let mut parser = Parser::new(0);
-        parser.set_features(self.features.0);
         for payload in parser.parse_all(bytes) {
             let payload = payload?;
-            if let ValidPayload::Func(func, body) = validator.payload(&payload)? {
+            if let ValidPayload::Func(mut func, body) = validator.payload(&payload)? {
+                func.features = self.features.0;
                 let mut func = func.into_validator(allocations);
                 func.validate(&body)?;
                 allocations = func.into_allocations();
@@ -72,12 +75,11 @@ impl Module {
         Ok(())
     }
 
-    fn section(&mut self, payload: Payload<'_>, bytes: &[u8]) -> wasmparser::Result<()> {
+    fn section(&mut self, payload: Payload<'_>, bytes: &[u8]) -> Result<(), Error> {
         match payload {
             Payload::TypeSection(reader) => {
-                for ty in reader.into_iter_err_on_gc_types() {
-                    let ty = ty?;
-                    self.types.push(FuncType { params: val_types(ty.params()), results: val_types(ty.results()) });
+                for group in reader {
+                    self.type_group(group?)?;
                 }
             }
             Payload::ImportSection(reader) => {
@@ -96,9 +98,9 @@ impl Module {
                     let table = table?;
                     let init = match table.init {
                         wasmparser::TableInit::RefNull => None,
-                        wasmparser::TableInit::Expr(expr) => Some(const_expr(&expr, bytes)),
+                        wasmparser::TableInit::Expr(expr) => Some(const_expr(&expr, bytes)?),
                     };
-                    self.tables.push((table_type(&table.ty), init));
+                    self.tables.push((table_type(&table.ty)?, init));
                 }
             }
             Payload::MemorySection(reader) => {
@@ -110,7 +112,12 @@ impl Module {
                 self.globals.reserve_exact(reader.count() as usize);
                 for global in reader {
                     let global = global?;
-                    self.globals.push((global_type(&global.ty), Some(const_expr(&global.init_expr, bytes))));
+                    self.globals.push((global_type(&global.ty)?, Some(const_expr(&global.init_expr, bytes)?)));
+                }
+            }
+            Payload::TagSection(reader) => {
+                for tag in reader {
+                    self.tags.push(tag?.func_type_idx);
                 }
             }
             Payload::ExportSection(reader) => {
@@ -135,7 +142,7 @@ impl Module {
                     let active = match data.kind {
                         wasmparser::DataKind::Passive => None,
                         wasmparser::DataKind::Active { memory_index, offset_expr } => {
-                            Some((memory_index, const_expr(&offset_expr, bytes)))
+                            Some((memory_index, const_expr(&offset_expr, bytes)?))
                         }
                     };
                     self.data.push(DataSegment { active, bytes: subrange(bytes, data.data) });
@@ -151,7 +158,24 @@ impl Module {
         Ok(())
     }
 
-    fn import(&mut self, import: wasmparser::Import<'_>) -> wasmparser::Result<()> {
+    /// A recursion group: only function types, none of which is a subtype of another, need no garbage collection.
+    fn type_group(&mut self, group: wasmparser::RecGroup) -> Result<(), Error> {
+        let mut size = 0;
+        for ty in group.into_types() {
+            let CompositeInnerType::Func(func) = &ty.composite_type.inner else {
+                return Err(needs_gc("a type that is no plain function type"));
+            };
+            if !ty.is_final || ty.supertype_idx.is_some() {
+                return Err(needs_gc("a type that is no plain function type"));
+            }
+            self.types.push(FuncType { params: val_types(func.params())?, results: val_types(func.results())? });
+            size += 1;
+        }
+        self.type_groups.push(size);
+        Ok(())
+    }
+
+    fn import(&mut self, import: wasmparser::Import<'_>) -> Result<(), Error> {
         let ty = match import.ty {
             TypeRef::Func(index) => {
                 self.func_types.push(index);
@@ -159,9 +183,9 @@ impl Module {
                 ExternType::Func(self.types[index as usize].clone())
             }
             TypeRef::Table(ty) => {
-                self.tables.push((table_type(&ty), None));
+                self.tables.push((table_type(&ty)?, None));
                 self.imported_tables += 1;
-                ExternType::Table(table_type(&ty))
+                ExternType::Table(table_type(&ty)?)
             }
             TypeRef::Memory(ty) => {
                 self.memories.push(memory_limits(&ty));
@@ -169,11 +193,16 @@ impl Module {
                 ExternType::Memory(memory_limits(&ty))
             }
             TypeRef::Global(ty) => {
-                self.globals.push((global_type(&ty), None));
+                self.globals.push((global_type(&ty)?, None));
                 self.imported_globals += 1;
-                ExternType::Global(global_type(&ty))
+                ExternType::Global(global_type(&ty)?)
             }
-            TypeRef::Tag(_) | TypeRef::FuncExact(_) => unreachable!("BUG: validation refuses tags and exact functions"),
+            TypeRef::Tag(ty) => {
+                self.tags.push(ty.func_type_idx);
+                self.imported_tags += 1;
+                ExternType::Tag(self.types[ty.func_type_idx as usize].clone())
+            }
+            TypeRef::FuncExact(_) => unreachable!("BUG: validation refuses exact functions"),
         };
         self.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
         Ok(())
@@ -186,39 +215,90 @@ fn subrange(whole: &[u8], part: &[u8]) -> std::ops::Range<usize> {
     start..start + part.len()
 }
 
-fn val_types(types: &[wasmparser::ValType]) -> Vec<ValType> {
+/// What reads and validates the sections of a module. With typed references, WebAssembly 3.0 lets types be recursive and
+/// constants depend on globals before them; wasmparser counts these among garbage collection, the rest of which is
+/// refused section by section, and in bodies by their own features.
+fn of_sections(features: Features) -> (Parser, Validator) {
+    let mut features = features.0;
+    features.set(WasmFeatures::GC, features.contains(WasmFeatures::FUNCTION_REFERENCES));
+    let mut parser = Parser::new(0);
+    parser.set_features(features);
+    (parser, Validator::new_with_features(features))
+}
+
+impl From<BinaryReaderError> for Error {
+    fn from(error: BinaryReaderError) -> Self {
+        Error::program(format!("invalid module: {error}"))
+    }
+}
+
+/// Something that is in the language, but not in the node.
+#[cold]
+fn needs_gc(what: &str) -> Error {
+    Error::program(format!(
+        "invalid module: {what} needs garbage collection (gc), a feature that the node does not have"
+    ))
+}
+
+fn val_types(types: &[wasmparser::ValType]) -> Result<Vec<ValType>, Error> {
     types.iter().map(|t| val_type(*t)).collect()
 }
 
-pub(crate) fn val_type(ty: wasmparser::ValType) -> ValType {
-    match ty {
+fn val_type(ty: wasmparser::ValType) -> Result<ValType, Error> {
+    val_type_in(ty, &|_| unreachable!("BUG: sections name types by index"))
+        .ok_or_else(|| needs_gc("the reference type of a declaration"))
+}
+
+/// `index_of` gives the index in the module of a type that the validator knows by an identifier of its own.
+/// None for a type of garbage collection.
+fn val_type_in(ty: wasmparser::ValType, index_of: &dyn Fn(CoreTypeId) -> u32) -> Option<ValType> {
+    Some(match ty {
         wasmparser::ValType::I32 => ValType::I32,
         wasmparser::ValType::I64 => ValType::I64,
         wasmparser::ValType::F32 => ValType::F32,
         wasmparser::ValType::F64 => ValType::F64,
-        wasmparser::ValType::Ref(r) => ref_type(r),
-        wasmparser::ValType::V128 => unreachable!("BUG: validation refuses v128"),
+        wasmparser::ValType::V128 => ValType::V128,
+        wasmparser::ValType::Ref(ty) => ValType::Ref(ref_type_in(ty, index_of)?),
+    })
+}
+
+fn ref_type(ty: wasmparser::RefType) -> Result<RefType, Error> {
+    match val_type(ty.into())? {
+        ValType::Ref(ty) => Ok(ty),
+        _ => unreachable!("BUG: a reference type"),
     }
 }
 
-/// Inside a body an operand can have a narrower type than a declaration can name: `ref.func` gives one of a single type.
-fn ref_type(ty: RefType) -> ValType {
-    match ty.heap_type() {
-        HeapType::Abstract { ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, .. } => ValType::ExternRef,
-        _ => ValType::FuncRef,
-    }
+fn ref_type_in(ty: wasmparser::RefType, index_of: &dyn Fn(CoreTypeId) -> u32) -> Option<RefType> {
+    use wasmparser::{HeapType as WasmHeap, UnpackedIndex};
+    let heap = match ty.heap_type() {
+        WasmHeap::Abstract { ty, .. } => match ty {
+            AbstractHeapType::Func => HeapType::Func,
+            AbstractHeapType::NoFunc => HeapType::NoFunc,
+            AbstractHeapType::Extern => HeapType::Extern,
+            AbstractHeapType::NoExtern => HeapType::NoExtern,
+            AbstractHeapType::Exn => HeapType::Exn,
+            AbstractHeapType::NoExn => HeapType::NoExn,
+            _ => return None,
+        },
+        WasmHeap::Concrete(UnpackedIndex::Module(index)) => HeapType::Type(index),
+        WasmHeap::Concrete(UnpackedIndex::Id(id)) => HeapType::Type(index_of(id)),
+        _ => return None,
+    };
+    Some(RefType { nullable: ty.is_nullable(), heap })
 }
 
-fn table_type(ty: &wasmparser::TableType) -> TableType {
-    TableType { element: ref_type(ty.element_type), limits: SizeLimits { min: ty.initial, max: ty.maximum } }
+fn table_type(ty: &wasmparser::TableType) -> Result<TableType, Error> {
+    let limits = SizeLimits { is64: ty.table64, min: ty.initial, max: ty.maximum };
+    Ok(TableType { element: ref_type(ty.element_type)?, limits })
 }
 
 fn memory_limits(ty: &wasmparser::MemoryType) -> SizeLimits {
-    SizeLimits { min: ty.initial, max: ty.maximum }
+    SizeLimits { is64: ty.memory64, min: ty.initial, max: ty.maximum }
 }
 
-fn global_type(ty: &wasmparser::GlobalType) -> GlobalType {
-    GlobalType { value: val_type(ty.content_type), mutable: ty.mutable }
+fn global_type(ty: &wasmparser::GlobalType) -> Result<GlobalType, Error> {
+    Ok(GlobalType { value: val_type(ty.content_type)?, mutable: ty.mutable })
 }
 
 fn extern_kind(kind: ExternalKind) -> ExternKind {
@@ -227,16 +307,17 @@ fn extern_kind(kind: ExternalKind) -> ExternKind {
         ExternalKind::Table => ExternKind::Table,
         ExternalKind::Memory => ExternKind::Memory,
         ExternalKind::Global => ExternKind::Global,
-        ExternalKind::Tag | ExternalKind::FuncExact => unreachable!("BUG: validation refuses tags and exact functions"),
+        ExternalKind::Tag => ExternKind::Tag,
+        ExternalKind::FuncExact => unreachable!("BUG: validation refuses exact functions"),
     }
 }
 
-fn element_segment(element: wasmparser::Element<'_>, bytes: &[u8]) -> wasmparser::Result<ElementSegment> {
+fn element_segment(element: wasmparser::Element<'_>, bytes: &[u8]) -> Result<ElementSegment, Error> {
     let mode = match element.kind {
         ElementKind::Passive => ElementMode::Passive,
         ElementKind::Declared => ElementMode::Declared,
         ElementKind::Active { table_index, offset_expr } => {
-            ElementMode::Active { table: table_index.unwrap_or(0), offset: const_expr(&offset_expr, bytes) }
+            ElementMode::Active { table: table_index.unwrap_or(0), offset: const_expr(&offset_expr, bytes)? }
         }
     };
     let mut items = Vec::new();
@@ -245,26 +326,31 @@ fn element_segment(element: wasmparser::Element<'_>, bytes: &[u8]) -> wasmparser
             for func in reader {
                 items.push(Box::from([ConstOp::Func(func?)]));
             }
-            ValType::FuncRef
+            RefType::FUNCREF
         }
         ElementItems::Expressions(ty, reader) => {
             for expr in reader {
-                items.push(const_expr(&expr?, bytes));
+                items.push(const_expr(&expr?, bytes)?);
             }
-            ref_type(ty)
+            ref_type(ty)?
         }
     };
     Ok(ElementSegment { mode, ty, items })
 }
 
-fn const_expr(expr: &WasmExpr<'_>, bytes: &[u8]) -> ConstExpr {
+fn const_expr(expr: &WasmExpr<'_>, bytes: &[u8]) -> Result<ConstExpr, Error> {
     let range = expr.get_binary_reader().range();
     let mut reader = Reader::new(&bytes[range]);
     let mut ops = Vec::new();
     while !reader.is_at_end() {
-        let Encoded { op, imm, .. } = reader.instruction();
+        if !reader.is_at_known() {
+            return Err(needs_gc("an instruction of a constant expression"));
+        }
+        let instruction = reader.instruction();
+        let Encoded { op, imm, .. } = instruction;
         ops.push(match op {
-            Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => ConstOp::Value(imm),
+            Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => ConstOp::Value(imm.into()),
+            Op::V128Const => ConstOp::Value(reader.vector(instruction)),
             Op::RefNull => ConstOp::Null,
             Op::RefFunc => ConstOp::Func(imm as u32),
             Op::GlobalGet => ConstOp::Global(imm as u32),
@@ -272,7 +358,7 @@ fn const_expr(expr: &WasmExpr<'_>, bytes: &[u8]) -> ConstExpr {
             binary => ConstOp::Binary(binary),
         });
     }
-    ops.into()
+    Ok(ops.into())
 }
 
 /// Looks `func` up in the name section's bytes, which begin at `offset` of the module.
@@ -290,8 +376,8 @@ pub(super) fn func_name(section: &[u8], offset: usize, func: u32) -> Option<Stri
     None
 }
 
-/// Types of a function's locals and of its operands before an instruction; `None` for an operand whose type validation
-/// leaves open.
+/// Types of the slots of a function's locals and of its operands before an instruction, a vector's two slots as two
+/// `i64`; `None` for an operand whose type validation leaves open.
 pub(crate) type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
 
 /// The types at offsets (byte offsets in the module) of functions, each function validated once for all of its offsets;
@@ -299,22 +385,41 @@ pub(crate) type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
 /// these places: the caller bounds them.
 pub(crate) fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeMap<(u32, u32), TypesAt> {
     let mut found = BTreeMap::new();
-    let mut validator = Validator::new_with_features(module.features.0);
-    let mut parser = Parser::new(0);
-    parser.set_features(module.features.0);
+    let (parser, mut validator) = of_sections(module.features);
     let mut func = module.imported_funcs;
     for payload in parser.parse_all(&module.bytes) {
-        let Ok(ValidPayload::Func(to_validate, body)) = payload.and_then(|payload| validator.payload(&payload)) else {
+        let Ok(ValidPayload::Func(mut to_validate, body)) = payload.and_then(|payload| validator.payload(&payload))
+        else {
             continue;
         };
+        to_validate.features = module.features.0;
         if let Some(offsets) = wanted.get(&func) {
             let mut types_of = |offset, types| drop(found.insert((func, offset), types));
+            let ids = types_by_id(&validator);
             // A valid module was wanted: an error leaves the rest out.
-            let _ = types_in(to_validate, &body, module.features, offsets, &mut types_of);
+            let _ = types_in(to_validate, &body, module.features, offsets, &ids, &mut types_of);
         }
         func += 1;
     }
     found
+}
+
+/// Indices of the module's types by the validator's own identifiers; of equal types any.
+fn types_by_id(validator: &Validator) -> BTreeMap<CoreTypeId, u32> {
+    let types = validator.types(0).expect("BUG: a module is being validated");
+    (0..types.core_type_count_in_module()).map(|index| (types.core_type_at_in_module(index), index)).collect()
+}
+
+/// The types of the slots of values of these types.
+fn slot_types(types: impl Iterator<Item = Option<ValType>>) -> Vec<Option<ValType>> {
+    let mut slots = Vec::new();
+    for ty in types {
+        match ty {
+            Some(ValType::V128) => slots.extend([Some(ValType::I64); 2]),
+            other => slots.push(other),
+        }
+    }
+    slots
 }
 
 fn types_in(
@@ -322,6 +427,7 @@ fn types_in(
     body: &wasmparser::FunctionBody<'_>,
     features: Features,
     offsets: &BTreeSet<u32>,
+    ids: &BTreeMap<CoreTypeId, u32>,
     found: &mut dyn FnMut(u32, TypesAt),
 ) -> wasmparser::Result<()> {
     let mut validator = func.into_validator(Default::default());
@@ -332,10 +438,11 @@ fn types_in(
     while left > 0 && !reader.eof() {
         let at = reader.original_position();
         if let Some(offset) = u32::try_from(at).ok().filter(|at| offsets.contains(at)) {
-            let locals = (0..validator.len_locals()).map(|i| validator.get_local_type(i).map(val_type));
+            let val_type = |ty| val_type_in(ty, &|id| ids.get(&id).copied().unwrap_or(u32::MAX));
+            let locals = (0..validator.len_locals()).map(|i| validator.get_local_type(i).and_then(val_type));
             let height = validator.operand_stack_height() as usize;
-            let operand = |depth| validator.get_operand_type(depth).flatten().map(val_type);
-            found(offset, (locals.collect(), (0..height).rev().map(operand).collect()));
+            let operand = |depth| validator.get_operand_type(depth).flatten().and_then(val_type);
+            found(offset, (slot_types(locals), slot_types((0..height).rev().map(operand))));
             left -= 1;
         }
         reader.visit_operator(&mut validator.visitor(at))??;

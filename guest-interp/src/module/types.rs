@@ -13,35 +13,145 @@ pub enum ValType {
     F32,
     /// Double-precision float.
     F64,
-    /// Nullable reference to a function.
-    FuncRef,
-    /// Nullable reference to something of the embedder's.
-    ExternRef,
+    /// 128-bit vector.
+    V128,
+    /// A reference.
+    Ref(RefType),
 }
 
 impl ValType {
-    /// Name in the text format.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-            Self::FuncRef => "funcref",
-            Self::ExternRef => "externref",
-        }
-    }
+    /// `funcref`.
+    pub const FUNCREF: ValType = ValType::Ref(RefType::FUNCREF);
+    /// `externref`.
+    pub const EXTERNREF: ValType = ValType::Ref(RefType { nullable: true, heap: HeapType::Extern });
 
     /// Is it a reference type.
     pub fn is_ref(self) -> bool {
-        matches!(self, Self::FuncRef | Self::ExternRef)
+        matches!(self, Self::Ref(_))
+    }
+
+    /// How a value of it lies on the stack.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::V128 => Kind::Vector,
+            Self::Ref(RefType { heap: HeapType::Exn | HeapType::NoExn, .. }) => Kind::Exception,
+            _ => Kind::Word,
+        }
+    }
+
+    /// Stack slots of 64 bits that a value takes.
+    pub fn slots(self) -> u32 {
+        self.kind().slots()
+    }
+
+    /// Can a value of this type stand where `wanted` is asked for (specification, section 3.3 "matching").
+    pub fn matches(self, wanted: ValType) -> bool {
+        match (self, wanted) {
+            (Self::Ref(found), Self::Ref(wanted)) => found.matches(wanted),
+            (found, wanted) => found == wanted,
+        }
+    }
+
+    /// The same type with other numbers for the types that it names.
+    pub(crate) fn renumbered(self, number: &dyn Fn(u32) -> u32) -> ValType {
+        match self {
+            Self::Ref(RefType { nullable, heap: HeapType::Type(index) }) => {
+                Self::Ref(RefType { nullable, heap: HeapType::Type(number(index)) })
+            }
+            other => other,
+        }
     }
 }
 
 impl fmt::Display for ValType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::I32 => f.write_str("i32"),
+            Self::I64 => f.write_str("i64"),
+            Self::F32 => f.write_str("f32"),
+            Self::F64 => f.write_str("f64"),
+            Self::V128 => f.write_str("v128"),
+            Self::Ref(ty) => ty.fmt(f),
+        }
     }
+}
+
+/// How a value lies in the slots of the stack, as far as anyone must tell without its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One slot.
+    Word,
+    /// Two slots, the lower half first.
+    Vector,
+    /// One slot with a reference to an exception, whose number changes when unreachable ones are dropped.
+    Exception,
+}
+
+impl Kind {
+    /// Slots of 64 bits.
+    pub fn slots(self) -> u32 {
+        if self == Self::Vector { 2 } else { 1 }
+    }
+}
+
+/// A reference type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefType {
+    /// May it be null.
+    pub nullable: bool,
+    /// What it refers to.
+    pub heap: HeapType,
+}
+
+impl RefType {
+    /// `funcref`.
+    pub const FUNCREF: RefType = RefType { nullable: true, heap: HeapType::Func };
+
+    fn matches(self, wanted: RefType) -> bool {
+        use HeapType as H;
+        let heap = match (self.heap, wanted.heap) {
+            (H::NoFunc | H::Type(_), H::Func) | (H::NoFunc, H::Type(_)) => true,
+            (H::NoExtern, H::Extern) | (H::NoExn, H::Exn) => true,
+            (found, wanted) => found == wanted,
+        };
+        heap && (wanted.nullable || !self.nullable)
+    }
+}
+
+impl fmt::Display for RefType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (short, name) = match self.heap {
+            HeapType::Func => ("funcref", "func"),
+            HeapType::NoFunc => ("nullfuncref", "nofunc"),
+            HeapType::Extern => ("externref", "extern"),
+            HeapType::NoExtern => ("nullexternref", "noextern"),
+            HeapType::Exn => ("exnref", "exn"),
+            HeapType::NoExn => ("nullexnref", "noexn"),
+            HeapType::Type(index) => {
+                return write!(f, "(ref {}{index})", if self.nullable { "null " } else { "" });
+            }
+        };
+        if self.nullable { f.write_str(short) } else { write!(f, "(ref {name})") }
+    }
+}
+
+/// What a reference refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeapType {
+    /// Any function.
+    Func,
+    /// No function: only null.
+    NoFunc,
+    /// Something of the embedder's.
+    Extern,
+    /// Nothing of the embedder's: only null.
+    NoExtern,
+    /// An exception.
+    Exn,
+    /// No exception: only null.
+    NoExn,
+    /// A function of the type of this index in its module; of this number in a store.
+    Type(u32),
 }
 
 /// A function type.
@@ -53,16 +163,41 @@ pub struct FuncType {
     pub results: Vec<ValType>,
 }
 
+impl FuncType {
+    /// Stack slots of the parameters.
+    pub fn param_slots(&self) -> u32 {
+        slots(&self.params)
+    }
+
+    /// Stack slots of the results.
+    pub fn result_slots(&self) -> u32 {
+        slots(&self.results)
+    }
+
+    /// The same type with other numbers for the types that it names.
+    pub(crate) fn renumbered(&self, number: &dyn Fn(u32) -> u32) -> FuncType {
+        let list = |types: &[ValType]| types.iter().map(|ty| ty.renumbered(number)).collect();
+        FuncType { params: list(&self.params), results: list(&self.results) }
+    }
+}
+
+/// Stack slots of values of these types.
+pub fn slots(types: &[ValType]) -> u32 {
+    types.iter().map(|ty| ty.slots()).sum()
+}
+
 impl fmt::Display for FuncType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |types: &[ValType]| types.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
+        let list = |types: &[ValType]| types.iter().map(ValType::to_string).collect::<Vec<_>>().join(", ");
         write!(f, "({}) -> ({})", list(&self.params), list(&self.results))
     }
 }
 
-/// Size limits of a memory (in pages) or table (in elements).
+/// Size limits of a memory (in pages) or table (in elements), and how wide its addresses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeLimits {
+    /// Are its addresses 64 bits wide, not 32.
+    pub is64: bool,
     /// Size at the start.
     pub min: u64,
     /// Greatest size, if declared.
@@ -71,9 +206,10 @@ pub struct SizeLimits {
 
 impl fmt::Display for SizeLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = if self.is64 { "i64 " } else { "" };
         match self.max {
-            Some(max) => write!(f, "{}..{max}", self.min),
-            None => write!(f, "{}..", self.min),
+            Some(max) => write!(f, "{width}{}..{max}", self.min),
+            None => write!(f, "{width}{}..", self.min),
         }
     }
 }
@@ -81,8 +217,8 @@ impl fmt::Display for SizeLimits {
 /// A table type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableType {
-    /// Type of its elements, a reference type.
-    pub element: ValType,
+    /// Type of its elements.
+    pub element: RefType,
     /// Its size in elements.
     pub limits: SizeLimits,
 }
@@ -107,6 +243,8 @@ pub enum ExternType {
     Memory(SizeLimits),
     /// A global.
     Global(GlobalType),
+    /// A tag of exceptions; its parameters are their payload.
+    Tag(FuncType),
 }
 
 impl fmt::Display for ExternType {
@@ -115,6 +253,7 @@ impl fmt::Display for ExternType {
             Self::Func(t) => write!(f, "function {t}"),
             Self::Table(t) => write!(f, "table {} {}", t.limits, t.element),
             Self::Memory(t) => write!(f, "memory {t}"),
+            Self::Tag(t) => write!(f, "tag {t}"),
             Self::Global(t) => write!(f, "global {}{}", if t.mutable { "mut " } else { "" }, t.value),
         }
     }
@@ -131,6 +270,8 @@ pub enum ExternKind {
     Memory,
     /// A global.
     Global,
+    /// A tag.
+    Tag,
 }
 
 /// An import.
@@ -159,7 +300,7 @@ pub struct Export {
 #[derive(Clone, Copy, Debug)]
 pub enum ConstOp {
     /// A constant, by bit pattern.
-    Value(u64),
+    Value(u128),
     /// The null reference.
     Null,
     /// A reference to the function of this index.
@@ -204,7 +345,7 @@ pub struct ElementSegment {
     /// When it is used.
     pub mode: ElementMode,
     /// Type of its elements.
-    pub ty: ValType,
+    pub ty: RefType,
     /// One expression an element.
     pub items: Vec<ConstExpr>,
 }

@@ -17,8 +17,10 @@ pub struct Instance {
     pub tables: Vec<u32>,
     /// Memory addresses by memory index.
     pub memories: Vec<u32>,
-    /// Global addresses by global index.
+    /// Global addresses by global index: of its first slot.
     pub globals: Vec<u32>,
+    /// Tag addresses by tag index.
+    pub tags: Vec<u32>,
     /// Type numbers of the store by type index.
     pub types: Vec<u32>,
     /// Data segments dropped.
@@ -36,6 +38,7 @@ impl Instance {
             ExternKind::Table => self.tables[index],
             ExternKind::Memory => self.memories[index],
             ExternKind::Global => self.globals[index],
+            ExternKind::Tag => self.tags[index],
         }
     }
 }

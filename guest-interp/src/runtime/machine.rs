@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::exec::{self, CallIndex, Code, Engine, Exit};
 use crate::gas::{Schedule, Unit};
 use crate::limits::Limits;
-use crate::module::Module;
+use crate::module::{FuncType, Module};
+use crate::step::Catcher;
 use crate::trap::Trap;
 
 /// Stack slots at the start; the stack doubles when it must, up to the job's limit.
@@ -69,6 +70,8 @@ pub struct Machine {
     pub(crate) code: Code,
     bodies: BTreeMap<u32, Rc<Body>>,
     current: Option<(u32, Rc<Body>)>,
+    /// Handlers of exceptions of the functions that a throw has looked at.
+    pub(crate) catchers: BTreeMap<u32, Rc<Catcher>>,
     /// A host function that was invoked directly, with no frame.
     pub(crate) invoked_host: Option<(u32, Vec<u64>)>,
     /// Result slots of the function invoked.
@@ -93,6 +96,7 @@ impl Machine {
             code: Code::default(),
             bodies: BTreeMap::new(),
             current: None,
+            catchers: BTreeMap::new(),
             invoked_host: None,
             results: 0,
             left: 0,
@@ -346,7 +350,9 @@ impl Machine {
             globals: store.globals.len(),
             tables: store.tables.len(),
             callee_params: &callee_params,
-            type_params: &|number| store.types.get(number as usize).map(|ty| ty.params.len() as u32),
+            memories: store.memories.len(),
+            first_outline: self.code.outlines.len() as u32,
+            type_params: &|number| store.types.get(number as usize).map(FuncType::param_slots),
         };
         verify(code, &scope)
             .unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
@@ -363,7 +369,7 @@ impl Machine {
         let arity = |func: u32| (store.funcs[func as usize].params, store.funcs[func as usize].results);
         let type_arity = |index: u32| {
             let ty = &instance.module.types()[index as usize];
-            (ty.params.len() as u32, ty.results.len() as u32)
+            (ty.param_slots(), ty.result_slots())
         };
         work(&Environment {
             schedule: &self.schedule,
@@ -375,6 +381,10 @@ impl Machine {
             types: &instance.types,
             globals: &instance.globals,
             tables: &instance.tables,
+            memories: &instance.memories,
+            is_memory64: &|address| store.memories[address as usize].limits().is64,
+            is_table64: &|address| store.tables[address as usize].ty().limits.is64,
+            first_outline: self.code.outlines.len() as u32,
         })
     }
 
@@ -402,6 +412,15 @@ impl Machine {
 
     pub(crate) fn set_resume(&mut self, resume: Resume) {
         self.frames.last_mut().expect("BUG: there is a frame").resume = resume;
+    }
+
+    /// Index of the instruction at which a frame goes on.
+    pub(crate) fn resume_index(&self, frame: usize) -> u32 {
+        let frame = &self.frames[frame];
+        match frame.resume {
+            Resume::Wasm(index) => index,
+            Resume::Fast(pc) => self.code.entry_at_pc(frame.func, pc).expect("BUG: a frame rests at an entry").index,
+        }
     }
 
     pub(crate) fn push_frame(&mut self, func: u32, base: usize) {

@@ -1,6 +1,7 @@
 //! Linear memory, with the one path by which bytes change: every write, the program's and the host's, marks the 4 KiB
 //! pages that it touches, so that a snapshot costs what changed.
 
+use super::MemoryParts;
 use crate::error::Error;
 use crate::host::GuestMemory;
 use crate::limits::WASM_PAGE;
@@ -54,6 +55,11 @@ impl Memory {
         self.bytes.len() as u64 / WASM_PAGE
     }
 
+    /// Bytes and marks apart.
+    pub(crate) fn parts(&mut self) -> MemoryParts<'_> {
+        MemoryParts { bytes: &mut self.bytes, dirty: &mut self.dirty }
+    }
+
     /// Declared limits.
     pub fn limits(&self) -> SizeLimits {
         self.limits
@@ -66,7 +72,8 @@ impl Memory {
 
     /// Greatest size in pages that the declaration allows.
     pub fn max_pages(&self) -> u64 {
-        self.limits.max.unwrap_or(65_536).min(65_536)
+        let most = if self.limits.is64 { 1 << 48 } else { 1 << 16 };
+        self.limits.max.unwrap_or(most).min(most)
     }
 
     /// Grows to `pages`, new bytes zero. The caller has checked the limits.

@@ -1,18 +1,21 @@
 //! What a program is at run time: its store of instances, memories, tables and globals, the value stack and frames, and the
 //! [`Machine`] that advances them with either engine.
 
+mod exceptions;
 mod host_call;
 mod inspect;
 mod instance;
 mod link;
 mod machine;
 mod memory;
+mod outline;
 mod spaces;
 mod stack;
 mod state;
 mod store;
 mod table;
 
+pub use exceptions::{Exception, Exceptions};
 pub use host_call::HostCall;
 pub use inspect::RegisterInst;
 pub use instance::Instance;
@@ -21,7 +24,9 @@ pub use link::{HostImports, Linker, NoHost};
 pub use machine::{Budget, Machine, Stop};
 pub(crate) use memory::DIRTY_SHIFT;
 pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};
+pub use outline::Outline;
+pub(crate) use outline::{MemoryParts, execute};
 pub use spaces::{Delta, Restore, Spaces};
 pub use stack::{Frame, Resume};
-pub use store::{Extern, Func, FuncKind, Store};
+pub use store::{Extern, Func, FuncKind, Store, Tag};
 pub use table::Table;

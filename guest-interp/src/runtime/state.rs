@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::stack::{Frame, Resume};
-use super::{Instance, Machine};
+use super::{Exception, Instance, Machine};
 use crate::code::Body;
 use crate::error::Error;
 use crate::snapshot::check::CheckedState;
-use crate::snapshot::state::{FrameState, InstanceState};
+use crate::snapshot::state::{ExceptionState, FrameState, InstanceState};
 
 /// Bodies of the functions on the call stack: however they alternate there, each is decoded once.
 type Bodies = BTreeMap<u32, Rc<Body>>;
@@ -20,15 +20,13 @@ impl Machine {
         let mut ends: Vec<usize> = frames.iter().skip(1).map(|f| f.base as usize).collect();
         ends.push(usize::MAX);
         let mut bodies = Bodies::new();
-        frames.iter().zip(ends).map(|(frame, end)| self.frame_state(frame, end, &mut bodies)).collect()
+        let numbered = frames.iter().enumerate().zip(ends);
+        numbered.map(|((number, frame), end)| self.frame_state(number, frame, end, &mut bodies)).collect()
     }
 
     /// `end`: the first slot of the next frame, which its arguments became; beyond the stack for the top frame.
-    fn frame_state(&mut self, frame: &Frame, end: usize, bodies: &mut Bodies) -> FrameState {
-        let index = match frame.resume {
-            Resume::Wasm(index) => index,
-            Resume::Fast(pc) => self.code.entry_at_pc(frame.func, pc).expect("BUG: a frame rests at an entry").index,
-        };
+    fn frame_state(&mut self, number: usize, frame: &Frame, end: usize, bodies: &mut Bodies) -> FrameState {
+        let index = self.resume_index(number);
         let body = bodies.entry(frame.func).or_insert_with(|| self.body(frame.func));
         let instr = body.instrs[index as usize];
         let func = self.store.funcs[frame.func as usize];
@@ -44,6 +42,16 @@ impl Machine {
         }
     }
 
+    /// The exceptions that references point to, numbered as they are reached.
+    pub fn exception_states(&mut self) -> Vec<ExceptionState> {
+        self.collect_exceptions();
+        let state = |exception: &Exception| {
+            let tag = self.store.tags[exception.tag as usize];
+            ExceptionState { instance: tag.instance, tag: tag.index, values: exception.values.clone() }
+        };
+        self.store.exceptions.list().iter().map(state).collect()
+    }
+
     /// What every instance holds beside its paged contents.
     pub fn instance_states(&self) -> Vec<InstanceState> {
         self.store.instances.iter().map(|instance| self.instance_state(instance)).collect()
@@ -54,10 +62,14 @@ impl Machine {
         let defined = |addresses: &[u32], imported: u32| addresses[imported as usize..].to_vec();
         let dropped = |flags: &[bool]| (0..).zip(flags).filter(|(_, dropped)| **dropped).map(|(i, _)| i).collect();
         let globals = defined(&instance.globals, module.imported_globals());
+        let slots = |address: &u32| {
+            let first = *address as usize;
+            first..first + self.store.global_types[first].value.slots() as usize
+        };
         let memories = defined(&instance.memories, module.imported_memories());
         let tables = defined(&instance.tables, module.imported_tables());
         InstanceState {
-            globals: globals.iter().map(|a| self.store.globals[*a as usize]).collect(),
+            globals: globals.iter().flat_map(slots).map(|slot| self.store.globals[slot]).collect(),
             memories: memories.iter().map(|a| self.store.memories[*a as usize].pages()).collect(),
             tables: tables.iter().map(|a| self.store.tables[*a as usize].size()).collect(),
             dropped_data: dropped(&instance.dropped_data),
@@ -75,6 +87,11 @@ impl Machine {
         for (number, instance) in state.instances.iter().enumerate() {
             self.restore_instance(number, instance)?;
         }
+        for exception in &state.exceptions {
+            let tag = self.store.instances[exception.instance as usize].tags[exception.tag as usize];
+            self.store.exceptions.add(Exception { tag, values: exception.values.clone() });
+        }
+        self.store.exceptions.set_counted(state.exception_slots);
         self.frames.clear();
         let mut base = 0;
         let mut bodies = Bodies::new();
@@ -94,8 +111,9 @@ impl Machine {
         let instance = self.store.instances[number].clone();
         let module = &instance.module;
         let globals = &instance.globals[module.imported_globals() as usize..];
-        for (address, value) in globals.iter().zip(&state.globals) {
-            self.store.globals[*address as usize] = *value;
+        if let Some(first) = globals.first().map(|address| *address as usize) {
+            // An instance's own globals follow each other.
+            self.store.globals[first..first + state.globals.len()].copy_from_slice(&state.globals);
         }
         let memories = &instance.memories[module.imported_memories() as usize..];
         for (address, pages) in memories.iter().zip(&state.memories) {

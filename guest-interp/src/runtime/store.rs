@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use super::instance::func_of_ref;
 use super::link::{HostImports, Linker};
-use super::{Instance, Memory, Table};
+use super::{Exceptions, Instance, Memory, Table};
+use crate::code::Locals;
 use crate::code::binary::Reader;
 use crate::error::Error;
 use crate::limits::{Limits, WASM_PAGE};
 use crate::module::{
-    ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Import, Module, SizeLimits,
+    ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Import, Module, RefType, SizeLimits,
+    TableType, ValType,
 };
 use crate::trap::Trap;
 
@@ -54,6 +56,19 @@ pub enum Extern {
     Memory(u32),
     /// A global.
     Global(u32),
+    /// A tag.
+    Tag(u32),
+}
+
+/// A tag of exceptions. Two tags are the same if their addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// The instance that defines it.
+    pub instance: u32,
+    /// Its index there.
+    pub index: u32,
+    /// Number of its type in the store.
+    pub type_number: u32,
 }
 
 /// Everything that instances share.
@@ -67,12 +82,17 @@ pub struct Store {
     pub tables: Vec<Table>,
     /// Memories.
     pub memories: Vec<Memory>,
-    /// Global values, as bit patterns.
+    /// Global values, as bit patterns; a vector takes two.
     pub globals: Vec<u64>,
-    /// Global types.
+    /// Types of the globals, at the address of each of their slots; they name types by number.
     pub global_types: Vec<GlobalType>,
+    /// Tags.
+    pub tags: Vec<Tag>,
+    /// Exceptions that references point to.
+    pub exceptions: Exceptions,
     pub(crate) types: Vec<FuncType>,
-    type_numbers: BTreeMap<FuncType, u32>,
+    /// Number of the first type of each recursion group.
+    type_numbers: BTreeMap<Vec<FuncType>, u32>,
 }
 
 /// Bytes of all memories, elements of all tables: what the job's limits bound.
@@ -183,6 +203,11 @@ impl Store {
         &self.types[self.funcs[func as usize].type_number as usize]
     }
 
+    /// The type of a tag: its parameters are the payload.
+    pub fn tag_type(&self, tag: u32) -> &FuncType {
+        &self.types[self.tags[tag as usize].type_number as usize]
+    }
+
     /// What an instance exports under `name`.
     pub fn export(&self, instance: u32, name: &str) -> Option<Extern> {
         let instance = &self.instances[instance as usize];
@@ -193,6 +218,7 @@ impl Store {
             ExternKind::Table => Extern::Table(address),
             ExternKind::Memory => Extern::Memory(address),
             ExternKind::Global => Extern::Global(address),
+            ExternKind::Tag => Extern::Tag(address),
         })
     }
 
@@ -214,7 +240,8 @@ impl Store {
             tables: Vec::new(),
             memories: Vec::new(),
             globals: Vec::new(),
-            types: module.types().iter().map(|t| self.type_number(t)).collect(),
+            tags: Vec::new(),
+            types: self.number_types(&module),
             dropped_data: vec![false; module.data().len()],
             dropped_elements: vec![false; module.elements().len()],
             module: module.clone(),
@@ -238,14 +265,16 @@ impl Store {
         host: &dyn HostImports,
     ) -> Result<(), Error> {
         let name = format!("{:?}.{:?}", import.module, import.name);
-        if let ExternType::Func(wanted) = &import.ty
+        let wanted = numbered(&import.ty, &instance.types);
+        if let ExternType::Func(wanted) = &wanted
             && let Some((id, found)) = host.resolve(&import.module, &import.name)
         {
             if *wanted != found {
                 return Err(incompatible(&name, &import.ty, &ExternType::Func(found)));
             }
             let index = instance.funcs.len() as u32;
-            let func = self.add_func(number, index, &found, 0, FuncKind::Host(id));
+            let type_number = self.type_number(&found);
+            let func = self.add_func(number, index, &found, type_number, 0, FuncKind::Host(id));
             instance.funcs.push(func);
             return Ok(());
         }
@@ -257,7 +286,7 @@ impl Store {
             )));
         };
         let found = self.extern_type(exported);
-        if !matches_import(&import.ty, &found) {
+        if !self.matches_import(instance, &wanted, exported) {
             return Err(incompatible(&name, &import.ty, &found));
         }
         match exported {
@@ -265,8 +294,25 @@ impl Store {
             Extern::Table(address) => instance.tables.push(address),
             Extern::Memory(address) => instance.memories.push(address),
             Extern::Global(address) => instance.globals.push(address),
+            Extern::Tag(address) => instance.tags.push(address),
         }
         Ok(())
+    }
+
+    /// Does what was found satisfy what was wanted (specification, section 3.5 "import matching"). Functions and tags have
+    /// the number of their type to compare.
+    fn matches_import(&self, instance: &Instance, wanted: &ExternType, found: Extern) -> bool {
+        let module = &instance.module;
+        let number = |ty: u32| instance.types[ty as usize];
+        match (wanted, found) {
+            (ExternType::Func(_), Extern::Func(address)) => {
+                number(module.func_type_index(instance.funcs.len() as u32)) == self.funcs[address as usize].type_number
+            }
+            (ExternType::Tag(_), Extern::Tag(address)) => {
+                number(module.tags()[instance.tags.len()]) == self.tags[address as usize].type_number
+            }
+            _ => types_match(wanted, &self.extern_type(found)),
+        }
     }
 
     fn check_sizes(&self, module: &Module, limits: &Limits) -> Result<(), Error> {
@@ -291,9 +337,15 @@ impl Store {
 
     fn define(&mut self, instance: &mut Instance, number: u32, module: &Module) -> Result<(), Error> {
         for index in module.imported_funcs()..module.func_count() {
-            let ty = module.func_type(index).clone();
-            let func = self.add_func(number, index, &ty, local_slots(module, index), FuncKind::Wasm);
+            let ty = module.func_type(index);
+            let zeroed = local_slots(module, index) - ty.param_slots();
+            let type_number = instance.types[module.func_type_index(index) as usize];
+            let func = self.add_func(number, index, ty, type_number, zeroed, FuncKind::Wasm);
             instance.funcs.push(func);
+        }
+        for (index, ty) in (0..).zip(module.tags()).skip(module.imported_tags() as usize) {
+            instance.tags.push(self.tags.len() as u32);
+            self.tags.push(Tag { instance: number, index, type_number: instance.types[*ty as usize] });
         }
         for limits in module.memories().iter().skip(module.imported_memories() as usize) {
             instance.memories.push(self.memories.len() as u32);
@@ -302,32 +354,66 @@ impl Store {
         for (ty, init) in module.globals().iter().skip(module.imported_globals() as usize) {
             let value = self.constant(instance, init.as_ref().expect("BUG: a defined global has a value"));
             instance.globals.push(self.globals.len() as u32);
-            self.globals.push(value);
-            self.global_types.push(*ty);
+            let ty = GlobalType { value: ty.value.renumbered(&|i| instance.types[i as usize]), ..*ty };
+            for half in [value as u64, (value >> 64) as u64].iter().take(ty.value.slots() as usize) {
+                self.globals.push(*half);
+                self.global_types.push(ty);
+            }
         }
         for (ty, init) in module.tables().iter().skip(module.imported_tables() as usize) {
             let value = init.as_ref().map_or(0, |init| self.constant(instance, init));
+            let element = renumbered_ref(ty.element, &instance.types);
+            let ty = TableType { element, ..*ty };
             instance.tables.push(self.tables.len() as u32);
-            self.tables.push(Table::new(*ty, value)?);
+            self.tables.push(Table::new(ty, value as u64)?);
         }
         Ok(())
     }
 
-    fn add_func(&mut self, instance: u32, index: u32, ty: &FuncType, zeroed: u32, kind: FuncKind) -> u32 {
-        let (params, results) = (ty.params.len() as u32, ty.results.len() as u32);
-        let type_number = self.type_number(ty);
+    fn add_func(
+        &mut self,
+        instance: u32,
+        index: u32,
+        ty: &FuncType,
+        type_number: u32,
+        zeroed: u32,
+        kind: FuncKind,
+    ) -> u32 {
+        let (params, results) = (ty.param_slots(), ty.result_slots());
         self.funcs.push(Func { instance, index, type_number, params, results, zeroed, kind });
         self.funcs.len() as u32 - 1
     }
 
-    fn type_number(&mut self, ty: &FuncType) -> u32 {
-        if let Some(number) = self.type_numbers.get(ty) {
+    /// Numbers of a module's types. Groups are equal if their types are, which name types of groups before by their
+    /// numbers and those of their own by their place in it (specification, section 3.1 "rolling and unrolling").
+    fn number_types(&mut self, module: &Module) -> Vec<u32> {
+        let mut numbers: Vec<u32> = Vec::with_capacity(module.types().len());
+        for size in module.type_groups() {
+            let first = numbers.len();
+            let group = &module.types()[first..first + *size as usize];
+            let in_group = |index: u32| OWN_GROUP + (index - first as u32);
+            let number = |index: u32| numbers.get(index as usize).copied().unwrap_or_else(|| in_group(index));
+            let rolled = group.iter().map(|ty| ty.renumbered(&number)).collect();
+            let first = self.group_number(rolled);
+            numbers.extend(first..first + size);
+        }
+        numbers
+    }
+
+    /// Number of the first type of a group, its types with their numbers in it.
+    fn group_number(&mut self, rolled: Vec<FuncType>) -> u32 {
+        if let Some(number) = self.type_numbers.get(&rolled) {
             return *number;
         }
-        let number = self.types.len() as u32;
-        self.types.push(ty.clone());
-        self.type_numbers.insert(ty.clone(), number);
-        number
+        let first = self.types.len() as u32;
+        let unroll = |index: u32| if index >= OWN_GROUP { first + (index - OWN_GROUP) } else { index };
+        self.types.extend(rolled.iter().map(|ty| ty.renumbered(&unroll)));
+        self.type_numbers.insert(rolled, first);
+        first
+    }
+
+    fn type_number(&mut self, ty: &FuncType) -> u32 {
+        self.group_number(vec![ty.clone()])
     }
 
     fn extern_type(&self, exported: Extern) -> ExternType {
@@ -341,32 +427,42 @@ impl Store {
             }
             Extern::Memory(a) => {
                 let memory = &self.memories[a as usize];
-                ExternType::Memory(SizeLimits { min: memory.pages(), max: memory.limits().max })
+                ExternType::Memory(SizeLimits { min: memory.pages(), ..memory.limits() })
             }
             Extern::Global(a) => ExternType::Global(self.global_types[a as usize]),
+            Extern::Tag(a) => ExternType::Tag(self.types[self.tags[a as usize].type_number as usize].clone()),
         }
     }
 
-    /// The value of a constant expression.
-    fn constant(&self, instance: &Instance, expr: &ConstExpr) -> u64 {
+    /// The value of a global, zero-extended.
+    pub fn global(&self, address: u32) -> u128 {
+        let low = u128::from(self.globals[address as usize]);
+        match self.global_types[address as usize].value.slots() {
+            1 => low,
+            _ => low | u128::from(self.globals[address as usize + 1]) << 64,
+        }
+    }
+
+    /// The value of a constant expression, zero-extended.
+    fn constant(&self, instance: &Instance, expr: &ConstExpr) -> u128 {
         use crate::code::Op;
         use crate::numeric as n;
-        let mut stack: Vec<u64> = Vec::new();
+        let mut stack: Vec<u128> = Vec::new();
         for op in expr {
             let value = match *op {
                 ConstOp::Value(bits) => bits,
                 ConstOp::Null => 0,
-                ConstOp::Func(index) => self.func_ref(instance.funcs[index as usize]),
-                ConstOp::Global(index) => self.globals[instance.globals[index as usize] as usize],
+                ConstOp::Func(index) => self.func_ref(instance.funcs[index as usize]).into(),
+                ConstOp::Global(index) => self.global(instance.globals[index as usize]),
                 ConstOp::Binary(op) => {
                     let (b, a) = (stack.pop().unwrap_or(0), stack.pop().unwrap_or(0));
                     match op {
                         Op::I32Add => n::i32_add(a as u32, b as u32).into(),
                         Op::I32Sub => n::i32_sub(a as u32, b as u32).into(),
                         Op::I32Mul => n::i32_mul(a as u32, b as u32).into(),
-                        Op::I64Add => n::i64_add(a, b),
-                        Op::I64Sub => n::i64_sub(a, b),
-                        _ => n::i64_mul(a, b),
+                        Op::I64Add => n::i64_add(a as u64, b as u64).into(),
+                        Op::I64Sub => n::i64_sub(a as u64, b as u64).into(),
+                        _ => n::i64_mul(a as u64, b as u64).into(),
                     }
                 }
             };
@@ -383,7 +479,7 @@ impl Store {
         let module = self.instances[number as usize].module.clone();
         for (i, segment) in module.elements().iter().enumerate() {
             if let ElementMode::Active { table, offset } = &segment.mode {
-                let start = self.constant(&self.instances[number as usize], offset);
+                let start = self.constant(&self.instances[number as usize], offset) as u64;
                 let table = self.instances[number as usize].tables[*table as usize];
                 self.table_init(number, i as u32, table, start, 0, segment.items.len() as u64)?;
             }
@@ -393,7 +489,7 @@ impl Store {
         }
         for (i, segment) in module.data().iter().enumerate() {
             if let Some((memory, offset)) = &segment.active {
-                let start = self.constant(&self.instances[number as usize], offset);
+                let start = self.constant(&self.instances[number as usize], offset) as u64;
                 let memory = self.instances[number as usize].memories[*memory as usize];
                 self.memory_init(number, i as u32, memory, start, 0, segment.bytes.len() as u64)?;
                 self.instances[number as usize].dropped_data[i] = true;
@@ -438,7 +534,7 @@ impl Store {
         }
         let instance = &self.instances[number as usize];
         let items = &instance.module.elements()[segment as usize].items[items];
-        let values: Vec<u64> = items.iter().map(|item| self.constant(instance, item)).collect();
+        let values: Vec<u64> = items.iter().map(|item| self.constant(instance, item) as u64).collect();
         self.tables[table as usize].write(range, &values);
         Ok(())
     }
@@ -489,24 +585,48 @@ fn subrange(from: u64, length: u64, size: usize) -> Option<Range<usize>> {
     (end <= size as u64).then_some(from as usize..end as usize)
 }
 
-/// Local slots of a defined function beside its parameters.
+/// In a rolled type: the first type of its own group, and from there on the others.
+const OWN_GROUP: u32 = 1 << 31;
+
+/// Local slots of a defined function, parameters included.
 fn local_slots(module: &Module, func: u32) -> u32 {
     let range = module.body(func).expect("BUG: a defined function has a body");
-    Reader::new(&module.bytes()[range]).declared_locals()
+    Locals::new(&module.func_type(func).params, Reader::new(&module.bytes()[range]).declared_locals()).slots()
+}
+
+fn renumbered_ref(ty: RefType, numbers: &[u32]) -> RefType {
+    match ValType::Ref(ty).renumbered(&|index| numbers[index as usize]) {
+        ValType::Ref(ty) => ty,
+        _ => ty,
+    }
+}
+
+/// A type of a module in terms of the store's type numbers.
+fn numbered(ty: &ExternType, numbers: &[u32]) -> ExternType {
+    let number = |index: u32| numbers[index as usize];
+    match ty {
+        ExternType::Func(ty) => ExternType::Func(ty.renumbered(&number)),
+        ExternType::Tag(ty) => ExternType::Tag(ty.renumbered(&number)),
+        ExternType::Global(ty) => ExternType::Global(GlobalType { value: ty.value.renumbered(&number), ..*ty }),
+        ExternType::Table(ty) => ExternType::Table(TableType { element: renumbered_ref(ty.element, numbers), ..*ty }),
+        ExternType::Memory(limits) => ExternType::Memory(*limits),
+    }
 }
 
 fn incompatible(name: &str, wanted: &ExternType, found: &ExternType) -> Error {
     Error::link(format!("incompatible import type for {name}: wanted {wanted}, found {found}"))
 }
 
-/// Does what was found satisfy what was wanted (specification, section 3.5 "import matching").
-fn matches_import(wanted: &ExternType, found: &ExternType) -> bool {
+/// Does a global, memory or table satisfy what was wanted of it.
+fn types_match(wanted: &ExternType, found: &ExternType) -> bool {
     let sizes = |wanted: &SizeLimits, found: &SizeLimits| {
-        found.min >= wanted.min && wanted.max.is_none_or(|max| found.max.is_some_and(|found| found <= max))
+        found.is64 == wanted.is64
+            && found.min >= wanted.min
+            && wanted.max.is_none_or(|max| found.max.is_some_and(|found| found <= max))
     };
     match (wanted, found) {
-        (ExternType::Func(a), ExternType::Func(b)) => a == b,
-        (ExternType::Global(a), ExternType::Global(b)) => a == b,
+        (ExternType::Global(a), ExternType::Global(b)) if a.mutable || b.mutable => a == b,
+        (ExternType::Global(a), ExternType::Global(b)) => b.value.matches(a.value),
         (ExternType::Memory(a), ExternType::Memory(b)) => sizes(a, b),
         (ExternType::Table(a), ExternType::Table(b)) => a.element == b.element && sizes(&a.limits, &b.limits),
         _ => false,

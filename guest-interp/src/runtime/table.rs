@@ -44,7 +44,8 @@ impl Table {
 
     /// Greatest size that the declaration allows.
     pub fn max_size(&self) -> u64 {
-        self.ty.limits.max.unwrap_or(u64::from(u32::MAX)).min(u64::from(u32::MAX))
+        let most = if self.ty.limits.is64 { u64::MAX } else { u32::MAX.into() };
+        self.ty.limits.max.unwrap_or(most).min(most)
     }
 
     /// Grows to `size`, new elements `value`. The caller has checked the limits.
@@ -63,18 +64,17 @@ impl Table {
     }
 
     /// The element at `index`.
-    pub fn get(&self, index: u32) -> Option<u64> {
-        self.elements.get(index as usize).copied()
+    pub fn get(&self, index: u64) -> Option<u64> {
+        self.elements.get(usize::try_from(index).ok()?).copied()
     }
 
     /// Sets the element at `index`.
     ///
     /// # Errors
     /// [`Trap::TableOutOfBounds`].
-    pub(crate) fn set(&mut self, index: u32, value: u64) -> Result<(), Trap> {
-        let place = self.elements.get_mut(index as usize).ok_or(Trap::TableOutOfBounds)?;
-        *place = value;
-        self.mark(index as usize..index as usize + 1);
+    pub(crate) fn set(&mut self, index: u64, value: u64) -> Result<(), Trap> {
+        let range = self.check(index, 1)?;
+        self.fill(range, value);
         Ok(())
     }
 

@@ -99,6 +99,8 @@ impl Session {
     /// Makes the files of a snapshot ready to take.
     pub(super) fn begin_snapshot(&mut self, paused: bool) {
         let Some(running) = self.running.as_deref_mut() else { return };
+        // Tables of exceptions are among the pages.
+        running.machine.collect_exceptions();
         let mut bytes = Vec::new();
         let id = if paused { running.id } else { running.id + 1 };
         let header = BinHeader { paused, id, job_hash: running.job_hash, previous: running.previous_bin };
@@ -169,6 +171,7 @@ impl Running {
             Some(mut spaces) => spaces.states(&contents),
             None => self.spaces.states(&contents),
         };
+        let exceptions = self.machine.exception_states();
         let host =
             HostState { name: crate::host::wasi::MODULE.to_owned(), bytes: crate::host::HostModule::save(&self.wasi) };
         State {
@@ -176,6 +179,8 @@ impl Running {
             awaiting: false,
             frames: self.machine.frame_states(),
             results: self.results.clone(),
+            exceptions,
+            exception_slots: self.machine.store.exceptions.counted(),
             instances: self.machine.instance_states(),
             spaces,
             hosts: vec![host],
@@ -199,6 +204,7 @@ impl Running {
             let hash = wasi.output_hash(fd);
             StreamReport { bytes: hash.map_or(0, |h| h.length()), hash: hash.map_or([0; 32], |h| h.hash()) }
         };
+        self.machine.collect_exceptions();
         self.spaces.update(&mut Contents { store: &mut self.machine.store, files: &mut self.wasi });
         let state = self.state(false);
         let (files, omitted_files) = self.left_files();

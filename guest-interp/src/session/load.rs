@@ -13,7 +13,7 @@ use crate::gas::Schedule;
 use crate::host::wasi::{self, InputFile, Wasi, WasiConfig};
 use crate::host::{HostModule, HostType};
 use crate::job::{Input, Job, ModuleRef, ScheduleRef, Stdin, last_wins};
-use crate::module::{ExternKind, Features, FuncType, Module, ValType};
+use crate::module::{ExternKind, Features, FuncType, Kind, Module, ValType};
 use crate::room;
 use crate::runtime::{Extern, HostImports, Linker, Machine, Restore, Spaces};
 use crate::snapshot::bin::BinReader;
@@ -391,6 +391,7 @@ impl Builder<'_> {
         limits.memory_bytes = options.max_memory.unwrap_or(limits.memory_bytes);
         limits.call_depth = options.max_call_depth.unwrap_or(limits.call_depth);
         limits.file_bytes = options.max_files.unwrap_or(limits.file_bytes);
+        limits.exception_slots = options.max_exceptions.unwrap_or(limits.exception_slots);
         let name = if recorded.is_some() { from.program.name.as_str() } else { file_name(&options.program) };
         let content_hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
         let input = |(path, content): &(String, Arc<[u8]>)| Input {
@@ -524,6 +525,10 @@ impl Builder<'_> {
         // An `_initialize` that is itself the entry runs once.
         let initialize = initialize.filter(|f| *f != entry);
         let ty = machine.store.func_type(entry);
+        if ty.params.iter().chain(&ty.results).any(|ty| ty.kind() == Kind::Exception) {
+            let message = format!("{name} {ty}: an exception reference cannot be passed in or out; wrap the function");
+            return Err(Error::usage(message));
+        }
         let kinds: Vec<ValKind> = ty.params.iter().map(|t| val_kind(*t)).collect();
         let args = if command { Vec::new() } else { parse_values(&kinds, &job.args, &format!("{name} {ty}"))? };
         let results = ty.results.iter().map(|t| val_kind(*t)).collect();

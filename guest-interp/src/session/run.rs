@@ -63,7 +63,8 @@ pub(super) fn val_kind(ty: ValType) -> ValKind {
         ValType::I64 => ValKind::I64,
         ValType::F32 => ValKind::F32,
         ValType::F64 => ValKind::F64,
-        ValType::FuncRef | ValType::ExternRef => ValKind::Ref,
+        ValType::V128 => ValKind::V128,
+        ValType::Ref(_) => ValKind::Ref,
     }
 }
 
@@ -215,7 +216,12 @@ impl Running {
 
     /// What the entry returned, with types.
     pub(super) fn values(&self) -> Vec<Value> {
-        let pairs = self.plan.results.iter().zip(&self.results);
-        pairs.map(|(kind, bits)| Value { kind: *kind, bits: *bits }).collect()
+        let mut slots = self.results.iter().copied();
+        let value = |kind: &ValKind| {
+            let low = u128::from(slots.next()?);
+            let high = if *kind == ValKind::V128 { u128::from(slots.next()?) } else { 0 };
+            Some(Value { kind: *kind, bits: low | high << 64 })
+        };
+        self.plan.results.iter().map_while(value).collect()
     }
 }

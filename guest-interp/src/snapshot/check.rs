@@ -21,8 +21,8 @@ use super::{SPACE_MEMORY, SPACE_TABLE};
 use crate::code::{Body, Instr, Op};
 use crate::error::Error;
 use crate::limits::WASM_PAGE;
-use crate::module::{TypesAt, ValType, types_at};
-use crate::runtime::{FuncKind, Machine};
+use crate::module::{FuncType, HeapType, RefType, TypesAt, ValType, slots, types_at};
+use crate::runtime::{FuncKind, Instance, Machine};
 
 /// A state that fits the program.
 #[derive(Clone, Debug)]
@@ -52,8 +52,10 @@ pub fn check_state(
     if state.awaiting {
         return Err(Error::snapshot("state: awaits a host call, expected a state between two instructions"));
     }
-    let mut checker = Checker { machine, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
+    let exceptions = state.exceptions.len() as u64;
+    let mut checker = Checker { machine, exceptions, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
     checker.instances(&state)?;
+    checker.exceptions(&state)?;
     checker.sizes(&state)?;
     checker.spaces(&state, files)?;
     checker.frames(&state, outermost)?;
@@ -62,6 +64,8 @@ pub fn check_state(
 
 struct Checker<'a> {
     machine: &'a mut Machine,
+    /// How many exceptions there are to refer to.
+    exceptions: u64,
     /// Bodies of the functions on the call stack, each decoded once.
     bodies: BTreeMap<u32, Rc<Body>>,
     /// Whether functions make tail calls.
@@ -90,17 +94,20 @@ impl Checker<'_> {
         let store = &self.machine.store;
         let Some(instance) = store.instances.get(number) else { return Err(mismatch("the instance", number, "less")) };
         let module = &instance.module;
-        let globals = module.globals().iter().zip(&instance.globals).skip(module.imported_globals() as usize);
-        same_count("globals", state.globals.len(), globals.len())?;
-        for (index, (((ty, _), address), value)) in globals.zip(&state.globals).enumerate() {
-            let initial = store.globals.get(*address as usize);
-            if !ty.mutable && initial != Some(value) {
-                return Err(mismatch(format!("immutable global {index}"), value, initial.copied().unwrap_or(0)));
-            }
-            self.value(Some(ty.value), *value).map_err(|e| e.context(format!("global {index}")))?;
-        }
         let initial = self.machine.instance_states();
         let Some(initial) = initial.get(number) else { return Err(mismatch("the instance", number, "less")) };
+        let types = module.globals().iter().skip(module.imported_globals() as usize);
+        let types = types.flat_map(|(ty, _)| slot_types(ty.value).map(|slot| (ty.mutable, slot)));
+        same_count("slots of globals", state.globals.len(), initial.globals.len())?;
+        for (index, ((mutable, ty), (value, initial))) in
+            types.zip(state.globals.iter().zip(&initial.globals)).enumerate()
+        {
+            if !mutable && initial != value {
+                return Err(mismatch(format!("slot {index} of the globals, an immutable one,"), value, initial));
+            }
+            let ty = ty.renumbered(&|index| number_of(instance, index));
+            self.value(Some(ty), *value).map_err(|e| e.context(format!("slot {index} of the globals")))?;
+        }
         same_count("memories", state.memories.len(), initial.memories.len())?;
         same_count("tables", state.tables.len(), initial.tables.len())?;
         dropped("data", &state.dropped_data, &initial.dropped_data, module.data().len())?;
@@ -239,9 +246,9 @@ impl Checker<'_> {
             self.callee(wanted, None, called)
         } else {
             let wanted = instance.types.get(immediate).copied();
-            let results = instance.module.types().get(immediate).map_or(0, |t| t.results.len());
+            let results = instance.module.types().get(immediate).map_or(0, FuncType::result_slots);
             let same = store.funcs.get(called as usize).map(|f| f.type_number) == wanted;
-            if same { Ok(results) } else { self.callee(called, Some((frame, immediate)), called) }
+            if same { Ok(results as usize) } else { self.callee(called, Some((frame, immediate)), called) }
         }
     }
 
@@ -249,19 +256,22 @@ impl Checker<'_> {
     /// a function with the same results; the number of those.
     fn callee(&mut self, wanted: u32, indirect: Option<(&FrameState, usize)>, called: u32) -> Result<usize, Error> {
         let store = &self.machine.store;
-        let expected = match indirect {
+        let number = match indirect {
             Some((frame, ty)) => {
-                let module = store.instances.get(frame.instance as usize).map(|i| i.module.clone());
-                module.and_then(|m| m.types().get(ty).map(|t| t.results.clone()))
+                store.instances.get(frame.instance as usize).and_then(|instance| instance.types.get(ty).copied())
             }
-            None => store.funcs.get(wanted as usize).map(|_| store.func_type(wanted).results.clone()),
+            None => store.funcs.get(wanted as usize).map(|func| func.type_number),
         };
+        let expected = number.and_then(|number| store.types.get(number as usize)).map(|ty| ty.results.clone());
         let found = store.func_type(called).results.clone();
-        let count = found.len();
+        let count = slots(&found) as usize;
         if wanted == called && indirect.is_none() {
             return Ok(count);
         }
-        let by_tail_call = expected == Some(found) && (indirect.is_some() || self.may_tail_call(wanted));
+        let fits = |expected: Vec<ValType>| {
+            expected.len() == found.len() && found.iter().zip(expected).all(|(found, expected)| found.matches(expected))
+        };
+        let by_tail_call = expected.is_some_and(fits) && (indirect.is_some() || self.may_tail_call(wanted));
         if by_tail_call {
             Ok(count)
         } else {
@@ -308,55 +318,117 @@ impl Checker<'_> {
     fn frame_values(&self, frame: &FrameState, types: &Types) -> Result<(), Error> {
         let types = types.get(&frame.instance).and_then(|types| types.get(&(frame.func, frame.offset)));
         let (locals, operands) = types.ok_or_else(|| mismatch("the offset", frame.offset, "an instruction"))?;
-        self.values("local", locals, &frame.locals)?;
+        let Some(instance) = self.machine.store.instances.get(frame.instance as usize) else {
+            return Err(mismatch("an instance", frame.instance, "less"));
+        };
+        let number = |index| number_of(instance, index);
+        // A local that is never null is zero until it is first set.
+        let locals = locals.iter().map(|ty| ty.map(|ty| nullable(ty.renumbered(&number))));
+        self.values("slot of a local", locals, &frame.locals)?;
         // Of an outer frame the results of its call are not there yet.
-        self.values("operand", operands, &frame.operands)
+        let operands = operands.iter().map(|ty| ty.map(|ty| ty.renumbered(&number)));
+        self.values("slot of an operand", operands, &frame.operands)
     }
 
-    fn values(&self, what: &str, types: &[Option<ValType>], values: &[u64]) -> Result<(), Error> {
-        for (number, (ty, value)) in types.iter().zip(values).enumerate() {
-            self.value(*ty, *value).map_err(|e| e.context(format!("{what} {number}")))?;
+    fn values(&self, what: &str, types: impl Iterator<Item = Option<ValType>>, values: &[u64]) -> Result<(), Error> {
+        for (number, (ty, value)) in types.zip(values).enumerate() {
+            self.value(ty, *value).map_err(|e| e.context(format!("{what} {number}")))?;
         }
         Ok(())
+    }
+
+    // Exceptions.
+
+    fn exceptions(&self, state: &State) -> Result<(), Error> {
+        let store = &self.machine.store;
+        let mut slots_taken = 0u64;
+        for (number, exception) in state.exceptions.iter().enumerate() {
+            let found = store.tags.iter().find(|t| (t.instance, t.index) == (exception.instance, exception.tag));
+            let ty = found.and_then(|tag| store.types.get(tag.type_number as usize));
+            let ty = ty.ok_or_else(|| mismatch("a tag", exception.tag, "one of the instance's own"));
+            let ty = ty.map_err(|e| e.context(format!("exception {number}")))?;
+            same_count("slots of the payload", exception.values.len(), ty.param_slots() as usize)?;
+            let types = ty.params.iter().flat_map(|ty| slot_types(*ty)).map(Some);
+            self.values("slot", types, &exception.values).map_err(|e| e.context(format!("exception {number}")))?;
+            slots_taken = slots_taken.saturating_add(1).saturating_add(exception.values.len() as u64);
+        }
+        let greatest = store.tags.iter().filter_map(|tag| store.types.get(tag.type_number as usize));
+        let greatest = greatest.map(FuncType::param_slots).max().unwrap_or(0);
+        let most = u64::from(self.machine.limits().exception_slots).saturating_add(1).saturating_add(greatest.into());
+        in_range("slots of all exceptions".to_owned(), state.exception_slots, slots_taken, most)
     }
 
     fn value(&self, ty: Option<ValType>, value: u64) -> Result<(), Error> {
         let fits = match ty {
             Some(ValType::I32 | ValType::F32) => u32::try_from(value).is_ok(),
-            Some(ValType::I64 | ValType::F64) | None => true,
-            Some(ValType::FuncRef) => self.is_func_ref(value),
-            Some(ValType::ExternRef) => value <= 1 << 32,
+            Some(ValType::I64 | ValType::F64 | ValType::V128) | None => true,
+            Some(ValType::Ref(ty)) if value == 0 => ty.nullable,
+            Some(ValType::Ref(ty)) => self.is_reference(ty.heap, value),
         };
-        let name = ty.map_or("value", ValType::name);
+        let name = ty.map_or_else(|| "value".to_owned(), |ty| ty.to_string());
         if fits { Ok(()) } else { Err(mismatch("a value", format!("{value:#x}"), format!("a valid {name}"))) }
     }
 
-    /// Null, or a reference to a function in the one form that the node gives it.
-    fn is_func_ref(&self, value: u64) -> bool {
+    /// A reference that is not null to something of this type, a function's in the one form that the node gives it.
+    fn is_reference(&self, heap: HeapType, value: u64) -> bool {
         let store = &self.machine.store;
-        value == 0 || store.func_of_ref(value).is_some_and(|func| store.func_ref(func) == value)
+        let func = store.func_of_ref(value).filter(|func| store.func_ref(*func) == value);
+        match heap {
+            HeapType::Func => func.is_some(),
+            HeapType::Type(number) => {
+                func.and_then(|func| store.funcs.get(func as usize)).is_some_and(|func| func.type_number == number)
+            }
+            HeapType::Extern => value <= 1 << 32,
+            HeapType::Exn => value <= self.exceptions,
+            HeapType::NoFunc | HeapType::NoExtern | HeapType::NoExn => false,
+        }
     }
 }
 
-/// Checks the elements of all tables, once the chain's pages are in them.
+/// Checks the elements of all tables, once the chain's pages are in them, and that exceptions are numbered as they are
+/// reached from there and elsewhere.
 ///
 /// # Errors
-/// An element that is no valid reference of its table's type.
+/// An element that is no valid reference of its table's type; an exception out of order, or that nothing reaches.
 pub fn check_tables(machine: &mut Machine) -> Result<(), Error> {
-    let checker = Checker { machine, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
+    let exceptions = machine.store.exceptions.list().len() as u64;
+    let checker = Checker { machine, exceptions, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
     for (number, table) in checker.machine.store.tables.iter().enumerate() {
-        let ty = Some(table.ty().element);
+        let ty = Some(ValType::Ref(table.ty().element));
         for (index, element) in table.elements().iter().enumerate() {
             checker.value(ty, *element).map_err(|e| e.context(format!("table {number}: element {index}")))?;
         }
     }
-    Ok(())
+    if machine.collect_exceptions() {
+        Ok(())
+    } else {
+        Err(Error::snapshot("state: exceptions are not numbered in the order in which they are reached"))
+    }
+}
+
+/// The number in the store of a type of an instance's module.
+fn number_of(instance: &Instance, index: u32) -> u32 {
+    instance.types.get(index as usize).copied().unwrap_or(u32::MAX)
+}
+
+/// The types of the slots of a value.
+fn slot_types(ty: ValType) -> impl Iterator<Item = ValType> {
+    let slot = if ty == ValType::V128 { ValType::I64 } else { ty };
+    std::iter::repeat_n(slot, ty.slots() as usize)
+}
+
+/// The same type, with null.
+fn nullable(ty: ValType) -> ValType {
+    match ty {
+        ValType::Ref(ty) => ValType::Ref(RefType { nullable: true, ..ty }),
+        other => other,
+    }
 }
 
 /// The call that the instruction at `index` follows.
 fn caller(body: &Body, index: u32) -> Option<Instr> {
     let call = body.instrs.get(usize::try_from(index.checked_sub(1)?).ok()?)?;
-    matches!(call.op, Op::Call | Op::CallIndirect).then_some(*call)
+    (call.op.is_call() && !call.op.is_tail_call()).then_some(*call)
 }
 
 fn same_count(what: &str, found: usize, expected: usize) -> Result<(), Error> {

@@ -322,7 +322,7 @@ mod tests {
         assert!(encode(&job(), &late, &sample()).is_err());
         let large = Job { args: vec!["x".repeat(MAX_JOB as usize)], ..job() };
         let error = encode(&large, &segment(), &sample()).unwrap_err();
-        assert_eq!(error.message(), "snapshot: the job takes 16777325 bytes, at most 16777216 fit");
+        assert_eq!(error.message(), "snapshot: the job takes 16777328 bytes, at most 16777216 fit");
     }
 
     #[test]

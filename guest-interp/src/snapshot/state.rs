@@ -2,7 +2,8 @@
 //! the paged contents, which are in the spaces. Equal states have equal bytes, whichever engine made them.
 //!
 //! Values are bit patterns in u64: i32 and f32 in the low half, the high half zero; v128 is two of them, low half first.
-//! References are 0 for null, `1 + (instance << 32 | index)` for a function, `1 + value` for a host's value.
+//! References are 0 for null, `1 + (instance << 32 | index)` for a function, `1 + value` for a host's value, 1 + the position in
+//! [`State::exceptions`] for an exception.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ pub const MAX_FRAMES: usize = 1 << 22;
 pub const MAX_INSTANCES: usize = 1 << 16;
 /// Spaces that a snapshot can hold: memories, tables and files together.
 pub const MAX_SPACES: usize = 1 << 20;
+/// Exceptions that a snapshot can hold: the greatest limit that a job can set.
+pub const MAX_EXCEPTIONS: usize = 1 << 24;
 /// Host modules that a snapshot can hold.
 pub const MAX_HOSTS: usize = 1 << 10;
 
@@ -33,6 +36,13 @@ pub struct State {
     pub frames: Vec<FrameState>,
     /// What the entry returned.
     pub results: Vec<u64>,
+    /// The exceptions that references point to, in the order in which they are first reached: from the frames, the
+    /// globals, the tables, then the exceptions themselves.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_EXCEPTIONS>")]
+    pub exceptions: Vec<ExceptionState>,
+    /// Slots that count against the job's limit of exceptions: of those that were reachable when it was last met, and of all
+    /// that were made since.
+    pub exception_slots: u64,
     /// Instances in the order of their creation: linked modules, then the program.
     #[serde(deserialize_with = "bounded::<_, _, MAX_INSTANCES>")]
     pub instances: Vec<InstanceState>,
@@ -85,6 +95,17 @@ pub struct FrameState {
     pub locals: Vec<u64>,
     /// The operand stack, bottom first; in an outer frame without the arguments of its call.
     pub operands: Vec<u64>,
+}
+
+/// An exception that a reference points to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionState {
+    /// The instance that defines its tag.
+    pub instance: u32,
+    /// The tag's index there.
+    pub tag: u32,
+    /// Its payload.
+    pub values: Vec<u64>,
 }
 
 /// What an instance of a module holds; contents of memories and tables are in the spaces.
@@ -226,6 +247,8 @@ pub(crate) mod tests {
                 operands: vec![7],
             }],
             results: vec![],
+            exceptions: vec![ExceptionState { instance: 0, tag: 3, values: vec![300] }],
+            exception_slots: 9,
             instances: vec![
                 InstanceState::default(),
                 InstanceState {
@@ -260,6 +283,8 @@ pub(crate) mod tests {
             hosts: vec![HostState { name: "h".into(), bytes: vec![200] }],
             instances: vec![InstanceState { globals: vec![5], ..InstanceState::default() }],
             results: vec![],
+            exceptions: vec![ExceptionState { instance: 2, tag: 1, values: vec![128] }],
+            exception_slots: 5,
             awaiting: false,
             gas_total: 1,
         };
@@ -267,6 +292,7 @@ pub(crate) mod tests {
             &[4, 6, 0][..],
             &[1, 0, 1, 0xac, 0x02, 1, 0x80, 0x01, 0],
             &[0],
+            &[1, 2, 1, 1, 0x80, 0x01, 5],
             &[1, 1, 5, 0, 0, 0, 0],
             &[1, 1, 0, 16],
             &[9; 32],
@@ -286,7 +312,8 @@ pub(crate) mod tests {
         assert_eq!(bytes(Phase::Entry), [2]);
         assert_eq!(bytes(Phase::Finished), [3]);
         assert_eq!(bytes(Phase::Exited { code: 200 }), [5, 200, 1]);
-        for trap in [Trap::Unreachable, Trap::UninitializedElement, Trap::CallStackExhausted, Trap::HostError] {
+        for trap in [Trap::Unreachable, Trap::UninitializedElement, Trap::CallStackExhausted, Trap::ExceptionsExhausted]
+        {
             assert_eq!(bytes(Phase::Trapped { trap }), [4, trap as u8]);
         }
     }

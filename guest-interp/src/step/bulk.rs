@@ -31,14 +31,15 @@ impl Machine {
 
     fn memory_grow(&mut self, at: At) -> Done {
         let memory = self.memory_address(at.instr.aux);
-        let pages = u64::from(self.operand(at, 0) as u32);
+        let is64 = self.store.memories[memory as usize].limits().is64;
+        let pages = self.operand(at, 0);
         let result = if self.store.may_grow_memory(memory, pages, &self.limits) {
             self.charge(at.instr.op, self.units(Unit::MemoryGrow, pages))?;
             let grown = self.store.grow_memory(memory, pages);
-            u64::from(grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))? as u32)
+            grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))?
         } else {
             self.charge(at.instr.op, 0)?;
-            u64::from(u32::MAX)
+            minus_one(is64)
         };
         self.stack[at.top - 1] = result;
         Ok(())
@@ -46,14 +47,15 @@ impl Machine {
 
     fn table_grow(&mut self, at: At) -> Done {
         let table = self.instance().tables[at.instr.aux as usize];
-        let (by, value) = (u64::from(self.operand(at, 0) as u32), self.operand(at, 1));
+        let is64 = self.store.tables[table as usize].ty().limits.is64;
+        let (by, value) = (self.operand(at, 0), self.operand(at, 1));
         let result = if self.store.may_grow_table(table, by, &self.limits) {
             self.charge(at.instr.op, self.units(Unit::TableGrow, by))?;
             let grown = self.store.grow_table(table, by, value);
-            u64::from(grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))? as u32)
+            grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))?
         } else {
             self.charge(at.instr.op, 0)?;
-            u64::from(u32::MAX)
+            minus_one(is64)
         };
         self.stack[at.top - 2] = result;
         Ok(())
@@ -61,10 +63,9 @@ impl Machine {
 
     fn ranged(&mut self, at: At) -> Done {
         let op = at.instr.op;
-        let length = u64::from(self.operand(at, 0) as u32);
-        let second = self.operand(at, 1);
-        let to = u64::from(self.operand(at, 2) as u32);
-        let from = u64::from(second as u32);
+        // An i32 lies zero-extended in its slot, so that addresses of both widths are read alike.
+        let [length, second, to] = [0, 1, 2].map(|depth| self.operand(at, depth));
+        let from = second;
         let (aux, imm) = (at.instr.aux as usize, at.instr.imm as u32);
         let number = self.instance_number();
         match op {
@@ -107,4 +108,9 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+/// What `grow` gives when it fails: -1 in the width of the addresses.
+fn minus_one(is64: bool) -> u64 {
+    if is64 { u64::MAX } else { u32::MAX.into() }
 }

@@ -7,14 +7,19 @@ use crate::runtime::{FuncKind, Machine, Resume, Stop};
 use crate::trap::Trap;
 
 impl Op {
-    /// Is this one of the four calls.
+    /// Is this one of the six calls.
     pub(crate) fn is_call(self) -> bool {
-        matches!(self, Op::Call | Op::CallIndirect | Op::ReturnCall | Op::ReturnCallIndirect)
+        matches!(self, Op::Call | Op::CallIndirect | Op::CallRef) || self.is_tail_call()
+    }
+
+    /// Does a call take the function that it calls from the stack.
+    pub(crate) fn is_indirect_call(self) -> bool {
+        matches!(self, Op::CallIndirect | Op::CallRef | Op::ReturnCallIndirect | Op::ReturnCallRef)
     }
 
     /// Does this call replace the frame of its caller.
     pub(crate) fn is_tail_call(self) -> bool {
-        matches!(self, Op::ReturnCall | Op::ReturnCallIndirect)
+        matches!(self, Op::ReturnCall | Op::ReturnCallIndirect | Op::ReturnCallRef)
     }
 }
 
@@ -36,6 +41,20 @@ impl Machine {
                     self.next(at);
                 } else {
                     self.branch(At { top: at.top - 1, ..at }, body, body.targets[imm]);
+                }
+            }
+            Op::BrOnNull => {
+                if self.operand(at, 0) == 0 {
+                    self.branch(At { top: at.top - 1, ..at }, body, body.targets[imm]);
+                } else {
+                    self.next(at);
+                }
+            }
+            Op::BrOnNonNull => {
+                if self.operand(at, 0) == 0 {
+                    self.next(at);
+                } else {
+                    self.branch(at, body, body.targets[imm]);
                 }
             }
             Op::BrTable => {
@@ -65,7 +84,7 @@ impl Machine {
     }
 
     /// Returns the topmost `results` slots to the caller, whose own operands they become.
-    fn leave(&mut self, base: usize, top: usize, results: u32) {
+    pub(super) fn leave(&mut self, base: usize, top: usize, results: u32) {
         self.stack.copy_within(top - results as usize..top, base);
         self.frames.pop();
     }
@@ -73,7 +92,7 @@ impl Machine {
     pub(super) fn call_instr(&mut self, at: At, _body: &Body) -> Done {
         let op = at.instr.op;
         self.afford(op, 0)?;
-        let indirect = matches!(op, Op::CallIndirect | Op::ReturnCallIndirect);
+        let indirect = op.is_indirect_call();
         let func = if indirect {
             self.callee(at).map_err(|trap| self.charge_trap(op, trap))?
         } else {
@@ -106,8 +125,11 @@ impl Machine {
     /// The function that an indirect call names.
     fn callee(&self, at: At) -> Result<u32, Trap> {
         let instance = self.instance();
+        if matches!(at.instr.op, Op::CallRef | Op::ReturnCallRef) {
+            return self.store.func_of_ref(self.operand(at, 0)).ok_or(Trap::NullFunctionReference);
+        }
         let table = &self.store.tables[instance.tables[at.instr.aux as usize] as usize];
-        let reference = table.get(self.operand(at, 0) as u32).ok_or(Trap::UndefinedElement)?;
+        let reference = table.get(self.operand(at, 0)).ok_or(Trap::UndefinedElement)?;
         let func = self.store.func_of_ref(reference).ok_or(Trap::UninitializedElement)?;
         if self.store.funcs[func as usize].type_number != instance.types[at.instr.imm as usize] {
             return Err(Trap::IndirectCallTypeMismatch);

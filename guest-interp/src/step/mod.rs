@@ -3,13 +3,16 @@
 
 mod bulk;
 mod control;
+mod throw;
+
+pub(crate) use throw::Catcher;
 
 use std::rc::Rc;
 
 use crate::code::{Body, Instr, Op, for_each_op};
 use crate::gas::Unit;
 use crate::numeric::{self as n, Slot};
-use crate::runtime::{LinearMemory, Machine, Resume, Stop};
+use crate::runtime::{LinearMemory, Machine, MemoryParts, Outline, Resume, Stop, execute};
 use crate::trap::Trap;
 
 /// What keeps an instruction from completing.
@@ -74,12 +77,38 @@ impl Machine {
         if at.instr.op.is_call() {
             return self.call_instr(at, body);
         }
-        self.charge(at.instr.op, 0)?;
-        if self.numeric(at)? {
-            self.next(at);
-            return Ok(());
+        if matches!(at.instr.op, Op::Throw | Op::ThrowRef) {
+            return self.throw(at);
         }
-        self.other(at, body)
+        self.charge(at.instr.op, 0)?;
+        if at.instr.op.is_vector() {
+            self.vector(at, body)?;
+        } else if !self.numeric(at)? {
+            return self.other(at, body);
+        }
+        self.next(at);
+        Ok(())
+    }
+
+    /// Executes an instruction on vectors.
+    fn vector(&mut self, at: At, body: &Body) -> Result<(), Trap> {
+        let instance = self.instance_number() as usize;
+        let what = Outline::new(&at.instr, body, &self.store.instances[instance].memories);
+        let what = what.expect("BUG: vectors have a shape");
+        let mut place = at.top - what.shape.operands.iter().map(|n| usize::from(*n)).sum::<usize>();
+        let result_place = place;
+        let operands = what.shape.operands.map(|slots| {
+            let value = read_slots(&self.stack, place, slots);
+            place += usize::from(slots);
+            value
+        });
+        let memory = what.memory.map(|address| &mut self.store.memories[address as usize]);
+        let memory = memory.map_or(MemoryParts { bytes: &mut [], dirty: &mut [] }, |m| m.parts());
+        let result = execute(&what, operands, memory)?;
+        let halves = [result as u64, (result >> 64) as u64];
+        let slots = usize::from(what.shape.result);
+        self.stack[result_place..result_place + slots].copy_from_slice(&halves[..slots]);
+        Ok(())
     }
 
     /// Charges an instruction and `extra` gas by the unit, or stops before it.
@@ -141,22 +170,32 @@ impl Machine {
 
     fn other(&mut self, at: At, body: &Body) -> Done {
         let (imm, top) = (at.instr.imm as usize, at.top);
+        let slots = 1 + at.instr.aux as usize;
         match at.instr.op {
-            Op::Nop | Op::Block | Op::Loop | Op::Drop => {}
+            Op::Nop | Op::Block | Op::Loop | Op::TryTable | Op::Drop => {}
             Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => self.stack[top] = at.instr.imm,
             Op::RefNull => self.stack[top] = 0,
             Op::RefFunc => self.stack[top] = self.store.func_ref(self.instance().funcs[imm]),
             Op::RefIsNull => self.stack[top - 1] = u64::from(self.stack[top - 1] == 0),
-            Op::LocalGet => self.stack[top] = self.stack[at.base + imm],
-            Op::LocalSet | Op::LocalTee => self.stack[at.base + imm] = self.stack[top - 1],
-            Op::GlobalGet => self.stack[top] = self.store.globals[self.instance().globals[imm] as usize],
+            Op::RefAsNonNull => {
+                if self.operand(at, 0) == 0 {
+                    return Err(Trap::NullReference.into());
+                }
+            }
+            Op::LocalGet => self.stack.copy_within(at.base + imm..at.base + imm + slots, top),
+            Op::LocalSet | Op::LocalTee => self.stack.copy_within(top - slots..top, at.base + imm),
+            Op::GlobalGet => {
+                let global = self.instance().globals[imm] as usize;
+                self.stack[top..top + slots].copy_from_slice(&self.store.globals[global..global + slots]);
+            }
             Op::GlobalSet => {
                 let global = self.instance().globals[imm] as usize;
-                self.store.globals[global] = self.stack[top - 1];
+                self.store.globals[global..global + slots].copy_from_slice(&self.stack[top - slots..top]);
             }
             Op::Select => {
                 if self.operand(at, 0) == 0 {
-                    self.stack[top - 3] = self.stack[top - 2];
+                    let second = top - 1 - slots;
+                    self.stack.copy_within(second..second + slots, second - slots);
                 }
             }
             Op::MemorySize => {
@@ -169,12 +208,12 @@ impl Machine {
             }
             Op::TableGet => {
                 let table = self.instance().tables[at.instr.aux as usize];
-                let element = self.store.tables[table as usize].get(self.operand(at, 0) as u32);
+                let element = self.store.tables[table as usize].get(self.operand(at, 0));
                 self.stack[top - 1] = element.ok_or(Trap::TableOutOfBounds)?;
             }
             Op::TableSet => {
                 let table = self.instance().tables[at.instr.aux as usize];
-                let (value, index) = (self.operand(at, 0), self.operand(at, 1) as u32);
+                let (value, index) = (self.operand(at, 0), self.operand(at, 1));
                 self.store.tables[table as usize].set(index, value)?;
             }
             Op::DataDrop => {
@@ -189,6 +228,15 @@ impl Machine {
         }
         self.next(at);
         Ok(())
+    }
+}
+
+/// A value of this many slots from `place` on, zero-extended.
+fn read_slots(stack: &[u64], place: usize, slots: u8) -> u128 {
+    match slots {
+        0 => 0,
+        1 => stack[place].into(),
+        _ => u128::from(stack[place]) | u128::from(stack[place + 1]) << 64,
     }
 }
 

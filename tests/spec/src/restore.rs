@@ -80,6 +80,7 @@ impl Linked {
 /// Encodes the machine in the middle of a call of `func`, and decodes, checks and restores it.
 pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32) -> Result<Machine> {
     let (mut zero, mut spaces) = history.state_zero()?;
+    machine.collect_exceptions();
     let header = BinHeader { paused: true, id: 0, job_hash: Job::default().job_hash(), previous: [0; 32] };
     let mut bin = Vec::new();
     // The marks say what may have changed since state 0, here and in the machine that goes on.
@@ -100,6 +101,8 @@ pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32
         awaiting: false,
         frames: machine.frame_states(),
         results: Vec::new(),
+        exceptions: machine.exception_states(),
+        exception_slots: machine.store.exceptions.counted(),
         instances: machine.instance_states(),
         spaces: chain.states(&machine.store),
         hosts: Vec::new(),

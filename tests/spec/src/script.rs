@@ -23,6 +23,7 @@ const SPECTEST: &str = r#"(module
     (global (export "global_f32") f32 (f32.const 666.6))
     (global (export "global_f64") f64 (f64.const 666.6))
     (table (export "table") 10 20 funcref)
+    (table (export "table64") i64 10 20 funcref)
     (memory (export "memory") 1 2)
     (func (export "print"))
     (func (export "print_i32") (param i32))
@@ -163,6 +164,10 @@ impl Script {
             }
             D::AssertReturn { exec, results, .. } => self.assert_return(exec, &results)?,
             D::AssertTrap { exec, message, .. } => self.assert_trap(exec, message)?,
+            D::AssertException { exec: WastExecute::Invoke(invoke), .. } => {
+                let (outcome, _) = self.invoke(&invoke)?;
+                expect_trap(outcome, Trap::UncaughtException.message())?;
+            }
             D::AssertExhaustion { call, message, .. } => {
                 let (outcome, _) = self.invoke(&call)?;
                 expect_trap(outcome, message)?;
@@ -240,7 +245,7 @@ impl Script {
         let ty = self.driver.machine.store.func_type(func).clone();
         ensure!(ty.params.len() == invoke.args.len(), "{} arguments for {ty}", invoke.args.len());
         let args = invoke.args.iter().zip(&ty.params).map(|(arg, ty)| value::argument(arg, *ty));
-        let args = args.collect::<Result<Vec<u64>>>()?;
+        let args = args.collect::<Result<Vec<Vec<u64>>>>()?.concat();
         Ok((self.driver.call(func, &args)?, ty.results))
     }
 
@@ -257,7 +262,9 @@ impl Script {
             WastExecute::Get { module, global, .. } => {
                 let Extern::Global(address) = self.export(module, global)? else { bail!("{global:?} is not a global") };
                 let store = &self.driver.machine.store;
-                (vec![store.globals[address as usize]], vec![store.global_types[address as usize].value])
+                let (bits, ty) = (store.global(address), store.global_types[address as usize].value);
+                let halves = [bits as u64, (bits >> 64) as u64];
+                (halves[..ty.slots() as usize].to_vec(), vec![ty])
             }
             WastExecute::Wat(_) => bail!("a module returns nothing"),
         };

@@ -7,7 +7,7 @@ use crate::code::{Inst, Instr, Op, Target};
 impl Translator<'_> {
     pub(super) fn control(&mut self, index: u32, instr: &Instr) {
         match instr.op {
-            Op::Block | Op::Loop => self.flush(),
+            Op::Block | Op::Loop | Op::TryTable => self.flush(),
             Op::If => {
                 let branch = self.pop_condition(false);
                 // A fused branch reads locals or slots above this height, which settling does not write.
@@ -21,6 +21,21 @@ impl Translator<'_> {
             Op::BrIf => {
                 let branch = self.pop_condition(true);
                 self.conditional(branch, self.body.targets[instr.imm as usize]);
+            }
+            Op::BrOnNull => {
+                let reference = self.pop();
+                let a = self.register(reference);
+                self.conditional(Inst::BrEqz { a, off: 0 }, self.body.targets[instr.imm as usize]);
+                // A constant has been written to its slot.
+                let place = if matches!(reference.0, Place::Const(_)) { Place::Slot } else { reference.0 };
+                self.stack.push(place);
+            }
+            Op::BrOnNonNull => {
+                let reference = self.pop();
+                let a = self.register(reference);
+                self.stack.push(reference.0);
+                self.conditional(Inst::BrNez { a, off: 0 }, self.body.targets[instr.imm as usize]);
+                self.pop();
             }
             Op::BrTable => self.br_table(instr),
             Op::Return => {
@@ -46,6 +61,23 @@ impl Translator<'_> {
                 self.emit(Inst::CallIndirect { base, a: self.slot(top) });
                 self.emit_table_and_type(instr);
                 self.after_call(index, (params + 1, results));
+            }
+            Op::CallRef => {
+                let (params, results) = (self.environment.type_arity)(instr.imm as u32);
+                self.flush();
+                let top = self.stack.len() - 1;
+                self.emit(Inst::CallRef { base: self.slot(top - params as usize), a: self.slot(top) });
+                self.emit_type(instr.imm);
+                self.after_call(index, (params + 1, results));
+            }
+            Op::ReturnCallRef => {
+                let params = (self.environment.type_arity)(instr.imm as u32).0 as usize;
+                self.flush();
+                let top = self.stack.len() - 1;
+                self.emit(Inst::ReturnCallRef { base: self.slot(top - params), a: self.slot(top) });
+                self.emit_type(instr.imm);
+                self.emit(Inst::Wide { low: index, high: 0 });
+                self.end_block();
             }
             Op::ReturnCall => {
                 let func = self.environment.funcs[instr.imm as usize];
@@ -89,6 +121,10 @@ impl Translator<'_> {
             return;
         };
         self.emit(Inst::Wide { low: self.environment.types[instr.imm as usize], high });
+    }
+
+    fn emit_type(&mut self, ty: u64) {
+        self.emit(Inst::Wide { low: self.environment.types[ty as usize], high: 0 });
     }
 
     pub(super) fn after_call(&mut self, index: u32, (params, results): (u32, u32)) {

@@ -34,7 +34,12 @@ impl Translator<'_> {
             let block = &self.blocks[watch.block];
             watch.rest = block.cost - watch.charged + following(&self.blocks, &totals, watch.block);
         }
-        let code = FuncCode { insts: self.insts, entries: self.entries, frame_slots: self.body.frame_slots() };
+        let code = FuncCode {
+            insts: self.insts,
+            entries: self.entries,
+            frame_slots: self.body.frame_slots(),
+            outlines: self.outlines,
+        };
         Ok(Translation { code, starts: self.starts, watch: self.watch })
     }
 

@@ -9,9 +9,11 @@
 mod control;
 mod layout;
 mod plain;
+mod wide;
 
 use super::{Body, Inst, Instr, Op, Target};
 use crate::gas::Schedule;
+use crate::runtime::Outline;
 
 /// Above this much gas in straight line the chain of blocks is cut, so that the stepper never has far to walk.
 const CHAIN_LIMIT: u64 = 4096;
@@ -37,6 +39,21 @@ pub struct Environment<'a> {
     pub globals: &'a [u32],
     /// Store addresses by table index.
     pub tables: &'a [u32],
+    /// Store addresses by memory index.
+    pub memories: &'a [u32],
+    /// Does the memory at this store address have 64-bit addresses.
+    pub is_memory64: &'a dyn Fn(u32) -> bool,
+    /// The same of a table.
+    pub is_table64: &'a dyn Fn(u32) -> bool,
+    /// Number of the function's first instruction that is executed out of line.
+    pub first_outline: u32,
+}
+
+impl Environment<'_> {
+    /// Can instructions reach the memory of this index directly: is it the first, with 32-bit addresses.
+    fn is_direct(&self, memory: u32) -> bool {
+        memory == 0 && self.memories.first().is_none_or(|address| !(self.is_memory64)(*address))
+    }
 }
 
 /// A place where either engine can take over: all live values are in their own slots.
@@ -59,6 +76,8 @@ pub struct FuncCode {
     pub entries: Vec<Entry>,
     /// Slots of a frame.
     pub frame_slots: u32,
+    /// Instructions executed out of line.
+    pub outlines: Vec<Outline>,
 }
 
 /// The function does not fit the register form (frame over 65,536 slots, costs or branches out of range): the stepper runs it.
@@ -155,6 +174,7 @@ pub(super) struct Translator<'a> {
     environment: &'a Environment<'a>,
     fuse: bool,
     insts: Vec<Inst>,
+    outlines: Vec<Outline>,
     stack: Vec<Place>,
     /// All operands below this height are in their own slots.
     settled: usize,
@@ -195,6 +215,7 @@ impl<'a> Translator<'a> {
             environment,
             fuse,
             insts: Vec::with_capacity(body.instrs.len()),
+            outlines: Vec::new(),
             stack: Vec::with_capacity(body.max_height as usize),
             settled: 0,
             entries: Vec::with_capacity(blocks),

@@ -10,7 +10,7 @@ impl Translator<'_> {
             // Bounds the search of release_local on hostile code.
             self.flush();
         }
-        if is_slow(instr) || self.calls_out(instr) {
+        if self.is_slow(instr) || self.calls_out(instr) {
             return self.slow(index, instr);
         }
         if self.environment.schedule.is_uncharged_transfer(instr.op) {
@@ -31,12 +31,30 @@ impl Translator<'_> {
         matches!(instr.op, Op::Call | Op::ReturnCall) && !(self.environment.is_own)(address(instr.imm))
     }
 
+    /// Is it one that the stepper executes for the fast engine.
+    fn is_slow(&self, instr: &Instr) -> bool {
+        let direct = |memory: u32| self.environment.is_direct(memory);
+        match instr.op {
+            Op::MemoryCopy => !direct(instr.aux) || !direct(instr.imm as u32),
+            Op::MemoryFill => !direct(instr.aux),
+            Op::MemorySize => instr.aux != 0,
+            Op::CallIndirect | Op::ReturnCallIndirect => {
+                (self.environment.is_table64)(self.environment.tables[instr.aux as usize])
+            }
+            Op::MemoryGrow | Op::MemoryInit | Op::DataDrop => true,
+            Op::TableGet | Op::TableSet | Op::TableSize | Op::TableGrow => true,
+            Op::TableFill | Op::TableCopy | Op::TableInit | Op::ElemDrop => true,
+            Op::Throw | Op::ThrowRef => true,
+            _ => false,
+        }
+    }
+
     /// Hands one instruction to the stepper.
     pub(super) fn slow(&mut self, index: u32, instr: &Instr) {
         self.flush();
         self.emit(Inst::Slow { index });
         self.begin_block(false);
-        if instr.op == Op::ReturnCall {
+        if matches!(instr.op, Op::ReturnCall | Op::ReturnCallIndirect | Op::Throw | Op::ThrowRef) {
             return self.end_block();
         }
         let next = &self.body.instrs[index as usize + 1];
@@ -56,6 +74,9 @@ impl Translator<'_> {
     /// Instructions without control flow.
     pub(super) fn simple(&mut self, instr: &Instr) -> bool {
         let op = instr.op;
+        if instr.aux == 1 && self.wide_variable(instr) {
+            return true;
+        }
         match op {
             Op::LocalGet => self.stack.push(Place::Local(instr.imm as u16)),
             Op::LocalSet => self.local_set(instr.imm as u16),
@@ -83,6 +104,12 @@ impl Translator<'_> {
                 let a = self.pop_register();
                 self.push_result(|d| Inst::RefIsNull { d, a });
             }
+            Op::RefAsNonNull => {
+                let operand = self.pop();
+                let a = self.register(operand);
+                self.emit(Inst::RefAsNonNull { a });
+                self.stack.push(operand.0);
+            }
             Op::MemorySize => self.push_result(|d| Inst::MemorySize { d }),
             _ => return self.numeric(instr),
         }
@@ -91,7 +118,9 @@ impl Translator<'_> {
 
     pub(super) fn numeric(&mut self, instr: &Instr) -> bool {
         let op = instr.op;
-        if op.is_memory_access() {
+        if op.is_vector() || (op.is_memory_access() && !self.environment.is_direct(instr.memory())) {
+            self.outline(instr);
+        } else if op.is_memory_access() {
             self.memory_access(instr);
         } else if keeps_bits(op) {
             // The slot already holds the result.
@@ -279,30 +308,6 @@ fn keeps_bits(op: Op) -> bool {
 /// The second word of a far access. Offsets are below 2^32 until 64-bit memories.
 fn far_offset(instr: &Instr) -> Inst {
     Inst::Wide { low: instr.imm as u32, high: (instr.imm >> 32) as u16 }
-}
-
-/// Instructions that the stepper executes for the fast engine.
-fn is_slow(instr: &Instr) -> bool {
-    let first_memory = match instr.op {
-        Op::MemoryCopy => instr.aux == 0 && instr.imm == 0,
-        Op::MemoryFill => instr.aux == 0,
-        _ => true,
-    };
-    let rare = matches!(
-        instr.op,
-        Op::MemoryGrow
-            | Op::MemoryInit
-            | Op::DataDrop
-            | Op::TableGet
-            | Op::TableSet
-            | Op::TableSize
-            | Op::TableGrow
-            | Op::TableFill
-            | Op::TableCopy
-            | Op::TableInit
-            | Op::ElemDrop
-    );
-    rare || !first_memory
 }
 
 fn is_commutative(op: Op) -> bool {

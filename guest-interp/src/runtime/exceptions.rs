@@ -1,0 +1,182 @@
+//! Exceptions that the program holds references to. A reference is a number; whenever the state is written, and when there
+//! are too many, they are numbered anew in the order in which the program reaches them, and what it cannot reach is
+//! dropped. So equal states have equal numbers, however they came about.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::{Machine, Store};
+use crate::code::Body;
+use crate::module::{HeapType, Kind};
+
+/// An exception that was caught with a reference to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Store address of its tag.
+    pub tag: u32,
+    /// Its payload, slot by slot.
+    pub values: Vec<u64>,
+}
+
+/// All exceptions that references point to: null is 0, any other reference one more than the index here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exceptions {
+    list: Vec<Exception>,
+    /// Slots that were taken, one for each exception and its payload: by those that were reachable when the limit was last
+    /// met, and by all since. Part of the state: what a limit does must not depend on when states were written.
+    counted: u64,
+}
+
+impl Exceptions {
+    /// The exceptions, in the order of their numbers.
+    pub fn list(&self) -> &[Exception] {
+        &self.list
+    }
+
+    /// Slots that count against the job's limit.
+    pub fn counted(&self) -> u64 {
+        self.counted
+    }
+
+    /// Puts the count where a checked state has it.
+    pub(crate) fn set_counted(&mut self, counted: u64) {
+        self.counted = counted;
+    }
+
+    /// The exception that a reference points to.
+    pub(crate) fn get(&self, reference: u64) -> Option<&Exception> {
+        self.list.get(usize::try_from(reference.checked_sub(1)?).ok()?)
+    }
+
+    /// Keeps an exception; the reference to it.
+    pub(crate) fn add(&mut self, exception: Exception) -> u64 {
+        self.counted += exception.slots();
+        self.list.push(exception);
+        self.list.len() as u64
+    }
+}
+
+impl Exception {
+    fn slots(&self) -> u64 {
+        1 + self.values.len() as u64
+    }
+}
+
+/// New numbers by old ones, in the order of the first visit.
+struct Renumbering {
+    new: Vec<Option<u64>>,
+    /// Old indices in the new order.
+    order: Vec<usize>,
+}
+
+impl Renumbering {
+    /// Gives a reference its new number.
+    fn visit(&mut self, reference: &mut u64) {
+        let Some(old) = reference.checked_sub(1) else { return };
+        let place = &mut self.new[old as usize];
+        *reference = match *place {
+            Some(new) => new,
+            None => {
+                self.order.push(old as usize);
+                *place.insert(self.order.len() as u64)
+            }
+        };
+    }
+
+    /// Visits those of these slots that are references to exceptions.
+    fn visit_slots(&mut self, slots: &mut [u64], kinds: &[Kind]) {
+        for (slot, _) in slots.iter_mut().zip(kinds).filter(|(_, kind)| **kind == Kind::Exception) {
+            self.visit(slot);
+        }
+    }
+}
+
+/// Kinds of locals and operands by function address and index of the instruction.
+type KindsAt = BTreeMap<(u32, u32), Rc<(Vec<Kind>, Vec<Kind>)>>;
+
+impl Machine {
+    /// Makes room for one more exception; `false` if the program holds too many. Those that it can still reach may take half
+    /// of the limit, so that what is dropped pays for looking through everything.
+    pub(crate) fn make_exception_room(&mut self) -> bool {
+        let limit = u64::from(self.limits.exception_slots);
+        if self.store.exceptions.counted < limit {
+            return true;
+        }
+        self.collect_exceptions();
+        let exceptions = &mut self.store.exceptions;
+        exceptions.counted = exceptions.list.iter().map(Exception::slots).sum();
+        exceptions.counted <= limit / 2
+    }
+
+    /// Numbers exceptions in the order in which they are reached: from the frames, outermost first, the globals, the tables,
+    /// then from the exceptions themselves; drops those that are not reached. Tells if nothing had to change.
+    pub fn collect_exceptions(&mut self) -> bool {
+        if self.store.exceptions.list.is_empty() {
+            return true;
+        }
+        let count = self.store.exceptions.list.len();
+        let mut numbers = Renumbering { new: vec![None; count], order: Vec::new() };
+        self.visit_frames(&mut numbers);
+        self.store.visit_globals(&mut numbers);
+        self.store.visit_tables(&mut numbers);
+        self.store.visit_exceptions(&mut numbers);
+        numbers.order.len() == count && numbers.order.is_sorted()
+    }
+
+    fn visit_frames(&mut self, numbers: &mut Renumbering) {
+        let mut kinds_at = KindsAt::new();
+        for number in 0..self.frames.len() {
+            let frame = self.frames[number];
+            let end = self.frames.get(number + 1).map_or(usize::MAX, |next| next.base as usize);
+            let place = (frame.func, self.resume_index(number));
+            let store = &self.store;
+            let kinds = kinds_at.entry(place).or_insert_with(|| {
+                let func = &store.funcs[place.0 as usize];
+                let module = &store.instances[func.instance as usize].module;
+                Rc::new(Body::kinds_before(module, func.index, place.1))
+            });
+            let (locals, operands) = &**kinds;
+            let base = frame.base as usize;
+            let top = (base + locals.len() + operands.len()).min(end);
+            let (locals_at, operands_at) = self.stack[base..top].split_at_mut(locals.len());
+            numbers.visit_slots(locals_at, locals);
+            numbers.visit_slots(operands_at, operands);
+        }
+    }
+}
+
+impl Store {
+    fn visit_globals(&mut self, numbers: &mut Renumbering) {
+        let kinds: Vec<Kind> = self.global_types.iter().map(|ty| ty.value.kind()).collect();
+        numbers.visit_slots(&mut self.globals, &kinds);
+    }
+
+    fn visit_tables(&mut self, numbers: &mut Renumbering) {
+        for table in self.tables.iter_mut().filter(|table| table.ty().element.heap == HeapType::Exn) {
+            for index in 0..table.elements.len() {
+                let mut reference = table.elements[index];
+                numbers.visit(&mut reference);
+                if reference != table.elements[index] {
+                    table.fill(index..index + 1, reference);
+                }
+            }
+        }
+    }
+
+    /// Follows the payloads of what has been reached, and leaves only that.
+    fn visit_exceptions(&mut self, numbers: &mut Renumbering) {
+        let counted = self.exceptions.counted;
+        let mut old = std::mem::take(&mut self.exceptions).list;
+        let mut next = 0;
+        while let Some(index) = numbers.order.get(next).copied() {
+            let mut exception = std::mem::replace(&mut old[index], Exception { tag: 0, values: Vec::new() });
+            let params = &self.tag_type(exception.tag).params;
+            let kinds: Vec<Kind> =
+                params.iter().flat_map(|ty| std::iter::repeat_n(ty.kind(), ty.slots() as usize)).collect();
+            numbers.visit_slots(&mut exception.values, &kinds);
+            self.exceptions.add(exception);
+            next += 1;
+        }
+        self.exceptions.counted = counted;
+    }
+}

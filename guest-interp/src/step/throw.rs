@@ -1,0 +1,139 @@
+//! `throw` and `throw_ref`: the handler is looked for first, and only then are frames left. Nothing happens at a throw
+//! that is not paid for or that nothing catches, so that a trap shows the whole call stack.
+
+use std::rc::Rc;
+
+use super::{At, Done};
+use crate::code::{Catch, Handler, Op, Target};
+use crate::gas::Unit;
+use crate::runtime::{Exception, Machine, Resume};
+use crate::trap::Trap;
+
+/// What a throw needs of a function that has handlers.
+#[derive(Clone, Debug)]
+pub(crate) struct Catcher {
+    handlers: Vec<Handler>,
+    targets: Vec<Target>,
+    /// Local slots.
+    locals: u32,
+    /// Result slots.
+    results: u32,
+    /// Instructions: a target of this index is out of the function.
+    end: u32,
+}
+
+/// The clause that catches an exception.
+struct Caught {
+    /// Number of the frame that it belongs to.
+    frame: usize,
+    catch: Catch,
+    catcher: Rc<Catcher>,
+}
+
+impl Machine {
+    pub(super) fn throw(&mut self, at: At) -> Done {
+        let op = at.instr.op;
+        self.afford(op, 0)?;
+        let Some(thrown) = self.thrown(at) else { return Err(self.charge_trap(op, Trap::NullReference)) };
+        let (caught, looked_at) = self.find_catch(at.index, thrown.tag);
+        let Some(caught) = caught else { return Err(self.charge_trap(op, Trap::UncaughtException)) };
+        let reference = match caught.catch.with_reference {
+            true => match self.reference_to(at) {
+                Some(reference) => Some(reference),
+                None => return Err(self.charge_trap(op, Trap::ExceptionsExhausted)),
+            },
+            false => None,
+        };
+        self.charge(op, self.units(Unit::ThrowSearch, looked_at))?;
+        // Making a reference may have renumbered those among the values.
+        let thrown = self.thrown(at).expect("BUG: it was there before");
+        let values = if caught.catch.tag.is_some() { thrown.values } else { Vec::new() };
+        self.catch(&caught, &values, reference);
+        Ok(())
+    }
+
+    /// The exception at the top of the stack, none for a null reference.
+    fn thrown(&self, at: At) -> Option<Exception> {
+        if at.instr.op == Op::ThrowRef {
+            return self.store.exceptions.get(self.operand(at, 0)).cloned();
+        }
+        let tag = self.instance().tags[at.instr.imm as usize];
+        let slots = self.store.tag_type(tag).param_slots() as usize;
+        Some(Exception { tag, values: self.stack[at.top - slots..at.top].to_vec() })
+    }
+
+    /// A reference to the exception at the top of the stack; none if the program holds too many.
+    fn reference_to(&mut self, at: At) -> Option<u64> {
+        if at.instr.op == Op::ThrowRef {
+            return Some(self.operand(at, 0));
+        }
+        if !self.make_exception_room() {
+            return None;
+        }
+        let thrown = self.thrown(at)?;
+        Some(self.store.exceptions.add(thrown))
+    }
+
+    /// The innermost clause that catches an exception of `tag`, and how many clauses and frames were looked at for it.
+    fn find_catch(&mut self, index: u32, tag: u32) -> (Option<Caught>, u64) {
+        let mut looked_at = 0;
+        for frame in (0..self.frames.len()).rev() {
+            let func = self.frames[frame].func;
+            let catcher = self.catcher(func);
+            if catcher.handlers.is_empty() {
+                looked_at += 1;
+                continue;
+            }
+            let is_top = frame + 1 == self.frames.len();
+            let index = if is_top { index } else { self.resume_index(frame) - 1 };
+            let instance = self.store.funcs[func as usize].instance as usize;
+            let tags = &self.store.instances[instance].tags;
+            for handler in Handler::around(&catcher.handlers, index) {
+                for catch in &handler.catches {
+                    looked_at += 1;
+                    if catch.tag.is_none_or(|wanted| tags[wanted as usize] == tag) {
+                        return (Some(Caught { frame, catch: *catch, catcher: catcher.clone() }), looked_at);
+                    }
+                }
+            }
+            looked_at += 1;
+        }
+        (None, looked_at)
+    }
+
+    /// Leaves the frames above the clause and branches where it says.
+    fn catch(&mut self, caught: &Caught, values: &[u64], reference: Option<u64>) {
+        self.frames.truncate(caught.frame + 1);
+        let base = self.frames[caught.frame].base as usize;
+        let operands = base + caught.catcher.locals as usize;
+        let target = caught.catcher.targets[caught.catch.target as usize];
+        let mut top = operands + target.height as usize;
+        for value in values.iter().copied().chain(reference) {
+            self.stack[top] = value;
+            top += 1;
+        }
+        if target.index == caught.catcher.end {
+            self.leave(base, top, caught.catcher.results);
+        } else {
+            self.set_resume(Resume::Wasm(target.index));
+        }
+    }
+
+    /// What a throw needs of a function, kept: many functions may be on the stack of a program that throws often.
+    fn catcher(&mut self, func: u32) -> Rc<Catcher> {
+        if let Some(catcher) = self.catchers.get(&func) {
+            return catcher.clone();
+        }
+        let body = self.body(func);
+        let has_handlers = !body.handlers.is_empty();
+        let catcher = Rc::new(Catcher {
+            handlers: body.handlers.clone(),
+            targets: if has_handlers { body.targets.clone() } else { Vec::new() },
+            locals: body.locals,
+            results: body.results,
+            end: body.instrs.len() as u32,
+        });
+        self.catchers.insert(func, catcher.clone());
+        catcher
+    }
+}
