@@ -9,6 +9,7 @@ mod inst;
 mod op;
 mod sidetable;
 mod translate;
+mod vector;
 mod verify;
 
 pub use decode::{Block, Body, Instr, Target};

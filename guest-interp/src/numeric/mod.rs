@@ -5,6 +5,7 @@
 mod convert;
 mod float;
 mod int;
+pub mod vector;
 
 pub use convert::*;
 pub use float::*;

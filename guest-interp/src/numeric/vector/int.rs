@@ -1,0 +1,288 @@
+//! Integer operators and the bitwise ones (WebAssembly 3.0, sections 4.3.2 and 4.3.6): every lane alike, modulo 2^N.
+
+use super::{by_halves, high, low, swar};
+
+by_halves! {
+    unary {
+        /// Every bit flipped.
+        v128_not = |a: u64| !a;
+        /// Magnitude; that of the smallest value is itself.
+        i8x16_abs = swar::abs::<8>;
+        /// Opposite number.
+        i8x16_neg = swar::neg::<8>;
+        /// One bits of each lane.
+        i8x16_popcnt = swar::popcnt;
+        /// Magnitude; that of the smallest value is itself.
+        i16x8_abs = swar::abs::<16>;
+        /// Opposite number.
+        i16x8_neg = swar::neg::<16>;
+        /// Magnitude; that of the smallest value is itself.
+        i32x4_abs = swar::abs::<32>;
+        /// Opposite number.
+        i32x4_neg = swar::neg::<32>;
+        /// Magnitude; that of the smallest value is itself.
+        i64x2_abs = swar::abs::<64>;
+        /// Opposite number.
+        i64x2_neg = swar::neg::<64>;
+    }
+}
+
+by_halves! {
+    binary {
+        /// Bitwise and.
+        v128_and = |a: u64, b: u64| a & b;
+        /// The bits of `a` that are not in `b`.
+        v128_andnot = |a: u64, b: u64| a & !b;
+        /// Bitwise or.
+        v128_or = |a: u64, b: u64| a | b;
+        /// Bitwise exclusive or.
+        v128_xor = |a: u64, b: u64| a ^ b;
+    }
+}
+
+by_halves! {
+    binary {
+        /// Sum.
+        i8x16_add = swar::add::<8>;
+        /// Difference.
+        i8x16_sub = swar::sub::<8>;
+        /// Mask of `a == b`.
+        i8x16_eq = swar::eq::<8>;
+        /// Mask of `a != b`.
+        i8x16_ne = |a, b| !swar::eq::<8>(a, b);
+        /// Mask of `a < b`, signed.
+        i8x16_lt_s = swar::lt_s::<8>;
+        /// Mask of `a < b`.
+        i8x16_lt_u = swar::lt_u::<8>;
+        /// Mask of `a > b`, signed.
+        i8x16_gt_s = |a, b| swar::lt_s::<8>(b, a);
+        /// Mask of `a > b`.
+        i8x16_gt_u = |a, b| swar::lt_u::<8>(b, a);
+        /// Mask of `a <= b`, signed.
+        i8x16_le_s = |a, b| !swar::lt_s::<8>(b, a);
+        /// Mask of `a <= b`.
+        i8x16_le_u = |a, b| !swar::lt_u::<8>(b, a);
+        /// Mask of `a >= b`, signed.
+        i8x16_ge_s = |a, b| !swar::lt_s::<8>(a, b);
+        /// Mask of `a >= b`.
+        i8x16_ge_u = |a, b| !swar::lt_u::<8>(a, b);
+        /// Lesser value, signed.
+        i8x16_min_s = swar::min_s::<8>;
+        /// Lesser value.
+        i8x16_min_u = swar::min_u::<8>;
+        /// Greater value, signed.
+        i8x16_max_s = swar::max_s::<8>;
+        /// Greater value.
+        i8x16_max_u = swar::max_u::<8>;
+        /// Sum, kept in the signed range.
+        i8x16_add_sat_s = swar::add_sat_s::<8>;
+        /// Sum, at most the greatest value.
+        i8x16_add_sat_u = swar::add_sat_u::<8>;
+        /// Difference, kept in the signed range.
+        i8x16_sub_sat_s = swar::sub_sat_s::<8>;
+        /// Difference, at least zero.
+        i8x16_sub_sat_u = swar::sub_sat_u::<8>;
+        /// Mean, rounded up.
+        i8x16_avgr_u = swar::avgr_u::<8>;
+    }
+}
+
+by_halves! {
+    binary {
+        /// Sum.
+        i16x8_add = swar::add::<16>;
+        /// Difference.
+        i16x8_sub = swar::sub::<16>;
+        /// Product.
+        i16x8_mul = swar::mul::<16>;
+        /// Mask of `a == b`.
+        i16x8_eq = swar::eq::<16>;
+        /// Mask of `a != b`.
+        i16x8_ne = |a, b| !swar::eq::<16>(a, b);
+        /// Mask of `a < b`, signed.
+        i16x8_lt_s = swar::lt_s::<16>;
+        /// Mask of `a < b`.
+        i16x8_lt_u = swar::lt_u::<16>;
+        /// Mask of `a > b`, signed.
+        i16x8_gt_s = |a, b| swar::lt_s::<16>(b, a);
+        /// Mask of `a > b`.
+        i16x8_gt_u = |a, b| swar::lt_u::<16>(b, a);
+        /// Mask of `a <= b`, signed.
+        i16x8_le_s = |a, b| !swar::lt_s::<16>(b, a);
+        /// Mask of `a <= b`.
+        i16x8_le_u = |a, b| !swar::lt_u::<16>(b, a);
+        /// Mask of `a >= b`, signed.
+        i16x8_ge_s = |a, b| !swar::lt_s::<16>(a, b);
+        /// Mask of `a >= b`.
+        i16x8_ge_u = |a, b| !swar::lt_u::<16>(a, b);
+        /// Lesser value, signed.
+        i16x8_min_s = swar::min_s::<16>;
+        /// Lesser value.
+        i16x8_min_u = swar::min_u::<16>;
+        /// Greater value, signed.
+        i16x8_max_s = swar::max_s::<16>;
+        /// Greater value.
+        i16x8_max_u = swar::max_u::<16>;
+        /// Sum, kept in the signed range.
+        i16x8_add_sat_s = swar::add_sat_s::<16>;
+        /// Sum, at most the greatest value.
+        i16x8_add_sat_u = swar::add_sat_u::<16>;
+        /// Difference, kept in the signed range.
+        i16x8_sub_sat_s = swar::sub_sat_s::<16>;
+        /// Difference, at least zero.
+        i16x8_sub_sat_u = swar::sub_sat_u::<16>;
+        /// Mean, rounded up.
+        i16x8_avgr_u = swar::avgr_u::<16>;
+    }
+}
+
+by_halves! {
+    binary {
+        /// Sum.
+        i32x4_add = swar::add::<32>;
+        /// Difference.
+        i32x4_sub = swar::sub::<32>;
+        /// Product.
+        i32x4_mul = swar::mul::<32>;
+        /// Mask of `a == b`.
+        i32x4_eq = swar::eq::<32>;
+        /// Mask of `a != b`.
+        i32x4_ne = |a, b| !swar::eq::<32>(a, b);
+        /// Mask of `a < b`, signed.
+        i32x4_lt_s = swar::lt_s::<32>;
+        /// Mask of `a < b`.
+        i32x4_lt_u = swar::lt_u::<32>;
+        /// Mask of `a > b`, signed.
+        i32x4_gt_s = |a, b| swar::lt_s::<32>(b, a);
+        /// Mask of `a > b`.
+        i32x4_gt_u = |a, b| swar::lt_u::<32>(b, a);
+        /// Mask of `a <= b`, signed.
+        i32x4_le_s = |a, b| !swar::lt_s::<32>(b, a);
+        /// Mask of `a <= b`.
+        i32x4_le_u = |a, b| !swar::lt_u::<32>(b, a);
+        /// Mask of `a >= b`, signed.
+        i32x4_ge_s = |a, b| !swar::lt_s::<32>(a, b);
+        /// Mask of `a >= b`.
+        i32x4_ge_u = |a, b| !swar::lt_u::<32>(a, b);
+        /// Lesser value, signed.
+        i32x4_min_s = swar::min_s::<32>;
+        /// Lesser value.
+        i32x4_min_u = swar::min_u::<32>;
+        /// Greater value, signed.
+        i32x4_max_s = swar::max_s::<32>;
+        /// Greater value.
+        i32x4_max_u = swar::max_u::<32>;
+    }
+}
+
+by_halves! {
+    binary {
+        /// Sum.
+        i64x2_add = swar::add::<64>;
+        /// Difference.
+        i64x2_sub = swar::sub::<64>;
+        /// Product.
+        i64x2_mul = swar::mul::<64>;
+        /// Mask of `a == b`.
+        i64x2_eq = swar::eq::<64>;
+        /// Mask of `a != b`.
+        i64x2_ne = |a, b| !swar::eq::<64>(a, b);
+        /// Mask of `a < b`, signed.
+        i64x2_lt_s = swar::lt_s::<64>;
+        /// Mask of `a > b`, signed.
+        i64x2_gt_s = |a, b| swar::lt_s::<64>(b, a);
+        /// Mask of `a <= b`, signed.
+        i64x2_le_s = |a, b| !swar::lt_s::<64>(b, a);
+        /// Mask of `a >= b`, signed.
+        i64x2_ge_s = |a, b| !swar::lt_s::<64>(a, b);
+    }
+}
+
+by_halves! {
+    shift {
+        /// Shift left by `count` modulo 8.
+        i8x16_shl = swar::shl::<8>;
+        /// Arithmetic shift right by `count` modulo 8.
+        i8x16_shr_s = swar::shr_s::<8>;
+        /// Logical shift right by `count` modulo 8.
+        i8x16_shr_u = swar::shr_u::<8>;
+        /// Shift left by `count` modulo 16.
+        i16x8_shl = swar::shl::<16>;
+        /// Arithmetic shift right by `count` modulo 16.
+        i16x8_shr_s = swar::shr_s::<16>;
+        /// Logical shift right by `count` modulo 16.
+        i16x8_shr_u = swar::shr_u::<16>;
+        /// Shift left by `count` modulo 32.
+        i32x4_shl = swar::shl::<32>;
+        /// Arithmetic shift right by `count` modulo 32.
+        i32x4_shr_s = swar::shr_s::<32>;
+        /// Logical shift right by `count` modulo 32.
+        i32x4_shr_u = swar::shr_u::<32>;
+        /// Shift left by `count` modulo 64.
+        i64x2_shl = swar::shl::<64>;
+        /// Arithmetic shift right by `count` modulo 64.
+        i64x2_shr_s = swar::shr_s::<64>;
+        /// Logical shift right by `count` modulo 64.
+        i64x2_shr_u = swar::shr_u::<64>;
+    }
+}
+
+/// The bits of `a` where those of `c` are set, else those of `b`.
+#[inline(always)]
+pub fn v128_bitselect(a: u128, b: u128, c: u128) -> u128 {
+    b ^ ((a ^ b) & c)
+}
+
+/// Is any bit set.
+#[inline(always)]
+pub fn v128_any_true(a: u128) -> u32 {
+    u32::from(low(a) | high(a) != 0)
+}
+
+/// Is no lane zero.
+#[inline(always)]
+pub fn i8x16_all_true(a: u128) -> u32 {
+    u32::from(swar::all_true::<8>(low(a)) && swar::all_true::<8>(high(a)))
+}
+
+/// The highest bits of the lanes; that of lane 0 is the lowest bit.
+#[inline(always)]
+pub fn i8x16_bitmask(a: u128) -> u32 {
+    swar::bitmask::<8>(low(a)) | (swar::bitmask::<8>(high(a)) << 8)
+}
+
+/// Is no lane zero.
+#[inline(always)]
+pub fn i16x8_all_true(a: u128) -> u32 {
+    u32::from(swar::all_true::<16>(low(a)) && swar::all_true::<16>(high(a)))
+}
+
+/// The highest bits of the lanes; that of lane 0 is the lowest bit.
+#[inline(always)]
+pub fn i16x8_bitmask(a: u128) -> u32 {
+    swar::bitmask::<16>(low(a)) | (swar::bitmask::<16>(high(a)) << 4)
+}
+
+/// Is no lane zero.
+#[inline(always)]
+pub fn i32x4_all_true(a: u128) -> u32 {
+    u32::from(swar::all_true::<32>(low(a)) && swar::all_true::<32>(high(a)))
+}
+
+/// The highest bits of the lanes; that of lane 0 is the lowest bit.
+#[inline(always)]
+pub fn i32x4_bitmask(a: u128) -> u32 {
+    swar::bitmask::<32>(low(a)) | (swar::bitmask::<32>(high(a)) << 2)
+}
+
+/// Is no lane zero.
+#[inline(always)]
+pub fn i64x2_all_true(a: u128) -> u32 {
+    u32::from(swar::all_true::<64>(low(a)) && swar::all_true::<64>(high(a)))
+}
+
+/// The highest bits of the lanes; that of lane 0 is the lowest bit.
+#[inline(always)]
+pub fn i64x2_bitmask(a: u128) -> u32 {
+    swar::bitmask::<64>(low(a)) | (swar::bitmask::<64>(high(a)) << 1)
+}

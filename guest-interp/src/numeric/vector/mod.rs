@@ -1,0 +1,76 @@
+//! The meaning of the vector operators, SIMD and relaxed SIMD (WebAssembly 3.0, section 4.3.6). A vector is a `u128` with
+//! lane 0 in its lowest bits, as in memory; a function is named like its instruction. Most work on both halves alike, all
+//! lanes of 64 bits at once: the node runs where there may be no vector unit, and must stay small.
+
+mod convert;
+mod float;
+mod int;
+mod lane;
+mod memory;
+mod relaxed;
+mod swar;
+mod widen;
+
+pub use convert::*;
+pub use float::*;
+pub use int::*;
+pub use lane::*;
+pub use memory::*;
+pub use relaxed::*;
+pub use widen::*;
+
+/// The half with the lower lanes.
+#[inline(always)]
+fn low(a: u128) -> u64 {
+    a as u64
+}
+
+/// The half with the higher lanes.
+#[inline(always)]
+fn high(a: u128) -> u64 {
+    (a >> 64) as u64
+}
+
+/// A vector from its halves.
+#[inline(always)]
+fn join(low: u64, high: u64) -> u128 {
+    u128::from(low) | (u128::from(high) << 64)
+}
+
+/// `f` of each half.
+#[inline(always)]
+fn map(a: u128, f: impl Fn(u64) -> u64) -> u128 {
+    join(f(low(a)), f(high(a)))
+}
+
+/// `f` of the halves of both.
+#[inline(always)]
+fn zip(a: u128, b: u128, f: impl Fn(u64, u64) -> u64) -> u128 {
+    join(f(low(a), low(b)), f(high(a), high(b)))
+}
+
+/// Defines vector operators, each from what it does to a half of its operands: `name = half;`.
+macro_rules! by_halves {
+    (unary { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
+        $($(#[$doc])*
+        #[inline(always)]
+        pub fn $name(a: u128) -> u128 {
+            super::map(a, $half)
+        })*
+    };
+    (binary { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
+        $($(#[$doc])*
+        #[inline(always)]
+        pub fn $name(a: u128, b: u128) -> u128 {
+            super::zip(a, b, $half)
+        })*
+    };
+    (shift { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
+        $($(#[$doc])*
+        #[inline(always)]
+        pub fn $name(a: u128, count: u32) -> u128 {
+            super::map(a, |half| $half(half, count))
+        })*
+    };
+}
+use by_halves;
