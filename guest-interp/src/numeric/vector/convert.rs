@@ -71,3 +71,51 @@ pub fn f64x2_convert_low_i32x4_s(a: u128) -> u128 {
 pub fn f64x2_convert_low_i32x4_u(a: u128) -> u128 {
     lengthen(a, convert::f64_convert_i32_u)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::float::{F32_NAN, F64_NAN};
+
+    /// A vector of these bits, lane 0 first.
+    fn four(lanes: [u32; 4]) -> u128 {
+        lanes.into_iter().rev().fold(0, |all, lane| all << 32 | u128::from(lane))
+    }
+
+    fn floats(lanes: [f32; 4]) -> u128 {
+        four(lanes.map(f32::to_bits))
+    }
+
+    fn doubles(lanes: [f64; 2]) -> u128 {
+        join(lanes[0].to_bits(), lanes[1].to_bits())
+    }
+
+    #[test]
+    fn truncation_saturates_and_a_nan_gives_zero() {
+        let a = floats([-1.5, f32::NAN, 4e9, f32::NEG_INFINITY]);
+        assert_eq!(i32x4_trunc_sat_f32x4_s(a), four([-1i32 as u32, 0, 0x7fff_ffff, 0x8000_0000]));
+        assert_eq!(i32x4_trunc_sat_f32x4_u(a), four([0, 0, 4_000_000_000, 0]));
+        let a = doubles([-2_147_483_649.5, 4_294_967_295.9]);
+        assert_eq!(i32x4_trunc_sat_f64x2_s_zero(a), four([0x8000_0000, 0x7fff_ffff, 0, 0]));
+        assert_eq!(i32x4_trunc_sat_f64x2_u_zero(a), four([0, u32::MAX, 0, 0]));
+    }
+
+    #[test]
+    fn integers_are_rounded_to_the_nearest_even_float() {
+        let a = four([0x0100_0001, 0x0100_0003, u32::MAX, 0x8000_0000]);
+        assert_eq!(f32x4_convert_i32x4_s(a), floats([16_777_216.0, 16_777_220.0, -1.0, -2_147_483_648.0]));
+        assert_eq!(f32x4_convert_i32x4_u(a), floats([16_777_216.0, 16_777_220.0, 4_294_967_296.0, 2_147_483_648.0]));
+        let a = four([u32::MAX, 0x8000_0000, 7, 7]);
+        assert_eq!(f64x2_convert_low_i32x4_s(a), doubles([-1.0, -2_147_483_648.0]));
+        assert_eq!(f64x2_convert_low_i32x4_u(a), doubles([4_294_967_295.0, 2_147_483_648.0]));
+    }
+
+    #[test]
+    fn a_change_of_precision_makes_every_nan_canonical() {
+        let signalling = f32::from_bits(0xff80_0001);
+        let a = f64x2_promote_low_f32x4(floats([signalling, f32::MIN_POSITIVE, 1.0, 1.0]));
+        assert_eq!(a, join(F64_NAN, f64::from(f32::MIN_POSITIVE).to_bits()));
+        let a = doubles([f64::from_bits(0xfff0_0000_0000_0001), 1e300]);
+        assert_eq!(f32x4_demote_f64x2_zero(a), four([F32_NAN, f32::INFINITY.to_bits(), 0, 0]));
+    }
+}

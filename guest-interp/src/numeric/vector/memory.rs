@@ -123,3 +123,40 @@ pub fn v128_load64_lane(a: u128, bits: u64, lane: u8) -> u128 {
 pub fn v128_store64_lane(a: u128, lane: u8) -> u64 {
     extract::<64>(a, lane)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extending_load_extends_every_lane() {
+        assert_eq!(v128_load8x8_s(0xff00_0000_0000_0080), 0xffff_0000_0000_0000_0000_0000_0000_ff80);
+        assert_eq!(v128_load8x8_u(0xff00_0000_0000_0080), 0x00ff_0000_0000_0000_0000_0000_0000_0080);
+        assert_eq!(v128_load16x4_s(0x8000_0000_0000_0001), 0xffff_8000_0000_0000_0000_0000_0000_0001);
+        assert_eq!(v128_load16x4_u(0x8000_0000_0000_0001), 0x0000_8000_0000_0000_0000_0000_0000_0001);
+        assert_eq!(v128_load32x2_s(0x8000_0000_0000_0001), 0xffff_ffff_8000_0000_0000_0000_0000_0001);
+        assert_eq!(v128_load32x2_u(0x8000_0000_0000_0001), 0x0000_0000_8000_0000_0000_0000_0000_0001);
+    }
+
+    #[test]
+    fn a_splatting_load_fills_and_a_zeroing_one_clears() {
+        assert_eq!(v128_load8_splat(0xab), u128::MAX / 0xff * 0xab);
+        assert_eq!(v128_load16_splat(0x1234), u128::MAX / 0xffff * 0x1234);
+        assert_eq!(v128_load32_splat(0x1234_5678), u128::MAX / 0xffff_ffff * 0x1234_5678);
+        assert_eq!(v128_load64_splat(5), 5 << 64 | 5);
+        assert_eq!((v128_load32_zero(0xffff_ffff), v128_load64_zero(u64::MAX)), (0xffff_ffff, u64::MAX.into()));
+    }
+
+    #[test]
+    fn a_lane_stored_and_loaded_is_the_same() {
+        let a = 0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100;
+        assert_eq!(v128_store8_lane(a, 15), 0x0f);
+        assert_eq!(v128_store16_lane(a, 4), 0x0908);
+        assert_eq!(v128_store32_lane(a, 1), 0x0706_0504);
+        assert_eq!(v128_store64_lane(a, 1), 0x0f0e_0d0c_0b0a_0908);
+        assert_eq!(v128_load8_lane(a, 0xff, 0), a | 0xff);
+        assert_eq!(v128_load16_lane(0, 0xffff, 7), 0xffff << 112);
+        assert_eq!(v128_load32_lane(0, 0xffff_ffff, 2), 0xffff_ffff << 64);
+        assert_eq!(v128_load64_lane(a, 7, 1), 7 << 64 | u128::from(a as u64));
+    }
+}

@@ -2,6 +2,8 @@
 //! lane 0 in its lowest bits, as in memory; a function is named like its instruction. Most work on both halves alike, all
 //! lanes of 64 bits at once: the node runs where there may be no vector unit, and must stay small.
 
+#[cfg(test)]
+mod check;
 mod convert;
 mod float;
 mod int;
@@ -74,3 +76,15 @@ macro_rules! by_halves {
     };
 }
 use by_halves;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lane_zero_is_in_the_lowest_bits() {
+        assert_eq!(join(1, 2), 1 | 2 << 64);
+        assert_eq!((low(1 | 2 << 64), high(1 | 2 << 64)), (1, 2));
+        assert_eq!(i32x4_extract_lane(u128::from_le_bytes(*b"0123456789abcdef"), 1), u32::from_le_bytes(*b"4567"));
+    }
+}

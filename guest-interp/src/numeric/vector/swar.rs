@@ -80,7 +80,6 @@ fn nonzero<const W: u32>(x: u64) -> u64 {
 pub(super) fn eq<const W: u32>(a: u64, b: u64) -> u64 {
     match W {
         64 => all_ones_if(a == b),
-        32 => words(a, b, |a, b| all_ones_if(a == b) as u32),
         _ => spread::<W>(nonzero::<W>(a ^ b) ^ msb::<W>()),
     }
 }
@@ -129,25 +128,37 @@ pub(super) fn popcnt(a: u64) -> u64 {
 /// Lesser value.
 #[inline(always)]
 pub(super) fn min_u<const W: u32>(a: u64, b: u64) -> u64 {
-    select(lt_u::<W>(a, b), a, b)
+    match W {
+        32 => words(a, b, |a, b| a.min(b)),
+        _ => select(lt_u::<W>(a, b), a, b),
+    }
 }
 
 /// Lesser value, signed.
 #[inline(always)]
 pub(super) fn min_s<const W: u32>(a: u64, b: u64) -> u64 {
-    select(lt_s::<W>(a, b), a, b)
+    match W {
+        32 => words(a, b, |a, b| (a as i32).min(b as i32) as u32),
+        _ => select(lt_s::<W>(a, b), a, b),
+    }
 }
 
 /// Greater value.
 #[inline(always)]
 pub(super) fn max_u<const W: u32>(a: u64, b: u64) -> u64 {
-    select(lt_u::<W>(a, b), b, a)
+    match W {
+        32 => words(a, b, |a, b| a.max(b)),
+        _ => select(lt_u::<W>(a, b), b, a),
+    }
 }
 
 /// Greater value, signed.
 #[inline(always)]
 pub(super) fn max_s<const W: u32>(a: u64, b: u64) -> u64 {
-    select(lt_s::<W>(a, b), b, a)
+    match W {
+        32 => words(a, b, |a, b| (a as i32).max(b as i32) as u32),
+        _ => select(lt_s::<W>(a, b), b, a),
+    }
 }
 
 /// Sum, at most the greatest value.

@@ -223,38 +223,146 @@ fn pack(a: u128, b: u128, half: impl Fn(u64) -> u64) -> u128 {
     join(both(a), both(b))
 }
 
-/// [`i8x16_narrow_i16x8_s`] and `_u` of half a vector.
-#[inline(never)]
-fn narrow16(a: u64, least: u64, most: u64) -> u64 {
-    narrow::<8, 16>(a, least, most)
-}
-
-/// [`i16x8_narrow_i32x4_s`] and `_u` of half a vector.
-#[inline(never)]
-fn narrow32(a: u64, least: u64, most: u64) -> u64 {
-    narrow::<16, 32>(a, least, most)
-}
-
 /// Lanes of `a`, then of `b`, signed, kept in the signed range of 8 bits.
 #[inline(always)]
 pub fn i8x16_narrow_i16x8_s(a: u128, b: u128) -> u128 {
-    pack(a, b, |half| narrow16(half, 0xff80_ff80_ff80_ff80, 0x007f_007f_007f_007f))
+    pack(a, b, |half| narrow::<8, 16>(half, 0xff80_ff80_ff80_ff80, 0x007f_007f_007f_007f))
 }
 
 /// Lanes of `a`, then of `b`, signed, kept in the unsigned range of 8 bits.
 #[inline(always)]
 pub fn i8x16_narrow_i16x8_u(a: u128, b: u128) -> u128 {
-    pack(a, b, |half| narrow16(half, 0, 0x00ff_00ff_00ff_00ff))
+    pack(a, b, |half| narrow::<8, 16>(half, 0, 0x00ff_00ff_00ff_00ff))
 }
 
 /// Lanes of `a`, then of `b`, signed, kept in the signed range of 16 bits.
 #[inline(always)]
 pub fn i16x8_narrow_i32x4_s(a: u128, b: u128) -> u128 {
-    pack(a, b, |half| narrow32(half, 0xffff_8000_ffff_8000, 0x0000_7fff_0000_7fff))
+    pack(a, b, |half| narrow::<16, 32>(half, 0xffff_8000_ffff_8000, 0x0000_7fff_0000_7fff))
 }
 
 /// Lanes of `a`, then of `b`, signed, kept in the unsigned range of 16 bits.
 #[inline(always)]
 pub fn i16x8_narrow_i32x4_u(a: u128, b: u128) -> u128 {
-    pack(a, b, |half| narrow32(half, 0, 0x0000_ffff_0000_ffff))
+    pack(a, b, |half| narrow::<16, 32>(half, 0, 0x0000_ffff_0000_ffff))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{Binary, Unary, any_vector, lanes, pairs, signed, vector};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Lanes as signed or unsigned numbers.
+    fn values(width: u32, is_signed: bool, a: u128) -> Vec<i128> {
+        lanes(width, a).into_iter().map(|x| if is_signed { signed(width, x) } else { x.into() }).collect()
+    }
+
+    /// Narrow width, signed, extension of the lower and higher lanes, product of the same.
+    type Widening = (u32, bool, [Unary; 2], [Binary; 2]);
+
+    const WIDENING: [Widening; 6] = [
+        (
+            8,
+            true,
+            [i16x8_extend_low_i8x16_s, i16x8_extend_high_i8x16_s],
+            [i16x8_extmul_low_i8x16_s, i16x8_extmul_high_i8x16_s],
+        ),
+        (
+            8,
+            false,
+            [i16x8_extend_low_i8x16_u, i16x8_extend_high_i8x16_u],
+            [i16x8_extmul_low_i8x16_u, i16x8_extmul_high_i8x16_u],
+        ),
+        (
+            16,
+            true,
+            [i32x4_extend_low_i16x8_s, i32x4_extend_high_i16x8_s],
+            [i32x4_extmul_low_i16x8_s, i32x4_extmul_high_i16x8_s],
+        ),
+        (
+            16,
+            false,
+            [i32x4_extend_low_i16x8_u, i32x4_extend_high_i16x8_u],
+            [i32x4_extmul_low_i16x8_u, i32x4_extmul_high_i16x8_u],
+        ),
+        (
+            32,
+            true,
+            [i64x2_extend_low_i32x4_s, i64x2_extend_high_i32x4_s],
+            [i64x2_extmul_low_i32x4_s, i64x2_extmul_high_i32x4_s],
+        ),
+        (
+            32,
+            false,
+            [i64x2_extend_low_i32x4_u, i64x2_extend_high_i32x4_u],
+            [i64x2_extmul_low_i32x4_u, i64x2_extmul_high_i32x4_u],
+        ),
+    ];
+
+    proptest! {
+        #[test]
+        fn an_extension_keeps_the_value_of_each_lane(a in any_vector(), b in any_vector()) {
+            for (width, is_signed, extend, extmul) in WIDENING {
+                let (x, y) = (values(width, is_signed, a), values(width, is_signed, b));
+                let half = x.len() / 2;
+                for (i, lanes) in [0..half, half..x.len()].into_iter().enumerate() {
+                    prop_assert_eq!(extend[i](a), vector(2 * width, x[lanes.clone()].iter().copied()));
+                    let products = x[lanes.clone()].iter().zip(&y[lanes]).map(|(x, y)| x * y);
+                    prop_assert_eq!(extmul[i](a, b), vector(2 * width, products));
+                }
+            }
+        }
+
+        #[test]
+        fn pairwise_sums_are_whole(a in any_vector()) {
+            let forms: [(u32, bool, Unary); 4] = [
+                (8, true, i16x8_extadd_pairwise_i8x16_s),
+                (8, false, i16x8_extadd_pairwise_i8x16_u),
+                (16, true, i32x4_extadd_pairwise_i16x8_s),
+                (16, false, i32x4_extadd_pairwise_i16x8_u),
+            ];
+            for (width, is_signed, form) in forms {
+                let sums: Vec<i128> = values(width, is_signed, a).chunks(2).map(|two| two.iter().sum()).collect();
+                prop_assert_eq!(form(a), vector(2 * width, sums));
+            }
+        }
+
+        #[test]
+        fn a_dot_product_adds_two_products(a in any_vector(), b in any_vector()) {
+            let products: Vec<i128> =
+                values(16, true, a).into_iter().zip(values(16, true, b)).map(|(x, y)| x * y).collect();
+            prop_assert_eq!(i32x4_dot_i16x8_s(a, b), vector(32, products.chunks(2).map(|two| two.iter().sum())));
+        }
+
+        #[test]
+        fn a_q15_product_is_rounded_and_kept_in_range(a in any_vector(), b in any_vector()) {
+            let want = pairs(16, a, b, |x, y| ((signed(16, x) * signed(16, y) + 0x4000) >> 15).min(0x7fff));
+            prop_assert_eq!(i16x8_q15mulr_sat_s(a, b), want);
+        }
+
+        #[test]
+        fn narrowing_keeps_each_signed_value_in_range(a in any_vector(), b in any_vector()) {
+            let forms: [(u32, i128, i128, Binary); 4] = [
+                (8, -0x80, 0x7f, i8x16_narrow_i16x8_s),
+                (8, 0, 0xff, i8x16_narrow_i16x8_u),
+                (16, -0x8000, 0x7fff, i16x8_narrow_i32x4_s),
+                (16, 0, 0xffff, i16x8_narrow_i32x4_u),
+            ];
+            for (width, least, most, form) in forms {
+                let all = [values(2 * width, true, a), values(2 * width, true, b)].concat();
+                prop_assert_eq!(form(a, b), vector(width, all.into_iter().map(|x| x.clamp(least, most))));
+            }
+        }
+    }
+
+    #[test]
+    fn the_dot_product_of_the_smallest_values_wraps() {
+        assert_eq!(i32x4_dot_i16x8_s(0x8000_8000, 0x8000_8000), 0x8000_0000);
+    }
+
+    #[test]
+    fn minus_one_by_minus_one_is_the_greatest_q15_fraction() {
+        assert_eq!(i16x8_q15mulr_sat_s(0x8000, 0x8000), 0x7fff);
+    }
 }
