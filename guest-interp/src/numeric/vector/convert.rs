@@ -11,15 +11,15 @@ fn words(a: u64, f: impl Fn(u32) -> u32) -> u64 {
 }
 
 by_halves! {
-    unary {
+    unary(a) {
         /// Truncates toward zero (signed), saturating; NaN gives 0.
-        i32x4_trunc_sat_f32x4_s = |a| words(a, |x| convert::i32_trunc_sat_f32_s(f32::from_bits(x)));
+        i32x4_trunc_sat_f32x4_s = words(a, |x| convert::i32_trunc_sat_f32_s(f32::from_bits(x)));
         /// Truncates toward zero, saturating; NaN gives 0.
-        i32x4_trunc_sat_f32x4_u = |a| words(a, |x| convert::i32_trunc_sat_f32_u(f32::from_bits(x)));
+        i32x4_trunc_sat_f32x4_u = words(a, |x| convert::i32_trunc_sat_f32_u(f32::from_bits(x)));
         /// Converts signed integers, rounding to nearest even.
-        f32x4_convert_i32x4_s = |a| words(a, |x| convert::f32_convert_i32_s(x).to_bits());
+        f32x4_convert_i32x4_s = words(a, |x| convert::f32_convert_i32_s(x).to_bits());
         /// Converts unsigned integers, rounding to nearest even.
-        f32x4_convert_i32x4_u = |a| words(a, |x| convert::f32_convert_i32_u(x).to_bits());
+        f32x4_convert_i32x4_u = words(a, |x| convert::f32_convert_i32_u(x).to_bits());
     }
 }
 

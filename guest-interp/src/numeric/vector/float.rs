@@ -5,18 +5,40 @@
 use super::{by_halves, swar};
 use crate::numeric::float;
 
+/// `a` with the canonical NaN in the lanes of f32 that are any NaN: one test for both lanes, seldom true.
+#[inline(always)]
+fn canonical32(a: u64) -> u64 {
+    let nan = ((a & 0x7fff_ffff_7fff_ffff) + 0x007f_ffff_007f_ffff) & 0x8000_0000_8000_0000;
+    if nan == 0 { a } else { replace_nan32(a, nan) }
+}
+
+/// `a` with the canonical NaN in the lanes of f32 whose highest bit is set in `nan`.
+#[cold]
+#[inline(never)]
+fn replace_nan32(a: u64, nan: u64) -> u64 {
+    swar::select(swar::spread::<32>(nan), swar::splat::<32>(float::F32_NAN.into()), a)
+}
+
 /// `f` of the two lanes of f32.
 #[inline(always)]
 fn map32(a: u64, f: impl Fn(f32) -> f32) -> u64 {
-    let lane = |bits: u32| u64::from(f(f32::from_bits(bits)).to_bits());
-    lane(a as u32) | (lane((a >> 32) as u32) << 32)
+    let low = f(f32::from_bits(a as u32));
+    let high = f(f32::from_bits((a >> 32) as u32));
+    u64::from(low.to_bits()) | (u64::from(high.to_bits()) << 32)
 }
 
 /// `f` of the two lanes of f32 of both.
 #[inline(always)]
 pub(super) fn zip32(a: u64, b: u64, f: impl Fn(f32, f32) -> f32) -> u64 {
-    let lane = |a: u32, b: u32| u64::from(f(f32::from_bits(a), f32::from_bits(b)).to_bits());
-    lane(a as u32, b as u32) | (lane((a >> 32) as u32, (b >> 32) as u32) << 32)
+    let low = f(f32::from_bits(a as u32), f32::from_bits(b as u32));
+    let high = f(f32::from_bits((a >> 32) as u32), f32::from_bits((b >> 32) as u32));
+    u64::from(low.to_bits()) | (u64::from(high.to_bits()) << 32)
+}
+
+/// Sums of the two lanes of f32.
+#[inline(always)]
+pub(super) fn add32(a: u64, b: u64) -> u64 {
+    canonical32(zip32(a, b, float::f32_add_any))
 }
 
 /// Mask of the lanes of f32 where `f`.
@@ -44,107 +66,183 @@ fn mask64(a: u64, b: u64, f: impl Fn(f64, f64) -> bool) -> u64 {
     swar::all_ones_if(f(f64::from_bits(a), f64::from_bits(b)))
 }
 
+/// [`float::f32_min`], with the ordinary cases first.
+#[inline(always)]
+fn min32(a: f32, b: f32) -> f32 {
+    if a < b {
+        a
+    } else if b < a {
+        b
+    } else {
+        min_same32(a, b)
+    }
+}
+
+/// [`float::f32_min`] of equal operands or NaNs.
+#[cold]
+#[inline(never)]
+fn min_same32(a: f32, b: f32) -> f32 {
+    float::f32_min(a, b)
+}
+
+/// [`float::f32_max`], with the ordinary cases first.
+#[inline(always)]
+fn max32(a: f32, b: f32) -> f32 {
+    if a > b {
+        a
+    } else if b > a {
+        b
+    } else {
+        max_same32(a, b)
+    }
+}
+
+/// [`float::f32_max`] of equal operands or NaNs.
+#[cold]
+#[inline(never)]
+fn max_same32(a: f32, b: f32) -> f32 {
+    float::f32_max(a, b)
+}
+
+/// [`float::f64_min`], with the ordinary cases first.
+#[inline(always)]
+fn min64(a: f64, b: f64) -> f64 {
+    if a < b {
+        a
+    } else if b < a {
+        b
+    } else {
+        min_same64(a, b)
+    }
+}
+
+/// [`float::f64_min`] of equal operands or NaNs.
+#[cold]
+#[inline(never)]
+fn min_same64(a: f64, b: f64) -> f64 {
+    float::f64_min(a, b)
+}
+
+/// [`float::f64_max`], with the ordinary cases first.
+#[inline(always)]
+fn max64(a: f64, b: f64) -> f64 {
+    if a > b {
+        a
+    } else if b > a {
+        b
+    } else {
+        max_same64(a, b)
+    }
+}
+
+/// [`float::f64_max`] of equal operands or NaNs.
+#[cold]
+#[inline(never)]
+fn max_same64(a: f64, b: f64) -> f64 {
+    float::f64_max(a, b)
+}
+
 by_halves! {
-    unary {
+    unary(a) {
         /// Clears the sign bits.
-        f32x4_abs = |a: u64| a & 0x7fff_ffff_7fff_ffff;
+        f32x4_abs = a & 0x7fff_ffff_7fff_ffff;
         /// Flips the sign bits.
-        f32x4_neg = |a: u64| a ^ 0x8000_0000_8000_0000;
+        f32x4_neg = a ^ 0x8000_0000_8000_0000;
         /// Square root.
-        f32x4_sqrt = |a| map32(a, float::f32_sqrt);
+        f32x4_sqrt = map32(a, float::f32_sqrt);
         /// Rounds up.
-        f32x4_ceil = |a| map32(a, float::f32_ceil);
+        f32x4_ceil = canonical32(map32(a, f32::ceil));
         /// Rounds down.
-        f32x4_floor = |a| map32(a, float::f32_floor);
+        f32x4_floor = canonical32(map32(a, f32::floor));
         /// Rounds toward zero.
-        f32x4_trunc = |a| map32(a, float::f32_trunc);
+        f32x4_trunc = canonical32(map32(a, f32::trunc));
         /// Rounds to nearest, ties to even.
-        f32x4_nearest = |a| map32(a, float::f32_nearest);
+        f32x4_nearest = canonical32(map32(a, f32::round_ties_even));
     }
 }
 
 by_halves! {
-    binary {
+    binary(a, b) {
         /// Sum.
-        f32x4_add = |a, b| zip32(a, b, float::f32_add);
+        f32x4_add = add32(a, b);
         /// Difference.
-        f32x4_sub = |a, b| zip32(a, b, float::f32_sub);
+        f32x4_sub = canonical32(zip32(a, b, float::f32_sub_any));
         /// Product.
-        f32x4_mul = |a, b| zip32(a, b, float::f32_mul);
+        f32x4_mul = canonical32(zip32(a, b, float::f32_mul_any));
         /// Quotient.
-        f32x4_div = |a, b| zip32(a, b, float::f32_div);
+        f32x4_div = canonical32(zip32(a, b, float::f32_div_any));
         /// Lesser value; -0 is less than +0, a NaN wins.
-        f32x4_min = |a, b| zip32(a, b, float::f32_min);
+        f32x4_min = zip32(a, b, min32);
         /// Greater value; +0 is greater than -0, a NaN wins.
-        f32x4_max = |a, b| zip32(a, b, float::f32_max);
+        f32x4_max = zip32(a, b, max32);
         /// `b` where `b < a`, else `a`, bit by bit: a NaN of `a` stays as it is, one of `b` is not seen.
-        f32x4_pmin = |a, b| swar::select(mask32(b, a, float::f32_lt), b, a);
+        f32x4_pmin = swar::select(mask32(b, a, float::f32_lt), b, a);
         /// `b` where `a < b`, else `a`, bit by bit: a NaN of `a` stays as it is, one of `b` is not seen.
-        f32x4_pmax = |a, b| swar::select(mask32(a, b, float::f32_lt), b, a);
+        f32x4_pmax = swar::select(mask32(a, b, float::f32_lt), b, a);
         /// Mask of `a == b`; false on NaN.
-        f32x4_eq = |a, b| mask32(a, b, float::f32_eq);
+        f32x4_eq = mask32(a, b, float::f32_eq);
         /// Mask of `a != b`; true on NaN.
-        f32x4_ne = |a, b| mask32(a, b, float::f32_ne);
+        f32x4_ne = mask32(a, b, float::f32_ne);
         /// Mask of `a < b`; false on NaN.
-        f32x4_lt = |a, b| mask32(a, b, float::f32_lt);
+        f32x4_lt = mask32(a, b, float::f32_lt);
         /// Mask of `a > b`; false on NaN.
-        f32x4_gt = |a, b| mask32(a, b, float::f32_gt);
+        f32x4_gt = mask32(a, b, float::f32_gt);
         /// Mask of `a <= b`; false on NaN.
-        f32x4_le = |a, b| mask32(a, b, float::f32_le);
+        f32x4_le = mask32(a, b, float::f32_le);
         /// Mask of `a >= b`; false on NaN.
-        f32x4_ge = |a, b| mask32(a, b, float::f32_ge);
+        f32x4_ge = mask32(a, b, float::f32_ge);
     }
 }
 
 by_halves! {
-    unary {
+    unary(a) {
         /// Clears the sign bits.
-        f64x2_abs = |a: u64| a & 0x7fff_ffff_ffff_ffff;
+        f64x2_abs = a & 0x7fff_ffff_ffff_ffff;
         /// Flips the sign bits.
-        f64x2_neg = |a: u64| a ^ 0x8000_0000_0000_0000;
+        f64x2_neg = a ^ 0x8000_0000_0000_0000;
         /// Square root.
-        f64x2_sqrt = |a| map64(a, float::f64_sqrt);
+        f64x2_sqrt = map64(a, float::f64_sqrt);
         /// Rounds up.
-        f64x2_ceil = |a| map64(a, float::f64_ceil);
+        f64x2_ceil = map64(a, float::f64_ceil);
         /// Rounds down.
-        f64x2_floor = |a| map64(a, float::f64_floor);
+        f64x2_floor = map64(a, float::f64_floor);
         /// Rounds toward zero.
-        f64x2_trunc = |a| map64(a, float::f64_trunc);
+        f64x2_trunc = map64(a, float::f64_trunc);
         /// Rounds to nearest, ties to even.
-        f64x2_nearest = |a| map64(a, float::f64_nearest);
+        f64x2_nearest = map64(a, float::f64_nearest);
     }
 }
 
 by_halves! {
-    binary {
+    binary(a, b) {
         /// Sum.
-        f64x2_add = |a, b| zip64(a, b, float::f64_add);
+        f64x2_add = zip64(a, b, float::f64_add);
         /// Difference.
-        f64x2_sub = |a, b| zip64(a, b, float::f64_sub);
+        f64x2_sub = zip64(a, b, float::f64_sub);
         /// Product.
-        f64x2_mul = |a, b| zip64(a, b, float::f64_mul);
+        f64x2_mul = zip64(a, b, float::f64_mul);
         /// Quotient.
-        f64x2_div = |a, b| zip64(a, b, float::f64_div);
+        f64x2_div = zip64(a, b, float::f64_div);
         /// Lesser value; -0 is less than +0, a NaN wins.
-        f64x2_min = |a, b| zip64(a, b, float::f64_min);
+        f64x2_min = zip64(a, b, min64);
         /// Greater value; +0 is greater than -0, a NaN wins.
-        f64x2_max = |a, b| zip64(a, b, float::f64_max);
+        f64x2_max = zip64(a, b, max64);
         /// `b` where `b < a`, else `a`, bit by bit: a NaN of `a` stays as it is, one of `b` is not seen.
-        f64x2_pmin = |a, b| swar::select(mask64(b, a, float::f64_lt), b, a);
+        f64x2_pmin = swar::select(mask64(b, a, float::f64_lt), b, a);
         /// `b` where `a < b`, else `a`, bit by bit: a NaN of `a` stays as it is, one of `b` is not seen.
-        f64x2_pmax = |a, b| swar::select(mask64(a, b, float::f64_lt), b, a);
+        f64x2_pmax = swar::select(mask64(a, b, float::f64_lt), b, a);
         /// Mask of `a == b`; false on NaN.
-        f64x2_eq = |a, b| mask64(a, b, float::f64_eq);
+        f64x2_eq = mask64(a, b, float::f64_eq);
         /// Mask of `a != b`; true on NaN.
-        f64x2_ne = |a, b| mask64(a, b, float::f64_ne);
+        f64x2_ne = mask64(a, b, float::f64_ne);
         /// Mask of `a < b`; false on NaN.
-        f64x2_lt = |a, b| mask64(a, b, float::f64_lt);
+        f64x2_lt = mask64(a, b, float::f64_lt);
         /// Mask of `a > b`; false on NaN.
-        f64x2_gt = |a, b| mask64(a, b, float::f64_gt);
+        f64x2_gt = mask64(a, b, float::f64_gt);
         /// Mask of `a <= b`; false on NaN.
-        f64x2_le = |a, b| mask64(a, b, float::f64_le);
+        f64x2_le = mask64(a, b, float::f64_le);
         /// Mask of `a >= b`; false on NaN.
-        f64x2_ge = |a, b| mask64(a, b, float::f64_ge);
+        f64x2_ge = mask64(a, b, float::f64_ge);
     }
 }
 

@@ -3,227 +3,227 @@
 use super::{by_halves, high, low, swar};
 
 by_halves! {
-    unary {
+    unary(a) {
         /// Every bit flipped.
-        v128_not = |a: u64| !a;
+        v128_not = !a;
         /// Magnitude; that of the smallest value is itself.
-        i8x16_abs = swar::abs::<8>;
+        i8x16_abs = swar::abs::<8>(a);
         /// Opposite number.
-        i8x16_neg = swar::neg::<8>;
+        i8x16_neg = swar::neg::<8>(a);
         /// One bits of each lane.
-        i8x16_popcnt = swar::popcnt;
+        i8x16_popcnt = swar::popcnt(a);
         /// Magnitude; that of the smallest value is itself.
-        i16x8_abs = swar::abs::<16>;
+        i16x8_abs = swar::abs::<16>(a);
         /// Opposite number.
-        i16x8_neg = swar::neg::<16>;
+        i16x8_neg = swar::neg::<16>(a);
         /// Magnitude; that of the smallest value is itself.
-        i32x4_abs = swar::abs::<32>;
+        i32x4_abs = swar::abs::<32>(a);
         /// Opposite number.
-        i32x4_neg = swar::neg::<32>;
+        i32x4_neg = swar::neg::<32>(a);
         /// Magnitude; that of the smallest value is itself.
-        i64x2_abs = swar::abs::<64>;
+        i64x2_abs = swar::abs::<64>(a);
         /// Opposite number.
-        i64x2_neg = swar::neg::<64>;
+        i64x2_neg = swar::neg::<64>(a);
     }
 }
 
 by_halves! {
-    binary {
+    binary(a, b) {
         /// Bitwise and.
-        v128_and = |a: u64, b: u64| a & b;
+        v128_and = a & b;
         /// The bits of `a` that are not in `b`.
-        v128_andnot = |a: u64, b: u64| a & !b;
+        v128_andnot = a & !b;
         /// Bitwise or.
-        v128_or = |a: u64, b: u64| a | b;
+        v128_or = a | b;
         /// Bitwise exclusive or.
-        v128_xor = |a: u64, b: u64| a ^ b;
+        v128_xor = a ^ b;
     }
 }
 
 by_halves! {
-    binary {
+    binary(a, b) {
         /// Sum.
-        i8x16_add = swar::add::<8>;
+        i8x16_add = swar::add::<8>(a, b);
         /// Difference.
-        i8x16_sub = swar::sub::<8>;
+        i8x16_sub = swar::sub::<8>(a, b);
         /// Mask of `a == b`.
-        i8x16_eq = swar::eq::<8>;
+        i8x16_eq = swar::eq::<8>(a, b);
         /// Mask of `a != b`.
-        i8x16_ne = |a, b| !swar::eq::<8>(a, b);
+        i8x16_ne = !swar::eq::<8>(a, b);
         /// Mask of `a < b`, signed.
-        i8x16_lt_s = swar::lt_s::<8>;
+        i8x16_lt_s = swar::lt_s::<8>(a, b);
         /// Mask of `a < b`.
-        i8x16_lt_u = swar::lt_u::<8>;
+        i8x16_lt_u = swar::lt_u::<8>(a, b);
         /// Mask of `a > b`, signed.
-        i8x16_gt_s = |a, b| swar::lt_s::<8>(b, a);
+        i8x16_gt_s = swar::lt_s::<8>(b, a);
         /// Mask of `a > b`.
-        i8x16_gt_u = |a, b| swar::lt_u::<8>(b, a);
+        i8x16_gt_u = swar::lt_u::<8>(b, a);
         /// Mask of `a <= b`, signed.
-        i8x16_le_s = |a, b| !swar::lt_s::<8>(b, a);
+        i8x16_le_s = !swar::lt_s::<8>(b, a);
         /// Mask of `a <= b`.
-        i8x16_le_u = |a, b| !swar::lt_u::<8>(b, a);
+        i8x16_le_u = !swar::lt_u::<8>(b, a);
         /// Mask of `a >= b`, signed.
-        i8x16_ge_s = |a, b| !swar::lt_s::<8>(a, b);
+        i8x16_ge_s = !swar::lt_s::<8>(a, b);
         /// Mask of `a >= b`.
-        i8x16_ge_u = |a, b| !swar::lt_u::<8>(a, b);
+        i8x16_ge_u = !swar::lt_u::<8>(a, b);
         /// Lesser value, signed.
-        i8x16_min_s = swar::min_s::<8>;
+        i8x16_min_s = swar::min_s::<8>(a, b);
         /// Lesser value.
-        i8x16_min_u = swar::min_u::<8>;
+        i8x16_min_u = swar::min_u::<8>(a, b);
         /// Greater value, signed.
-        i8x16_max_s = swar::max_s::<8>;
+        i8x16_max_s = swar::max_s::<8>(a, b);
         /// Greater value.
-        i8x16_max_u = swar::max_u::<8>;
+        i8x16_max_u = swar::max_u::<8>(a, b);
         /// Sum, kept in the signed range.
-        i8x16_add_sat_s = swar::add_sat_s::<8>;
+        i8x16_add_sat_s = swar::add_sat_s::<8>(a, b);
         /// Sum, at most the greatest value.
-        i8x16_add_sat_u = swar::add_sat_u::<8>;
+        i8x16_add_sat_u = swar::add_sat_u::<8>(a, b);
         /// Difference, kept in the signed range.
-        i8x16_sub_sat_s = swar::sub_sat_s::<8>;
+        i8x16_sub_sat_s = swar::sub_sat_s::<8>(a, b);
         /// Difference, at least zero.
-        i8x16_sub_sat_u = swar::sub_sat_u::<8>;
+        i8x16_sub_sat_u = swar::sub_sat_u::<8>(a, b);
         /// Mean, rounded up.
-        i8x16_avgr_u = swar::avgr_u::<8>;
+        i8x16_avgr_u = swar::avgr_u::<8>(a, b);
     }
 }
 
 by_halves! {
-    binary {
+    binary(a, b) {
         /// Sum.
-        i16x8_add = swar::add::<16>;
+        i16x8_add = swar::add::<16>(a, b);
         /// Difference.
-        i16x8_sub = swar::sub::<16>;
+        i16x8_sub = swar::sub::<16>(a, b);
         /// Product.
-        i16x8_mul = swar::mul::<16>;
+        i16x8_mul = swar::mul::<16>(a, b);
         /// Mask of `a == b`.
-        i16x8_eq = swar::eq::<16>;
+        i16x8_eq = swar::eq::<16>(a, b);
         /// Mask of `a != b`.
-        i16x8_ne = |a, b| !swar::eq::<16>(a, b);
+        i16x8_ne = !swar::eq::<16>(a, b);
         /// Mask of `a < b`, signed.
-        i16x8_lt_s = swar::lt_s::<16>;
+        i16x8_lt_s = swar::lt_s::<16>(a, b);
         /// Mask of `a < b`.
-        i16x8_lt_u = swar::lt_u::<16>;
+        i16x8_lt_u = swar::lt_u::<16>(a, b);
         /// Mask of `a > b`, signed.
-        i16x8_gt_s = |a, b| swar::lt_s::<16>(b, a);
+        i16x8_gt_s = swar::lt_s::<16>(b, a);
         /// Mask of `a > b`.
-        i16x8_gt_u = |a, b| swar::lt_u::<16>(b, a);
+        i16x8_gt_u = swar::lt_u::<16>(b, a);
         /// Mask of `a <= b`, signed.
-        i16x8_le_s = |a, b| !swar::lt_s::<16>(b, a);
+        i16x8_le_s = !swar::lt_s::<16>(b, a);
         /// Mask of `a <= b`.
-        i16x8_le_u = |a, b| !swar::lt_u::<16>(b, a);
+        i16x8_le_u = !swar::lt_u::<16>(b, a);
         /// Mask of `a >= b`, signed.
-        i16x8_ge_s = |a, b| !swar::lt_s::<16>(a, b);
+        i16x8_ge_s = !swar::lt_s::<16>(a, b);
         /// Mask of `a >= b`.
-        i16x8_ge_u = |a, b| !swar::lt_u::<16>(a, b);
+        i16x8_ge_u = !swar::lt_u::<16>(a, b);
         /// Lesser value, signed.
-        i16x8_min_s = swar::min_s::<16>;
+        i16x8_min_s = swar::min_s::<16>(a, b);
         /// Lesser value.
-        i16x8_min_u = swar::min_u::<16>;
+        i16x8_min_u = swar::min_u::<16>(a, b);
         /// Greater value, signed.
-        i16x8_max_s = swar::max_s::<16>;
+        i16x8_max_s = swar::max_s::<16>(a, b);
         /// Greater value.
-        i16x8_max_u = swar::max_u::<16>;
+        i16x8_max_u = swar::max_u::<16>(a, b);
         /// Sum, kept in the signed range.
-        i16x8_add_sat_s = swar::add_sat_s::<16>;
+        i16x8_add_sat_s = swar::add_sat_s::<16>(a, b);
         /// Sum, at most the greatest value.
-        i16x8_add_sat_u = swar::add_sat_u::<16>;
+        i16x8_add_sat_u = swar::add_sat_u::<16>(a, b);
         /// Difference, kept in the signed range.
-        i16x8_sub_sat_s = swar::sub_sat_s::<16>;
+        i16x8_sub_sat_s = swar::sub_sat_s::<16>(a, b);
         /// Difference, at least zero.
-        i16x8_sub_sat_u = swar::sub_sat_u::<16>;
+        i16x8_sub_sat_u = swar::sub_sat_u::<16>(a, b);
         /// Mean, rounded up.
-        i16x8_avgr_u = swar::avgr_u::<16>;
+        i16x8_avgr_u = swar::avgr_u::<16>(a, b);
     }
 }
 
 by_halves! {
-    binary {
+    binary(a, b) {
         /// Sum.
-        i32x4_add = swar::add::<32>;
+        i32x4_add = swar::add::<32>(a, b);
         /// Difference.
-        i32x4_sub = swar::sub::<32>;
+        i32x4_sub = swar::sub::<32>(a, b);
         /// Product.
-        i32x4_mul = swar::mul::<32>;
+        i32x4_mul = swar::mul::<32>(a, b);
         /// Mask of `a == b`.
-        i32x4_eq = swar::eq::<32>;
+        i32x4_eq = swar::eq::<32>(a, b);
         /// Mask of `a != b`.
-        i32x4_ne = |a, b| !swar::eq::<32>(a, b);
+        i32x4_ne = !swar::eq::<32>(a, b);
         /// Mask of `a < b`, signed.
-        i32x4_lt_s = swar::lt_s::<32>;
+        i32x4_lt_s = swar::lt_s::<32>(a, b);
         /// Mask of `a < b`.
-        i32x4_lt_u = swar::lt_u::<32>;
+        i32x4_lt_u = swar::lt_u::<32>(a, b);
         /// Mask of `a > b`, signed.
-        i32x4_gt_s = |a, b| swar::lt_s::<32>(b, a);
+        i32x4_gt_s = swar::lt_s::<32>(b, a);
         /// Mask of `a > b`.
-        i32x4_gt_u = |a, b| swar::lt_u::<32>(b, a);
+        i32x4_gt_u = swar::lt_u::<32>(b, a);
         /// Mask of `a <= b`, signed.
-        i32x4_le_s = |a, b| !swar::lt_s::<32>(b, a);
+        i32x4_le_s = !swar::lt_s::<32>(b, a);
         /// Mask of `a <= b`.
-        i32x4_le_u = |a, b| !swar::lt_u::<32>(b, a);
+        i32x4_le_u = !swar::lt_u::<32>(b, a);
         /// Mask of `a >= b`, signed.
-        i32x4_ge_s = |a, b| !swar::lt_s::<32>(a, b);
+        i32x4_ge_s = !swar::lt_s::<32>(a, b);
         /// Mask of `a >= b`.
-        i32x4_ge_u = |a, b| !swar::lt_u::<32>(a, b);
+        i32x4_ge_u = !swar::lt_u::<32>(a, b);
         /// Lesser value, signed.
-        i32x4_min_s = swar::min_s::<32>;
+        i32x4_min_s = swar::min_s::<32>(a, b);
         /// Lesser value.
-        i32x4_min_u = swar::min_u::<32>;
+        i32x4_min_u = swar::min_u::<32>(a, b);
         /// Greater value, signed.
-        i32x4_max_s = swar::max_s::<32>;
+        i32x4_max_s = swar::max_s::<32>(a, b);
         /// Greater value.
-        i32x4_max_u = swar::max_u::<32>;
+        i32x4_max_u = swar::max_u::<32>(a, b);
     }
 }
 
 by_halves! {
-    binary {
+    binary(a, b) {
         /// Sum.
-        i64x2_add = swar::add::<64>;
+        i64x2_add = swar::add::<64>(a, b);
         /// Difference.
-        i64x2_sub = swar::sub::<64>;
+        i64x2_sub = swar::sub::<64>(a, b);
         /// Product.
-        i64x2_mul = swar::mul::<64>;
+        i64x2_mul = swar::mul::<64>(a, b);
         /// Mask of `a == b`.
-        i64x2_eq = swar::eq::<64>;
+        i64x2_eq = swar::eq::<64>(a, b);
         /// Mask of `a != b`.
-        i64x2_ne = |a, b| !swar::eq::<64>(a, b);
+        i64x2_ne = !swar::eq::<64>(a, b);
         /// Mask of `a < b`, signed.
-        i64x2_lt_s = swar::lt_s::<64>;
+        i64x2_lt_s = swar::lt_s::<64>(a, b);
         /// Mask of `a > b`, signed.
-        i64x2_gt_s = |a, b| swar::lt_s::<64>(b, a);
+        i64x2_gt_s = swar::lt_s::<64>(b, a);
         /// Mask of `a <= b`, signed.
-        i64x2_le_s = |a, b| !swar::lt_s::<64>(b, a);
+        i64x2_le_s = !swar::lt_s::<64>(b, a);
         /// Mask of `a >= b`, signed.
-        i64x2_ge_s = |a, b| !swar::lt_s::<64>(a, b);
+        i64x2_ge_s = !swar::lt_s::<64>(a, b);
     }
 }
 
 by_halves! {
-    shift {
+    shift(a, count) {
         /// Shift left by `count` modulo 8.
-        i8x16_shl = swar::shl::<8>;
+        i8x16_shl = swar::shl::<8>(a, count);
         /// Arithmetic shift right by `count` modulo 8.
-        i8x16_shr_s = swar::shr_s::<8>;
+        i8x16_shr_s = swar::shr_s::<8>(a, count);
         /// Logical shift right by `count` modulo 8.
-        i8x16_shr_u = swar::shr_u::<8>;
+        i8x16_shr_u = swar::shr_u::<8>(a, count);
         /// Shift left by `count` modulo 16.
-        i16x8_shl = swar::shl::<16>;
+        i16x8_shl = swar::shl::<16>(a, count);
         /// Arithmetic shift right by `count` modulo 16.
-        i16x8_shr_s = swar::shr_s::<16>;
+        i16x8_shr_s = swar::shr_s::<16>(a, count);
         /// Logical shift right by `count` modulo 16.
-        i16x8_shr_u = swar::shr_u::<16>;
+        i16x8_shr_u = swar::shr_u::<16>(a, count);
         /// Shift left by `count` modulo 32.
-        i32x4_shl = swar::shl::<32>;
+        i32x4_shl = swar::shl::<32>(a, count);
         /// Arithmetic shift right by `count` modulo 32.
-        i32x4_shr_s = swar::shr_s::<32>;
+        i32x4_shr_s = swar::shr_s::<32>(a, count);
         /// Logical shift right by `count` modulo 32.
-        i32x4_shr_u = swar::shr_u::<32>;
+        i32x4_shr_u = swar::shr_u::<32>(a, count);
         /// Shift left by `count` modulo 64.
-        i64x2_shl = swar::shl::<64>;
+        i64x2_shl = swar::shl::<64>(a, count);
         /// Arithmetic shift right by `count` modulo 64.
-        i64x2_shr_s = swar::shr_s::<64>;
+        i64x2_shr_s = swar::shr_s::<64>(a, count);
         /// Logical shift right by `count` modulo 64.
-        i64x2_shr_u = swar::shr_u::<64>;
+        i64x2_shr_u = swar::shr_u::<64>(a, count);
     }
 }
 

@@ -3,11 +3,12 @@
 
 use super::{high, join, low, swar};
 
-/// The lane of `W` bits, zero-extended.
+/// The lane of `W` bits, zero-extended. The half is chosen by a mask: of a condition the compiler makes a shift of 128
+/// bits, which is a call.
 #[inline(always)]
 pub(super) fn extract<const W: u32>(a: u128, lane: u8) -> u64 {
     let per_half = 64 / W;
-    let half = if u32::from(lane) & per_half == 0 { low(a) } else { high(a) };
+    let half = swar::select(swar::all_ones_if(u32::from(lane) & per_half != 0), high(a), low(a));
     (half >> (u32::from(lane) % per_half * W)) & (u64::MAX >> (64 - W))
 }
 
@@ -25,11 +26,13 @@ pub(super) fn replace<const W: u32>(a: u128, x: u64, lane: u8) -> u128 {
     }
 }
 
-/// `x` in every lane of `W` bits.
+/// `x` in every lane of `W` bits. The higher half is the lower one in a disguise (turned by a lane, or one bit set
+/// and cleared): of the same value twice the compiler makes a product of 128 bits, which is a call.
 #[inline(always)]
 pub(super) fn splat<const W: u32>(x: u64) -> u128 {
     let half = swar::splat::<W>(x);
-    join(half, half)
+    let again = if W == 64 { (half | 1) - (!half & 1) } else { half.rotate_left(W) };
+    join(half, again)
 }
 
 /// `x` in every lane.

@@ -51,27 +51,34 @@ fn zip(a: u128, b: u128, f: impl Fn(u64, u64) -> u64) -> u128 {
     join(f(low(a), low(b)), f(high(a), high(b)))
 }
 
-/// Defines vector operators, each from what it does to a half of its operands: `name = half;`.
+/// Defines vector operators, each from what it does to a half of its operands: `name = half;`, where the operands have
+/// the names given. Not a function that takes closures: the compiler would call these.
 macro_rules! by_halves {
-    (unary { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
+    (unary($a:ident) { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
         $($(#[$doc])*
         #[inline(always)]
         pub fn $name(a: u128) -> u128 {
-            super::map(a, $half)
+            let low = { let $a = super::low(a); $half };
+            let high = { let $a = super::high(a); $half };
+            super::join(low, high)
         })*
     };
-    (binary { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
+    (binary($a:ident, $b:ident) { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
         $($(#[$doc])*
         #[inline(always)]
         pub fn $name(a: u128, b: u128) -> u128 {
-            super::zip(a, b, $half)
+            let low = { let ($a, $b) = (super::low(a), super::low(b)); $half };
+            let high = { let ($a, $b) = (super::high(a), super::high(b)); $half };
+            super::join(low, high)
         })*
     };
-    (shift { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
+    (shift($a:ident, $count:ident) { $($(#[$doc:meta])* $name:ident = $half:expr;)* }) => {
         $($(#[$doc])*
         #[inline(always)]
-        pub fn $name(a: u128, count: u32) -> u128 {
-            super::map(a, |half| $half(half, count))
+        pub fn $name(a: u128, $count: u32) -> u128 {
+            let low = { let $a = super::low(a); $half };
+            let high = { let $a = super::high(a); $half };
+            super::join(low, high)
         })*
     };
 }

@@ -6,8 +6,8 @@
 //! - `relaxed_dot` multiplies both operands as signed bytes and adds two products with saturation (which only four times
 //!   -128 needs); `relaxed_dot_add` adds neighbouring lanes of that, and the third operand, modulo 2^32.
 
-use super::float::{zip32, zip64};
-use super::{by_halves, swar};
+use super::float::{add32, zip32, zip64};
+use super::{by_halves, high, join, low, swar};
 use crate::numeric::float;
 
 pub use super::convert::{
@@ -26,10 +26,16 @@ pub use super::int::{
 pub use super::lane::i8x16_swizzle as i8x16_relaxed_swizzle;
 pub use super::widen::i16x8_q15mulr_sat_s as i16x8_relaxed_q15mulr_s;
 
+/// [`f32x4_relaxed_madd`] of half a vector.
+#[inline(always)]
+fn madd32(a: u64, b: u64, c: u64) -> u64 {
+    add32(zip32(a, b, float::f32_mul_any), c)
+}
+
 /// `a * b + c`, rounded twice.
 #[inline(always)]
 pub fn f32x4_relaxed_madd(a: u128, b: u128, c: u128) -> u128 {
-    super::zip(super::zip(a, b, |a, b| zip32(a, b, float::f32_mul_any)), c, |a, b| zip32(a, b, float::f32_add))
+    join(madd32(low(a), low(b), low(c)), madd32(high(a), high(b), high(c)))
 }
 
 /// `-a * b + c`, rounded twice.
@@ -38,10 +44,16 @@ pub fn f32x4_relaxed_nmadd(a: u128, b: u128, c: u128) -> u128 {
     f32x4_relaxed_madd(super::f32x4_neg(a), b, c)
 }
 
+/// [`f64x2_relaxed_madd`] of half a vector.
+#[inline(always)]
+fn madd64(a: u64, b: u64, c: u64) -> u64 {
+    zip64(zip64(a, b, float::f64_mul_any), c, float::f64_add)
+}
+
 /// `a * b + c`, rounded twice.
 #[inline(always)]
 pub fn f64x2_relaxed_madd(a: u128, b: u128, c: u128) -> u128 {
-    super::zip(super::zip(a, b, |a, b| zip64(a, b, float::f64_mul_any)), c, |a, b| zip64(a, b, float::f64_add))
+    join(madd64(low(a), low(b), low(c)), madd64(high(a), high(b), high(c)))
 }
 
 /// `-a * b + c`, rounded twice.
@@ -59,9 +71,9 @@ fn dot(a: u64, b: u64) -> u64 {
 }
 
 by_halves! {
-    binary {
+    binary(a, b) {
         /// Sums of two products of neighbouring lanes, signed, kept in range.
-        i16x8_relaxed_dot_i8x16_i7x16_s = dot;
+        i16x8_relaxed_dot_i8x16_i7x16_s = dot(a, b);
     }
 }
 
@@ -73,15 +85,14 @@ pub fn i32x4_relaxed_dot_i8x16_i7x16_add_s(a: u128, b: u128, c: u128) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::lanes;
-    use super::super::check::{any_vector, signed, vector};
+    use super::super::check::{any_vector, lanes, signed, vector};
     use super::super::lane::splat;
     use super::*;
     use proptest::prelude::*;
 
     #[test]
     fn a_multiplication_and_addition_rounds_twice() {
-        // Fused, 2^-24 or 2^-106 would remain.
+        // Fused, the square of the distance to 1 would remain.
         let (near_one, one) = (0x3f80_0001u32, 0xbf80_0002u32);
         let [a, c] = [near_one, one].map(|bits| splat::<32>(bits.into()));
         assert_eq!(f32x4_relaxed_madd(a, a, c), 0);

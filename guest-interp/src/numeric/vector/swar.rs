@@ -13,7 +13,7 @@ const fn msb<const W: u32>() -> u64 {
 
 /// All ones in the lanes whose highest bit is set in `m`, which has no other bits.
 #[inline(always)]
-fn spread<const W: u32>(m: u64) -> u64 {
+pub(super) fn spread<const W: u32>(m: u64) -> u64 {
     (m << 1).wrapping_sub(m >> (W - 1))
 }
 
