@@ -1,5 +1,5 @@
-//! The rows of the vector instructions (WebAssembly 3.0, section 5.4.9: the 236 of SIMD, whose numbers after the prefix
-//! `0xfd` are below 0x100, and the 20 of relaxed SIMD, from 0x100). Adding an instruction is adding a row.
+//! The rows of the vector instructions (WebAssembly 3.0, binary format, "Vector Instructions"): the 236 of SIMD, whose
+//! numbers after the prefix `0xfd` are below 0x100, and the 20 of relaxed SIMD, from 0x100. Adding one is adding a row.
 
 /// Calls `$mac!` with all rows, grouped by shape. A row is variant, mnemonic, number after the prefix `0xfd`, and the
 /// function of [`crate::numeric::vector`] that gives it its meaning:

@@ -1,4 +1,4 @@
-//! Conversions between integer and floating-point lanes (WebAssembly 3.0, sections 4.3.4 and 4.3.6), with the scalar
+//! Conversions between integer and floating-point lanes (WebAssembly 3.0, section 4.3 "Numerics"), with the scalar
 //! operators' meaning.
 
 use super::{by_halves, high, join, low};

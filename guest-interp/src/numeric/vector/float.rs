@@ -1,6 +1,6 @@
-//! Floating-point operators (WebAssembly 3.0, sections 4.3.3 and 4.3.6): every lane alike, with the scalar operators'
-//! meaning. A lane that may be a NaN is the canonical one; `abs`, `neg`, `pmin` and `pmax` make no NaN: they change a sign
-//! or pass an operand on as it is.
+//! Floating-point operators (WebAssembly 3.0, section 4.3 "Numerics"): every lane alike, with the scalar operators'
+//! meaning. A lane that may be a NaN is the canonical one; `abs`, `neg`, `pmin` and `pmax` make no NaN: they change a
+//! sign or pass an operand on as it is.
 
 use super::{by_halves, swar};
 use crate::numeric::float;
@@ -295,6 +295,11 @@ mod tests {
         })
     }
 
+    type Of32 = fn(f32) -> f32;
+    type Is32 = fn(f32, f32) -> bool;
+    type Of64 = fn(f64) -> f64;
+    type Is64 = fn(f64, f64) -> bool;
+
     fn of32(x: u64) -> f32 {
         f32::from_bits(x as u32)
     }
@@ -318,7 +323,7 @@ mod tests {
             for (form, of) in forms {
                 prop_assert_eq!(form(a, b), pairs(32, a, b, |x, y| of(of32(x), of32(y)).to_bits().into()));
             }
-            let forms: [(Unary, fn(f32) -> f32); 5] = [
+            let forms: [(Unary, Of32); 5] = [
                 (f32x4_sqrt, float::f32_sqrt),
                 (f32x4_ceil, float::f32_ceil),
                 (f32x4_floor, float::f32_floor),
@@ -328,7 +333,7 @@ mod tests {
             for (form, of) in forms {
                 prop_assert_eq!(form(a), each(32, a, |x| of(of32(x)).to_bits().into()));
             }
-            let forms: [(Binary, fn(f32, f32) -> bool); 6] = [
+            let forms: [(Binary, Is32); 6] = [
                 (f32x4_eq, float::f32_eq),
                 (f32x4_ne, float::f32_ne),
                 (f32x4_lt, float::f32_lt),
@@ -357,7 +362,7 @@ mod tests {
             for (form, of) in forms {
                 prop_assert_eq!(form(a, b), pairs(64, a, b, |x, y| of(of64(x), of64(y)).to_bits().into()));
             }
-            let forms: [(Unary, fn(f64) -> f64); 5] = [
+            let forms: [(Unary, Of64); 5] = [
                 (f64x2_sqrt, float::f64_sqrt),
                 (f64x2_ceil, float::f64_ceil),
                 (f64x2_floor, float::f64_floor),
@@ -367,7 +372,7 @@ mod tests {
             for (form, of) in forms {
                 prop_assert_eq!(form(a), each(64, a, |x| of(of64(x)).to_bits().into()));
             }
-            let forms: [(Binary, fn(f64, f64) -> bool); 6] = [
+            let forms: [(Binary, Is64); 6] = [
                 (f64x2_eq, float::f64_eq),
                 (f64x2_ne, float::f64_ne),
                 (f64x2_lt, float::f64_lt),

@@ -1,4 +1,4 @@
-//! Integer operators and the bitwise ones (WebAssembly 3.0, sections 4.3.2 and 4.3.6): every lane alike, modulo 2^N.
+//! Integer operators and the bitwise ones (WebAssembly 3.0, section 4.3 "Numerics"): every lane alike, modulo 2^N.
 
 use super::{by_halves, high, low, swar};
 

@@ -1,4 +1,4 @@
-//! Operators that move lanes (WebAssembly 3.0, sections 4.3.6 and 4.4.3): splat, extract, replace, swizzle, shuffle.
+//! Operators that move lanes (WebAssembly 3.0, section 4.3 "Numerics"): splat, extract, replace, swizzle, shuffle.
 //! Validation keeps every immediate lane in range; one that is not is taken modulo the number of lanes.
 
 use super::{high, join, low, swar};

@@ -1,5 +1,5 @@
-//! What loads and stores do besides reading and writing (WebAssembly 3.0, section 4.6.9): the bytes read come as a
-//! zero-extended `u64`, those to write leave as one.
+//! What loads and stores do besides reading and writing (WebAssembly 3.0, execution of "Vector Instructions"): the bytes
+//! read come as a zero-extended `u64`, those to write leave as one.
 
 use super::lane::{extract, replace, splat};
 use super::widen::{widen_s, widen_u};

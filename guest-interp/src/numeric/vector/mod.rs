@@ -1,6 +1,6 @@
-//! The meaning of the vector operators, SIMD and relaxed SIMD (WebAssembly 3.0, section 4.3.6). A vector is a `u128` with
-//! lane 0 in its lowest bits, as in memory; a function is named like its instruction. Most work on both halves alike, all
-//! lanes of 64 bits at once: the node runs where there may be no vector unit, and must stay small.
+//! The meaning of the vector operators, SIMD and relaxed SIMD (WebAssembly 3.0, section 4.3 "Numerics"). A vector is a
+//! `u128` with lane 0 in its lowest bits, as in memory; a function is named like its instruction. Most work on both
+//! halves alike, all lanes of 64 bits at once: the node runs where there may be no vector unit, and must stay small.
 
 #[cfg(test)]
 mod check;

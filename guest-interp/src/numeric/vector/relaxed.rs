@@ -1,5 +1,5 @@
-//! Relaxed vector operators, as the deterministic profile of WebAssembly 3.0 fixes them (section 4.3.7 "Relaxed
-//! Operations", where every parameter is 0, and the definition of `vextbinop` in section 4.3.6):
+//! Relaxed vector operators, as the deterministic profile of WebAssembly 3.0 fixes them (section 4.3, "Relaxed
+//! Operations", where every parameter is 0, and the definition of `vextbinop` there):
 //! - `relaxed_swizzle` is `swizzle`, `relaxed_laneselect` is `bitselect`, `relaxed_min` and `relaxed_max` are `min` and
 //!   `max`, `relaxed_q15mulr_s` is `q15mulr_sat_s`, `relaxed_trunc` is `trunc_sat`;
 //! - `relaxed_madd` is **not** fused: the product is rounded, then the sum; `relaxed_nmadd` negates the first operand;

@@ -1,4 +1,4 @@
-//! Operators between lanes of one width and of twice that (WebAssembly 3.0, sections 4.3.4 and 4.3.6): extensions,
+//! Operators between lanes of one width and of twice that (WebAssembly 3.0, section 4.3 "Numerics"): extensions,
 //! extended sums and products, dot products, and narrowing.
 
 use super::{high, join, low, map, swar, zip};
