@@ -58,6 +58,9 @@ wasm_opt() { # FLAG...
   node "$tmp/node_modules/binaryen/bin/wasm-opt" "$@"
 }
 
+opt_flags=(--mvp-features --enable-bulk-memory --enable-bulk-memory-opt --enable-sign-ext --enable-mutable-globals
+  --enable-nontrapping-float-to-int -Oz --strip-debug --strip-producers --strip-target-features)
+
 # Relative names: __FILE__ is in some of the files.
 cp -r "$here/src" "$tmp/src"
 cd "$tmp"
@@ -109,14 +112,21 @@ lua_flags=(-D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -Isrc/lua)
 theirs o/lua $lua/*.c -- "${lua_flags[@]}" -include src/lua/unwind.h
 ours o/lua/main.o src/lua/lua.c -std=c17 "${lua_flags[@]}" -I$lua
 link lua o/lua/*.o -lwasi-emulated-signal -lwasi-emulated-process-clocks -Wl,-z,stack-size=1048576
-wasm_opt out/lua.wasm --mvp-features --enable-bulk-memory --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int \
-  --asyncify -Oz --strip-debug --strip-producers --strip-target-features -o out/lua.wasm
+wasm_opt out/lua.wasm "${opt_flags[@]}" --asyncify -o out/lua.wasm
 
 echo "Zstandard" >&2
 zstd=vendor/zstd-sys/zstd/lib
 theirs o/zstd $zstd/{common,compress,decompress}/*.c --
 ours o/zstd/main.o src/zstd.c -std=c17 -I$zstd
 link zstd o/zstd/*.o -Wl,--strip-all
+
+echo "C++" >&2
+# Clang 19 writes exceptions in the form that came before the standard's; Binaryen makes that of it.
+ours o/exceptions/unwind.o src/exceptions/unwind.cpp -std=c++20 -fwasm-exceptions
+ours o/exceptions/main.o src/exceptions/exceptions.cpp -std=c++20 -fwasm-exceptions
+link exceptions --driver-mode=g++ o/exceptions/*.o
+wasm_opt out/exceptions.wasm "${opt_flags[@]}" --enable-exception-handling --enable-reference-types --enable-multivalue \
+  --translate-to-exnref -o out/exceptions.wasm
 
 echo "Rust" >&2
 for name in index big_files; do
