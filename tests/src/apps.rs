@@ -16,8 +16,6 @@ use crate::runner::{self, Ended};
 
 /// Segments that a chain has at least.
 pub const SEGMENTS: usize = 20;
-/// Segments that a chain is cut for: some gas is lost at each limit, and the last segment may be short.
-const AIM: u64 = 22;
 /// Bytes of a file handed over in one call.
 const CHUNK: usize = 60_000;
 /// Gas of a slice.
@@ -98,21 +96,22 @@ pub fn all() -> Result<Vec<App>> {
 }
 
 impl App {
-    /// Runs it without a limit and directly on wasmtime, then in segments, then each segment again from the snapshot before
-    /// it, in nodes that `start` makes.
+    /// Runs it without a limit and directly on wasmtime, then in at least so many segments, then each segment again from the
+    /// snapshot before it, in nodes that `start` makes.
     ///
     /// # Errors
     /// What differs, or falls short.
-    pub fn check(&self, start: impl Fn() -> Result<Box<dyn Node>>) -> Result<Figures> {
+    pub fn check(&self, start: impl Fn() -> Result<Box<dyn Node>>, least: usize) -> Result<Figures> {
         let files = self.files()?;
         let (whole, gas, answers) = self.whole(start()?.as_mut(), &files)?;
         self.check_reference(&whole, answers)?;
-        let limit = gas / AIM + 1;
+        // A few more than asked for.
+        let limit = gas / (least as u64 + least as u64 / 10).max(1) + 1;
         let flags = format!("--gas-limit {limit} --enable-gas-refill");
         let chain = self.run(start()?.as_mut(), &flags, &files).context("in segments")?;
         let snapshots = chain.snapshots();
         let segments = snapshots + 1;
-        ensure!(segments >= SEGMENTS, "{segments} segments, expected at least {SEGMENTS}");
+        ensure!(segments >= least, "{segments} segments, expected at least {least}");
         ensure!(
             (&chain.stdout, &chain.stderr) == (&whole.stdout, &whole.stderr),
             "in segments it prints something else"

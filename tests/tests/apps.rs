@@ -21,7 +21,7 @@ fn check(name: &str) {
         println!("{name}: skipped: waits for {feature}");
         return;
     }
-    let figures = app.check(native).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let figures = app.check(native, SEGMENTS).unwrap_or_else(|error| panic!("{name}: {error:#}"));
     println!("{name}: {figures:?}");
     assert!(figures.segments >= SEGMENTS && figures.restored + 1 == figures.segments, "{figures:?}");
 }
@@ -59,13 +59,13 @@ fn cpp_with_exceptions_runs_in_segments() {
 #[test]
 fn rust_runs_in_segments_natively_and_in_the_node() {
     check("Rust");
-    app("Rust").check(|| Ok(Box::new(WasmNode::new(runner::node_module())?))).unwrap();
+    app("Rust").check(|| Ok(Box::new(WasmNode::new(runner::node_module())?)), SEGMENTS).unwrap();
 }
 
 #[test]
 fn snapshots_of_a_program_that_writes_100_mib_follow_what_it_wrote() {
     let app = app("100 MiB");
-    let figures = app.check(native).unwrap();
+    let figures = app.check(native, SEGMENTS).unwrap();
     println!("{figures:?}");
     assert!(app.bounded.is_some() && figures.written > 100 << 20, "{figures:?}");
     let bytes = figures.bytes as u64;

@@ -112,7 +112,8 @@ lua_flags=(-D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -Isrc/lua)
 theirs o/lua $lua/*.c -- "${lua_flags[@]}" -include src/lua/unwind.h
 ours o/lua/main.o src/lua/lua.c -std=c17 "${lua_flags[@]}" -I$lua
 link lua o/lua/*.o -lwasi-emulated-signal -lwasi-emulated-process-clocks -Wl,-z,stack-size=1048576
-wasm_opt out/lua.wasm "${opt_flags[@]}" --asyncify -o out/lua.wasm
+# Asyncify comes first: it tells functions apart that optimising would put into one another.
+wasm_opt out/lua.wasm --asyncify "${opt_flags[@]}" -o out/lua.wasm
 
 echo "Zstandard" >&2
 zstd=vendor/zstd-sys/zstd/lib

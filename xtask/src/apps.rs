@@ -1,13 +1,15 @@
 //! `cargo xtask apps`: real programs, each beside wasmtime, and each chain made again from every one of its snapshots.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use host_runner::engine::Node;
 use host_runner::native::NativeNode;
 use host_runner::sandbox::WasmNode;
-use node_tests::apps::{self, App, Figures};
+use node_tests::apps::{self, App, Figures, SEGMENTS};
+use node_tests::program_files::sha256;
 use node_tests::runner;
 use serde_json::{Value, json};
 
@@ -19,6 +21,12 @@ pub(crate) struct Args {
     /// In the node's wasm too, on wasmtime
     #[arg(long)]
     node: bool,
+    /// Segments that each chain has at least
+    #[arg(long, default_value_t = SEGMENTS)]
+    segments: usize,
+    /// Rebuild the programs from their sources, which are fetched, and compare bytes
+    #[arg(long)]
+    rebuild: bool,
     /// Write what was found to this file
     #[arg(long)]
     json: Option<PathBuf>,
@@ -61,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         ran += 1;
         for engine in engines {
             let began = Instant::now();
-            let figures = app.check(|| start(engine));
+            let figures = app.check(|| start(engine), args.segments);
             let seconds = began.elapsed().as_secs_f64();
             rows.push(row(app, engine, &figures, seconds));
             match figures {
@@ -79,6 +87,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             }
         }
     }
+    if args.rebuild {
+        failures += rebuild(&apps)?;
+    }
     let waits = if waiting > 0 { format!(", {waiting} waiting") } else { String::new() };
     let figure =
         format!("apps: {ran} programs, {segments} segments, {restored} restored and equal, {failures} failures{waits}");
@@ -88,4 +99,20 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
     println!("{figure}");
     Ok(failures == 0 && ran > 0)
+}
+
+/// Builds everything into a temporary directory; how many of `apps` are not the files that are checked in.
+fn rebuild(apps: &[App]) -> Result<usize> {
+    let dir = tempfile::tempdir()?;
+    let output = Command::new("bash").arg(apps::directory().join("build.sh")).arg(dir.path()).output()?;
+    ensure!(output.status.success(), "build.sh failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    let mut different = 0;
+    // What lies elsewhere is built elsewhere.
+    for app in apps.iter().filter(|app| !app.file.contains('/')) {
+        let bytes = std::fs::read(dir.path().join(&app.file)).with_context(|| app.file.clone())?;
+        let same = sha256(&bytes) == app.sha256;
+        println!("{:<16}rebuilt: {}", app.name, if same { "same" } else { "differs" });
+        different += usize::from(!same);
+    }
+    Ok(different)
 }
