@@ -68,7 +68,7 @@ pub struct App {
 type Files = BTreeMap<String, Vec<u8>>;
 
 /// What came of a program.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Figures {
     /// Gas of the whole run.
     pub gas: u64,
@@ -80,6 +80,8 @@ pub struct Figures {
     pub bytes: usize,
     /// Bytes that the program wrote to files, where it says so.
     pub written: u64,
+    /// Hash over all files of the chain and all output, hexadecimal.
+    pub hash: String,
 }
 
 /// The directory of the programs.
@@ -138,6 +140,7 @@ impl App {
         }
         ensure!((&said.output, &stderr) == (&chain.stdout, &chain.stderr), "the segments print something else");
         figures.written = said.total;
+        figures.hash = chain.portable_hash()?.to_hex().to_string();
         Ok(figures)
     }
 

@@ -42,7 +42,7 @@ fn start(engine: &str) -> Result<Box<dyn Node>> {
 fn row(app: &App, engine: &str, figures: &Result<Figures>, seconds: f64) -> Value {
     let outcome = match figures {
         Ok(found) => json!({ "gas": found.gas, "segments": found.segments, "restored": found.restored,
-            "chain_bytes": found.bytes, "written_bytes": found.written }),
+            "chain_bytes": found.bytes, "written_bytes": found.written, "hash": found.hash }),
         Err(error) => json!({ "failed": format!("{error:#}") }),
     };
     json!({ "app": app.name, "engine": engine, "outcome": outcome, "seconds": seconds })
@@ -67,6 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             continue;
         }
         ran += 1;
+        let mut first: Option<String> = None;
         for engine in engines {
             let began = Instant::now();
             let figures = app.check(|| start(engine), args.segments);
@@ -79,6 +80,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
                     let (gas, chain) = (found.gas / 1_000_000, format!("{} KiB", found.bytes / 1024));
                     let counts = format!("{gas:>10}{:>10}{:>10}{chain:>14}", found.segments, found.restored);
                     println!("{:<16}{engine:<8}{counts}{seconds:>7.1} s", app.name);
+                    if first.get_or_insert_with(|| found.hash.clone()) != &found.hash {
+                        println!("{:<16}{engine:<8}failed: its chain is not that of {}", app.name, engines[0]);
+                        failures += 1;
+                    }
                 }
                 Err(error) => {
                     failures += 1;
