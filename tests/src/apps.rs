@@ -291,3 +291,39 @@ fn load<'a>(node: &mut dyn Node, argv: &[String], file: impl Fn(&str) -> Option<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(files: &[(&str, &[u8])], exit_code: i32) -> Ended {
+        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
+        Ended { files, exit_code, ..Ended::default() }
+    }
+
+    #[test]
+    fn a_segment_that_is_not_the_chains_is_noticed() {
+        let chain = ended(&[("1.bin", b"a"), ("1.snap", b"b"), ("2.bin", b"c"), ("2.snap", b"d")], 0);
+        let message = |part: Ended| compare(&part, &chain, 1, 3).err().map(|error| error.to_string());
+        assert_eq!(message(ended(&[("2.bin", b"c"), ("2.snap", b"d")], 75)), None);
+        let wrong = [
+            (ended(&[("2.bin", b"x"), ("2.snap", b"d")], 75), "2.bin differs"),
+            (ended(&[("2.bin", b"c"), ("2.snap", b"x")], 75), "2.snap differs"),
+            (ended(&[("2.bin", b"c")], 75), "2.snap differs"),
+            (ended(&[("2.bin", b"c"), ("2.snap", b"d"), ("3.snap", b"d")], 75), "2 snapshots"),
+            (ended(&[("2.bin", b"c"), ("2.snap", b"d")], 0), "exit code 0 at the limit"),
+        ];
+        for (part, expected) in wrong {
+            assert_eq!(message(part).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_be_written_bounds_pages() {
+        let mut said = Said::default();
+        // A write of two pages touches up to three; the same again for one that has not been told of.
+        assert_eq!(said.hear(b"hello\nwritten 8192\nwritt").unwrap(), 6);
+        assert_eq!(said.hear(b"en 8193\n").unwrap(), 4);
+        assert_eq!((said.hear(b"").unwrap(), said.total), (2, 8193));
+    }
+}
