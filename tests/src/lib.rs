@@ -2,6 +2,7 @@
 //! `tests/` and the commands of xtask are thin callers of what is here.
 
 pub mod agree;
+pub mod apps;
 pub mod benchmarks;
 pub mod differential;
 pub mod generate;

@@ -1,6 +1,7 @@
 //! Every check that is longer or stranger than `cargo test`. Each command prints its figure on its last line and exits
 //! with 1 when the figure is not what it must be.
 
+mod apps;
 mod benches;
 mod differential;
 mod mutate;
@@ -26,6 +27,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run real programs in segments, and each segment again from its snapshot
+    Apps(apps::Args),
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
     Differential(differential::Args),
     /// Change snapshots and load them
@@ -50,6 +53,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Apps(args) => apps::run(&args),
         Command::Differential(args) => differential::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),
