@@ -14,8 +14,14 @@ use guest_interp::snapshot::state::{FrameState, InstanceState};
 use crate::generate::{Rng, random_args};
 
 /// Small limits, so that random programs meet them.
-pub const LIMITS: Limits =
-    Limits { call_depth: 60, stack_slots: 3000, memory_bytes: 5 << 16, table_elements: 500, file_bytes: 0 };
+pub const LIMITS: Limits = Limits {
+    call_depth: 60,
+    stack_slots: 3000,
+    memory_bytes: 5 << 16,
+    table_elements: 500,
+    file_bytes: 0,
+    exception_slots: 64,
+};
 
 /// Bounds of one comparison.
 #[derive(Clone, Copy, Debug)]

@@ -88,7 +88,7 @@ pub fn smith_module(seed: u64, floats: bool) -> Option<Vec<u8>> {
 
 /// Random arguments, many of them at the edges; references are null.
 pub fn random_args(rng: &mut Rng, ty: &FuncType) -> Vec<u64> {
-    ty.params.iter().map(|ty| random_value(rng, *ty)).collect()
+    ty.params.iter().flat_map(|ty| (0..ty.slots()).map(|_| random_value(rng, *ty)).collect::<Vec<_>>()).collect()
 }
 
 fn random_value(rng: &mut Rng, ty: ValType) -> u64 {
@@ -97,9 +97,9 @@ fn random_value(rng: &mut Rng, ty: ValType) -> u64 {
     let bits = if rng.once_in(3) { rng.bits() } else { EDGES[rng.below(EDGES.len())] };
     match ty {
         ValType::I32 => bits & 0xffff_ffff,
-        ValType::I64 => bits,
+        ValType::I64 | ValType::V128 => bits,
         ValType::F32 => u64::from((FLOATS[rng.below(8)] as f32).to_bits()),
         ValType::F64 => FLOATS[rng.below(8)].to_bits(),
-        ValType::FuncRef | ValType::ExternRef => 0,
+        ValType::Ref(_) => 0,
     }
 }

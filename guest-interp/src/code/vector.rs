@@ -314,10 +314,6 @@ mod tests {
             const ROWS: &[Row] = &[$($(
                 Row { variant: stringify!($variant), group: stringify!($group), mnemonic: $name, number: $number },
             )*)*];
-            /// Naming every function is enough: it must exist.
-            mod named {
-                $($($(use crate::numeric::vector::$function;)?)*)*
-            }
         };
     }
     for_each_vector_op!(rows);

@@ -186,7 +186,8 @@ fn execute(
     let ty = function.ty(&*store);
     let kinds: Vec<ValKind> = ty.params().map(|ty| kind(&ty)).collect();
     let bits = args::parse_values(&kinds, arguments, &signature(entry, &ty)).map_err(Failure::from)?;
-    let params: Vec<Val> = kinds.iter().zip(bits).map(|(kind, bits)| value(*kind, bits)).collect();
+    let mut slots = bits.into_iter();
+    let params: Vec<Val> = kinds.iter().map(|kind| value(*kind, &mut slots)).collect();
     if let Some(initialize) = niladic(store, instance, "_initialize").filter(|_| entry != "_initialize") {
         initialize.call(&mut *store, &[], &mut [])?;
     }
@@ -211,12 +212,12 @@ fn config() -> Config {
         .async_stack_size(THREAD_STACK)
         .wasm_tail_call(true)
         .wasm_extended_const(true)
-        .wasm_relaxed_simd(false)
-        .wasm_simd(false)
-        .wasm_multi_memory(false)
-        .wasm_memory64(false)
-        .wasm_exceptions(false)
-        .wasm_function_references(false)
+        .wasm_relaxed_simd(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_multi_memory(true)
+        .wasm_memory64(true)
+        .wasm_exceptions(true)
+        .wasm_function_references(true)
         .wasm_gc(false)
         .cache(cache::compilation_cache());
     config
@@ -300,18 +301,24 @@ fn kind(ty: &ValType) -> ValKind {
         ValType::I64 => ValKind::I64,
         ValType::F32 => ValKind::F32,
         ValType::F64 => ValKind::F64,
+        ValType::V128 => ValKind::V128,
         _ => ValKind::Ref,
     }
 }
 
-/// A bit pattern as a value; 32-bit ones are the low half.
-fn value(kind: ValKind, bits: u64) -> Val {
+/// The next value of those in these slots; 32-bit ones are the low half.
+fn value(kind: ValKind, slots: &mut impl Iterator<Item = u64>) -> Val {
+    let bits = slots.next().unwrap_or_default();
     let low = bits as u32;
     match kind {
         ValKind::I32 => Val::I32(low.cast_signed()),
         ValKind::I64 => Val::I64(bits.cast_signed()),
         ValKind::F32 => Val::F32(low),
         ValKind::F64 => Val::F64(bits),
+        ValKind::V128 => {
+            let high = slots.next().unwrap_or_default();
+            Val::V128((u128::from(bits) | u128::from(high) << 64).into())
+        }
         ValKind::Ref => Val::null_func_ref(),
     }
 }

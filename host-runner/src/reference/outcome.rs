@@ -76,6 +76,9 @@ pub(super) fn classify(ended: std::result::Result<Vec<String>, Stopped>) -> Resu
     if let Some(Diverged(text)) = error.downcast_ref() {
         return Err(Failure::new(MISMATCH, "the node and the reference (wasmtime) differ").caused_by(text));
     }
+    if error.is::<wasmtime::ThrownException>() {
+        return Ok((End::Trapped(Trap::UncaughtException), Vec::new()));
+    }
     match error.downcast_ref().and_then(|trap| our_trap(*trap)) {
         Some(trap) => Ok((End::Trapped(trap), Vec::new())),
         None => Err(Failure::wasmtime(DATA, "wasmtime cannot run the program", &error)),
@@ -94,6 +97,7 @@ fn our_trap(trap: wasmtime::Trap) -> Option<Trap> {
         wasmtime::Trap::IntegerOverflow => Trap::IntegerOverflow,
         wasmtime::Trap::BadConversionToInteger => Trap::InvalidConversionToInteger,
         wasmtime::Trap::StackOverflow => Trap::CallStackExhausted,
+        wasmtime::Trap::NullReference => Trap::NullReference,
         _ => return None,
     })
 }
@@ -101,11 +105,12 @@ fn our_trap(trap: wasmtime::Trap) -> Option<Trap> {
 /// A returned value as `result.txt` prints it.
 pub(super) fn value_text(value: &Val) -> String {
     let (kind, bits) = match value {
-        Val::I32(value) => (ValKind::I32, u64::from(value.cast_unsigned())),
-        Val::I64(value) => (ValKind::I64, value.cast_unsigned()),
-        Val::F32(bits) => (ValKind::F32, u64::from(*bits)),
-        Val::F64(bits) => (ValKind::F64, *bits),
-        other => (ValKind::Ref, u64::from(!other.ref_().is_some_and(|reference| reference.is_null()))),
+        Val::I32(value) => (ValKind::I32, u128::from(value.cast_unsigned())),
+        Val::I64(value) => (ValKind::I64, u128::from(value.cast_unsigned())),
+        Val::F32(bits) => (ValKind::F32, u128::from(*bits)),
+        Val::F64(bits) => (ValKind::F64, u128::from(*bits)),
+        Val::V128(bits) => (ValKind::V128, bits.as_u128()),
+        other => (ValKind::Ref, u128::from(!other.ref_().is_some_and(|reference| reference.is_null()))),
     };
     Value { kind, bits }.to_string()
 }
