@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         let code = self.byte();
         let op = match code {
             MISCELLANEOUS => *AFTER_FC.get(self.u32() as usize).expect(VALIDATED),
-            VECTOR => AFTER_FD.get(self.u32() as usize).copied().flatten().expect(VALIDATED),
+            VECTOR => vector_op(self.u32()).expect(VALIDATED),
             _ => SINGLE[usize::from(code)].expect(VALIDATED),
         };
         if code == TYPED_SELECT {
@@ -229,6 +229,11 @@ pub(crate) struct Clause {
     pub(crate) with_reference: bool,
     /// How many blocks the branch leaves, counted outside of the `try_table`.
     pub(crate) depth: u32,
+}
+
+/// The instruction of this number after the prefix of vectors.
+pub(crate) fn vector_op(number: u32) -> Option<Op> {
+    AFTER_FD.get(number as usize).copied().flatten()
 }
 
 /// The kind of the value type that a block type (negative, not [`EMPTY`]) names.

@@ -13,6 +13,7 @@ mod translate;
 mod vector;
 mod verify;
 
+pub(crate) use binary::vector_op;
 pub use decode::{Block, Body, Catch, Handler, Instr, Target};
 pub(crate) use fused::{append_fused, for_each_inst};
 pub use inst::Inst;

@@ -360,6 +360,17 @@ macro_rules! define_op {
                 matches!(self, $(Op::$ve)|* | $(Op::$vr)|*)
             }
 
+            /// Bytes that a load or store of a vector, or of a part of one, accesses; 0 for other instructions.
+            pub(crate) fn vector_access_bytes(self) -> u8 {
+                match self {
+                    $(Op::$vl => $vl_bytes,)*
+                    $(Op::$vll => $vll_bytes,)*
+                    $(Op::$vsl => $vsl_bytes,)*
+                    Op::V128Load | Op::V128Store => 16,
+                    _ => 0,
+                }
+            }
+
             /// Is it an instruction on vectors.
             pub(crate) fn is_vector(self) -> bool {
                 self as u16 > LAST_SCALAR as u16

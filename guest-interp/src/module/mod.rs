@@ -2,13 +2,15 @@
 //! is refused the same way wherever its fault lies. Function bodies stay where they are in the bytes and are decoded when
 //! they are first needed.
 
+mod globals;
 mod parse;
 mod types;
+mod validate;
 
-pub(crate) use parse::{TypesAt, types_at};
 pub use types::*;
+pub(crate) use validate::{TypesAt, types_at};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use wasmparser::WasmFeatures;
@@ -96,6 +98,8 @@ pub struct Module {
     imported_globals: u32,
     tags: Vec<u32>,
     imported_tags: u32,
+    /// Globals with a vector constant, which the validator does not see: see [`globals`].
+    hidden_vectors: BTreeSet<u32>,
     start: Option<u32>,
     elements: Vec<ElementSegment>,
     data: Vec<DataSegment>,

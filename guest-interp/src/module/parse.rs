@@ -1,13 +1,14 @@
 //! Reads the sections of a module while wasmparser validates them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use wasmparser::{
     AbstractHeapType, BinaryReaderError, CompositeInnerType, ConstExpr as WasmExpr, ElementItems, ElementKind,
-    ExternalKind, Name, NameSectionReader, Parser, Payload, TypeRef, ValidPayload, Validator, WasmFeatures,
-    types::CoreTypeId,
+    ExternalKind, Name, NameSectionReader, Parser, Payload, TypeRef, Validator, WasmFeatures, types::CoreTypeId,
 };
 
+use super::globals;
+use super::validate::{Bodies, validate_section};
 use super::{
     ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType,
     GlobalType, HeapType, Import, Module, RefType, SizeLimits, TableType, ValType,
@@ -39,6 +40,7 @@ impl Module {
             globals: Vec::new(),
             imported_globals: 0,
             tags: Vec::new(),
+            hidden_vectors: BTreeSet::new(),
             imported_tags: 0,
             start: None,
             elements: Vec::new(),
@@ -62,13 +64,15 @@ impl Module {
     fn read(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let (parser, mut validator) = of_sections(self.features);
         let mut allocations = wasmparser::FuncValidatorAllocations::default();
+        let mut bodies = None;
         for payload in parser.parse_all(bytes) {
             let payload = payload?;
-            if let ValidPayload::Func(mut func, body) = validator.payload(&payload)? {
-                func.features = self.features.0;
-                let mut func = func.into_validator(allocations);
-                func.validate(&body)?;
-                allocations = func.into_allocations();
+            let (func, hidden) =
+                validate_section(&mut validator, &payload, bytes, self.imported_globals, self.features)?;
+            self.hidden_vectors.extend(hidden);
+            if let Some((func, body)) = func {
+                let bodies = bodies.get_or_insert_with(|| Bodies::new(self.features, self.hidden_vectors.clone()));
+                allocations = bodies.validate(func, &body, allocations)?;
             }
             self.section(payload, bytes)?;
         }
@@ -98,7 +102,7 @@ impl Module {
                     let table = table?;
                     let init = match table.init {
                         wasmparser::TableInit::RefNull => None,
-                        wasmparser::TableInit::Expr(expr) => Some(const_expr(&expr, bytes)?),
+                        wasmparser::TableInit::Expr(expr) => Some(self.scalar(&expr, bytes)?),
                     };
                     self.tables.push((table_type(&table.ty)?, init));
                 }
@@ -110,9 +114,11 @@ impl Module {
             }
             Payload::GlobalSection(reader) => {
                 self.globals.reserve_exact(reader.count() as usize);
-                for global in reader {
-                    let global = global?;
-                    self.globals.push((global_type(&global.ty)?, Some(const_expr(&global.init_expr, bytes)?)));
+                for global in globals::Entries::new(&reader, bytes)? {
+                    let (ty, init) = global?;
+                    let ty = global_type(&ty)?;
+                    let init = self.constant(&bytes[init], ty.value)?;
+                    self.globals.push((ty, Some(init)));
                 }
             }
             Payload::TagSection(reader) => {
@@ -132,7 +138,8 @@ impl Module {
             Payload::ElementSection(reader) => {
                 self.elements.reserve_exact(reader.count() as usize);
                 for element in reader {
-                    self.elements.push(element_segment(element?, bytes)?);
+                    let element = self.element_segment(element?, bytes)?;
+                    self.elements.push(element);
                 }
             }
             Payload::DataSection(reader) => {
@@ -142,7 +149,7 @@ impl Module {
                     let active = match data.kind {
                         wasmparser::DataKind::Passive => None,
                         wasmparser::DataKind::Active { memory_index, offset_expr } => {
-                            Some((memory_index, const_expr(&offset_expr, bytes)?))
+                            Some((memory_index, self.scalar(&offset_expr, bytes)?))
                         }
                     };
                     self.data.push(DataSegment { active, bytes: subrange(bytes, data.data) });
@@ -156,6 +163,67 @@ impl Module {
             _ => {}
         }
         Ok(())
+    }
+
+    fn element_segment(&self, element: wasmparser::Element<'_>, bytes: &[u8]) -> Result<ElementSegment, Error> {
+        let mode = match element.kind {
+            ElementKind::Passive => ElementMode::Passive,
+            ElementKind::Declared => ElementMode::Declared,
+            ElementKind::Active { table_index, offset_expr } => {
+                ElementMode::Active { table: table_index.unwrap_or(0), offset: self.scalar(&offset_expr, bytes)? }
+            }
+        };
+        let mut items = Vec::new();
+        let ty = match element.items {
+            ElementItems::Functions(reader) => {
+                for func in reader {
+                    items.push(Box::from([ConstOp::Func(func?)]));
+                }
+                RefType::FUNCREF
+            }
+            ElementItems::Expressions(ty, reader) => {
+                for expr in reader {
+                    items.push(self.scalar(&expr?, bytes)?);
+                }
+                ref_type(ty)?
+            }
+        };
+        Ok(ElementSegment { mode, ty, items })
+    }
+
+    /// A constant expression that gives no vector.
+    fn scalar(&self, expr: &WasmExpr<'_>, bytes: &[u8]) -> Result<ConstExpr, Error> {
+        self.constant(&bytes[expr.get_binary_reader().range()], ValType::I32)
+    }
+
+    /// A constant expression of a type; what matters is only whether it is a vector's.
+    fn constant(&self, expr: &[u8], ty: ValType) -> Result<ConstExpr, Error> {
+        let mut reader = Reader::new(expr);
+        let mut ops = Vec::new();
+        while !reader.is_at_end() {
+            if !reader.is_at_known() {
+                return Err(needs_gc("an instruction of a constant expression"));
+            }
+            let instruction = reader.instruction();
+            let Encoded { op, imm, .. } = instruction;
+            ops.push(match op {
+                Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => ConstOp::Value(imm.into()),
+                Op::V128Const => ConstOp::Value(reader.vector(instruction)),
+                Op::RefNull => ConstOp::Null,
+                Op::RefFunc => ConstOp::Func(imm as u32),
+                Op::GlobalGet => ConstOp::Global(imm as u32),
+                Op::End => continue,
+                binary => ConstOp::Binary(binary),
+            });
+        }
+        // The validator does not know the types of hidden vectors.
+        let hidden = |op: &ConstOp| matches!(op, ConstOp::Global(index) if self.hidden_vectors.contains(index));
+        if ops.iter().any(hidden) && (ty != ValType::V128 || ops.len() > 1) {
+            return Err(Error::program(
+                "invalid module: type mismatch: a constant expression takes a v128 for another type",
+            ));
+        }
+        Ok(ops.into())
     }
 
     /// A recursion group: only function types, none of which is a subtype of another, need no garbage collection.
@@ -218,7 +286,7 @@ fn subrange(whole: &[u8], part: &[u8]) -> std::ops::Range<usize> {
 /// What reads and validates the sections of a module. With typed references, WebAssembly 3.0 lets types be recursive and
 /// constants depend on globals before them; wasmparser counts these among garbage collection, the rest of which is
 /// refused section by section, and in bodies by their own features.
-fn of_sections(features: Features) -> (Parser, Validator) {
+pub(super) fn of_sections(features: Features) -> (Parser, Validator) {
     let mut features = features.0;
     features.set(WasmFeatures::GC, features.contains(WasmFeatures::FUNCTION_REFERENCES));
     let mut parser = Parser::new(0);
@@ -232,9 +300,15 @@ impl From<BinaryReaderError> for Error {
     }
 }
 
+/// A fault that wasmparser does not find, in its words.
+#[cold]
+pub(super) fn invalid(message: &str, offset: usize) -> Error {
+    Error::program(format!("invalid module: {message} (at offset {offset:#x})"))
+}
+
 /// Something that is in the language, but not in the node.
 #[cold]
-fn needs_gc(what: &str) -> Error {
+pub(super) fn needs_gc(what: &str) -> Error {
     Error::program(format!(
         "invalid module: {what} needs garbage collection (gc), a feature that the node does not have"
     ))
@@ -251,7 +325,7 @@ fn val_type(ty: wasmparser::ValType) -> Result<ValType, Error> {
 
 /// `index_of` gives the index in the module of a type that the validator knows by an identifier of its own.
 /// None for a type of garbage collection.
-fn val_type_in(ty: wasmparser::ValType, index_of: &dyn Fn(CoreTypeId) -> u32) -> Option<ValType> {
+pub(super) fn val_type_in(ty: wasmparser::ValType, index_of: &dyn Fn(CoreTypeId) -> u32) -> Option<ValType> {
     Some(match ty {
         wasmparser::ValType::I32 => ValType::I32,
         wasmparser::ValType::I64 => ValType::I64,
@@ -312,55 +386,6 @@ fn extern_kind(kind: ExternalKind) -> ExternKind {
     }
 }
 
-fn element_segment(element: wasmparser::Element<'_>, bytes: &[u8]) -> Result<ElementSegment, Error> {
-    let mode = match element.kind {
-        ElementKind::Passive => ElementMode::Passive,
-        ElementKind::Declared => ElementMode::Declared,
-        ElementKind::Active { table_index, offset_expr } => {
-            ElementMode::Active { table: table_index.unwrap_or(0), offset: const_expr(&offset_expr, bytes)? }
-        }
-    };
-    let mut items = Vec::new();
-    let ty = match element.items {
-        ElementItems::Functions(reader) => {
-            for func in reader {
-                items.push(Box::from([ConstOp::Func(func?)]));
-            }
-            RefType::FUNCREF
-        }
-        ElementItems::Expressions(ty, reader) => {
-            for expr in reader {
-                items.push(const_expr(&expr?, bytes)?);
-            }
-            ref_type(ty)?
-        }
-    };
-    Ok(ElementSegment { mode, ty, items })
-}
-
-fn const_expr(expr: &WasmExpr<'_>, bytes: &[u8]) -> Result<ConstExpr, Error> {
-    let range = expr.get_binary_reader().range();
-    let mut reader = Reader::new(&bytes[range]);
-    let mut ops = Vec::new();
-    while !reader.is_at_end() {
-        if !reader.is_at_known() {
-            return Err(needs_gc("an instruction of a constant expression"));
-        }
-        let instruction = reader.instruction();
-        let Encoded { op, imm, .. } = instruction;
-        ops.push(match op {
-            Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => ConstOp::Value(imm.into()),
-            Op::V128Const => ConstOp::Value(reader.vector(instruction)),
-            Op::RefNull => ConstOp::Null,
-            Op::RefFunc => ConstOp::Func(imm as u32),
-            Op::GlobalGet => ConstOp::Global(imm as u32),
-            Op::End => continue,
-            binary => ConstOp::Binary(binary),
-        });
-    }
-    Ok(ops.into())
-}
-
 /// Looks `func` up in the name section's bytes, which begin at `offset` of the module.
 pub(super) fn func_name(section: &[u8], offset: usize, func: u32) -> Option<String> {
     let reader = NameSectionReader::new(wasmparser::BinaryReader::new(section, offset));
@@ -374,78 +399,4 @@ pub(super) fn func_name(section: &[u8], offset: usize, func: u32) -> Option<Stri
         }
     }
     None
-}
-
-/// Types of the slots of a function's locals and of its operands before an instruction, a vector's two slots as two
-/// `i64`; `None` for an operand whose type validation leaves open.
-pub(crate) type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
-
-/// The types at offsets (byte offsets in the module) of functions, each function validated once for all of its offsets;
-/// what is missing in the answer is no instruction. The answer holds as many types as there are locals and operands at
-/// these places: the caller bounds them.
-pub(crate) fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeMap<(u32, u32), TypesAt> {
-    let mut found = BTreeMap::new();
-    let (parser, mut validator) = of_sections(module.features);
-    let mut func = module.imported_funcs;
-    for payload in parser.parse_all(&module.bytes) {
-        let Ok(ValidPayload::Func(mut to_validate, body)) = payload.and_then(|payload| validator.payload(&payload))
-        else {
-            continue;
-        };
-        to_validate.features = module.features.0;
-        if let Some(offsets) = wanted.get(&func) {
-            let mut types_of = |offset, types| drop(found.insert((func, offset), types));
-            let ids = types_by_id(&validator);
-            // A valid module was wanted: an error leaves the rest out.
-            let _ = types_in(to_validate, &body, module.features, offsets, &ids, &mut types_of);
-        }
-        func += 1;
-    }
-    found
-}
-
-/// Indices of the module's types by the validator's own identifiers; of equal types any.
-fn types_by_id(validator: &Validator) -> BTreeMap<CoreTypeId, u32> {
-    let types = validator.types(0).expect("BUG: a module is being validated");
-    (0..types.core_type_count_in_module()).map(|index| (types.core_type_at_in_module(index), index)).collect()
-}
-
-/// The types of the slots of values of these types.
-fn slot_types(types: impl Iterator<Item = Option<ValType>>) -> Vec<Option<ValType>> {
-    let mut slots = Vec::new();
-    for ty in types {
-        match ty {
-            Some(ValType::V128) => slots.extend([Some(ValType::I64); 2]),
-            other => slots.push(other),
-        }
-    }
-    slots
-}
-
-fn types_in(
-    func: wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
-    body: &wasmparser::FunctionBody<'_>,
-    features: Features,
-    offsets: &BTreeSet<u32>,
-    ids: &BTreeMap<CoreTypeId, u32>,
-    found: &mut dyn FnMut(u32, TypesAt),
-) -> wasmparser::Result<()> {
-    let mut validator = func.into_validator(Default::default());
-    let mut reader = body.get_binary_reader();
-    validator.read_locals(&mut reader)?;
-    reader.set_features(features.0);
-    let mut left = offsets.len();
-    while left > 0 && !reader.eof() {
-        let at = reader.original_position();
-        if let Some(offset) = u32::try_from(at).ok().filter(|at| offsets.contains(at)) {
-            let val_type = |ty| val_type_in(ty, &|id| ids.get(&id).copied().unwrap_or(u32::MAX));
-            let locals = (0..validator.len_locals()).map(|i| validator.get_local_type(i).and_then(val_type));
-            let height = validator.operand_stack_height() as usize;
-            let operand = |depth| validator.get_operand_type(depth).flatten().and_then(val_type);
-            found(offset, (slot_types(locals), slot_types((0..height).rev().map(operand))));
-            left -= 1;
-        }
-        reader.visit_operator(&mut validator.visitor(at))??;
-    }
-    Ok(())
 }

@@ -1,0 +1,407 @@
+//! Validation of function bodies: by wasmparser, but for the instructions on vectors, which it is built without. Each of
+//! these is shown to it as an indirect call of a function of its type; what is not a matter of types is checked here.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasmparser::{
+    BinaryReader, FuncToValidate, FuncType, FuncValidator, FuncValidatorAllocations, FunctionBody, GlobalType,
+    HeapType, MemoryType, Payload, RefType, SubType, TableType, ValType as WasmType, ValidPayload, Validator,
+    ValidatorResources, VisitOperator, WasmFeatures, WasmModuleResources, types::CoreTypeId,
+};
+
+use super::parse::{invalid, of_sections, val_type_in};
+use super::{Features, Module, ValType, globals};
+use crate::code::{Op, vector_op};
+use crate::error::Error;
+
+/// Prefix of vector instructions.
+const VECTOR: u8 = 0xfd;
+/// From this number after the prefix on, instructions are of relaxed SIMD.
+const RELAXED: u32 = 0x100;
+/// Index of the table that the calls go through, and of the first of the types: beyond what any module has.
+const SHOWN: u32 = u32::MAX - 64;
+/// In the alignment of a memory access: the memory's index follows.
+const HAS_MEMORY_INDEX: u32 = 1 << 6;
+
+/// What bodies of a module are validated with.
+pub(super) struct Bodies {
+    features: WasmFeatures,
+    hidden: BTreeSet<u32>,
+    signatures: Signatures,
+}
+
+/// The function types that vector instructions are shown as.
+struct Signatures {
+    types: Vec<SubType>,
+    /// By instruction, and by whether addresses have 64 bits: which of the types.
+    of: BTreeMap<(Op, bool), u32>,
+    /// Are the types there: a module's own calls must not find them.
+    shown: Cell<bool>,
+}
+
+impl Signatures {
+    fn new() -> Self {
+        let (mut types, mut of) = (Vec::new(), BTreeMap::new());
+        let mut numbers = BTreeMap::new();
+        let vectors = Op::ALL.iter().filter(|op| op.is_vector());
+        for (op, is64) in vectors.flat_map(|op| [(*op, false), (*op, true)]) {
+            let (params, result) = signature(op, is64);
+            let number = *numbers.entry(format!("{params:?} {result:?}")).or_insert_with(|| {
+                types.push(SubType::func(FuncType::new(params, result), false));
+                types.len() as u32 - 1
+            });
+            of.insert((op, is64), number);
+        }
+        Self { types, of, shown: Cell::new(false) }
+    }
+}
+
+/// Types of the operands and the result.
+fn signature(op: Op, is64: bool) -> (Vec<WasmType>, Option<WasmType>) {
+    let shape = op.shape().expect("BUG: a vector instruction has a shape");
+    let scalar = if op.is_memory_access() {
+        if is64 { WasmType::I64 } else { WasmType::I32 }
+    } else if op.has_lane() || op.mnemonic().ends_with(".splat") {
+        match op.mnemonic().as_bytes() {
+            [b'i', b'6', ..] => WasmType::I64,
+            [b'f', b'3', ..] => WasmType::F32,
+            [b'f', ..] => WasmType::F64,
+            _ => WasmType::I32,
+        }
+    } else {
+        WasmType::I32
+    };
+    let ty = |slots: u8| if slots == 2 { WasmType::V128 } else { scalar };
+    let params = shape.operands.into_iter().filter(|slots| *slots > 0).map(ty).collect();
+    (params, (shape.result > 0).then(|| ty(shape.result)))
+}
+
+/// What a module declares, with the types of vector instructions and the vectors that its globals hide.
+struct Resources<'a> {
+    module: ValidatorResources,
+    hidden: &'a BTreeSet<u32>,
+    signatures: &'a Signatures,
+}
+
+impl WasmModuleResources for Resources<'_> {
+    fn table_at(&self, at: u32) -> Option<TableType> {
+        if at == SHOWN && self.signatures.shown.get() {
+            let element_type = RefType::FUNCREF;
+            return Some(TableType { element_type, table64: false, initial: 0, maximum: None, shared: false });
+        }
+        self.module.table_at(at)
+    }
+
+    fn memory_at(&self, at: u32) -> Option<MemoryType> {
+        self.module.memory_at(at)
+    }
+
+    fn tag_at(&self, at: u32) -> Option<&FuncType> {
+        self.module.tag_at(at)
+    }
+
+    fn global_at(&self, at: u32) -> Option<GlobalType> {
+        let ty = self.module.global_at(at)?;
+        Some(if self.hidden.contains(&at) { GlobalType { content_type: WasmType::V128, ..ty } } else { ty })
+    }
+
+    fn sub_type_at(&self, at: u32) -> Option<&SubType> {
+        if at >= SHOWN && self.signatures.shown.get() {
+            return self.signatures.types.get((at - SHOWN) as usize);
+        }
+        self.module.sub_type_at(at)
+    }
+
+    fn sub_type_at_id(&self, id: CoreTypeId) -> &SubType {
+        self.module.sub_type_at_id(id)
+    }
+
+    fn type_id_of_function(&self, at: u32) -> Option<CoreTypeId> {
+        self.module.type_id_of_function(at)
+    }
+
+    fn type_index_of_function(&self, at: u32) -> Option<u32> {
+        self.module.type_index_of_function(at)
+    }
+
+    fn element_type_at(&self, at: u32) -> Option<RefType> {
+        self.module.element_type_at(at)
+    }
+
+    fn is_subtype(&self, a: WasmType, b: WasmType) -> bool {
+        self.module.is_subtype(a, b)
+    }
+
+    fn is_shared(&self, ty: RefType) -> bool {
+        self.module.is_shared(ty)
+    }
+
+    fn check_heap_type(&self, heap_type: &mut HeapType, offset: usize) -> wasmparser::Result<()> {
+        self.module.check_heap_type(heap_type, offset)
+    }
+
+    fn top_type(&self, heap_type: &HeapType) -> HeapType {
+        self.module.top_type(heap_type)
+    }
+
+    fn element_count(&self) -> u32 {
+        self.module.element_count()
+    }
+
+    fn data_count(&self) -> Option<u32> {
+        self.module.data_count()
+    }
+
+    fn is_function_referenced(&self, at: u32) -> bool {
+        self.module.is_function_referenced(at)
+    }
+
+    fn has_function_exact_type(&self, at: u32) -> bool {
+        self.module.has_function_exact_type(at)
+    }
+}
+
+/// A function to validate, and its body.
+pub(super) type Function<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
+
+/// Validates a section, or gives the function whose body it is, and the globals that the validator sees without their
+/// vectors.
+///
+/// # Errors
+/// A program error with the offset of the first fault.
+pub(super) fn validate_section<'a>(
+    validator: &mut Validator,
+    payload: &Payload<'a>,
+    bytes: &[u8],
+    imported_globals: u32,
+    features: Features,
+) -> Result<(Option<Function<'a>>, BTreeSet<u32>), Error> {
+    let simd = features.0.contains(WasmFeatures::SIMD);
+    if let Some((section, hidden)) = globals::without_vectors(payload, bytes, imported_globals, simd)? {
+        validator.global_section(&section.reader()?)?;
+        return Ok((None, hidden));
+    }
+    Ok(match validator.payload(payload)? {
+        ValidPayload::Func(func, body) => (Some((func, body)), BTreeSet::new()),
+        _ => (None, BTreeSet::new()),
+    })
+}
+
+/// A body under validation.
+struct Body<'a, 'b> {
+    validator: FuncValidator<Resources<'a>>,
+    reader: BinaryReader<'b>,
+    /// The body's bytes, and where they begin in the module.
+    bytes: &'b [u8],
+    start: usize,
+    features: WasmFeatures,
+    signatures: &'a Signatures,
+}
+
+impl Bodies {
+    pub(super) fn new(features: Features, hidden: BTreeSet<u32>) -> Self {
+        Self { features: features.0, hidden, signatures: Signatures::new() }
+    }
+
+    /// Validates a body; the allocations go on to the next.
+    ///
+    /// # Errors
+    /// A program error with the offset of the first fault.
+    pub(super) fn validate(
+        &self,
+        func: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+        allocations: FuncValidatorAllocations,
+    ) -> Result<FuncValidatorAllocations, Error> {
+        let mut body = self.begin(func, body, allocations)?;
+        while !body.reader.eof() {
+            body.instruction()?;
+        }
+        let end = body.reader.original_position();
+        body.reader.finish_expression(&body.validator.visitor(end))?;
+        Ok(body.validator.into_allocations())
+    }
+
+    /// The types before the instructions at these offsets.
+    fn types_in(
+        &self,
+        func: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+        offsets: &BTreeSet<u32>,
+        ids: &BTreeMap<CoreTypeId, u32>,
+        found: &mut dyn FnMut(u32, TypesAt),
+    ) -> Result<(), Error> {
+        let mut body = self.begin(func, body, FuncValidatorAllocations::default())?;
+        let mut left = offsets.len();
+        while left > 0 && !body.reader.eof() {
+            let at = u32::try_from(body.reader.original_position()).ok();
+            if let Some(offset) = at.filter(|at| offsets.contains(at)) {
+                found(offset, body.types(ids));
+                left -= 1;
+            }
+            body.instruction()?;
+        }
+        Ok(())
+    }
+
+    fn begin<'a, 'b>(
+        &'a self,
+        func: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'b>,
+        allocations: FuncValidatorAllocations,
+    ) -> Result<Body<'a, 'b>, Error> {
+        let resources = Resources { module: func.resources, hidden: &self.hidden, signatures: &self.signatures };
+        let func = FuncToValidate { resources, index: func.index, ty: func.ty, features: self.features };
+        let mut validator = func.into_validator(allocations);
+        let mut reader = body.get_binary_reader();
+        validator.read_locals(&mut reader)?;
+        reader.set_features(self.features);
+        let (bytes, start) = (body.as_bytes(), body.range().start);
+        Ok(Body { validator, reader, bytes, start, features: self.features, signatures: &self.signatures })
+    }
+}
+
+impl Body<'_, '_> {
+    /// The types of locals and operands here.
+    fn types(&self, ids: &BTreeMap<CoreTypeId, u32>) -> TypesAt {
+        let val_type = |ty| val_type_in(ty, &|id| ids.get(&id).copied().unwrap_or(u32::MAX));
+        let locals = 0..self.validator.len_locals();
+        let locals = locals.map(|index| self.validator.get_local_type(index).and_then(val_type));
+        let height = self.validator.operand_stack_height() as usize;
+        let operand = |depth| self.validator.get_operand_type(depth).flatten().and_then(val_type);
+        (slot_types(locals), slot_types((0..height).rev().map(operand)))
+    }
+
+    fn instruction(&mut self) -> Result<(), Error> {
+        let at = self.reader.original_position();
+        if self.bytes.get(at - self.start) == Some(&VECTOR) {
+            return self.vector(at);
+        }
+        self.reader.visit_operator(&mut self.validator.visitor(at))??;
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn vector(&mut self, at: usize) -> Result<(), Error> {
+        self.reader.read_u8()?;
+        let code = self.reader.read_var_u32()?;
+        let (feature, name) = match code {
+            RELAXED.. => (WasmFeatures::RELAXED_SIMD, "relaxed SIMD"),
+            _ => (WasmFeatures::SIMD, "SIMD"),
+        };
+        if !self.features.contains(feature | WasmFeatures::SIMD) {
+            return Err(invalid(&format!("{name} support is not enabled"), at));
+        }
+        let op = vector_op(code).ok_or_else(|| invalid(&format!("unknown vector instruction {code:#x}"), at))?;
+        let mut is64 = false;
+        if op.is_memory_access() {
+            is64 = self.access(op, at)?;
+        }
+        self.lanes(op, at)?;
+        // An index that is not there is dropped again at once, by the call.
+        self.validator.visitor(at).visit_i32_const(0)?;
+        self.signatures.shown.set(true);
+        let ty = SHOWN + self.signatures.of[&(op, is64)];
+        let result = self.validator.visitor(at).visit_call_indirect(ty, SHOWN);
+        self.signatures.shown.set(false);
+        Ok(result?)
+    }
+
+    /// The immediates of a load or store; does its memory have 64-bit addresses.
+    fn access(&mut self, op: Op, at: usize) -> Result<bool, Error> {
+        let mut alignment = self.reader.read_var_u32()?;
+        let mut memory = 0;
+        if self.features.contains(WasmFeatures::MULTI_MEMORY) && alignment & HAS_MEMORY_INDEX != 0 {
+            alignment ^= HAS_MEMORY_INDEX;
+            memory = self.reader.read_var_u32()?;
+        }
+        let most = if self.features.contains(WasmFeatures::MULTI_MEMORY) { 6 } else { 5 };
+        if alignment >= 1 << most {
+            return Err(invalid("malformed memop alignment: alignment too large", at));
+        }
+        let offset = if self.features.contains(WasmFeatures::MEMORY64) {
+            self.reader.read_var_u64()?
+        } else {
+            self.reader.read_var_u32()?.into()
+        };
+        let ty = self.validator.resources().memory_at(memory);
+        let ty = ty.ok_or_else(|| invalid(&format!("unknown memory {memory}"), at))?;
+        if alignment > u32::from(op.vector_access_bytes()).ilog2() {
+            return Err(invalid("invalid memop alignment: alignment must not be larger than natural", at));
+        }
+        if !ty.memory64 && u32::try_from(offset).is_err() {
+            return Err(invalid("offset out of range: must be <= 2**32", at));
+        }
+        Ok(ty.memory64)
+    }
+
+    /// Immediates of lanes and of constants.
+    fn lanes(&mut self, op: Op, at: usize) -> Result<(), Error> {
+        let (count, below) = match op {
+            Op::V128Const => (16, None),
+            Op::I8x16Shuffle => (16, Some(32)),
+            _ if op.is_lane_access() => (1, Some(16 / op.vector_access_bytes())),
+            _ if op.has_lane() => (1, lane_count(op)),
+            _ => (0, None),
+        };
+        let lanes = self.reader.read_bytes(count)?;
+        match below.and_then(|below| lanes.iter().find(|lane| **lane >= below)) {
+            Some(lane) => Err(invalid(&format!("lane {lane} of {} is out of bounds", op.mnemonic()), at)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How many lanes the vectors have that an instruction is named after.
+fn lane_count(op: Op) -> Option<u8> {
+    let shape = op.mnemonic().split('.').next()?;
+    shape.split('x').nth(1)?.parse().ok()
+}
+
+/// Types of the slots of a function's locals and of its operands before an instruction, a vector's two slots as two
+/// `i64`; `None` for an operand whose type validation leaves open.
+pub(crate) type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
+
+/// The types at offsets (byte offsets in the module) of functions, each function validated once for all of its offsets;
+/// what is missing in the answer is no instruction. The answer holds as many types as there are locals and operands at
+/// these places: the caller bounds them.
+pub(crate) fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeMap<(u32, u32), TypesAt> {
+    let mut found = BTreeMap::new();
+    let (parser, mut validator) = of_sections(module.features);
+    let bodies = Bodies::new(module.features, module.hidden_vectors.clone());
+    let mut func = module.imported_funcs;
+    for payload in parser.parse_all(&module.bytes) {
+        // A valid module was wanted: an error leaves the rest out.
+        let Ok(payload) = payload else { break };
+        let section =
+            validate_section(&mut validator, &payload, &module.bytes, module.imported_globals, module.features);
+        let Ok((Some((to_validate, body)), _)) = section else { continue };
+        if let Some(offsets) = wanted.get(&func) {
+            let mut types_of = |offset, types| drop(found.insert((func, offset), types));
+            let ids = types_by_id(&validator);
+            let _ = bodies.types_in(to_validate, &body, offsets, &ids, &mut types_of);
+        }
+        func += 1;
+    }
+    found
+}
+
+/// Indices of the module's types by the validator's own identifiers; of equal types any.
+fn types_by_id(validator: &Validator) -> BTreeMap<CoreTypeId, u32> {
+    let types = validator.types(0).expect("BUG: a module is being validated");
+    (0..types.core_type_count_in_module()).map(|index| (types.core_type_at_in_module(index), index)).collect()
+}
+
+/// The types of the slots of values of these types.
+fn slot_types(types: impl Iterator<Item = Option<ValType>>) -> Vec<Option<ValType>> {
+    let mut slots = Vec::new();
+    for ty in types {
+        match ty {
+            Some(ValType::V128) => slots.extend([Some(ValType::I64); 2]),
+            other => slots.push(other),
+        }
+    }
+    slots
+}
