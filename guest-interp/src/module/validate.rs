@@ -405,3 +405,122 @@ fn slot_types(types: impl Iterator<Item = Option<ValType>>) -> Vec<Option<ValTyp
     }
     slots
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Module, String> {
+        let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        Module::parse(bytes, Features::default()).map_err(|error| error.message().to_owned())
+    }
+
+    fn refusal(text: &str) -> String {
+        parse(text).map(|_| "accepted".to_owned()).unwrap_or_else(|message| message)
+    }
+
+    #[test]
+    fn operands_of_vector_instructions_are_checked_by_type() {
+        let cases = [
+            (
+                "(func (param i32) local.get 0 i8x16.abs drop)",
+                "type mismatch: expected v128, found i32 (at offset 0x1a)",
+            ),
+            ("(func i8x16.add drop)", "type mismatch: expected v128 but nothing on stack"),
+            (
+                "(func (param v128) local.get 0 i32x4.extract_lane 1 f32.abs drop)",
+                "type mismatch: expected f32, found i32",
+            ),
+            ("(func (param f32) local.get 0 f64x2.splat drop)", "type mismatch: expected f64, found f32"),
+            ("(memory i64 1) (func i32.const 0 v128.load drop)", "type mismatch: expected i64, found i32"),
+            ("(func i32.const 0 v128.load drop)", "unknown memory 0"),
+        ];
+        for (body, expected) in cases {
+            let found = refusal(&format!("(module {body})"));
+            assert!(found.contains(expected), "{body}: {found}");
+        }
+    }
+
+    #[test]
+    fn unreachable_code_takes_vectors_of_any_origin() {
+        assert!(parse("(module (func (result v128) unreachable i8x16.add v128.any_true drop i32x4.neg))").is_ok());
+    }
+
+    #[test]
+    fn immediates_of_vector_instructions_are_checked() {
+        // Each body is `v128.const 0`, then the bytes; `drop`s do not matter, since the fault comes first.
+        let with = |code: &[u8]| {
+            let mut body = vec![0, 0xfd, 0x0c];
+            body.extend([0; 16]);
+            body.extend(code);
+            body.push(0x0b);
+            let mut bytes = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x05\x03\x01\0\x01\x0a".to_vec();
+            bytes.extend([body.len() as u8 + 2, 1, body.len() as u8]);
+            bytes.extend(body);
+            Module::parse(bytes, Features::default()).unwrap_err().message().to_owned()
+        };
+        assert!(with(&[0xfd, 0x15, 16]).contains("lane 16 of i8x16.extract_lane_s is out of bounds"));
+        assert!(with(&[0xfd, 0x1d, 2]).contains("lane 2 of i64x2.extract_lane is out of bounds"));
+        let mut shuffle = vec![0xfd, 0x0d];
+        shuffle.extend([0; 15]);
+        shuffle.push(32);
+        assert!(with(&shuffle).contains("lane 32 of i8x16.shuffle is out of bounds"));
+        assert!(with(&[0xfd, 0x54, 0, 0, 16]).contains("lane 16 of v128.load8_lane is out of bounds"));
+        assert!(with(&[0xfd, 0x00, 5, 0]).contains("alignment must not be larger than natural"));
+        assert!(with(&[0xfd, 0x9a, 0x01]).contains("unknown vector instruction 0x9a"));
+    }
+
+    #[test]
+    fn calls_of_a_module_do_not_find_the_types_of_vector_instructions() {
+        // `call_indirect` of type 2^32 - 64 through table 2^32 - 65 + 1.
+        let mut bytes = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x10\x01\x0e\0\x41\0\x11".to_vec();
+        bytes.extend([0xbf, 0xff, 0xff, 0xff, 0x0f, 0xbf, 0xff, 0xff, 0xff, 0x0f, 0x0b]);
+        let error = Module::parse(bytes, Features::default()).unwrap_err();
+        assert!(error.message().contains("unknown table 4294967231"), "{error}");
+    }
+
+    #[test]
+    fn features_that_are_off_are_named() {
+        let bytes = wat::parse_str("(module (func (param v128) local.get 0 i8x16.abs drop))").unwrap();
+        let mut features = Features::default();
+        features.set("simd", false).unwrap();
+        let error = Module::parse(bytes, features).unwrap_err();
+        assert!(error.message().contains("SIMD support is not enabled"), "{error}");
+        let relaxed = "(module (func (param v128) local.get 0 local.get 0 i8x16.relaxed_swizzle drop))";
+        let mut features = Features::default();
+        features.set("relaxed-simd", false).unwrap();
+        let error = Module::parse(wat::parse_str(relaxed).unwrap(), features).unwrap_err();
+        assert!(error.message().contains("relaxed SIMD support is not enabled"), "{error}");
+    }
+
+    #[test]
+    fn globals_may_start_as_vectors_and_as_copies_of_vectors() {
+        let module = parse(
+            "(module (import \"m\" \"g\" (global v128)) (global $a v128 (v128.const i64x2 1 2)) (global i32 (i32.const 7))
+                (global (mut v128) (global.get $a)) (global v128 (global.get 0)) (global f64 (f64.const 1))
+                (func (result v128) global.get 3 global.get $a i8x16.add))",
+        );
+        let module = module.unwrap();
+        let types: Vec<String> = module.globals().iter().map(|(ty, _)| ty.value.to_string()).collect();
+        assert_eq!(types, ["v128", "v128", "i32", "v128", "v128", "f64"]);
+    }
+
+    #[test]
+    fn vectors_of_globals_are_no_other_constants() {
+        let cases = [
+            ("(global i32 (global.get 0))", "takes a v128 for another type"),
+            ("(global i32 (i32.add (i32.const 1) (global.get 0)))", "takes a v128 for another type"),
+            ("(memory 1) (data (offset (global.get 0)) \"x\")", "takes a v128 for another type"),
+            ("(global v128 (i32.const 1))", "type mismatch: expected v128, found i32"),
+            ("(func (result i32) global.get 0)", "type mismatch: expected i32, found v128"),
+            (
+                "(func i32.const 1 global.set 1) (global (mut v128) (global.get 0))",
+                "type mismatch: expected v128, found i32",
+            ),
+        ];
+        for (rest, expected) in cases {
+            let found = refusal(&format!("(module (global v128 (v128.const i64x2 1 2)) {rest})"));
+            assert!(found.contains(expected), "{rest}: {found}");
+        }
+    }
+}
