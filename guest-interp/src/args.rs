@@ -12,7 +12,10 @@
 
 use lexopt::{Arg, Parser};
 
-use crate::{error::Error, snapshot::state::MAX_FRAMES};
+use crate::{
+    error::Error,
+    snapshot::state::{MAX_EXCEPTIONS, MAX_FRAMES},
+};
 
 /// Gas limit of a run from the start without `--gas-limit`.
 pub const DEFAULT_GAS_LIMIT: u64 = u64::MAX;
@@ -216,7 +219,10 @@ impl Options {
             "file" => unique(flag, &mut self.files, file(flag, "PATH=FILE", parser)?, |(path, _)| path),
             "preopen" => unique(flag, &mut self.preopens, value(flag, parser)?, |name| name),
             "feature" => self.feature(pair(flag, "NAME=on|off", parser)?),
-            "max-exceptions" => once(flag, &mut self.max_exceptions, number(flag, parser, 0, u32::MAX.into())? as u32),
+            "max-exceptions" => {
+                let slots = number(flag, parser, 0, MAX_EXCEPTIONS as u64)?;
+                once(flag, &mut self.max_exceptions, u32::try_from(slots).unwrap_or(u32::MAX))
+            }
             "max-files" => once(flag, &mut self.max_files, number(flag, parser, 0, u64::MAX)?),
             "clock-rate" => once(flag, &mut self.clock_rate, number(flag, parser, 0, u64::MAX)?),
             "max-memory" => once(flag, &mut self.max_memory, number(flag, parser, 0, u64::MAX)?),
@@ -503,6 +509,7 @@ mod tests {
             ("feature", "tail-call=off"),
             ("max-memory", "65536"),
             ("max-call-depth", "100"),
+            ("max-exceptions", "16777216"),
             ("seed", "7"),
             ("snapshot-input", "i"),
             ("snapshot-id", "paused"),
@@ -523,6 +530,7 @@ mod tests {
             features: vec![("tail-call".into(), false)],
             max_memory: Some(65_536),
             max_call_depth: Some(100),
+            max_exceptions: Some(1 << 24),
             seed: Some(7),
             program: "p.wasm".into(),
             ..Options::default()
@@ -534,7 +542,7 @@ mod tests {
     #[test]
     fn help_names_every_flag() {
         let flags = "snapshot-input snapshot-id snapshot-output gas-limit enable-gas-refill gas-schedule preload env stdin \
-                     file feature max-memory max-call-depth seed help version";
+                     file feature max-memory max-call-depth max-files max-exceptions preopen clock-rate seed help version";
         for flag in flags.split_whitespace() {
             assert!(HELP.contains(&format!("--{flag} ")), "{flag}");
         }
@@ -603,6 +611,7 @@ mod tests {
             ("--snapshot-id 0 p", "--snapshot-id: '0' is neither a number from 1 nor 'paused'"),
             ("--snapshot-id x p", "--snapshot-id: 'x' is neither a number from 1 nor 'paused'"),
             ("--max-call-depth 0 p", "--max-call-depth: '0' is not a number from 1 to 4194304"),
+            ("--max-exceptions 16777217 p", "--max-exceptions: '16777217' is not a number from 0 to 16777216"),
             ("--env X p", "--env: 'X' is not of the form K=V"),
             ("--env =X p", "--env: '=X' is not of the form K=V"),
             ("--preload a=1 --preload a=2 p", "--preload: 'a' is given twice"),

@@ -14,8 +14,8 @@ pub struct Sample {
 }
 
 const MEMORY: &str = "(memory 1 10) (data $d \"0123456789abcdef0123456789abcdef\")";
-const TABLES: &str =
-    "(type $v (func)) (table $t 20 90 funcref) (elem $e func $g $g $g) (elem (i32.const 0) func $g) (func $g)";
+const TABLES: &str = "(type $v (func)) (tag $x) \
+    (table $t 20 90 funcref) (elem $e func $g $g $g) (elem (i32.const 0) func $g) (func $g)";
 
 /// Several lines of instructions and the instructions of them that run.
 fn sample(body: &str, runs: &[Op], units: u64) -> Sample {
@@ -27,8 +27,11 @@ fn sample(body: &str, runs: &[Op], units: u64) -> Sample {
 
 /// The sample of an instruction.
 pub fn sample_of(op: Op) -> Sample {
-    use Op::{Block, CallIndirect, Drop, End, I32Const, RefNull};
+    use Op::{Block, CallIndirect, Drop, End, I32Const, RefFunc, RefNull, TryTable};
     let name = op.mnemonic();
+    if is_vector(op) {
+        return vector_sample(op);
+    }
     let two = |ty: Op| [ty, ty, op, Drop];
     match op {
         Op::Unreachable => Sample { runs: vec![op], ..sample("unreachable", &[], 0) },
@@ -83,6 +86,26 @@ pub fn sample_of(op: Op) -> Sample {
             sample("i32.const 1 i32.const 0 i32.const 3 table.init $t $e", &[I32Const, I32Const, I32Const, op], 3)
         }
         Op::ElemDrop => sample("elem.drop $e", &[op], 0),
+        Op::CallRef => sample("ref.func $g call_ref $v", &[RefFunc, op, End], 0),
+        Op::ReturnCallRef => sample("ref.func $g return_call_ref $v", &[RefFunc, op], 0),
+        Op::BrOnNull => sample("block ref.null $v br_on_null 0 drop end", &[Block, RefNull, op], 0),
+        Op::BrOnNonNull => sample(
+            "block (result (ref $v)) ref.func $g br_on_non_null 0 unreachable end drop",
+            &[Block, RefFunc, op, Drop],
+            0,
+        ),
+        Op::RefAsNonNull => sample("ref.func $g ref.as_non_null drop", &[RefFunc, op, Drop], 0),
+        Op::TryTable => sample("try_table end", &[op, End], 0),
+        Op::Throw => sample("block try_table (catch $x 0) throw $x end end", &[Block, TryTable, op], 1),
+        // The first is caught with a reference and thrown again; each looks at one clause.
+        Op::ThrowRef => sample(
+            "block $done
+                block $again (result exnref) try_table (catch_all_ref $again) throw $x end unreachable end
+                try_table (param exnref) (catch_all $done) throw_ref end
+            end",
+            &[Block, Block, TryTable, Op::Throw, TryTable, op],
+            2,
+        ),
         _ => {
             let ty = operand_type(op);
             let constant = Op::from_mnemonic(&format!("{ty}.const")).unwrap_or(CallIndirect);
@@ -96,6 +119,51 @@ pub fn sample_of(op: Op) -> Sample {
             }
         }
     }
+}
+
+/// Is it an instruction on vectors: of `v128`, or of a shape as `i8x16`.
+fn is_vector(op: Op) -> bool {
+    let kind = op.mnemonic().split_once('.').map_or("", |(kind, _)| kind);
+    kind == "v128" || kind.contains('x')
+}
+
+/// The sample of an instruction on vectors, by the slots that it takes and gives.
+fn vector_sample(op: Op) -> Sample {
+    use Op::{Drop, I32Const, V128Const};
+    let name = op.mnemonic();
+    let vector = ("v128.const i64x2 1 2", V128Const);
+    let address = ("i32.const 8", I32Const);
+    let scalar = match name.split_once('x').map(|(lane, _)| lane) {
+        Some("i64") => ("i64.const 1", Op::I64Const),
+        Some("f32") => ("f32.const 1", Op::F32Const),
+        Some("f64") => ("f64.const 1", Op::F64Const),
+        _ => ("i32.const 1", I32Const),
+    };
+    let is_access = op.is_memory_access();
+    let (taken, given) = op.fixed_arity().unwrap_or((0, 2));
+    let operands = match taken {
+        0 => vec![],
+        1 if is_access => vec![address],
+        1 => vec![scalar],
+        2 => vec![vector],
+        3 if is_access => vec![address, vector],
+        3 if name.ends_with(".replace_lane") => vec![vector, scalar],
+        3 => vec![vector, ("i32.const 3", I32Const)],
+        4 => vec![vector, vector],
+        _ => vec![vector, vector, vector],
+    };
+    let immediates = match name {
+        "v128.const" => "i64x2 1 2",
+        "i8x16.shuffle" => "0 31 2 29 4 27 6 25 8 23 10 21 12 19 14 17",
+        _ if name.ends_with("_lane") || name.contains("extract_lane") => "1",
+        _ => "",
+    };
+    let constants: String = operands.iter().map(|(text, _)| format!("{text} ")).collect();
+    let drop = if given > 0 { "drop" } else { "" };
+    let mut runs: Vec<Op> = operands.iter().map(|(_, op)| *op).collect();
+    runs.push(op);
+    runs.extend((given > 0).then_some(Drop));
+    sample(&format!("{constants}{name} {immediates} {drop}"), &runs, 0)
 }
 
 /// Type of the operands of a numeric instruction, or of the value that is stored.

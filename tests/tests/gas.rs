@@ -41,6 +41,7 @@ fn unit_of(op: Op) -> Option<Unit> {
         Op::TableFill => Unit::TableFill,
         Op::TableCopy => Unit::TableCopy,
         Op::TableInit => Unit::TableInit,
+        Op::Throw | Op::ThrowRef => Unit::ThrowSearch,
         _ => return None,
     })
 }
@@ -53,10 +54,11 @@ fn expected(op: Op, sample: &Sample, schedule: &Schedule) -> u64 {
 
 /// A schedule in which no two instructions that a sample runs cost the same, so that no mistake cancels another.
 fn telling_schedule() -> Schedule {
-    let mut text = String::from("*,1\n");
+    // A sample may throw twice: only units of one add up.
+    let mut text = String::from("*,1\nthrow.search,0,13,1\n");
     for (i, op) in Op::ALL.iter().enumerate() {
         let cost = 1000 + 7 * i * i;
-        match unit_of(*op) {
+        match unit_of(*op).filter(|unit| *unit != Unit::ThrowSearch) {
             Some(_) => text.push_str(&format!("{},{cost},{},{}\n", op.mnemonic(), 3 + i, 2 + i % 5)),
             None => text.push_str(&format!("{},{cost}\n", op.mnemonic())),
         }
@@ -94,6 +96,89 @@ fn a_call_is_charged_for_the_locals_that_it_sets_to_zero() {
         let mut machine = begin(text, &[], &Schedule::default(), stepper_only);
         assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]));
         assert_eq!(machine.gas_total(), 1 + 2);
+    }
+}
+
+#[test]
+fn a_local_vector_is_zeroed_as_two_slots() {
+    let text = "(module (func (export \"f\") call $g) (func $g (local v128 v128 v128 v128 i32)))";
+    for stepper_only in [false, true] {
+        let mut machine = begin(text, &[], &Schedule::default(), stepper_only);
+        assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]));
+        assert_eq!(machine.gas_total(), 1 + 2);
+    }
+}
+
+/// A throw over three functions: of the clauses, those that cover the place count, the innermost first.
+const SEARCH: &str = r#"(module (tag $a (param i32)) (tag $b) (tag $c)
+    (func (export "f") (param i32) (result i32)
+        (block $all
+            (block $a (result i32)
+                (try_table (catch $b $all) (catch $a $a) (catch_all $all) (call $g (local.get 0)))
+                (try_table (catch $c $all) (br $all))
+                (unreachable))
+            (return))
+        (i32.const 100))
+    (func $g (param i32) (call $h (local.get 0)) (nop))
+    (func $h (param i32)
+        (block $out
+            (try_table (catch $c $out)
+                (try_table (catch $b $out) (catch $c $out)
+                    (if (i32.eqz (local.get 0)) (then (throw $a (i32.const 7))))
+                    (if (i32.eq (local.get 0) (i32.const 1)) (then (throw $c)))
+                    (throw $b))
+                (try_table (catch_all $out))))))"#;
+
+#[test]
+fn a_throw_is_charged_for_every_clause_and_frame_that_it_looks_at() {
+    // In `h` three clauses and the frame, in `g` the frame, in `f` two clauses.
+    let far = 3 + 1 + 1 + 2;
+    // `f`: a try, local.get, call, return; `g`: local.get, call; `h`: two tries.
+    let before = |tests: u64| 3 + 2 + 2 + tests;
+    let cases = [
+        // local.get, eqz, if, constant, throw, then `return`
+        (0, 7, before(5) + far + 1),
+        // 3, then local.get, constant, eq, if, throw: the second clause. `g` goes on over a free nop, `f` into the second
+        // try and its branch, and a constant.
+        (1, 100, before(3 + 5) + 2 + 3),
+        // The same, but the first clause, and neither of the throws before.
+        (2, 100, before(3 + 4 + 1) + 1 + 3),
+    ];
+    for (arg, value, cost) in cases {
+        for stepper_only in [false, true] {
+            let mut machine = begin(SEARCH, &[arg], &Schedule::default(), stepper_only);
+            assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![value]), "{arg}");
+            assert_eq!(machine.gas_total(), cost, "{arg}, stepper only: {stepper_only}");
+        }
+    }
+}
+
+#[test]
+fn a_throw_waits_for_the_gas_of_its_whole_search_and_pays_none_if_nothing_catches() {
+    for stepper_only in [false, true] {
+        let mut machine = begin(SEARCH, &[0], &Schedule::default(), stepper_only);
+        // Two tries, local.get, call; local.get, call; two tries; local.get, eqz, if, constant.
+        let before = 3 + 2 + 2 + 4;
+        assert_eq!(machine.run(gas(before + 7)), Stop::OutOfGas { need: 1 + 7 });
+        assert_eq!((machine.gas_total(), machine.frames().len()), (before, 3));
+        assert_eq!(machine.run(gas(1 + 7)), Stop::OutOfGas { need: 1 });
+        assert_eq!(machine.frames().len(), 1);
+        let text = "(module (tag $x) (func (export \"f\") (try_table (call $g))) (func $g (throw $x)))";
+        let mut machine = begin(text, &[], &Schedule::default(), stepper_only);
+        assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::UncaughtException));
+        assert_eq!((machine.gas_total(), machine.frames().len()), (3, 2));
+    }
+}
+
+#[test]
+fn units_of_a_search_are_rounded_up_for_each_throw() {
+    let schedule = Schedule::parse("rounded", "*,0\nthrow.search,0,10,4\n").unwrap();
+    for stepper_only in [false, true] {
+        for (arg, cost) in [(0, 20), (1, 10), (2, 10)] {
+            let mut machine = begin(SEARCH, &[arg], &schedule, stepper_only);
+            machine.run(Budget::UNLIMITED);
+            assert_eq!(machine.gas_total(), cost, "{arg}");
+        }
     }
 }
 
@@ -188,6 +273,18 @@ fn a_free_loop_is_still_interruptible() {
         ("(module (func (export \"f\") (loop (br_if 0 (i32.const 1)))))", Schedule::parse("free", "*,0").unwrap()),
         ("(module (func (export \"f\") (loop (br_table 0 (i32.const 1)))))", Schedule::parse("free", "*,0").unwrap()),
         ("(module (func (export \"f\") (loop (call 1) (br 0))) (func))", Schedule::parse("free", "*,0").unwrap()),
+        (
+            "(module (tag $x) (func (export \"f\") (loop $l (try_table (catch $x $l) (throw $x)))))",
+            Schedule::parse("free", "*,0").unwrap(),
+        ),
+        (
+            "(module (func (export \"f\") (loop $l (br_on_null $l (ref.null func)) (drop))))",
+            Schedule::parse("free", "*,0").unwrap(),
+        ),
+        (
+            "(module (type $t (func)) (func $f (export \"f\") (return_call_ref $t (ref.func $f))))",
+            Schedule::seed_ordinal(),
+        ),
     ];
     for (text, schedule) in free {
         let mut stops = Vec::new();

@@ -127,11 +127,14 @@ fn offsets_with_other_types_of_the_same_height_are_refused() {
     };
     assert_all(vec![
         ("loaded", at(drops[0], 0xffff_ffff)),
-        ("frame 0: operand 1: state: a value is 0x100000000, expected a valid f32", at(drops[0], 1 << 32)),
+        ("frame 0: slot of an operand 1: state: a value is 0x100000000, expected a valid f32", at(drops[0], 1 << 32)),
         ("loaded", at(drops[1], u64::MAX)),
         ("loaded", at(drops[2], 1)),
-        ("frame 0: operand 1: state: a value is 0x2, expected a valid funcref", at(drops[2], 2)),
-        ("frame 0: operand 1: state: a value is 0x100000001, expected a valid funcref", at(drops[2], (1 << 32) + 1)),
+        ("frame 0: slot of an operand 1: state: a value is 0x2, expected a valid funcref", at(drops[2], 2)),
+        (
+            "frame 0: slot of an operand 1: state: a value is 0x100000001, expected a valid funcref",
+            at(drops[2], (1 << 32) + 1),
+        ),
     ]);
 }
 
@@ -260,7 +263,10 @@ fn values_of_other_number_or_type_are_refused() {
     assert_all(vec![
         ("frame 0: state: the number of locals is 0, expected 1", frame(&|f| f.locals.clear())),
         ("frame 0: state: the number of locals is 2, expected 1", frame(&|f| f.locals.push(0))),
-        ("frame 0: local 0: state: a value is 0x100000000, expected a valid i32", frame(&|f| f.locals[0] = 1 << 32)),
+        (
+            "frame 0: slot of a local 0: state: a value is 0x100000000, expected a valid i32",
+            frame(&|f| f.locals[0] = 1 << 32),
+        ),
         (
             &format!("frame 0: state: the number of operands is {}, expected {operands}", operands + 1),
             frame(&|f| f.operands.push(0)),
@@ -302,8 +308,8 @@ fn shapes_of_instances_are_checked_at_both_ends_of_their_ranges() {
         ("loaded", table(40)),
         ("state: elements of table 0 is 41, expected in 3..=40", table(41)),
         ("loaded", global(0, 2)),
-        ("instance 0: global 0: state: a value is 0x9, expected a valid funcref", global(0, 9)),
-        ("instance 0: state: immutable global 1 is 0, expected 1069547520", global(1, 0)),
+        ("instance 0: slot 0 of the globals: state: a value is 0x9, expected a valid funcref", global(0, 9)),
+        ("instance 0: state: slot 1 of the globals, an immutable one, is 0, expected 1069547520", global(1, 0)),
         ("loaded", global(2, 5)),
         ("loaded", dropped(&[0, 1], &[0])),
         ("loaded", dropped(&[1], &[0, 1])),
@@ -313,7 +319,7 @@ fn shapes_of_instances_are_checked_at_both_ends_of_their_ranges() {
         ("instance 0: state: a dropped element segment is 2, expected below 2", dropped(&[1], &[0, 2])),
         ("out/3.snap: state: instance 0: dropped data segment 1 is not in ascending order", dropped(&[1, 1], &[0])),
         (
-            "instance 0: state: the number of globals is 2, expected 3",
+            "instance 0: state: the number of slots of globals is 2, expected 3",
             changed(&grown, |raw| raw.state.instances[0].globals.truncate(2)),
         ),
         (
@@ -400,7 +406,7 @@ fn a_snapshot_of_another_job_is_refused_by_what_differs() {
     let limits = |depth: u32| {
         format!(
             "Limits {{ call_depth: {depth}, stack_slots: 8388608, memory_bytes: 4194304, table_elements: 10000000, \
-             file_bytes: 1073741824 }}, clock rate 1, seed 0, preopened '', environment [], features {:?}",
+             file_bytes: 1073741824, exception_slots: 1048576 }}, clock rate 1, seed 0, preopened '', environment [], features {:?}",
             Features::default().list()
         )
     };
@@ -412,7 +418,7 @@ fn a_snapshot_of_another_job_is_refused_by_what_differs() {
     let version = |path: &str| {
         let mut files = linked.files.clone();
         let mut bytes = files[path][..files[path].len() - 32].to_vec();
-        bytes[8] = 2;
+        bytes[8] = 1;
         files.insert(path.to_owned(), seal(bytes));
         loaded(&linked, &files)
     };
@@ -442,8 +448,8 @@ fn a_snapshot_of_another_job_is_refused_by_what_differs() {
                 &format!("{flags} --stdin s linked_a.wasm run"),
             ),
         ),
-        ("out/1.snap: format version 2, expected 1 at byte 8", version("out/1.snap")),
-        ("out/1.bin: format version 2, expected 1 at byte 8", version("out/1.bin")),
+        ("out/1.snap: format version 1, expected 2 at byte 8", version("out/1.snap")),
+        ("out/1.bin: format version 1, expected 2 at byte 8", version("out/1.bin")),
     ]);
 }
 

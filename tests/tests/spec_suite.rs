@@ -1,7 +1,7 @@
 //! The specification's test suite holds whole, whichever engine runs and wherever it pauses. `cargo xtask spec` prints the
 //! figures.
 
-use node_tests::spec::{Config, Suite, run_suite};
+use node_tests::spec::{Config, Suite, assertions_of, run_suite};
 
 fn assert_whole(suite: Suite, config: Config) -> u64 {
     let score = run_suite(suite, config);
@@ -23,4 +23,38 @@ fn version_2_holds_on_both_engines_for_the_same_gas() {
 #[test]
 fn version_2_holds_with_a_pause_after_every_unit_of_gas_and_after_every_seventh() {
     assert_eq!(assert_whole(Suite::V2, Config::Sliced(1)), assert_whole(Suite::V2, Config::Sliced(7)));
+}
+
+#[test]
+fn vectors_hold_on_both_engines_for_the_same_gas() {
+    assert_eq!(assert_whole(Suite::Simd, Config::Fast), assert_whole(Suite::Simd, Config::Stepper));
+}
+
+#[test]
+fn version_3_holds_on_both_engines_for_the_same_gas() {
+    assert_eq!(assert_whole(Suite::V3, Config::Fast), assert_whole(Suite::V3, Config::Stepper));
+}
+
+#[test]
+fn version_3_and_vectors_hold_with_pauses() {
+    for suite in [Suite::V3, Suite::Simd] {
+        assert_eq!(assert_whole(suite, Config::Sliced(1)), assert_whole(suite, Config::Sliced(7)));
+    }
+}
+
+#[test]
+fn version_3_holds_with_the_first_pauses_of_each_call_between_two_machines() {
+    assert_whole(Suite::V3, Config::Restored { every: 7, most: 3 });
+}
+
+#[test]
+fn the_editions_have_as_many_assertions_as_their_files() {
+    for suite in Suite::ALL {
+        let files = suite.files();
+        let sum: u64 = files.iter().map(|file| assertions_of(file).unwrap()).sum();
+        assert_eq!(sum, suite.assertions(), "{} files of {}", files.len(), suite.name());
+    }
+    let left_out: Vec<_> =
+        Suite::V3.left_out().iter().map(|f| (f.name().to_owned(), assertions_of(f).unwrap())).collect();
+    assert_eq!(left_out, []);
 }

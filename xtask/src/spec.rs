@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
-use node_tests::spec::{Config, Score, Suite, run_suite};
+use node_tests::spec::{Config, Score, Suite, assertions_of, run_suite};
 
 /// Failures that are printed of one suite.
 const SHOWN: usize = 50;
@@ -35,6 +35,8 @@ pub(crate) struct Args {
 enum SuiteName {
     V1,
     V2,
+    Simd,
+    V3,
     All,
 }
 
@@ -50,7 +52,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let suites: &[Suite] = match args.suite {
         SuiteName::V1 => &[Suite::V1],
         SuiteName::V2 => &[Suite::V2],
-        SuiteName::All => &[Suite::V1, Suite::V2],
+        SuiteName::Simd => &[Suite::Simd],
+        SuiteName::V3 => &[Suite::V3],
+        SuiteName::All => &Suite::ALL,
     };
     let config = match args.config {
         ConfigName::Fast => Config::Fast,
@@ -73,13 +77,16 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
     let mut good = true;
     let mut figures = Vec::new();
+    let mut restores = 0;
     for (suite, score) in &scores {
-        report(*suite, score);
+        report(*suite, score)?;
+        restores += score.restores;
         good &= score.others_failed == 0 && score.passed >= least(*suite)? && score.assertions == suite.assertions();
         figures.push(format!("{}: {} of {}", suite.name(), score.passed, score.assertions));
     }
     let place = if args.in_node { " inside wasm" } else { "" };
-    println!("spec{place} {}", figures.join(", "));
+    let restores = if restores > 0 { format!("; {restores} restores") } else { String::new() };
+    println!("spec{place} {}{restores}", figures.join(", "));
     Ok(good)
 }
 
@@ -106,7 +113,7 @@ fn run_in_wasm(wasm: &[u8], suite: Suite, config: Config) -> Result<Score> {
     Ok(serde_json::from_slice(&stdout.contents())?)
 }
 
-fn report(suite: Suite, score: &Score) {
+fn report(suite: Suite, score: &Score) -> Result<()> {
     for failure in score.failures.iter().take(SHOWN) {
         println!("{} {failure}", suite.name());
     }
@@ -122,6 +129,15 @@ fn report(suite: Suite, score: &Score) {
         score.pauses,
         score.restores
     );
+    for file in suite.left_out() {
+        let assertions = assertions_of(&file)?;
+        let (edition, name) = (file.parent(), file.name());
+        println!(
+            "{}: left out, as it needs garbage collection: {edition}/{name}, {assertions} assertions",
+            suite.name()
+        );
+    }
+    Ok(())
 }
 
 /// The score that is checked in.

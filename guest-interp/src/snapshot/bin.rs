@@ -518,7 +518,7 @@ mod tests {
         let header = BinHeader { paused: false, id: 1, job_hash: [0; 32], previous: [0; 32] };
         let (bytes, hash) = encode(&header, &Spaces::from([((1, 0), BTreeMap::from([(2, page(&[(64, 7)]))]))]));
         assert_eq!(bytes.len(), 214);
-        assert_eq!(crate::snapshot::hex(&hash), "09920aa92e23979e0f31045613f23c3f8aeb81c924f6bb51c47e3890af25a946");
+        assert_eq!(crate::snapshot::hex(&hash), "67189806400f406b3ae4457d0af313e99ccc10d6965054deceb7e649de7fc513");
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub const PAGE: usize = 4096;
 /// Pages that a space can have: 2^36, so that a space is at most 2^48 bytes and its Merkle tree 36 levels high.
 pub const MAX_PAGES: u64 = 1 << 36;
 
-/// Version of both file formats, raised with every change of meaning; a reader refuses any other.
-pub const VERSION: u32 = 1;
+/// Version of both file formats, raised with every change of meaning; a reader refuses any other. 2: exceptions.
+pub const VERSION: u32 = 2;
 
 /// A linear memory: its bytes.
 pub const SPACE_MEMORY: u8 = 1;
@@ -232,7 +232,7 @@ mod tests {
             Prefix::decode(&bytes).unwrap_err().message().to_owned()
         };
         assert_eq!(with(0, b'X'), "no snapshot file: unknown magic at byte 0");
-        assert_eq!(with(8, 2), "format version 2, expected 1 at byte 8");
+        assert_eq!(with(8, 1), "format version 1, expected 2 at byte 8");
         assert_eq!(with(12, 2), "paused flag 2, expected 0 or 1 at byte 12");
         assert_eq!(with(16, 0), "snapshot id 0, expected 1 or more at byte 16");
     }

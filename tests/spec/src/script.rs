@@ -92,6 +92,15 @@ fn execute(file: &TestFile<'_>, features: Features, config: Config, score: &mut 
     Ok(())
 }
 
+/// Assertions in a file, counted without executing anything.
+pub(super) fn assertions(file: &TestFile<'_>) -> Result<u64> {
+    let mut lexer = wast::lexer::Lexer::new(file.raw());
+    lexer.allow_confusing_unicode(true);
+    let buffer = wast::parser::ParseBuffer::new_with_lexer(lexer)?;
+    let script: Wast<'_> = wast::parser::parse(&buffer)?;
+    Ok(script.directives.iter().filter(|directive| is_assertion(directive)).count() as u64)
+}
+
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default()
