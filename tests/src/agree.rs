@@ -264,7 +264,8 @@ impl Call<'_> {
         };
         ensure!(!matches!(stop, Stop::Failed(_)), "failed: {stop:?}");
         let exceptions = |machine: &mut Machine| (machine.exception_states(), machine.store.exceptions.counted());
-        ensure!(exceptions(&mut sliced) == exceptions(done), "in {slices} slices: exceptions differ");
+        let (ours, whole) = (exceptions(&mut sliced), exceptions(done));
+        ensure!(ours == whole, "in {slices} slices: exceptions are {ours:?}, whole {whole:?}, {stop:?}");
         let end = done.frame_states();
         ensure!(sliced.frame_states() == end, "in {slices} slices: frames differ");
         ensure!(sliced.gas_total() == done.gas_total(), "in {slices} slices: gas differs");

@@ -85,6 +85,14 @@ impl Differential {
         Ok(Self { wasmtime: others::wasmtime_engine()?, wasmi: others::wasmi_engine() })
     }
 
+    /// An instance of a module without imports in wasmtime.
+    ///
+    /// # Errors
+    /// If wasmtime refuses it.
+    pub fn wasmtime(&self, bytes: &[u8]) -> Result<Box<dyn Engine>> {
+        others::Wasmtime::boxed(&self.wasmtime, bytes)
+    }
+
     /// Compares the engines on `calls` calls of every exported function.
     ///
     /// # Errors
