@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Threads
     #[arg(long, default_value_t = 2)]
     threads: u64,
+    /// Write modules with a difference to this directory, by seed
+    #[arg(long)]
+    keep: Option<std::path::PathBuf>,
     /// Only the node's own two engines
     #[arg(long)]
     engines_only: bool,
@@ -112,6 +115,10 @@ fn worker(args: &Args, next: &AtomicU64, end: u64) -> Result<Sums> {
         let mut note = |difference: anyhow::Error| {
             println!("seed {seed}: {difference:#}");
             sums.differences.push(format!("seed {seed}: {difference:#}"));
+            let file = args.keep.as_ref().map(|dir| dir.join(format!("{seed}.wasm")));
+            if let Some(Err(error)) = file.map(|file| std::fs::write(file, &module)) {
+                eprintln!("seed {seed} is not kept: {error}");
+            }
         };
         if !args.others_only {
             let schedule = match seed / 4 % 3 {
