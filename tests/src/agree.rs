@@ -1,15 +1,15 @@
 //! The oracle of engine equality: the fast engine and the stepper, given the same program and the same budget, stop for
 //! the same reason in the same state. A state is compared in the terms of the specification: every frame with its
-//! function, offset, locals and operands; gas; every global, memory byte and table element; dropped segments.
+//! function, offset, locals and operands; gas; every global, memory byte and table element; dropped segments; exceptions.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use guest_interp::gas::Schedule;
 use guest_interp::limits::Limits;
-use guest_interp::module::{Features, Module};
+use guest_interp::module::{Features, Kind, Module, ValType};
 use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
-use guest_interp::snapshot::state::{FrameState, InstanceState};
+use guest_interp::snapshot::state::{ExceptionState, FrameState, InstanceState};
 
 use crate::generate::{Rng, random_args};
 
@@ -78,10 +78,28 @@ struct Observed {
     steps_left: u64,
     frames: Vec<FrameState>,
     instances: Vec<InstanceState>,
+    exceptions: Vec<ExceptionState>,
+    exception_slots: u64,
+}
+
+/// Numbers of exceptions that were returned mean nothing: what is returned is no longer part of the state.
+fn without_exceptions(stop: Stop, kinds: &[Kind]) -> Stop {
+    let Stop::Done(values) = stop else { return stop };
+    let opaque = |(value, kind): (u64, &Kind)| if *kind == Kind::Exception { u64::from(value != 0) } else { value };
+    Stop::Done(values.into_iter().zip(kinds).map(opaque).collect())
+}
+
+/// The kind of each slot of these values.
+fn kinds_of(types: &[ValType]) -> Vec<Kind> {
+    types.iter().flat_map(|ty| std::iter::repeat_n(ty.kind(), ty.slots() as usize)).collect()
 }
 
 fn observe(machine: &mut Machine, stop: Stop) -> Observed {
+    // First, because it numbers exceptions as they are reached.
+    let exceptions = machine.exception_states();
     Observed {
+        exceptions,
+        exception_slots: machine.store.exceptions.counted(),
         stop,
         gas: machine.gas_total(),
         steps_left: machine.steps_left(),
@@ -94,14 +112,17 @@ fn difference(ours: &Observed, oracle: &Observed) -> String {
     let line = |name: &str, it: &Observed, frame: usize| {
         let (stop, gas, steps, frames) = (&it.stop, it.gas, it.steps_left, it.frames.len());
         let frame = it.frames.get(frame);
-        format!("\n  {name} {stop:?}, gas {gas}, steps left {steps}, {frames} frames: {frame:?}; {:?}", it.instances)
+        let rest = (&it.instances, &it.exceptions, it.exception_slots);
+        format!("\n  {name} {stop:?}, gas {gas}, steps left {steps}, {frames} frames: {frame:?}; {rest:?}")
     };
     let frame = ours.frames.iter().zip(&oracle.frames).take_while(|(a, b)| a == b).count();
     format!("\n  frame {frame}{}{}", line("fast   ", ours, frame), line("stepper", oracle, frame))
 }
 
-/// Compares what two machines have come to.
-fn same(fast: &mut Machine, fast_stop: Stop, stepper: &mut Machine, stepper_stop: Stop) -> Result<()> {
+/// Compares what two machines have come to, where a call that returns leaves values of these kinds.
+fn same(fast: &mut Machine, fast_stop: Stop, stepper: &mut Machine, stepper_stop: Stop, kinds: &[Kind]) -> Result<()> {
+    let stops = [fast_stop, stepper_stop].map(|stop| without_exceptions(stop, kinds));
+    let [fast_stop, stepper_stop] = stops;
     let (ours, oracle) = (observe(fast, fast_stop), observe(stepper, stepper_stop));
     ensure!(ours == oracle, "the engines differ{}", difference(&ours, &oracle));
     ensure!(fast.store.globals == stepper.store.globals, "globals differ");
@@ -130,8 +151,12 @@ pub fn engines_agree(bytes: &[u8], schedule: &Schedule, seed: u64, bounds: Bound
     for export in module.exports() {
         let Some(Extern::Func(func)) = fast.store.export(instance, &export.name) else { continue };
         for _ in 0..bounds.calls {
-            let args = random_args(&mut rng, &fast.store.func_type(func).clone());
-            let call = Call { func, args: &args, bounds };
+            let ty = fast.store.func_type(func).clone();
+            if ty.params.iter().any(|ty| matches!(ty, ValType::Ref(ty) if !ty.nullable)) {
+                continue;
+            }
+            let args = random_args(&mut rng, &ty);
+            let call = Call { func, args: &args, bounds, results: &kinds_of(&ty.results) };
             let (machine, one) = call.compare(&fast, &mut rng).with_context(|| format!("{}{args:x?}", export.name))?;
             figures.add(&one);
             fast = machine;
@@ -144,6 +169,8 @@ struct Call<'a> {
     func: u32,
     args: &'a [u64],
     bounds: Bounds,
+    /// Kinds of the slots that it returns.
+    results: &'a [Kind],
 }
 
 impl Call<'_> {
@@ -168,7 +195,7 @@ impl Call<'_> {
             _ => figures.unfinished += 1,
         }
         let oracle = stepper.run(budget);
-        same(&mut fast, stop, &mut stepper, oracle).context("at the end")?;
+        same(&mut fast, stop, &mut stepper, oracle, self.results).context("at the end")?;
         figures.budgets += 1;
         figures.gas += fast.gas_total() - before.0;
         figures.gas_stepped += fast.gas_stepped() - before.1;
@@ -191,7 +218,8 @@ impl Call<'_> {
             let rest = Budget { gas: start + budget - stepper.gas_total(), steps };
             let stop = stepper.run(rest);
             let again = paused.run(rest);
-            same(&mut paused, again, &mut stepper, stop.clone()).with_context(|| format!("paused, budget {budget}"))?;
+            same(&mut paused, again, &mut stepper, stop.clone(), self.results)
+                .with_context(|| format!("paused, budget {budget}"))?;
             steps = stepper.steps_left();
             self.fresh(template, budget, &mut stepper, &stop)?;
             compared += 2;
@@ -213,7 +241,7 @@ impl Call<'_> {
     fn fresh(&self, template: &Machine, budget: u64, stepper: &mut Machine, stop: &Stop) -> Result<()> {
         let Some(mut fast) = self.begin(template, false) else { return Ok(()) };
         let again = fast.run(Budget { gas: budget, steps: self.bounds.steps });
-        same(&mut fast, again, stepper, stop.clone()).with_context(|| format!("budget {budget}"))
+        same(&mut fast, again, stepper, stop.clone(), self.results).with_context(|| format!("budget {budget}"))
     }
 
     /// The whole run in random slices comes to the same end as `done`.
@@ -235,6 +263,9 @@ impl Call<'_> {
             }
         };
         ensure!(!matches!(stop, Stop::Failed(_)), "failed: {stop:?}");
+        let exceptions = |machine: &mut Machine| (machine.exception_states(), machine.store.exceptions.counted());
+        let (ours, whole) = (exceptions(&mut sliced), exceptions(done));
+        ensure!(ours == whole, "in {slices} slices: exceptions are {ours:?}, whole {whole:?}, {stop:?}");
         let end = done.frame_states();
         ensure!(sliced.frame_states() == end, "in {slices} slices: frames differ");
         ensure!(sliced.gas_total() == done.gas_total(), "in {slices} slices: gas differs");

@@ -1,5 +1,7 @@
-//! The node against two other engines, wasmtime and wasmi, on random modules: results, traps, memories and globals of
-//! every call that ends within a bound. NaNs are canonical everywhere.
+//! The node against two other engines, wasmtime and wasmi, on random modules: results, traps, memories, globals and tables
+//! after every call that ends within a bound. NaNs are canonical everywhere. wasmi has neither exceptions nor typed function
+//! references: modules that need them are compared with wasmtime alone, and counted. Relaxed SIMD is not compared: the node
+//! takes the deterministic choice of the specification's, which both others make otherwise (they fuse `relaxed_madd`).
 
 mod others;
 
@@ -21,7 +23,7 @@ const GAS: u64 = 300_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// With these values.
-    Returned(Vec<u64>),
+    Returned(Vec<u128>),
     /// With this trap.
     Trapped(Trap),
 }
@@ -33,9 +35,11 @@ pub trait Engine {
     /// Calls an exported function.
     fn call(&mut self, export: &str, args: &[u64]) -> Result<End>;
     /// The bytes of an exported memory.
-    fn memory(&mut self, export: &str) -> Vec<u8>;
+    fn memory(&mut self, export: &str) -> &[u8];
     /// The value of an exported global.
-    fn global(&mut self, export: &str) -> u64;
+    fn global(&mut self, export: &str) -> u128;
+    /// Which elements of an exported table are not null.
+    fn table(&mut self, export: &str) -> Vec<bool>;
 }
 
 /// What was compared.
@@ -47,6 +51,10 @@ pub struct Figures {
     pub calls: u64,
     /// Those that returned.
     pub returned: u64,
+    /// Those that ended with an exception that nothing caught.
+    pub uncaught: u64,
+    /// Those that were compared with wasmtime alone.
+    pub wasmtime_only: u64,
     /// Calls left out: out of gas or stack.
     pub left_out: u64,
 }
@@ -57,6 +65,8 @@ impl Figures {
         self.modules += other.modules;
         self.calls += other.calls;
         self.returned += other.returned;
+        self.uncaught += other.uncaught;
+        self.wasmtime_only += other.wasmtime_only;
         self.left_out += other.left_out;
     }
 }
@@ -75,30 +85,43 @@ impl Differential {
         Ok(Self { wasmtime: others::wasmtime_engine()?, wasmi: others::wasmi_engine() })
     }
 
-    /// Compares the engines on `calls` calls of every exported function. Where there are `floats`, wasmi is left out: it
-    /// has no mode in which every NaN is the canonical one, and programs can see the bits.
+    /// An instance of a module without imports in wasmtime.
+    ///
+    /// # Errors
+    /// If wasmtime refuses it.
+    pub fn wasmtime(&self, bytes: &[u8]) -> Result<Box<dyn Engine>> {
+        others::Wasmtime::boxed(&self.wasmtime, bytes)
+    }
+
+    /// Compares the engines on `calls` calls of every exported function.
     ///
     /// # Errors
     /// The first difference.
-    pub fn compare(&self, bytes: &[u8], seed: u64, calls: usize, floats: bool) -> Result<Figures> {
+    pub fn compare(&self, bytes: &[u8], seed: u64, calls: usize) -> Result<Figures> {
         let mut figures = Figures::default();
         let module = Arc::new(Module::parse(bytes.to_vec(), Features::default())?);
         let mut machine = Machine::new(Schedule::default(), Limits { call_depth: 150, ..Limits::default() });
         let instance = machine.link("", module.clone(), &Linker::default(), &NoHost)?;
         let instantiated = machine.store.write_segments(instance);
-        let wasmtime = others::Wasmtime::new(&self.wasmtime, bytes);
-        let wasmi = others::Wasmi::new(&self.wasmi, bytes);
-        let (mut wasmtime, mut wasmi) = match (instantiated, wasmtime, wasmi) {
-            (Ok(()), wasmtime, wasmi) => (wasmtime.context("wasmtime")?, wasmi.context("wasmi")?),
-            (Err(_), Err(_), Err(_)) => return Ok(figures),
-            (Err(trap), ..) => anyhow::bail!("only the node refuses to instantiate: {trap}"),
-        };
+        let mut others: Vec<Result<Box<dyn Engine>>> = vec![others::Wasmtime::boxed(&self.wasmtime, bytes)];
+        if known_to_wasmi(bytes)? {
+            others.push(others::Wasmi::boxed(&self.wasmi, bytes));
+        }
+        if let Err(trap) = instantiated {
+            ensure!(others.iter().all(Result::is_err), "only the node refuses to instantiate: {trap}");
+            return Ok(figures);
+        }
+        let mut others = others.into_iter().collect::<Result<Vec<_>>>().context("instantiation")?;
         figures.modules = 1;
         let mut rng = Rng::new(seed);
         let exports: Vec<String> = functions(&module);
         for name in exports.iter().flat_map(|name| std::iter::repeat_n(name, calls)) {
             let Some(Extern::Func(func)) = machine.store.export(instance, name) else { continue };
             let ty = machine.store.func_type(func).clone();
+            if ty.params.iter().any(|ty| matches!(ty, ValType::Ref(ty) if !ty.nullable)) {
+                // There is no argument that all engines have.
+                continue;
+            }
             let args = random_args(&mut rng, &ty);
             let Some(ours) = run(&mut machine, func, &args, &ty.results) else {
                 // What it has written so far the others cannot be brought to.
@@ -107,16 +130,26 @@ impl Differential {
             };
             figures.calls += 1;
             figures.returned += u64::from(matches!(ours, End::Returned(_)));
-            let others = [&mut wasmtime as &mut dyn Engine, &mut wasmi];
-            for other in others.into_iter().take(if floats { 1 } else { 2 }) {
+            figures.uncaught += u64::from(ours == End::Trapped(Trap::UncaughtException));
+            figures.wasmtime_only += u64::from(others.len() == 1);
+            for other in &mut others {
                 let theirs = other.call(name, &args)?;
                 let at = format!("{}: {name}{args:x?}", other.name());
                 ensure!(ours == theirs, "{at}: {theirs:x?}, the node: {ours:x?}");
-                compare_state(&machine, instance, &module, other).with_context(|| format!("after {name}{args:x?}"))?;
+                compare_state(&machine, instance, &module, other.as_mut())
+                    .with_context(|| format!("after {name}{args:x?}"))?;
             }
         }
         Ok(figures)
     }
+}
+
+/// Whether a module that the node accepts is one without exceptions and typed function references.
+fn known_to_wasmi(bytes: &[u8]) -> Result<bool> {
+    let mut features = Features::default();
+    features.set("exceptions", false)?;
+    features.set("function-references", false)?;
+    Ok(Module::parse(bytes.to_vec(), features).is_ok())
 }
 
 fn functions(module: &Module) -> Vec<String> {
@@ -126,18 +159,26 @@ fn functions(module: &Module) -> Vec<String> {
 fn run(machine: &mut Machine, func: u32, args: &[u64], types: &[ValType]) -> Option<End> {
     machine.invoke(func, args).ok()?;
     match machine.run(Budget { gas: GAS, steps: u64::MAX }) {
-        Stop::Done(values) => Some(End::Returned(values.iter().zip(types).map(|(v, ty)| opaque(*v, *ty)).collect())),
-        Stop::Trap(Trap::CallStackExhausted) => None,
+        Stop::Done(values) => Some(End::Returned(joined(&values, types))),
+        Stop::Trap(Trap::CallStackExhausted | Trap::ExceptionsExhausted) => None,
         // The others have one code for both.
         Stop::Trap(Trap::UndefinedElement) => Some(End::Trapped(Trap::TableOutOfBounds)),
+        Stop::Trap(Trap::NullFunctionReference) => Some(End::Trapped(Trap::NullReference)),
         Stop::Trap(trap) => Some(End::Trapped(trap)),
         _ => None,
     }
 }
 
+/// Values from their slots, of which a vector has two.
+fn joined(slots: &[u64], types: &[ValType]) -> Vec<u128> {
+    let mut slots = slots.iter().map(|slot| u128::from(*slot));
+    let mut next = || slots.next().unwrap_or(0);
+    types.iter().map(|ty| opaque(if ty.slots() == 2 { next() | next() << 64 } else { next() }, *ty)).collect()
+}
+
 /// References of different engines have nothing in common but null.
-fn opaque(value: u64, ty: ValType) -> u64 {
-    if ty.is_ref() { u64::from(value != 0) } else { value }
+fn opaque(value: u128, ty: ValType) -> u128 {
+    if ty.is_ref() { u128::from(value != 0) } else { value }
 }
 
 fn compare_state(machine: &Machine, instance: u32, module: &Module, other: &mut dyn Engine) -> Result<()> {
@@ -149,13 +190,17 @@ fn compare_state(machine: &Machine, instance: u32, module: &Module, other: &mut 
             }
             Some(Extern::Global(a)) => {
                 let ty = machine.store.global_types[a as usize].value;
-                let (ours, theirs) = (opaque(machine.store.globals[a as usize], ty), other.global(&export.name));
+                let (ours, theirs) = (opaque(machine.store.global(a), ty), other.global(&export.name));
                 ensure!(
                     ours == theirs,
                     "{}: global {:?} is {theirs:#x}, the node: {ours:#x}",
                     other.name(),
                     export.name
                 );
+            }
+            Some(Extern::Table(a)) => {
+                let ours: Vec<bool> = machine.store.tables[a as usize].elements().iter().map(|e| *e != 0).collect();
+                ensure!(ours == other.table(&export.name), "{}: table {:?} differs", other.name(), export.name);
             }
             _ => {}
         }

@@ -3,8 +3,10 @@
 
 pub mod program;
 mod schedule;
+mod smith;
 
 pub use schedule::random_schedule;
+pub use smith::{relaxed_smith_module, smith_module};
 
 use guest_interp::module::{FuncType, ValType};
 
@@ -41,49 +43,6 @@ impl Rng {
     pub fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
     }
-}
-
-/// A module of wasm-smith: several functions, all of them exported, no imports, no SIMD.
-pub fn smith_module(seed: u64, floats: bool) -> Option<Vec<u8>> {
-    let mut rng = Rng::new(seed);
-    let bytes: Vec<u8> = (0..1024).flat_map(|_| rng.bits().to_le_bytes()).collect();
-    let mut source = arbitrary::Unstructured::new(&bytes);
-    let config = wasm_smith::Config {
-        allow_floats: floats,
-        allow_start_export: false,
-        exceptions_enabled: false,
-        export_everything: true,
-        gc_enabled: false,
-        generate_custom_sections: false,
-        max_data_segments: 4,
-        max_element_segments: 4,
-        max_elements: 20,
-        max_funcs: 8,
-        max_globals: 8,
-        max_imports: 0,
-        max_instructions: 80,
-        max_memory32_bytes: 4 << 16,
-        max_memories: 1,
-        max_table_elements: 200,
-        max_tables: 2,
-        memory64_enabled: false,
-        memory_max_size_required: true,
-        memory_offset_choices: wasm_smith::MemoryOffsetChoices(95, 4, 1),
-        min_funcs: 3,
-        min_globals: 1,
-        min_memories: 1,
-        min_tables: 1,
-        relaxed_simd_enabled: false,
-        simd_enabled: false,
-        table_max_size_required: true,
-        tail_call_enabled: true,
-        threads_enabled: false,
-        wide_arithmetic_enabled: false,
-        ..wasm_smith::Config::default()
-    };
-    let mut module = wasm_smith::Module::new(config, &mut source).ok()?;
-    module.ensure_termination(2_000).ok()?;
-    Some(module.to_bytes())
 }
 
 /// Random arguments, many of them at the edges; references are null.

@@ -3,6 +3,7 @@
 //! and what it runs to must be accepted in its turn.
 
 mod change;
+pub mod module;
 mod subject;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,17 +113,19 @@ pub fn case(subjects: &[Subject], seed: u64, number: u64, figures: &mut Figures)
     }
 }
 
+/// What a panic says.
+fn text_of(panic: &dyn std::any::Any) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default()
+}
+
 /// Loads a changed snapshot and, if that is accepted, holds it to its word.
 ///
 /// # Errors
 /// What went wrong: a panic, an endless run, a state that is not the one in the file.
 pub fn judge(subject: &Subject, files: &Files) -> Result<Verdict> {
     let guarded = |what: &str, work: &mut dyn FnMut() -> Result<Option<Session>>| {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-            bail!("panic {what}: {}", text.unwrap_or_default())
-        })
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| bail!("panic {what}: {}", text_of(panic.as_ref())))
     };
     let inputs = with(subject.job.inputs.clone(), files);
     let argv = subject.resume_argv();

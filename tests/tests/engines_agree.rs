@@ -4,7 +4,7 @@
 use guest_interp::gas::Schedule;
 use node_tests::agree::{Bounds, Figures, engines_agree};
 use node_tests::generate::program::random_program;
-use node_tests::generate::{random_schedule, smith_module};
+use node_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
 
 const BOUNDS: Bounds = Bounds { gas: 20_000, steps: 3_000, stops: 150, calls: 1 };
 
@@ -63,6 +63,37 @@ fn on_modules_of_wasm_smith() {
         None => Ok(Figures::default()),
     });
     assert_worth(&figures, 300, 5_000, 60);
+}
+
+#[test]
+fn on_modules_of_wasm_smith_with_relaxed_vectors() {
+    let figures = sum("wasm-smith, relaxed", 5000..5100, |seed| match relaxed_smith_module(seed) {
+        Some(bytes) => engines_agree(&bytes, &Schedule::default(), seed, Bounds { stops: 60, ..BOUNDS }),
+        None => Ok(Figures::default()),
+    });
+    assert_worth(&figures, 150, 2_500, 60);
+}
+
+/// The search for a handler is charged with the throw, and what the two cost together is not always there.
+#[test]
+fn where_a_throw_that_keeps_an_exception_is_not_paid_for() {
+    let text = "(module (tag $e (param i64)) (func $throw (param i64) (throw $e (local.get 0)))
+        (func (export \"run\") (param $n i32) (result i32) (local $kept exnref)
+          (loop $again
+            (block $caught (result i64 exnref)
+              (try_table (catch_ref $e $caught) (call $throw (i64.const 7)))
+              (i64.const 0) (ref.null exn))
+            (local.set $kept) drop
+            (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 60))))
+          (ref.is_null (local.get $kept))))";
+    let bytes = wat::parse_str(text).unwrap();
+    for schedule in [Schedule::default(), Schedule::parse("dear", "*,1\nthrow.search,0,50,1\n").unwrap()] {
+        for seed in 0..40 {
+            let bounds = Bounds { stops: 4_000, ..BOUNDS };
+            let figures = engines_agree(&bytes, &schedule, seed, bounds).unwrap_or_else(|e| panic!("{seed}: {e:#}"));
+            assert_eq!(figures.returned, 1, "{figures:?}");
+        }
+    }
 }
 
 /// What the fast engine leaves out or joins must not show in the operands where a later instruction traps.

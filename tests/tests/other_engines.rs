@@ -13,7 +13,7 @@ fn wasmtime_and_wasmi_give_the_same_results_traps_memories_and_globals() {
         for (floats, bytes) in [(true, Some(own)), (true, smith_module(seed, true)), (false, smith_module(seed, false))]
         {
             let Some(bytes) = bytes else { continue };
-            match engines.compare(&bytes, seed, 2, floats) {
+            match engines.compare(&bytes, seed, 2) {
                 Ok(one) => figures.add(&one),
                 Err(error) => panic!("seed {seed}, floats {floats}: {error:#}"),
             }

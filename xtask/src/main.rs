@@ -3,6 +3,7 @@
 
 mod apps;
 mod benches;
+mod determinism;
 mod differential;
 mod mutate;
 mod ngrams;
@@ -29,9 +30,11 @@ struct Cli {
 enum Command {
     /// Run real programs in segments, and each segment again from its snapshot
     Apps(apps::Args),
+    /// Compare every operator at special values in every place
+    Determinism(determinism::Args),
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
     Differential(differential::Args),
-    /// Change snapshots and load them
+    /// Change snapshots or modules, and load them
     Mutate(mutate::Args),
     /// Count which instructions of register code run after each other in the benchmark programs
     Ngrams(ngrams::Args),
@@ -54,6 +57,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Apps(args) => apps::run(&args),
+        Command::Determinism(args) => determinism::run(&args),
         Command::Differential(args) => differential::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),

@@ -1,20 +1,21 @@
-//! `cargo xtask mutate`: real snapshots with fields, bytes or pages changed and all hashes repaired. None may make the node
-//! panic, and what is accepted must mean what it says.
+//! `cargo xtask mutate`: real snapshots with fields, bytes or pages changed and all hashes repaired, or modules with bytes
+//! and sections changed. None may make the node panic, and what is accepted must mean what it says.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use node_tests::mutate::module;
 use node_tests::mutate::{Figures, case, subjects};
 use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What to change
-    #[arg(long, default_value = "snapshot", value_parser = ["snapshot"])]
+    #[arg(long, default_value = "snapshot", value_parser = ["snapshot", "module"])]
     what: String,
-    /// How many changes
-    #[arg(long, default_value_t = 20_000)]
-    cases: u64,
+    /// How many changes; 20,000 of snapshots or 100,000 of modules unless given
+    #[arg(long)]
+    cases: Option<u64>,
     /// Seed of the changes
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -33,33 +34,75 @@ pub(crate) struct Args {
 const MOST_MEMORY: u64 = 512 << 20;
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let subjects = subjects();
+    match args.what.as_str() {
+        "module" => modules(args, args.cases.unwrap_or(100_000)),
+        _ => snapshots(args, args.cases.unwrap_or(20_000)),
+    }
+}
+
+/// Runs all cases in threads; what each of these counted.
+fn in_threads<T: Default + Send>(args: &Args, cases: u64, case: impl Fn(u64, &mut T) + Sync) -> Result<Vec<T>> {
     let next = AtomicU64::new(args.first);
-    let end = args.first.saturating_add(args.cases);
-    let before = peak();
+    let end = args.first.saturating_add(cases);
     // Panics are counted as failures; their traces would drown the figures.
     std::panic::set_hook(Box::new(|_| ()));
-    let counts: Vec<Result<Figures>> = std::thread::scope(|scope| {
+    let counts = std::thread::scope(|scope| {
         let work = || {
-            let mut figures = Figures::default();
+            let mut figures = T::default();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= end {
-                    return Ok(figures);
+                    return figures;
                 }
-                case(&subjects, args.seed, number, &mut figures);
+                case(number, &mut figures);
             }
         };
         let threads: Vec<_> = (0..args.threads.max(1)).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(anyhow!("a worker panicked")))).collect()
+        threads.into_iter().map(|t| t.join().map_err(|_| anyhow!("a worker panicked"))).collect()
     });
     drop(std::panic::take_hook());
-    let mut all = Figures::default();
-    for one in counts {
-        all.add(one?);
-    }
+    counts
+}
+
+fn modules(args: &Args, cases: u64) -> Result<bool> {
+    let samples = module::samples()?;
+    let (before, start) = (peak(), std::time::Instant::now());
+    let counts = in_threads(args, cases, |number, figures| module::case(&samples, args.seed, number, figures))?;
+    let seconds = start.elapsed().as_secs_f64();
+    let mut all = module::Figures::default();
+    counts.into_iter().for_each(|one| all.add(one));
     let grown = peak().saturating_sub(before);
-    ensure!(all.cases == args.cases, "{} cases were run, expected {}", all.cases, args.cases);
+    ensure!(all.cases == cases, "{} cases were run, expected {cases}", all.cases);
+    let failures = all.failures.len();
+    if let Some(path) = &args.json {
+        let figures = json!({
+            "what": args.what, "seed": args.seed, "cases": cases, "wasm_mutate": all.wasm_mutate, "accepted": all.accepted,
+            "ran": all.ran, "functions": all.functions, "failures": failures, "memory_grown": grown,
+        });
+        std::fs::write(path, format!("{figures:#}\n")).with_context(|| path.display().to_string())?;
+    }
+    all.failures.iter().take(20).for_each(|line| println!("{line}"));
+    println!(
+        "mutate: {cases} changed modules ({} by wasm-mutate) in {seconds:.0} s, {} accepted and {} functions translated, {} run \
+         on both engines, longest {} ms, {failures} failures, peak memory grew by {} MiB",
+        all.wasm_mutate,
+        all.accepted,
+        all.functions,
+        all.ran,
+        all.longest.as_millis(),
+        grown >> 20
+    );
+    Ok(failures == 0 && grown < MOST_MEMORY && all.accepted * 50 >= cases && all.ran * 100 >= cases)
+}
+
+fn snapshots(args: &Args, cases: u64) -> Result<bool> {
+    let subjects = subjects();
+    let before = peak();
+    let mut all = Figures::default();
+    let counts = in_threads(args, cases, |number, figures| case(&subjects, args.seed, number, figures))?;
+    counts.into_iter().for_each(|one| all.add(one));
+    let grown = peak().saturating_sub(before);
+    ensure!(all.cases == cases, "{} cases were run, expected {cases}", all.cases);
     let good = all.failures.is_empty() && grown < MOST_MEMORY && all.accepted * 50 >= all.cases;
     if let Some(path) = &args.json {
         let figures = json!({

@@ -270,7 +270,11 @@ impl Module {
                 self.imported_tags += 1;
                 ExternType::Tag(self.types[ty.func_type_idx as usize].clone())
             }
-            TypeRef::FuncExact(_) => unreachable!("BUG: validation refuses exact functions"),
+            // Validation lets these pass whatever the features are.
+            TypeRef::FuncExact(_) => {
+                let what = "an import of a function of an exact type needs custom descriptors";
+                return Err(Error::program(format!("invalid module: {what}, a feature that the node does not have")));
+            }
         };
         self.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
         Ok(())
@@ -382,7 +386,7 @@ fn extern_kind(kind: ExternalKind) -> ExternKind {
         ExternalKind::Memory => ExternKind::Memory,
         ExternalKind::Global => ExternKind::Global,
         ExternalKind::Tag => ExternKind::Tag,
-        ExternalKind::FuncExact => unreachable!("BUG: validation refuses exact functions"),
+        ExternalKind::FuncExact => unreachable!("BUG: the reader refuses exports of exact functions"),
     }
 }
 

@@ -37,6 +37,9 @@ impl Machine {
         let Some(thrown) = self.thrown(at) else { return Err(self.charge_trap(op, Trap::NullReference)) };
         let (caught, looked_at) = self.find_catch(at.index, thrown.tag);
         let Some(caught) = caught else { return Err(self.charge_trap(op, Trap::UncaughtException)) };
+        let search = self.units(Unit::ThrowSearch, looked_at);
+        // Before a reference is made, which is part of the state.
+        self.afford(op, search)?;
         let reference = match caught.catch.with_reference {
             true => match self.reference_to(at) {
                 Some(reference) => Some(reference),
@@ -44,7 +47,7 @@ impl Machine {
             },
             false => None,
         };
-        self.charge(op, self.units(Unit::ThrowSearch, looked_at))?;
+        self.charge(op, search)?;
         // Making a reference may have renumbered those among the values.
         let thrown = self.thrown(at).expect("BUG: it was there before");
         let values = if caught.catch.tag.is_some() { thrown.values } else { Vec::new() };

@@ -9,8 +9,14 @@ use super::{End, Engine};
 pub(super) fn wasmtime_engine() -> Result<wasmtime::Engine> {
     let mut config = wasmtime::Config::new();
     config.cranelift_nan_canonicalization(true).cranelift_opt_level(wasmtime::OptLevel::None);
+    config.cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass).parallel_compilation(false);
     config.memory_reservation(1 << 20).memory_guard_size(1 << 16).memory_reservation_for_growth(1 << 20);
-    config.wasm_tail_call(true).wasm_function_references(false).wasm_gc(false);
+    config.wasm_backtrace_max_frames(None).max_wasm_stack(1 << 20);
+    config.wasm_tail_call(true).wasm_function_references(true).wasm_exceptions(true);
+    // The node knows the heap types and recursion groups that belong to typed function references.
+    config.wasm_gc(true);
+    config.wasm_multi_memory(true).wasm_memory64(true).wasm_extended_const(true);
+    config.wasm_simd(true).wasm_relaxed_simd(true).relaxed_simd_deterministic(true);
     wasmtime::Engine::new(&config).map_err(|e| anyhow!("{e}"))
 }
 
@@ -24,11 +30,11 @@ pub(super) struct Wasmtime {
 }
 
 impl Wasmtime {
-    pub(super) fn new(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Self> {
+    pub(super) fn boxed(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Box<dyn Engine>> {
         let module = wasmtime::Module::new(engine, bytes).map_err(|e| anyhow!("{e:#}"))?;
         let mut store = wasmtime::Store::new(engine, ());
         let instance = wasmtime::Instance::new(&mut store, &module, &[]).map_err(|e| anyhow!("{e:#}"))?;
-        Ok(Self { store, instance })
+        Ok(Box::new(Self { store, instance }))
     }
 }
 
@@ -41,18 +47,27 @@ impl Engine for Wasmtime {
         use wasmtime::{Val, ValType};
         let func = self.instance.get_func(&mut self.store, export).context("no such export")?;
         let ty = func.ty(&self.store);
-        let value = |(ty, bits): (ValType, &u64)| match ty {
-            ValType::I32 => Val::I32(*bits as i32),
-            ValType::I64 => Val::I64(*bits as i64),
-            ValType::F32 => Val::F32(*bits as u32),
-            ValType::F64 => Val::F64(*bits),
-            ValType::V128 => unreachable!("no SIMD is generated"),
-            ValType::Ref(ty) => Val::null_ref(ty.heap_type()),
+        let mut slots = args.iter().copied();
+        let mut slot = || slots.next().unwrap_or(0);
+        let value = |ty: ValType| match ty {
+            ValType::I32 => Val::I32(slot() as i32),
+            ValType::I64 => Val::I64(slot() as i64),
+            ValType::F32 => Val::F32(slot() as u32),
+            ValType::F64 => Val::F64(slot()),
+            ValType::V128 => Val::V128((u128::from(slot()) | u128::from(slot()) << 64).into()),
+            ValType::Ref(ty) => {
+                slot();
+                Val::null_ref(ty.heap_type())
+            }
         };
-        let args: Vec<Val> = ty.params().zip(args).map(value).collect();
+        let args: Vec<Val> = ty.params().map(value).collect();
         let mut results = vec![Val::I32(0); ty.results().len()];
         match func.call(&mut self.store, &args, &mut results) {
             Ok(()) => Ok(End::Returned(results.iter().map(wasmtime_bits).collect())),
+            Err(error) if error.is::<wasmtime::ThrownException>() => {
+                self.store.take_pending_exception();
+                Ok(End::Trapped(Trap::UncaughtException))
+            }
             Err(error) => match error.downcast_ref::<wasmtime::Trap>() {
                 Some(trap) => Ok(End::Trapped(wasmtime_trap(*trap)?)),
                 None => bail!("wasmtime: {error:#}"),
@@ -60,26 +75,35 @@ impl Engine for Wasmtime {
         }
     }
 
-    fn memory(&mut self, export: &str) -> Vec<u8> {
+    fn memory(&mut self, export: &str) -> &[u8] {
         let memory = self.instance.get_memory(&mut self.store, export).expect("the node has this export");
-        memory.data(&self.store).to_vec()
+        memory.data(&self.store)
     }
 
-    fn global(&mut self, export: &str) -> u64 {
+    fn table(&mut self, export: &str) -> Vec<bool> {
+        let mut store = wasmtime::RootScope::new(&mut self.store);
+        let table = self.instance.get_table(&mut store, export).expect("the node has this export");
+        let size = table.size(&store);
+        (0..size).map(|i| table.get(&mut store, i).is_some_and(|element| !element.is_null())).collect()
+    }
+
+    fn global(&mut self, export: &str) -> u128 {
         let global = self.instance.get_global(&mut self.store, export).expect("the node has this export");
         wasmtime_bits(&global.get(&mut self.store))
     }
 }
 
-fn wasmtime_bits(value: &wasmtime::Val) -> u64 {
+fn wasmtime_bits(value: &wasmtime::Val) -> u128 {
     use wasmtime::Val;
     match value {
-        Val::I32(v) => u64::from(*v as u32),
-        Val::I64(v) => *v as u64,
-        Val::F32(v) => u64::from(*v),
-        Val::F64(v) => *v,
-        Val::FuncRef(r) => u64::from(r.is_some()),
-        Val::ExternRef(r) => u64::from(r.is_some()),
+        Val::I32(v) => u128::from(*v as u32),
+        Val::I64(v) => u128::from(*v as u64),
+        Val::F32(v) => u128::from(*v),
+        Val::F64(v) => u128::from(*v),
+        Val::V128(v) => v.as_u128(),
+        Val::FuncRef(r) => u128::from(r.is_some()),
+        Val::ExternRef(r) => u128::from(r.is_some()),
+        Val::ExnRef(r) => u128::from(r.is_some()),
         other => unreachable!("no {other:?} is generated"),
     }
 }
@@ -96,6 +120,7 @@ fn wasmtime_trap(trap: wasmtime::Trap) -> Result<Trap> {
         T::IntegerOverflow => Trap::IntegerOverflow,
         T::BadConversionToInteger => Trap::InvalidConversionToInteger,
         T::StackOverflow => Trap::CallStackExhausted,
+        T::NullReference => Trap::NullReference,
         other => bail!("wasmtime: unknown trap {other}"),
     })
 }
@@ -106,11 +131,11 @@ pub(super) struct Wasmi {
 }
 
 impl Wasmi {
-    pub(super) fn new(engine: &wasmi::Engine, bytes: &[u8]) -> Result<Self> {
+    pub(super) fn boxed(engine: &wasmi::Engine, bytes: &[u8]) -> Result<Box<dyn Engine>> {
         let module = wasmi::Module::new(engine, bytes)?;
         let mut store = wasmi::Store::new(engine, ());
         let instance = wasmi::Instance::new(&mut store, &module, &[])?;
-        Ok(Self { store, instance })
+        Ok(Box::new(Self { store, instance }))
     }
 }
 
@@ -123,14 +148,20 @@ impl Engine for Wasmi {
         use wasmi::{Val, ValType};
         let func = self.instance.get_func(&self.store, export).context("no such export")?;
         let ty = func.ty(&self.store);
-        let value = |(ty, bits): (&ValType, &u64)| match ty {
-            ValType::I32 => Val::I32(*bits as i32),
-            ValType::I64 => Val::I64(*bits as i64),
-            ValType::F32 => Val::F32(wasmi::F32::from_bits(*bits as u32)),
-            ValType::F64 => Val::F64(wasmi::F64::from_bits(*bits)),
-            other => Val::default_for_ty(*other),
+        let mut slots = args.iter().copied();
+        let mut slot = || slots.next().unwrap_or(0);
+        let value = |ty: &ValType| match ty {
+            ValType::I32 => Val::I32(slot() as i32),
+            ValType::I64 => Val::I64(slot() as i64),
+            ValType::F32 => Val::F32(wasmi::F32::from_bits(slot() as u32)),
+            ValType::F64 => Val::F64(wasmi::F64::from_bits(slot())),
+            ValType::V128 => Val::V128((u128::from(slot()) | u128::from(slot()) << 64).into()),
+            other => {
+                slot();
+                Val::default_for_ty(*other)
+            }
         };
-        let args: Vec<Val> = ty.params().iter().zip(args).map(value).collect();
+        let args: Vec<Val> = ty.params().iter().map(value).collect();
         let mut results = vec![Val::I32(0); ty.results().len()];
         match func.call(&mut self.store, &args, &mut results) {
             Ok(()) => Ok(End::Returned(results.iter().map(wasmi_bits).collect())),
@@ -141,26 +172,35 @@ impl Engine for Wasmi {
         }
     }
 
-    fn memory(&mut self, export: &str) -> Vec<u8> {
-        self.instance.get_memory(&self.store, export).expect("the node has this export").data(&self.store).to_vec()
+    fn memory(&mut self, export: &str) -> &[u8] {
+        self.instance.get_memory(&self.store, export).expect("the node has this export").data(&self.store)
     }
 
-    fn global(&mut self, export: &str) -> u64 {
+    fn table(&mut self, export: &str) -> Vec<bool> {
+        let table = self.instance.get_table(&self.store, export).expect("the node has this export");
+        let not_null = |element: wasmi::Ref| match element {
+            wasmi::Ref::Func(element) => !element.is_null(),
+            wasmi::Ref::Extern(element) => !element.is_null(),
+        };
+        (0..table.size(&self.store)).map(|i| table.get(&self.store, i).is_some_and(not_null)).collect()
+    }
+
+    fn global(&mut self, export: &str) -> u128 {
         let global = self.instance.get_global(&self.store, export).expect("the node has this export");
         wasmi_bits(&global.get(&self.store))
     }
 }
 
-fn wasmi_bits(value: &wasmi::Val) -> u64 {
+fn wasmi_bits(value: &wasmi::Val) -> u128 {
     use wasmi::Val;
     match value {
-        Val::I32(v) => u64::from(*v as u32),
-        Val::I64(v) => *v as u64,
-        Val::F32(v) => u64::from(v.to_bits()),
-        Val::F64(v) => v.to_bits(),
-        Val::FuncRef(r) => u64::from(!r.is_null()),
-        Val::ExternRef(r) => u64::from(!r.is_null()),
-        other => unreachable!("no {other:?} is generated"),
+        Val::I32(v) => u128::from(*v as u32),
+        Val::I64(v) => u128::from(*v as u64),
+        Val::F32(v) => u128::from(v.to_bits()),
+        Val::F64(v) => u128::from(v.to_bits()),
+        Val::V128(v) => v.as_u128(),
+        Val::FuncRef(r) => u128::from(!r.is_null()),
+        Val::ExternRef(r) => u128::from(!r.is_null()),
     }
 }
 

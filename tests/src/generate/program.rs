@@ -1,6 +1,8 @@
 //! Programs made to run for long: nested blocks, loops with and without counters, branches that carry values over pending
-//! operands, calls of every kind, memory, tables, globals. The text is a stack program, so that operands stay pending
+//! operands, calls of every kind, memories of both widths, tables, globals, vectors, exceptions. The text is a stack program, so that operands stay pending
 //! across whatever comes between them: that is what the translation to registers must get right.
+
+mod features;
 
 use super::Rng;
 
@@ -16,7 +18,7 @@ struct Signature {
 
 impl Signature {
     fn random(rng: &mut Rng) -> Self {
-        let mut list = |most: usize| (0..rng.below(most + 1)).map(|_| random_type(rng)).collect();
+        let mut list = |most: usize| (0..rng.below(most + 1)).map(|_| any_type(rng)).collect();
         Self { params: list(3), results: list(3) }
     }
 
@@ -30,9 +32,16 @@ fn random_type(rng: &mut Rng) -> &'static str {
     TYPES[[0, 0, 1, 1, 2, 3][rng.below(6)]]
 }
 
+/// Also a vector, which takes two slots.
+fn any_type(rng: &mut Rng) -> &'static str {
+    if rng.once_in(8) { "v128" } else { random_type(rng) }
+}
+
 /// The text of a random module: functions `f0` .. exported, a memory, a table, globals.
 pub fn random_program(seed: u64) -> String {
     let mut rng = Rng::new(seed);
+    // Not every engine has exceptions and typed references to functions.
+    let newest = rng.once_in(2);
     let count = 3 + rng.below(4);
     let funcs: Vec<Signature> = (0..count).map(|_| Signature::random(&mut rng)).collect();
     let mut text = String::from("(module\n");
@@ -41,6 +50,10 @@ pub fn random_program(seed: u64) -> String {
     }
     text.push_str("(memory (export \"memory\") 1 3)\n(data (i32.const 16) \"\\01\\02\\03\\ff\\fe\")\n");
     text.push_str("(data $passive \"the quick brown fox\")\n");
+    text.push_str("(memory $big (export \"big\") i64 1 2)\n");
+    if newest {
+        text.push_str("(tag $e0 (param i32))\n(tag $e1 (param v128 i64))\n");
+    }
     text.push_str(&format!("(table $table (export \"table\") {TABLE} 20 funcref)\n(table $other 4 9 funcref)\n"));
     let names: Vec<String> = (0..count).map(|i| format!("$f{i}")).collect();
     text.push_str(&format!("(elem (table $table) (i32.const 1) func {})\n", names.join(" ")));
@@ -48,9 +61,11 @@ pub fn random_program(seed: u64) -> String {
     for ty in TYPES {
         text.push_str(&format!("(global $g{ty} (export \"g{ty}\") (mut {ty}) ({ty}.const 7))\n"));
     }
+    text.push_str("(global $gv128 (export \"gv128\") (mut v128) (v128.const i64x2 7 -7))\n");
     text.push_str("(global $gref (mut funcref) (ref.func $f0))\n");
     for index in 0..count {
-        let mut body = Body { rng: &mut rng, funcs: &funcs, index, text: String::new(), labels: Vec::new(), left: 60 };
+        let mut body =
+            Body { rng: &mut rng, funcs: &funcs, index, text: String::new(), labels: Vec::new(), left: 60, newest };
         body.function();
         let written = std::mem::take(&mut body.text);
         text.push_str(&written);
@@ -68,6 +83,8 @@ struct Body<'a> {
     labels: Vec<Vec<&'static str>>,
     /// Constructs that may still be opened.
     left: usize,
+    /// Are there exceptions and typed references.
+    newest: bool,
 }
 
 impl Body<'_> {
@@ -86,6 +103,10 @@ impl Body<'_> {
         self.emit(format!("(func $f{index} (export \"f{index}\") (type $t{index}) {}", signature.text()));
         // Two locals of each type after the parameters, a counter for each level of loops, a reference.
         self.emit("(local i32 i32 i64 i64 f32 f32 f64 f64) (local $c0 i32) (local $c1 i32) (local $r funcref)");
+        self.emit("(local $v v128)");
+        if self.newest {
+            self.emit(format!("(local $x exnref) (local $t (ref null $t{index}))"));
+        }
         self.labels.push(signature.results.clone());
         for _ in 0..2 + self.rng.below(6) {
             self.statement(3);
@@ -102,11 +123,15 @@ impl Body<'_> {
     }
 
     /// A local of this type: a parameter or one of the declared ones.
-    fn local(&mut self, ty: &str) -> usize {
+    fn local(&mut self, ty: &str) -> String {
+        if let Some(special) = [("v128", "$v"), ("exnref", "$x")].iter().find(|(name, _)| *name == ty) {
+            return special.1.to_owned();
+        }
         let params = self.signature().params;
-        let declared = params.len() + 2 * TYPES.iter().position(|t| *t == ty).expect("a type") + self.rng.below(2);
+        let first = params.len() + 2 * TYPES.iter().position(|t| *t == ty).expect("a type") + self.rng.below(2);
         let matching: Vec<usize> = (0..params.len()).filter(|i| params[*i] == ty).collect();
-        if matching.is_empty() || self.rng.once_in(2) { declared } else { matching[self.rng.below(matching.len())] }
+        let declared = matching.is_empty() || self.rng.once_in(2);
+        if declared { first.to_string() } else { matching[self.rng.below(matching.len())].to_string() }
     }
 
     fn constant(&mut self, ty: &str) {
@@ -128,6 +153,14 @@ impl Body<'_> {
 
     /// Instructions that push one value, with any statements in between.
     fn value(&mut self, ty: &'static str, depth: usize) {
+        match ty {
+            "v128" => return self.vector(depth),
+            "exnref" => {
+                let text = self.rng.pick(&["ref.null exn", "local.get $x"]);
+                return self.emit(text);
+            }
+            _ => {}
+        }
         if depth == 0 || self.left == 0 {
             return if self.rng.once_in(3) { self.constant(ty) } else { self.get(ty) };
         }
@@ -159,7 +192,7 @@ impl Body<'_> {
     }
 
     fn get(&mut self, ty: &str) {
-        if self.rng.once_in(6) {
+        if ty != "exnref" && self.rng.once_in(6) {
             return self.emit(format!("global.get $g{ty}"));
         }
         let local = self.local(ty);
@@ -265,7 +298,7 @@ impl Body<'_> {
     /// A block or loop, sometimes with parameters, that leaves these values.
     fn block(&mut self, results: &[&'static str], depth: usize) {
         self.left = self.left.saturating_sub(1);
-        let params: Vec<&'static str> = (0..[0, 0, 1, 2][self.rng.below(4)]).map(|_| random_type(self.rng)).collect();
+        let params: Vec<&'static str> = (0..[0, 0, 1, 2][self.rng.below(4)]).map(|_| any_type(self.rng)).collect();
         let is_loop = self.rng.once_in(4);
         self.values(&params, depth);
         let kind = if is_loop { "loop" } else { "block" };
@@ -334,11 +367,16 @@ impl Body<'_> {
     fn call(&mut self, callee: usize, depth: usize) {
         let params = self.funcs[callee].params.clone();
         self.values(&params, depth.min(1));
-        if self.rng.once_in(3) {
-            self.table_index(callee);
-            self.emit(format!("call_indirect $table (type $t{callee})"));
-        } else {
-            self.emit(format!("call $f{callee}"));
+        match self.rng.below(6) {
+            0 | 1 => {
+                self.table_index(callee);
+                self.emit(format!("call_indirect $table (type $t{callee})"));
+            }
+            2 if self.newest => {
+                self.typed_reference(callee);
+                self.emit(format!("call_ref $t{callee}"));
+            }
+            _ => self.emit(format!("call $f{callee}")),
         }
     }
 
@@ -369,7 +407,7 @@ impl Body<'_> {
         }
         self.left -= 1;
         let depth = depth - 1;
-        match self.rng.below(30) {
+        match self.rng.below(38) {
             0..=5 => {
                 let ty = random_type(self.rng);
                 self.value(ty, depth + 1);
@@ -383,7 +421,7 @@ impl Body<'_> {
             }
             7..=9 => self.store(depth),
             10 => {
-                let types: Vec<_> = (0..self.rng.below(4)).map(|_| random_type(self.rng)).collect();
+                let types: Vec<_> = (0..self.rng.below(4)).map(|_| any_type(self.rng)).collect();
                 self.block(&types, depth);
                 self.keep_or_drop(&types);
             }
@@ -402,6 +440,10 @@ impl Body<'_> {
             25 | 26 => self.bulk(depth),
             27 => self.references(depth),
             28 => self.emit("nop"),
+            29..=31 => self.vector_statement(depth),
+            32 | 33 => self.big_memory(depth),
+            34 | 35 if self.newest => self.catching(depth),
+            36 if self.newest => self.throw(depth),
             _ => {
                 let ty = random_type(self.rng);
                 self.value(ty, depth);
@@ -493,11 +535,16 @@ impl Body<'_> {
         let callee = fitting[self.rng.below(fitting.len())];
         let params = self.funcs[callee].params.clone();
         self.values(&params, depth);
-        if self.rng.once_in(2) {
-            self.table_index(callee);
-            self.emit(format!("return_call_indirect $table (type $t{callee})"));
-        } else {
-            self.emit(format!("return_call $f{callee}"));
+        match self.rng.below(4) {
+            0 | 1 => {
+                self.table_index(callee);
+                self.emit(format!("return_call_indirect $table (type $t{callee})"));
+            }
+            2 if self.newest => {
+                self.typed_reference(callee);
+                self.emit(format!("return_call_ref $t{callee}"));
+            }
+            _ => self.emit(format!("return_call $f{callee}")),
         }
     }
 

@@ -26,6 +26,7 @@ pub fn random_schedule(seed: u64) -> Schedule {
             text.push_str(&format!("{name},{cost}\n"));
         }
     }
+    text.push_str(&format!("throw.search,0,{},{}\n", rng.below(9), 1 + rng.below(3)));
     text.push_str(&format!("call.locals,0,{},{}\n", rng.below(3), 1 + rng.below(4)));
     Schedule::parse("random", &text).expect("the text is a schedule")
 }
