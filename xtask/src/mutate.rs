@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Threads
     #[arg(long, default_value_t = 2)]
     threads: u64,
+    /// Write modules with which something went wrong to this directory, by case
+    #[arg(long)]
+    keep: Option<std::path::PathBuf>,
     /// Write the figures to this file
     #[arg(long)]
     json: Option<std::path::PathBuf>,
@@ -81,7 +84,13 @@ fn modules(args: &Args, cases: u64) -> Result<bool> {
         });
         std::fs::write(path, format!("{figures:#}\n")).with_context(|| path.display().to_string())?;
     }
-    all.failures.iter().take(20).for_each(|line| println!("{line}"));
+    for (number, failure) in all.failures.iter().take(20) {
+        println!("case {number}: {failure}");
+        if let Some(dir) = &args.keep {
+            let (bytes, ..) = module::module_of(&samples, args.seed, *number);
+            std::fs::write(dir.join(format!("{number}.wasm")), bytes).with_context(|| dir.display().to_string())?;
+        }
+    }
     println!(
         "mutate: {cases} changed modules ({} by wasm-mutate) in {seconds:.0} s, {} accepted and {} functions translated, {} run \
          on both engines, longest {} ms, {failures} failures, peak memory grew by {} MiB",

@@ -91,13 +91,13 @@ fn function(number: usize, operator: &Operator) -> String {
          (local $l i32)\n(local.set $o (i32.const {RESULTS})) (local.set $l (i32.const {LEFT_OUT}))\n"
     );
     for (i, (ty, _)) in loops.iter().enumerate() {
-        write!(text, "(local.set $p{i} (i32.const {})) (loop $l{i}\n", table(*ty)).expect("memory suffices");
+        writeln!(text, "(local.set $p{i} (i32.const {})) (loop $l{i}", table(*ty)).expect("memory suffices");
     }
     if operator.may_trap() {
-        write!(
+        writeln!(
             text,
             "local.get $o (if (result i64) (i32.load8_u (local.get $l)) (then i64.const 0) (else {body} {extend})) {store}\n\
-             (local.set $l (i32.add (local.get $l) (i32.const 1)))\n"
+             (local.set $l (i32.add (local.get $l) (i32.const 1)))"
         )
         .expect("memory suffices");
     } else {

@@ -81,7 +81,7 @@ const F32: [u32; 34] = [
     0xc020_0000,
     0x3eff_ffff, // halves
     0x4b00_0001,
-    0x4affffff, // where fractions end
+    0x4aff_ffff, // where fractions end
     0x4eff_ffff,
     0x4f00_0000,
     0xcf00_0000,

@@ -141,7 +141,7 @@ impl Wasmi {
 
 impl Engine for Wasmi {
     fn name(&self) -> &'static str {
-        "wasmi"
+        super::WASMI
     }
 
     fn call(&mut self, export: &str, args: &[u64]) -> Result<End> {

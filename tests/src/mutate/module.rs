@@ -59,8 +59,8 @@ pub struct Figures {
     pub wasm_mutate: u64,
     /// The longest case.
     pub longest: Duration,
-    /// What went wrong, with the number of the case.
-    pub failures: Vec<String>,
+    /// What went wrong, after the number of the case.
+    pub failures: Vec<(u64, String)>,
 }
 
 impl Figures {
@@ -86,44 +86,32 @@ pub fn samples() -> Result<Vec<Vec<u8>>> {
 
 /// Runs case `number` of a seed, counting it.
 pub fn case(samples: &[Vec<u8>], seed: u64, number: u64, figures: &mut Figures) {
+    let (bytes, by_wasm_mutate, mut rng) = module_of(samples, seed, number);
+    figures.cases += 1;
+    figures.wasm_mutate += u64::from(by_wasm_mutate);
+    let start = Instant::now();
+    if let Err(error) = judge(&bytes, &mut rng, figures) {
+        figures.failures.push((number, format!("{error:#}")));
+    }
+    let time = start.elapsed();
+    if time > MOST_TIME {
+        figures.failures.push((number, format!("took {time:?}")));
+    }
+    figures.longest = figures.longest.max(time);
+}
+
+/// The module of a case, whether wasm-mutate was asked to change it, and the numbers for what follows.
+pub fn module_of(samples: &[Vec<u8>], seed: u64, number: u64) -> (Vec<u8>, bool, Rng) {
     let mut rng = Rng::new(seed.wrapping_mul(0x1_0000_0001) ^ number);
     let mut bytes = base(samples, &mut rng);
     let kind = rng.below(8);
-    figures.cases += 1;
     if kind < 2 {
-        figures.wasm_mutate += 1;
         bytes = wasm_mutate(&bytes, &mut rng).unwrap_or(bytes);
     }
     if kind > 0 {
         change(&mut bytes, samples, &mut rng);
     }
-    let start = Instant::now();
-    if let Err(error) = judge(&bytes, &mut rng, figures) {
-        figures.failures.push(format!("case {number}: {error:#}"));
-    }
-    let time = start.elapsed();
-    if time > MOST_TIME {
-        figures.failures.push(format!("case {number}: took {time:?}"));
-    }
-    figures.longest = figures.longest.max(time);
-}
-
-/// The module of a case, to look at: as it is judged.
-///
-/// # Errors
-/// If a sample program is missing.
-pub fn module_of(seed: u64, number: u64) -> Result<Vec<u8>> {
-    let samples = samples()?;
-    let mut rng = Rng::new(seed.wrapping_mul(0x1_0000_0001) ^ number);
-    let mut bytes = base(&samples, &mut rng);
-    let kind = rng.below(8);
-    if kind < 2 {
-        bytes = wasm_mutate(&bytes, &mut rng).unwrap_or(bytes);
-    }
-    if kind > 0 {
-        change(&mut bytes, &samples, &mut rng);
-    }
-    Ok(bytes)
+    (bytes, kind < 2, rng)
 }
 
 fn base(samples: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
