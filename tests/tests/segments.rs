@@ -10,10 +10,13 @@ use node_tests::session::{Drive, End, Figures, Files, Job, program, wasmfile, wo
 /// Gas after which a random program is cut off.
 const MOST_GAS: u64 = 20_000;
 
-fn argument(ty: ValType, bits: u64) -> String {
+/// The next argument, of those in these slots.
+fn argument(ty: ValType, slots: &mut impl Iterator<Item = u64>) -> String {
+    let bits = slots.next().expect("a slot");
     match ty {
         ValType::F32 => format!("{}", f32::from_bits(bits as u32)),
         ValType::F64 => format!("{}", f64::from_bits(bits)),
+        ValType::V128 => (u128::from(bits) | u128::from(slots.next().expect("two slots")) << 64).to_string(),
         _ => bits.to_string(),
     }
 }
@@ -34,9 +37,9 @@ fn jobs(bytes: &[u8], schedule: u64, rng: &mut Rng) -> Vec<Job> {
     let mut jobs = Vec::new();
     for export in module.exports().iter().filter(|e| e.kind == ExternKind::Func) {
         let ty = module.func_type(export.index);
-        let args = random_args(rng, ty);
+        let mut args = random_args(rng, ty).into_iter();
         let mut call = vec!["p.wasm".to_owned(), export.name.clone()];
-        call.extend(ty.params.iter().zip(args).map(|(ty, bits)| argument(*ty, bits)));
+        call.extend(ty.params.iter().map(|ty| argument(*ty, &mut args)));
         jobs.push(Job { inputs: inputs.clone(), flags: flags.clone(), call });
     }
     jobs
