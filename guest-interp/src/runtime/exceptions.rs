@@ -95,17 +95,18 @@ impl Renumbering {
 type KindsAt = BTreeMap<(u32, u32), Rc<(Vec<Kind>, Vec<Kind>)>>;
 
 impl Machine {
-    /// Makes room for one more exception; `false` if the program holds too many. Those that it can still reach may take half
-    /// of the limit, so that what is dropped pays for looking through everything.
-    pub(crate) fn make_exception_room(&mut self) -> bool {
+    /// The slots that count once there is room for one more exception; none if the program holds too many. Those that it can
+    /// still reach may take half of the limit, so that what is dropped pays for looking through everything. The count itself
+    /// stays, until the instruction that asks is paid for.
+    pub(crate) fn exception_room(&mut self) -> Option<u64> {
         let limit = u64::from(self.limits.exception_slots);
-        if self.store.exceptions.counted < limit {
-            return true;
+        let counted = self.store.exceptions.counted;
+        if counted < limit {
+            return Some(counted);
         }
         self.collect_exceptions();
-        let exceptions = &mut self.store.exceptions;
-        exceptions.counted = exceptions.list.iter().map(Exception::slots).sum();
-        exceptions.counted <= limit / 2
+        let reachable = self.store.exceptions.list.iter().map(Exception::slots).sum();
+        (reachable <= limit / 2).then_some(reachable)
     }
 
     /// Numbers exceptions in the order in which they are reached: from the frames, outermost first, the globals, the tables,

@@ -37,19 +37,20 @@ impl Machine {
         let Some(thrown) = self.thrown(at) else { return Err(self.charge_trap(op, Trap::NullReference)) };
         let (caught, looked_at) = self.find_catch(at.index, thrown.tag);
         let Some(caught) = caught else { return Err(self.charge_trap(op, Trap::UncaughtException)) };
-        let search = self.units(Unit::ThrowSearch, looked_at);
-        // Before a reference is made, which is part of the state.
-        self.afford(op, search)?;
-        let reference = match caught.catch.with_reference {
-            true => match self.reference_to(at) {
-                Some(reference) => Some(reference),
-                None => return Err(self.charge_trap(op, Trap::ExceptionsExhausted)),
-            },
-            false => None,
-        };
-        self.charge(op, search)?;
-        // Making a reference may have renumbered those among the values.
+        let is_new = caught.catch.with_reference && op == Op::Throw;
+        let counted = if is_new { self.exception_room() } else { Some(self.store.exceptions.counted()) };
+        let Some(counted) = counted else { return Err(self.charge_trap(op, Trap::ExceptionsExhausted)) };
+        // Nothing has changed so far but numbers of exceptions, those among the values included.
+        self.charge(op, self.units(Unit::ThrowSearch, looked_at))?;
         let thrown = self.thrown(at).expect("BUG: it was there before");
+        let reference = match (caught.catch.with_reference, is_new) {
+            (false, _) => None,
+            (true, false) => Some(self.operand(at, 0)),
+            (true, true) => {
+                self.store.exceptions.set_counted(counted);
+                Some(self.store.exceptions.add(thrown.clone()))
+            }
+        };
         let values = if caught.catch.tag.is_some() { thrown.values } else { Vec::new() };
         self.catch(&caught, &values, reference);
         Ok(())
@@ -63,18 +64,6 @@ impl Machine {
         let tag = self.instance().tags[at.instr.imm as usize];
         let slots = self.store.tag_type(tag).param_slots() as usize;
         Some(Exception { tag, values: self.stack[at.top - slots..at.top].to_vec() })
-    }
-
-    /// A reference to the exception at the top of the stack; none if the program holds too many.
-    fn reference_to(&mut self, at: At) -> Option<u64> {
-        if at.instr.op == Op::ThrowRef {
-            return Some(self.operand(at, 0));
-        }
-        if !self.make_exception_room() {
-            return None;
-        }
-        let thrown = self.thrown(at)?;
-        Some(self.store.exceptions.add(thrown))
     }
 
     /// The innermost clause that catches an exception of `tag`, and how many clauses and frames were looked at for it.
