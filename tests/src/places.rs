@@ -10,6 +10,9 @@ use crate::node_js;
 use crate::programs;
 use crate::runner::{self, Ended};
 
+/// The program `language.wasm`, which is in no file.
+const LANGUAGE: &str = include_str!("language.wat");
+
 /// A job: its name, and the words after `--snapshot-output out --enable-gas-refill --gas-limit`.
 #[derive(Clone, Copy, Debug)]
 pub struct Job {
@@ -51,6 +54,9 @@ pub const JOBS: &[Job] = &[
     job("invalid conversion to integer", "1 grow_table_trap.wasm trap 9", 134),
     job("exit code 42", "400 exit_code.wasm 42", 42),
     job("exit code 200", "400 exit_code.wasm 200", 200),
+    job("WebAssembly 3.0", "800 language.wasm run 40", 0),
+    job("too many exceptions", "250 --max-exceptions 40 language.wasm run 40", 134),
+    job("C++ exceptions", "5000000 apps/exceptions.wasm", 0),
     job("two linked modules", "250 --gas-schedule seed-ordinal --preload lib=linked_b.wasm linked_a.wasm run", 0),
 ];
 
@@ -98,7 +104,8 @@ impl Job {
         for file in self.line.split_whitespace().map(|word| word.rsplit('=').next().unwrap_or(word)).filter(named) {
             let place = dir.path().join(file);
             place.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            std::fs::write(place, programs::bytes(file)?)?;
+            let bytes = if file == "language.wasm" { wat::parse_str(LANGUAGE)? } else { programs::bytes(file)? };
+            std::fs::write(place, bytes)?;
         }
         Ok(dir)
     }

@@ -152,7 +152,7 @@ fn vectors_pass_the_command_line_and_are_two_slots_of_the_state() {
         (i32.const 6)
         (v128.xor (global.get $g) (local.get $l))))";
     let all = u128::MAX.to_string();
-    let pair = |low: u64, high: u64| u128::from(high) << 64 | u128::from(low);
+    let pair = |low: u64, high: u64| (u128::from(high) << 64) | u128::from(low);
     let one = 1_u128 << 64;
     for (args, values) in [
         // The lanes: 0 - (0 + 7), 1 - (1 + 7).

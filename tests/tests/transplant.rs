@@ -92,7 +92,12 @@ fn a_memory_goes_on_in_a_fresh_instance_of_another_store() {
 
 #[test]
 fn a_memory_may_move_before_every_single_call() {
-    for (name, slice) in [("two linked modules", 100), ("iostream fails", 5_000), ("call stack exhausted", 60_000)] {
+    for (name, slice) in [
+        ("two linked modules", 100),
+        ("iostream fails", 5_000),
+        ("call stack exhausted", 60_000),
+        ("WebAssembly 3.0", 30),
+    ] {
         let job = job(name);
         let dir = job.directory().unwrap();
         let mut node = Reactor::new(exposed(), true).unwrap();
