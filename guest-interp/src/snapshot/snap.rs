@@ -232,7 +232,7 @@ mod tests {
     fn the_container_is_as_documented() {
         let [job_bytes, segment_bytes, state_bytes] = sections();
         assert_eq!(segment_bytes, [&[3, 0, 100, 99][..], &[1; 32], &[2; 32]].concat());
-        let prefix = [&b"GI-SNAP\n"[..], &[1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0], &job().job_hash()].concat();
+        let prefix = [&b"GI-SNAP\n"[..], &[2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0], &job().job_hash()].concat();
         assert_eq!(bytes(), forge(&prefix, [&job_bytes, &segment_bytes, &state_bytes]));
     }
 
