@@ -172,6 +172,7 @@ if has c; then
     [ "$source" = bench/memory_copies.c ] && bulk=-mbulk-memory || bulk=-mno-bulk-memory
     clang_bench "$source" -std=c17 "$bulk"
   done
+  CLANG="$clang" bench/extensions/build.sh "$tmp/out/bench/extensions"
 fi
 if has cpp; then
   echo "C++" >&2
@@ -216,6 +217,12 @@ for source in *.wat *.c *.cpp *.rs *.go wasi/*.c wasi/*.rs bench/*.c bench/*.cpp
     echo "build.sh: $file is over 2.5 MiB" >&2
     exit 1
   fi
+done
+for source in bench/extensions/*.c; do
+  has c || printf 'build.sh: skipped: %s: %s\n' "${source%.*}.wasm" "${lacking[c]}" >&2
+done
+for source in bench/extensions/*.wat; do
+  printf 'build.sh: skipped: %s: a test assembles it\n' "${source%.*}.wasm" >&2
 done
 find "$tmp/out" -name '*.wasm' -exec chmod 644 {} +
 cp -r "$tmp/out/." "$out/"

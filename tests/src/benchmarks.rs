@@ -1,4 +1,4 @@
-//! The benchmark programs of `wasmfiles/bench/`: each exports `run` (n: i32) -> i64, where n is how much work to do.
+//! The benchmark programs of `wasmfiles/bench/` and its folder `extensions`: each exports `run` (n: i32) -> i64, where n is how much work to do.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,10 @@ struct Bench {
 /// A benchmark program at two sizes.
 #[derive(Debug, Deserialize)]
 pub struct Benchmark {
-    /// File name in `wasmfiles/bench/`.
+    /// Folder in the directory of the sample programs.
+    #[serde(skip)]
+    folder: String,
+    /// File name there.
     pub file: String,
     /// SHA-256 of the file, hexadecimal.
     pub sha256: String,
@@ -43,7 +46,7 @@ impl Benchmark {
 
     /// Path of the file in the directory of the sample programs.
     pub fn path(&self) -> String {
-        format!("bench/{}", self.file)
+        format!("{}/{}", self.folder, self.file)
     }
 
     /// A sample program with a case for each size.
@@ -69,11 +72,27 @@ impl Benchmark {
     }
 }
 
-/// All benchmark programs, in the order of `bench.toml`.
+/// The benchmark programs that every engine runs, in the order of `bench.toml`.
 ///
 /// # Errors
 /// If that cannot be read.
 pub fn all() -> Result<Vec<Benchmark>> {
-    let bench: Bench = toml::from_str(&std::fs::read_to_string(programs::directory().join("bench/bench.toml"))?)?;
+    of("bench")
+}
+
+/// Those for the parts of WebAssembly 3.0 that these do not use.
+///
+/// # Errors
+/// If their `bench.toml` cannot be read.
+pub fn extensions() -> Result<Vec<Benchmark>> {
+    of("bench/extensions")
+}
+
+fn of(folder: &str) -> Result<Vec<Benchmark>> {
+    let list = std::fs::read_to_string(programs::directory().join(folder).join("bench.toml"))?;
+    let mut bench: Bench = toml::from_str(&list)?;
+    for program in &mut bench.program {
+        program.folder = folder.to_owned();
+    }
     Ok(bench.program)
 }

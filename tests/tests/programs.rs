@@ -3,7 +3,7 @@
 
 use guest_interp::gas::Schedule;
 use node_tests::benchmarks;
-use node_tests::programs::{Case, Program, expected, run_case};
+use node_tests::programs::{self, Case, Program, expected, run_case};
 
 fn cases(mut each: impl FnMut(&Program, &Case)) {
     for program in expected().unwrap().program.iter().filter(|p| p.kind != "command") {
@@ -28,15 +28,25 @@ fn every_case_without_wasi_comes_out_as_expected_for_the_same_gas_on_both_engine
 
 #[test]
 fn every_benchmark_program_returns_what_it_must_for_the_same_gas_on_both_engines() {
-    let benchmarks = benchmarks::all().unwrap();
-    assert_eq!(benchmarks.len(), 20);
-    for program in benchmarks.iter().map(benchmarks::Benchmark::program) {
+    let (benchmarks, extensions) = (benchmarks::all().unwrap(), benchmarks::extensions().unwrap());
+    assert_eq!((benchmarks.len(), extensions.len()), (20, 6));
+    for program in benchmarks.iter().chain(&extensions).map(benchmarks::Benchmark::program) {
         let [fast, stepper] = [false, true].map(|only| {
             run_case(&program, &program.case[0], &Schedule::default(), only)
                 .unwrap_or_else(|e| panic!("{}: {e:#}", program.file))
         });
         assert_eq!(fast.gas_total(), stepper.gas_total(), "{}", program.file);
         println!("{}: {} of {} gas by the stepper", program.file, fast.gas_stepped(), fast.gas_total());
+    }
+}
+
+#[test]
+fn benchmark_programs_in_the_text_format_are_what_their_text_says() {
+    for program in benchmarks::extensions().unwrap() {
+        let text = programs::directory().join(program.path()).with_extension("wat");
+        if text.is_file() {
+            assert_eq!(wat::parse_file(&text).unwrap(), programs::bytes(&program.path()).unwrap(), "{}", program.file);
+        }
     }
 }
 

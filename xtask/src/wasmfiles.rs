@@ -33,7 +33,8 @@ enum Rebuilt {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let samples = programs::expected()?.program;
     ensure!(!samples.is_empty(), "expected.toml describes no program");
-    let benchmarks = benchmarks::all()?;
+    let mut benchmarks = benchmarks::all()?;
+    benchmarks.extend(benchmarks::extensions()?);
     ensure!(!benchmarks.is_empty(), "bench.toml describes no program");
     let programs: Vec<Program> = samples.into_iter().chain(benchmarks.iter().map(Benchmark::program)).collect();
     let mut rows = Vec::new();
@@ -83,7 +84,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 /// Whether every .wasm beside `expected.toml` and `bench.toml` is described there.
 fn nothing_undescribed(programs: &[Program]) -> Result<bool> {
     let mut good = true;
-    for (directory, description) in [("", "expected.toml"), ("bench/", "bench.toml")] {
+    for (directory, description) in
+        [("", "expected.toml"), ("bench/", "bench.toml"), ("bench/extensions/", "bench.toml")]
+    {
         for entry in std::fs::read_dir(programs::directory().join(directory))? {
             let name = format!("{directory}{}", entry?.file_name().to_string_lossy());
             if name.ends_with(".wasm") && !programs.iter().any(|program| program.file == name) {

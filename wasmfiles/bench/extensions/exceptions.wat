@@ -1,0 +1,30 @@
+;; Throws a number through two frames every fourth time, catches it by its tag or by any, and rethrows one in sixteen by its
+;; reference. n thousand calls.
+(module
+  (memory (export "memory") 1)
+  (tag $odd (param i64))
+  (tag $even (param i64))
+  (func $inner (param i64) (result i64)
+    (if (i64.eqz (i64.and (local.get 0) (i64.const 7))) (then (throw $even (local.get 0))))
+    (if (i64.eq (i64.and (local.get 0) (i64.const 7)) (i64.const 3)) (then (throw $odd (local.get 0))))
+    (i64.rotl (local.get 0) (i64.const 9)))
+  (func $outer (param i64) (result i64)
+    (local $thrown exnref)
+    (block $caught (result i64)
+      (block $any (result exnref)
+        (return (try_table (result i64) (catch $odd $caught) (catch_all_ref $any) (call $inner (local.get 0)))))
+      (local.set $thrown)
+      (if (i64.eqz (i64.and (local.get 0) (i64.const 56))) (then (throw_ref (local.get $thrown))))
+      (i64.const 5))
+    (i64.mul (i64.const 6364136223846793005)))
+  (func (export "run") (param $n i32) (result i64)
+    (local $sum i64) (local $result i64)
+    (local.set $n (i32.mul (local.get $n) (i32.const 1000)))
+    (loop $again
+      (block $caught (result i64)
+        (try_table (result i64) (catch $even $caught) (call $outer (i64.rotl (local.get $sum) (i64.const 40)))))
+      (local.set $result)
+      (local.set $sum
+        (i64.add (i64.xor (i64.mul (local.get $sum) (i64.const 6364136223846793005)) (local.get $result)) (i64.const 1442695040888963407)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))
