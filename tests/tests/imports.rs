@@ -80,8 +80,8 @@ fn run(job: &Job, wasm: &Path, env: &[(String, String)]) -> impl PartialEq + std
         const env = Object.fromEntries(JSON.parse(readFileSync(variables)));
         const preopens = { '.': directory };
         const wasi = new WASI({ version: 'preview1', args: ['guest-interp', ...args], env, preopens, returnOnExit: true });
-        const module = new WebAssembly.Module(readFileSync(wasm));
-        process.exitCode = wasi.start(new WebAssembly.Instance(module, wasi.getImportObject()));";
+        const node = new WebAssembly.Module(readFileSync(wasm));
+        process.exitCode = wasi.start(new WebAssembly.Instance(node, wasi.getImportObject()));";
     let (dir, apart) = (job.directory().unwrap(), tempfile::tempdir().unwrap());
     let (variables, script) = (apart.path().join("env.json"), apart.path().join("run.cjs"));
     std::fs::write(&variables, serde_json::to_vec(env).unwrap()).unwrap();
@@ -89,7 +89,8 @@ fn run(job: &Job, wasm: &Path, env: &[(String, String)]) -> impl PartialEq + std
     let mut command = Command::new("node");
     command.arg("--no-warnings").arg(script).arg(wasm).arg(dir.path()).arg(variables).args(job.argv());
     let output = command.output().unwrap();
-    let files = read_files(&dir.path().join("out")).unwrap();
+    let files = read_files(&dir.path().join("out"));
+    let files = files.unwrap_or_else(|e| panic!("{e:#}: {}", String::from_utf8_lossy(&output.stderr)));
     assert!(files.len() > 2, "{}: {}", job.name, String::from_utf8_lossy(&output.stderr));
     (files, output.stdout, output.stderr, output.status.code())
 }

@@ -1,7 +1,7 @@
 //! Validation of function bodies: by wasmparser, but for the instructions on vectors, which it is built without. Each of
 //! these is shown to it as an indirect call of a function of its type; what is not a matter of types is checked here.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{
@@ -28,7 +28,16 @@ const HAS_MEMORY_INDEX: u32 = 1 << 6;
 pub(super) struct Bodies {
     features: WasmFeatures,
     hidden: BTreeSet<u32>,
-    signatures: Signatures,
+    vectors: Vectors,
+}
+
+/// What vector instructions are shown as.
+#[derive(Default)]
+struct Vectors {
+    /// Made for the first of them.
+    signatures: OnceCell<Signatures>,
+    /// Are the types there: a module's own calls must not find them.
+    shown: Cell<bool>,
 }
 
 /// The function types that vector instructions are shown as.
@@ -36,8 +45,6 @@ struct Signatures {
     types: Vec<SubType>,
     /// By instruction, and by whether addresses have 64 bits: which of the types.
     of: BTreeMap<(Op, bool), u32>,
-    /// Are the types there: a module's own calls must not find them.
-    shown: Cell<bool>,
 }
 
 impl Signatures {
@@ -53,7 +60,7 @@ impl Signatures {
             });
             of.insert((op, is64), number);
         }
-        Self { types, of, shown: Cell::new(false) }
+        Self { types, of }
     }
 }
 
@@ -81,12 +88,12 @@ fn signature(op: Op, is64: bool) -> (Vec<WasmType>, Option<WasmType>) {
 struct Resources<'a> {
     module: ValidatorResources,
     hidden: &'a BTreeSet<u32>,
-    signatures: &'a Signatures,
+    vectors: &'a Vectors,
 }
 
 impl WasmModuleResources for Resources<'_> {
     fn table_at(&self, at: u32) -> Option<TableType> {
-        if at == SHOWN && self.signatures.shown.get() {
+        if at == SHOWN && self.vectors.shown.get() {
             let element_type = RefType::FUNCREF;
             return Some(TableType { element_type, table64: false, initial: 0, maximum: None, shared: false });
         }
@@ -107,8 +114,8 @@ impl WasmModuleResources for Resources<'_> {
     }
 
     fn sub_type_at(&self, at: u32) -> Option<&SubType> {
-        if at >= SHOWN && self.signatures.shown.get() {
-            return self.signatures.types.get((at - SHOWN) as usize);
+        if at >= SHOWN && self.vectors.shown.get() {
+            return self.vectors.signatures.get()?.types.get((at - SHOWN) as usize);
         }
         self.module.sub_type_at(at)
     }
@@ -196,12 +203,12 @@ struct Body<'a, 'b> {
     bytes: &'b [u8],
     start: usize,
     features: WasmFeatures,
-    signatures: &'a Signatures,
+    vectors: &'a Vectors,
 }
 
 impl Bodies {
     pub(super) fn new(features: Features, hidden: BTreeSet<u32>) -> Self {
-        Self { features: features.0, hidden, signatures: Signatures::new() }
+        Self { features: features.0, hidden, vectors: Vectors::default() }
     }
 
     /// Validates a body; the allocations go on to the next.
@@ -251,14 +258,14 @@ impl Bodies {
         body: &FunctionBody<'b>,
         allocations: FuncValidatorAllocations,
     ) -> Result<Body<'a, 'b>, Error> {
-        let resources = Resources { module: func.resources, hidden: &self.hidden, signatures: &self.signatures };
+        let resources = Resources { module: func.resources, hidden: &self.hidden, vectors: &self.vectors };
         let func = FuncToValidate { resources, index: func.index, ty: func.ty, features: self.features };
         let mut validator = func.into_validator(allocations);
         let mut reader = body.get_binary_reader();
         validator.read_locals(&mut reader)?;
         reader.set_features(self.features);
         let (bytes, start) = (body.as_bytes(), body.range().start);
-        Ok(Body { validator, reader, bytes, start, features: self.features, signatures: &self.signatures })
+        Ok(Body { validator, reader, bytes, start, features: self.features, vectors: &self.vectors })
     }
 }
 
@@ -302,10 +309,10 @@ impl Body<'_, '_> {
         self.lanes(op, at)?;
         // An index that is not there is dropped again at once, by the call.
         self.validator.visitor(at).visit_i32_const(0)?;
-        self.signatures.shown.set(true);
-        let ty = SHOWN + self.signatures.of[&(op, is64)];
+        let ty = SHOWN + self.vectors.signatures.get_or_init(Signatures::new).of[&(op, is64)];
+        self.vectors.shown.set(true);
         let result = self.validator.visitor(at).visit_call_indirect(ty, SHOWN);
-        self.signatures.shown.set(false);
+        self.vectors.shown.set(false);
         Ok(result?)
     }
 

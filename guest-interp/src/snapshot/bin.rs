@@ -367,7 +367,7 @@ impl BinReader {
                 continue;
             }
             let line = lines.next().ok_or_else(|| self.error("a line is missing"))?;
-            if line.iter().all(|byte| *byte == 0) {
+            if super::is_zero(line) {
                 return Err(self.error(format!("line {bit} of page {page} is stored but all zero")));
             }
             *slot = *line;

@@ -39,7 +39,7 @@ fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
 
 /// The leaf of `page`. A zero page costs a comparison, no hash.
 pub fn page_hash(page: &[u8; PAGE]) -> [u8; 32] {
-    if page.iter().all(|byte| *byte == 0) { zero_page() } else { leaf_hash(page) }
+    if super::is_zero(page) { zero_page() } else { leaf_hash(page) }
 }
 
 /// The leaf of a zero page, and so of a page that is not there.

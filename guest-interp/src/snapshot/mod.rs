@@ -149,6 +149,12 @@ pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*first)
 }
 
+/// Are all bytes zero. By the word: all pages of a program come through here when it starts.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks();
+    words.iter().all(|word| u64::from_le_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
+}
+
 /// BLAKE3 in key derivation mode with context `domain` over the postcard encoding of `value`.
 pub(crate) fn hash_encoded<T: Serialize>(domain: &str, value: &T) -> [u8; 32] {
     let hasher = BufWriter::with_capacity(PAGE, blake3::Hasher::new_derive_key(domain));
