@@ -11,6 +11,7 @@ use crate::trap::Trap;
 
 /// Bytes in a page of dirty tracking, of `.bin` and of the Merkle tree.
 pub const DIRTY_PAGE: usize = crate::snapshot::PAGE;
+static ZERO: [u8; DIRTY_PAGE] = [0; DIRTY_PAGE];
 /// log2 of [`DIRTY_PAGE`].
 pub(crate) const DIRTY_SHIFT: u32 = DIRTY_PAGE.trailing_zeros();
 
@@ -85,7 +86,10 @@ impl Memory {
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
         let more = length.saturating_sub(self.bytes.len());
         room::make(&mut self.bytes, more).map_err(|_| fault())?;
-        self.bytes.resize(length, 0);
+        // By the page, which is one instruction of the host's: `resize` is a loop over bytes in a build for size.
+        while self.bytes.len() < length {
+            self.bytes.extend_from_slice(&ZERO[..(length - self.bytes.len()).min(DIRTY_PAGE)]);
+        }
         self.dirty.resize(length / DIRTY_PAGE, 0);
         Ok(())
     }
