@@ -292,6 +292,9 @@ impl Body<'_, '_> {
     #[cold]
     #[inline(never)]
     fn vector(&mut self, at: usize) -> Result<(), Error> {
+        if self.validator.control_stack_height() == 0 {
+            return Err(invalid("operators remaining after end of function body", at));
+        }
         self.reader.read_u8()?;
         let code = self.reader.read_var_u32()?;
         let (feature, name) = match code {
@@ -475,6 +478,8 @@ mod tests {
         assert!(with(&[0xfd, 0x54, 0, 0, 16]).contains("lane 16 of v128.load8_lane is out of bounds"));
         assert!(with(&[0xfd, 0x00, 5, 0]).contains("alignment must not be larger than natural"));
         assert!(with(&[0xfd, 0x9a, 0x01]).contains("unknown vector instruction 0x9a"));
+        // After the end of the function.
+        assert!(with(&[0x1a, 0x0b, 0xfd, 0x60]).contains("operators remaining after end of function body"));
     }
 
     #[test]
