@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use guest_interp::gas::Schedule;
 use guest_interp::limits::Limits;
-use guest_interp::module::{Features, Kind, Module, ValType};
+use guest_interp::module::{Features, Kind, Module, ValType, slot_kinds};
 use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use guest_interp::snapshot::state::{ExceptionState, FrameState, InstanceState};
 
@@ -89,16 +89,11 @@ fn without_exceptions(stop: Stop, kinds: &[Kind]) -> Stop {
     Stop::Done(values.into_iter().zip(kinds).map(opaque).collect())
 }
 
-/// The kind of each slot of these values.
-fn kinds_of(types: &[ValType]) -> Vec<Kind> {
-    types.iter().flat_map(|ty| std::iter::repeat_n(ty.kind(), ty.slots() as usize)).collect()
-}
-
 fn observe(machine: &mut Machine, stop: Stop) -> Observed {
-    // First, because it numbers exceptions as they are reached.
-    let exceptions = machine.exception_states();
+    // First: it numbers exceptions as they are reached.
+    machine.collect_exceptions();
     Observed {
-        exceptions,
+        exceptions: machine.exception_states(),
         exception_slots: machine.store.exceptions.counted(),
         stop,
         gas: machine.gas_total(),
@@ -156,7 +151,7 @@ pub fn engines_agree(bytes: &[u8], schedule: &Schedule, seed: u64, bounds: Bound
                 continue;
             }
             let args = random_args(&mut rng, &ty);
-            let call = Call { func, args: &args, bounds, results: &kinds_of(&ty.results) };
+            let call = Call { func, args: &args, bounds, results: &slot_kinds(&ty.results) };
             let (machine, one) = call.compare(&fast, &mut rng).with_context(|| format!("{}{args:x?}", export.name))?;
             figures.add(&one);
             fast = machine;
@@ -263,7 +258,10 @@ impl Call<'_> {
             }
         };
         ensure!(!matches!(stop, Stop::Failed(_)), "failed: {stop:?}");
-        let exceptions = |machine: &mut Machine| (machine.exception_states(), machine.store.exceptions.counted());
+        let exceptions = |machine: &mut Machine| {
+            machine.collect_exceptions();
+            (machine.exception_states(), machine.store.exceptions.counted())
+        };
         let (ours, whole) = (exceptions(&mut sliced), exceptions(done));
         ensure!(ours == whole, "in {slices} slices: exceptions are {ours:?}, whole {whole:?}, {stop:?}");
         let end = done.frame_states();

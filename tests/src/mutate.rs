@@ -5,6 +5,7 @@
 mod change;
 pub mod module;
 mod subject;
+mod verdict;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,6 +19,7 @@ use crate::session::{Files, OUT, load, pause, with};
 
 pub use change::{change_bytes, change_field, change_pages, roots};
 pub use subject::{Subject, subjects};
+pub use verdict::{assert_all, changed, loaded, with_elements, with_snap};
 
 /// Gas that an accepted snapshot is run for.
 const RUN: u64 = 10_000;

@@ -2,14 +2,12 @@
 //! program reaches it and drop what it does not reach. Equal states are equal bytes, and no snapshot changes what a limit
 //! does later.
 
-use guest_interp::snapshot::PAGE;
-use guest_interp::snapshot::bin::{BinHeader, BinWriter};
+use guest_interp::snapshot::SPACE_TABLE;
 use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::{ExceptionState, Phase, State, state_hash};
-use guest_interp::snapshot::{SPACE_TABLE, snap::RawSnapshot};
 use guest_interp::trap::Trap;
-use node_tests::mutate::{Subject, forge, roots};
-use node_tests::session::{Drive, End, Files, Job, OUT, Run, load, program, with};
+use node_tests::mutate::{Subject, assert_all, changed, with_elements};
+use node_tests::session::{Drive, End, Job, OUT, Run, program};
 
 /// Functions on exceptions: `$n` carries a number, `$e` another exception and a number.
 const LIBRARY: &str = "(tag $n (export \"n\") (param i32)) (tag $e (param exnref i64))
@@ -379,26 +377,6 @@ fn subject() -> Subject {
     subject
 }
 
-fn loaded(subject: &Subject, files: &Files) -> String {
-    let result = load(&with(subject.job.inputs.clone(), files), &subject.resume_argv());
-    result.err().map_or_else(|| "loaded".to_owned(), |e| e.message().to_owned())
-}
-
-/// What loading the subject with this change ends with.
-fn changed(subject: &Subject, change: impl FnOnce(&mut RawSnapshot)) -> String {
-    let mut raw = subject.raw.clone();
-    change(&mut raw);
-    let mut files = subject.files.clone();
-    files.insert(subject.snap_path(), forge(&raw));
-    loaded(subject, &files)
-}
-
-/// Compares all at once, so that a change of wording shows whole.
-fn assert_all(found: Vec<(&str, String)>) {
-    let wrong: Vec<_> = found.iter().filter(|(expected, found)| found != expected).collect();
-    assert!(wrong.is_empty(), "(expected, found): {wrong:#?}");
-}
-
 #[test]
 fn exceptions_that_no_run_has_are_refused() {
     let subject = subject();
@@ -511,25 +489,7 @@ fn vectors_and_typed_references_that_no_run_has_are_refused() {
 #[test]
 fn tables_of_exceptions_are_checked_though_all_hashes_are_right() {
     let subject = subject();
-    let previous = *subject.files["out/1.bin"].last_chunk::<32>().unwrap();
-    let header = BinHeader { paused: false, id: 2, job_hash: subject.raw.job.job_hash(), previous };
-    let with_elements = |elements: [u64; 3]| {
-        let mut page = [0; PAGE];
-        for (place, element) in page.chunks_exact_mut(8).zip(elements) {
-            place.copy_from_slice(&element.to_le_bytes());
-        }
-        let mut files = subject.files.clone();
-        let mut bytes = Vec::new();
-        let mut writer = BinWriter::new(&header, &mut bytes);
-        writer.space(SPACE_TABLE, 0, 1, &mut bytes);
-        writer.page(0, &page, &mut bytes);
-        let mut raw = subject.raw.clone();
-        raw.segment.bin = writer.finish(&mut bytes);
-        files.insert("out/2.bin".to_owned(), bytes);
-        raw.state.spaces = roots(&subject, &files).unwrap();
-        files.insert(subject.snap_path(), forge(&raw));
-        loaded(&subject, &files)
-    };
+    let with_elements = |elements: [u64; 3]| with_elements(&subject, SPACE_TABLE, 0, &elements);
     let out_of_order = "state: exceptions are not numbered in the order in which they are reached";
     assert_all(vec![
         ("loaded", with_elements([4, 0, 1])),

@@ -4,39 +4,16 @@
 use guest_interp::code::Body;
 use guest_interp::module::{Features, Module};
 use guest_interp::snapshot::bin::{BinHeader, BinWriter};
-use guest_interp::snapshot::snap::{self, RawSnapshot};
+use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::{FrameState, HostState, Phase};
 use guest_interp::snapshot::{PAGE, SPACE_MEMORY, SPACE_TABLE};
-use node_tests::mutate::{Figures, Subject, case, forge, roots, seal, subjects};
+use node_tests::mutate::{
+    Figures, Subject, assert_all, case, changed, forge, loaded, seal, subjects, with_elements, with_snap,
+};
 use node_tests::session::{Drive, Files, Job, OUT, drive, load, program, wasmfile, with};
-
-/// What loading these files ends with: the error, or nothing.
-fn loaded(subject: &Subject, files: &Files) -> String {
-    let result = load(&with(subject.job.inputs.clone(), files), &subject.resume_argv());
-    result.err().map_or_else(|| "loaded".to_owned(), |e| e.message().to_owned())
-}
-
-fn with_snap(subject: &Subject, snap: Vec<u8>) -> String {
-    let mut files = subject.files.clone();
-    files.insert(subject.snap_path(), snap);
-    loaded(subject, &files)
-}
-
-/// What loading the subject with this change ends with.
-fn changed(subject: &Subject, change: impl FnOnce(&mut RawSnapshot)) -> String {
-    let mut raw = subject.raw.clone();
-    change(&mut raw);
-    with_snap(subject, forge(&raw))
-}
 
 fn subject(name: &str) -> Subject {
     subjects().into_iter().find(|s| s.name == name).unwrap()
-}
-
-/// Compares all at once, so that a change of wording shows whole.
-fn assert_all(found: Vec<(&str, String)>) {
-    let wrong: Vec<_> = found.iter().filter(|(expected, found)| found != expected).collect();
-    assert!(wrong.is_empty(), "(expected, found): {wrong:#?}");
 }
 
 /// Greatest resident size of this process so far, in bytes, where the system tells.
@@ -559,25 +536,7 @@ fn pages_that_did_not_change_or_lie_outside_are_refused() {
 #[test]
 fn table_elements_that_are_no_references_are_refused_though_all_hashes_are_right() {
     let subject = subject("references");
-    let previous = *subject.files["out/2.bin"].last_chunk::<32>().unwrap();
-    let header = BinHeader { paused: false, id: 3, job_hash: subject.raw.job.job_hash(), previous };
-    let with_elements = |kind: u8, index: u32, elements: &[u64]| {
-        let mut page = [0; PAGE];
-        for (place, element) in page.chunks_exact_mut(8).zip(elements) {
-            place.copy_from_slice(&element.to_le_bytes());
-        }
-        let mut files = subject.files.clone();
-        let mut bytes = Vec::new();
-        let mut writer = BinWriter::new(&header, &mut bytes);
-        writer.space(kind, index, 1, &mut bytes);
-        writer.page(0, &page, &mut bytes);
-        let mut raw = subject.raw.clone();
-        raw.segment.bin = writer.finish(&mut bytes);
-        files.insert("out/3.bin".to_owned(), bytes);
-        raw.state.spaces = roots(&subject, &files).unwrap();
-        files.insert("out/3.snap".to_owned(), forge(&raw));
-        loaded(&subject, &files)
-    };
+    let with_elements = |kind, index, elements: &[u64]| with_elements(&subject, kind, index, elements);
     assert_all(vec![
         ("loaded", with_elements(SPACE_MEMORY, 0, &[u64::MAX])),
         ("loaded", with_elements(SPACE_TABLE, 0, &[1, 2, 0, 4])),

@@ -44,6 +44,12 @@ impl ValType {
         self.kind().slots()
     }
 
+    /// The types of those slots; a vector's are two `i64`.
+    pub(crate) fn slot_types(self) -> impl Iterator<Item = ValType> {
+        let slot = if self == Self::V128 { Self::I64 } else { self };
+        std::iter::repeat_n(slot, self.slots() as usize)
+    }
+
     /// Can a value of this type stand where `wanted` is asked for (specification, section 3.3 "matching").
     pub fn matches(self, wanted: ValType) -> bool {
         match (self, wanted) {
@@ -184,6 +190,11 @@ impl FuncType {
 /// Stack slots of values of these types.
 pub fn slots(types: &[ValType]) -> u32 {
     types.iter().map(|ty| ty.slots()).sum()
+}
+
+/// The kind of each slot of values of these types.
+pub fn slot_kinds(types: &[ValType]) -> Vec<Kind> {
+    types.iter().flat_map(|ty| std::iter::repeat_n(ty.kind(), ty.slots() as usize)).collect()
 }
 
 impl fmt::Display for FuncType {

@@ -409,8 +409,8 @@ fn slot_types(types: impl Iterator<Item = Option<ValType>>) -> Vec<Option<ValTyp
     let mut slots = Vec::new();
     for ty in types {
         match ty {
-            Some(ValType::V128) => slots.extend([Some(ValType::I64); 2]),
-            other => slots.push(other),
+            Some(ty) => slots.extend(ty.slot_types().map(Some)),
+            None => slots.push(None),
         }
     }
     slots

@@ -3,11 +3,10 @@
 //! dropped. So equal states have equal numbers, however they came about.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use super::{Machine, Store};
 use crate::code::Body;
-use crate::module::{HeapType, Kind};
+use crate::module::{HeapType, Kind, slot_kinds};
 
 /// An exception that was caught with a reference to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +91,7 @@ impl Renumbering {
 }
 
 /// Kinds of locals and operands by function address and index of the instruction.
-type KindsAt = BTreeMap<(u32, u32), Rc<(Vec<Kind>, Vec<Kind>)>>;
+type KindsAt = BTreeMap<(u32, u32), (Vec<Kind>, Vec<Kind>)>;
 
 impl Machine {
     /// The slots that count once there is room for one more exception; none if the program holds too many. Those that it can
@@ -131,12 +130,11 @@ impl Machine {
             let end = self.frames.get(number + 1).map_or(usize::MAX, |next| next.base as usize);
             let place = (frame.func, self.resume_index(number));
             let store = &self.store;
-            let kinds = kinds_at.entry(place).or_insert_with(|| {
+            let (locals, operands) = kinds_at.entry(place).or_insert_with(|| {
                 let func = &store.funcs[place.0 as usize];
                 let module = &store.instances[func.instance as usize].module;
-                Rc::new(Body::kinds_before(module, func.index, place.1))
+                Body::kinds_before(module, func.index, place.1)
             });
-            let (locals, operands) = &**kinds;
             let base = frame.base as usize;
             let top = (base + locals.len() + operands.len()).min(end);
             let (locals_at, operands_at) = self.stack[base..top].split_at_mut(locals.len());
@@ -166,18 +164,14 @@ impl Store {
 
     /// Follows the payloads of what has been reached, and leaves only that.
     fn visit_exceptions(&mut self, numbers: &mut Renumbering) {
-        let counted = self.exceptions.counted;
-        let mut old = std::mem::take(&mut self.exceptions).list;
+        let mut old = std::mem::take(&mut self.exceptions.list);
         let mut next = 0;
         while let Some(index) = numbers.order.get(next).copied() {
             let mut exception = std::mem::replace(&mut old[index], Exception { tag: 0, values: Vec::new() });
-            let params = &self.tag_type(exception.tag).params;
-            let kinds: Vec<Kind> =
-                params.iter().flat_map(|ty| std::iter::repeat_n(ty.kind(), ty.slots() as usize)).collect();
+            let kinds = slot_kinds(&self.tag_type(exception.tag).params);
             numbers.visit_slots(&mut exception.values, &kinds);
-            self.exceptions.add(exception);
+            self.exceptions.list.push(exception);
             next += 1;
         }
-        self.exceptions.counted = counted;
     }
 }

@@ -42,9 +42,8 @@ impl Machine {
         }
     }
 
-    /// The exceptions that references point to, numbered as they are reached.
-    pub fn exception_states(&mut self) -> Vec<ExceptionState> {
-        self.collect_exceptions();
+    /// The exceptions that references point to, as [`collect_exceptions`](Self::collect_exceptions) has left them.
+    pub fn exception_states(&self) -> Vec<ExceptionState> {
         let state = |exception: &Exception| {
             let tag = self.store.tags[exception.tag as usize];
             ExceptionState { instance: tag.instance, tag: tag.index, values: exception.values.clone() }

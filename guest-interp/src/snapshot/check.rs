@@ -97,7 +97,7 @@ impl Checker<'_> {
         let initial = self.machine.instance_states();
         let Some(initial) = initial.get(number) else { return Err(mismatch("the instance", number, "less")) };
         let types = module.globals().iter().skip(module.imported_globals() as usize);
-        let types = types.flat_map(|(ty, _)| slot_types(ty.value).map(|slot| (ty.mutable, slot)));
+        let types = types.flat_map(|(ty, _)| ty.value.slot_types().map(|slot| (ty.mutable, slot)));
         same_count("slots of globals", state.globals.len(), initial.globals.len())?;
         for (index, ((mutable, ty), (value, initial))) in
             types.zip(state.globals.iter().zip(&initial.globals)).enumerate()
@@ -348,7 +348,7 @@ impl Checker<'_> {
             let ty = ty.ok_or_else(|| mismatch("a tag", exception.tag, "one of the instance's own"));
             let ty = ty.map_err(|e| e.context(format!("exception {number}")))?;
             same_count("slots of the payload", exception.values.len(), ty.param_slots() as usize)?;
-            let types = ty.params.iter().flat_map(|ty| slot_types(*ty)).map(Some);
+            let types = ty.params.iter().flat_map(|ty| ty.slot_types()).map(Some);
             self.values("slot", types, &exception.values).map_err(|e| e.context(format!("exception {number}")))?;
             slots_taken = slots_taken.saturating_add(1).saturating_add(exception.values.len() as u64);
         }
@@ -409,12 +409,6 @@ pub fn check_tables(machine: &mut Machine) -> Result<(), Error> {
 /// The number in the store of a type of an instance's module.
 fn number_of(instance: &Instance, index: u32) -> u32 {
     instance.types.get(index as usize).copied().unwrap_or(u32::MAX)
-}
-
-/// The types of the slots of a value.
-fn slot_types(ty: ValType) -> impl Iterator<Item = ValType> {
-    let slot = if ty == ValType::V128 { ValType::I64 } else { ty };
-    std::iter::repeat_n(slot, ty.slots() as usize)
 }
 
 /// The same type, with null.

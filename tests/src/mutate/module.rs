@@ -272,6 +272,7 @@ fn run_both(machine: &Machine, func: u32, rng: &mut Rng) -> Result<()> {
             return Ok(());
         }
         let stop = machine.run(RUN);
+        machine.collect_exceptions();
         let exceptions = machine.exception_states();
         ends.push((format!("{stop:?}"), machine.gas_total(), exceptions, machine.frame_states()));
     }

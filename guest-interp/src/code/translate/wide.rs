@@ -91,11 +91,8 @@ impl Translator<'_> {
         let b = self.pop_wide();
         let a = self.pop_wide();
         for half in 0..2 {
-            self.push_words([Inst::Select { d: 0, a: a + half, b: b + half }, Inst::Wide { low: 0, high: c }]);
-            let d = self.slot(self.stack.len() - 1);
-            if let Some(result) = self.insts[self.last_at].result_mut() {
-                *result = d;
-            }
+            let d = self.slot(self.stack.len());
+            self.push_words([Inst::Select { d, a: a + half, b: b + half }, Inst::Wide { low: 0, high: c }]);
         }
         self.last_result = None;
     }
