@@ -33,6 +33,7 @@ _start gets all positionals as its arguments; otherwise the first one names the 
   --snapshot-id N|paused   the snapshot to resume from
   --snapshot-output DIR    directory of the results (default ./snapshot)
   --gas-limit N            gas of a segment (default: no limit; on resume: that of the snapshot)
+  --keep-final             write the state at the end, a trap's too, as final.snap and final.bin
   --enable-gas-refill      go on with a new segment when the limit is reached
   --gas-schedule NAME|FILE table of gas costs (default: default)
   --preload NAME=FILE      a module that the program imports from (repeatable)
@@ -72,6 +73,8 @@ pub enum SnapshotId {
     Number(u64),
     /// `paused.snap`
     Paused,
+    /// `final.snap`: a run that has ended, to look at.
+    Final,
 }
 
 impl SnapshotId {
@@ -80,6 +83,7 @@ impl SnapshotId {
         match self {
             Self::Number(id) => id.to_string(),
             Self::Paused => "paused".to_owned(),
+            Self::Final => "final".to_owned(),
         }
     }
 }
@@ -105,6 +109,8 @@ pub struct Options {
     pub gas_limit: Option<u64>,
     /// `--enable-gas-refill`
     pub gas_refill: bool,
+    /// `--keep-final`
+    pub keep_final: bool,
     /// `--gas-schedule`: a name or a file.
     pub gas_schedule: Option<String>,
     /// `--preload`: name and file, names unique.
@@ -209,6 +215,10 @@ impl Options {
                 self.gas_refill = true;
                 Ok(())
             }
+            "keep-final" => {
+                self.keep_final = true;
+                Ok(())
+            }
             "gas-schedule" => once(flag, &mut self.gas_schedule, value(flag, parser)?),
             "preload" => unique(flag, &mut self.preload, file(flag, "NAME=FILE", parser)?, |(name, _)| name),
             "env" => {
@@ -279,8 +289,10 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn snapshot_id(text: &str) -> Result<SnapshotId, Error> {
-    if text == "paused" {
-        return Ok(SnapshotId::Paused);
+    match text {
+        "paused" => return Ok(SnapshotId::Paused),
+        "final" => return Ok(SnapshotId::Final),
+        _ => {}
     }
     let number = if is_digits(text) { text.parse().ok() } else { None };
     number

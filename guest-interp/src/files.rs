@@ -29,6 +29,10 @@ pub const CHUNK: usize = 64 << 10;
 
 /// Files that describe the end of a run.
 const RESULTS: [&str; 2] = ["result.txt", "receipt.json"];
+/// Stems of snapshots outside the chain.
+const ASIDE: [&str; 2] = ["paused", "final"];
+/// What stands for the first `.bin` files of a chain that was merged.
+const BASE: &str = "base.bin";
 
 /// Reads the regular file `path` and gives it to `each` in order, in chunks of at most [`CHUNK`] bytes. Returns its
 /// length, or `None` when there is no such file.
@@ -160,7 +164,9 @@ pub fn prepare_output(dir: &str, job_hash: &[u8; 32], start_id: u64) -> Result<(
     let (mut ids, temporaries) = listed(dir);
     ids.extend([1, start_id].iter().filter(|id| **id != 0));
     probe(dir, start_id, &mut ids);
-    let stems = || ids.iter().map(u64::to_string).chain(["paused".to_owned()]);
+    let stems = || ids.iter().map(u64::to_string).chain(ASIDE.map(str::to_owned));
+    let base = dir.join(BASE);
+    let stale_base = check_ours(&base, FileKind::Base, job_hash)?.is_some_and(|id| id > start_id);
     for stem in stems() {
         check_ours(&dir.join(format!("{stem}.snap")), FileKind::Snap, job_hash)?;
         check_ours(&dir.join(format!("{stem}.bin")), FileKind::Bin, job_hash)?;
@@ -170,12 +176,15 @@ pub fn prepare_output(dir: &str, job_hash: &[u8; 32], start_id: u64) -> Result<(
         remove(&dir.join(name))?;
     }
     let older = ids.iter().rev().filter(|id| **id > start_id).map(u64::to_string);
-    for stem in ["paused".to_owned()].into_iter().chain(older) {
+    for stem in ASIDE.map(str::to_owned).into_iter().chain(older) {
         remove(&dir.join(format!("{stem}.snap")))?;
         remove(&dir.join(format!("{stem}.bin")))?;
     }
+    if stale_base {
+        remove(&base)?;
+    }
     let names = stems().flat_map(|stem| [format!("{stem}.snap"), format!("{stem}.bin")]);
-    let known = names.chain(RESULTS.map(str::to_owned)).map(|name| temporary_name(&name));
+    let known = names.chain(RESULTS.map(str::to_owned)).chain([BASE.to_owned()]).map(|name| temporary_name(&name));
     for name in known.chain(temporaries) {
         remove(&dir.join(name))?;
     }
@@ -212,7 +221,8 @@ fn listed(dir: &Path) -> (BTreeSet<u64>, BTreeSet<String>) {
 
 /// Whether the node writes files of this name.
 fn is_ours(name: &str) -> bool {
-    RESULTS.contains(&name) || matches!(name, "paused.snap" | "paused.bin") || snapshot_id(name).is_some()
+    let aside = || ASIDE.iter().any(|stem| matches!(name.strip_prefix(stem), Some(".snap" | ".bin")));
+    RESULTS.contains(&name) || name == BASE || aside() || snapshot_id(name).is_some()
 }
 
 /// The id in `{id}.snap` or `{id}.bin`.
@@ -222,9 +232,9 @@ fn snapshot_id(name: &str) -> Option<u64> {
     (id.to_string() == stem).then_some(id)
 }
 
-/// Refuses a file that is there and is not of the job.
-fn check_ours(path: &Path, kind: FileKind, job_hash: &[u8; 32]) -> Result<(), Error> {
-    let Some(file) = open(path)? else { return Ok(()) };
+/// Refuses a file that is there and is not of the job; the snapshot id of one that is.
+fn check_ours(path: &Path, kind: FileKind, job_hash: &[u8; 32]) -> Result<Option<u64>, Error> {
+    let Some(file) = open(path)? else { return Ok(None) };
     let mut first = Vec::with_capacity(PREFIX_LEN);
     file.take(PREFIX_LEN as u64)
         .read_to_end(&mut first)
@@ -234,7 +244,7 @@ fn check_ours(path: &Path, kind: FileKind, job_hash: &[u8; 32]) -> Result<(), Er
         Error::usage(format!("'{path}' {what}: choose another output directory or remove it; nothing was changed"))
     };
     match Prefix::decode(&first) {
-        Ok(prefix) if prefix.file == kind && prefix.job_hash == *job_hash => Ok(()),
+        Ok(prefix) if prefix.file == kind && prefix.job_hash == *job_hash => Ok(Some(prefix.id)),
         Ok(prefix) if prefix.file == kind => Err(refused("belongs to another job")),
         Ok(_) => Err(refused("is not what its name says")),
         Err(error) => Err(refused(&format!("is not a snapshot file of this node ({error})"))),

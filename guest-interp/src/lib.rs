@@ -20,3 +20,4 @@ pub mod session;
 pub mod snapshot;
 mod step;
 pub mod trap;
+pub mod witness;

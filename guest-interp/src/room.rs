@@ -3,6 +3,8 @@
 
 use std::collections::TryReserveError;
 
+use crate::snapshot::{PAGE, is_zero};
+
 /// Makes room for `more` items, and for an eighth of what there is: growing item by item still takes time in proportion.
 ///
 /// Where the buffer is the last thing in the node's memory, it grows in place: a block as long as what is missing,
@@ -23,4 +25,36 @@ pub(crate) fn held<T>(count: usize) -> Result<Vec<T>, TryReserveError> {
     let mut room = Vec::new();
     room.try_reserve_exact(count)?;
     Ok(room)
+}
+
+/// Makes the buffer `length` bytes long, the new ones zero.
+pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveError> {
+    static ZERO: [u8; PAGE] = [0; PAGE];
+    let more = length.saturating_sub(buffer.len());
+    if more > buffer.capacity() - buffer.len() && cfg!(not(target_family = "wasm")) {
+        return lengthen_anew(buffer, length);
+    }
+    make(buffer, more)?;
+    // By the page, which is one instruction of the host's: `resize` is a loop over bytes in a build for size.
+    while buffer.len() < length {
+        buffer.extend_from_slice(&ZERO[..(length - buffer.len()).min(PAGE)]);
+    }
+    Ok(())
+}
+
+/// The same by moving to new memory, which the system hands out zeroed page by page as it is used: a program of 1 GiB that
+/// uses 1 MiB costs 1 MiB.
+fn lengthen_anew(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveError> {
+    let capacity = length.max(buffer.len() + buffer.len() / 8);
+    // Where this is possible, so is what follows, which could not say that it is not.
+    drop(held::<u8>(capacity)?);
+    let mut longer = vec![0; capacity];
+    for (to, from) in longer.chunks_mut(PAGE).zip(buffer.chunks(PAGE)) {
+        if !is_zero(from) {
+            to[..from.len()].copy_from_slice(from);
+        }
+    }
+    longer.truncate(length);
+    *buffer = longer;
+    Ok(())
 }

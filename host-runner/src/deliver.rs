@@ -53,7 +53,7 @@ fn stage(node: &mut dyn Deliver, path: &Path) -> Result<()> {
 }
 
 /// Refuses names that mean something else than a name on some system.
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_plain = |part: &str| {
         let bad = |c: char| c.is_control() || matches!(c, '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*');
         !part.is_empty() && !part.ends_with(['.', ' ']) && !part.contains(bad) && !is_device(part)

@@ -1,9 +1,7 @@
 //! Driving a node: hand over the files it asks for, run it slice by slice, write what it has ready, and stop cleanly when
 //! the user wants it. The node decides what is in the files; this module decides when and how they reach the disk.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::console::{self, Sink};
@@ -13,9 +11,8 @@ use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, Result};
 use crate::interrupt::Stop;
 use crate::report::{self, Runner};
+use crate::supply::Supply;
 
-/// Bytes read from an input file at a time.
-const CHUNK: usize = 256 << 10;
 /// Longest receipt that is held in memory to add to it; a longer one is written as it is.
 const RECEIPT_MAX: usize = 16 << 20;
 
@@ -76,33 +73,8 @@ pub struct Options {
 /// The node's, exit code 74 for a file that cannot be read, 130 when the user stops it.
 pub fn load(node: &mut dyn Node, argv: &[String], sink: &mut dyn Sink, stop: &Stop) -> Result<()> {
     node.load(argv)?;
-    let mut chunk = vec![0; CHUNK];
-    while let Some(path) = node.want()? {
-        give(node, Path::new(&path), &mut chunk, stop)?;
-    }
+    Supply::default().feed(node, stop)?;
     forward_messages(node, sink)
-}
-
-/// Gives the node the contents of the file at `path`, chunk by chunk.
-fn give(node: &mut dyn Node, path: &Path, chunk: &mut [u8], stop: &Stop) -> Result<()> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return node.give_end(false),
-        Err(error) => return Err(Failure::io(path, &error)),
-    };
-    loop {
-        if stop.is_requested() {
-            return Err(Failure::new(INTERRUPTED, "interrupted while loading: nothing was written"));
-        }
-        let length = match file.read(chunk) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            other => other.map_err(|error| Failure::io(path, &error))?,
-        };
-        match chunk.get(..length) {
-            Some([]) | None => return node.give_end(true),
-            Some(bytes) => node.give(bytes)?,
-        }
-    }
 }
 
 /// Runs a loaded job to its end, to its limit, or until the user stops it, and writes its files.
@@ -329,7 +301,7 @@ fn forward_messages(node: &mut dyn Node, sink: &mut dyn Sink) -> Result<()> {
 
 /// How much the node runs before the runner looks up: about as much as takes the blink of an eye, whatever the program,
 /// so that progress and Ctrl-C work. Where a slice ends decides nothing about the result.
-struct Slice {
+pub(crate) struct Slice {
     gas: u64,
 }
 
@@ -341,17 +313,17 @@ impl Slice {
     /// Gas of the first slice, and the least of any.
     const LEAST: u64 = 1_000_000;
 
-    fn first() -> Self {
+    pub(crate) fn first() -> Self {
         Self { gas: Self::LEAST }
     }
 
-    fn budget(&self) -> Budget {
+    pub(crate) fn budget(&self) -> Budget {
         Budget { gas: self.gas, steps: Self::STEPS }
     }
 
     /// Doubles or halves towards the target. A slice that was over at once may also have met an instruction dearer than
     /// itself (`moved` is false), and doubling gets past that too.
-    fn adapt(&mut self, took: Duration, moved: bool) {
+    pub(crate) fn adapt(&mut self, took: Duration, moved: bool) {
         if took < Self::TARGET / 2 {
             self.gas = self.gas.saturating_mul(2);
         } else if took > Self::TARGET * 2 && moved {

@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 
 use guest_interp::snapshot::{PREFIX_LEN, Prefix};
 
+use crate::chain::BASE;
 use crate::failure::{Failure, IO, Result};
 
 /// Names of a pause, the part that decides first: without it the other one means nothing.
 const PAUSE: [&str; 2] = ["paused.snap", "paused.bin"];
+/// Names of a state at the end.
+const FINAL: [&str; 2] = ["final.snap", "final.bin"];
 /// Names that the end of a run leaves.
 const RESULTS: [&str; 2] = ["receipt.json", "result.txt"];
 /// Ending of a file that is still being written.
@@ -37,6 +40,10 @@ enum Name {
     Snap(u64),
     /// `paused.snap` or `paused.bin`
     Pause,
+    /// `base.bin`
+    Base,
+    /// `final.snap` or `final.bin`
+    Final,
     /// `result.txt` or `receipt.json`
     Result,
     /// What a crash left of one of the others.
@@ -49,8 +56,14 @@ impl Name {
         if PAUSE.contains(&name) {
             return Some(Self::Pause);
         }
+        if FINAL.contains(&name) {
+            return Some(Self::Final);
+        }
         if RESULTS.contains(&name) {
             return Some(Self::Result);
+        }
+        if name == BASE {
+            return Some(Self::Base);
         }
         if let Some(inner) = name.strip_suffix(TEMPORARY) {
             return Self::parse(inner.strip_prefix('.').unwrap_or(inner)).map(|_| Self::Temporary);
@@ -106,13 +119,18 @@ impl OutputDir {
     /// 74 when a file cannot be removed.
     pub fn prepare(&self, job: &[u8; 32], start_id: u64, keep_pause: bool) -> Result<()> {
         let found = self.list()?;
+        let mut base = 0;
         for (kind, name) in &found {
-            self.check(*kind, name, job)?;
+            let id = self.check(*kind, name, job)?;
+            if *kind == Name::Base {
+                base = id;
+            }
         }
         let stale = |kind: &Name| match kind {
             Name::Bin(id) | Name::Snap(id) => *id > start_id,
+            Name::Base => base > start_id,
             Name::Pause => !keep_pause,
-            Name::Result | Name::Temporary => true,
+            Name::Final | Name::Result | Name::Temporary => true,
         };
         let mut doomed: Vec<&(Name, String)> = found.iter().filter(|(kind, _)| stale(kind)).collect();
         doomed.sort_by_key(|(kind, name)| removal_order(*kind, name));
@@ -158,29 +176,30 @@ impl OutputDir {
         self.sync()
     }
 
-    /// Our files in the directory, in order.
-    fn list(&self) -> Result<BTreeSet<(Name, String)>> {
-        let failed = |error: io::Error| Failure::io(&self.path, &error);
-        let mut found = BTreeSet::new();
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            if let Some((kind, name)) = name.to_str().and_then(|name| Some((Name::parse(name)?, name.to_owned()))) {
-                found.insert((kind, name));
-            }
-        }
-        Ok(found)
+    /// Removes a file, durably.
+    ///
+    /// # Errors
+    /// Exit code 74 when it cannot be removed.
+    pub fn delete(&self, name: &str) -> Result<()> {
+        self.remove(name)?;
+        self.sync()
     }
 
-    /// Refuses `name` when it is a directory or does not belong to `job`.
-    fn check(&self, kind: Name, name: &str, job: &[u8; 32]) -> Result<()> {
+    /// Our files in the directory, in order.
+    fn list(&self) -> Result<BTreeSet<(Name, String)>> {
+        list(&self.path)
+    }
+
+    /// Refuses `name` when it is a directory or does not belong to `job`; the id that it says, 0 where it says none.
+    fn check(&self, kind: Name, name: &str, job: &[u8; 32]) -> Result<u64> {
         let path = self.path.join(name);
         refuse_directory(&path)?;
-        if !matches!(kind, Name::Bin(_) | Name::Snap(_) | Name::Pause) {
-            return Ok(());
+        if matches!(kind, Name::Result | Name::Temporary) {
+            return Ok(0);
         }
         // A link to nowhere, or to something that is no file, says nothing about a job; it is replaced, not followed.
         if !fs::metadata(&path).is_ok_and(|found| found.is_file()) {
-            return Ok(());
+            return Ok(0);
         }
         let help = "choose another --snapshot-output, or move that directory's files away";
         let prefix = Prefix::decode(&first_bytes(&path)?);
@@ -189,7 +208,7 @@ impl OutputDir {
             Failure::data(what).caused_by(error).help(help)
         })?;
         if prefix.job_hash == *job {
-            Ok(())
+            Ok(prefix.id)
         } else {
             let what = format!("{}: belongs to another job and would be overwritten", path.display());
             Err(Failure::data(what).help(help))
@@ -268,6 +287,28 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     written.and_then(|()| fs::rename(&temporary, path)).map_err(|error| Failure::io(path, &error))
 }
 
+/// Names of our files in a directory, a `.bin` before the `.snap` that commits to it, without those that a crash left.
+///
+/// # Errors
+/// Exit code 74 when it cannot be read.
+pub fn names_in(dir: &Path) -> Result<Vec<String>> {
+    let found = list(dir)?.into_iter().filter(|(kind, _)| *kind != Name::Temporary);
+    Ok(found.map(|(_, name)| name).collect())
+}
+
+/// Our files in a directory, in order.
+fn list(dir: &Path) -> Result<BTreeSet<(Name, String)>> {
+    let failed = |error: io::Error| Failure::io(dir, &error);
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if let Some((kind, name)) = name.to_str().and_then(|name| Some((Name::parse(name)?, name.to_owned()))) {
+            found.insert((kind, name));
+        }
+    }
+    Ok(found)
+}
+
 /// Whether two paths are the same directory, however they are written; false when one is not there.
 pub fn same_directory(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
@@ -289,7 +330,9 @@ fn open_lock(path: &Path) -> io::Result<File> {
 /// Sort key by which files go: a result must not outlive its snapshots, a snapshot not its predecessors, and a `.snap`
 /// must not be there without its `.bin`.
 fn removal_order(kind: Name, name: &str) -> impl Ord + use<> {
-    let chain = kind.id().map(|id| (id, matches!(kind, Name::Snap(_))));
+    // Of the chain the base goes last: all that is left needs it.
+    let id = if kind == Name::Base { Some(0) } else { kind.id() };
+    let chain = id.map(|id| (id, matches!(kind, Name::Snap(_))));
     (chain.is_some(), Reverse(chain), !name.ends_with(".snap"))
 }
 

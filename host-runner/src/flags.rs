@@ -25,6 +25,9 @@ pub struct JobFlags {
     /// Refill the gas after each snapshot, and go on until the program ends
     #[arg(long)]
     pub enable_gas_refill: bool,
+    /// Write the state at the end, a trap's too, as final.snap and final.bin, to be inspected
+    #[arg(long)]
+    pub keep_final: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub config: ConfigFlags,
@@ -111,9 +114,8 @@ impl JobFlags {
         for (flag, value) in single {
             argv.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
         }
-        if self.enable_gas_refill {
-            argv.push("--enable-gas-refill".to_owned());
-        }
+        let switches = [("--enable-gas-refill", self.enable_gas_refill), ("--keep-final", self.keep_final)];
+        argv.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned()));
         let repeated = [
             ("--feature", &config.feature),
             ("--preload", &inputs.preload),

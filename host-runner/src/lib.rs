@@ -2,7 +2,10 @@
 //! Ctrl-C, and compares it with wasmtime running the same program directly. The node itself is WebAssembly, embedded here
 //! and run with no imports; `engine` drives it or the same library linked natively, through one trait.
 
+pub mod archive;
+pub mod bisect;
 pub mod cache;
+pub mod chain;
 pub mod cli;
 pub mod console;
 pub mod deliver;
@@ -11,9 +14,17 @@ pub mod durable;
 pub mod engine;
 pub mod failure;
 pub mod flags;
+pub mod fold;
 pub mod image;
 pub mod interrupt;
+pub mod job_files;
 pub mod native;
+pub mod place;
 pub mod reference;
 pub mod report;
 pub mod sandbox;
+pub(crate) mod search;
+pub mod state;
+pub mod supply;
+pub mod verify;
+pub mod witness;

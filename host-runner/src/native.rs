@@ -10,12 +10,23 @@ use crate::failure::Result;
 #[derive(Default)]
 pub struct NativeNode {
     session: Option<Session>,
+    look_only: bool,
 }
 
 impl NativeNode {
     /// A node without a job.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A node that restores states of runs that have ended too.
+    pub fn to_look_at() -> Self {
+        Self { look_only: true, ..Self::default() }
+    }
+
+    /// The run that was loaded.
+    pub fn into_session(self) -> Option<Session> {
+        self.session
     }
 
     fn session(&mut self) -> std::result::Result<&mut Session, Error> {
@@ -26,7 +37,10 @@ impl NativeNode {
 impl Node for NativeNode {
     fn load(&mut self, argv: &[String]) -> Result<()> {
         self.session = None;
-        self.session = Some(Session::new(argv)?);
+        let session = self.session.insert(Session::new(argv)?);
+        if self.look_only {
+            session.look_only();
+        }
         Ok(())
     }
 

@@ -507,8 +507,13 @@ fn the_chain_of_bin_files_must_be_whole_in_order_and_of_one_run() {
 #[test]
 fn pages_that_did_not_change_or_lie_outside_are_refused() {
     let subject = subject("references");
-    let header =
-        |id: u64, previous: [u8; 32]| BinHeader { paused: false, id, job_hash: subject.raw.job.job_hash(), previous };
+    let header = |id: u64, previous: [u8; 32]| BinHeader {
+        base: false,
+        paused: false,
+        id,
+        job_hash: subject.raw.job.job_hash(),
+        previous,
+    };
     let hash = |id: u64| *subject.files[&format!("out/{id}.bin")].last_chunk::<32>().unwrap();
     let third = |pages: &[(u8, u32, u64, u8)]| {
         let (bytes, hash) = bin(header(3, hash(2)), pages);

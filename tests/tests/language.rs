@@ -71,6 +71,18 @@ fn a_feature_that_is_off_is_refused_by_its_name_and_only_that_one() {
 }
 
 #[test]
+fn a_global_that_copies_another_of_its_module_needs_function_references_vectors_too() {
+    for (ty, value) in [("i32", "(i32.const 1)"), ("v128", "(v128.const i64x2 1 2)")] {
+        let text = format!("(module (global $a {ty} {value}) (global {ty} (global.get $a)))");
+        assert!(parse(&text, Features::default()).is_ok(), "{ty}");
+        let mut without = Features::default();
+        without.set("function-references", false).unwrap();
+        let error = parse(&text, without).unwrap_err();
+        assert!(error.message().contains("global.get of locally defined global"), "{ty}: {error}");
+    }
+}
+
+#[test]
 fn the_switch_of_a_feature_is_part_of_the_job() {
     let text = "(module (func (export \"run\") (result i32) (i32.const 1)))";
     let hash = |flags: &str| {

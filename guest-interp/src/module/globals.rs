@@ -98,10 +98,12 @@ pub(super) fn without_vectors(
         let start = entries.reader.original_position();
         let Some(entry) = entries.next() else { break };
         let (ty, init) = entry?;
-        if ty.content_type == ValType::V128 && (bytes[init.start] == VECTOR || copies(&bytes[init.clone()], &hidden)) {
+        let is_constant = bytes[init.start] == VECTOR;
+        if ty.content_type == ValType::V128 && (is_constant || copies(&bytes[init.clone()], &hidden)) {
             hidden.insert(index);
-            // An i32 as mutable as the vector, with the value 0.
-            shown.extend_from_slice(&[0x7f, u8::from(ty.mutable), 0x41, 0x00, END]);
+            // An i32 as mutable as the vector: the value 0, or a copy of another one, where the validator allows that.
+            shown.extend_from_slice(&[0x7f, u8::from(ty.mutable)]);
+            shown.extend_from_slice(if is_constant { &[0x41, 0x00, END] } else { &bytes[init.clone()] });
         } else {
             shown.extend_from_slice(&bytes[start..init.end]);
         }

@@ -8,7 +8,7 @@ mod types;
 mod validate;
 
 pub use types::*;
-pub(crate) use validate::{TypesAt, types_at};
+pub use validate::{TypesAt, types_at};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

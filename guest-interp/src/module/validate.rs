@@ -372,12 +372,12 @@ fn lane_count(op: Op) -> Option<u8> {
 
 /// Types of the slots of a function's locals and of its operands before an instruction, a vector's two slots as two
 /// `i64`; `None` for an operand whose type validation leaves open.
-pub(crate) type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
+pub type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
 
 /// The types at offsets (byte offsets in the module) of functions, each function validated once for all of its offsets;
 /// what is missing in the answer is no instruction. The answer holds as many types as there are locals and operands at
 /// these places: the caller bounds them.
-pub(crate) fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeMap<(u32, u32), TypesAt> {
+pub fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeMap<(u32, u32), TypesAt> {
     let mut found = BTreeMap::new();
     let (parser, mut validator) = of_sections(module.features);
     let bodies = Bodies::new(module.features, module.hidden_vectors.clone());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::memory::MemoryView;
 use super::stack::{Frame, Resume};
 use super::store::{FuncKind, Store};
+use super::watch::Watch;
 use super::{HostCall, HostImports, Linker};
 use crate::code::{Body, Environment, FuncCode, Place, Scope, SideTable, VerifiedCode, translate, verify};
 use crate::error::Error;
@@ -82,6 +83,8 @@ pub struct Machine {
     gas_stepped: u64,
     gas_fast: u64,
     stepper_only: bool,
+    /// Who is told of every access to memory, if anybody is.
+    pub(crate) watch: Option<Rc<dyn Watch>>,
 }
 
 impl Machine {
@@ -105,12 +108,19 @@ impl Machine {
             gas_stepped: 0,
             gas_fast: 0,
             stepper_only: false,
+            watch: None,
         }
     }
 
     /// Uses only the stepper: the oracle that the fast engine is tested against.
     pub fn set_stepper_only(&mut self, only: bool) {
         self.stepper_only = only;
+    }
+
+    /// Tells `watch` of every access to memory from now on, before it is made. Only the stepper runs then.
+    pub fn set_watch(&mut self, watch: Rc<dyn Watch>) {
+        self.watch = Some(watch);
+        self.stepper_only = true;
     }
 
     /// Gas charged since the machine was made (or since the state that was restored began).
@@ -479,7 +489,10 @@ impl Machine {
     /// The memory that a host function may use: memory 0 of the instance that imports it.
     pub fn host_memory(&mut self, call: &HostCall) -> MemoryView<'_> {
         let address = self.store.instances[call.instance as usize].memories.first().copied();
-        MemoryView(address.and_then(|a| self.store.memories.get_mut(a as usize)))
+        MemoryView {
+            memory: address.and_then(|a| self.store.memories.get_mut(a as usize)),
+            watch: self.watch.as_deref().zip(address),
+        }
     }
 
     /// Ends the host call that the run stopped at with these results.

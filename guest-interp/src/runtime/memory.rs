@@ -2,6 +2,7 @@
 //! pages that it touches, so that a snapshot costs what changed.
 
 use super::MemoryParts;
+use super::watch::{Access, Watch};
 use crate::error::Error;
 use crate::host::GuestMemory;
 use crate::limits::WASM_PAGE;
@@ -11,7 +12,6 @@ use crate::trap::Trap;
 
 /// Bytes in a page of dirty tracking, of `.bin` and of the Merkle tree.
 pub const DIRTY_PAGE: usize = crate::snapshot::PAGE;
-static ZERO: [u8; DIRTY_PAGE] = [0; DIRTY_PAGE];
 /// log2 of [`DIRTY_PAGE`].
 pub(crate) const DIRTY_SHIFT: u32 = DIRTY_PAGE.trailing_zeros();
 
@@ -84,12 +84,7 @@ impl Memory {
     pub(crate) fn resize(&mut self, pages: u64) -> Result<(), Error> {
         let fault = || Error::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
-        let more = length.saturating_sub(self.bytes.len());
-        room::make(&mut self.bytes, more).map_err(|_| fault())?;
-        // By the page, which is one instruction of the host's: `resize` is a loop over bytes in a build for size.
-        while self.bytes.len() < length {
-            self.bytes.extend_from_slice(&ZERO[..(length - self.bytes.len()).min(DIRTY_PAGE)]);
-        }
+        room::lengthen(&mut self.bytes, length).map_err(|_| fault())?;
         self.dirty.resize(length / DIRTY_PAGE, 0);
         Ok(())
     }
@@ -185,21 +180,37 @@ pub(crate) fn store<const N: usize>(
 
 /// The checked view of a program's memory that host functions get; no memory reads as one of size 0.
 #[derive(Debug)]
-pub struct MemoryView<'a>(pub(crate) Option<&'a mut Memory>);
+pub struct MemoryView<'a> {
+    pub(crate) memory: Option<&'a mut Memory>,
+    /// Who is told of accesses, and the memory's store address.
+    pub(crate) watch: Option<(&'a dyn Watch, u32)>,
+}
+
+impl MemoryView<'_> {
+    /// May this be touched.
+    fn touch(&self, address: u64, length: u64) -> bool {
+        self.watch.is_none_or(|(watch, memory)| watch.touch(Access { memory, address, length }).is_ok())
+    }
+}
 
 impl GuestMemory for MemoryView<'_> {
     fn size(&self) -> u64 {
-        self.0.as_ref().map_or(0, |m| m.bytes.len() as u64)
+        self.memory.as_ref().map_or(0, |m| m.bytes.len() as u64)
     }
 
     fn read(&self, address: u64, length: u64) -> Option<&[u8]> {
-        let memory = self.0.as_ref()?;
-        memory.range(address, length).map(|range| &memory.bytes[range])
+        let memory = self.memory.as_ref()?;
+        let range = memory.range(address, length)?;
+        self.touch(address, length).then(|| &memory.bytes[range])
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> bool {
-        let Some(memory) = self.0.as_mut() else { return false };
-        let Some(range) = memory.range(address, bytes.len() as u64) else { return false };
+        let length = bytes.len() as u64;
+        let Some(range) = self.memory.as_ref().and_then(|memory| memory.range(address, length)) else { return false };
+        if !self.touch(address, length) {
+            return false;
+        }
+        let Some(memory) = self.memory.as_mut() else { return false };
         memory.write(range, bytes);
         true
     }

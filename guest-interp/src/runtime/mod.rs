@@ -14,6 +14,7 @@ mod stack;
 mod state;
 mod store;
 mod table;
+mod watch;
 
 pub use exceptions::{Exception, Exceptions};
 pub use host_call::HostCall;
@@ -30,3 +31,4 @@ pub use spaces::{Delta, Restore, Spaces};
 pub use stack::{Frame, Resume};
 pub use store::{Extern, Func, FuncKind, Store, Tag};
 pub use table::Table;
+pub use watch::{Access, Watch};

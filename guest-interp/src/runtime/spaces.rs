@@ -39,9 +39,7 @@ impl Spaces {
         self.follow(contents);
         let mut changed = Vec::new();
         for (number, tree) in &mut self.trees {
-            let count = contents.page_count(*number);
-            let marks = contents.marks(*number);
-            let dirty: Vec<usize> = (0..count).filter(|page| std::mem::take(&mut marks[*page]) != 0).collect();
+            let dirty = take_marked(contents.marks(*number));
             let pages = dirty.into_iter().filter(|page| tree.update(*page as u64, &contents.page(*number, *page)));
             let pages: Vec<u64> = pages.map(|page| page as u64).collect();
             if !pages.is_empty() {
@@ -62,7 +60,7 @@ impl Spaces {
     }
 
     /// The tree of a space.
-    fn tree(&mut self, number: Number) -> Option<&mut PageTree> {
+    pub(crate) fn tree(&mut self, number: Number) -> Option<&mut PageTree> {
         let place = self.trees.binary_search_by_key(&number, |(number, _)| *number).ok()?;
         Some(&mut self.trees[place].1)
     }
@@ -77,6 +75,19 @@ impl Spaces {
         };
         self.trees.iter_mut().map(state).collect()
     }
+}
+
+/// The marked pages, ascending; the marks are cleared. By the word: most pages of a large memory are not marked.
+fn take_marked(marks: &mut [u8]) -> Vec<usize> {
+    let mut marked = Vec::new();
+    for (word, marks) in marks.chunks_mut(8).enumerate() {
+        if marks.first_chunk().is_some_and(|bytes| u64::from_le_bytes(*bytes) == 0) {
+            continue;
+        }
+        let pages = marks.iter_mut().enumerate();
+        marked.extend(pages.filter_map(|(place, mark)| (std::mem::take(mark) != 0).then_some(word * 8 + place)));
+    }
+    marked
 }
 
 /// A `.bin` in the making: the pages whose contents changed, produced in chunks.

@@ -40,8 +40,8 @@ impl Session {
     /// Name of the next file to take, relative to the output directory.
     pub fn take_name(&mut self) -> Option<String> {
         Some(match self.files.front()? {
-            File::Bin(file) => format!("{}.bin", stem(file.header.paused, file.header.id)),
-            File::Snap(segment) => format!("{}.snap", stem(segment.paused, segment.id)),
+            File::Bin(file) => format!("{}.bin", self.stem(file.header.paused, file.header.id)),
+            File::Snap(segment) => format!("{}.snap", self.stem(segment.paused, segment.id)),
             File::Ready { name, .. } => name.clone(),
         })
     }
@@ -52,18 +52,26 @@ impl Session {
     /// A resource error if the state is too large for a `.snap`.
     pub fn take_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
         out.clear();
+        let name = self.take_name().unwrap_or_default();
         let Some(file) = self.files.pop_front() else { return Ok(false) };
         let Some(running) = self.running.as_deref_mut() else { return Ok(false) };
         match file {
             File::Bin(file) => self.take_bin(file, out),
             File::Snap(segment) => {
-                let (name, bytes) =
-                    (format!("{}.snap", stem(segment.paused, segment.id)), running.encode_snap(&segment)?);
+                let bytes = running.encode_snap(&segment)?;
                 self.take_ready(name, bytes, 0, out);
             }
-            File::Ready { name, bytes, taken } => self.take_ready(name, bytes, taken, out),
+            File::Ready { bytes, taken, .. } => self.take_ready(name, bytes, taken, out),
         }
         Ok(!out.is_empty())
+    }
+
+    fn stem(&self, paused: bool, id: u64) -> String {
+        match (paused, self.outcome()) {
+            (false, _) => id.to_string(),
+            (true, None) => "paused".to_owned(),
+            (true, Some(_)) => "final".to_owned(),
+        }
     }
 
     fn take_ready(&mut self, name: String, bytes: Vec<u8>, taken: usize, out: &mut Vec<u8>) {
@@ -103,7 +111,7 @@ impl Session {
         running.machine.collect_exceptions();
         let mut bytes = Vec::new();
         let id = if paused { running.id } else { running.id + 1 };
-        let header = BinHeader { paused, id, job_hash: running.job_hash, previous: running.previous_bin };
+        let header = BinHeader { base: false, paused, id, job_hash: running.job_hash, previous: running.previous_bin };
         let segment = Segment {
             id,
             paused,
@@ -152,10 +160,6 @@ impl Session {
             self.files.push_back(File::Ready { name: name.to_owned(), bytes: text.into_bytes(), taken: 0 });
         }
     }
-}
-
-fn stem(paused: bool, id: u64) -> String {
-    if paused { "paused".to_owned() } else { id.to_string() }
 }
 
 impl Running {

@@ -16,10 +16,11 @@ use crate::job::{Input, Job, ModuleRef, ScheduleRef, Stdin, last_wins};
 use crate::module::{ExternKind, Features, FuncType, Kind, Module, ValType};
 use crate::room;
 use crate::runtime::{Extern, HostImports, Linker, Machine, Restore, Spaces};
-use crate::snapshot::bin::BinReader;
+use crate::snapshot::bin::{BinFooter, BinReader};
 use crate::snapshot::check::{check_state, check_tables};
 use crate::snapshot::paged::{Paged, mark_all};
 use crate::snapshot::snap::{self, MAX_SNAP, RawSnapshot};
+use crate::snapshot::state::{FrameState, State};
 
 /// Bytes that a module, input file or schedule may have: what a 32-bit node can hold beside the program's memory.
 const MAX_FILE: u64 = 1 << 30;
@@ -38,6 +39,8 @@ enum Purpose {
         id: u64,
         paused: bool,
     },
+    /// What stands for the first `.bin` files of a chain.
+    Base,
 }
 
 #[derive(Clone, Debug)]
@@ -52,7 +55,7 @@ pub(super) struct Loading {
     wants: VecDeque<Want>,
     bytes: Vec<u8>,
     bin: Option<BinReader>,
-    snapshot: Option<RawSnapshot>,
+    pub(super) snapshot: Option<RawSnapshot>,
     schedule: Option<String>,
     program: Option<Vec<u8>>,
     preloads: Vec<(String, Vec<u8>)>,
@@ -62,6 +65,8 @@ pub(super) struct Loading {
     chain: Option<Chain>,
     linked: bool,
     ready: bool,
+    /// A run that has ended may be restored, to be looked at.
+    pub(super) look_only: bool,
 }
 
 /// Which `.bin` files are still to be wanted.
@@ -94,6 +99,12 @@ impl Loading {
         loading
     }
 
+    /// All pages have been given, from somewhere else than `.bin` files.
+    pub(super) fn pages_are_there(&mut self) {
+        self.wants.clear();
+        self.chain = None;
+    }
+
     fn given(&mut self, purpose: Purpose, bytes: Vec<u8>) -> Result<(), Error> {
         match purpose {
             Purpose::Snap => self.snapshot = Some(snap::decode(&bytes)?),
@@ -105,7 +116,7 @@ impl Loading {
             Purpose::Preload(name) => self.preloads.push((name, bytes)),
             Purpose::Stdin => self.stdin = Some(bytes.into()),
             Purpose::Input(path) => self.inputs.push((path, bytes.into())),
-            Purpose::Bin { .. } => unreachable!("BUG: pages are not collected"),
+            Purpose::Bin { .. } | Purpose::Base => unreachable!("BUG: pages are not collected"),
         }
         Ok(())
     }
@@ -139,7 +150,7 @@ impl Session {
     /// The file is too long, or is a `.bin` that does not fit the chain.
     pub fn give(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let Some(want) = self.loading.wants.front().cloned() else { return Err(Error::usage("no file is wanted")) };
-        if let Purpose::Bin { .. } = want.purpose {
+        if let Purpose::Bin { .. } | Purpose::Base = want.purpose {
             return self.give_pages(chunk).map_err(|e| e.context(&want.path));
         }
         let most = if matches!(want.purpose, Purpose::Snap) { MAX_SNAP } else { MAX_FILE };
@@ -168,41 +179,82 @@ impl Session {
     pub fn give_end(&mut self, found: bool) -> Result<(), Error> {
         let Some(want) = self.loading.wants.pop_front() else { return Err(Error::usage("no file is wanted")) };
         if !found {
-            let what = match want.purpose {
-                Purpose::Snap | Purpose::Bin { .. } => Error::snapshot,
-                _ => Error::usage,
-            };
-            return Err(what(format!("{}: no such file", want.path)));
+            return self.absent(&want);
         }
         let bytes = std::mem::take(&mut self.loading.bytes);
         let result = match want.purpose {
             Purpose::Bin { id, paused } => self.end_pages(id, paused),
+            Purpose::Base => self.end_base(),
             purpose => self.loading.given(purpose, bytes),
         };
         result.map_err(|e| e.context(&want.path))
     }
 
-    fn end_pages(&mut self, id: u64, paused: bool) -> Result<(), Error> {
-        let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
-        let footer = self.loading.bin.take().unwrap_or_default().finish()?;
-        let header = footer.header;
-        if (header.id, header.paused) != (id, paused) {
-            let kind = |paused| if paused { "paused after " } else { "" };
-            let (found, wanted) = (kind(header.paused), kind(paused));
-            return Err(Error::snapshot(format!("is of snapshot {found}{}, expected {wanted}{id}", header.id)));
+    /// A wanted file is not there: a chain whose first `.bin` is missing may have a base instead.
+    fn absent(&mut self, want: &Want) -> Result<(), Error> {
+        let missing = format!("{}: no such file", want.path);
+        match want.purpose {
+            Purpose::Bin { id: 1, paused: false } => {
+                let path = format!("{}base.bin", want.path.strip_suffix("1.bin").unwrap_or_default());
+                self.loading.wants.push_back(Want { path, purpose: Purpose::Base });
+                Ok(())
+            }
+            Purpose::Base => {
+                let dir = want.path.strip_suffix("base.bin").unwrap_or_default();
+                Err(Error::snapshot(format!("{dir}1.bin: no such file, nor a base.bin")))
+            }
+            Purpose::Snap | Purpose::Bin { .. } => Err(Error::snapshot(missing)),
+            _ => Err(Error::usage(missing)),
         }
-        if header.job_hash != running.job_hash {
-            return Err(Error::snapshot("belongs to another job"));
+    }
+
+    fn end_pages(&mut self, id: u64, paused: bool) -> Result<(), Error> {
+        let BinFooter { header, hash } = self.end_bin()?;
+        let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
+        if (header.id, header.paused, header.base) != (id, paused, false) {
+            let kind = |paused| if paused { "paused after " } else { "" };
+            let (found, wanted) = (if header.base { "up to " } else { kind(header.paused) }, kind(paused));
+            return Err(Error::snapshot(format!("is of snapshot {found}{}, expected {wanted}{id}", header.id)));
         }
         if header.previous != running.previous_bin {
             return Err(Error::snapshot("does not follow the .bin before it: files of two chains are mixed"));
         }
-        let committed = running.resumed_bin;
         if !paused {
-            running.previous_bin = footer.hash;
+            running.previous_bin = hash;
         }
+        self.check_last(hash)
+    }
+
+    /// The base is complete: the chain goes on after it.
+    fn end_base(&mut self) -> Result<(), Error> {
+        let header = self.end_bin()?.header;
+        let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
+        let chain = self.loading.chain.as_mut().expect("BUG: a base is wanted for a chain");
+        if !header.base || header.id > chain.last {
+            let (id, last) = (header.id, chain.last);
+            return Err(Error::snapshot(format!(
+                "is of snapshot {id}, expected a base for snapshot {last} or earlier"
+            )));
+        }
+        running.previous_bin = header.previous;
+        chain.next = header.id.saturating_add(1);
+        self.check_last(header.previous)
+    }
+
+    /// A `.bin` of this job that was read to its end.
+    fn end_bin(&mut self) -> Result<BinFooter, Error> {
+        let footer = self.loading.bin.take().unwrap_or_default().finish()?;
+        if footer.header.job_hash != self.job_hash() {
+            return Err(Error::snapshot("belongs to another job"));
+        }
+        Ok(footer)
+    }
+
+    /// If no `.bin` follows, the one with this hash must be the one that the `.snap` commits to.
+    fn check_last(&self, hash: [u8; 32]) -> Result<(), Error> {
+        let committed = self.running().map_or([0; 32], |running| running.resumed_bin);
         let last = self.loading.chain.as_ref().is_none_or(|chain| chain.next > chain.last && !chain.paused);
-        if last && footer.hash != committed {
+        if last && hash != committed {
             return Err(Error::snapshot("is not the .bin that the .snap commits to"));
         }
         Ok(())
@@ -215,7 +267,9 @@ impl Session {
         let loading = std::mem::take(&mut self.loading);
         let mut builder = Builder { options: &self.options, loading };
         let running = builder.build()?;
-        self.loading = Loading { linked: true, ready: builder.loading.snapshot.is_none(), ..Loading::default() };
+        let look_only = builder.loading.look_only;
+        self.loading =
+            Loading { linked: true, look_only, ready: builder.loading.snapshot.is_none(), ..Loading::default() };
         if let Some(snapshot) = &builder.loading.snapshot {
             self.loading.chain = Some(Chain { next: 1, last: snapshot.segment.id, paused: snapshot.segment.paused });
         }
@@ -233,7 +287,7 @@ impl Session {
             chain.paused = false;
             let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
             running.chain_spaces = Some(running.spaces.clone());
-            ("paused".to_owned(), Purpose::Bin { id: chain.last, paused: true })
+            (resume.id.stem(), Purpose::Bin { id: chain.last, paused: true })
         } else {
             self.loading.chain = None;
             return;
@@ -580,7 +634,10 @@ impl Builder<'_> {
         let segment = snapshot.segment;
         self.check_segment(snapshot)?;
         let state = &snapshot.state;
-        let Some((func, _)) = running.plan.call(state.phase) else {
+        let call = running.plan.call(state.phase).map(|(func, _)| func);
+        // Of a run that has ended there is nothing to call: the outermost frame is as it says.
+        let seen = || self.loading.look_only.then(|| outermost(running, state));
+        let Some(func) = call.or_else(seen) else {
             return Err(Error::snapshot(format!(
                 "state: the phase {:?} is not one of this run that could go on",
                 state.phase
@@ -601,7 +658,7 @@ impl Builder<'_> {
         let files: Vec<_> =
             running.wasi.numbers().into_iter().map(|n| (n, running.wasi.page_count(n) as u64)).collect();
         let checked = check_state(state.clone(), &mut running.machine, func, &files)?;
-        if checked.state().frames.is_empty() {
+        if checked.state().frames.is_empty() && call.is_some() {
             running.phase = phase;
             running.begin_phase().map_err(|trap| Error::snapshot(trap.message()))?;
         }
@@ -630,7 +687,7 @@ impl Builder<'_> {
         let segment = &snapshot.segment;
         let fits = match resume.id {
             SnapshotId::Number(id) => !segment.paused && segment.id == id,
-            SnapshotId::Paused => segment.paused,
+            SnapshotId::Paused | SnapshotId::Final => segment.paused,
         };
         let name = format!("{}/{}.snap", resume.dir, resume.id.stem());
         if fits {
@@ -639,6 +696,15 @@ impl Builder<'_> {
         let kind = if segment.paused { "paused after " } else { "" };
         Err(Error::snapshot(format!("{name}: is snapshot {kind}{}, expected {}", segment.id, resume.id.stem())))
     }
+}
+
+/// The function (store address) of the outermost frame of a state, the run's entry where there is none.
+fn outermost(running: &Running, state: &State) -> u32 {
+    let named = |frame: &FrameState| {
+        let instance = running.machine.store.instances.get(frame.instance as usize)?;
+        instance.funcs.get(frame.func as usize).copied()
+    };
+    state.frames.first().and_then(named).unwrap_or(running.plan.entry)
 }
 
 /// The first difference between the job of a snapshot and the one asked for, as an error.

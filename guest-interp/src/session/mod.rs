@@ -7,6 +7,8 @@ mod delivery;
 mod files;
 mod load;
 mod run;
+mod view;
+mod witness;
 
 use std::collections::VecDeque;
 

@@ -104,6 +104,9 @@ impl Session {
         }
         if !running.reported {
             running.reported = true;
+            if self.options.keep_final && running.outcome != Some(Outcome::GasLimit) {
+                self.begin_snapshot(true);
+            }
             self.begin_report();
         }
         Ok(Event::Finished)

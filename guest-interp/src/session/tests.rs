@@ -215,7 +215,7 @@ fn files_that_do_not_belong_together_are_refused_by_name() {
         resume(&changed, "fib32.wasm fib 12")
     };
     assert_eq!(resume(&inputs, "fib32.wasm fib 12"), "no error");
-    assert_eq!(change("out/1.bin", None), "out/1.bin: no such file");
+    assert_eq!(change("out/1.bin", None), "out/1.bin: no such file, nor a base.bin");
     assert_eq!(change("out/1.bin", Some(other.files["out/1.bin"].clone())), "out/1.bin: belongs to another job");
     let swapped = change("out/2.bin", Some(inputs["out/1.bin"].clone()));
     assert_eq!(swapped, "out/2.bin: is of snapshot 1, expected 2");

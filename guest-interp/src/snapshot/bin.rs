@@ -25,34 +25,42 @@ const TRAILER_LEN: usize = 32;
 /// What a `.bin` says about itself before its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BinHeader {
+    /// All changes since state 0, not those since the predecessor: what `1.bin` to `{id}.bin` come to.
+    pub base: bool,
     /// Changes since snapshot `id` (a paused state), not the changes that lead to snapshot `id`.
     pub paused: bool,
     /// Snapshot id, from 1; when paused the id of the predecessor, 0 when there is none.
     pub id: u64,
     /// Hash of the job.
     pub job_hash: [u8; 32],
-    /// Hash of the previous `.bin`: of `{id - 1}.bin`, when paused of `{id}.bin`. Zeros when there is none.
+    /// Hash of the previous `.bin`: of `{id - 1}.bin`, when paused of `{id}.bin`. Zeros when there is none. In a base the hash
+    /// of the `{id}.bin` that it stands for, which the next one follows.
     pub previous: [u8; 32],
 }
 
 impl BinHeader {
     fn prefix(&self) -> Prefix {
-        Prefix { file: FileKind::Bin, paused: self.paused, id: self.id, job_hash: self.job_hash }
+        let file = if self.base { FileKind::Base } else { FileKind::Bin };
+        Prefix { file, paused: self.paused, id: self.id, job_hash: self.job_hash }
     }
 
     /// Whether there is no `.bin` before this one.
     fn is_first(&self) -> bool {
-        self.id == u64::from(!self.paused)
+        !self.base && self.id == u64::from(!self.paused)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let Prefix { file, paused, id, job_hash } = Prefix::decode(bytes)?;
-        if file != FileKind::Bin {
+        let base = file == FileKind::Base;
+        if file == FileKind::Snap {
             return Err(Error::snapshot("a .snap file, expected a .bin file at byte 0"));
+        }
+        if base && paused {
+            return Err(Error::snapshot("a paused base at byte 12"));
         }
         let mut rest = bytes.get(PREFIX_LEN..).unwrap_or_default();
         let previous = take(&mut rest).ok_or_else(|| Error::snapshot("cut short in the header"))?;
-        let header = Self { paused, id, job_hash, previous };
+        let header = Self { base, paused, id, job_hash, previous };
         if header.is_first() && previous != [0; 32] {
             return Err(Error::snapshot(format!("a predecessor is named by the first .bin at byte {PREFIX_LEN}")));
         }
@@ -244,6 +252,16 @@ impl BinReader {
         self.header.as_ref()
     }
 
+    /// Whether more bytes belong to the file.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.expect, Expect::Nothing | Expect::Failed)
+    }
+
+    /// Bytes that are missing of what comes next; never more than belong to the file.
+    pub fn wants(&self) -> usize {
+        self.expect.len().saturating_sub(self.part.len())
+    }
+
     /// Reads on; the bytes follow those of the last call.
     ///
     /// # Errors
@@ -408,7 +426,7 @@ mod tests {
 
     type Spaces = BTreeMap<(u8, u32), BTreeMap<u64, Vec<u8>>>;
 
-    const HEADER: BinHeader = BinHeader { paused: false, id: 2, job_hash: [5; 32], previous: [6; 32] };
+    const HEADER: BinHeader = BinHeader { base: false, paused: false, id: 2, job_hash: [5; 32], previous: [6; 32] };
 
     #[derive(Default)]
     struct Found {
@@ -515,7 +533,7 @@ mod tests {
 
     #[test]
     fn the_vector_of_the_documentation_holds() {
-        let header = BinHeader { paused: false, id: 1, job_hash: [0; 32], previous: [0; 32] };
+        let header = BinHeader { base: false, paused: false, id: 1, job_hash: [0; 32], previous: [0; 32] };
         let (bytes, hash) = encode(&header, &Spaces::from([((1, 0), BTreeMap::from([(2, page(&[(64, 7)]))]))]));
         assert_eq!(bytes.len(), 214);
         assert_eq!(crate::snapshot::hex(&hash), "67189806400f406b3ae4457d0af313e99ccc10d6965054deceb7e649de7fc513");
@@ -605,7 +623,7 @@ mod tests {
     #[test]
     fn only_the_first_file_has_no_predecessor() {
         for (paused, id) in [(false, 1), (true, 0)] {
-            let header = BinHeader { paused, id, previous: [0; 32], ..HEADER };
+            let header = BinHeader { base: false, paused, id, previous: [0; 32], ..HEADER };
             let (bytes, _) = encode(&header, &Spaces::new());
             assert_eq!(decode(&bytes, 64).unwrap().0.header, header);
             let mut body = bytes[..bytes.len() - TRAILER_LEN].to_vec();

@@ -57,14 +57,21 @@ fn subtree(level: usize) -> [u8; 32] {
     ZERO.get(level).copied().unwrap_or_default()
 }
 
-/// The Merkle tree of one space, kept up to date page by page. It takes 64 bytes for each page up to the highest one that
-/// was ever not zero, and one bit.
+/// Nodes of a level that are stored together, so that a page far out costs no memory for those before it.
+const GROUP: usize = 64;
+
+/// Nodes of one level, in groups; a group that is not stored has only subtrees of zero pages.
+type Level = Vec<Option<Box<[[u8; 32]; GROUP]>>>;
+
+/// The Merkle tree of one space, kept up to date page by page. It takes 64 bytes for each page that was ever not zero, in
+/// groups of 64, and little for the others up to the highest one.
 #[derive(Clone, Debug, Default)]
 pub struct PageTree {
-    /// Nodes by level, pages first; a node that is not stored is a subtree of zero pages.
-    levels: Vec<Vec<[u8; 32]>>,
+    /// Nodes by level, pages first.
+    levels: Vec<Level>,
     /// One bit a page: changed since the nodes above it were computed.
     stale: Vec<u64>,
+    pages: u64,
 }
 
 impl PageTree {
@@ -73,15 +80,42 @@ impl PageTree {
         Self::default()
     }
 
-    /// One more than the index of the highest page that was ever not zero: what the tree takes memory for.
+    /// One more than the index of the highest page that was ever not zero.
     pub fn pages(&self) -> u64 {
-        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+        self.pages
     }
 
     /// The hash of page `index`.
     pub fn leaf(&self, index: u64) -> [u8; 32] {
-        let leaves = self.levels.first();
-        leaves.zip(usize::try_from(index).ok()).and_then(|(all, at)| all.get(at)).copied().unwrap_or_else(zero_page)
+        self.node(0, index)
+    }
+
+    /// Node `index` of `level`, as it was last computed or set.
+    pub fn node(&self, level: usize, index: u64) -> [u8; 32] {
+        let at = usize::try_from(index).ok();
+        let group = self.levels.get(level).zip(at).and_then(|(nodes, at)| nodes.get(at / GROUP)?.as_ref());
+        group.zip(at).and_then(|(group, at)| group.get(at % GROUP)).copied().unwrap_or_else(|| subtree(level))
+    }
+
+    /// Puts node `index` of `level`: of a subtree whose pages are not known, but its hash.
+    ///
+    /// # Panics
+    /// When there is no such node, which is a bug of the caller.
+    pub fn set_node(&mut self, level: usize, index: u64, hash: [u8; 32]) {
+        assert!(level <= HEIGHT && index < MAX_PAGES >> level, "BUG: node {index} of level {level}");
+        let at = usize::try_from(index).unwrap_or_else(|_| unreachable!("BUG: node {index} is beyond this machine"));
+        if self.levels.len() <= level {
+            self.levels.resize_with(HEIGHT.saturating_add(1), Level::new);
+        }
+        let Some(nodes) = self.levels.get_mut(level) else { return };
+        if nodes.len() <= at / GROUP {
+            nodes.resize_with((at / GROUP).saturating_add(1), || None);
+        }
+        let group = nodes.get_mut(at / GROUP);
+        let group = group.map(|group| group.get_or_insert_with(|| Box::new([subtree(level); GROUP])));
+        if let Some(node) = group.and_then(|group| group.get_mut(at % GROUP)) {
+            *node = hash;
+        }
     }
 
     /// Takes the contents of page `index` into the tree and says whether they differ from what was there.
@@ -99,30 +133,28 @@ impl PageTree {
     /// When `index` is not below [`MAX_PAGES`], which is a bug of the caller.
     pub fn set_leaf(&mut self, index: u64, hash: [u8; 32]) -> bool {
         assert!(index < MAX_PAGES, "BUG: page {index} of a space of at most {MAX_PAGES} pages");
-        if self.leaf(index) == hash {
-            return false;
+        let differs = self.leaf(index) != hash;
+        if differs {
+            self.place_leaf(index, hash);
         }
-        let at = usize::try_from(index).unwrap_or_else(|_| unreachable!("BUG: page {index} is beyond this machine"));
-        self.reach(at);
-        if let Some(slot) = self.levels.first_mut().and_then(|leaves| leaves.get_mut(at)) {
-            *slot = hash;
+        differs
+    }
+
+    /// The same, and the nodes above are computed in any case: they may have been set, for subtrees beside this page.
+    ///
+    /// # Panics
+    /// As [`set_leaf`](Self::set_leaf).
+    pub fn place_leaf(&mut self, index: u64, hash: [u8; 32]) {
+        self.set_node(0, index, hash);
+        self.pages = self.pages.max(index.saturating_add(1));
+        // As above: the index fits.
+        let at = index as usize;
+        if self.stale.len() <= at / 64 {
+            self.stale.resize((at / 64).saturating_add(1), 0);
         }
         if let Some(word) = self.stale.get_mut(at / 64) {
             *word |= 1 << (at % 64);
         }
-        true
-    }
-
-    /// Stores nodes up to the path of page `at`.
-    fn reach(&mut self, at: usize) {
-        if (at as u64) < self.pages() {
-            return;
-        }
-        self.levels.resize_with(HEIGHT.saturating_add(1), Vec::new);
-        for (level, nodes) in self.levels.iter_mut().enumerate() {
-            nodes.resize((at >> level).saturating_add(1), subtree(level));
-        }
-        self.stale.resize((at / 64).saturating_add(1), 0);
     }
 
     /// The root, computing each node above a changed page once.
@@ -136,36 +168,47 @@ impl PageTree {
                 *index >>= 1;
             }
             stale.dedup();
-            self.recompute(level, &stale);
+            let below = level.saturating_sub(1);
+            for index in &stale {
+                let [left, right] = [index << 1, (index << 1) | 1].map(|child| self.node(below, child));
+                self.set_node(level, *index, node_hash(&left, &right));
+            }
         }
-        self.levels.get(HEIGHT).and_then(|top| top.first()).copied().unwrap_or_else(empty_root)
+        self.node(HEIGHT, 0)
     }
 
     /// The changed pages, ascending; they count as unchanged from now on.
-    fn take_stale(&mut self) -> Vec<usize> {
+    fn take_stale(&mut self) -> Vec<u64> {
         let mut changed = Vec::new();
-        for (index, word) in self.stale.iter_mut().enumerate() {
+        for (index, word) in (0u64..).zip(self.stale.iter_mut()) {
             let mut bits = std::mem::take(word);
             while bits != 0 {
-                changed.push((index << 6) | bits.trailing_zeros() as usize);
+                changed.push((index << 6) | u64::from(bits.trailing_zeros()));
                 bits &= bits.wrapping_sub(1);
             }
         }
         changed
     }
+}
 
-    /// Computes the nodes `indices` of `level` from the level below.
-    fn recompute(&mut self, level: usize, indices: &[usize]) {
-        let (below, above) = self.levels.split_at_mut(level);
-        let (Some(children), Some(nodes)) = (below.last(), above.first_mut()) else { return };
-        let absent = subtree(level.saturating_sub(1));
-        for index in indices {
-            let child = |at: usize| children.get(at).unwrap_or(&absent);
-            if let Some(node) = nodes.get_mut(*index) {
-                *node = node_hash(child(index << 1), child((index << 1) | 1));
+/// The subtrees beside the paths from `pages` (ascending) to the root, as level and index, from left to right: with their
+/// hashes and those of the pages the root follows. The root itself where there are no pages.
+pub fn siblings(pages: &[u64]) -> Vec<(usize, u64)> {
+    let mut found = Vec::new();
+    // From the left: of two children the right one waits.
+    let mut waiting = vec![(HEIGHT, 0u64, pages)];
+    while let Some((level, index, pages)) = waiting.pop() {
+        match level.checked_sub(1) {
+            _ if pages.is_empty() => found.push((level, index)),
+            None => {}
+            Some(below) => {
+                let right = (index << 1) | 1;
+                let (before, after) = pages.split_at(pages.partition_point(|page| page >> below < right));
+                waiting.extend([(below, right, after), (below, index << 1, before)]);
             }
         }
     }
+    found
 }
 
 #[cfg(test)]
@@ -239,6 +282,27 @@ mod tests {
         roots.sort_unstable();
         roots.dedup();
         assert_eq!(roots.len(), 4);
+    }
+
+    #[test]
+    fn the_root_follows_from_some_pages_and_the_subtrees_beside_them() {
+        let mut whole = PageTree::new();
+        for index in [0, 3, 9, 200, 1 << 30] {
+            whole.update(index, &page(index as u8 | 1));
+        }
+        let root = whole.root();
+        for pages in [&[][..], &[0], &[3, 9], &[5, 200, 1 << 30]] {
+            let mut part = PageTree::new();
+            for (level, index) in siblings(pages) {
+                part.set_node(level, index, whole.node(level, index));
+            }
+            for index in pages {
+                part.place_leaf(*index, whole.leaf(*index));
+            }
+            assert_eq!(part.root(), root, "{pages:?}");
+        }
+        assert_eq!(siblings(&[]), [(HEIGHT, 0)]);
+        assert_eq!(siblings(&[0]).len(), HEIGHT);
     }
 
     #[test]

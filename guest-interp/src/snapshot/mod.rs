@@ -61,16 +61,20 @@ pub fn space_name(kind: u8) -> Option<&'static str> {
 pub const SNAP_MAGIC: [u8; 8] = *b"GI-SNAP\n";
 /// First 8 bytes of a `.bin` file.
 pub const BIN_MAGIC: [u8; 8] = *b"GI-BIN\r\n";
+/// First 8 bytes of a `base.bin` file.
+pub const BASE_MAGIC: [u8; 8] = *b"GI-BASE\n";
 /// Bytes of the prefix that both files open with.
 pub const PREFIX_LEN: usize = 56;
 
-/// Which of the two files of a snapshot.
+/// Which file of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// `{id}.snap`
     Snap,
     /// `{id}.bin`
     Bin,
+    /// `base.bin`: what `1.bin` to `{id}.bin` come to
+    Base,
 }
 
 /// What both files open with: enough to tell whose they are without reading on.
@@ -92,6 +96,7 @@ impl Prefix {
         let magic = match self.file {
             FileKind::Snap => SNAP_MAGIC,
             FileKind::Bin => BIN_MAGIC,
+            FileKind::Base => BASE_MAGIC,
         };
         let mut bytes = [0; PREFIX_LEN];
         let fields: [&[u8]; 5] = [
@@ -110,12 +115,13 @@ impl Prefix {
     /// Reads the first bytes of either file; what follows the prefix is ignored.
     ///
     /// # Errors
-    /// Too few bytes, neither magic, another version, a flag other than 0 and 1, or id 0 outside a paused snapshot.
+    /// Too few bytes, an unknown magic, another version, a flag other than 0 and 1, or id 0 outside a paused snapshot.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut rest = bytes;
         let file = match take::<8>(&mut rest) {
             Some(SNAP_MAGIC) => FileKind::Snap,
             Some(BIN_MAGIC) => FileKind::Bin,
+            Some(BASE_MAGIC) => FileKind::Base,
             Some(_) => return Err(Error::snapshot("no snapshot file: unknown magic at byte 0")),
             None => return Err(too_short(bytes)),
         };
@@ -213,7 +219,7 @@ mod tests {
 
     #[test]
     fn prefixes_survive_the_round_trip() {
-        for file in [FileKind::Snap, FileKind::Bin] {
+        for file in [FileKind::Snap, FileKind::Bin, FileKind::Base] {
             for paused in [false, true] {
                 let prefix = Prefix { file, paused, ..prefix() };
                 assert_eq!(Prefix::decode(&prefix.encode()), Ok(prefix));

@@ -45,6 +45,11 @@ pub(crate) struct At {
 impl Machine {
     /// Executes the next instruction of the top frame; tells if the run stops.
     pub(crate) fn step(&mut self) -> Option<Stop> {
+        if let Some(watch) = self.watch.clone()
+            && let Err(error) = watch.before_step(self)
+        {
+            return Some(Stop::Failed(error));
+        }
         let (at, body) = self.locate();
         match self.execute(at, &body) {
             Ok(()) => None,

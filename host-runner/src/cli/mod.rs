@@ -2,10 +2,16 @@
 //! are the same; everything after the program belongs to the program.
 
 mod bench;
+mod bisect;
+mod diff;
 mod export_node;
+mod fold;
+mod inspect;
 mod reference;
 mod resume;
 mod run;
+mod verify;
+mod witness;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -37,6 +43,30 @@ enum Command {
     Run(run::RunArgs),
     /// Go on from a directory's pause or highest snapshot; program, entry, arguments and schedule come from there
     Resume(resume::ResumeArgs),
+    /// Check a chain: its hashes, and every segment by executing it again
+    Verify(verify::VerifyArgs),
+    /// Show what is in a snapshot: call stack, values, globals, tables, memory, descriptors
+    Inspect(inspect::InspectArgs),
+    /// Show how two snapshots differ
+    Diff(diff::DiffArgs),
+    /// Find where two accounts of one run part: two chains, or two executors of a segment
+    Bisect(bisect::BisectArgs),
+    /// Answer questions of `bisect` about a segment, on standard input and output
+    Executor(bisect::ExecutorArgs),
+    /// Decide a dispute again from its bundle
+    CheckBundle(bisect::CheckBundleArgs),
+    /// Make a witness: the state and the pages that a segment needs, and their Merkle paths
+    Witness(witness::WitnessArgs),
+    /// Execute a segment from its witness alone
+    CheckWitness(witness::CheckArgs),
+    /// Fold the first .bin files of a chain into one
+    Merge(fold::MergeArgs),
+    /// Keep only some snapshots of a chain
+    Prune(fold::PruneArgs),
+    /// Write a chain with its program into one file
+    Export(fold::ExportArgs),
+    /// Unpack and check such a file
+    Import(fold::ImportArgs),
     /// Run a program directly on wasmtime, to compare with
     Reference(reference::ReferenceArgs),
     /// Measure how fast a program runs here: in the node as wasm and natively, and directly on wasmtime
@@ -83,6 +113,18 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         None => run::execute(&cli.run),
         Some(Command::Run(args)) => run::execute(args),
         Some(Command::Resume(args)) => resume::execute(args),
+        Some(Command::Verify(args)) => verify::execute(args),
+        Some(Command::Inspect(args)) => inspect::execute(args),
+        Some(Command::Diff(args)) => diff::execute(args),
+        Some(Command::Bisect(args)) => bisect::execute(args),
+        Some(Command::Executor(args)) => bisect::serve(args),
+        Some(Command::CheckBundle(args)) => bisect::check_bundle(args),
+        Some(Command::Witness(args)) => witness::make(args),
+        Some(Command::CheckWitness(args)) => witness::check(args),
+        Some(Command::Merge(args)) => fold::merge(args),
+        Some(Command::Prune(args)) => fold::prune(args),
+        Some(Command::Export(args)) => fold::export(args),
+        Some(Command::Import(args)) => fold::import(args),
         Some(Command::Reference(args)) => reference::execute(args),
         Some(Command::Bench(args)) => bench::execute(args),
         Some(Command::ExportNode(args)) => export_node::execute(args),

@@ -81,7 +81,7 @@ impl Linked {
 pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32) -> Result<Machine> {
     let (mut zero, mut spaces) = history.state_zero()?;
     machine.collect_exceptions();
-    let header = BinHeader { paused: true, id: 0, job_hash: Job::default().job_hash(), previous: [0; 32] };
+    let header = BinHeader { base: false, paused: true, id: 0, job_hash: Job::default().job_hash(), previous: [0; 32] };
     let mut bin = Vec::new();
     // The marks say what may have changed since state 0, here and in the machine that goes on.
     let marks = dirty_marks(&mut machine.store);

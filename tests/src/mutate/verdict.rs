@@ -35,7 +35,7 @@ pub fn changed(subject: &Subject, change: impl FnOnce(&mut RawSnapshot)) -> Stri
 pub fn with_elements(subject: &Subject, kind: u8, index: u32, elements: &[u64]) -> String {
     let id = subject.raw.segment.id;
     let previous = *subject.files[&format!("{OUT}/{}.bin", id - 1)].last_chunk::<32>().expect("a hash");
-    let header = BinHeader { paused: false, id, job_hash: subject.raw.job.job_hash(), previous };
+    let header = BinHeader { base: false, paused: false, id, job_hash: subject.raw.job.job_hash(), previous };
     let mut page = [0; PAGE];
     for (place, element) in page.chunks_exact_mut(8).zip(elements) {
         place.copy_from_slice(&element.to_le_bytes());

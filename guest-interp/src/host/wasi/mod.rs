@@ -13,6 +13,7 @@ mod answers;
 mod calls;
 mod change;
 mod clock;
+mod describe;
 mod descriptors;
 mod directory;
 mod environment;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use answers::{Recorded, parse_answers};
 pub use clock::EPOCH;
+pub use describe::DescriptorView;
 pub use errno::Errno;
 pub use io::{MAX_IOVECS, MAX_TRANSFER};
 pub use output::{BLOCK, KEY, OutputHash};

@@ -1,0 +1,206 @@
+//! An executor answers questions about one segment: what is the state after so much gas. Any node, engine or runtime can be
+//! one; docs/bisect.md has the protocol. This is ours, and the client's end of it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use guest_interp::snapshot::hex;
+use guest_interp::snapshot::snap;
+use guest_interp::snapshot::state::state_hash;
+
+use super::chains::take_snapshot;
+use crate::engine::{Budget, Engine, Event, Node};
+use crate::failure::{Failure, IO, Result};
+use crate::interrupt::Stop;
+use crate::job_files::Rerun;
+
+/// A moment of a segment: after `gas` units of gas since its start, the last of which may be followed by at most `steps`
+/// transfers of control that cost nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Position {
+    /// Gas since the start of the segment.
+    pub gas: u64,
+    /// Uncharged transfers of control after the last unit.
+    pub steps: u64,
+}
+
+/// More uncharged steps than any program makes between two units of gas, unless it never ends.
+pub(super) const ALL_STEPS: u64 = 1 << 30;
+
+/// Where an executor came to.
+pub(super) struct Reached {
+    pub(super) snap: Vec<u8>,
+    pub(super) bin: Vec<u8>,
+    /// The program has ended; the state stays what it is.
+    pub(super) halted: bool,
+}
+
+/// Runs a node from snapshot `id` to a position.
+pub(super) fn reach(rerun: &Rerun, id: &str, engine: Engine, position: Position) -> Result<Reached> {
+    let mut node = engine.start()?;
+    let mut argv = rerun.from_snapshot(id, Some(u64::MAX), false);
+    argv.insert(0, "--keep-final".to_owned());
+    node.load(&argv)?;
+    rerun.supply().feed(node.as_mut(), &Stop::new())?;
+    let start = node.progress()?.gas_total;
+    let mut halted = run(node.as_mut(), start.saturating_add(position.gas.saturating_sub(1)), ALL_STEPS)?;
+    if !halted {
+        halted = run(node.as_mut(), start.saturating_add(position.gas), position.steps)?;
+    }
+    if !halted {
+        node.encode_pause()?;
+    }
+    let (snap, bin) = take_snapshot(node.as_mut())?;
+    Ok(Reached { snap, bin, halted })
+}
+
+/// Runs until the gas in total or the steps are reached; whether the program ended.
+fn run(node: &mut dyn Node, gas_total: u64, mut steps: u64) -> Result<bool> {
+    loop {
+        let gas = gas_total.saturating_sub(node.progress()?.gas_total);
+        let event = node.run(Budget { gas, steps })?;
+        for fd in [1, 2] {
+            node.take_output(fd)?;
+        }
+        match event {
+            Event::Finished => return Ok(true),
+            Event::Paused => return Ok(false),
+            // Steps are counted anew after output was taken: a program cannot write without being charged.
+            Event::Output => steps = steps.max(1),
+            Event::Snapshot(_) => return Err(Failure::data("a segment without a limit reached it")),
+        }
+    }
+}
+
+impl Reached {
+    /// Hash of the state.
+    pub(super) fn hash(&self) -> Result<String> {
+        Ok(hex(&state_hash(&snap::decode(&self.snap)?.state)))
+    }
+}
+
+/// Answers questions on standard input until it ends.
+///
+/// # Errors
+/// Exit code 74 when an answer cannot be written.
+pub fn serve(rerun: &Rerun, id: &str, engine: Engine) -> Result<()> {
+    let failed = |error: std::io::Error| Failure::new(IO, format!("standard input or output: {error}"));
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(failed)?;
+        if line == "quit" {
+            break;
+        }
+        let answer = answer(rerun, id, engine, &line);
+        let answer = answer.unwrap_or_else(|failure| format!("error {}", failure.to_string().replace('\n', ";")));
+        writeln!(out, "{answer}").and_then(|()| out.flush()).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn answer(rerun: &Rerun, id: &str, engine: Engine, line: &str) -> Result<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let number = |word: &str| word.parse::<u64>().map_err(|_| Failure::usage(format!("{word:?} is not a number")));
+    let position = |gas: &str, steps: &str| -> Result<Position> {
+        let steps = if steps == "all" { ALL_STEPS } else { number(steps)? };
+        Ok(Position { gas: number(gas)?, steps })
+    };
+    match words.as_slice() {
+        ["hash", gas, steps] => {
+            let reached = reach(rerun, id, engine, position(gas, steps)?)?;
+            Ok(format!("hash {} {}", reached.hash()?, if reached.halted { "halted" } else { "running" }))
+        }
+        ["state", gas, steps, dir @ ..] if !dir.is_empty() => {
+            let reached = reach(rerun, id, engine, position(gas, steps)?)?;
+            let dir = dir.join(" ");
+            let stem = if reached.halted { "final" } else { "paused" };
+            for (ending, bytes) in [("bin", &reached.bin), ("snap", &reached.snap)] {
+                let path = Path::new(&dir).join(format!("{stem}.{ending}"));
+                fs::write(&path, bytes).map_err(|error| Failure::io(&path, &error))?;
+            }
+            Ok(format!("state {stem}"))
+        }
+        _ => Err(Failure::usage(format!("{line:?}: expected hash GAS STEPS, state GAS STEPS DIR or quit"))),
+    }
+}
+
+/// An executor in another process.
+pub struct Executor {
+    name: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// Questions so far.
+    pub questions: u32,
+}
+
+impl Executor {
+    /// Starts `command` by the system's shell.
+    ///
+    /// # Errors
+    /// Exit code 74 when it cannot be started.
+    pub fn start(name: &str, command: &str) -> Result<Self> {
+        let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+        let child = Command::new(shell).args([flag, command]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| Failure::new(IO, format!("{name}: {command}: {error}")))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Failure::new(IO, format!("{name}: no standard input and output")));
+        };
+        let output = BufReader::new(output);
+        Ok(Self { name: name.to_owned(), child, input: Some(input), output, questions: 0 })
+    }
+
+    fn ask(&mut self, question: &str) -> Result<String> {
+        let failed = |error: std::io::Error| Failure::new(IO, format!("{}: {error}", self.name));
+        let Some(input) = &mut self.input else { return Err(Failure::new(IO, "the executor was ended")) };
+        writeln!(input, "{question}").and_then(|()| input.flush()).map_err(failed)?;
+        let mut line = String::new();
+        if self.output.read_line(&mut line).map_err(failed)? == 0 {
+            return Err(Failure::data(format!("{}: ended without an answer to {question:?}", self.name)));
+        }
+        let line = line.trim_end().to_owned();
+        match line.strip_prefix("error ") {
+            Some(error) => Err(Failure::data(format!("{}: {error}", self.name))),
+            None => Ok(line),
+        }
+    }
+
+    /// Hash of the state at a position, and whether the program has ended.
+    ///
+    /// # Errors
+    /// Exit code 65 for an answer that is none.
+    pub fn hash(&mut self, position: Position) -> Result<(String, bool)> {
+        self.questions += 1;
+        let line = self.ask(&format!("hash {} {}", position.gas, position.steps))?;
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["hash", hash, how @ ("running" | "halted")] if hash.len() == 64 => {
+                Ok(((*hash).to_owned(), *how == "halted"))
+            }
+            _ => Err(Failure::data(format!("{}: {line:?} is no answer to a question for a hash", self.name))),
+        }
+    }
+
+    /// Lets the state at a position be written into `dir`; the id under which it is there.
+    ///
+    /// # Errors
+    /// Exit code 65 for an answer that is none.
+    pub fn state(&mut self, position: Position, dir: &Path) -> Result<String> {
+        let line = self.ask(&format!("state {} {} {}", position.gas, position.steps, dir.display()))?;
+        match line.as_str() {
+            "state paused" => Ok("paused".to_owned()),
+            "state final" => Ok("final".to_owned()),
+            _ => Err(Failure::data(format!("{}: {line:?} is no answer to a question for a state", self.name))),
+        }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        // Without input it ends by itself; if not, it is ended.
+        self.input = None;
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,12 @@
+//! Where two accounts of one run part: two chains, of which one may be false, down to the segment; two executors, down to
+//! the instruction.
+
+mod bundle;
+mod chains;
+mod executor;
+mod executors;
+
+pub use bundle::{Dispute, Recheck, recheck, write_chains, write_executors};
+pub use chains::{Parting, Side, part};
+pub use executor::{Executor, Position, serve};
+pub use executors::{Divergence, Question, diverge};

@@ -1,0 +1,246 @@
+//! A chain of snapshots on disk: which files are there, and whether they hang together by their hashes. What the hashes
+//! cannot tell is whether the program leads from one snapshot to the next: `verify` executes it to see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use guest_interp::job::Job;
+use guest_interp::snapshot::bin::{BinFooter, BinReader, PageSink};
+use guest_interp::snapshot::state::Segment;
+
+use crate::failure::{Failure, Result};
+use crate::place::Place;
+
+/// Bytes read at a time.
+const CHUNK: usize = 256 << 10;
+
+/// What stands for the first `.bin` files of a merged chain.
+pub const BASE: &str = "base.bin";
+
+/// A `.snap` that is well-formed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The segment that leads to it.
+    pub segment: Segment,
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// Gas of the program up to it.
+    pub gas_total: u64,
+    /// Bytes of its `.bin`; 0 when that is not there.
+    pub bin_bytes: u64,
+}
+
+/// A chain.
+#[derive(Debug)]
+pub struct Chain {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// The job that all snapshots are of; none when there is no snapshot.
+    pub job: Option<Job>,
+    /// The well-formed snapshots by id.
+    pub links: BTreeMap<u64, Link>,
+    /// Id and hash of the snapshot that the base stands for, in a merged chain.
+    pub base: Option<(u64, [u8; 32])>,
+    /// What is wrong, by the id of the file: what is missing, damaged, foreign, or does not follow what is before it.
+    pub faults: BTreeMap<u64, Vec<String>>,
+}
+
+impl Chain {
+    /// Reads every `.snap` of a directory, and checks that they follow each other and have their `.bin`. Nothing of the
+    /// contents of the `.bin` files is looked at: see [`check_bins`](Self::check_bins).
+    ///
+    /// # Errors
+    /// Exit code 74 when the directory cannot be read.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let files = Files::list(dir)?;
+        let mut chain =
+            Self { dir: dir.to_path_buf(), job: None, links: BTreeMap::new(), base: None, faults: BTreeMap::new() };
+        if files.base {
+            chain.read_base();
+        }
+        for id in &files.snaps {
+            chain.read_link(*id, &files);
+        }
+        chain.check_order(&files);
+        Ok(chain)
+    }
+
+    /// The highest id of any file of the chain; 0 when there is none.
+    pub fn last(&self) -> u64 {
+        self.links.keys().chain(self.faults.keys()).copied().max().unwrap_or(0)
+    }
+
+    /// Path of the `.bin` of a snapshot.
+    pub fn bin_path(&self, id: u64) -> PathBuf {
+        self.dir.join(format!("{id}.bin"))
+    }
+
+    /// Whether the `.bin` of a snapshot was merged into the base.
+    pub fn is_merged(&self, id: u64) -> bool {
+        self.base.is_some_and(|(base, _)| id <= base) && !self.bin_path(id).exists()
+    }
+
+    /// Records that something is wrong with the files of a snapshot.
+    pub fn fault(&mut self, id: u64, what: String) {
+        self.faults.entry(id).or_default().push(what);
+    }
+
+    fn read_base(&mut self) {
+        match check_bin(&self.dir.join(BASE)) {
+            Ok(footer) if footer.header.base => self.base = Some((footer.header.id, footer.header.previous)),
+            Ok(footer) => self.fault(footer.header.id, format!("{BASE}: is no base")),
+            Err(error) => self.fault(1, error.what().to_owned()),
+        }
+    }
+
+    fn read_link(&mut self, id: u64, files: &Files) {
+        let raw = match Place::new(&self.dir, id.to_string()).read() {
+            Ok(raw) => raw,
+            Err(failure) => return self.fault(id, failure.what().to_owned()),
+        };
+        if raw.segment.id != id || raw.segment.paused {
+            return self.fault(id, format!("{id}.snap: is of snapshot {}", raw.segment.id));
+        }
+        match &self.job {
+            None => self.job = Some(raw.job),
+            Some(job) if *job == raw.job => {}
+            Some(_) => return self.fault(id, format!("{id}.snap: belongs to another job")),
+        }
+        let bin_bytes = files.bins.get(&id).copied().unwrap_or(0);
+        let gas_total = raw.state.gas_total;
+        self.links.insert(id, Link { segment: raw.segment, hash: raw.hash, gas_total, bin_bytes });
+    }
+
+    /// Checks that nothing is missing, and that each snapshot names the one before it.
+    fn check_order(&mut self, files: &Files) {
+        let base = self.base.map_or(0, |(id, _)| id);
+        let highest = files.snaps.iter().chain(files.bins.keys()).copied().max().unwrap_or(base).max(base);
+        // A chain can be long and a file name high: what is missing between is named once.
+        let known: BTreeSet<u64> = files.snaps.iter().chain(files.bins.keys()).copied().chain([highest]).collect();
+        let mut expected = 1;
+        for id in known.into_iter().filter(|id| *id > 0) {
+            if id > expected {
+                self.fault(expected, format!("{expected}.snap and {expected}.bin: missing (the next are of {id})"));
+            }
+            expected = id.saturating_add(1);
+            if !files.snaps.contains(&id) {
+                self.fault(id, format!("{id}.snap: missing"));
+            }
+            if !files.bins.contains_key(&id) && id > base {
+                self.fault(id, format!("{id}.bin: missing"));
+            }
+            self.check_predecessor(id);
+        }
+    }
+
+    fn check_predecessor(&mut self, id: u64) {
+        let before = self.links.get(&id.wrapping_sub(1));
+        let (Some(link), Some(before)) = (self.links.get(&id), before) else { return };
+        if link.segment.previous_snap != before.hash {
+            let what = format!("{id}.snap: does not follow {}.snap: files of two chains are mixed", before.segment.id);
+            self.fault(id, what);
+        } else if before.gas_total.checked_add(link.segment.gas_used) != Some(link.gas_total) {
+            let (total, used, before) = (link.gas_total, link.segment.gas_used, before.gas_total);
+            self.fault(id, format!("{id}.snap: {total} gas in total, expected {before} and the segment's {used}"));
+        }
+    }
+
+    /// Reads every `.bin` and checks that its hash is right, that it follows the one before it, and that its `.snap` commits
+    /// to it. `each` is told the bytes of every file that was read.
+    pub fn check_bins(&mut self, each: &mut dyn FnMut(u64)) {
+        let ids: Vec<u64> = self.links.keys().copied().collect();
+        for id in ids {
+            let Some(link) = self.links.get(&id).filter(|link| link.bin_bytes > 0) else { continue };
+            let (bytes, segment) = (link.bin_bytes, link.segment);
+            let before = self.links.get(&id.wrapping_sub(1)).map(|link| link.segment.bin);
+            let wrong = match check_bin(&self.bin_path(id)) {
+                Err(failure) => Some(failure.what().to_owned()),
+                Ok(found) if found.hash != segment.bin => {
+                    Some(format!("{id}.bin: is not the .bin that {id}.snap commits to"))
+                }
+                Ok(found) if before.is_some_and(|before| before != found.header.previous) => {
+                    Some(format!("{id}.bin: does not follow the .bin before it: files of two chains are mixed"))
+                }
+                Ok(_) => None,
+            };
+            if let Some(wrong) = wrong {
+                self.fault(id, wrong);
+            }
+            each(bytes);
+        }
+        if let Some((id, hash)) = self.base
+            && self.links.get(&id).is_some_and(|link| link.segment.bin != hash)
+        {
+            self.fault(id, format!("{BASE}: does not stand for {id}.bin"));
+        }
+    }
+}
+
+/// The names in a chain's directory.
+struct Files {
+    snaps: BTreeSet<u64>,
+    /// With their sizes.
+    bins: BTreeMap<u64, u64>,
+    base: bool,
+}
+
+impl Files {
+    fn list(dir: &Path) -> Result<Self> {
+        let failed = |error: std::io::Error| Failure::io(dir, &error);
+        let mut files = Self { snaps: BTreeSet::new(), bins: BTreeMap::new(), base: false };
+        for entry in fs::read_dir(dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            files.base |= name == BASE;
+            let Some((stem, ending)) = name.split_once('.') else { continue };
+            let id = stem.parse::<u64>().ok().filter(|id| *id > 0 && id.to_string() == stem);
+            match (id, ending) {
+                (Some(id), "snap") => drop(files.snaps.insert(id)),
+                (Some(id), "bin") => drop(files.bins.insert(id, entry.metadata().map_err(failed)?.len())),
+                _ => {}
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// Takes pages without a use for them.
+struct Nowhere;
+
+impl PageSink for Nowhere {
+    fn space(&mut self, _: u8, _: u32, _: u64) -> std::result::Result<(), guest_interp::error::Error> {
+        Ok(())
+    }
+
+    fn page(&mut self, _: u8, _: u32, _: u64, _: &[u8; 4096]) -> std::result::Result<(), guest_interp::error::Error> {
+        Ok(())
+    }
+}
+
+/// Reads a `.bin` to its end, giving its pages to `sink`.
+///
+/// # Errors
+/// Exit code 74 when it cannot be read, 65 when it is no canonical `.bin` or the sink refuses.
+pub fn read_bin(path: &Path, sink: &mut dyn PageSink) -> Result<BinFooter> {
+    let refused = |error: guest_interp::error::Error| {
+        Failure::new(error.exit_code(), format!("{}: {}", path.display(), error.message()))
+    };
+    let mut file = File::open(path).map_err(|error| Failure::io(path, &error))?;
+    let mut reader = BinReader::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let length = file.read(&mut chunk).map_err(|error| Failure::io(path, &error))?;
+        match chunk.get(..length) {
+            Some([]) | None => return reader.finish().map_err(refused),
+            Some(bytes) => reader.push(bytes, sink).map_err(refused)?,
+        }
+    }
+}
+
+/// Checks that a `.bin` is whole and canonical.
+fn check_bin(path: &Path) -> Result<BinFooter> {
+    read_bin(path, &mut Nowhere)
+}

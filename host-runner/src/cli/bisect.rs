@@ -1,0 +1,185 @@
+//! `bisect`: where two accounts of one run part; `executor`, one of the parties; `check-bundle`, the dispute once more.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::bisect::{self, Executor, Question, Side};
+use crate::chain::Chain;
+use crate::cli::print;
+use crate::engine::Engine;
+use crate::failure::{Failure, MISMATCH, Result};
+use crate::job_files::{FileFlags, JobFiles, Rerun};
+use crate::place::Place;
+
+/// Arguments of `bisect`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct BisectArgs {
+    /// The program
+    program: String,
+    /// A chain; with --left and --right DIR@K, the snapshot that the segment starts from
+    #[arg(value_name = "DIR_A|DIR@K")]
+    first: String,
+    /// Another chain of the same job
+    #[arg(value_name = "DIR_B", required_unless_present = "left")]
+    second: Option<PathBuf>,
+    /// Command of an executor (docs/bisect.md)
+    #[arg(long, value_name = "CMD", requires = "right", conflicts_with = "second")]
+    left: Option<String>,
+    /// Command of the other one
+    #[arg(long, value_name = "CMD", requires = "left")]
+    right: Option<String>,
+    /// Gas after the snapshot up to which the executors are compared [default: the segment's limit]
+    #[arg(long, value_name = "N", requires = "left")]
+    gas: Option<u64>,
+    /// Write everything that is needed to decide it again into one file
+    #[arg(long, value_name = "FILE.tar")]
+    bundle: Option<PathBuf>,
+    /// How the node runs that decides
+    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    engine: Engine,
+    #[command(flatten)]
+    files: FileFlags,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn execute(args: &BisectArgs) -> Result<i32> {
+    match (&args.left, &args.right, &args.second) {
+        (Some(left), Some(right), _) => executors(args, left, right),
+        (_, _, Some(second)) => chains(args, Path::new(&args.first), second),
+        _ => Err(Failure::usage("expected two chains, or a snapshot and two executors")),
+    }
+}
+
+/// A chain, its job and the files of it.
+fn open(args: &BisectArgs, dir: &Path) -> Result<(Chain, Rerun, JobFiles)> {
+    let chain = Chain::open(dir)?;
+    let none = || Failure::data(format!("{}: holds no snapshot that can be read", dir.display()));
+    let job = chain.job.clone().ok_or_else(none)?;
+    let files = JobFiles::find(&job, Some(&args.program), &args.files, dir)?;
+    let rerun = Rerun::new(job, &files, dir);
+    Ok((chain, rerun, files))
+}
+
+fn chains(args: &BisectArgs, first: &Path, second: &Path) -> Result<i32> {
+    let (a, rerun_a, files) = open(args, first)?;
+    let (b, rerun_b, _) = open(args, second)?;
+    let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine)? else {
+        let shared = a.last().min(b.last());
+        let text = format!("the chains are the same up to snapshot {shared}, where the shorter one ends");
+        print(&if args.json { json!({ "parted": false, "shared": shared }).to_string() } else { text })?;
+        return Ok(0);
+    };
+    if let Some(path) = &args.bundle {
+        bisect::write_chains(path, [&a, &b], &files, &parting)?;
+    }
+    let (id, before) = (parting.id, parting.id.saturating_sub(1));
+    if args.json {
+        let object = json!({
+            "parted": true, "snapshot": id, "right": parting.right, "questions": parting.questions,
+            "snap_hash": guest_interp::snapshot::hex(&parting.snap_hash), "a": parting.a, "b": parting.b,
+        });
+        print(&object.to_string())?;
+        return Ok(MISMATCH);
+    }
+    print(&format!("the chains part at snapshot {id} ({} hashes compared); {before} is the same", parting.questions))?;
+    let right = match parting.right {
+        Some(Side::A) => format!("{} is right", first.display()),
+        Some(Side::B) => format!("{} is right", second.display()),
+        None => "neither is right".to_owned(),
+    };
+    print(&format!("executing segment {before} -> {id} again: {right}"))?;
+    for (dir, claims) in [(first, &parting.a), (second, &parting.b)] {
+        for difference in claims {
+            print(&format!("{} (right | claimed): {difference}", dir.display()))?;
+        }
+    }
+    Ok(MISMATCH)
+}
+
+fn executors(args: &BisectArgs, left: &str, right: &str) -> Result<i32> {
+    let place = Place::parse(&args.first)?;
+    let wrong = || Failure::usage(format!("{}: expected DIR@K, a snapshot of the chain", args.first));
+    let id: u64 = place.id.parse().map_err(|_| wrong())?;
+    let (chain, rerun, files) = open(args, &place.dir)?;
+    let next = chain.links.get(&id.saturating_add(1)).or_else(|| chain.links.get(&id));
+    let gas = args.gas.or(next.map(|link| link.segment.limit)).unwrap_or(u64::MAX);
+    let mut left = Executor::start("left", left)?;
+    let mut right = Executor::start("right", right)?;
+    let question = Question { rerun: &rerun, place: &place, gas, engine: args.engine };
+    let Some(found) = bisect::diverge(&question, &mut left, &mut right)? else {
+        let text = format!("both sides agree up to {gas} gas after snapshot {id}");
+        print(&if args.json { json!({ "parted": false, "gas": gas }).to_string() } else { text })?;
+        return Ok(0);
+    };
+    if let Some(path) = &args.bundle {
+        bisect::write_executors(path, &chain, id, &files, &found)?;
+    }
+    if args.json {
+        print(&json!({ "parted": true, "snapshot": id, "divergence": found }).to_string())?;
+        return Ok(MISMATCH);
+    }
+    print(&format!(
+        "the sides part after {} gas, {} questions each, in {}",
+        found.parted.gas, found.questions, found.place
+    ))?;
+    print(&format!("operands: [{}]", found.operands.join(", ")))?;
+    for (name, hash, differences) in
+        [("left", &found.left_hash, &found.left), ("right", &found.right_hash, &found.right)]
+    {
+        let verdict = if *hash == found.own_hash { "as this node has it" } else { "otherwise than this node" };
+        print(&format!("{name}: {verdict}, state {hash}"))?;
+        differences.iter().try_for_each(|difference| print(&format!("  (this node | {name}) {difference}")))?;
+    }
+    Ok(MISMATCH)
+}
+
+/// Arguments of `executor`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ExecutorArgs {
+    /// The snapshot that the segment starts from
+    #[arg(value_name = "DIR@K")]
+    place: String,
+    /// The program
+    program: String,
+    /// How the node runs
+    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    engine: Engine,
+    #[command(flatten)]
+    files: FileFlags,
+}
+
+pub(super) fn serve(args: &ExecutorArgs) -> Result<i32> {
+    let place = Place::parse(&args.place)?;
+    let job = place.read()?.job;
+    let files = JobFiles::find(&job, Some(&args.program), &args.files, &place.dir)?;
+    bisect::serve(&Rerun::new(job, &files, &place.dir), &place.id, args.engine)?;
+    Ok(0)
+}
+
+/// Arguments of `check-bundle`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CheckBundleArgs {
+    /// The bundle
+    #[arg(value_name = "FILE.tar")]
+    bundle: PathBuf,
+    /// How the node runs
+    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    engine: Engine,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn check_bundle(args: &CheckBundleArgs) -> Result<i32> {
+    let found = bisect::recheck(&args.bundle, args.engine)?;
+    if args.json {
+        print(&serde_json::to_string(&found).map_err(|error| Failure::data(error.to_string()))?)?;
+    } else {
+        let verdict = if found.confirmed { "as the bundle says" } else { "the bundle says OTHERWISE" };
+        print(&format!("right: {}, {verdict}", found.right))?;
+    }
+    Ok(if found.confirmed { 0 } else { MISMATCH })
+}

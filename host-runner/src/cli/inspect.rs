@@ -1,0 +1,85 @@
+//! `inspect`: what is in a snapshot.
+
+use crate::cli::print;
+use crate::failure::{Failure, Result};
+use crate::job_files::FileFlags;
+use crate::place::Place;
+use crate::state::{LoadedState, hex_dump};
+use guest_interp::snapshot::SPACE_MEMORY;
+
+/// Arguments of `inspect`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct InspectArgs {
+    /// Directory of the chain, and the snapshot: a number, "paused" or "final" [default: the pause if there is one, else the
+    /// highest]
+    #[arg(value_name = "DIR[@ID]")]
+    place: String,
+    /// Dump memory, from an address; of another memory than 0 as NUMBER:ADDRESS+BYTES (repeatable)
+    #[arg(long, value_name = "ADDRESS+BYTES")]
+    memory: Vec<String>,
+    /// The program's file [default: looked for by name and hash in DIR, beside DIR and in the working directory]
+    #[arg(long, value_name = "FILE")]
+    program: Option<String>,
+    #[command(flatten)]
+    files: FileFlags,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A range of a memory.
+struct Range {
+    memory: u32,
+    address: u64,
+    bytes: usize,
+}
+
+/// Most bytes of one dump.
+const MOST: usize = 1 << 20;
+
+impl Range {
+    fn parse(text: &str) -> Result<Self> {
+        let wrong =
+            || Failure::usage(format!("--memory {text}: expected [MEMORY:]ADDRESS+BYTES, at most {MOST} bytes"));
+        let (memory, range) = text.split_once(':').unwrap_or(("0", text));
+        let (address, bytes) = range.split_once('+').ok_or_else(wrong)?;
+        let number = |text: &str| match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None => text.parse().ok(),
+        };
+        let bytes = number(bytes).and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes <= MOST);
+        Ok(Self {
+            memory: number(memory).and_then(|memory| u32::try_from(memory).ok()).ok_or_else(wrong)?,
+            address: number(address).ok_or_else(wrong)?,
+            bytes: bytes.ok_or_else(wrong)?,
+        })
+    }
+}
+
+pub(super) fn execute(args: &InspectArgs) -> Result<i32> {
+    let ranges: Vec<Range> = args.memory.iter().map(|text| Range::parse(text)).collect::<Result<_>>()?;
+    let mut state = LoadedState::open(&Place::parse(&args.place)?, args.program.as_deref(), &args.files)?;
+    let view = state.view();
+    let mut dumps = Vec::new();
+    for Range { memory, address, bytes } in ranges {
+        dumps.push((memory, address, state.bytes((SPACE_MEMORY, memory), address, bytes)));
+    }
+    if args.json {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let dumps: Vec<_> = dumps
+            .iter()
+            .map(|(memory, address, bytes)| serde_json::json!({ "memory": memory, "address": address, "bytes": hex(bytes) }))
+            .collect();
+        let mut object = serde_json::to_value(&view).map_err(|error| Failure::data(error.to_string()))?;
+        if let Some(members) = object.as_object_mut() {
+            members.insert("dumps".to_owned(), dumps.into());
+        }
+        print(&object.to_string())?;
+        return Ok(0);
+    }
+    print(&view.to_string())?;
+    for (memory, address, bytes) in dumps {
+        print(&format!("memory {memory}:\n{}", hex_dump(address, &bytes).trim_end()))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,106 @@
+//! `witness` and `check-witness`: a segment that can be executed without the rest of the memory.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::cli::print;
+use crate::durable;
+use crate::failure::{Failure, MISMATCH, Result};
+use crate::job_files::{FileFlags, JobFiles};
+use crate::place::Place;
+use crate::witness::{self, Next};
+
+/// Arguments of `witness`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct WitnessArgs {
+    /// Directory of the chain, and the snapshot that the segment starts from
+    #[arg(value_name = "DIR@K")]
+    place: String,
+    /// The program
+    program: String,
+    /// The witness to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    files: FileFlags,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn make(args: &WitnessArgs) -> Result<i32> {
+    let started = Instant::now();
+    let made = witness::make(&Place::parse(&args.place)?, &args.program, &args.files)?;
+    durable::replace(&args.output, &made.bytes)?;
+    let (seconds, size) = (started.elapsed().as_secs_f64(), made.bytes.len());
+    let (touched, memory) = (made.touched_pages, made.memory_pages);
+    let rate = crate::console::per_second(crate::console::rate(made.gas, started.elapsed()));
+    if args.json {
+        let object = json!({ "bytes": size, "touched_pages": touched, "memory_pages": memory, "gas": made.gas, "seconds": seconds });
+        print(&object.to_string())?;
+    } else {
+        print(&format!(
+            "a witness of {size} bytes: {touched} of {memory} pages of memory are touched, recorded at {rate}"
+        ))?;
+    }
+    Ok(0)
+}
+
+/// Arguments of `check-witness`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    /// The witness
+    #[arg(value_name = "FILE")]
+    witness: PathBuf,
+    /// The program
+    program: String,
+    /// The next snapshot's .snap: the witness must lead to exactly these bytes
+    #[arg(long, value_name = "FILE.snap")]
+    expect: Option<PathBuf>,
+    /// Write the .snap that the segment leads to
+    #[arg(short, long, value_name = "FILE.snap")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileFlags,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn check(args: &CheckArgs) -> Result<i32> {
+    let bytes = std::fs::read(&args.witness).map_err(|error| Failure::io(&args.witness, &error))?;
+    let decoded = guest_interp::witness::Witness::decode(&bytes);
+    let decoded = decoded.map_err(|error| Failure::data(format!("{}: {}", args.witness.display(), error.message())))?;
+    let folder = args.witness.parent().unwrap_or(Path::new("."));
+    let files = JobFiles::find(&decoded.snapshot.job, Some(&args.program), &args.files, folder)?;
+    let checked = witness::check(&decoded, &files)?;
+    let right = match (&args.expect, &checked.next) {
+        (None, _) => true,
+        (Some(path), Next::Snapshot { snap, .. }) => {
+            std::fs::read(path).map_err(|error| Failure::io(path, &error))? == *snap
+        }
+        (Some(_), Next::End { .. }) => false,
+    };
+    if let (Some(path), Next::Snapshot { snap, .. }) = (&args.output, &checked.next) {
+        durable::replace(path, snap)?;
+    }
+    let id = decoded.snapshot.segment.id;
+    let (text, object) = match &checked.next {
+        Next::Snapshot { id, hash, state_hash, .. } => (
+            format!("snapshot {id}: .snap hash {hash}, state {state_hash}"),
+            json!({ "snapshot": id, "snap_hash": hash, "state_hash": state_hash }),
+        ),
+        Next::End { result } => {
+            (format!("the end: {}", result.trim_end().replace('\n', " ")), json!({ "result": result }))
+        }
+    };
+    if args.json {
+        print(&json!({ "from": id, "right": right, "gas": checked.gas, "leads_to": object }).to_string())?;
+    } else {
+        let verdict = if right { "" } else { "NOT what was expected: " };
+        print(&format!("{verdict}the segment from snapshot {id} leads to {text}"))?;
+    }
+    Ok(if right { 0 } else { MISMATCH })
+}

@@ -1,0 +1,106 @@
+//! Making a chain smaller: the first `.bin` files become one base, which restores to the same states, and snapshots that
+//! nobody wants to keep go. Whatever happens on the way, what could be restored before can be restored.
+
+use guest_interp::snapshot::bin::{BinHeader, BinWriter};
+
+use crate::chain::{BASE, Chain};
+use crate::durable::OutputDir;
+use crate::engine::Node;
+use crate::failure::{Failure, IO, Result};
+use crate::interrupt::Stop;
+use crate::job_files::Rerun;
+use crate::native::NativeNode;
+use crate::place::Place;
+use crate::state::LoadedState;
+
+/// What a merge did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// Bytes of the `.bin` files that went.
+    pub before: u64,
+    /// Bytes of the base.
+    pub after: u64,
+    /// How many `.bin` files went.
+    pub files: u64,
+}
+
+/// Folds `1.bin` to `{to}.bin` (and a base that is there already) into one base. The `.snap` files stay, so that the chain
+/// can still be verified from its start.
+///
+/// # Errors
+/// Exit code 65 when snapshot `to` cannot be restored, 74 when something cannot be written.
+pub fn merge(chain: &Chain, rerun: &Rerun, out: &OutputDir, to: u64) -> Result<Merged> {
+    let raw = Place::new(&chain.dir, to.to_string()).read()?;
+    let header =
+        BinHeader { base: true, paused: false, id: to, job_hash: raw.job.job_hash(), previous: raw.segment.bin };
+    let mut state = LoadedState::restore(raw.clone(), rerun, &to.to_string())?;
+    let after = write_base(&mut state, rerun, out, &header)?;
+    check_base(raw, rerun, to)?;
+    let mut merged = Merged { before: 0, after, files: 0 };
+    // The first one first: without it the base is what counts.
+    for (id, link) in chain.links.range(1..=to).filter(|(_, link)| link.bin_bytes > 0) {
+        out.delete(&format!("{id}.bin"))?;
+        merged.before = merged.before.saturating_add(link.bin_bytes);
+        merged.files = merged.files.saturating_add(1);
+    }
+    Ok(merged)
+}
+
+/// Writes the pages that differ from the run's start.
+fn write_base(state: &mut LoadedState, rerun: &Rerun, out: &OutputDir, header: &BinHeader) -> Result<u64> {
+    let mut start = NativeNode::new();
+    start.load(&rerun.from_start(u64::MAX, false))?;
+    rerun.supply().feed(&mut start, &Stop::new())?;
+    let mut start = start.into_session().ok_or_else(|| Failure::data("the run cannot be started"))?;
+    let changed = state.session_mut().pages_since_start(&mut start);
+    drop(start);
+    let mut file = out.create(BASE)?;
+    let mut bytes = Vec::new();
+    let mut writer = BinWriter::new(header, &mut bytes);
+    for (number, pages) in changed {
+        writer.space(number.0, number.1, u64::try_from(pages.len()).unwrap_or(u64::MAX), &mut bytes);
+        for page in pages {
+            writer.page(page, &state.session_mut().page(number, page), &mut bytes);
+            file.write(&bytes)?;
+            bytes.clear();
+        }
+    }
+    writer.finish(&mut bytes);
+    file.write(&bytes)?;
+    file.commit()
+}
+
+/// Restores from the base before anything that it stands for goes.
+fn check_base(raw: guest_interp::snapshot::snap::RawSnapshot, rerun: &Rerun, to: u64) -> Result<()> {
+    let restored = LoadedState::restore(raw, &rerun.without_first_bin(), &to.to_string());
+    let failed =
+        |failure: Failure| Failure::new(IO, format!("{BASE}: does not restore snapshot {to}")).caused_by(failure);
+    restored.map(|_| ()).map_err(failed)
+}
+
+/// Which snapshots to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The last ones, which can be restored.
+    pub last: u64,
+    /// The `.snap` of every so manieth one before, which cannot, but which a verification compares with.
+    pub every: Option<u64>,
+}
+
+/// Merges all but the last snapshots and removes those that nobody wants to keep; the ids of those that went.
+///
+/// # Errors
+/// As those of [`merge`].
+pub fn prune(chain: &Chain, rerun: &Rerun, out: &OutputDir, keep: Keep) -> Result<Vec<u64>> {
+    let first = chain.last().saturating_sub(keep.last.max(1).saturating_sub(1));
+    if first <= 1 {
+        return Ok(Vec::new());
+    }
+    if chain.base.is_none_or(|(base, _)| base < first) {
+        merge(chain, rerun, out, first)?;
+    }
+    let is_kept = |id: u64| id >= first || keep.every.is_some_and(|every| id % every == 0);
+    let gone: Vec<u64> = chain.links.keys().copied().filter(|id| !is_kept(*id)).collect();
+    gone.iter().try_for_each(|id| out.delete(&format!("{id}.snap")))?;
+    Ok(gone)
+}

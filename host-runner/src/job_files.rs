@@ -1,0 +1,221 @@
+//! The files of a job that a snapshot describes, and the node's command lines that start it again or go on from a snapshot.
+//! The snapshot says everything; only the contents of the files have to be found.
+
+use std::path::Path;
+
+use guest_interp::gas::Schedule;
+use guest_interp::job::Job;
+
+use crate::failure::{Failure, Result};
+use crate::flags::InputFlags;
+use crate::search::{self, Search};
+use crate::supply::Supply;
+
+/// Where the files of a job are, if they are not found by their names and hashes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FileFlags {
+    /// A linked module's file, where it is not found by its hash
+    #[arg(long, value_name = "NAME=FILE")]
+    pub preload: Vec<String>,
+    /// The standard input's file
+    #[arg(long, value_name = "FILE")]
+    pub stdin: Option<String>,
+    /// An input file, where it is not found by its name and hash
+    #[arg(long, value_name = "GUESTPATH=HOSTFILE")]
+    pub file: Vec<String>,
+    /// A directory of input files
+    #[arg(long, value_name = "HOST::GUEST")]
+    pub dir: Vec<String>,
+}
+
+/// Paths of all files of a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobFiles {
+    /// The program.
+    pub program: String,
+    /// Linked modules, name and path.
+    pub modules: Vec<(String, String)>,
+    /// Standard input.
+    pub stdin: Option<String>,
+    /// Input files, path as the program sees it and path here.
+    pub inputs: Vec<(String, String)>,
+}
+
+impl JobFiles {
+    /// The files of `job`: those that are given, and the rest by name and hash in `dir`, beside it, and in the working
+    /// directory.
+    ///
+    /// # Errors
+    /// Exit code 65 that says which one is missing, or that `program` is not the job's.
+    pub fn find(job: &Job, program: Option<&str>, given: &FileFlags, dir: &Path) -> Result<Self> {
+        let flags = InputFlags {
+            preload: given.preload.clone(),
+            file: given.file.clone(),
+            dir: given.dir.clone(),
+            ..InputFlags::default()
+        };
+        let search = Search::around(dir);
+        let mut files = Self { program: find_program(job, program, &search)?, ..Self::default() };
+        let modules = flags.preloads()?;
+        for module in &job.modules {
+            let path = match modules.iter().find(|(name, _)| *name == module.name) {
+                Some((_, path)) => path.display().to_string(),
+                None => {
+                    let help = format!("--preload {}=FILE", module.name);
+                    search.required(&format!("{}.wasm", module.name), &module.hash, &help)?
+                }
+            };
+            files.modules.push((module.name.clone(), path));
+        }
+        let inputs = flags.files()?;
+        for input in &job.inputs {
+            let plain = |path: &str| path.trim_start_matches('/').to_owned();
+            let path = match inputs.iter().find(|(path, _)| plain(path) == plain(&input.path)) {
+                Some((_, path)) => path.clone(),
+                None => search.required(&plain(&input.path), &input.hash, &format!("--file {}=FILE", input.path))?,
+            };
+            files.inputs.push((input.path.clone(), path));
+        }
+        files.stdin = match (&given.stdin, &job.stdin) {
+            (None, Some(stdin)) => Some(search.required("stdin", &stdin.hash, "--stdin FILE")?),
+            (given, _) => given.clone(),
+        };
+        Ok(files)
+    }
+}
+
+fn find_program(job: &Job, program: Option<&str>, search: &Search) -> Result<String> {
+    let Some(program) = program else {
+        return search.required(&job.program.name, &job.program.hash, "--program FILE");
+    };
+    let found = search::file_hash(Path::new(program)).map_err(|error| Failure::io(Path::new(program), &error))?;
+    if found == job.program.hash {
+        return Ok(program.to_owned());
+    }
+    let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_hex();
+    let failure = Failure::data(format!("{program}: is not the program of the snapshots, {}", job.program.name));
+    Err(failure.caused_by(format!("its BLAKE3 hash is {}, expected {}", hex(found), hex(job.program.hash))))
+}
+
+/// A job that can be run again, from its start or from a snapshot in a directory.
+#[derive(Clone, Debug)]
+pub struct Rerun {
+    job: Job,
+    supply: Supply,
+    /// The flags that name the job's files.
+    files: Vec<String>,
+    program: String,
+}
+
+/// The directory of the chain, as the node hears of it.
+const CHAIN: &str = "chain";
+
+impl Rerun {
+    /// The job with these files, whose snapshots are in `dir`. The node gets names of our own: those of a user's paths have
+    /// nothing to do with the job.
+    pub fn new(job: Job, files: &JobFiles, dir: &Path) -> Self {
+        let mut supply = Supply::default();
+        supply.directory(CHAIN, dir);
+        // What the program is called is part of the job.
+        let program = format!("program/{}", job.program.name);
+        supply.file(&program, &files.program);
+        let mut flags = Vec::new();
+        let mut flag = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
+        for (number, (name, path)) in files.modules.iter().enumerate() {
+            supply.file(format!("module/{number}"), path);
+            flag("--preload", format!("{name}=module/{number}"));
+        }
+        for (number, (name, path)) in files.inputs.iter().enumerate() {
+            supply.file(format!("input/{number}"), path);
+            flag("--file", format!("{name}=input/{number}"));
+        }
+        if let Some(path) = &files.stdin {
+            supply.file("stdin", path);
+            flag("--stdin", "stdin".to_owned());
+        }
+        if Schedule::builtin(&job.schedule.name).is_none_or(|schedule| schedule.hash() != job.schedule.hash) {
+            let name = format!("schedule/{}", job.schedule.name);
+            supply.bytes(&name, job.schedule.bytes.clone());
+            flag("--gas-schedule", name);
+        }
+        Self { job, supply, files: flags, program }
+    }
+
+    /// Lets these bytes be the `.snap` of snapshot `id`.
+    pub fn snap(&mut self, id: &str, bytes: Vec<u8>) {
+        self.supply.bytes(format!("{CHAIN}/{id}.snap"), bytes);
+    }
+
+    /// Lets these bytes be the `.bin` of snapshot `id`.
+    pub fn bin(&mut self, id: &str, bytes: Vec<u8>) {
+        self.supply.bytes(format!("{CHAIN}/{id}.bin"), bytes);
+    }
+
+    /// The same, with a chain whose first `.bin` is not there, so that its base is used.
+    pub fn without_first_bin(&self) -> Self {
+        let mut rerun = self.clone();
+        rerun.supply.absent(format!("{CHAIN}/1.bin"));
+        rerun
+    }
+
+    /// The job.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// What the names in the command lines stand for.
+    pub fn supply(&self) -> &Supply {
+        &self.supply
+    }
+
+    /// The node's arguments to run the job from its start.
+    pub fn from_start(&self, limit: u64, refill: bool) -> Vec<String> {
+        let job = &self.job;
+        let limits = &job.limits;
+        let mut argv = segment_flags(Some(limit), refill);
+        argv.extend_from_slice(&self.files);
+        let mut flag = |flag: &str, value: String| argv.extend([flag.to_owned(), value]);
+        if !self.files.iter().any(|flag| flag == "--gas-schedule") {
+            flag("--gas-schedule", job.schedule.name.clone());
+        }
+        for (name, value) in &job.env {
+            flag("--env", format!("{name}={value}"));
+        }
+        for directory in &job.preopens {
+            flag("--preopen", directory.clone());
+        }
+        for (name, on) in &job.features {
+            flag("--feature", format!("{name}={}", if *on { "on" } else { "off" }));
+        }
+        flag("--max-memory", limits.memory_bytes.to_string());
+        flag("--max-call-depth", limits.call_depth.to_string());
+        flag("--max-files", limits.file_bytes.to_string());
+        flag("--max-exceptions", limits.exception_slots.to_string());
+        flag("--clock-rate", job.clock_rate.to_string());
+        flag("--seed", job.seed.to_string());
+        argv.push(self.program.clone());
+        argv.extend(job.entry.iter().chain(&job.args).cloned());
+        argv
+    }
+
+    /// The node's arguments to go on from snapshot `id`, with the snapshot's own limit where none is given.
+    pub fn from_snapshot(&self, id: &str, limit: Option<u64>, refill: bool) -> Vec<String> {
+        let mut argv = segment_flags(limit, refill);
+        argv.extend_from_slice(&self.files);
+        let from = ["--snapshot-input", CHAIN, "--snapshot-id", id];
+        argv.extend(from.map(str::to_owned));
+        argv.push(self.program.clone());
+        argv
+    }
+}
+
+fn segment_flags(limit: Option<u64>, refill: bool) -> Vec<String> {
+    let mut argv = Vec::new();
+    if let Some(limit) = limit {
+        argv.extend(["--gas-limit".to_owned(), limit.to_string()]);
+    }
+    if refill {
+        argv.push("--enable-gas-refill".to_owned());
+    }
+    argv
+}

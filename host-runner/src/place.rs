@@ -1,0 +1,103 @@
+//! A snapshot as users name it: `DIR` or `DIR@ID`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use guest_interp::snapshot::snap::{self, RawSnapshot};
+
+use crate::failure::{Failure, Result};
+
+/// A snapshot in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The directory.
+    pub dir: PathBuf,
+    /// A number, `paused` or `final`.
+    pub id: String,
+}
+
+impl Place {
+    /// The snapshot that `DIR[@ID]` names: without an id the pause of the directory, else its highest snapshot. An `@` that
+    /// is no part of an id belongs to the directory.
+    ///
+    /// # Errors
+    /// Exit code 74 for a directory that cannot be read, 65 for one without snapshots.
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_id = |id: &str| {
+            matches!(id, "paused" | "final") || (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        match text.rsplit_once('@') {
+            Some((dir, id)) if is_id(id) && !Path::new(text).is_dir() => Ok(Self::new(dir, id)),
+            _ => Ok(Self::new(text, latest(Path::new(text))?)),
+        }
+    }
+
+    /// Snapshot `id` of `dir`.
+    pub fn new(dir: impl Into<PathBuf>, id: impl Into<String>) -> Self {
+        Self { dir: dir.into(), id: id.into() }
+    }
+
+    /// Path of the `.snap`.
+    pub fn snap_path(&self) -> PathBuf {
+        self.dir.join(format!("{}.snap", self.id))
+    }
+
+    /// Bytes of the `.snap`.
+    ///
+    /// # Errors
+    /// Exit code 74 when it cannot be read, 65 when it is longer than any.
+    pub fn read_bytes(&self) -> Result<Vec<u8>> {
+        let path = self.snap_path();
+        let size = fs::metadata(&path).map_err(|error| Failure::io(&path, &error))?.len();
+        if size > snap::MAX_SNAP {
+            let limit = snap::MAX_SNAP;
+            return Err(Failure::data(format!("{}: {size} bytes, a snapshot has at most {limit}", path.display())));
+        }
+        fs::read(&path).map_err(|error| Failure::io(&path, &error))
+    }
+
+    /// The `.snap`, decoded.
+    ///
+    /// # Errors
+    /// As [`read_bytes`](Self::read_bytes), and 65 when it is not well-formed.
+    pub fn read(&self) -> Result<RawSnapshot> {
+        let raw = snap::decode(&self.read_bytes()?);
+        raw.map_err(|error| Failure::data(format!("{}: {}", self.snap_path().display(), error.message())))
+    }
+}
+
+/// The pause of a directory, else its highest snapshot.
+fn latest(dir: &Path) -> Result<String> {
+    if dir.join("paused.snap").is_file() {
+        return Ok("paused".to_owned());
+    }
+    let failed = |error: io::Error| Failure::io(dir, &error);
+    let mut highest = None;
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let id = name.to_str().and_then(|name| name.strip_suffix(".snap")).and_then(|id| id.parse::<u64>().ok());
+        highest = highest.max(id);
+    }
+    let none = || Failure::data(format!("{}: holds no snapshot to resume from", dir.display()));
+    highest.map(|id| id.to_string()).ok_or_else(none)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_id_the_pause_comes_first_and_then_the_highest() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let dir = temporary.path().to_str().expect("UTF-8").to_owned();
+        assert_eq!(Place::parse(&dir).expect_err("empty").code(), 65);
+        for name in ["2.snap", "10.snap", "9.bin", "x.snap"] {
+            fs::write(temporary.path().join(name), "").expect("a file");
+        }
+        assert_eq!(Place::parse(&dir).expect("found"), Place::new(&dir, "10"));
+        assert_eq!(Place::parse(&format!("{dir}@2")).expect("given"), Place::new(&dir, "2"));
+        fs::write(temporary.path().join("paused.snap"), "").expect("a file");
+        assert_eq!(Place::parse(&dir).expect("found"), Place::new(&dir, "paused"));
+    }
+}

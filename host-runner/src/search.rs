@@ -1,0 +1,80 @@
+//! Where a job's files are: a snapshot names them and knows their hashes, so that nobody has to say again where they came from.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Result};
+
+/// Folder below a chain's directory that an import puts the job's files into.
+pub(crate) const FILES: &str = "files";
+
+/// Where a job's files are looked for.
+pub(crate) struct Search {
+    folders: Vec<PathBuf>,
+}
+
+impl Search {
+    /// In `dir`, in what an import left there, beside it, and in the working directory.
+    pub(crate) fn around(dir: &Path) -> Self {
+        let beside = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
+        let folders = [Some(dir.to_path_buf()), Some(dir.join(FILES)), beside, Some(PathBuf::from("."))];
+        Self { folders: folders.into_iter().flatten().collect() }
+    }
+
+    /// The file called `name` (or the last part of it) with hash `hash`. Names come from the snapshot, so only plain paths
+    /// below the folders are tried; the hash decides.
+    fn find(&self, name: &str, hash: &[u8; 32]) -> Option<String> {
+        let plain = |name: &&str| name.split(['/', '\\']).all(|part| !matches!(part, "" | "." | ".."));
+        let last = name.rsplit(['/', '\\']).next();
+        let names: Vec<&str> = [Some(name), last].into_iter().flatten().filter(plain).collect();
+        let candidates = self.folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
+        let mut matching = candidates.filter(|path| file_hash(path).is_ok_and(|found| found == *hash));
+        matching.next().and_then(|path| path.to_str().map(str::to_owned))
+    }
+
+    pub(crate) fn required(&self, name: &str, hash: &[u8; 32], flag: &str) -> Result<String> {
+        self.find(name, hash).ok_or_else(|| {
+            let hash = blake3::Hash::from_bytes(*hash).to_hex();
+            let folders: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+            Failure::data(format!("the snapshot needs {name} with BLAKE3 hash {hash}, which was not found"))
+                .caused_by(format!("looked in {}", folders.join(", ")))
+                .help(format!("give it with {flag}"))
+        })
+    }
+}
+
+/// BLAKE3 hash of a regular file.
+pub(crate) fn file_hash(path: &Path) -> io::Result<[u8; 32]> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut hasher = blake3::Hasher::new();
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(*hasher.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_recognised_by_their_hash() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let dir = temporary.path().join("output");
+        fs::create_dir_all(dir.join("sub")).expect("directories");
+        fs::write(dir.join("a.wasm"), "other").expect("a file");
+        fs::write(temporary.path().join("a.wasm"), "wanted").expect("a file");
+        let search = Search::around(&dir);
+        let wanted = *blake3::hash(b"wanted").as_bytes();
+        let found = search.find("deep/a.wasm", &wanted).expect("beside the directory");
+        assert!(same_file(&found, &temporary.path().join("a.wasm")));
+        assert_eq!(search.find("../a.wasm", blake3::hash(b"third").as_bytes()), None);
+        let failure = search.required("b.wasm", &wanted, "--program FILE").expect_err("absent");
+        assert!(failure.to_string().contains("help: give it with --program FILE"), "{failure}");
+    }
+
+    fn same_file(a: &str, b: &Path) -> bool {
+        Path::new(a).canonicalize().ok() == b.canonicalize().ok()
+    }
+}

@@ -1,0 +1,93 @@
+//! A state to look at: a snapshot restored natively, with its memory, and what it means in the terms of the program.
+
+mod debug_info;
+mod differences;
+mod view;
+
+use guest_interp::session::Session;
+use guest_interp::snapshot::PAGE;
+use guest_interp::snapshot::paged::Number;
+use guest_interp::snapshot::snap::RawSnapshot;
+
+use crate::engine::Node;
+use crate::failure::{Failure, Result};
+use crate::interrupt::Stop;
+use crate::job_files::{FileFlags, JobFiles, Rerun};
+use crate::native::NativeNode;
+use crate::place::Place;
+
+pub use debug_info::SourceLines;
+pub use differences::{Difference, differences};
+pub use view::{FrameView, StateView, value};
+
+/// A restored snapshot.
+pub struct LoadedState {
+    /// The snapshot as it was read.
+    pub raw: RawSnapshot,
+    session: Session,
+}
+
+impl LoadedState {
+    /// Restores a snapshot, also of a run that has ended; its files are found as [`JobFiles::find`] does.
+    ///
+    /// # Errors
+    /// As those of resuming from it.
+    pub fn open(place: &Place, program: Option<&str>, files: &FileFlags) -> Result<Self> {
+        let raw = place.read()?;
+        let files = JobFiles::find(&raw.job, program, files, &place.dir)?;
+        let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
+        Self::restore(raw, &rerun, &place.id)
+    }
+
+    /// The same with the files of a job that are known.
+    ///
+    /// # Errors
+    /// As those of resuming from it.
+    pub fn restore(raw: RawSnapshot, rerun: &Rerun, id: &str) -> Result<Self> {
+        let mut node = NativeNode::to_look_at();
+        node.load(&rerun.from_snapshot(id, None, false))?;
+        rerun.supply().feed(&mut node, &Stop::new())?;
+        let session = node.into_session();
+        let session = session.ok_or_else(|| Failure::data("the snapshot was not restored"))?;
+        Ok(Self { raw, session })
+    }
+
+    /// The run that was restored.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The same, to compare or to run on.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Bytes of a space from `start` on, at most `length`; zeros beyond what is there.
+    pub fn bytes(&mut self, number: Number, start: u64, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(length);
+        let page_size = u64::try_from(PAGE).unwrap_or(u64::MAX);
+        let mut at = start;
+        while bytes.len() < length {
+            let page = self.session.page(number, at / page_size);
+            let from = usize::try_from(at % page_size).unwrap_or(0);
+            let rest = page.get(from..).unwrap_or_default();
+            let take = rest.len().min(length.saturating_sub(bytes.len()));
+            bytes.extend_from_slice(rest.get(..take).unwrap_or_default());
+            at = at.saturating_add(u64::try_from(take.max(1)).unwrap_or(1));
+        }
+        bytes
+    }
+}
+
+/// Bytes as a dump of 16 a line, from address `start`.
+pub fn hex_dump(start: u64, bytes: &[u8]) -> String {
+    let mut dump = String::new();
+    for (number, line) in (0u64..).zip(bytes.chunks(16)) {
+        let address = start.saturating_add(number.saturating_mul(16));
+        let hex: String = line.iter().map(|byte| format!("{byte:02x} ")).collect();
+        let text: String =
+            line.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' }).collect();
+        dump.push_str(&format!("  {address:#010x}  {hex:<48} {text}\n"));
+    }
+    dump
+}

@@ -1,0 +1,160 @@
+//! Verification of a chain: the hashes first, then every segment is executed again, and what comes out is compared with the
+//! files byte by byte. The segments are shared out among workers, each with a node of its own: a worker restores the state
+//! before its first segment, which takes one pass over the chain, and then goes on from one segment to the next as long as
+//! they are right; being right means that its own state is the one in the files.
+
+mod plan;
+mod report;
+mod worker;
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::chain::Chain;
+use crate::engine::Engine;
+use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::interrupt::Stop;
+use crate::job_files::Rerun;
+
+pub use plan::{End, Segment};
+pub use report::html;
+
+/// What came of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every byte is the same.
+    Same,
+    /// It leads somewhere else: what differs.
+    Differs(Vec<String>),
+    /// It could not be executed or compared: why.
+    NotCompared(String),
+}
+
+impl Verdict {
+    /// One word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Differs(_) => "differs",
+            Self::NotCompared(_) => "not compared",
+        }
+    }
+
+    /// What is wrong.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Self::Same => Vec::new(),
+            Self::Differs(details) => details.clone(),
+            Self::NotCompared(why) => vec![why.clone()],
+        }
+    }
+}
+
+/// A segment and what came of it.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The segment.
+    pub segment: Segment,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Gas that was executed for it.
+    pub gas: u64,
+    /// Time that it took.
+    pub time: Duration,
+    /// Number of the worker.
+    pub worker: usize,
+}
+
+/// How to verify.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Snapshot that is taken on trust; 0 is the start.
+    pub from: u64,
+    /// Last snapshot; none for the end of the run.
+    pub to: Option<u64>,
+    /// Workers.
+    pub jobs: usize,
+    /// How the node runs.
+    pub engine: Engine,
+    /// Directory of the files that the program left behind, to be compared too.
+    pub delivered: Option<std::path::PathBuf>,
+}
+
+/// What a verification found.
+#[derive(Debug)]
+pub struct Verification {
+    /// Every segment, in order.
+    pub segments: Vec<Checked>,
+    /// What is wrong with the files themselves.
+    pub faults: Vec<String>,
+    /// Snapshot that was taken on trust.
+    pub from: u64,
+    /// Workers.
+    pub jobs: usize,
+    /// Time for the hashes and for the segments.
+    pub time: Duration,
+}
+
+impl Verification {
+    /// Whether everything was compared and is the same.
+    pub fn is_right(&self) -> bool {
+        self.faults.is_empty() && self.segments.iter().all(|checked| checked.verdict == Verdict::Same)
+    }
+
+    /// How many segments have this verdict.
+    pub fn count(&self, name: &str) -> usize {
+        self.segments.iter().filter(|checked| checked.verdict.name() == name).count()
+    }
+}
+
+/// Progress of a verification.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// Bytes of `.bin` files whose hashes were checked.
+    Hashed(u64),
+    /// Gas that a worker has executed.
+    Executed(u64),
+}
+
+/// Verifies a chain. `each` is told of progress.
+///
+/// # Errors
+/// Exit code 2 for a range that the chain does not have, 130 when the user stops it.
+pub fn verify(
+    chain: &mut Chain,
+    rerun: &Rerun,
+    options: &Options,
+    stop: &Stop,
+    each: &mut dyn FnMut(Step),
+) -> Result<Verification> {
+    let started = Instant::now();
+    chain.check_bins(&mut |bytes| each(Step::Hashed(bytes)));
+    let segments = plan::segments(chain, options)?;
+    let shares = plan::shares(&segments, chain, options.jobs);
+    let jobs = shares.len();
+    let (sender, receiver) = mpsc::channel();
+    let mut checked = thread::scope(|scope| {
+        let chain = &*chain;
+        for (number, share) in shares.into_iter().enumerate() {
+            let sender = sender.clone();
+            scope.spawn(move || worker::Worker::new(number, chain, rerun, options, stop, sender).run(&share));
+        }
+        drop(sender);
+        let mut checked = Vec::new();
+        for message in receiver {
+            match message {
+                worker::Message::Executed(gas) => each(Step::Executed(gas)),
+                worker::Message::Done(done) => checked.push(*done),
+            }
+        }
+        checked
+    });
+    if stop.is_requested() {
+        return Err(Failure::new(INTERRUPTED, "interrupted: nothing was decided"));
+    }
+    checked.sort_by_key(|checked| checked.segment.from);
+    let (low, high) = (options.from, options.to.unwrap_or(u64::MAX));
+    let faults = chain.faults.iter().filter(|(id, _)| (low..=high).contains(*id)).flat_map(|(_, what)| what.clone());
+    Ok(Verification { segments: checked, faults: faults.collect(), from: low, jobs, time: started.elapsed() })
+}

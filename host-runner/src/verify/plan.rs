@@ -1,0 +1,107 @@
+//! What there is to verify, and who does which part.
+
+use std::fs;
+
+use crate::chain::Chain;
+use crate::failure::{Failure, Result};
+use crate::verify::Options;
+
+/// Gas that is executed in the time in which a byte of a `.bin` is restored, about: hashing dominates.
+const GAS_PER_BYTE: u64 = 1;
+
+/// How a run ended, by its own account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// It stopped at the gas limit: after the last snapshot nothing was executed.
+    pub at_limit: bool,
+    /// Gas limit of the last segment.
+    pub limit: u64,
+}
+
+/// A segment: what is executed between two snapshots, or from the last one to the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The snapshot before it, 0 for the start.
+    pub from: u64,
+    /// The snapshot after it; none for the end of the run.
+    pub to: Option<u64>,
+    /// Its gas limit.
+    pub limit: u64,
+    /// Gas that it claims to have used; of the last one not known.
+    pub gas: u64,
+    /// The run stopped at the limit with the snapshot before this segment: there is only the result to compare.
+    pub at_limit: bool,
+}
+
+impl Segment {
+    /// What it leads to, in words.
+    pub fn target(&self) -> String {
+        self.to.map_or_else(|| "the end".to_owned(), |id| id.to_string())
+    }
+}
+
+/// The segments to be verified, in order.
+pub(super) fn segments(chain: &Chain, options: &Options) -> Result<Vec<Segment>> {
+    let last = chain.last();
+    let (from, to) = (options.from, options.to.unwrap_or(last));
+    if from > to || to > last {
+        let what = format!("--from {from} --to {to}: the chain has snapshots 1 to {last} (0 is the start)");
+        return Err(Failure::usage(what));
+    }
+    let step = |id: u64| {
+        let link = chain.links.get(&id.saturating_add(1));
+        let limit = link.map_or(u64::MAX, |link| link.segment.limit);
+        let gas = link.map_or(0, |link| link.segment.gas_used);
+        Segment { from: id, to: Some(id.saturating_add(1)), limit, gas, at_limit: false }
+    };
+    let mut segments: Vec<Segment> = (from..to).map(step).collect();
+    if options.to.is_none() {
+        let end = end(chain);
+        segments.push(Segment { from: last, to: None, limit: end.limit, gas: 0, at_limit: end.at_limit });
+    }
+    Ok(segments)
+}
+
+/// How the run ended, as its receipt says: a claim like everything else, which the execution has to bear out.
+pub(super) fn end(chain: &Chain) -> End {
+    let text = fs::read_to_string(chain.dir.join("receipt.json")).unwrap_or_default();
+    let receipt: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let result = receipt.get("result");
+    let outcome = result.and_then(|result| result.get("outcome")).and_then(serde_json::Value::as_str);
+    let limit = result.and_then(|result| result.get("gas_limit")).and_then(serde_json::Value::as_u64);
+    let last = chain.links.get(&chain.last()).map_or(u64::MAX, |link| link.segment.limit);
+    End { at_limit: outcome == Some("gas-limit") && chain.last() > 0, limit: limit.unwrap_or(last) }
+}
+
+/// Shares the segments out among at most `jobs` workers, each a contiguous range, so that all take about the same time:
+/// executing costs gas, and restoring the state before the first segment costs a pass over the `.bin` files up to there.
+pub(super) fn shares(segments: &[Segment], chain: &Chain, jobs: usize) -> Vec<Vec<Segment>> {
+    let restore = |id: u64| {
+        let bytes: u64 = chain.links.range(..=id).map(|(_, link)| link.bin_bytes).sum();
+        bytes.saturating_mul(GAS_PER_BYTE)
+    };
+    let base = chain.base.map_or(0, |(id, _)| id);
+    // From a snapshot that was merged away nothing can start.
+    let may_start = |segment: &Segment| segment.from == 0 || segment.from >= base;
+    let split = |most: u64| {
+        let mut shares: Vec<(u64, Vec<Segment>)> = Vec::new();
+        for segment in segments {
+            let cost = segment.gas.max(1);
+            match shares.last_mut() {
+                Some((sum, share)) if sum.saturating_add(cost) <= most || !may_start(segment) => {
+                    *sum = sum.saturating_add(cost);
+                    share.push(segment.clone());
+                }
+                _ => shares.push((restore(segment.from).saturating_add(cost), vec![segment.clone()])),
+            }
+        }
+        shares
+    };
+    // The least bound that the workers can keep.
+    let (mut low, mut high) = (1, u64::MAX);
+    while low < high {
+        let middle = low.midpoint(high);
+        if split(middle).len() <= jobs.max(1) { high = middle } else { low = middle.saturating_add(1) }
+    }
+    split(high).into_iter().map(|(_, share)| share).collect()
+}

@@ -1,0 +1,276 @@
+//! A worker: a node that is taken through a contiguous range of segments.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::chain::Chain;
+use crate::drive::Slice;
+use crate::engine::{Deliver, Event, Node};
+use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::interrupt::Stop;
+use crate::job_files::Rerun;
+use crate::verify::{Checked, Options, Segment, Verdict};
+
+/// What a worker reports.
+pub(super) enum Message {
+    /// Gas executed since the last message.
+    Executed(u64),
+    /// A segment is decided.
+    Done(Box<Checked>),
+}
+
+pub(super) struct Worker<'a> {
+    number: usize,
+    chain: &'a Chain,
+    rerun: &'a Rerun,
+    options: &'a Options,
+    stop: &'a Stop,
+    messages: Sender<Message>,
+}
+
+/// A node in a known state.
+struct At {
+    node: Box<dyn Node>,
+    /// The snapshot that it stands at.
+    id: u64,
+    limit: u64,
+    refill: bool,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(
+        number: usize,
+        chain: &'a Chain,
+        rerun: &'a Rerun,
+        options: &'a Options,
+        stop: &'a Stop,
+        messages: Sender<Message>,
+    ) -> Self {
+        Self { number, chain, rerun, options, stop, messages }
+    }
+
+    /// Goes through its segments.
+    pub(super) fn run(&mut self, share: &[Segment]) {
+        let mut at = None;
+        for segment in share {
+            if self.stop.is_requested() {
+                return;
+            }
+            let started = Instant::now();
+            let (verdict, gas) = self.segment(segment, &mut at);
+            let done = Checked { segment: segment.clone(), verdict, gas, time: started.elapsed(), worker: self.number };
+            // Nobody listens any more when the verification was given up.
+            drop(self.messages.send(Message::Done(Box::new(done))));
+        }
+    }
+
+    /// Decides a segment; the node goes on to the next one only if it is right.
+    fn segment(&self, segment: &Segment, at: &mut Option<At>) -> (Verdict, u64) {
+        // A run that stopped at its limit says so only after it has executed the segment before.
+        let start = if segment.at_limit { segment.from.saturating_sub(1) } else { segment.from };
+        let wanted = |at: &At| at.id == start && at.limit == segment.limit && at.refill != segment.at_limit;
+        let ready = match at.take().filter(wanted) {
+            Some(ready) => Ok(ready),
+            None => self.restore(start, segment.limit, !segment.at_limit),
+        };
+        let mut ready = match ready {
+            Ok(ready) => ready,
+            Err(failure) => return (Verdict::NotCompared(shown(&failure)), 0),
+        };
+        let before = ready.node.progress().map_or(0, |progress| progress.gas_total);
+        let verdict = match self.execute(segment, &mut ready) {
+            Ok(differences) if differences.is_empty() => Verdict::Same,
+            Ok(differences) => Verdict::Differs(differences),
+            Err(failure) => Verdict::NotCompared(shown(&failure)),
+        };
+        let gas = ready.node.progress().map_or(0, |progress| progress.gas_total).saturating_sub(before);
+        if let (Verdict::Same, Some(id)) = (&verdict, segment.to) {
+            ready.id = id;
+            *at = Some(ready);
+        }
+        (verdict, gas)
+    }
+
+    /// A node in the state of snapshot `id`.
+    fn restore(&self, id: u64, limit: u64, refill: bool) -> Result<At> {
+        let mut node = self.options.engine.start()?;
+        let argv = match id {
+            0 => self.rerun.from_start(limit, refill),
+            _ => self.rerun.from_snapshot(&id.to_string(), Some(limit), refill),
+        };
+        node.load(&argv)?;
+        self.rerun.supply().feed(node.as_mut(), self.stop)?;
+        if node.job_hash()? != self.rerun.job().job_hash() {
+            return Err(Failure::data("the files that were given do not make the job of the snapshots"));
+        }
+        Ok(At { node, id, limit, refill })
+    }
+
+    /// Executes a segment; how what comes out differs from the files.
+    fn execute(&self, segment: &Segment, at: &mut At) -> Result<Vec<String>> {
+        if segment.at_limit {
+            // The segment before has been decided by itself.
+            self.next_event(at)?;
+        }
+        let event = self.next_event(at)?;
+        match (event, segment.to) {
+            (Event::Snapshot(_), Some(id)) => self.compare_snapshot(id, at.node.as_mut()),
+            (Event::Finished, None) => self.compare_end(at.node.as_mut()),
+            (Event::Finished, Some(id)) => {
+                Ok(vec![format!("the program ends in this segment: snapshot {id} is one too many")])
+            }
+            (Event::Snapshot(id), None) if self.chain.dir.join("result.txt").exists() => {
+                Ok(vec![format!("the run goes on to a snapshot {id}, which is missing")])
+            }
+            (event, _) => Err(Failure::data(format!("nothing says how the run ended ({event:?} came next)"))
+                .help("verify up to the last snapshot with --to")),
+        }
+    }
+
+    /// Runs the node until a snapshot or the end.
+    fn next_event(&self, at: &mut At) -> Result<Event> {
+        let mut slice = Slice::first();
+        loop {
+            if self.stop.is_requested() {
+                return Err(Failure::new(INTERRUPTED, "interrupted"));
+            }
+            let (began, before) = (Instant::now(), at.node.progress()?.gas_total);
+            let event = at.node.run(slice.budget())?;
+            for fd in [1, 2] {
+                at.node.take_output(fd)?;
+            }
+            let gas = at.node.progress()?.gas_total.saturating_sub(before);
+            drop(self.messages.send(Message::Executed(gas)));
+            match event {
+                Event::Paused => slice.adapt(began.elapsed(), gas > 0),
+                Event::Output => {}
+                done => return Ok(done),
+            }
+        }
+    }
+
+    /// Compares the files of a snapshot. What the `.bin` says is in the `.snap` as a hash, so a merged one is not missed.
+    fn compare_snapshot(&self, id: u64, node: &mut dyn Node) -> Result<Vec<String>> {
+        let mut differences = Vec::new();
+        while let Some(name) = node.take_name()? {
+            if name.ends_with(".bin") && self.chain.is_merged(id) {
+                while node.take_chunk(&mut Vec::new())? {}
+                continue;
+            }
+            differences.extend(compare_file(&self.chain.dir.join(&name), &name, &mut |chunk| node.take_chunk(chunk))?);
+        }
+        Ok(differences)
+    }
+
+    /// Compares what the end of the run leaves.
+    fn compare_end(&self, node: &mut dyn Node) -> Result<Vec<String>> {
+        let dir = &self.chain.dir;
+        let mut differences = Vec::new();
+        let mut compared = false;
+        while let Some(name) = node.take_name()? {
+            let path = dir.join(&name);
+            if name == "receipt.json" {
+                differences.extend(compare_receipt(&path, &take_all(node)?)?);
+            } else if name == "result.txt" {
+                compared = path.exists();
+                differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
+            } else {
+                while node.take_chunk(&mut Vec::new())? {}
+            }
+        }
+        if !compared {
+            return Err(Failure::data("result.txt is missing: how the run ended cannot be compared")
+                .help("verify up to the last snapshot with --to"));
+        }
+        if let Some(delivered) = &self.options.delivered {
+            differences.extend(compare_delivered(delivered, node)?);
+        }
+        Ok(differences)
+    }
+}
+
+fn shown(failure: &Failure) -> String {
+    failure.to_string().trim_start_matches("error: ").replace('\n', ";")
+}
+
+fn take_all(node: &mut dyn Node) -> Result<Vec<u8>> {
+    let (mut all, mut chunk) = (Vec::new(), Vec::new());
+    while node.take_chunk(&mut chunk)? {
+        all.append(&mut chunk);
+    }
+    Ok(all)
+}
+
+/// Compares a file with what `next` hands out; what differs, if anything does.
+fn compare_file(path: &Path, name: &str, next: &mut dyn FnMut(&mut Vec<u8>) -> Result<bool>) -> Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Failure::io(path, &error)),
+    };
+    let failed = |error: std::io::Error| Failure::io(path, &error);
+    let (mut chunk, mut offset) = (Vec::new(), 0u64);
+    let mut difference = file.is_none().then(|| format!("{name}: missing"));
+    while next(&mut chunk)? {
+        let Some(file) = file.as_mut().filter(|_| difference.is_none()) else { continue };
+        let mut there = Vec::with_capacity(chunk.len());
+        file.take(chunk.len() as u64).read_to_end(&mut there).map_err(failed)?;
+        let same = there.iter().zip(&chunk).take_while(|(a, b)| a == b).count();
+        offset = offset.saturating_add(same as u64);
+        if same < chunk.len() {
+            difference = Some(format!("{name}: differs at byte {offset}"));
+        }
+    }
+    if let (Some(file), None) = (&mut file, &difference) {
+        let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        difference = (size > offset).then(|| format!("{name}: {size} bytes, expected {offset}"));
+    }
+    Ok(difference)
+}
+
+/// Compares the `result` object, which is the node's, with a receipt, in which the runner has a say too.
+fn compare_receipt(path: &Path, expected: &[u8]) -> Result<Vec<String>> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(vec!["receipt.json: missing".to_owned()]);
+        }
+        read => read.map_err(|error| Failure::io(path, &error))?,
+    };
+    let result = |text: &[u8]| {
+        serde_json::from_slice::<Value>(text).ok().and_then(|mut all| all.get_mut("result").map(Value::take))
+    };
+    let Some(Value::Object(expected)) = result(expected) else {
+        return Err(Failure::data("the node wrote no receipt that can be read"));
+    };
+    let Some(Value::Object(found)) = result(&text) else {
+        return Ok(vec!["receipt.json: has no result object".to_owned()]);
+    };
+    let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
+    let differing = names.filter(|name| expected.get(*name) != found.get(*name));
+    let show = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+    let line = |name: &String| {
+        format!("receipt.json: {name} is {}, expected {}", show(found.get(name)), show(expected.get(name)))
+    };
+    Ok(differing.map(line).collect())
+}
+
+/// Compares the files that the program leaves behind with a directory that they were delivered to.
+fn compare_delivered(directory: &Path, node: &mut dyn Node) -> Result<Vec<String>> {
+    let mut differences = Vec::new();
+    while let Some(name) = node.deliver_name()? {
+        let is_plain = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if !is_plain {
+            differences.push(format!("the program left a file {name:?}, which cannot be delivered"));
+            continue;
+        }
+        let shown = format!("delivered file {name}");
+        let next = &mut |chunk: &mut Vec<u8>| Deliver::deliver_chunk(node, chunk);
+        differences.extend(compare_file(&directory.join(&name), &shown, next)?);
+    }
+    Ok(differences)
+}

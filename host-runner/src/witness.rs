@@ -1,0 +1,143 @@
+//! Witnesses of segments: made from a chain, checked without one.
+
+use std::path::Path;
+
+use guest_interp::session::{Budget, Event, Session};
+use guest_interp::snapshot::snap;
+use guest_interp::snapshot::state::state_hash;
+use guest_interp::snapshot::{SPACE_MEMORY, hex};
+use guest_interp::witness::Witness;
+
+use crate::engine::Node;
+use crate::failure::{Failure, Result};
+use crate::interrupt::Stop;
+use crate::job_files::{FileFlags, JobFiles, Rerun};
+use crate::native::NativeNode;
+use crate::place::Place;
+use crate::state::LoadedState;
+
+/// A witness that was made.
+pub struct Made {
+    /// The witness.
+    pub bytes: Vec<u8>,
+    /// Pages of memory that the segment touches.
+    pub touched_pages: u64,
+    /// Pages of memory that there are.
+    pub memory_pages: u64,
+    /// Gas of the segment.
+    pub gas: u64,
+}
+
+/// Makes the witness of the segment that starts from a snapshot: executes it once to see what it touches.
+///
+/// # Errors
+/// As those of resuming from it; exit code 2 for a pause or a state at the end.
+pub fn make(place: &Place, program: &str, files: &FileFlags) -> Result<Made> {
+    if place.id.parse::<u64>().is_err() {
+        return Err(Failure::usage(format!("a witness starts from a snapshot of the chain, not from {}", place.id)));
+    }
+    let snap = place.read_bytes()?;
+    let raw = place.read()?;
+    let files = JobFiles::find(&raw.job, Some(program), files, &place.dir)?;
+    let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
+    let mut recorded = LoadedState::restore(raw.clone(), &rerun, &place.id)?;
+    let session = recorded.session_mut();
+    let touched = session.watch_pages();
+    let before = session.progress().gas_total;
+    segment(session)?;
+    let gas = session.progress().gas_total.saturating_sub(before);
+    drop(recorded);
+    let memory_pages =
+        raw.state.spaces.iter().filter(|space| space.kind == SPACE_MEMORY).map(|space| space.pages).sum();
+    let mut state = LoadedState::restore(raw.clone(), &rerun, &place.id)?;
+    let touched = touched.pages();
+    let witness = state.session_mut().witness(snap, raw, &touched)?;
+    let touched_pages = u64::try_from(touched.len()).unwrap_or(u64::MAX);
+    Ok(Made { bytes: witness.encode(), touched_pages, memory_pages, gas })
+}
+
+/// What a segment leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A snapshot.
+    Snapshot {
+        /// Its id.
+        id: u64,
+        /// Hash of the `.snap`.
+        hash: String,
+        /// Hash of the state.
+        state_hash: String,
+        /// The `.snap`.
+        snap: Vec<u8>,
+    },
+    /// The end of the run.
+    End {
+        /// `result.txt`.
+        result: String,
+    },
+}
+
+/// A witness that was checked.
+pub struct Checked {
+    /// What the segment leads to.
+    pub next: Next,
+    /// Gas of the segment.
+    pub gas: u64,
+}
+
+/// Executes the segment of a witness from the witness alone.
+///
+/// # Errors
+/// Exit code 65 when the witness is not of this program, its pages are not those that its snapshot commits to, or the
+/// segment touches a page that is not there.
+pub fn check(witness: &Witness, files: &JobFiles) -> Result<Checked> {
+    let mut rerun = Rerun::new(witness.snapshot.job.clone(), files, Path::new(""));
+    let id = witness.snapshot.segment.id.to_string();
+    rerun.snap(&id, witness.snap.clone());
+    let mut node = NativeNode::new();
+    node.load(&rerun.from_snapshot(&id, None, false))?;
+    rerun.supply().feed_until(&mut node, &Stop::new(), &|name| name.ends_with(".bin"))?;
+    let mut session = node.into_session().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
+    let touched = session.give_witness(witness)?;
+    if session.want()?.is_some() {
+        return Err(Failure::data("the witness does not complete the snapshot"));
+    }
+    let before = session.progress().gas_total;
+    let event = segment(&mut session)?;
+    touched.check()?;
+    let gas = session.progress().gas_total.saturating_sub(before);
+    let mut taken = |ending: &str| -> Result<Vec<u8>> {
+        let mut found = Vec::new();
+        let mut chunk = Vec::new();
+        while let Some(name) = session.take_name() {
+            while session.take_chunk(&mut chunk)? {
+                if name.ends_with(ending) {
+                    found.extend_from_slice(&chunk);
+                }
+            }
+        }
+        Ok(found)
+    };
+    let next = match event {
+        Event::Snapshot(id) => {
+            let snap = taken(".snap")?;
+            let raw = snap::decode(&snap)?;
+            Next::Snapshot { id, hash: hex(&raw.hash), state_hash: hex(&state_hash(&raw.state)), snap }
+        }
+        _ => Next::End { result: String::from_utf8_lossy(&taken("result.txt")?).into_owned() },
+    };
+    Ok(Checked { next, gas })
+}
+
+/// Runs to the next snapshot or to the end.
+fn segment(session: &mut Session) -> Result<Event> {
+    loop {
+        let event = session.run(Budget::UNLIMITED)?;
+        for fd in [1, 2] {
+            session.take_output(fd);
+        }
+        if matches!(event, Event::Finished | Event::Snapshot(_)) {
+            return Ok(event);
+        }
+    }
+}
