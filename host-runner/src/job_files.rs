@@ -105,17 +105,15 @@ pub struct Rerun {
     /// The flags that name the job's files.
     files: Vec<String>,
     program: String,
+    /// Directory of the chain.
+    dir: String,
 }
 
-/// The directory of the chain, as the node hears of it.
-const CHAIN: &str = "chain";
-
 impl Rerun {
-    /// The job with these files, whose snapshots are in `dir`. The node gets names of our own: those of a user's paths have
-    /// nothing to do with the job.
+    /// The job with these files, whose snapshots are in `dir`. The node gets names of our own for the files: those of a user's
+    /// paths have nothing to do with the job.
     pub fn new(job: Job, files: &JobFiles, dir: &Path) -> Self {
         let mut supply = Supply::default();
-        supply.directory(CHAIN, dir);
         // What the program is called is part of the job.
         let program = format!("program/{}", job.program.name);
         supply.file(&program, &files.program);
@@ -138,23 +136,28 @@ impl Rerun {
             supply.bytes(&name, job.schedule.bytes.clone());
             flag("--gas-schedule", name);
         }
-        Self { job, supply, files: flags, program }
+        // As the node has it, so that the names of snapshots are known whatever the user typed.
+        let dir = match dir.display().to_string().trim_end_matches('/') {
+            "" => if dir.has_root() { "/" } else { "." }.to_owned(),
+            dir => dir.to_owned(),
+        };
+        Self { job, supply, files: flags, program, dir }
     }
 
     /// Lets these bytes be the `.snap` of snapshot `id`.
     pub fn snap(&mut self, id: &str, bytes: Vec<u8>) {
-        self.supply.bytes(format!("{CHAIN}/{id}.snap"), bytes);
+        self.supply.bytes(format!("{}/{id}.snap", self.dir), bytes);
     }
 
     /// Lets these bytes be the `.bin` of snapshot `id`.
     pub fn bin(&mut self, id: &str, bytes: Vec<u8>) {
-        self.supply.bytes(format!("{CHAIN}/{id}.bin"), bytes);
+        self.supply.bytes(format!("{}/{id}.bin", self.dir), bytes);
     }
 
     /// The same, with a chain whose first `.bin` is not there, so that its base is used.
     pub fn without_first_bin(&self) -> Self {
         let mut rerun = self.clone();
-        rerun.supply.absent(format!("{CHAIN}/1.bin"));
+        rerun.supply.absent(format!("{}/1.bin", self.dir));
         rerun
     }
 
@@ -202,7 +205,7 @@ impl Rerun {
     pub fn from_snapshot(&self, id: &str, limit: Option<u64>, refill: bool) -> Vec<String> {
         let mut argv = segment_flags(limit, refill);
         argv.extend_from_slice(&self.files);
-        let from = ["--snapshot-input", CHAIN, "--snapshot-id", id];
+        let from = ["--snapshot-input", &self.dir, "--snapshot-id", id];
         argv.extend(from.map(str::to_owned));
         argv.push(self.program.clone());
         argv

@@ -26,8 +26,6 @@ enum Source {
 #[derive(Clone, Debug, Default)]
 pub struct Supply {
     names: BTreeMap<String, Source>,
-    /// Directories by the first part of a name.
-    directories: BTreeMap<String, PathBuf>,
 }
 
 impl Supply {
@@ -46,17 +44,8 @@ impl Supply {
         self.names.insert(name.into(), Source::Absent);
     }
 
-    /// Lets `name/...` stand for what is in the directory at `path`.
-    pub fn directory(&mut self, name: impl Into<String>, path: impl Into<PathBuf>) {
-        self.directories.insert(name.into(), path.into());
-    }
-
     fn source(&self, name: &str) -> Source {
-        if let Some(source) = self.names.get(name) {
-            return source.clone();
-        }
-        let inside = name.split_once('/').and_then(|(first, rest)| Some(self.directories.get(first)?.join(rest)));
-        Source::File(inside.unwrap_or_else(|| PathBuf::from(name)))
+        self.names.get(name).cloned().unwrap_or_else(|| Source::File(PathBuf::from(name)))
     }
 
     /// Gives the node every file that it asks for.

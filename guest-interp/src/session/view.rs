@@ -53,7 +53,8 @@ impl Session {
         for (number, before) in &mut before {
             let Some(now) = here.spaces.tree(*number) else { continue };
             let pages = now.pages().max(before.pages());
-            changed.push((*number, (0..pages).filter(|page| now.leaf(*page) != before.leaf(*page)).collect::<Vec<_>>()));
+            changed
+                .push((*number, (0..pages).filter(|page| now.leaf(*page) != before.leaf(*page)).collect::<Vec<_>>()));
         }
         changed.retain(|(_, pages)| !pages.is_empty());
         changed

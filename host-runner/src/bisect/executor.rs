@@ -27,18 +27,23 @@ pub struct Position {
 }
 
 /// More uncharged steps than any program makes between two units of gas, unless it never ends.
-pub(super) const ALL_STEPS: u64 = 1 << 30;
+pub const ALL_STEPS: u64 = 1 << 30;
 
 /// Where an executor came to.
-pub(super) struct Reached {
-    pub(super) snap: Vec<u8>,
-    pub(super) bin: Vec<u8>,
+pub struct Reached {
+    /// The `.snap` of the state.
+    pub snap: Vec<u8>,
+    /// Its `.bin`, which follows those of the chain.
+    pub bin: Vec<u8>,
     /// The program has ended; the state stays what it is.
-    pub(super) halted: bool,
+    pub halted: bool,
 }
 
 /// Runs a node from snapshot `id` to a position.
-pub(super) fn reach(rerun: &Rerun, id: &str, engine: Engine, position: Position) -> Result<Reached> {
+///
+/// # Errors
+/// As those of resuming from it.
+pub fn reach(rerun: &Rerun, id: &str, engine: Engine, position: Position) -> Result<Reached> {
     let mut node = engine.start()?;
     let mut argv = rerun.from_snapshot(id, Some(u64::MAX), false);
     argv.insert(0, "--keep-final".to_owned());
@@ -81,11 +86,11 @@ impl Reached {
     }
 }
 
-/// Answers questions on standard input until it ends.
+/// Answers questions on standard input until it ends, by what `reach` comes to at a position.
 ///
 /// # Errors
 /// Exit code 74 when an answer cannot be written.
-pub fn serve(rerun: &Rerun, id: &str, engine: Engine) -> Result<()> {
+pub fn serve(reach: &mut dyn FnMut(Position) -> Result<Reached>) -> Result<()> {
     let failed = |error: std::io::Error| Failure::new(IO, format!("standard input or output: {error}"));
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
@@ -93,14 +98,14 @@ pub fn serve(rerun: &Rerun, id: &str, engine: Engine) -> Result<()> {
         if line == "quit" {
             break;
         }
-        let answer = answer(rerun, id, engine, &line);
+        let answer = answer(reach, &line);
         let answer = answer.unwrap_or_else(|failure| format!("error {}", failure.to_string().replace('\n', ";")));
         writeln!(out, "{answer}").and_then(|()| out.flush()).map_err(failed)?;
     }
     Ok(())
 }
 
-fn answer(rerun: &Rerun, id: &str, engine: Engine, line: &str) -> Result<String> {
+fn answer(reach: &mut dyn FnMut(Position) -> Result<Reached>, line: &str) -> Result<String> {
     let words: Vec<&str> = line.split(' ').collect();
     let number = |word: &str| word.parse::<u64>().map_err(|_| Failure::usage(format!("{word:?} is not a number")));
     let position = |gas: &str, steps: &str| -> Result<Position> {
@@ -109,11 +114,11 @@ fn answer(rerun: &Rerun, id: &str, engine: Engine, line: &str) -> Result<String>
     };
     match words.as_slice() {
         ["hash", gas, steps] => {
-            let reached = reach(rerun, id, engine, position(gas, steps)?)?;
+            let reached = reach(position(gas, steps)?)?;
             Ok(format!("hash {} {}", reached.hash()?, if reached.halted { "halted" } else { "running" }))
         }
         ["state", gas, steps, dir @ ..] if !dir.is_empty() => {
-            let reached = reach(rerun, id, engine, position(gas, steps)?)?;
+            let reached = reach(position(gas, steps)?)?;
             let dir = dir.join(" ");
             let stem = if reached.halted { "final" } else { "paused" };
             for (ending, bytes) in [("bin", &reached.bin), ("snap", &reached.snap)] {

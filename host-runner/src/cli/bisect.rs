@@ -155,7 +155,8 @@ pub(super) fn serve(args: &ExecutorArgs) -> Result<i32> {
     let place = Place::parse(&args.place)?;
     let job = place.read()?.job;
     let files = JobFiles::find(&job, Some(&args.program), &args.files, &place.dir)?;
-    bisect::serve(&Rerun::new(job, &files, &place.dir), &place.id, args.engine)?;
+    let rerun = Rerun::new(job, &files, &place.dir);
+    bisect::serve(&mut |position| bisect::reach(&rerun, &place.id, args.engine, position))?;
     Ok(0)
 }
 

@@ -42,6 +42,20 @@ struct At {
     refill: bool,
 }
 
+/// What executing a segment came to.
+struct Found {
+    differences: Vec<String>,
+    /// The snapshot that the node stands at: its own state is the one that the `.snap` commits to, whatever the `.bin` says.
+    stands_at: Option<u64>,
+}
+
+impl Found {
+    /// Differences after which the node stands at no snapshot.
+    fn only(differences: Vec<String>) -> Self {
+        Self { differences, stands_at: None }
+    }
+}
+
 impl<'a> Worker<'a> {
     pub(super) fn new(
         number: usize,
@@ -71,6 +85,9 @@ impl<'a> Worker<'a> {
 
     /// Decides a segment; the node goes on to the next one only if it is right.
     fn segment(&self, segment: &Segment, at: &mut Option<At>) -> (Verdict, u64) {
+        if let Some(id) = segment.to.filter(|id| !self.chain.links.contains_key(id)) {
+            return (Verdict::NotCompared(format!("{id}.snap is missing or damaged")), 0);
+        }
         // A run that stopped at its limit says so only after it has executed the segment before.
         let start = if segment.at_limit { segment.from.saturating_sub(1) } else { segment.from };
         let wanted = |at: &At| at.id == start && at.limit == segment.limit && at.refill != segment.at_limit;
@@ -83,16 +100,15 @@ impl<'a> Worker<'a> {
             Err(failure) => return (Verdict::NotCompared(shown(&failure)), 0),
         };
         let before = ready.node.progress().map_or(0, |progress| progress.gas_total);
-        let verdict = match self.execute(segment, &mut ready) {
-            Ok(differences) if differences.is_empty() => Verdict::Same,
-            Ok(differences) => Verdict::Differs(differences),
+        let found = self.execute(segment, &mut ready);
+        let gas = ready.node.progress().map_or(0, |progress| progress.gas_total).saturating_sub(before);
+        let verdict = match found {
+            Ok(Found { differences, stands_at }) => {
+                *at = stands_at.map(|id| At { id, ..ready });
+                if differences.is_empty() { Verdict::Same } else { Verdict::Differs(differences) }
+            }
             Err(failure) => Verdict::NotCompared(shown(&failure)),
         };
-        let gas = ready.node.progress().map_or(0, |progress| progress.gas_total).saturating_sub(before);
-        if let (Verdict::Same, Some(id)) = (&verdict, segment.to) {
-            ready.id = id;
-            *at = Some(ready);
-        }
         (verdict, gas)
     }
 
@@ -111,8 +127,8 @@ impl<'a> Worker<'a> {
         Ok(At { node, id, limit, refill })
     }
 
-    /// Executes a segment; how what comes out differs from the files.
-    fn execute(&self, segment: &Segment, at: &mut At) -> Result<Vec<String>> {
+    /// Executes a segment and compares what comes out with the files.
+    fn execute(&self, segment: &Segment, at: &mut At) -> Result<Found> {
         if segment.at_limit {
             // The segment before has been decided by itself.
             self.next_event(at)?;
@@ -120,12 +136,12 @@ impl<'a> Worker<'a> {
         let event = self.next_event(at)?;
         match (event, segment.to) {
             (Event::Snapshot(_), Some(id)) => self.compare_snapshot(id, at.node.as_mut()),
-            (Event::Finished, None) => self.compare_end(at.node.as_mut()),
+            (Event::Finished, None) => self.compare_end(at.node.as_mut()).map(Found::only),
             (Event::Finished, Some(id)) => {
-                Ok(vec![format!("the program ends in this segment: snapshot {id} is one too many")])
+                Ok(Found::only(vec![format!("the program ends in this segment: snapshot {id} is one too many")]))
             }
             (Event::Snapshot(id), None) if self.chain.dir.join("result.txt").exists() => {
-                Ok(vec![format!("the run goes on to a snapshot {id}, which is missing")])
+                Ok(Found::only(vec![format!("the run goes on to a snapshot {id}, which is missing")]))
             }
             (event, _) => Err(Failure::data(format!("nothing says how the run ended ({event:?} came next)"))
                 .help("verify up to the last snapshot with --to")),
@@ -155,16 +171,21 @@ impl<'a> Worker<'a> {
     }
 
     /// Compares the files of a snapshot. What the `.bin` says is in the `.snap` as a hash, so a merged one is not missed.
-    fn compare_snapshot(&self, id: u64, node: &mut dyn Node) -> Result<Vec<String>> {
-        let mut differences = Vec::new();
+    fn compare_snapshot(&self, id: u64, node: &mut dyn Node) -> Result<Found> {
+        let mut found = Found { differences: Vec::new(), stands_at: Some(id) };
         while let Some(name) = node.take_name()? {
             if name.ends_with(".bin") && self.chain.is_merged(id) {
                 while node.take_chunk(&mut Vec::new())? {}
                 continue;
             }
-            differences.extend(compare_file(&self.chain.dir.join(&name), &name, &mut |chunk| node.take_chunk(chunk))?);
+            let path = self.chain.dir.join(&name);
+            let Some(difference) = compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))? else { continue };
+            found.differences.push(difference);
+            if name.ends_with(".snap") {
+                found.stands_at = None;
+            }
         }
-        Ok(differences)
+        Ok(found)
     }
 
     /// Compares what the end of the run leaves.

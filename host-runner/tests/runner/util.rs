@@ -13,6 +13,12 @@ pub(crate) const FIB: &str = r#"(module (func $fib (export "fib") (param i32) (r
         (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
                        (call $fib (i32.sub (local.get 0) (i32.const 2))))))))"#;
 
+/// Counts down and divides by what is left.
+pub(crate) const TRAP: &str = r#"(module (func $divide (export "run") (result i32) (local $i i32)
+    (local.set $i (i32.const 20))
+    (loop $l (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+    (i32.div_u (i32.const 7) (local.get $i))))"#;
+
 /// A test's own directory, which is the working directory of what it starts.
 pub(crate) struct Dir(TempDir);
 
@@ -99,6 +105,10 @@ impl Ran {
     pub(crate) fn code(self, expected: i32) -> Self {
         assert_eq!(self.0.status.code(), Some(expected), "{}", self.stderr());
         self
+    }
+
+    pub(crate) fn exit_code(&self) -> i32 {
+        self.0.status.code().unwrap_or(-1)
     }
 
     pub(crate) fn stdout(&self) -> &[u8] {

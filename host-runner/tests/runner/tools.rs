@@ -1,0 +1,273 @@
+//! What users do with a chain besides running it: look inside, compare, find where two part, keep it small, carry it away.
+
+use std::fs;
+
+use guest_interp::snapshot::snap;
+use guest_interp::snapshot::state::Segment;
+
+use crate::util::{Dir, FIB, TRAP};
+
+/// A chain of three snapshots and an end.
+fn chain() -> Dir {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--engine native --gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    dir
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes).expect("JSON")
+}
+
+#[test]
+fn inspect_shows_the_stack_with_types_and_the_memory_as_a_dump() {
+    let dir = Dir::new();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/matrix_multiplication_cpp_100.wasm");
+    fs::copy(program, dir.path("matrix.wasm")).expect("copied");
+    dir.run("--engine native --gas-limit 4000000 --snapshot-output out matrix.wasm run").code(75);
+    let shown = text(dir.run("inspect out@1 --memory 0x400+32").code(0).stdout());
+    for part in
+        ["multiply", "i32.", "locals: [i32 ", "memory 0: 64 pages", "0x00000410", "descriptor 1: standard output"]
+    {
+        assert!(shown.contains(part), "expected {part:?} in {shown}");
+    }
+    let object = json(dir.run("inspect out --json --memory 1024+4").code(0).stdout());
+    assert_eq!(object["snapshot"], 1);
+    assert_eq!(object["frames"][0]["name"].as_str().map(|name| name.contains("multiply")), Some(true));
+    assert_eq!(object["dumps"][0]["bytes"].as_str().map(str::len), Some(8));
+    dir.run("inspect out@7").code(74);
+    dir.run("inspect out --memory 5").code(2).says("expected [MEMORY:]ADDRESS+BYTES");
+}
+
+#[test]
+fn a_kept_end_is_a_core_dump() {
+    let dir = Dir::with("trap.wasm", TRAP);
+    for engine in ["wasm", "native"] {
+        dir.run(&format!("--engine {engine} --keep-final --snapshot-output {engine} trap.wasm run")).code(134);
+        let shown = text(dir.run(&format!("inspect {engine}@final")).code(0).stdout());
+        for part in
+            ["trapped: integer divide by zero", "#0 function 0 <divide>", "i32.div_u", "operands: [i32 7, i32 0]"]
+        {
+            assert!(shown.contains(part), "expected {part:?} in {shown}");
+        }
+        // There is nothing to go on with.
+        dir.run(&format!("--snapshot-input {engine} --snapshot-id final trap.wasm")).code(65).says("could go on");
+    }
+    dir.assert_same("wasm", "native");
+    dir.add("fib.wasm", FIB);
+    dir.run("--keep-final --snapshot-output done fib.wasm fib 5").code(0);
+    let shown = text(dir.run("inspect done@final").code(0).stdout());
+    assert!(shown.contains("finished") && shown.contains("results: [0x5]"), "{shown}");
+}
+
+#[test]
+fn a_later_run_removes_the_kept_end() {
+    let dir = chain();
+    dir.run("--keep-final --gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    assert!(dir.path("out/final.snap").exists() && dir.path("out/final.bin").exists());
+    dir.run("resume out@2 --enable-gas-refill").code(0);
+    assert!(!dir.path("out/final.snap").exists() && !dir.path("out/final.bin").exists());
+}
+
+#[test]
+fn diff_names_what_differs_and_says_so_by_its_exit_code() {
+    let dir = chain();
+    assert_eq!(text(dir.run("diff out@2 out@2").code(0).stdout()), "the same state\n");
+    let shown = text(dir.run("diff out@1 out@2").code(1).stdout());
+    assert!(shown.starts_with("gas in total: 50000 | 100000\n"), "{shown}");
+    let object = json(dir.run("diff out@1 out@2 --json").code(1).stdout());
+    assert_eq!((&object["same"], &object["differences"][0]["right"]), (&false.into(), &"100000".into()));
+}
+
+#[test]
+fn diff_names_memory_globals_and_tables() {
+    let text_of = "(module (memory 2) (global $g (mut i32) (i32.const 0)) (table $t 9 funcref) (func $f)
+      (elem declare func $f)
+      (func (export \"run\") (param i32) (local $i i32)
+        (i32.store (i32.const 70000) (local.get 0)) (global.set $g (local.get 0))
+        (if (local.get 0) (then (table.set $t (i32.const 5) (ref.func $f))))
+        (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))))";
+    let dir = Dir::with("a.wasm", text_of);
+    for (name, argument) in [("zero", "0"), ("one", "258")] {
+        dir.run(&format!("--engine native --gas-limit 1000 --snapshot-output {name} a.wasm run {argument}")).code(75);
+    }
+    let shown = text(dir.run("diff zero one").code(1).stdout());
+    for part in [
+        "job: ",
+        "instance 0: global slot 0: i32 0 | i32 258",
+        "instance 0: table 0 element 5: null | function 0 of instance 0",
+        "memory 0 0x11170..0x11172: 0000 | 0201",
+    ] {
+        assert!(shown.contains(part), "expected {part:?} in {shown}");
+    }
+}
+
+/// Makes `false` a chain that is honest up to snapshot 1 and goes on from a forged snapshot 2.
+fn with_false_chain() -> Dir {
+    let dir = chain();
+    fs::create_dir(dir.path("false")).expect("a directory");
+    for name in ["1.snap", "1.bin", "2.bin"] {
+        fs::copy(dir.path(&format!("out/{name}")), dir.path(&format!("false/{name}"))).expect("copied");
+    }
+    let raw = snap::decode(&dir.read("out/2.snap")).expect("a snapshot");
+    let mut state = raw.state;
+    state.frames[0].locals[0] ^= 1;
+    let segment = Segment { ..raw.segment };
+    let (bytes, _) = snap::encode(&raw.job, &segment, &state).expect("encodes");
+    fs::write(dir.path("false/2.snap"), bytes).expect("written");
+    dir.run("resume false@2 --engine native --enable-gas-refill").code(0);
+    dir
+}
+
+#[test]
+fn bisect_finds_the_false_chain_and_what_it_claims() {
+    let dir = with_false_chain();
+    let shown = text(dir.run("bisect fib.wasm out false --engine native --bundle dispute.tar").code(1).stdout());
+    for part in [
+        "the chains part at snapshot 2 (2 hashes compared); 1 is the same",
+        "executing segment 1 -> 2 again: out is right",
+        "false (right | claimed): frame 0 (outermost is 0): local 0: i32 20 | i32 21",
+    ] {
+        assert!(shown.contains(part), "expected {part:?} in {shown}");
+    }
+    let shown = text(dir.run("bisect fib.wasm false out").code(1).stdout());
+    assert!(shown.contains("again: out is right"), "{shown}");
+    // The bundle is enough, wherever it is.
+    let elsewhere = Dir::new();
+    fs::copy(dir.path("dispute.tar"), elsewhere.path("d.tar")).expect("copied");
+    for engine in ["native", "wasm"] {
+        let shown = text(elsewhere.run(&format!("check-bundle d.tar --engine {engine}")).code(0).stdout());
+        assert_eq!(shown, "right: a, as the bundle says\n");
+    }
+    let same = text(dir.run("bisect fib.wasm out out").code(0).stdout());
+    assert_eq!(same, "the chains are the same up to snapshot 3, where the shorter one ends\n");
+}
+
+#[test]
+fn executors_that_agree_and_executors_that_do_not_start_alike() {
+    let dir = with_false_chain();
+    let runner = env!("CARGO_BIN_EXE_host-runner");
+    let command = |chain: &str, engine: &str| format!("{runner} executor {chain}@2 fib.wasm --engine {engine}");
+    let bisect = |left: &str, right: &str| {
+        let mut line = dir.command("bisect fib.wasm out@2 --engine native");
+        crate::util::Ran::new(line.args(["--left", left, "--right", right]).output().expect("starts"))
+    };
+    let same = bisect(&command("out", "native"), &command("out", "wasm")).code(0);
+    assert_eq!(text(same.stdout()), "both sides agree up to 50000 gas after snapshot 2\n");
+    let shown = text(bisect(&command("out", "native"), &command("false", "native")).code(1).stdout());
+    assert!(
+        shown.contains("left: as this node has it") && shown.contains("right: otherwise than this node"),
+        "{shown}"
+    );
+    bisect("exit 3", &command("out", "native")).code(65).says("left: ended without an answer");
+}
+
+#[test]
+fn a_merged_chain_restores_and_verifies_as_before() {
+    let dir = chain();
+    dir.run("resume out@3 --engine native --snapshot-output before").code(0);
+    for to in [1, 2, 2, 3] {
+        dir.run(&format!("merge out --to {to}")).code(0);
+        assert!(!dir.path("out/1.bin").exists() && dir.path("out/1.snap").exists());
+        for engine in ["native", "wasm"] {
+            dir.run(&format!("verify fib.wasm out -j 2 --engine {engine}")).code(0);
+            dir.run(&format!("resume out@3 --engine {engine} --snapshot-output after")).code(0);
+            dir.assert_same("before", "after");
+        }
+    }
+    dir.run("resume out@2").code(65).says("base.bin: is of snapshot 3, expected a base for snapshot 2 or earlier");
+    dir.run("merge out --to 2").code(2).says("--to 2: expected 3 to 3");
+    // A run from the start replaces the base too.
+    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
+    assert_eq!(dir.names("out"), ["1.bin", "1.snap", "receipt.json", "result.txt"]);
+}
+
+#[test]
+fn a_base_of_another_chain_is_refused() {
+    let dir = Dir::with(
+        "count.wasm",
+        "(module (memory 1) (func (export \"run\") (local $i i32) (loop $l
+          (i32.store (i32.const 8) (local.tee $i (i32.add (local.get $i) (i32.const 1))))
+          (br_if $l (i32.lt_u (local.get $i) (i32.const 1000))))))",
+    );
+    for (name, limit) in [("out", 2000), ("b", 1900)] {
+        let line = format!("--gas-limit {limit} --enable-gas-refill --snapshot-output {name} count.wasm run");
+        dir.run(&format!("--engine native {line}")).code(0);
+        dir.run(&format!("merge {name} --to 2")).code(0);
+    }
+    fs::copy(dir.path("b/base.bin"), dir.path("out/base.bin")).expect("copied");
+    dir.run("resume out@2").code(65).says("base.bin: is not the .bin that the .snap commits to");
+    dir.run("resume out@3").code(65).says("3.bin: does not follow the .bin before it");
+    dir.run("verify count.wasm out --engine native").code(1);
+}
+
+#[test]
+fn a_pruned_chain_keeps_what_was_asked_for() {
+    let dir = chain();
+    assert_eq!(text(dir.run("prune out --keep-last 2").code(0).stdout()), "1 snapshots went, 2 are kept\n");
+    assert_eq!(dir.names("out"), ["2.snap", "3.bin", "3.snap", "base.bin", "receipt.json", "result.txt"]);
+    dir.run("verify fib.wasm out --from 2").code(0);
+    let all = dir.run("verify fib.wasm out").code(1);
+    assert!(text(all.stdout()).contains("fault: 1.snap and 1.bin: missing"), "{}", text(all.stdout()));
+    dir.run("resume out@2").code(75);
+}
+
+#[test]
+fn an_exported_chain_is_the_same_elsewhere_without_anything_else() {
+    let dir = Dir::new();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/wasi/files.wasm");
+    fs::copy(program, dir.path("files.wasm")).expect("copied");
+    fs::create_dir(dir.path("in")).expect("a directory");
+    fs::write(dir.path("in/input.txt"), "some text\n").expect("a file");
+    fs::write(dir.path("stdin.txt"), "words").expect("a file");
+    dir.run("--engine native --gas-limit 50000 --enable-gas-refill --dir in::/data --stdin stdin.txt --snapshot-output out files.wasm");
+    dir.run("export out -o chain.tar --dir in::/data --stdin stdin.txt").code(0);
+    let elsewhere = Dir::new();
+    fs::copy(dir.path("chain.tar"), elsewhere.path("chain.tar")).expect("copied");
+    elsewhere.run("import chain.tar chain").code(0);
+    elsewhere.run("verify chain/files/files.wasm chain --engine native").code(0);
+    elsewhere.run("export chain -o again.tar").code(0);
+    assert!(dir.read("chain.tar") == elsewhere.read("again.tar"), "the archives differ");
+    elsewhere.run("import chain.tar chain").code(74).says("there is something already");
+}
+
+#[test]
+fn an_archive_is_hostile_until_it_was_checked() {
+    let dir = chain();
+    dir.run("export out -o good.tar").code(0);
+    let good = dir.read("good.tar");
+    for (name, bytes) in
+        [("empty", Vec::new()), ("cut", good[..good.len() / 2].to_vec()), ("text", b"no archive".to_vec())]
+    {
+        fs::write(dir.path("bad.tar"), bytes).expect("written");
+        dir.run("import bad.tar new").code(65);
+        assert!(!dir.path("new").exists(), "{name}");
+    }
+    let archive = |name: &str, kind: tar::EntryType| {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1);
+        // Its own setters refuse such names.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        builder.append(&header, &b"x"[..]).expect("appended");
+        builder.into_inner().expect("an archive")
+    };
+    let hostile = ["../escaped", "/tmp/escaped", "a/../../escaped", "files/../../escaped", "1.snap/"];
+    for name in hostile {
+        fs::write(dir.path("bad.tar"), archive(name, tar::EntryType::Regular)).expect("written");
+        dir.run("import bad.tar new").code(65).says("is no regular file of a plain name");
+        assert!(!dir.path("new").exists() && !dir.path("escaped").exists(), "{name}");
+    }
+    for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Directory, tar::EntryType::Fifo] {
+        fs::write(dir.path("bad.tar"), archive("1.snap", kind)).expect("written");
+        dir.run("import bad.tar new").code(65).says("is no regular file of a plain name");
+    }
+    // All hashes right, but a file of another chain.
+    fs::remove_file(dir.path("out/2.bin")).expect("removed");
+    dir.run("export out -o bad.tar").code(65).says("2.bin: missing");
+}

@@ -1,0 +1,188 @@
+//! `verify`: a chain is right only if its program leads from each snapshot to the next, whichever engine says so.
+
+use std::fs;
+
+use guest_interp::snapshot::snap::{self, RawSnapshot};
+use guest_interp::snapshot::state::Segment;
+
+use crate::util::{Dir, FIB, Ran, TRAP};
+
+/// A chain of three snapshots and an end.
+fn chain(engine: &str) -> Dir {
+    let dir = Dir::with("fib.wasm", FIB);
+    let line = "--gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20";
+    dir.run(&format!("--engine {engine} {line}")).code(0);
+    dir
+}
+
+fn verdicts(ran: &Ran) -> Vec<String> {
+    let object: serde_json::Value = serde_json::from_slice(ran.stdout()).expect("JSON");
+    let segments = object["segments"].as_array().expect("a list");
+    segments.iter().map(|segment| segment["verdict"].as_str().expect("text").to_owned()).collect()
+}
+
+/// Changes a snapshot and the one after it, so that all hashes are right.
+fn forge(dir: &Dir, id: u64, change: impl Fn(&mut RawSnapshot)) {
+    let name = |id: u64| format!("out/{id}.snap");
+    let mut raw = snap::decode(&dir.read(&name(id))).expect("a snapshot");
+    change(&mut raw);
+    let (bytes, mut hash) = snap::encode(&raw.job, &raw.segment, &raw.state).expect("encodes");
+    fs::write(dir.path(&name(id)), bytes).expect("written");
+    for later in id + 1.. {
+        let Ok(bytes) = fs::read(dir.path(&name(later))) else { break };
+        let raw = snap::decode(&bytes).expect("a snapshot");
+        let segment = Segment { previous_snap: hash, ..raw.segment };
+        let (bytes, next) = snap::encode(&raw.job, &segment, &raw.state).expect("encodes");
+        fs::write(dir.path(&name(later)), bytes).expect("written");
+        hash = next;
+    }
+}
+
+#[test]
+fn each_engine_verifies_what_the_other_one_wrote() {
+    for (wrote, verifies) in [("wasm", "native"), ("native", "wasm")] {
+        let dir = chain(wrote);
+        for jobs in [1, 2, 9] {
+            let ran = dir.run(&format!("verify fib.wasm out --json -j {jobs} --engine {verifies}")).code(0);
+            assert_eq!(verdicts(&ran), ["same"; 4], "{jobs} workers");
+        }
+    }
+}
+
+#[test]
+fn a_forged_state_with_right_hashes_is_found_by_executing() {
+    let dir = chain("native");
+    forge(&dir, 2, |raw| raw.state.frames[0].locals[0] ^= 1);
+    dir.run("resume out@3 --engine native --snapshot-output elsewhere").code(0);
+    let ran = dir.run("verify fib.wasm out --json --engine native -j 1").code(1);
+    // From the forged state the third snapshot does not follow; after it the chain is as it was.
+    assert_eq!(verdicts(&ran), ["same", "differs", "differs", "same"]);
+    dir.run("verify fib.wasm out --from 2 --to 2 --engine native").code(0);
+}
+
+#[test]
+fn damaged_missing_and_mixed_files_are_named() {
+    let expect = |spoil: &dyn Fn(&Dir), verdict: &[&str], fault: &str| {
+        let dir = chain("native");
+        spoil(&dir);
+        let ran = dir.run("verify fib.wasm out --json --engine native -j 1").code(1);
+        assert_eq!(verdicts(&ran), verdict, "{fault}");
+        let text = String::from_utf8_lossy(ran.stdout()).into_owned();
+        assert!(text.contains(fault), "expected {fault:?} in {text}");
+    };
+    let flip = |name: &str, at: usize| {
+        let name = format!("out/{name}");
+        move |dir: &Dir| {
+            let mut bytes = dir.read(&name);
+            bytes[at] ^= 1;
+            fs::write(dir.path(&name), bytes).expect("written");
+        }
+    };
+    let remove =
+        |name: &'static str| move |dir: &Dir| fs::remove_file(dir.path(&format!("out/{name}"))).expect("removed");
+    expect(&flip("2.bin", 100), &["same", "differs", "same", "same"], "2.bin: the contents do not have the hash");
+    expect(&flip("result.txt", 0), &["same", "same", "same", "differs"], "result.txt: differs at byte 0");
+    expect(&remove("2.bin"), &["same", "differs", "same", "same"], "2.bin: missing");
+    expect(&remove("2.snap"), &["same", "not compared", "not compared", "same"], "2.snap: missing");
+    expect(&remove("3.snap"), &["same", "same", "not compared", "not compared"], "3.snap: missing");
+    expect(&remove("receipt.json"), &["same", "same", "same", "differs"], "receipt.json: missing");
+    expect(
+        &remove("result.txt"),
+        &["same", "same", "same", "not compared"],
+        "verify up to the last snapshot with --to",
+    );
+    let mixed = |dir: &Dir| {
+        dir.run("--engine native --gas-limit 40000 --enable-gas-refill --snapshot-output b fib.wasm fib 20").code(0);
+        fs::copy(dir.path("b/2.snap"), dir.path("out/2.snap")).expect("copied");
+    };
+    expect(
+        &mixed,
+        &["same", "differs", "differs", "same"],
+        "2.snap: does not follow 1.snap: files of two chains are mixed",
+    );
+    let extra = |dir: &Dir| {
+        for ending in ["snap", "bin"] {
+            fs::copy(dir.path(&format!("out/3.{ending}")), dir.path(&format!("out/4.{ending}"))).expect("copied");
+        }
+    };
+    expect(&extra, &["same", "same", "same", "not compared", "not compared"], "4.snap: is of snapshot 3");
+}
+
+#[test]
+fn a_chain_that_was_cut_short_is_not_the_whole_run() {
+    let dir = chain("native");
+    for name in ["3.snap", "3.bin"] {
+        fs::remove_file(dir.path(&format!("out/{name}"))).expect("removed");
+    }
+    let ran = dir.run("verify fib.wasm out --json --engine native").code(1);
+    assert_eq!(verdicts(&ran), ["same", "same", "differs"]);
+    assert!(String::from_utf8_lossy(ran.stdout()).contains("the run goes on to a snapshot 3, which is missing"));
+}
+
+#[test]
+fn every_way_to_end_is_verified() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.add("trap.wasm", TRAP);
+    // At the limit, in three runs with two limits.
+    dir.run("--engine native --gas-limit 50000 --snapshot-output limit fib.wasm fib 20").code(75);
+    dir.run("resume limit --engine native --gas-limit 30000").code(75);
+    dir.run("resume limit --engine native").code(75);
+    // By a trap, with and without a snapshot of the end.
+    for keep in ["", "--keep-final"] {
+        let line = format!(
+            "--engine native --gas-limit 50 --enable-gas-refill {keep} --snapshot-output trap{keep} trap.wasm run"
+        );
+        dir.run(&line).code(134);
+    }
+    for (program, chain, segments) in [("fib", "limit", 4), ("trap", "trap", 3), ("trap", "trap--keep-final", 3)] {
+        for engine in ["native", "wasm"] {
+            let ran = dir.run(&format!("verify {program}.wasm {chain} --json --engine {engine}")).code(0);
+            assert_eq!(verdicts(&ran), vec!["same"; segments], "{chain}");
+        }
+    }
+}
+
+#[test]
+fn another_program_is_refused_by_its_hash() {
+    let dir = chain("native");
+    dir.add("other.wasm", TRAP);
+    dir.run("verify other.wasm out").code(65).says("other.wasm: is not the program of the snapshots, fib.wasm");
+    dir.run("verify fib.wasm out --from 4").code(2).says("the chain has snapshots 1 to 3");
+    dir.run("verify fib.wasm nowhere").code(74);
+}
+
+#[test]
+fn the_report_is_one_page_with_every_verdict() {
+    let dir = chain("native");
+    forge(&dir, 2, |raw| raw.state.frames[0].locals[0] ^= 1);
+    dir.run("verify fib.wasm out --engine native --report page.html").code(1);
+    let page = dir.text("page.html");
+    assert_eq!(page.matches("<tr class=\"same\">").count(), 2, "{page}");
+    assert!(page.contains("<tr class=\"differs\"><td>1</td><td>2</td>") && !page.contains("<script"));
+}
+
+#[test]
+fn delivered_files_are_compared_too() {
+    let dir = Dir::new();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/wasi/files.wasm");
+    fs::copy(program, dir.path("files.wasm")).expect("copied");
+    fs::create_dir(dir.path("in")).expect("a directory");
+    fs::write(dir.path("in/input.txt"), "some text\n").expect("a file");
+    let line = "--engine native --gas-limit 100000 --enable-gas-refill --dir in::/data --deliver left --snapshot-output out files.wasm";
+    let code = dir.run(line).exit_code();
+    let left = dir.names("left");
+    assert!(!left.is_empty(), "the program left no file");
+    fs::write(dir.path("out/receipt.copy"), dir.read("out/receipt.json")).expect("a copy");
+    let verify = "verify files.wasm out --engine native --dir in::/data --delivered left";
+    dir.run(verify).code(0);
+    assert!(code == 0 || code < 126, "{code}");
+    let first = dir.path("left").join(&left[0]);
+    let victim = if first.is_dir() {
+        fs::read_dir(&first).expect("read").next().expect("one").expect("one").path()
+    } else {
+        first
+    };
+    fs::write(victim, "changed").expect("written");
+    let ran = dir.run(verify).code(1);
+    assert!(String::from_utf8_lossy(ran.stdout()).contains("delivered file"), "{}", ran.stderr());
+}
