@@ -6,6 +6,7 @@ pub mod cache;
 pub mod cli;
 pub mod console;
 pub mod deliver;
+pub mod disk;
 pub mod drive;
 pub mod durable;
 pub mod engine;
