@@ -1,7 +1,7 @@
 //! The output directory, natively: what a WASI runtime cannot promise, this module does. One run at a time holds the
 //! directory's lock; files of another job are refused by name before anything changes; every file is written to a
-//! temporary name, synced, renamed and made durable by syncing the directory, so that a crash at any moment leaves a
-//! directory that a run can be resumed from.
+//! temporary name, synced, renamed and made durable by syncing the directory, so that a crash or a loss of power at any
+//! moment leaves a directory that a run can be resumed from.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -105,7 +105,7 @@ impl OutputDir {
     }
 
     /// Makes the directory ready for a run of the job with hash `job` that starts from snapshot `start_id` (0: the
-    /// beginning): files of an older run of the same job that this one will write anew are removed, the highest first.
+    /// beginning): files of an older run of the same job that this one will write anew are removed, results first.
     /// With `keep_pause` the pause stays, because the run starts from it; [`retire_pause`](Self::retire_pause) ends it.
     ///
     /// # Errors
@@ -193,13 +193,15 @@ impl OutputDir {
         }
     }
 
-    /// Removes files, in the order of [`removal_order`].
+    /// Removes files, stage by stage. Each is durable before the next begins: a power loss may keep any of the removals
+    /// that were not, whatever their order.
     fn remove_all(&self, mut doomed: Vec<(Name, &str)>) -> Result<()> {
-        doomed.sort_by_key(|(kind, name)| removal_order(*kind, name));
-        for (_, name) in &doomed {
-            self.remove(name)?;
+        doomed.sort_by_key(|(kind, name)| (removal_stage(*kind, name), Reverse(kind.id())));
+        for stage in doomed.chunk_by(|a, b| removal_stage(a.0, a.1) == removal_stage(b.0, b.1)) {
+            stage.iter().try_for_each(|(_, name)| self.remove(name))?;
+            self.sync()?;
         }
-        if doomed.is_empty() { Ok(()) } else { self.sync() }
+        Ok(())
     }
 
     /// Removes the file or link `name`, if it is there.
@@ -286,11 +288,15 @@ pub fn same_directory(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Sort key by which files go: a result must not outlive its snapshots, a snapshot not its predecessors, and a `.snap`
-/// must not be there without its `.bin`.
-fn removal_order(kind: Name, name: &str) -> impl Ord + use<> {
-    let chain = kind.id().map(|id| (id, matches!(kind, Name::Snap(_))));
-    (chain.is_some(), Reverse(chain), !name.ends_with(".snap"))
+/// When a file goes: a result must not outlive the snapshots that it tells of, and a `.snap` not the `.bin` files that it
+/// needs, its own and those before.
+fn removal_stage(kind: Name, name: &str) -> u8 {
+    match kind {
+        Name::Result | Name::Temporary => 0,
+        Name::Snap(_) => 1,
+        Name::Pause if name.ends_with(".snap") => 1,
+        Name::Bin(_) | Name::Pause => 2,
+    }
 }
 
 #[cold]
@@ -455,9 +461,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn removal_goes_from_results_down_the_chain_snap_before_bin() {
-        let mut names = ["2.bin", "10.bin", "paused.bin", "2.snap", "10.snap", "paused.snap"];
-        names.sort_by_key(|name| removal_order(Name::parse(name).expect("ours"), name));
-        assert_eq!(names, ["paused.snap", "paused.bin", "10.snap", "10.bin", "2.snap", "2.bin"]);
+    fn removal_goes_from_results_over_snaps_to_bins() {
+        let mut names = ["2.bin", "paused.bin", "2.snap", "10.snap", "result.txt", "paused.snap"];
+        names.sort_by_key(|name| removal_stage(Name::parse(name).expect("ours"), name));
+        assert_eq!(names, ["result.txt", "2.snap", "10.snap", "paused.snap", "2.bin", "paused.bin"]);
     }
 }
