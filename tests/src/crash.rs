@@ -3,5 +3,10 @@
 //! as written is there.
 
 pub mod disk;
+pub mod host_faults;
 pub mod job;
+pub mod kill;
+pub mod node;
+pub mod node_faults;
 pub mod power;
+pub mod report;

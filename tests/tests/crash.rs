@@ -2,7 +2,9 @@
 
 use node_tests::crash::disk::Op;
 use node_tests::crash::job::Judge;
-use node_tests::crash::power;
+use node_tests::crash::node::CommandFace;
+use node_tests::crash::report::Figures;
+use node_tests::crash::{host_faults, kill, node_faults, power};
 
 #[test]
 fn power_lost_after_any_operation_loses_nothing_that_was_reported() {
@@ -21,4 +23,30 @@ fn a_runner_that_syncs_no_files_or_no_directory_would_lose_something() {
         first.every_prefix(&mut judge, &mut lost);
         assert!(!lost.is_empty());
     }
+}
+
+#[test]
+fn a_node_that_stops_anywhere_in_a_save_leaves_the_old_or_the_new_snapshot() {
+    let figures = kill::run(5_000).unwrap();
+    println!("{figures:?}");
+    assert_eq!(figures.lost, Vec::<String>::new());
+    assert!(figures.calls > 30 && figures.directories > 20, "{figures:?}");
+}
+
+#[test]
+fn every_refused_operation_of_the_host_runner_is_named_and_loses_nothing() {
+    let mut figures = Figures::default();
+    host_faults::run(&mut figures).unwrap();
+    println!("{:?}", figures.kinds);
+    assert_eq!(figures.wrong, Vec::<String>::new());
+    assert!(figures.places() > 300, "{}", figures.places());
+}
+
+#[test]
+fn every_refused_call_of_the_node_is_named_and_loses_nothing() {
+    let mut figures = Figures::default();
+    node_faults::run(&CommandFace::new().unwrap(), &mut figures).unwrap();
+    println!("{:?}", figures.kinds);
+    assert_eq!(figures.wrong, Vec::<String>::new());
+    assert!(figures.places() > 300, "{}", figures.places());
 }

@@ -16,8 +16,8 @@ use host_runner::report::Runner;
 use crate::runner;
 use crate::session::{Files, OUT, words};
 
-/// Fills three pages with numbers that do not compress, and returns the last one.
-pub const PROGRAM: &str = r#"(module (memory 2) (func (export "run") (param $n i32) (result i64)
+/// Fills two pages with numbers that do not compress, and returns the last one.
+pub const PROGRAM: &str = r#"(module (memory 1) (func (export "run") (param $n i32) (result i64)
     (local $i i32) (local $x i64)
     (local.set $x (i64.const 88172645463325252))
     (loop $again
@@ -29,11 +29,11 @@ pub const PROGRAM: &str = r#"(module (memory 2) (func (export "run") (param $n i
     (local.get $x)))"#;
 
 /// Gas limit of the job's segments: four of them.
-pub const LIMIT: u64 = 10_000;
+pub const LIMIT: u64 = 5_000;
 /// Gas limit of an older run of the same job, which left other files under the same names.
-pub const OLDER_LIMIT: u64 = 7_000;
+pub const OLDER_LIMIT: u64 = 3_500;
 /// Flags and words that the job always has.
-const CALL: &str = "program.wasm run 1300";
+const CALL: &str = "program.wasm run 700";
 
 /// The arguments of the run from the start under a limit.
 pub fn from_start(limit: u64) -> Vec<String> {
@@ -271,4 +271,9 @@ fn fingerprint(files: &Files, promise: Promise) -> [u8; 32] {
         hasher.update(name.as_bytes()).update(&[0]).update(blake3::hash(&comparable(name, bytes)).as_bytes());
     }
     *hasher.finalize().as_bytes()
+}
+
+/// The id in the name of a snapshot's file.
+pub fn id_of(name: &str) -> Option<u64> {
+    name.strip_suffix(".snap").or_else(|| name.strip_suffix(".bin"))?.parse().ok()
 }
