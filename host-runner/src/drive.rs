@@ -1,7 +1,7 @@
 //! Driving a node: hand over the files it asks for, run it slice by slice, write what it has ready, and stop cleanly when
 //! the user wants it. The node decides what is in the files; this module decides when and how they reach the disk.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::console::{self, Sink};
 use crate::deliver;
 use crate::durable::OutputDir;
 use crate::engine::{Budget, Event, Node};
-use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, Result};
+use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, IO, Result};
 use crate::interrupt::Stop;
 use crate::report::{self, Runner};
 
@@ -85,11 +85,7 @@ pub fn load(node: &mut dyn Node, argv: &[String], sink: &mut dyn Sink, stop: &St
 
 /// Gives the node the contents of the file at `path`, chunk by chunk.
 fn give(node: &mut dyn Node, path: &Path, chunk: &mut [u8], stop: &Stop) -> Result<()> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return node.give_end(false),
-        Err(error) => return Err(Failure::io(path, &error)),
-    };
+    let Some(mut file) = open(path)? else { return node.give_end(false) };
     loop {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted while loading: nothing was written"));
@@ -102,6 +98,18 @@ fn give(node: &mut dyn Node, path: &Path, chunk: &mut [u8], stop: &Stop) -> Resu
             Some([]) | None => return node.give_end(true),
             Some(bytes) => node.give(bytes)?,
         }
+    }
+}
+
+/// Opens a regular file; none where there is nothing. Anything else is refused: a pipe in place of a snapshot's file would
+/// keep us waiting, deaf to Ctrl-C.
+fn open(path: &Path) -> Result<Option<File>> {
+    let file = fs::metadata(path).and_then(|found| if found.is_file() { File::open(path).map(Some) } else { Ok(None) });
+    match file {
+        Ok(Some(file)) => Ok(Some(file)),
+        Ok(None) => Err(Failure::new(IO, format!("{}: not a regular file", path.display()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io(path, &error)),
     }
 }
 
@@ -249,8 +257,7 @@ impl Run<'_> {
             all.append(&mut chunk);
             if !more || all.len() > most {
                 let text = String::from_utf8(all);
-                let text =
-                    text.map_err(|_| Failure::new(crate::failure::IO, "the node wrote a text that is not UTF-8"))?;
+                let text = text.map_err(|_| Failure::new(IO, "the node wrote a text that is not UTF-8"))?;
                 return Ok((text, more));
             }
         }
@@ -363,6 +370,20 @@ impl Slice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_what_is_not_there_is_none() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        assert!(open(&temporary.path().join("1.bin")).expect("nothing").is_none());
+        let mut irregular = vec![temporary.path().to_path_buf()];
+        if cfg!(unix) {
+            irregular.push(PathBuf::from("/dev/zero"));
+        }
+        for path in irregular {
+            let failure = open(&path).expect_err("refused");
+            assert_eq!((failure.code(), failure.what()), (IO, &*format!("{}: not a regular file", path.display())));
+        }
+    }
 
     #[test]
     fn slices_grow_until_they_take_the_target_and_shrink_when_longer() {
