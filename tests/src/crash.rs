@@ -8,5 +8,8 @@ pub mod job;
 pub mod kill;
 pub mod node;
 pub mod node_faults;
+#[cfg(unix)]
+pub mod planted;
 pub mod power;
+pub mod process;
 pub mod report;

@@ -3,6 +3,8 @@
 use node_tests::crash::disk::Op;
 use node_tests::crash::job::Judge;
 use node_tests::crash::node::CommandFace;
+#[cfg(unix)]
+use node_tests::crash::planted;
 use node_tests::crash::report::Figures;
 use node_tests::crash::{host_faults, kill, node_faults, power};
 
@@ -49,4 +51,14 @@ fn every_refused_call_of_the_node_is_named_and_loses_nothing() {
     println!("{:?}", figures.kinds);
     assert_eq!(figures.wrong, Vec::<String>::new());
     assert!(figures.places() > 300, "{}", figures.places());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_planted_in_place_of_a_file_is_refused_or_replaced_and_never_followed() {
+    let mut figures = Figures::default();
+    planted::run(&CommandFace::new().unwrap(), &mut figures).unwrap();
+    println!("{:?}", figures.kinds);
+    assert_eq!(figures.wrong, Vec::<String>::new());
+    assert_eq!(figures.places(), 126);
 }

@@ -82,8 +82,8 @@ struct Run {
 
 impl Run {
     fn every_operation(&self, judge: &mut Judge, figures: &mut Figures) -> Result<()> {
-        let (log, ended, _, _) = self.with(None)?;
-        ensure!(ended.is_ok(), "{ended:?}");
+        let Ended { log, failure, .. } = self.with(None)?;
+        ensure!(failure.is_none(), "{failure:?}");
         for (at, op) in log.iter().enumerate() {
             for refusal in REFUSALS.iter().filter(|refusal| (refusal.to)(op)) {
                 for lasting in [false, true] {
@@ -99,8 +99,8 @@ impl Run {
 
     /// Runs until the fault: its message, and what it leaves.
     fn refused(&self, fault: Fault, op: &Op, text: &str, judge: &mut Judge) -> Result<()> {
-        let (_, ended, files, reported) = self.with(Some(fault))?;
-        let failure = ended.err().context("no failure")?;
+        let Ended { failure, files, reported, .. } = self.with(Some(fault))?;
+        let failure = failure.context("no failure")?;
         let subject = op.subject().map_or_else(|| OUT.to_owned(), |name| format!("{OUT}/{name}"));
         let expected = Failure::new(IO, format!("{subject}: {text}"));
         let expected = if *op == Op::Lock { expected.caused_by("the lock of the directory") } else { expected };
@@ -110,19 +110,25 @@ impl Run {
         judge.judge(&files, Promise { id: self.promise.id.max(reported), ..self.promise })
     }
 
-    /// Runs with a fault: the record, how it ended, what the directory holds, and the highest reported snapshot.
-    fn with(&self, fault: Option<Fault>) -> Result<(Vec<Op>, Result<(), Failure>, Files, u64)> {
+    fn with(&self, fault: Option<Fault>) -> Result<Ended> {
         let dir = job::directory(&self.initial)?;
         let model = Model::new(&self.initial, fault);
-        let mut highest = 0;
-        let mut reported = |id| highest = id;
-        let mut listener = Listener { reported: &mut reported, stop_after: None, stop: Stop::new() };
+        let mut reported = 0;
+        let mut report = |id| reported = id;
+        let mut listener = Listener { reported: &mut report, stop_after: None, stop: Stop::new() };
         let ran = OutputDir::on(Path::new(OUT), Box::new(model.clone())).map_err(anyhow::Error::from);
         let ran = ran.and_then(|out| job::host_run(&self.argv, dir.path(), &out, &mut listener));
-        let ended = match ran {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.downcast::<Failure>()?),
-        };
-        Ok((model.log(), ended, model.files(), highest))
+        let failure = ran.err().map(|error| error.downcast::<Failure>()).transpose()?;
+        Ok(Ended { log: model.log(), failure, files: model.files(), reported })
     }
+}
+
+/// How a run with a fault ended.
+struct Ended {
+    log: Vec<Op>,
+    failure: Option<Failure>,
+    /// What the directory holds.
+    files: Files,
+    /// The highest snapshot that was reported.
+    reported: u64,
 }

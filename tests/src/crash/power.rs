@@ -192,6 +192,8 @@ enum Hit {
     Zeros(usize),
     /// The first sectors, and something else in place of the others.
     Garbage(usize),
+    /// Up to some length, each sector by itself: as it was written, zeros or something else, as this seed decides.
+    Mixed(u64),
 }
 
 impl Memory {
@@ -252,12 +254,8 @@ impl Memory {
 
     fn random(&self, rng: &mut Rng) -> Files {
         let chosen = self.open_names().into_iter().map(|(name, ways)| (name.clone(), rng.below(ways))).collect();
-        let mut hit = |file: usize| {
-            let keep = rng.below(self.files.get(file).map_or(0, |file| file.bytes.len() / SECTOR) + 1);
-            [Hit::Whole, Hit::Torn(keep), Hit::Zeros(keep), Hit::Garbage(keep)].get(rng.below(4)).copied()
-        };
-        let hits: Vec<Hit> = (0..self.files.len()).map(|file| hit(file).unwrap_or(Hit::Whole)).collect();
-        self.image(&chosen, |file| hits.get(file).copied().unwrap_or(Hit::Whole))
+        let seed = rng.bits();
+        self.image(&chosen, |file| Hit::Mixed(seed.wrapping_add(file as u64)))
     }
 
     /// The image in which names stand for the chosen one of what they may stand for, the newest where none is chosen.
@@ -282,6 +280,7 @@ impl Hit {
             Self::Torn(keep) => (keep, None),
             Self::Zeros(keep) => (keep, Some(0)),
             Self::Garbage(keep) => (keep, Some(0xa5)),
+            Self::Mixed(seed) => return mixed(bytes, &mut Rng::new(seed)),
         };
         let mut hit = bytes.get(..keep * SECTOR).unwrap_or(bytes).to_vec();
         if let Some(rest) = rest {
@@ -289,6 +288,18 @@ impl Hit {
         }
         hit
     }
+}
+
+fn mixed(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut hit = bytes.get(..rng.below(bytes.len() + 1)).unwrap_or(bytes).to_vec();
+    for sector in hit.chunks_mut(SECTOR) {
+        match rng.below(3) {
+            0 => sector.fill(0),
+            1 => sector.iter_mut().for_each(|byte| *byte = rng.bits().to_le_bytes()[0]),
+            _ => {}
+        }
+    }
+    hit
 }
 
 /// Every way to choose for all names; where these are too many, those that differ from the newest, or from the oldest, in
