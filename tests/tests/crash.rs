@@ -1,12 +1,13 @@
 //! What a crash, a power loss or a full disk leaves: the quick essentials of `cargo xtask crash`.
 
 use node_tests::crash::disk::Op;
-use node_tests::crash::job::Judge;
+use node_tests::crash::job::{Judge, Promise};
 use node_tests::crash::node::CommandFace;
 #[cfg(unix)]
 use node_tests::crash::planted;
 use node_tests::crash::report::Figures;
 use node_tests::crash::{host_faults, kill, node_faults, power};
+use node_tests::session::Files;
 
 #[test]
 fn power_lost_after_any_operation_loses_nothing_that_was_reported() {
@@ -14,6 +15,30 @@ fn power_lost_after_any_operation_loses_nothing_that_was_reported() {
     println!("{} images", figures.images);
     assert_eq!(figures.lost, Vec::<String>::new());
     assert!(figures.images > 200, "{}", figures.images);
+}
+
+#[test]
+fn what_is_lost_is_noticed() {
+    let mut judge = Judge::new().unwrap();
+    let whole = judge.whole();
+    let mut expect = |change: fn(&mut Files), promise: Promise, lost: &str| {
+        let mut files = whole.clone();
+        change(&mut files);
+        let verdict = judge.judge(&files, promise).map_err(|error| format!("{error:#}"));
+        assert_eq!(verdict.err().as_deref(), (!lost.is_empty()).then_some(lost));
+    };
+    let highest = Promise { id: 4, finished: true };
+    expect(|_| (), highest, "");
+    let half = |files: &mut Files| files.get_mut("2.bin").unwrap().truncate(100);
+    expect(half, highest, "half-written: [\"2.bin\"]");
+    let without = |files: &mut Files| drop(files.remove("2.bin"));
+    expect(without, highest, "from Some(\"4\"): error: out/2.bin: no such file");
+    let shorter = |files: &mut Files| files.retain(|name, _| !name.starts_with(['4', 'r']));
+    expect(shorter, highest, "snapshot 4 was reported, the highest is 3");
+    expect(shorter, Promise { id: 3, finished: true }, "the end was reported, there is no result.txt");
+    expect(shorter, Promise { id: 3, finished: false }, "");
+    let claims = |files: &mut Files| files.retain(|name, _| !name.starts_with('4'));
+    expect(claims, Promise::default(), "result.txt tells of snapshot 4, which is not there");
 }
 
 #[test]

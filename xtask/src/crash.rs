@@ -97,7 +97,7 @@ fn sigkill(args: &Args) -> Result<Part> {
 
 fn power_loss(args: &Args) -> Result<Part> {
     let power::Figures { images, lost } = power::run(args.images, args.seed)?;
-    let figure = format!("{images} power-loss images");
+    let figure = format!("{images} different power-loss images");
     Ok(Part { figure, json: ("power_loss", json!({ "images": images })), wrong: lost })
 }
 

@@ -137,17 +137,21 @@ impl Scenario {
         }
     }
 
-    /// Loses power once, somewhere, with every file and name hit at random.
+    /// Loses power once, where something is uncertain, with every file and name hit at random.
     fn random_image(&self, rng: &mut Rng, judge: &mut Judge, lost: &mut Vec<String>) {
-        let end = rng.below(self.log.len() + 1);
         let mut memory = Memory::new(&self.initial);
-        let mut promise = self.promise;
-        for op in self.log.iter().take(end) {
+        let uncertain = self.log.iter().enumerate().filter_map(|(number, op)| {
+            memory.apply(op);
+            memory.is_uncertain().then_some(number)
+        });
+        let uncertain: Vec<usize> = uncertain.collect();
+        let Some(number) = uncertain.get(rng.below(uncertain.len().max(1))).copied() else { return };
+        let (mut memory, mut promise) = (Memory::new(&self.initial), self.promise);
+        for op in self.log.iter().take(number + 1) {
             memory.apply(op);
             keep(&mut promise, op);
         }
-        let image = memory.random(rng);
-        self.verdict(end, &image, promise, judge, lost);
+        self.verdict(number, &memory.random(rng), promise, judge, lost);
     }
 
     fn verdict(&self, number: usize, image: &Files, promise: Promise, judge: &mut Judge, lost: &mut Vec<String>) {
@@ -232,6 +236,10 @@ impl Memory {
         if values.last() != Some(&value) {
             values.push(value);
         }
+    }
+
+    fn is_uncertain(&self) -> bool {
+        self.files.iter().any(|file| !file.synced && !file.bytes.is_empty()) || !self.open_names().is_empty()
     }
 
     /// The names whose last changes are not certain, and how many ways there are for each.
