@@ -99,13 +99,11 @@ impl Directory {
     /// # Errors
     /// It cannot be created, or is no directory.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let missing: Vec<&Path> =
-            path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
         fs::create_dir_all(path)?;
         // A power loss may else take the directory away, with everything that was synced in it.
-        for parent in missing.into_iter().filter_map(Path::parent) {
-            sync_directory(&open_directory(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?)?;
-        }
+        missing.into_iter().filter_map(Path::parent).try_for_each(sync_names)?;
         Ok(Self { path: path.to_path_buf(), handle: open_directory(path)? })
     }
 }
@@ -176,6 +174,19 @@ fn open_directory(path: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 fn open_directory(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).open(path.join(".lock"))
+}
+
+/// Makes the names in the directory at `path` durable; empty is the working directory.
+#[cfg(unix)]
+fn sync_names(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    sync_directory(&open_directory(path)?)
+}
+
+/// Elsewhere the system orders directory changes by itself.
+#[cfg(not(unix))]
+fn sync_names(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -53,8 +53,23 @@ fn a_runner_that_syncs_no_files_or_no_directory_would_lose_something() {
 }
 
 #[test]
+fn removals_that_are_not_synced_in_stages_would_lose_something() {
+    for stage in [0, 1] {
+        let mut judge = Judge::new().unwrap();
+        let scenarios = power::scenarios(&mut judge).unwrap();
+        let mut over = scenarios.into_iter().find(|scenario| scenario.name == "over an older run").unwrap();
+        let syncs = over.log.iter().enumerate().filter(|(_, op)| **op == Op::Sync);
+        let sync = syncs.map(|(number, _)| number).nth(stage).unwrap();
+        over.log.remove(sync);
+        let mut lost = Vec::new();
+        over.every_prefix(&mut judge, &mut lost);
+        assert!(!lost.is_empty(), "stage {stage}");
+    }
+}
+
+#[test]
 fn a_node_that_stops_anywhere_in_a_save_leaves_the_old_or_the_new_snapshot() {
-    let figures = kill::run(5_000).unwrap();
+    let figures = kill::run(20_000).unwrap();
     println!("{figures:?}");
     assert_eq!(figures.lost, Vec::<String>::new());
     assert!(figures.calls > 30 && figures.directories > 20, "{figures:?}");
