@@ -27,8 +27,7 @@ impl Writer {
     /// # Errors
     /// Exit code 74 when it cannot be created.
     pub fn create(target: &Path) -> Result<Self> {
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| Failure::io(target, &error))?;
+        let file = durable::temporary_beside(target).map_err(|error| Failure::io(target, &error))?;
         Ok(Self { builder: Builder::new(file), target: target.to_path_buf() })
     }
 

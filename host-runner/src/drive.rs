@@ -8,7 +8,7 @@ use crate::console::{self, Sink};
 use crate::deliver;
 use crate::durable::OutputDir;
 use crate::engine::{Budget, Event, Node};
-use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, Result};
+use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, IO, Result};
 use crate::interrupt::Stop;
 use crate::report::{self, Runner};
 use crate::supply::Supply;
@@ -221,8 +221,7 @@ impl Run<'_> {
             all.append(&mut chunk);
             if !more || all.len() > most {
                 let text = String::from_utf8(all);
-                let text =
-                    text.map_err(|_| Failure::new(crate::failure::IO, "the node wrote a text that is not UTF-8"))?;
+                let text = text.map_err(|_| Failure::new(IO, "the node wrote a text that is not UTF-8"))?;
                 return Ok((text, more));
             }
         }

@@ -1,17 +1,18 @@
 //! The output directory, natively: what a WASI runtime cannot promise, this module does. One run at a time holds the
 //! directory's lock; files of another job are refused by name before anything changes; every file is written to a
-//! temporary name, synced, renamed and made durable by syncing the directory, so that a crash at any moment leaves a
-//! directory that a run can be resumed from.
+//! temporary name, synced, renamed and made durable by syncing the directory, so that a crash or a loss of power at any
+//! moment leaves a directory that a run can be resumed from.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::{self, TryLockError};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use guest_interp::snapshot::{PREFIX_LEN, Prefix};
 
 use crate::chain::BASE;
+use crate::disk::{Directory, Disk, Kind, NewFile};
 use crate::failure::{Failure, IO, Result};
 
 /// Names of a pause, the part that decides first: without it the other one means nothing.
@@ -27,8 +28,7 @@ const TEMPORARY: &str = ".tmp";
 #[derive(Debug)]
 pub struct OutputDir {
     path: PathBuf,
-    /// The directory itself: for its lock and to sync its entries.
-    lock: File,
+    disk: Box<dyn Disk>,
 }
 
 /// What the runner knows about a name in the output directory.
@@ -93,10 +93,17 @@ impl OutputDir {
     /// # Errors
     /// Exit code 74 when it cannot be created, is no directory, or another run holds the lock.
     pub fn open(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(|error| Failure::io(path, &error))?;
-        let lock = open_lock(path).map_err(|error| Failure::io(path, &error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), lock }),
+        let directory = Directory::open(path).map_err(|error| Failure::io(path, &error))?;
+        Self::on(path, Box::new(directory))
+    }
+
+    /// Takes the lock of a directory that is called `path` in messages.
+    ///
+    /// # Errors
+    /// Exit code 74 when another run holds the lock.
+    pub fn on(path: &Path, disk: Box<dyn Disk>) -> Result<Self> {
+        match disk.lock() {
+            Ok(()) => Ok(Self { path: path.to_path_buf(), disk }),
             Err(TryLockError::WouldBlock) => {
                 let what = format!("{}: another run is writing to this directory", path.display());
                 Err(Failure::new(IO, what).help("wait until it ends, or choose another --snapshot-output"))
@@ -111,7 +118,7 @@ impl OutputDir {
     }
 
     /// Makes the directory ready for a run of the job with hash `job` that starts from snapshot `start_id` (0: the
-    /// beginning): files of an older run of the same job that this one will write anew are removed, the highest first.
+    /// beginning): files of an older run of the same job that this one will write anew are removed, results first.
     /// With `keep_pause` the pause stays, because the run starts from it; [`retire_pause`](Self::retire_pause) ends it.
     ///
     /// # Errors
@@ -132,12 +139,9 @@ impl OutputDir {
             Name::Pause => !keep_pause,
             Name::Final | Name::Result | Name::Temporary => true,
         };
-        let mut doomed: Vec<&(Name, String)> = found.iter().filter(|(kind, _)| stale(kind)).collect();
-        doomed.sort_by_key(|(kind, name)| removal_order(*kind, name));
-        for (_, name) in &doomed {
-            self.remove(name)?;
-        }
-        if doomed.is_empty() { Ok(()) } else { self.sync() }
+        let doomed: Vec<_> =
+            found.iter().filter(|(kind, _)| stale(kind)).map(|(kind, name)| (*kind, &**name)).collect();
+        self.remove_all(doomed)
     }
 
     /// Starts to write the file `name`. It appears, whole, when it is committed.
@@ -149,20 +153,17 @@ impl OutputDir {
         if !plain {
             return Err(Failure::new(IO, format!("the node named an output file {name:?}, expected a plain name")));
         }
-        let target = self.path.join(name);
-        refuse_directory(&target)?;
-        let temporary = self.path.join(format!(".{name}{TEMPORARY}"));
-        let mut options = OpenOptions::new();
+        self.refuse_directory(name)?;
+        let temporary = format!(".{name}{TEMPORARY}");
         // create_new follows no link: what stands at the temporary name was never ours to write through.
-        options.write(true).create_new(true);
-        let file = match options.open(&temporary) {
+        let file = match self.disk.create_new(&temporary) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                fs::remove_file(&temporary).and_then(|()| options.open(&temporary))
+                self.disk.remove(&temporary).and_then(|()| self.disk.create_new(&temporary))
             }
             other => other,
         };
-        let file = file.map_err(|error| Failure::io(&temporary, &error))?;
-        Ok(PendingFile { dir: self, file, temporary, target, size: 0, committed: false })
+        let file = file.map_err(|error| self.failed(&temporary, &error))?;
+        Ok(PendingFile { dir: self, file, temporary, target: name.to_owned(), size: 0, committed: false })
     }
 
     /// Removes the pause, once what follows it is safe on disk (or before another one replaces it).
@@ -170,10 +171,7 @@ impl OutputDir {
     /// # Errors
     /// Exit code 74 when a file cannot be removed.
     pub fn retire_pause(&self) -> Result<()> {
-        for name in PAUSE {
-            self.remove(name)?;
-        }
-        self.sync()
+        self.remove_all(PAUSE.map(|name| (Name::Pause, name)).to_vec())
     }
 
     /// Removes a file, durably.
@@ -181,29 +179,28 @@ impl OutputDir {
     /// # Errors
     /// Exit code 74 when it cannot be removed.
     pub fn delete(&self, name: &str) -> Result<()> {
-        self.remove(name)?;
-        self.sync()
+        let kind = Name::parse(name).unwrap_or(Name::Temporary);
+        self.remove_all(vec![(kind, name)])
     }
 
     /// Our files in the directory, in order.
     fn list(&self) -> Result<BTreeSet<(Name, String)>> {
-        list(&self.path)
+        let names = self.disk.names().map_err(|error| Failure::io(&self.path, &error))?;
+        Ok(ours(names))
     }
 
     /// Refuses `name` when it is a directory or does not belong to `job`; the id that it says, 0 where it says none.
     fn check(&self, kind: Name, name: &str, job: &[u8; 32]) -> Result<u64> {
-        let path = self.path.join(name);
-        refuse_directory(&path)?;
-        if matches!(kind, Name::Result | Name::Temporary) {
-            return Ok(0);
-        }
+        let found = self.refuse_directory(name)?;
         // A link to nowhere, or to something that is no file, says nothing about a job; it is replaced, not followed.
-        if !fs::metadata(&path).is_ok_and(|found| found.is_file()) {
+        if found != Kind::File || matches!(kind, Name::Result | Name::Temporary) {
             return Ok(0);
         }
         let help = "choose another --snapshot-output, or move that directory's files away";
-        let prefix = Prefix::decode(&first_bytes(&path)?);
-        let prefix = prefix.map_err(|error| {
+        let path = self.path.join(name);
+        let limit = u64::try_from(PREFIX_LEN).unwrap_or(u64::MAX);
+        let first = self.disk.first_bytes(name, limit).map_err(|error| self.failed(name, &error))?;
+        let prefix = Prefix::decode(&first).map_err(|error| {
             let what = format!("{}: the output directory holds a file that is not this node's", path.display());
             Failure::data(what).caused_by(error).help(help)
         })?;
@@ -215,18 +212,41 @@ impl OutputDir {
         }
     }
 
+    /// What stands at `name`, where that is no directory.
+    fn refuse_directory(&self, name: &str) -> Result<Kind> {
+        match self.disk.look(name).map_err(|error| self.failed(name, &error))? {
+            Kind::Directory => Err(directory_in_the_way(&self.path.join(name))),
+            other => Ok(other),
+        }
+    }
+
+    /// Removes files, stage by stage. Each is durable before the next begins: a power loss may keep any of the removals
+    /// that were not, whatever their order.
+    fn remove_all(&self, mut doomed: Vec<(Name, &str)>) -> Result<()> {
+        doomed.sort_by_key(|(kind, name)| (removal_stage(*kind, name), Reverse(kind.id())));
+        for stage in doomed.chunk_by(|a, b| removal_stage(a.0, a.1) == removal_stage(b.0, b.1)) {
+            stage.iter().try_for_each(|(_, name)| self.remove(name))?;
+            self.sync()?;
+        }
+        Ok(())
+    }
+
     /// Removes the file or link `name`, if it is there.
     fn remove(&self, name: &str) -> Result<()> {
-        let path = self.path.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::io(&path, &error)),
+        match self.disk.remove(name) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.failed(name, &error)),
             _ => Ok(()),
         }
     }
 
     /// Makes names durable: creations, renames and removals so far.
     fn sync(&self) -> Result<()> {
-        sync_directory(&self.lock).map_err(|error| Failure::io(&self.path, &error))
+        self.disk.sync().map_err(|error| Failure::io(&self.path, &error))
+    }
+
+    #[cold]
+    fn failed(&self, name: &str, error: &io::Error) -> Failure {
+        Failure::io(&self.path.join(name), error)
     }
 }
 
@@ -234,9 +254,9 @@ impl OutputDir {
 #[derive(Debug)]
 pub struct PendingFile<'a> {
     dir: &'a OutputDir,
-    file: File,
-    temporary: PathBuf,
-    target: PathBuf,
+    file: Box<dyn NewFile>,
+    temporary: String,
+    target: String,
     size: u64,
     committed: bool,
 }
@@ -247,7 +267,7 @@ impl PendingFile<'_> {
     /// # Errors
     /// Exit code 74 when they cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| Failure::io(&self.temporary, &error))?;
+        self.file.append(bytes).map_err(|error| self.dir.failed(&self.temporary, &error))?;
         self.size = self.size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         Ok(())
     }
@@ -257,8 +277,9 @@ impl PendingFile<'_> {
     /// # Errors
     /// Exit code 74 when it cannot be synced or renamed.
     pub fn commit(mut self) -> Result<u64> {
-        self.file.sync_all().map_err(|error| Failure::io(&self.temporary, &error))?;
-        fs::rename(&self.temporary, &self.target).map_err(|error| Failure::io(&self.target, &error))?;
+        let disk = &self.dir.disk;
+        self.file.sync().map_err(|error| self.dir.failed(&self.temporary, &error))?;
+        disk.rename(&self.temporary, &self.target).map_err(|error| self.dir.failed(&self.target, &error))?;
         self.committed = true;
         self.dir.sync()?;
         Ok(self.size)
@@ -269,22 +290,32 @@ impl Drop for PendingFile<'_> {
     fn drop(&mut self) {
         if !self.committed {
             // The next run removes what cannot be removed now.
-            drop(fs::remove_file(&self.temporary));
+            drop(self.dir.disk.remove(&self.temporary));
         }
     }
 }
 
-/// Replaces the file at `path`, anywhere, by `contents`: whole or not at all.
+/// Replaces the file at `path`, anywhere, by `contents`: whole or not at all. A link there is replaced, not followed.
 ///
 /// # Errors
 /// Exit code 74 when it cannot be written.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
-    refuse_directory(path)?;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(TEMPORARY);
-    let temporary = PathBuf::from(temporary);
-    let written = File::create(&temporary).and_then(|mut file| file.write_all(contents).and_then(|()| file.sync_all()));
-    written.and_then(|()| fs::rename(&temporary, path)).map_err(|error| Failure::io(path, &error))
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        return Err(directory_in_the_way(path));
+    }
+    let failed = |error: &io::Error| Failure::io(path, error);
+    let mut file = temporary_beside(path).map_err(|error| failed(&error))?;
+    file.write_all(contents).and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
+    file.persist(path).map(|_| ()).map_err(|error| failed(&error.error))
+}
+
+/// A new file beside `path` that can be put into its place, for others to read as any file.
+pub(crate) fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
 }
 
 /// Names of our files in a directory, a `.bin` before the `.snap` that commits to it, without those that a crash left.
@@ -292,21 +323,15 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
 /// # Errors
 /// Exit code 74 when it cannot be read.
 pub fn names_in(dir: &Path) -> Result<Vec<String>> {
-    let found = list(dir)?.into_iter().filter(|(kind, _)| *kind != Name::Temporary);
-    Ok(found.map(|(_, name)| name).collect())
+    let failed = |error: io::Error| Failure::io(dir, &error);
+    let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
+    let names = entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(ours(names).into_iter().filter(|(kind, _)| *kind != Name::Temporary).map(|(_, name)| name).collect())
 }
 
-/// Our files in a directory, in order.
-fn list(dir: &Path) -> Result<BTreeSet<(Name, String)>> {
-    let failed = |error: io::Error| Failure::io(dir, &error);
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        if let Some((kind, name)) = name.to_str().and_then(|name| Some((Name::parse(name)?, name.to_owned()))) {
-            found.insert((kind, name));
-        }
-    }
-    Ok(found)
+/// The names that are ours, in order.
+fn ours(names: impl IntoIterator<Item = String>) -> BTreeSet<(Name, String)> {
+    names.into_iter().filter_map(|name| Some((Name::parse(&name)?, name))).collect()
 }
 
 /// Whether two paths are the same directory, however they are written; false when one is not there.
@@ -314,56 +339,22 @@ pub fn same_directory(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// What carries the lock: the directory itself, so that no extra file appears in it.
-#[cfg(unix)]
-fn open_lock(path: &Path) -> io::Result<File> {
-    let directory = File::open(path)?;
-    if directory.metadata()?.is_dir() { Ok(directory) } else { Err(ErrorKind::NotADirectory.into()) }
-}
-
-/// What carries the lock where directories cannot be opened: a file in it.
-#[cfg(not(unix))]
-fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).open(path.join(".lock"))
-}
-
-/// Sort key by which files go: a result must not outlive its snapshots, a snapshot not its predecessors, and a `.snap`
-/// must not be there without its `.bin`.
-fn removal_order(kind: Name, name: &str) -> impl Ord + use<> {
-    // Of the chain the base goes last: all that is left needs it.
-    let id = if kind == Name::Base { Some(0) } else { kind.id() };
-    let chain = id.map(|id| (id, matches!(kind, Name::Snap(_))));
-    (chain.is_some(), Reverse(chain), !name.ends_with(".snap"))
-}
-
-#[cfg(unix)]
-fn sync_directory(directory: &File) -> io::Result<()> {
-    match directory.sync_all() {
-        // Some file systems cannot sync a directory; they keep no promise that we could ask for.
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
-        other => other,
+/// When a file goes: a result must not outlive the snapshots that it tells of, and a `.snap` not the `.bin` files that it
+/// needs, its own and those before.
+fn removal_stage(kind: Name, name: &str) -> u8 {
+    match kind {
+        Name::Result | Name::Temporary => 0,
+        // A state at the end needs the whole chain.
+        Name::Final => 0,
+        Name::Snap(_) => 1,
+        Name::Pause if name.ends_with(".snap") => 1,
+        Name::Bin(_) | Name::Base | Name::Pause => 2,
     }
 }
 
-/// Elsewhere the system orders directory changes by itself.
-#[cfg(not(unix))]
-fn sync_directory(_: &File) -> io::Result<()> {
-    Ok(())
-}
-
-fn refuse_directory(path: &Path) -> Result<()> {
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
-        return Err(Failure::new(IO, format!("{}: is a directory where a file is to be written", path.display())));
-    }
-    Ok(())
-}
-
-/// The bytes that say whose file it is, or fewer when it is shorter.
-fn first_bytes(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(PREFIX_LEN);
-    let limit = u64::try_from(PREFIX_LEN).unwrap_or(u64::MAX);
-    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
-    read.map(|_| bytes).map_err(|error| Failure::io(path, &error))
+#[cold]
+fn directory_in_the_way(path: &Path) -> Failure {
+    Failure::new(IO, format!("{}: is a directory where a file is to be written", path.display()))
 }
 
 #[cfg(test)]
@@ -523,9 +514,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn removal_goes_from_results_down_the_chain_snap_before_bin() {
-        let mut names = ["2.bin", "10.bin", "paused.bin", "2.snap", "10.snap", "paused.snap"];
-        names.sort_by_key(|name| removal_order(Name::parse(name).expect("ours"), name));
-        assert_eq!(names, ["paused.snap", "paused.bin", "10.snap", "10.bin", "2.snap", "2.bin"]);
+    fn removal_goes_from_results_over_snaps_to_bins() {
+        let mut names = ["2.bin", "paused.bin", "2.snap", "10.snap", "result.txt", "paused.snap"];
+        names.sort_by_key(|name| removal_stage(Name::parse(name).expect("ours"), name));
+        assert_eq!(names, ["result.txt", "2.snap", "10.snap", "paused.snap", "2.bin", "paused.bin"]);
     }
 }

@@ -9,6 +9,7 @@ pub mod chain;
 pub mod cli;
 pub mod console;
 pub mod deliver;
+pub mod disk;
 pub mod drive;
 pub mod durable;
 pub mod engine;

@@ -2,13 +2,13 @@
 //! rebuilds a run from its snapshots gives the node names of its own, and says here what they stand for.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::Node;
-use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Stop;
 
 /// Bytes read from a file at a time.
@@ -81,11 +81,7 @@ impl Supply {
 
 /// Gives the node the contents of the file at `path`, chunk by chunk.
 fn give_file(node: &mut dyn Node, path: &Path, chunk: &mut [u8], stop: &Stop) -> Result<()> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return node.give_end(false),
-        Err(error) => return Err(Failure::io(path, &error)),
-    };
+    let Some(mut file) = open(path)? else { return node.give_end(false) };
     loop {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted while loading: nothing was written"));
@@ -97,6 +93,37 @@ fn give_file(node: &mut dyn Node, path: &Path, chunk: &mut [u8], stop: &Stop) ->
         match chunk.get(..length) {
             Some([]) | None => return node.give_end(true),
             Some(bytes) => node.give(bytes)?,
+        }
+    }
+}
+
+/// Opens a regular file; none where there is nothing. Anything else is refused: a pipe in place of a snapshot's file would
+/// keep us waiting, deaf to Ctrl-C.
+fn open(path: &Path) -> Result<Option<File>> {
+    let file = fs::metadata(path).and_then(|found| if found.is_file() { File::open(path).map(Some) } else { Ok(None) });
+    match file {
+        Ok(Some(file)) => Ok(Some(file)),
+        Ok(None) => Err(Failure::new(IO, format!("{}: not a regular file", path.display()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io(path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_what_is_not_there_is_none() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        assert!(open(&temporary.path().join("1.bin")).expect("nothing").is_none());
+        let mut irregular = vec![temporary.path().to_path_buf()];
+        if cfg!(unix) {
+            irregular.push(PathBuf::from("/dev/zero"));
+        }
+        for path in irregular {
+            let failure = open(&path).expect_err("refused");
+            assert_eq!((failure.code(), failure.what()), (IO, &*format!("{}: not a regular file", path.display())));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod apps;
 mod benches;
+mod crash;
 mod determinism;
 mod differential;
 mod mutate;
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Run real programs in segments, and each segment again from its snapshot
     Apps(apps::Args),
+    /// Stop, kill, cut off from power and refuse the node at every moment of a save
+    Crash(crash::Args),
     /// Compare every operator at special values in every place
     Determinism(determinism::Args),
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
@@ -57,6 +60,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Apps(args) => apps::run(&args),
+        Command::Crash(args) => crash::run(&args),
         Command::Determinism(args) => determinism::run(&args),
         Command::Differential(args) => differential::run(&args),
         Command::Mutate(args) => mutate::run(&args),

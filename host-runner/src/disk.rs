@@ -1,0 +1,205 @@
+//! The file operations that the output directory rests on, one by one and behind a trait: `durable` decides which follow
+//! each other, and tests put a disk in their place that fails, or loses power, after any of them.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// What stands at a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Nothing,
+    /// A directory, not a link to one.
+    Directory,
+    /// A regular file, or a link to one.
+    File,
+    /// A pipe, a device, or a link to something that is no regular file.
+    Other,
+}
+
+/// One directory and the plain names in it.
+pub trait Disk: fmt::Debug {
+    /// Takes the directory's lock, until the disk is dropped.
+    ///
+    /// # Errors
+    /// Somebody else holds it, or the system refuses.
+    fn lock(&self) -> Result<(), TryLockError>;
+
+    /// All names that are text.
+    ///
+    /// # Errors
+    /// The system's.
+    fn names(&self) -> io::Result<Vec<String>>;
+
+    /// What stands at `name`.
+    ///
+    /// # Errors
+    /// The system's, but not that there is nothing.
+    fn look(&self, name: &str) -> io::Result<Kind>;
+
+    /// The first bytes of the file `name`: `most` of them, or all when it is shorter.
+    ///
+    /// # Errors
+    /// The system's.
+    fn first_bytes(&self, name: &str, most: u64) -> io::Result<Vec<u8>>;
+
+    /// Creates the file `name`, which is not there, not even as a link.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create_new(&self, name: &str) -> io::Result<Box<dyn NewFile>>;
+
+    /// Gives what is called `from` the name `to`, at once. What stood there is gone; a link is replaced, not followed.
+    ///
+    /// # Errors
+    /// The system's.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes the file or link `name`.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes names durable: creations, renames and removals so far.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A file that was created.
+pub trait NewFile: fmt::Debug {
+    /// Appends all of `bytes`.
+    ///
+    /// # Errors
+    /// The system's; some of the bytes may have been written.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the contents durable.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A directory of the system.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    /// The directory itself: for its lock and to sync its names.
+    handle: File,
+}
+
+impl Directory {
+    /// Opens the directory; where it is absent it is created, durably.
+    ///
+    /// # Errors
+    /// It cannot be created, or is no directory.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+        fs::create_dir_all(path)?;
+        // A power loss may else take the directory away, with everything that was synced in it.
+        missing.into_iter().filter_map(Path::parent).try_for_each(sync_names)?;
+        Ok(Self { path: path.to_path_buf(), handle: open_directory(path)? })
+    }
+}
+
+impl Disk for Directory {
+    fn lock(&self) -> Result<(), TryLockError> {
+        self.handle.try_lock()
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+        names.filter_map(Result::transpose).collect()
+    }
+
+    fn look(&self, name: &str) -> io::Result<Kind> {
+        let path = self.path.join(name);
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Kind::Nothing),
+            Err(error) => Err(error),
+            Ok(found) if found.is_dir() => Ok(Kind::Directory),
+            Ok(_) if fs::metadata(&path).is_ok_and(|found| found.is_file()) => Ok(Kind::File),
+            Ok(_) => Ok(Kind::Other),
+        }
+    }
+
+    fn first_bytes(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(self.path.join(name))?.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn create_new(&self, name: &str) -> io::Result<Box<dyn NewFile>> {
+        let file = OpenOptions::new().write(true).create_new(true).open(self.path.join(name))?;
+        Ok(Box::new(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        sync_directory(&self.handle)
+    }
+}
+
+impl NewFile for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+/// What carries the lock: the directory itself, so that no extra file appears in it.
+#[cfg(unix)]
+fn open_directory(path: &Path) -> io::Result<File> {
+    let directory = File::open(path)?;
+    if directory.metadata()?.is_dir() { Ok(directory) } else { Err(ErrorKind::NotADirectory.into()) }
+}
+
+/// What carries the lock where directories cannot be opened: a file in it.
+#[cfg(not(unix))]
+fn open_directory(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).open(path.join(".lock"))
+}
+
+/// Makes the names in the directory at `path` durable; empty is the working directory.
+#[cfg(unix)]
+fn sync_names(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    sync_directory(&open_directory(path)?)
+}
+
+/// Elsewhere the system orders directory changes by itself.
+#[cfg(not(unix))]
+fn sync_names(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_directory(directory: &File) -> io::Result<()> {
+    match directory.sync_all() {
+        // Some file systems cannot sync a directory; they keep no promise that we could ask for.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        other => other,
+    }
+}
+
+/// Elsewhere the system orders directory changes by itself.
+#[cfg(not(unix))]
+fn sync_directory(_: &File) -> io::Result<()> {
+    Ok(())
+}
