@@ -24,6 +24,8 @@ use crate::snapshot::{VERSION, take};
 
 /// First 8 bytes of a witness.
 pub const MAGIC: [u8; 8] = *b"GI-WITN\n";
+/// log2 of the bytes of a page.
+const PAGE_SHIFT: u32 = DIRTY_PAGE.trailing_zeros();
 /// Bytes of the hash at the end.
 const TRAILER_LEN: usize = 32;
 
@@ -203,9 +205,10 @@ impl Watch for Touched {
     }
 
     fn touch(&self, access: Access) -> Result<(), Error> {
-        let page_size = DIRTY_PAGE as u64;
-        let end = access.address.saturating_add(access.length);
-        for page in access.address / page_size..end.div_ceil(page_size) {
+        let Some(last) = access.length.checked_sub(1).map(|more| access.address.saturating_add(more)) else {
+            return self.check();
+        };
+        for page in access.address >> PAGE_SHIFT..=last >> PAGE_SHIFT {
             let key = (access.memory, page);
             if self.last.get() == Some(key) {
                 continue;

@@ -13,9 +13,9 @@ pub(crate) struct Args {
     /// What to change
     #[arg(long, default_value = "snapshot", value_parser = ["snapshot", "module"])]
     what: String,
-    /// How many changes; 20,000 of snapshots or 100,000 of modules unless given
-    #[arg(long)]
-    cases: Option<u64>,
+    /// How many changes
+    #[arg(long, default_value_t = 100_000)]
+    cases: u64,
     /// Seed of the changes
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -38,8 +38,8 @@ const MOST_MEMORY: u64 = 512 << 20;
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
     match args.what.as_str() {
-        "module" => modules(args, args.cases.unwrap_or(100_000)),
-        _ => snapshots(args, args.cases.unwrap_or(20_000)),
+        "module" => modules(args, args.cases),
+        _ => snapshots(args, args.cases),
     }
 }
 

@@ -2,6 +2,7 @@
 //! (this program's build of the library) and of the node's wasm in wasmtime, as the host runner sets it up.
 //! `cargo xtask overheads` builds and runs it.
 
+mod changes;
 mod figures;
 mod growth;
 mod node;
@@ -10,6 +11,7 @@ mod process;
 mod snapshots;
 mod space;
 mod startup;
+mod verifying;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +53,8 @@ enum Part {
     Growth,
     Snapshots,
     Pauses,
+    Changes,
+    Verify,
 }
 
 /// What every part needs.
@@ -103,6 +107,8 @@ fn run(cli: &Cli) -> Result<bool> {
     show(Part::Growth, &growth::measure)?;
     show(Part::Snapshots, &snapshots::measure)?;
     show(Part::Pauses, &pauses::measure)?;
+    show(Part::Changes, &changes::measure)?;
+    show(Part::Verify, &verifying::measure)?;
     if let Some(file) = &cli.json {
         std::fs::write(file, serde_json::to_string_pretty(&figures)?).with_context(|| file.display().to_string())?;
     }

@@ -147,13 +147,12 @@ impl PageTree {
     pub fn place_leaf(&mut self, index: u64, hash: [u8; 32]) {
         self.set_node(0, index, hash);
         self.pages = self.pages.max(index.saturating_add(1));
-        // As above: the index fits.
-        let at = index as usize;
-        if self.stale.len() <= at / 64 {
-            self.stale.resize((at / 64).saturating_add(1), 0);
+        let place = usize::try_from(index / 64).unwrap_or_else(|_| unreachable!("BUG: page {index} has a place"));
+        if self.stale.len() <= place {
+            self.stale.resize(place.saturating_add(1), 0);
         }
-        if let Some(word) = self.stale.get_mut(at / 64) {
-            *word |= 1 << (at % 64);
+        if let Some(word) = self.stale.get_mut(place) {
+            *word |= 1 << (index % 64);
         }
     }
 

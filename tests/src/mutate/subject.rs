@@ -35,6 +35,29 @@ pub(super) const REFERENCES: &str = "(module
       (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
     (i32.load (i32.const 100))))";
 
+/// Exceptions, vectors, a 64-bit memory beside a 32-bit one.
+const EXTENDED: &str = "(module
+  (tag $n (param i32)) (memory $a i64 1) (memory $b 1 2) (table $t 3 exnref)
+  (global $v (mut v128) (v128.const i64x2 1 2)) (global $e (mut exnref) (ref.null exn))
+  (func $make (param i32) (result exnref)
+    (block $c (result exnref) (try_table (catch_all_ref $c) (throw $n (local.get 0))) (unreachable)))
+  (func $spin (param i32) (result i32)
+    (loop $l (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.const 0))
+  (func $use (param exnref v128 i32))
+  (func (export \"run\") (param i32) (result i32) (local $x exnref) (local $w v128)
+    (loop $again
+      (local.set $x (call $make (local.get 0)))
+      (table.set $t (i32.const 1) (local.get $x))
+      (global.set $e (call $make (i32.const 7)))
+      (local.set $w (i32x4.add (local.get $w) (i32x4.splat (local.get 0))))
+      (global.set $v (v128.xor (global.get $v) (local.get $w)))
+      (v128.store $a (i64.const 64) (local.get $w))
+      (i32.store $b (i32.const 100) (local.get 0))
+      (call $use (call $make (i32.const 5)) (local.get $w) (call $spin (i32.const 40)))
+      (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.load $b (i32.const 100))))";
+
 /// A snapshot of a real run.
 #[derive(Clone, Debug)]
 pub struct Subject {
@@ -116,6 +139,7 @@ pub fn subjects() -> Vec<Subject> {
         let flags = format!("--max-memory 4194304 --max-call-depth 2000 {flags}");
         Job::new(names.iter().map(|name| wasmfile(name)).collect(), &flags, call)
     };
+    let extended = Job::new(program(EXTENDED), "--max-memory 4194304 --max-exceptions 64", "program.wasm run 50");
     let references = Job::new(program(REFERENCES), "--max-memory 4194304", "program.wasm run 50");
     let mut subjects = Vec::new();
     for (name, job, id) in [
@@ -124,6 +148,7 @@ pub fn subjects() -> Vec<Subject> {
         ("linked", sample(&["linked_a", "linked_b"], "--preload lib=linked_b.wasm", "linked_a.wasm run"), 1),
         ("sha256", sample(&["sha256"], "", "sha256.wasm 300"), 1),
         ("references", references, 3),
+        ("extended", extended, 3),
     ] {
         let gas = job.start("", Drive::WHOLE).unwrap().gas;
         let limit = if name == "linked" { 4_160 } else { gas / 5 + 1 };
