@@ -99,7 +99,7 @@ pub fn prune(chain: &Chain, rerun: &Rerun, out: &OutputDir, keep: Keep) -> Resul
     if chain.base.is_none_or(|(base, _)| base < first) {
         merge(chain, rerun, out, first)?;
     }
-    let is_kept = |id: u64| id >= first || keep.every.is_some_and(|every| id % every == 0);
+    let is_kept = |id: u64| id >= first || keep.every.is_some_and(|every| id.is_multiple_of(every));
     let gone: Vec<u64> = chain.links.keys().copied().filter(|id| !is_kept(*id)).collect();
     gone.iter().try_for_each(|id| out.delete(&format!("{id}.snap")))?;
     Ok(gone)

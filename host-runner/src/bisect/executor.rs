@@ -158,12 +158,13 @@ impl Executor {
     }
 
     fn ask(&mut self, question: &str) -> Result<String> {
-        let failed = |error: std::io::Error| Failure::new(IO, format!("{}: {error}", self.name));
-        let Some(input) = &mut self.input else { return Err(Failure::new(IO, "the executor was ended")) };
-        writeln!(input, "{question}").and_then(|()| input.flush()).map_err(failed)?;
+        let ended = || Failure::data(format!("{}: ended without an answer to {question:?}", self.name));
+        let Some(input) = &mut self.input else { return Err(ended()) };
+        // Whether it ended before it was asked or after comes to the same.
+        writeln!(input, "{question}").and_then(|()| input.flush()).map_err(|error| ended().caused_by(error))?;
         let mut line = String::new();
-        if self.output.read_line(&mut line).map_err(failed)? == 0 {
-            return Err(Failure::data(format!("{}: ended without an answer to {question:?}", self.name)));
+        if self.output.read_line(&mut line).map_err(|error| ended().caused_by(error))? == 0 {
+            return Err(ended());
         }
         let line = line.trim_end().to_owned();
         match line.strip_prefix("error ") {

@@ -88,7 +88,13 @@ fn processors() -> usize {
 /// Says what was found: one line each for what is wrong (with --verbose for every segment), and one in the end.
 fn say(found: &Verification, args: &VerifyArgs) -> Result<()> {
     let console = Console::new(args.output.verbosity(), args.output.json);
-    let line = |text: &str| if args.output.json { Ok(console.note(text)) } else { print(text) };
+    let line = |text: &str| -> Result<()> {
+        if !args.output.json {
+            return print(text);
+        }
+        console.note(text);
+        Ok(())
+    };
     for fault in &found.faults {
         line(&format!("fault: {fault}"))?;
     }

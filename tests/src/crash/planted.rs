@@ -184,7 +184,7 @@ fn mixed(judge: &Judge) -> Result<Vec<(&'static str, Files, i32, String)>> {
     let mut swapped = change("1.bin", whole.get("2.bin"));
     swapped.insert("2.bin".to_owned(), whole.get("1.bin").context("no 1.bin")?.clone());
     Ok(vec![
-        ("missing file", change("1.bin", None), 65, "out/1.bin: no such file".to_owned()),
+        ("missing file", change("1.bin", None), 65, "out/1.bin: no such file, nor a base.bin".to_owned()),
         ("missing file", change("2.bin", None), 65, "out/2.bin: no such file".to_owned()),
         ("missing file", change("3.bin", None), 65, "out/3.bin: no such file".to_owned()),
         ("missing file", change("3.snap", None), 65, "out/3.snap: no such file".to_owned()),
