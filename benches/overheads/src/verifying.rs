@@ -9,7 +9,7 @@ use crate::Bench;
 use crate::figures::{Figure, Target, middle, timed};
 
 /// Segments of a chain of plain recursion.
-const CHAIN: &[&str] = &["--gas-limit", "30000000", "--enable-gas-refill", "--snapshot-output", "out"];
+const CHAIN: &[&str] = &["--gas-limit", "100000000", "--enable-gas-refill", "--snapshot-output", "out"];
 
 pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let dir = tempfile::tempdir()?;
@@ -22,7 +22,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         Ok(())
     };
     let fib = fib.to_str().context("the programs' folder is not UTF-8")?;
-    run(&[&["-q", "--engine", "native"], CHAIN, &[fib, "fib", "37"]].concat())?;
+    run(&[&["-q", "--engine", "native"], CHAIN, &[fib, "fib", "40"]].concat())?;
     let (mut one, mut two) = (Vec::<Duration>::new(), Vec::new());
     for _ in 0..bench.rounds.min(5) {
         one.push(timed(|| run(&["verify", "-q", fib, "out", "-j", "1"]))?.1);
@@ -30,7 +30,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     }
     let ratio = middle(one.clone()).as_secs_f64() / middle(two.clone()).as_secs_f64();
     let what = format!(
-        "fib 37 in segments of 30 M gas: {:.1} s and {:.1} s",
+        "fib 40 in segments of 100 M gas: {:.1} s and {:.1} s",
         middle(one).as_secs_f64(),
         middle(two).as_secs_f64()
     );

@@ -103,7 +103,7 @@ fn describe(
     let state = Own { rerun }.state(&before.snap, &before.bin)?;
     let mut own = Own { rerun }.state(&after.snap, &after.bin)?;
     let frame = state.raw.state.frames.last();
-    let view = frame.and_then(|frame| state.session().machine().map(|machine| FrameView::new(machine, frame)));
+    let view = frame.and_then(|frame| state.session().machine().map(|machine| FrameView::new(machine, frame, true)));
     let mut against = |executor: &mut Executor| claimed(question, executor, parted, &mut own);
     let (of_left, of_right) = (against(left)?, against(right)?);
     Ok(Divergence {

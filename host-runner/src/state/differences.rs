@@ -96,7 +96,8 @@ fn frames(found: &mut Found, left: &LoadedState, right: &LoadedState) {
 
 fn frame(found: &mut Found, number: usize, left: (&LoadedState, &FrameState), right: (&LoadedState, &FrameState)) {
     let view = |(state, frame): (&LoadedState, &FrameState)| {
-        state.session().machine().map(|machine| FrameView::new(machine, frame))
+        let is_innermost = number.saturating_add(1) == state.raw.state.frames.len();
+        state.session().machine().map(|machine| FrameView::new(machine, frame, is_innermost))
     };
     let (Some(a), Some(b)) = (view(left), view(right)) else { return };
     let name = format!("frame {number} (outermost is 0)");

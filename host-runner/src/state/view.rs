@@ -137,12 +137,14 @@ fn slots(types: &[Option<ValType>], values: &[u64]) -> Vec<String> {
 }
 
 impl FrameView {
-    /// A frame of a machine's program.
-    pub fn new(machine: &Machine, frame: &FrameState) -> Self {
+    /// A frame of a machine's program: the innermost one, or one that has called another.
+    pub fn new(machine: &Machine, frame: &FrameState, is_innermost: bool) -> Self {
         let instance = machine.store.instances.get(frame.instance as usize);
         let module = instance.map(|instance| instance.module.clone());
         let types = module.as_deref().map(|module| frame_types(module, frame)).unwrap_or_default();
-        let source = module.as_deref().and_then(|module| SourceLines::new(module.bytes()).line(frame.offset));
+        // After a call the offset is that of the next instruction, perhaps of another line.
+        let asked = if is_innermost { frame.offset } else { frame.offset.saturating_sub(1) };
+        let source = module.as_deref().and_then(|module| SourceLines::new(module.bytes()).line(asked));
         let instruction = module.as_deref().map(|module| mnemonic(module, frame.func, frame.offset));
         Self {
             instance: frame.instance,
@@ -182,7 +184,8 @@ impl LoadedState {
         let RawSnapshot { job, segment, state, hash } = &self.raw;
         let machine = self.session().machine();
         let wasi = self.session().wasi();
-        let frames = machine.map(|machine| state.frames.iter().rev().map(|f| FrameView::new(machine, f)).collect());
+        let frames = state.frames.iter().rev().enumerate();
+        let frames = machine.map(|machine| frames.map(|(n, f)| FrameView::new(machine, f, n == 0)).collect());
         let stream = |fd| wasi.and_then(|wasi| wasi.output_hash(fd)).map_or(0, |hash| hash.length());
         let descriptors = wasi.map(guest_interp::host::wasi::Wasi::descriptors).unwrap_or_default();
         StateView {
