@@ -10,6 +10,7 @@ use guest_interp::job::Job;
 use guest_interp::snapshot::bin::{BinFooter, BinReader, PageSink};
 use guest_interp::snapshot::state::Segment;
 
+use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
 use crate::place::Place;
 
@@ -188,18 +189,15 @@ struct Files {
 
 impl Files {
     fn list(dir: &Path) -> Result<Self> {
-        let failed = |error: std::io::Error| Failure::io(dir, &error);
         let mut files = Self { snaps: BTreeSet::new(), bins: BTreeMap::new(), base: false };
-        for entry in fs::read_dir(dir).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            files.base |= name == BASE;
-            let Some((stem, ending)) = name.split_once('.') else { continue };
-            let id = stem.parse::<u64>().ok().filter(|id| *id > 0 && id.to_string() == stem);
-            match (id, ending) {
-                (Some(id), "snap") => drop(files.snaps.insert(id)),
-                (Some(id), "bin") => drop(files.bins.insert(id, entry.metadata().map_err(failed)?.len())),
+        for (kind, name) in durable::files_in(dir)? {
+            match kind {
+                Name::Snap(id) => drop(files.snaps.insert(id)),
+                Name::Bin(id) => {
+                    let size = fs::symlink_metadata(dir.join(name)).map_err(|error| Failure::io(dir, &error))?.len();
+                    files.bins.insert(id, size);
+                }
+                Name::Base => files.base = true,
                 _ => {}
             }
         }

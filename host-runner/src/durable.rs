@@ -33,7 +33,7 @@ pub struct OutputDir {
 
 /// What the runner knows about a name in the output directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Name {
+pub(crate) enum Name {
     /// `{id}.bin`, before the `.snap` of the same id in this order.
     Bin(u64),
     /// `{id}.snap`
@@ -323,10 +323,15 @@ pub(crate) fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFil
 /// # Errors
 /// Exit code 74 when it cannot be read.
 pub fn names_in(dir: &Path) -> Result<Vec<String>> {
+    Ok(files_in(dir)?.into_iter().filter(|(kind, _)| *kind != Name::Temporary).map(|(_, name)| name).collect())
+}
+
+/// Our files in a directory, in order.
+pub(crate) fn files_in(dir: &Path) -> Result<BTreeSet<(Name, String)>> {
     let failed = |error: io::Error| Failure::io(dir, &error);
     let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
     let names = entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
-    Ok(ours(names).into_iter().filter(|(kind, _)| *kind != Name::Temporary).map(|(_, name)| name).collect())
+    Ok(ours(names))
 }
 
 /// The names that are ours, in order.

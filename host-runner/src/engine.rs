@@ -90,6 +90,36 @@ pub trait Node: Deliver {
     /// Those of the engine only.
     fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
 
+    /// All the rest of that file.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn take_all(&mut self) -> Result<Vec<u8>> {
+        let (mut all, mut chunk) = (Vec::new(), Vec::new());
+        while self.take_chunk(&mut chunk)? {
+            all.append(&mut chunk);
+        }
+        Ok(all)
+    }
+
+    /// Throws away the rest of that file, which may be longer than memory.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn drop_file(&mut self) -> Result<()> {
+        let mut chunk = Vec::new();
+        while self.take_chunk(&mut chunk)? {}
+        Ok(())
+    }
+
+    /// Throws away what the program has written.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn drop_output(&mut self) -> Result<()> {
+        [1, 2].into_iter().try_for_each(|fd| self.take_output(fd).map(drop))
+    }
+
     /// What the program has written to descriptor `fd` (1 or 2) and nobody has taken yet.
     ///
     /// # Errors

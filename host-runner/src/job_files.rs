@@ -171,6 +171,14 @@ impl Rerun {
         &self.supply
     }
 
+    /// The node's arguments to go on from snapshot `id` of the chain, 0 for the start.
+    pub fn from(&self, id: u64, limit: u64, refill: bool) -> Vec<String> {
+        match id {
+            0 => self.from_start(limit, refill),
+            _ => self.from_snapshot(&id.to_string(), Some(limit), refill),
+        }
+    }
+
     /// The node's arguments to run the job from its start.
     pub fn from_start(&self, limit: u64, refill: bool) -> Vec<String> {
         let job = &self.job;

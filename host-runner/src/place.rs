@@ -62,7 +62,15 @@ impl Place {
     /// # Errors
     /// As [`read_bytes`](Self::read_bytes), and 65 when it is not well-formed.
     pub fn read(&self) -> Result<RawSnapshot> {
-        let raw = snap::decode(&self.read_bytes()?);
+        self.decode(&self.read_bytes()?)
+    }
+
+    /// The same of bytes that were read.
+    ///
+    /// # Errors
+    /// Exit code 65 when they are not well-formed.
+    pub fn decode(&self, bytes: &[u8]) -> Result<RawSnapshot> {
+        let raw = snap::decode(bytes);
         raw.map_err(|error| Failure::data(format!("{}: {}", self.snap_path().display(), error.message())))
     }
 }

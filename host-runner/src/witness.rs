@@ -37,7 +37,7 @@ pub fn make(place: &Place, program: &str, files: &FileFlags) -> Result<Made> {
         return Err(Failure::usage(format!("a witness starts from a snapshot of the chain, not from {}", place.id)));
     }
     let snap = place.read_bytes()?;
-    let raw = place.read()?;
+    let raw = place.decode(&snap)?;
     let files = JobFiles::find(&raw.job, Some(program), files, &place.dir)?;
     let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
     let mut recorded = LoadedState::restore(raw.clone(), &rerun, &place.id)?;

@@ -86,10 +86,7 @@ pub fn part(a: &Chain, b: &Chain, rerun: [&Rerun; 2], engine: Engine) -> Result<
 /// Executes the segment after snapshot `id` of a chain; the `.snap` and `.bin` that it leads to.
 pub(super) fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut node = engine.start()?;
-    let argv = match id {
-        0 => rerun.from_start(limit, true),
-        _ => rerun.from_snapshot(&id.to_string(), Some(limit), true),
-    };
+    let argv = rerun.from(id, limit, true);
     node.load(&argv)?;
     rerun.supply().feed(node.as_mut(), &Stop::new())?;
     loop {
@@ -100,23 +97,17 @@ pub(super) fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Res
                     "the program ends in the segment after snapshot {id}: neither chain is right"
                 )));
             }
-            Event::Paused | Event::Output => {
-                for fd in [1, 2] {
-                    node.take_output(fd)?;
-                }
-            }
+            Event::Paused | Event::Output => node.drop_output()?,
         }
     }
 }
 
 /// The `.snap` and `.bin` that a node has ready.
 pub(super) fn take_snapshot(node: &mut dyn Node) -> Result<(Vec<u8>, Vec<u8>)> {
-    let (mut snap, mut bin, mut chunk) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut snap, mut bin) = (Vec::new(), Vec::new());
     while let Some(name) = node.take_name()? {
         let all = if name.ends_with(".snap") { &mut snap } else { &mut bin };
-        while node.take_chunk(&mut chunk)? {
-            all.append(&mut chunk);
-        }
+        all.append(&mut node.take_all()?);
     }
     Ok((snap, bin))
 }
@@ -158,14 +149,10 @@ impl Honest<'_> {
 
     /// The right state, restored beside the chain that the two have in common.
     fn restore(&self, chain: &Chain, rerun: &Rerun) -> Result<LoadedState> {
-        let raw = guest_interp::snapshot::snap::decode(self.snap)?;
-        let mut rerun = rerun.clone();
-        rerun.snap(&self.high.to_string(), self.snap.to_vec());
-        rerun.bin(&self.high.to_string(), self.bin.to_vec());
         let failed = |failure: Failure| {
             Failure::data(format!("{}: snapshot {} cannot be restored", chain.dir.display(), self.low))
                 .caused_by(failure)
         };
-        LoadedState::restore(raw, &rerun, &self.high.to_string()).map_err(failed)
+        LoadedState::from_files(self.snap, self.bin, rerun, &self.high.to_string()).map_err(failed)
     }
 }

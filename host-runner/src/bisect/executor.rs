@@ -66,9 +66,7 @@ fn run(node: &mut dyn Node, gas_total: u64, mut steps: u64) -> Result<bool> {
     loop {
         let gas = gas_total.saturating_sub(node.progress()?.gas_total);
         let event = node.run(Budget { gas, steps })?;
-        for fd in [1, 2] {
-            node.take_output(fd)?;
-        }
+        node.drop_output()?;
         match event {
             Event::Finished => return Ok(true),
             Event::Paused => return Ok(false),

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::failure::Result;
 use crate::job_files::Rerun;
 use crate::place::Place;
-use crate::state::{Difference, FrameView, LoadedState, differences};
+use crate::state::{Difference, FrameView, FrameViews, LoadedState, differences};
 
 use super::executor::{ALL_STEPS, Executor, Position, reach};
 
@@ -100,10 +100,11 @@ fn describe(
     let Question { rerun, place, engine, .. } = question;
     let before = reach(rerun, &place.id, *engine, agreed)?;
     let after = reach(rerun, &place.id, *engine, parted)?;
-    let state = Own { rerun }.state(&before.snap, &before.bin)?;
-    let mut own = Own { rerun }.state(&after.snap, &after.bin)?;
-    let frame = state.raw.state.frames.last();
-    let view = frame.and_then(|frame| state.session().machine().map(|machine| FrameView::new(machine, frame, true)));
+    let last = state(&before.snap, &before.bin, rerun)?;
+    let mut own = state(&after.snap, &after.bin, rerun)?;
+    let frames = &last.raw.state.frames;
+    let views = last.session().machine().map(|machine| FrameViews::new(machine, frames));
+    let view = frames.last().zip(views).map(|(frame, views)| views.view(frame, true));
     let mut against = |executor: &mut Executor| claimed(question, executor, parted, &mut own);
     let (of_left, of_right) = (against(left)?, against(right)?);
     Ok(Divergence {
@@ -134,7 +135,7 @@ fn claimed(
         let path = folder.path().join(format!("{id}.{ending}"));
         std::fs::read(&path).map_err(|error| crate::failure::Failure::io(&path, &error))
     };
-    match (Own { rerun: question.rerun }).state(&read("snap")?, &read("bin")?) {
+    match state(&read("snap")?, &read("bin")?, question.rerun) {
         Ok(mut theirs) => Ok(differences(own, &mut theirs)),
         Err(failure) => Ok(vec![Difference {
             what: "state".to_owned(),
@@ -144,17 +145,7 @@ fn claimed(
     }
 }
 
-/// States in the middle of the segment, restored beside its chain.
-struct Own<'a> {
-    rerun: &'a Rerun,
-}
-
-impl Own<'_> {
-    fn state(&self, snap: &[u8], bin: &[u8]) -> Result<LoadedState> {
-        let raw = guest_interp::snapshot::snap::decode(snap)?;
-        let mut rerun = self.rerun.clone();
-        rerun.snap("final", snap.to_vec());
-        rerun.bin("final", bin.to_vec());
-        LoadedState::restore(raw, &rerun, "final")
-    }
+/// A state in the middle of the segment, or at its end.
+fn state(snap: &[u8], bin: &[u8], rerun: &Rerun) -> Result<LoadedState> {
+    LoadedState::from_files(snap, bin, rerun, "final")
 }

@@ -5,7 +5,7 @@ use guest_interp::snapshot::state::FrameState;
 use guest_interp::snapshot::{PAGE, SPACE_MEMORY, space_name};
 use serde::Serialize;
 
-use super::view::{FrameView, phase};
+use super::view::{FrameView, FrameViews, phase};
 use super::{LoadedState, StateView};
 
 /// Most ranges of a space that are named one by one.
@@ -87,19 +87,18 @@ pub fn differences(left: &mut LoadedState, right: &mut LoadedState) -> Vec<Diffe
 fn frames(found: &mut Found, left: &LoadedState, right: &LoadedState) {
     let (a, b) = (&left.raw.state.frames, &right.raw.state.frames);
     found.compare("call depth", a.len(), b.len());
-    for (number, (x, y)) in a.iter().zip(b).enumerate() {
-        if x != y {
-            frame(found, number, (left, x), (right, y));
-        }
+    let (Some(of_left), Some(of_right)) = (frame_views(left), frame_views(right)) else { return };
+    for (number, (x, y)) in a.iter().zip(b).enumerate().filter(|(_, (x, y))| x != y) {
+        let is_last = |frames: &[FrameState]| number.saturating_add(1) == frames.len();
+        frame(found, number, &of_left.view(x, is_last(a)), &of_right.view(y, is_last(b)));
     }
 }
 
-fn frame(found: &mut Found, number: usize, left: (&LoadedState, &FrameState), right: (&LoadedState, &FrameState)) {
-    let view = |(state, frame): (&LoadedState, &FrameState)| {
-        let is_innermost = number.saturating_add(1) == state.raw.state.frames.len();
-        state.session().machine().map(|machine| FrameView::new(machine, frame, is_innermost))
-    };
-    let (Some(a), Some(b)) = (view(left), view(right)) else { return };
+fn frame_views(state: &LoadedState) -> Option<FrameViews<'_>> {
+    state.session().machine().map(|machine| FrameViews::new(machine, &state.raw.state.frames))
+}
+
+fn frame(found: &mut Found, number: usize, a: &FrameView, b: &FrameView) {
     let name = format!("frame {number} (outermost is 0)");
     found.compare(format!("{name}: place"), a.place(), b.place());
     found.lists(&format!("{name}: local"), &a.locals, &b.locals);

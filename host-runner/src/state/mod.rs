@@ -7,7 +7,7 @@ mod view;
 use guest_interp::session::Session;
 use guest_interp::snapshot::PAGE;
 use guest_interp::snapshot::paged::Number;
-use guest_interp::snapshot::snap::RawSnapshot;
+use guest_interp::snapshot::snap::{self, RawSnapshot};
 
 use crate::engine::Node;
 use crate::failure::{Failure, Result};
@@ -18,7 +18,7 @@ use crate::place::Place;
 
 pub use debug_info::SourceLines;
 pub use differences::{Difference, differences};
-pub use view::{FrameView, StateView, value};
+pub use view::{FrameView, FrameViews, StateView, value};
 
 /// A restored snapshot.
 pub struct LoadedState {
@@ -37,6 +37,18 @@ impl LoadedState {
         let files = JobFiles::find(&raw.job, program, files, &place.dir)?;
         let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
         Self::restore(raw, &rerun, &place.id)
+    }
+
+    /// The state that these two files hold, beside the chain that they follow, where they count as snapshot `id`.
+    ///
+    /// # Errors
+    /// As those of resuming from it.
+    pub fn from_files(snap: &[u8], bin: &[u8], rerun: &Rerun, id: &str) -> Result<Self> {
+        let raw = snap::decode(snap)?;
+        let mut rerun = rerun.clone();
+        rerun.snap(id, snap.to_vec());
+        rerun.bin(id, bin.to_vec());
+        Self::restore(raw, &rerun, id)
     }
 
     /// The same with the files of a job that are known.

@@ -1,9 +1,10 @@
 //! What a state says, in the terms of the program: for people as text, for programs as JSON.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use guest_interp::code::Body;
-use guest_interp::module::{HeapType, Module, RefType, ValType, types_at};
+use guest_interp::module::{HeapType, Module, RefType, TypesAt, ValType, types_at};
 use guest_interp::runtime::Machine;
 use guest_interp::snapshot::snap::RawSnapshot;
 use guest_interp::snapshot::state::{FrameState, Phase};
@@ -125,39 +126,67 @@ fn reference(ty: RefType, bits: u64) -> String {
     }
 }
 
-/// Types of the locals and operands of a frame.
-fn frame_types(module: &Module, frame: &FrameState) -> (Vec<Option<ValType>>, Vec<Option<ValType>>) {
-    let wanted = [(frame.func, [frame.offset].into())].into();
-    types_at(module, &wanted).remove(&(frame.func, frame.offset)).unwrap_or_default()
-}
-
 fn slots(types: &[Option<ValType>], values: &[u64]) -> Vec<String> {
     let types = types.iter().copied().chain(std::iter::repeat(None));
     values.iter().zip(types).map(|(bits, ty)| value(ty, *bits)).collect()
 }
 
-impl FrameView {
-    /// A frame of a machine's program: the innermost one, or one that has called another.
-    pub fn new(machine: &Machine, frame: &FrameState, is_innermost: bool) -> Self {
-        let instance = machine.store.instances.get(frame.instance as usize);
-        let module = instance.map(|instance| instance.module.clone());
-        let types = module.as_deref().map(|module| frame_types(module, frame)).unwrap_or_default();
-        // After a call the offset is that of the next instruction, perhaps of another line.
-        let asked = if is_innermost { frame.offset } else { frame.offset.saturating_sub(1) };
-        let source = module.as_deref().and_then(|module| SourceLines::new(module.bytes()).line(asked));
-        let instruction = module.as_deref().map(|module| mnemonic(module, frame.func, frame.offset));
-        Self {
-            instance: frame.instance,
-            function: frame.func,
-            name: module.as_deref().and_then(|module| module.func_name(frame.func)),
-            offset: frame.offset,
-            source,
-            instruction: instruction.unwrap_or("?").to_owned(),
-            locals: slots(&types.0, &frame.locals),
-            operands: slots(&types.1, &frame.operands),
+/// Frames of a program in words: what is worked out for a module, a function or a position serves every frame there.
+pub struct FrameViews<'a> {
+    machine: &'a Machine,
+    /// By instance, function and offset.
+    types: BTreeMap<u32, BTreeMap<(u32, u32), TypesAt>>,
+    /// By instance.
+    lines: BTreeMap<u32, SourceLines<'a>>,
+    /// Name and body by instance and function.
+    funcs: BTreeMap<(u32, u32), (Option<String>, Option<Body>)>,
+}
+
+impl<'a> FrameViews<'a> {
+    /// Works out what is to be known of these frames of a machine's program.
+    pub fn new(machine: &'a Machine, frames: &[FrameState]) -> Self {
+        let mut views = Self { machine, types: BTreeMap::new(), lines: BTreeMap::new(), funcs: BTreeMap::new() };
+        let mut positions: BTreeMap<u32, BTreeMap<u32, BTreeSet<u32>>> = BTreeMap::new();
+        for frame in frames {
+            positions.entry(frame.instance).or_default().entry(frame.func).or_default().insert(frame.offset);
         }
+        for (number, positions) in positions {
+            let Some(module) = views.module(number) else { continue };
+            for func in positions.keys() {
+                let body = module.body(*func).map(|_| Body::decode(module, *func));
+                views.funcs.insert((number, *func), (module.func_name(*func), body));
+            }
+            views.types.insert(number, types_at(module, &positions));
+            views.lines.insert(number, SourceLines::new(module.bytes()));
+        }
+        views
     }
 
+    fn module(&self, instance: u32) -> Option<&'a Module> {
+        self.machine.store.instances.get(instance as usize).map(|instance| &*instance.module)
+    }
+
+    /// One of them: the innermost one, or one that has called another.
+    pub fn view(&self, frame: &FrameState, is_innermost: bool) -> FrameView {
+        let types = self.types.get(&frame.instance).and_then(|types| types.get(&(frame.func, frame.offset)));
+        let (locals, operands) = types.map(|(locals, operands)| (&**locals, &**operands)).unwrap_or_default();
+        let func = self.funcs.get(&(frame.instance, frame.func));
+        // After a call the offset is that of the next instruction, perhaps of another line.
+        let asked = if is_innermost { frame.offset } else { frame.offset.saturating_sub(1) };
+        FrameView {
+            instance: frame.instance,
+            function: frame.func,
+            name: func.and_then(|(name, _)| name.clone()),
+            offset: frame.offset,
+            source: self.lines.get(&frame.instance).and_then(|lines| lines.line(asked)),
+            instruction: func.and_then(|(_, body)| mnemonic(body.as_ref()?, frame.offset)).unwrap_or("?").to_owned(),
+            locals: slots(locals, &frame.locals),
+            operands: slots(operands, &frame.operands),
+        }
+    }
+}
+
+impl FrameView {
     /// Where it is, in one line.
     pub fn place(&self) -> String {
         let name = self.name.as_ref().map(|name| format!(" <{}>", name.escape_debug())).unwrap_or_default();
@@ -168,14 +197,9 @@ impl FrameView {
 }
 
 /// The instruction at an offset of a function.
-fn mnemonic(module: &Module, func: u32, offset: u32) -> &'static str {
-    if module.body(func).is_none() {
-        return "?";
-    }
-    let body = Body::decode(module, func);
-    let index = body.index_of(offset);
-    let instr = index.and_then(|index| body.instrs.get(usize::try_from(index).ok()?));
-    instr.map_or("?", |instr| instr.op.mnemonic())
+fn mnemonic(body: &Body, offset: u32) -> Option<&'static str> {
+    let index = usize::try_from(body.index_of(offset)?).ok()?;
+    body.instrs.get(index).map(|instr| instr.op.mnemonic())
 }
 
 impl LoadedState {
@@ -184,8 +208,9 @@ impl LoadedState {
         let RawSnapshot { job, segment, state, hash } = &self.raw;
         let machine = self.session().machine();
         let wasi = self.session().wasi();
+        let views = machine.map(|machine| FrameViews::new(machine, &state.frames));
         let frames = state.frames.iter().rev().enumerate();
-        let frames = machine.map(|machine| frames.map(|(n, f)| FrameView::new(machine, f, n == 0)).collect());
+        let frames = views.map(|views| frames.map(|(number, frame)| views.view(frame, number == 0)).collect());
         let stream = |fd| wasi.and_then(|wasi| wasi.output_hash(fd)).map_or(0, |hash| hash.length());
         let descriptors = wasi.map(guest_interp::host::wasi::Wasi::descriptors).unwrap_or_default();
         StateView {

@@ -115,10 +115,7 @@ impl<'a> Worker<'a> {
     /// A node in the state of snapshot `id`.
     fn restore(&self, id: u64, limit: u64, refill: bool) -> Result<At> {
         let mut node = self.options.engine.start()?;
-        let argv = match id {
-            0 => self.rerun.from_start(limit, refill),
-            _ => self.rerun.from_snapshot(&id.to_string(), Some(limit), refill),
-        };
+        let argv = self.rerun.from(id, limit, refill);
         node.load(&argv)?;
         self.rerun.supply().feed(node.as_mut(), self.stop)?;
         if node.job_hash()? != self.rerun.job().job_hash() {
@@ -157,9 +154,7 @@ impl<'a> Worker<'a> {
             }
             let (began, before) = (Instant::now(), at.node.progress()?.gas_total);
             let event = at.node.run(slice.budget())?;
-            for fd in [1, 2] {
-                at.node.take_output(fd)?;
-            }
+            at.node.drop_output()?;
             let gas = at.node.progress()?.gas_total.saturating_sub(before);
             drop(self.messages.send(Message::Executed(gas)));
             match event {
@@ -175,7 +170,7 @@ impl<'a> Worker<'a> {
         let mut found = Found { differences: Vec::new(), stands_at: Some(id) };
         while let Some(name) = node.take_name()? {
             if name.ends_with(".bin") && self.chain.is_merged(id) {
-                while node.take_chunk(&mut Vec::new())? {}
+                node.drop_file()?;
                 continue;
             }
             let path = self.chain.dir.join(&name);
@@ -196,12 +191,12 @@ impl<'a> Worker<'a> {
         while let Some(name) = node.take_name()? {
             let path = dir.join(&name);
             if name == "receipt.json" {
-                differences.extend(compare_receipt(&path, &take_all(node)?)?);
+                differences.extend(compare_receipt(&path, &node.take_all()?)?);
             } else if name == "result.txt" {
                 compared = path.exists();
                 differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
             } else {
-                while node.take_chunk(&mut Vec::new())? {}
+                node.drop_file()?;
             }
         }
         if !compared {
@@ -217,14 +212,6 @@ impl<'a> Worker<'a> {
 
 fn shown(failure: &Failure) -> String {
     failure.to_string().trim_start_matches("error: ").replace('\n', ";")
-}
-
-fn take_all(node: &mut dyn Node) -> Result<Vec<u8>> {
-    let (mut all, mut chunk) = (Vec::new(), Vec::new());
-    while node.take_chunk(&mut chunk)? {
-        all.append(&mut chunk);
-    }
-    Ok(all)
 }
 
 /// Compares a file with what `next` hands out; what differs, if anything does.
