@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Rebuilds every sample program into the directory given (default: this one), the
-# benchmark programs into bench below it, those of the WASI suite into wasi.
+# benchmark programs into bench below it, those of the WASI suite into wasi, the
+# contracts into contracts.
 #
 #   build.sh [--available] [DIRECTORY]
 #
 # With --available it builds what it can with exactly the compilers named below,
 # and says of each other file why it was skipped.
 #
-# CLANG, WAT2WASM, RUSTC and GO name other compilers than the default ones.
+# CLANG, WAT2WASM, RUSTC, CARGO and GO name other compilers than the default ones.
 # The committed files come from the versions below; with these the bytes are
 # identical, with others a warning says that they may not be.
 set -euo pipefail
@@ -33,6 +34,7 @@ out=$(cd "${1:-$here}" && pwd)
 clang=${CLANG:-clang-19}
 wat2wasm=${WAT2WASM:-wat2wasm}
 rustc=${RUSTC:-rustc}
+cargo=${CARGO:-cargo}
 go=${GO:-go}
 
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=0
@@ -46,7 +48,8 @@ export GOCACHE="$tmp/go-cache"
 mkdir -p "$tmp/out/bench"
 
 # Name everything that is missing, not only the first of it. A source belongs to
-# the language of its ending, but Rust below bench has a target of its own.
+# the language of its ending, but Rust below bench has a target of its own, and
+# contracts in Rust are packages, which need cargo too.
 missing=0
 declare -A lacking=()
 lack() { # LANGUAGES REASON
@@ -97,17 +100,21 @@ else
 fi
 
 if ! command -v "$rustc" >/dev/null; then
-  need "rs bench_rs" "$rustc ($rust_version) with the targets wasm32-wasip1 and wasm32-unknown-unknown" \
+  need "rs bench_rs contract_rs" "$rustc ($rust_version) with the targets wasm32-wasip1 and wasm32-unknown-unknown" \
     "install rustup, then: rustup target add wasm32-wasip1 wasm32-unknown-unknown"
 else
-  same "rs bench_rs" "$rust_version" "$("$rustc" --version)"
+  same "rs bench_rs contract_rs" "$rust_version" "$("$rustc" --version)"
   rust_libraries="$("$rustc" --print sysroot)/lib/rustlib"
   if [ ! -d "$rust_libraries/wasm32-wasip1" ]; then
     need rs "the Rust target wasm32-wasip1" "rustup target add wasm32-wasip1"
   fi
   if [ ! -d "$rust_libraries/wasm32-unknown-unknown" ]; then
-    need bench_rs "the Rust target wasm32-unknown-unknown" "rustup target add wasm32-unknown-unknown"
+    need "bench_rs contract_rs" "the Rust target wasm32-unknown-unknown" "rustup target add wasm32-unknown-unknown"
   fi
+fi
+
+if ! command -v "$cargo" >/dev/null; then
+  need contract_rs "$cargo" "install rustup"
 fi
 
 if ! command -v "$go" >/dev/null; then
@@ -152,11 +159,11 @@ rust_build() { # SOURCE RUSTC_FLAG...
   "$rustc" --edition 2024 -O -C panic=abort -C lto=fat -C codegen-units=1 -C strip=debuginfo \
     --remap-path-prefix "$here=." -D warnings "$@" "$source" -o "$tmp/out/${source%.*}.wasm"
 }
-mkdir "$tmp/bench" "$tmp/wasi" "$tmp/out/wasi"
+mkdir "$tmp/bench" "$tmp/wasi" "$tmp/out/wasi" "$tmp/out/contracts"
 
 if has wat; then
   echo "text format" >&2
-  for name in fib32 grow_table_trap linked_a linked_b; do
+  for name in fib32 grow_table_trap linked_a linked_b contracts/plain_storage; do
     "$wat2wasm" --debug-names "$name.wat" -o "$tmp/out/$name.wasm"
   done
 fi
@@ -194,17 +201,28 @@ if has bench_rs; then
     [ "$source" = bench/common.rs ] || rust_build "$source" --target wasm32-unknown-unknown --crate-type cdylib
   done
 fi
+if has contract_rs; then
+  echo "Rust, contracts" >&2
+  CARGO="$cargo" RUSTC="$rustc" contracts/build.sh "$tmp/out/contracts"
+fi
 if has go; then
   echo "Go" >&2
   "$go" build -trimpath -ldflags='-s -w -buildid=' -p 1 -o "$tmp/out/go_hello.wasm" go_hello.go
 fi
 
 # Nothing half built: the files appear once all of them are there.
-for source in *.wat *.c *.cpp *.rs *.go wasi/*.c wasi/*.rs bench/*.c bench/*.cpp bench/*.rs; do
+for source in *.wat *.c *.cpp *.rs *.go wasi/*.c wasi/*.rs bench/*.c bench/*.cpp bench/*.rs contracts/*.wat \
+  contracts/{counter,token,router}/src/lib.rs; do
   [ "$source" != bench/common.rs ] || continue
   file="${source%.*}.wasm"
   language=${source##*.}
-  [ "$language" != rs ] || [ "${source#bench/}" = "$source" ] || language=bench_rs
+  case $source in
+    bench/*.rs) language=bench_rs ;;
+    contracts/*.rs)
+      file="${source%/src/lib.rs}.wasm"
+      language=contract_rs
+      ;;
+  esac
   if ! has "$language"; then
     printf 'build.sh: skipped: %s: %s\n' "$file" "${lacking[$language]}" >&2
     continue

@@ -1,18 +1,21 @@
-//! `cargo xtask wasmfiles`: the sample programs are the files that `expected.toml` describes, the benchmark programs those
-//! of `bench.toml`, and with `--rebuild` both are the files that their sources give. What no compiler is here for is named as skipped, and never counted as the same.
+//! `cargo xtask wasmfiles`: the sample programs are the files that `expected.toml` describes, the benchmark programs
+//! those of `bench.toml`, the contracts those of `contracts.toml`, and with `--rebuild` all are the files that their
+//! sources give. What no compiler is here for is named as skipped, and never counted as the same.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use node_tests::benchmarks::{self, Benchmark};
+use node_tests::contracts::{self, Contract};
 use node_tests::program_files::{check_file, sha256};
 use node_tests::programs::{self, Program};
 use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Compare hashes, validity and imports with expected.toml and bench.toml (what happens without --rebuild too)
+    /// Compare hashes, validity and imports with expected.toml, bench.toml and contracts.toml (what happens without
+    /// --rebuild too)
     #[arg(long, conflicts_with = "rebuild")]
     check: bool,
     /// Build the sources into a temporary directory as well, and compare bytes
@@ -36,7 +39,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let mut benchmarks = benchmarks::all()?;
     benchmarks.extend(benchmarks::extensions()?);
     ensure!(!benchmarks.is_empty(), "bench.toml describes no program");
-    let programs: Vec<Program> = samples.into_iter().chain(benchmarks.iter().map(Benchmark::program)).collect();
+    let contracts = contracts::all()?;
+    ensure!(!contracts.is_empty(), "contracts.toml describes no contract");
+    let mut programs = samples;
+    programs.extend(benchmarks.iter().map(Benchmark::program));
+    programs.extend(contracts.iter().map(Contract::program));
     let mut rows = Vec::new();
     let mut as_expected = 0;
     for program in &programs {
@@ -81,12 +88,15 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(good)
 }
 
-/// Whether every .wasm beside `expected.toml` and `bench.toml` is described there.
+/// Whether every .wasm beside `expected.toml`, `bench.toml` and `contracts.toml` is described there.
 fn nothing_undescribed(programs: &[Program]) -> Result<bool> {
     let mut good = true;
-    for (directory, description) in
-        [("", "expected.toml"), ("bench/", "bench.toml"), ("bench/extensions/", "bench.toml")]
-    {
+    for (directory, description) in [
+        ("", "expected.toml"),
+        ("bench/", "bench.toml"),
+        ("bench/extensions/", "bench.toml"),
+        ("contracts/", "contracts.toml"),
+    ] {
         for entry in std::fs::read_dir(programs::directory().join(directory))? {
             let name = format!("{directory}{}", entry?.file_name().to_string_lossy());
             if name.ends_with(".wasm") && !programs.iter().any(|program| program.file == name) {
