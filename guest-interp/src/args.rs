@@ -14,6 +14,7 @@ use lexopt::{Arg, Parser};
 
 use crate::{
     error::Error,
+    job::JobFunction,
     snapshot::state::{MAX_EXCEPTIONS, MAX_FRAMES},
 };
 
@@ -37,6 +38,13 @@ _start gets all positionals as its arguments; otherwise the first one names the 
   --enable-gas-refill      go on with a new segment when the limit is reached
   --gas-schedule NAME|FILE table of gas costs (default: default)
   --preload NAME=FILE      a module that the program imports from (repeatable)
+  --function M.N(i32)->()  a function that the program imports and whoever runs the node answers (repeatable)
+  --store FILE             an export of the key-value store that the program reads
+  --store-version N        the store's version at the start, where whoever runs the node answers for it
+  --contract NAME=FILE     a contract that can be called by name (repeatable)
+  --call-data TEXT|0xHEX   what the program, a contract, is called with
+  --caller NAME            who calls it
+  --calls DIR              take answers from DIR's .calls files
   --env K=V                a variable of the program's environment (repeatable, the last value wins)
   --stdin FILE             the program's standard input (default: empty)
   --file PATH=FILE         a file that the program finds at PATH; the file itself is never written (repeatable)
@@ -115,6 +123,20 @@ pub struct Options {
     pub gas_schedule: Option<String>,
     /// `--preload`: name and file, names unique.
     pub preload: Vec<(String, String)>,
+    /// `--function`, names unique.
+    pub functions: Vec<JobFunction>,
+    /// `--store`: an export of the store, for the command face.
+    pub store: Option<String>,
+    /// `--store-version`
+    pub store_version: Option<u64>,
+    /// `--contract`: name and file, names unique.
+    pub contracts: Vec<(String, String)>,
+    /// `--call-data`
+    pub call_data: Option<Vec<u8>>,
+    /// `--caller`
+    pub caller: Option<String>,
+    /// `--calls`: a directory, for the command face.
+    pub calls: Option<String>,
     /// `--env`: name and value, in the order given, a name possibly more than once.
     pub env: Vec<(String, String)>,
     /// `--stdin`: a file.
@@ -221,6 +243,25 @@ impl Options {
             }
             "gas-schedule" => once(flag, &mut self.gas_schedule, value(flag, parser)?),
             "preload" => unique(flag, &mut self.preload, file(flag, "NAME=FILE", parser)?, |(name, _)| name),
+            "function" => {
+                let function = JobFunction::parse(&value(flag, parser)?).map_err(|e| e.context("--function"))?;
+                let same = |other: &JobFunction| (&other.module, &other.name) == (&function.module, &function.name);
+                if self.functions.iter().any(same) {
+                    let JobFunction { module, name, .. } = function;
+                    return Err(Error::usage(format!("--function: '{module}.{name}' is given twice")));
+                }
+                self.functions.push(function);
+                Ok(())
+            }
+            "store" => once(flag, &mut self.store, value(flag, parser)?),
+            "store-version" => once(flag, &mut self.store_version, number(flag, parser, 0, u64::MAX)?),
+            "contract" => unique(flag, &mut self.contracts, file(flag, "NAME=FILE", parser)?, |(name, _)| name),
+            "call-data" => {
+                let text = text("--call-data", parser.value().map_err(usage)?)?;
+                once(flag, &mut self.call_data, data(&text)?)
+            }
+            "caller" => once(flag, &mut self.caller, value(flag, parser)?),
+            "calls" => once(flag, &mut self.calls, directory(flag, parser)?),
             "env" => {
                 self.env.push(pair(flag, "K=V", parser)?);
                 Ok(())
@@ -308,6 +349,15 @@ fn pair(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String),
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(Error::usage(format!("--{flag}: '{text}' is not of the form {form}"))),
     }
+}
+
+/// Text as it is, or bytes in hexadecimal after `0x`.
+fn data(text: &str) -> Result<Vec<u8>, Error> {
+    let Some(digits) = text.strip_prefix("0x") else { return Ok(text.as_bytes().to_vec()) };
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit()) && digits.len().is_multiple_of(2);
+    let bytes = if plain { digits.as_bytes().chunks(2).map(pair).collect() } else { None };
+    bytes.ok_or_else(|| Error::usage(format!("--call-data: '{text}' is not hexadecimal, two digits a byte")))
 }
 
 fn once<T>(flag: &str, slot: &mut Option<T>, value: T) -> Result<(), Error> {

@@ -28,9 +28,11 @@ use crate::{
 pub const CHUNK: usize = 64 << 10;
 
 /// Files that describe the end of a run.
-const RESULTS: [&str; 2] = ["result.txt", "receipt.json"];
+const RESULTS: [&str; 4] = ["result.txt", "receipt.json", "rwset.json", "rwset.bin"];
 /// Stems of snapshots outside the chain.
 const ASIDE: [&str; 2] = ["paused", "final"];
+/// Files of a snapshot, after its id.
+const EXTENSIONS: [&str; 3] = [".snap", ".bin", ".calls"];
 /// What stands for the first `.bin` files of a chain that was merged.
 const BASE: &str = "base.bin";
 
@@ -170,6 +172,7 @@ pub fn prepare_output(dir: &str, job_hash: &[u8; 32], start_id: u64) -> Result<(
     for stem in stems() {
         check_ours(&dir.join(format!("{stem}.snap")), FileKind::Snap, job_hash)?;
         check_ours(&dir.join(format!("{stem}.bin")), FileKind::Bin, job_hash)?;
+        check_ours(&dir.join(format!("{stem}.calls")), FileKind::Calls, job_hash)?;
     }
     // the result first, so that it never tells of snapshots that are gone; a .snap before the .bin that it needs
     for name in RESULTS {
@@ -179,11 +182,12 @@ pub fn prepare_output(dir: &str, job_hash: &[u8; 32], start_id: u64) -> Result<(
     for stem in ASIDE.map(str::to_owned).into_iter().chain(older) {
         remove(&dir.join(format!("{stem}.snap")))?;
         remove(&dir.join(format!("{stem}.bin")))?;
+        remove(&dir.join(format!("{stem}.calls")))?;
     }
     if stale_base {
         remove(&base)?;
     }
-    let names = stems().flat_map(|stem| [format!("{stem}.snap"), format!("{stem}.bin")]);
+    let names = stems().flat_map(|stem| EXTENSIONS.map(|extension| format!("{stem}{extension}")));
     let known = names.chain(RESULTS.map(str::to_owned)).chain([BASE.to_owned()]).map(|name| temporary_name(&name));
     for name in known.chain(temporaries) {
         remove(&dir.join(name))?;
@@ -221,13 +225,13 @@ fn listed(dir: &Path) -> (BTreeSet<u64>, BTreeSet<String>) {
 
 /// Whether the node writes files of this name.
 fn is_ours(name: &str) -> bool {
-    let aside = || ASIDE.iter().any(|stem| matches!(name.strip_prefix(stem), Some(".snap" | ".bin")));
+    let aside = || ASIDE.iter().any(|stem| name.strip_prefix(stem).is_some_and(|rest| EXTENSIONS.contains(&rest)));
     RESULTS.contains(&name) || name == BASE || aside() || snapshot_id(name).is_some()
 }
 
-/// The id in `{id}.snap` or `{id}.bin`.
+/// The id in `{id}.snap`, `{id}.bin` or `{id}.calls`.
 fn snapshot_id(name: &str) -> Option<u64> {
-    let stem = name.strip_suffix(".snap").or_else(|| name.strip_suffix(".bin"))?;
+    let stem = EXTENSIONS.iter().find_map(|extension| name.strip_suffix(extension))?;
     let id: u64 = stem.parse().ok().filter(|id| *id > 0)?;
     (id.to_string() == stem).then_some(id)
 }

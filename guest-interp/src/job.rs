@@ -12,10 +12,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Error, limits::Limits};
+use crate::{error::Error, host::HostType, limits::Limits};
 
 /// Version of the meaning of a job, raised when the same job would give another result.
-pub const JOB_VERSION: u32 = 1;
+pub const JOB_VERSION: u32 = 2;
 
 /// Context string of the job hash (BLAKE3's key derivation mode).
 pub const JOB_DOMAIN: &str = "guest-interp 2026 job v1";
@@ -62,6 +62,51 @@ pub struct ScheduleRef {
     pub bytes: Vec<u8>,
 }
 
+/// A function of the embedder's that the program can import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFunction {
+    /// Module that it is imported from.
+    pub module: String,
+    /// Its name there.
+    pub name: String,
+    /// Parameter types.
+    pub params: Vec<HostType>,
+    /// Result types.
+    pub results: Vec<HostType>,
+}
+
+impl JobFunction {
+    /// Reads `module.name(i32,i64)->(f64)`.
+    ///
+    /// # Errors
+    /// A usage error that shows the form.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let form = || Error::usage(format!("'{text}' is not of the form MODULE.NAME(i32,i64)->(f64)"));
+        let (left, results) = text.rsplit_once("->").ok_or_else(form)?;
+        let (path, params) = left.split_at_checked(left.rfind('(').ok_or_else(form)?).ok_or_else(form)?;
+        let (module, name) = path.split_once('.').ok_or_else(form)?;
+        let types = |list: &str| {
+            let inner = list.strip_prefix('(')?.strip_suffix(')')?;
+            if inner.is_empty() { Some(Vec::new()) } else { inner.split(',').map(HostType::from_name).collect() }
+        };
+        match (types(params), types(results)) {
+            (Some(params), Some(results)) if !module.is_empty() && !name.is_empty() => {
+                Ok(Self { module: module.to_owned(), name: name.to_owned(), params, results })
+            }
+            _ => Err(form()),
+        }
+    }
+
+    /// What [`parse`](Self::parse) reads.
+    pub fn text(&self) -> String {
+        let types = |list: &[HostType]| {
+            let names: Vec<String> = list.iter().map(|ty| ty.val_type().to_string()).collect();
+            names.join(",")
+        };
+        format!("{}.{}({})->({})", self.module, self.name, types(&self.params), types(&self.results))
+    }
+}
+
 /// Everything that decides the result of a run but the gas limit, which belongs to a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -95,6 +140,16 @@ pub struct Job {
     pub clock_rate: u64,
     /// Seed of the program's random source.
     pub seed: u64,
+    /// Functions of the embedder's, in the order of their declaration.
+    pub functions: Vec<JobFunction>,
+    /// Version of the key-value store when the run began, if the program has one.
+    pub store: Option<u64>,
+    /// Contracts that can be called by name, in the order given.
+    pub contracts: Vec<ModuleRef>,
+    /// What the outermost contract is called with.
+    pub call_data: Vec<u8>,
+    /// Who calls it.
+    pub caller: String,
 }
 
 impl Default for Job {
@@ -115,6 +170,11 @@ impl Default for Job {
             limits: Limits::default(),
             clock_rate: 1,
             seed: 0,
+            functions: Vec::new(),
+            store: None,
+            contracts: Vec::new(),
+            call_data: Vec::new(),
+            caller: String::new(),
         }
     }
 }
@@ -193,12 +253,18 @@ mod tests {
     #[test]
     fn every_field_counts_in_the_hash() {
         let module = ModuleRef { name: "m".into(), hash: [1; 32], size: 1 };
+        let function = JobFunction::parse("a.b()->()").unwrap();
         let base = Job::default();
         let jobs = [
             base.clone(),
-            Job { version: 2, ..base.clone() },
+            Job { version: 3, ..base.clone() },
             Job { program: module.clone(), ..base.clone() },
-            Job { modules: vec![module], ..base.clone() },
+            Job { modules: vec![module.clone()], ..base.clone() },
+            Job { contracts: vec![module], ..base.clone() },
+            Job { functions: vec![function], ..base.clone() },
+            Job { store: Some(0), ..base.clone() },
+            Job { call_data: b"a".to_vec(), ..base.clone() },
+            Job { caller: "a".into(), ..base.clone() },
             Job { entry: Some(String::new()), ..base.clone() },
             Job { args: vec![String::new()], ..base.clone() },
             Job { argv0: "a".into(), ..base.clone() },
@@ -230,10 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn declared_functions_read_as_they_are_written() {
+        for text in ["env.add(i32,i64)->(f32,f64)", "a.b.c()->()", "m.f((i32)->()"] {
+            assert_eq!(JobFunction::parse(text).map(|function| function.text()), Ok(text.to_owned()));
+        }
+        for text in ["", "f(i32)->()", ".f()->()", "m.()->()", "m.f(i32)", "m.f(v128)->()", "m.f(i32,)->()", "m.f->()"]
+        {
+            let message = format!("'{text}' is not of the form MODULE.NAME(i32,i64)->(f64)");
+            assert_eq!(JobFunction::parse(text).unwrap_err().message(), message);
+        }
+    }
+
+    #[test]
     fn other_forms_of_a_job_are_refused() {
         assert_eq!(Job::default().check(), Ok(()));
         let base = Job::default;
-        assert_eq!(message(&Job { version: 9, ..base() }), "job: version 9, expected 1");
+        assert_eq!(message(&Job { version: 9, ..base() }), "job: version 9, expected 2");
         let inputs = vec![input("b"), input("a")];
         assert_eq!(message(&Job { inputs, ..base() }), "job: input 'a' is not in ascending order");
         let features = vec![("a".into(), true), ("a".into(), true)];

@@ -5,6 +5,8 @@
 #[cfg(target_arch = "wasm32")]
 mod reactor;
 
+mod source;
+
 use std::io::{self, Write};
 
 use guest_interp::args::{self, Command};
@@ -12,6 +14,7 @@ use guest_interp::error::Error;
 use guest_interp::files;
 use guest_interp::report::Outcome;
 use guest_interp::session::{Budget, Event, Session};
+use source::Source;
 
 /// Exit code for a trap where a runtime may turn codes from 126 up into 1.
 const TRAP_UNDER_WASI: i32 = 70;
@@ -29,7 +32,10 @@ fn main() {
 /// Does what the command line asks for and returns the process's exit code.
 fn execute() -> Result<i32, Error> {
     match args::parse(&arguments()?)? {
-        Command::Run(options) => run(Session::with_options(*options)),
+        Command::Run(mut options) => {
+            let source = Source::new(&mut options)?;
+            run(Session::with_options(*options), source)
+        }
         Command::Help => print(args::HELP),
         Command::Version => print(concat!("guest-interp ", env!("CARGO_PKG_VERSION"), "\n")),
     }
@@ -42,7 +48,7 @@ fn print(text: &str) -> Result<i32, Error> {
 }
 
 /// Runs the job to its end, or to its limit.
-fn run(mut session: Session) -> Result<i32, Error> {
+fn run(mut session: Session, mut source: Source) -> Result<i32, Error> {
     supply_inputs(&mut session)?;
     forward_messages(&mut session);
     let output_dir = session.output_dir().to_owned();
@@ -53,6 +59,7 @@ fn run(mut session: Session) -> Result<i32, Error> {
         forward_messages(&mut session);
         match event {
             Event::Snapshot(_) => write_files(&mut session, &output_dir)?,
+            Event::Question => source.answer(&mut session)?,
             Event::Output | Event::Paused => {}
             Event::Finished => {
                 write_files(&mut session, &output_dir)?;

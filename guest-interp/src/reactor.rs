@@ -10,7 +10,7 @@ use guest_interp::error::{Error, ErrorKind};
 use guest_interp::session::{Budget, Event, Session};
 
 /// Version of the functions below and of what they exchange.
-const ABI_VERSION: u32 = 1;
+const ABI_VERSION: u32 = 2;
 /// Bytes that an embedder may ask the exchange buffer to hold.
 const BUFFER_MAX: u32 = 1 << 20;
 /// Most bytes of output, answers or file contents that one call hands out.
@@ -28,6 +28,8 @@ struct Reactor {
     stdout: Pending,
     stderr: Pending,
     answers: Pending,
+    /// The parts of an answer from outside that have come.
+    answer: Vec<u8>,
 }
 
 /// Bytes on their way out, handed over chunk by chunk.
@@ -63,6 +65,7 @@ impl Reactor {
             stdout: Pending::new(),
             stderr: Pending::new(),
             answers: Pending::new(),
+            answer: Vec::new(),
         }
     }
 
@@ -130,6 +133,7 @@ impl Reactor {
             Event::Snapshot(_) => 1,
             Event::Paused => 2,
             Event::Output => 3,
+            Event::Question => 4,
         })
     }
 
@@ -166,9 +170,38 @@ impl Reactor {
 
     fn progress(&mut self) -> Result<i32, Error> {
         let progress = self.session()?.progress();
-        let fields =
-            [progress.gas_total, progress.segment_gas, progress.gas_limit, progress.snapshot_id, progress.gas_stepped];
+        let fields = [
+            progress.gas_total,
+            progress.segment_gas,
+            progress.gas_limit,
+            progress.snapshot_id,
+            progress.gas_stepped,
+            progress.answers,
+        ];
         let bytes: Vec<u8> = fields.into_iter().flat_map(u64::to_le_bytes).collect();
+        Ok(self.output(&bytes))
+    }
+
+    fn question(&mut self) -> Result<i32, Error> {
+        let question = self.session()?.question().map(postcard::to_allocvec);
+        let encoded = question.transpose().map_err(|error| Error::resource(error.to_string()))?;
+        Ok(encoded.map_or(0, |bytes| self.output(&bytes)))
+    }
+
+    fn answer(&mut self, len: u32, more: bool) -> Result<i32, Error> {
+        let part = self.input(len)?.to_vec();
+        self.answer.extend_from_slice(&part);
+        if !more {
+            let bytes = std::mem::take(&mut self.answer);
+            let answer = postcard::from_bytes(&bytes).map_err(|_| Error::usage("answer: malformed"))?;
+            self.session()?.answer(answer)?;
+        }
+        Ok(0)
+    }
+
+    fn memory(&mut self, address: u64, len: u32) -> Result<i32, Error> {
+        let bytes = self.session()?.asking_memory(address, len.min(BUFFER_MAX).into());
+        let bytes = bytes.ok_or_else(|| Error::usage(format!("{len} bytes at {address:#x} are outside the memory")))?;
         Ok(self.output(&bytes))
     }
 }
@@ -195,7 +228,7 @@ fn status(call: impl FnOnce(&mut Reactor) -> Result<i32, Error>) -> i32 {
     })
 }
 
-/// Version of this interface: 1.
+/// Version of this interface: 2.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_abi_version() -> u32 {
     ABI_VERSION
@@ -241,7 +274,7 @@ pub(crate) extern "C" fn node_give_end(found: u32) -> i32 {
     status(|reactor| reactor.session()?.give_end(found != 0).map(|()| 0))
 }
 
-/// Runs for at most `gas` and `steps`: 0 finished, 1 snapshot, 2 paused, 3 output waits, or a negated exit code.
+/// Runs for at most `gas` and `steps`: 0 finished, 1 snapshot, 2 paused, 3 output waits, 4 an answer is asked for, or a negated exit code.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_run(gas: u64, steps: u64) -> i32 {
     status(|reactor| reactor.run(Budget { gas, steps }))
@@ -320,8 +353,8 @@ pub(crate) extern "C" fn node_output_dir() -> i32 {
     })
 }
 
-/// Leaves five little-endian u64 in the buffer (gas in all, gas of the segment, its limit, highest snapshot id, gas that
-/// the stepper ran) and returns 40, or a negated exit code.
+/// Leaves six little-endian u64 in the buffer (gas in all, gas of the segment, its limit, highest snapshot id, gas that
+/// the stepper ran, answers from outside in the segment) and returns 48, or a negated exit code.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_progress() -> i32 {
     status(Reactor::progress)
@@ -343,6 +376,32 @@ pub(crate) extern "C" fn node_error() -> i32 {
         let text = std::mem::take(&mut reactor.error);
         reactor.output(text.as_bytes())
     })
+}
+
+/// Length of the question that the run asks of the outside (docs/guest-abi.md), 0 when there is none, or a negated exit
+/// code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_question() -> i32 {
+    status(Reactor::question)
+}
+
+/// Takes the next `len` bytes of the answer, the last of them when `more` is 0: 0, or a negated exit code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_answer(len: u32, more: u32) -> i32 {
+    status(|reactor| reactor.answer(len, more != 0))
+}
+
+/// Leaves `len` bytes at `address` of the asking instance's memory in the buffer, at most 1 MiB: how many, or a negated exit
+/// code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_memory(address: u64, len: u32) -> i32 {
+    status(|reactor| reactor.memory(address, len))
+}
+
+/// Size in bytes of the asking instance's memory.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_memory_size() -> u64 {
+    with(|reactor| reactor.session.as_mut().map_or(0, Session::asking_memory_size))
 }
 
 /// Starts (1) or ends (0) the record of clock and random answers, once the job is ready to run: 0, or a negated exit code.

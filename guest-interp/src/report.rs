@@ -13,6 +13,7 @@
 
 use std::fmt::Write as _;
 
+use crate::host::store::{RangeRead, ReadWriteSet};
 use crate::{args::ValKind, snapshot::hex, trap::Trap};
 
 /// First line of `result.txt` for a trap and for a gas limit without refill.
@@ -219,6 +220,27 @@ impl Receipt {
             ("state_hash", hash(&self.state_hash)),
         ])
     }
+}
+
+/// The text of `rwset.json`: keys and values in hexadecimal.
+pub fn rwset_json(set: &ReadWriteSet) -> String {
+    let bytes = |bytes: &[u8]| Json::Text(crate::snapshot::hex(bytes));
+    let optional = |found: Option<&Vec<u8>>| found.map_or(Json::Null, |found| bytes(found));
+    let read = |(key, version): &(Vec<u8>, u64)| object([("key", bytes(key)), ("version", number(*version))]);
+    let range = |range: &RangeRead| object([("from", bytes(&range.from)), ("to", optional(range.to.as_ref()))]);
+    let write =
+        |(key, value): &(Vec<u8>, Option<Vec<u8>>)| object([("key", bytes(key)), ("value", optional(value.as_ref()))]);
+    let mut out = String::new();
+    let json = object([
+        ("version", number(set.version)),
+        ("reads", Json::Array(set.reads.iter().map(read).collect())),
+        ("ranges", Json::Array(set.ranges.iter().map(range).collect())),
+        ("writes", Json::Array(set.writes.iter().map(write).collect())),
+        ("result", bytes(&set.result)),
+    ]);
+    json.write(&mut out, 0);
+    out.push('\n');
+    out
 }
 
 /// The text of `result.txt`: `status`, snapshot `id`, and `values`, if any, separated by spaces.

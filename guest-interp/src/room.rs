@@ -29,7 +29,6 @@ pub(crate) fn held<T>(count: usize) -> Result<Vec<T>, TryReserveError> {
 
 /// Makes the buffer `length` bytes long, the new ones zero.
 pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveError> {
-    static ZERO: [u8; PAGE] = [0; PAGE];
     let more = length.saturating_sub(buffer.len());
     // Where most of it is new; a little more is cheaper in the same place.
     if more > buffer.capacity() - buffer.len() && more >= buffer.len() && cfg!(not(target_family = "wasm")) {
@@ -37,8 +36,9 @@ pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryRes
     }
     make(buffer, more)?;
     // By the page, which is one instruction of the host's: `resize` is a loop over bytes in a build for size.
+    let zero = vec![0; PAGE];
     while buffer.len() < length {
-        buffer.extend_from_slice(&ZERO[..(length - buffer.len()).min(PAGE)]);
+        buffer.extend_from_slice(&zero[..(length - buffer.len()).min(PAGE)]);
     }
     Ok(())
 }

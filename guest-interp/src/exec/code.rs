@@ -64,6 +64,20 @@ impl Code {
         }
     }
 
+    /// How many instructions and outlines there are.
+    pub(crate) fn lengths(&self) -> (usize, usize) {
+        (self.insts.len(), self.outlines.len())
+    }
+
+    /// Forgets all functions but the first so many, and what was translated since there were so many instructions and
+    /// outlines: nothing of the functions that stay.
+    pub(crate) fn truncate(&mut self, funcs: usize, (insts, outlines): (usize, usize)) {
+        self.funcs.truncate(funcs);
+        self.translated.truncate(funcs);
+        self.insts.truncate(insts);
+        self.outlines.truncate(outlines);
+    }
+
     /// Has translating this function been tried.
     pub(crate) fn is_known(&self, func: u32) -> bool {
         !matches!(self.translated[func as usize], Translated::NotYet)

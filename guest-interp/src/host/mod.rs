@@ -13,18 +13,44 @@
     )
 )]
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
+use crate::module::ValType;
 use crate::trap::Trap;
 
+pub mod outside;
+pub mod store;
 pub mod wasi;
 
 /// Type of a host function's parameter or result. Values travel as `u64` bit patterns; an `I32` is zero-extended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostType {
     /// A 32-bit integer.
     I32,
     /// A 64-bit integer.
     I64,
+    /// A 32-bit float.
+    F32,
+    /// A 64-bit float.
+    F64,
+}
+
+impl HostType {
+    /// The value type.
+    pub fn val_type(self) -> ValType {
+        match self {
+            Self::I32 => ValType::I32,
+            Self::I64 => ValType::I64,
+            Self::F32 => ValType::F32,
+            Self::F64 => ValType::F64,
+        }
+    }
+
+    /// The type of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::I32, Self::I64, Self::F32, Self::F64].into_iter().find(|ty| ty.val_type().to_string() == name)
+    }
 }
 
 /// A host function as the linker sees it.

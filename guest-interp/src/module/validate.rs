@@ -5,9 +5,10 @@ use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{
-    BinaryReader, FuncToValidate, FuncType, FuncValidator, FuncValidatorAllocations, FunctionBody, GlobalType,
-    HeapType, MemoryType, Payload, RefType, SubType, TableType, ValType as WasmType, ValidPayload, Validator,
-    ValidatorResources, VisitOperator, WasmFeatures, WasmModuleResources, types::CoreTypeId,
+    BinaryReader, BinaryReaderError, FrameKind, FrameStack, FuncToValidate, FuncType, FuncValidator,
+    FuncValidatorAllocations, FunctionBody, GlobalType, HeapType, MemoryType, Payload, RefType, SubType, TableType,
+    ValType as WasmType, ValidPayload, Validator, ValidatorResources, VisitOperator, WasmFeatures, WasmModuleResources,
+    types::CoreTypeId,
 };
 
 use super::parse::{invalid, of_sections, val_type_in};
@@ -195,6 +196,48 @@ pub(super) fn validate_section<'a>(
     })
 }
 
+/// The validator of those instructions that the node has. What it validates of others is then not in the node.
+struct Supported<V>(V);
+
+/// Why an instruction is refused.
+enum Fault {
+    Invalid(BinaryReaderError),
+    /// It belongs to a proposal that the node does not have.
+    Unsupported(&'static str),
+}
+
+impl<V: FrameStack> FrameStack for Supported<V> {
+    fn current_frame(&self) -> Option<FrameKind> {
+        self.0.current_frame()
+    }
+}
+
+macro_rules! visit_supported {
+    ($( @$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        $(
+            fn $visit(&mut self $($(,$arg: $argty)*)?) -> Self::Output {
+                $($(let _ = &$arg;)*)?
+                visit_supported!(@one $proposal self.0.$visit($($($arg),*)?))
+            }
+        )*
+    };
+    (@one threads $visit:expr) => { Err(Fault::Unsupported("threads")) };
+    (@one shared_everything_threads $visit:expr) => { Err(Fault::Unsupported("shared-everything-threads")) };
+    (@one memory_control $visit:expr) => { Err(Fault::Unsupported("memory control")) };
+    (@one gc $visit:expr) => { Err(Fault::Unsupported("gc")) };
+    (@one legacy_exceptions $visit:expr) => { Err(Fault::Unsupported("legacy exceptions")) };
+    (@one stack_switching $visit:expr) => { Err(Fault::Unsupported("stack switching")) };
+    (@one wide_arithmetic $visit:expr) => { Err(Fault::Unsupported("wide arithmetic")) };
+    (@one custom_descriptors $visit:expr) => { Err(Fault::Unsupported("custom descriptors operations")) };
+    (@one $proposal:ident $visit:expr) => { $visit.map_err(Fault::Invalid) };
+}
+
+impl<'a, V: VisitOperator<'a, Output = wasmparser::Result<()>>> VisitOperator<'a> for Supported<V> {
+    type Output = Result<(), Fault>;
+
+    wasmparser::for_each_visit_operator!(visit_supported);
+}
+
 /// A body under validation.
 struct Body<'a, 'b> {
     validator: FuncValidator<Resources<'a>>,
@@ -285,8 +328,10 @@ impl Body<'_, '_> {
         if self.bytes.get(at - self.start) == Some(&VECTOR) {
             return self.vector(at);
         }
-        self.reader.visit_operator(&mut self.validator.visitor(at))??;
-        Ok(())
+        self.reader.visit_operator(&mut Supported(self.validator.visitor(at)))?.map_err(|fault| match fault {
+            Fault::Invalid(error) => error.into(),
+            Fault::Unsupported(proposal) => invalid(&format!("{proposal} support is not enabled"), at),
+        })
     }
 
     #[cold]

@@ -116,7 +116,7 @@ impl Machine {
         }
         let count = self.store.exceptions.list.len();
         let mut numbers = Renumbering { new: vec![None; count], order: Vec::new() };
-        self.visit_frames(&mut numbers);
+        self.for_each_stack(|machine| machine.visit_frames(&mut numbers));
         self.store.visit_globals(&mut numbers);
         self.store.visit_tables(&mut numbers);
         self.store.visit_exceptions(&mut numbers);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::contracts::Suspended;
 use super::memory::MemoryView;
 use super::stack::{Frame, Resume};
 use super::store::{FuncKind, Store};
@@ -69,10 +70,12 @@ pub struct Machine {
     pub(crate) stack: Vec<u64>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) code: Code,
-    bodies: BTreeMap<u32, Rc<Body>>,
-    current: Option<(u32, Rc<Body>)>,
+    pub(super) bodies: BTreeMap<u32, Rc<Body>>,
+    pub(super) current: Option<(u32, Rc<Body>)>,
     /// Handlers of exceptions of the functions that a throw has looked at.
     pub(crate) catchers: BTreeMap<u32, Rc<Catcher>>,
+    /// Calls that wait for others, of contracts, to return; outermost first.
+    pub(super) suspended: Vec<Suspended>,
     /// A host function that was invoked directly, with no frame.
     pub(crate) invoked_host: Option<(u32, Vec<u64>)>,
     /// Result slots of the function invoked.
@@ -100,6 +103,7 @@ impl Machine {
             bodies: BTreeMap::new(),
             current: None,
             catchers: BTreeMap::new(),
+            suspended: Vec::new(),
             invoked_host: None,
             results: 0,
             left: 0,
@@ -257,13 +261,14 @@ impl Machine {
         let counted = start.min(i64::MAX as u64 - 1);
         let reserve = start - counted;
         let mut gas = counted as i64 - i64::from(cost);
+        let call_depth = self.frames_left();
         let engine = Engine {
             store: &mut self.store,
             code: &self.code,
             schedule: &self.schedule,
             stack: &mut self.stack,
             frames: &mut self.frames,
-            call_depth: self.limits.call_depth as usize,
+            call_depth,
             steps: &mut self.steps,
         };
         let exit = exec::run(engine, &mut gas);
@@ -472,17 +477,31 @@ impl Machine {
         HostCall { host, instance: func.instance, args }
     }
 
+    /// Cost of the host call that the run stopped at: its instruction, the call, and the `bytes` that it moves.
+    pub fn host_call_cost(&mut self, bytes: u64) -> u64 {
+        let call = self.current_instr().map_or(0, |instr| self.schedule.cost(instr.op));
+        call.saturating_add(self.schedule.host_call(bytes))
+    }
+
     /// Charges the host call that the run stopped at, its instruction and the `bytes` that it will move, before any effect.
     ///
     /// # Errors
     /// The whole cost, if that is more than is left; nothing has been charged then.
     pub fn charge_host_call(&mut self, bytes: u64) -> Result<(), u64> {
-        let call = self.current_instr().map_or(0, |instr| self.schedule.cost(instr.op));
-        let cost = call.saturating_add(self.schedule.host_call(bytes));
+        let cost = self.host_call_cost(bytes);
+        let call = cost - self.schedule.host_call(bytes);
+        self.charge_outside(call, cost)
+    }
+
+    /// Charges `cost`, of which `instruction` is for one.
+    ///
+    /// # Errors
+    /// The whole cost, if that is more than is left; nothing has been charged then.
+    pub fn charge_outside(&mut self, instruction: u64, cost: u64) -> Result<(), u64> {
         if cost > self.left {
             return Err(cost);
         }
-        self.spend(call, cost - call);
+        self.spend(instruction, cost - instruction);
         Ok(())
     }
 

@@ -22,6 +22,8 @@ pub struct Memory {
     /// One byte a page of 4 KiB: 1 if it may have changed since the last snapshot.
     pub(crate) dirty: Vec<u8>,
     limits: SizeLimits,
+    /// Its number among the spaces of memories.
+    pub(crate) number: u32,
 }
 
 /// How an engine reads and writes linear memory; monomorphised, so that a recording or witness form costs the plain one
@@ -41,12 +43,12 @@ pub trait LinearMemory {
 }
 
 impl Memory {
-    /// A zeroed memory of its least size.
+    /// A zeroed memory of its least size, with its number among the spaces of memories.
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub fn new(limits: SizeLimits) -> Result<Memory, Error> {
-        let mut memory = Memory { bytes: Vec::new(), dirty: Vec::new(), limits };
+    pub fn new(limits: SizeLimits, number: u32) -> Result<Memory, Error> {
+        let mut memory = Memory { bytes: Vec::new(), dirty: Vec::new(), limits, number };
         memory.resize(limits.min)?;
         Ok(memory)
     }

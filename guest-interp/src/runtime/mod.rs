@@ -1,6 +1,7 @@
 //! What a program is at run time: its store of instances, memories, tables and globals, the value stack and frames, and the
 //! [`Machine`] that advances them with either engine.
 
+mod contracts;
 mod exceptions;
 mod host_call;
 mod inspect;

@@ -133,21 +133,27 @@ impl Delta {
 
 impl Paged for Store {
     fn numbers(&self) -> Vec<Number> {
-        let memories = (0..self.memories.len()).map(|i| (SPACE_MEMORY, i as u32));
-        memories.chain((0..self.tables.len()).map(|i| (SPACE_TABLE, i as u32))).collect()
+        let memories = self.memories.iter().map(|memory| (SPACE_MEMORY, memory.number));
+        memories.chain(self.tables.iter().map(|table| (SPACE_TABLE, table.number))).collect()
     }
 
     fn page_count(&self, (kind, index): Number) -> usize {
         match kind {
-            SPACE_MEMORY => self.memories[index as usize].dirty.len(),
-            _ => self.tables[index as usize].dirty.len(),
+            SPACE_MEMORY => self.memories[self.memory_of(index)].dirty.len(),
+            _ => self.tables[self.table_of(index)].dirty.len(),
         }
     }
 
     fn marks(&mut self, (kind, index): Number) -> &mut [u8] {
         match kind {
-            SPACE_MEMORY => &mut self.memories[index as usize].dirty,
-            _ => &mut self.tables[index as usize].dirty,
+            SPACE_MEMORY => {
+                let address = self.memory_of(index);
+                &mut self.memories[address].dirty
+            }
+            _ => {
+                let address = self.table_of(index);
+                &mut self.tables[address].dirty
+            }
         }
     }
 
@@ -155,10 +161,10 @@ impl Paged for Store {
         let mut contents = [0; DIRTY_PAGE];
         match kind {
             SPACE_MEMORY => {
-                contents.copy_from_slice(&self.memories[index as usize].bytes[page * DIRTY_PAGE..][..DIRTY_PAGE])
+                contents.copy_from_slice(&self.memories[self.memory_of(index)].bytes[page * DIRTY_PAGE..][..DIRTY_PAGE])
             }
             _ => {
-                let elements = &self.tables[index as usize].elements[page * PAGE_ELEMENTS..];
+                let elements = &self.tables[self.table_of(index)].elements[page * PAGE_ELEMENTS..];
                 for (element, bytes) in elements.iter().zip(contents.chunks_exact_mut(8)) {
                     bytes.copy_from_slice(&element.to_le_bytes());
                 }
@@ -170,10 +176,12 @@ impl Paged for Store {
     fn set_page(&mut self, (kind, index): Number, page: usize, contents: &Page) {
         match kind {
             SPACE_MEMORY => {
-                self.memories[index as usize].bytes[page * DIRTY_PAGE..][..DIRTY_PAGE].copy_from_slice(contents)
+                let address = self.memory_of(index);
+                self.memories[address].bytes[page * DIRTY_PAGE..][..DIRTY_PAGE].copy_from_slice(contents)
             }
             _ => {
-                let elements = &mut self.tables[index as usize].elements[page * PAGE_ELEMENTS..];
+                let address = self.table_of(index);
+                let elements = &mut self.tables[address].elements[page * PAGE_ELEMENTS..];
                 for (element, bytes) in elements.iter_mut().zip(contents.as_chunks().0) {
                     *element = u64::from_le_bytes(*bytes);
                 }
@@ -192,6 +200,8 @@ pub struct Restore<'a> {
     pub contents: &'a mut dyn Paged,
     /// Their spaces.
     pub spaces: &'a mut Spaces,
+    /// Memories and tables can be gone too: those of contracts that have returned.
+    pub contracts: bool,
 }
 
 /// A space in messages.
@@ -200,11 +210,11 @@ fn shown((kind, index): Number) -> String {
 }
 
 impl Restore<'_> {
-    /// Pages of a space; none of a file that is gone by the snapshot being restored, whose pages are passed over.
+    /// Pages of a space; none of one that is gone by the snapshot being restored, whose pages are passed over.
     fn present(&mut self, number: Number) -> Result<Option<u64>, Error> {
         match self.spaces.tree(number) {
             Some(_) => Ok(Some(self.contents.page_count(number) as u64)),
-            None if number.0 == SPACE_FILE => Ok(None),
+            None if number.0 == SPACE_FILE || self.contracts => Ok(None),
             None => Err(Error::snapshot(format!("{} is none of the program's", shown(number)))),
         }
     }

@@ -14,8 +14,14 @@ use crate::snapshot::state::{ExceptionState, FrameState, InstanceState};
 type Bodies = BTreeMap<u32, Rc<Body>>;
 
 impl Machine {
-    /// The call stack, outermost frame first.
+    /// The call stacks, those that wait first, outermost frame first.
     pub fn frame_states(&mut self) -> Vec<FrameState> {
+        let mut states = Vec::new();
+        self.for_each_stack(|machine| states.append(&mut machine.running_frames()));
+        states
+    }
+
+    fn running_frames(&mut self) -> Vec<FrameState> {
         let frames = self.frames.clone();
         let mut ends: Vec<usize> = frames.iter().skip(1).map(|f| f.base as usize).collect();
         ends.push(usize::MAX);
@@ -81,8 +87,8 @@ impl Machine {
     ///
     /// # Errors
     /// A resource error if the node cannot hold the memories, tables or the stack.
-    pub fn restore(&mut self, state: &CheckedState) -> Result<(), Error> {
-        let state = state.state();
+    pub fn restore(&mut self, checked: &CheckedState) -> Result<(), Error> {
+        let state = checked.state();
         for (number, instance) in state.instances.iter().enumerate() {
             self.restore_instance(number, instance)?;
         }
@@ -91,13 +97,25 @@ impl Machine {
             self.store.exceptions.add(Exception { tag, values: exception.values.clone() });
         }
         self.store.exceptions.set_counted(state.exception_slots);
+        let mut bodies = Bodies::new();
+        let mut rest = state.frames.as_slice();
+        for (position, waiting) in checked.waiting().iter().enumerate() {
+            let (frames, others) = rest.split_at(waiting.frames);
+            self.restore_frames(frames, &mut bodies)?;
+            self.suspend_restored(position, self.store.funcs[waiting.func as usize].results);
+            rest = others;
+        }
+        self.restore_frames(rest, &mut bodies)?;
+        self.set_gas_total(state.gas_total);
+        Ok(())
+    }
+
+    fn restore_frames(&mut self, frames: &[FrameState], bodies: &mut Bodies) -> Result<(), Error> {
         self.frames.clear();
         let mut base = 0;
-        let mut bodies = Bodies::new();
-        for frame in &state.frames {
-            base = self.restore_frame(base, frame, &mut bodies)?;
+        for frame in frames {
+            base = self.restore_frame(base, frame, bodies)?;
         }
-        self.set_gas_total(state.gas_total);
         Ok(())
     }
 

@@ -90,6 +90,9 @@ pub struct Store {
     pub tags: Vec<Tag>,
     /// Exceptions that references point to.
     pub exceptions: Exceptions,
+    /// Numbers of the next memory and the next table among the spaces: those of contracts that have returned are not used
+    /// again.
+    pub next_spaces: (u32, u32),
     pub(crate) types: Vec<FuncType>,
     /// Number of the first type of each recursion group.
     type_numbers: BTreeMap<Vec<FuncType>, u32>,
@@ -196,6 +199,18 @@ impl Store {
     #[inline]
     pub fn func_of_ref(&self, reference: u64) -> Option<u32> {
         func_of_ref(&self.instances, reference)
+    }
+
+    /// Address of the memory with this number among the spaces.
+    pub(crate) fn memory_of(&self, number: u32) -> usize {
+        let place = self.memories.binary_search_by_key(&number, |memory| memory.number);
+        place.expect("BUG: a number of a space is one of the store's")
+    }
+
+    /// Address of the table with this number among the spaces.
+    pub(crate) fn table_of(&self, number: u32) -> usize {
+        let place = self.tables.binary_search_by_key(&number, |table| table.number);
+        place.expect("BUG: a number of a space is one of the store's")
     }
 
     /// The type of a function.
@@ -349,7 +364,8 @@ impl Store {
         }
         for limits in module.memories().iter().skip(module.imported_memories() as usize) {
             instance.memories.push(self.memories.len() as u32);
-            self.memories.push(Memory::new(*limits)?);
+            self.memories.push(Memory::new(*limits, self.next_spaces.0)?);
+            self.next_spaces.0 += 1;
         }
         for (ty, init) in module.globals().iter().skip(module.imported_globals() as usize) {
             let value = self.constant(instance, init.as_ref().expect("BUG: a defined global has a value"));
@@ -365,7 +381,8 @@ impl Store {
             let element = renumbered_ref(ty.element, &instance.types);
             let ty = TableType { element, ..*ty };
             instance.tables.push(self.tables.len() as u32);
-            self.tables.push(Table::new(ty, value as u64)?);
+            self.tables.push(Table::new(ty, value as u64, self.next_spaces.1)?);
+            self.next_spaces.1 += 1;
         }
         Ok(())
     }

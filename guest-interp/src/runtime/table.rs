@@ -14,15 +14,17 @@ pub struct Table {
     pub(crate) elements: Vec<u64>,
     pub(crate) dirty: Vec<u8>,
     ty: TableType,
+    /// Its number among the spaces of tables.
+    pub(crate) number: u32,
 }
 
 impl Table {
-    /// A table of its least size, all elements `value`.
+    /// A table of its least size, all elements `value`, with its number among the spaces of tables.
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub fn new(ty: TableType, value: u64) -> Result<Table, Error> {
-        let mut table = Table { elements: Vec::new(), dirty: Vec::new(), ty };
+    pub fn new(ty: TableType, value: u64, number: u32) -> Result<Table, Error> {
+        let mut table = Table { elements: Vec::new(), dirty: Vec::new(), ty, number };
         table.resize(ty.limits.min, value)?;
         Ok(table)
     }

@@ -1,24 +1,35 @@
-//! All paged contents of a run as one set of spaces: the store's memories and tables, and the program's files.
+//! All paged contents of a run as one set of spaces: the machine's memories and tables, the program's files, and the log of
+//! the key-value store.
 
+use crate::host::store;
 use crate::host::wasi::Wasi;
 use crate::runtime::Store;
-use crate::snapshot::SPACE_FILE;
 use crate::snapshot::merkle::PageTree;
 use crate::snapshot::paged::{Number, Page, Paged};
+use crate::snapshot::{SPACE_FILE, SPACE_KEY_VALUE};
 
-/// The two places.
+/// The three places.
 pub(super) struct Contents<'a> {
     pub(super) store: &'a mut Store,
     pub(super) files: &'a mut Wasi,
+    pub(super) log: &'a mut store::Store,
 }
 
 impl Contents<'_> {
     fn of(&self, number: Number) -> &dyn Paged {
-        if number.0 == SPACE_FILE { self.files } else { self.store }
+        match number.0 {
+            SPACE_FILE => self.files,
+            SPACE_KEY_VALUE => self.log,
+            _ => self.store,
+        }
     }
 
     fn of_mut(&mut self, number: Number) -> &mut dyn Paged {
-        if number.0 == SPACE_FILE { self.files } else { self.store }
+        match number.0 {
+            SPACE_FILE => self.files,
+            SPACE_KEY_VALUE => self.log,
+            _ => self.store,
+        }
     }
 }
 
@@ -26,6 +37,7 @@ impl Paged for Contents<'_> {
     fn numbers(&self) -> Vec<Number> {
         let mut numbers = self.store.numbers();
         numbers.append(&mut self.files.numbers());
+        numbers.append(&mut self.log.numbers());
         numbers
     }
 

@@ -4,12 +4,14 @@
 use super::contents::Contents;
 use super::{Running, Session};
 use crate::error::Error;
+use crate::host::{HostModule, outside, store, wasi};
 use crate::report::{FrameReport, Outcome, Receipt, StreamReport, TrapReport};
 use crate::runtime::{Delta, Spaces};
 use crate::snapshot::bin::BinHeader;
 use crate::snapshot::paged::{dirty_marks, set_dirty_marks};
 use crate::snapshot::snap;
 use crate::snapshot::state::{HostState, Phase, Segment, State, state_hash};
+use crate::snapshot::{FileKind, Prefix};
 use crate::trap::Trap;
 
 /// Bytes handed out at a time, at most.
@@ -111,6 +113,7 @@ impl Session {
         running.machine.collect_exceptions();
         let mut bytes = Vec::new();
         let id = if paused { running.id } else { running.id + 1 };
+        let calls = running.calls_file(paused, id);
         let header = BinHeader { base: false, paused, id, job_hash: running.job_hash, previous: running.previous_bin };
         let segment = Segment {
             id,
@@ -120,7 +123,8 @@ impl Session {
             previous_snap: running.previous_snap,
             bin: [0; 32],
         };
-        let mut contents = Contents { store: &mut running.machine.store, files: &mut running.wasi };
+        let mut contents =
+            Contents { store: &mut running.machine.store, files: &mut running.wasi, log: &mut running.store };
         let (delta, spaces) = if paused {
             // The chain must not notice: the trees and the marks stay as they are.
             let mut spaces = running.spaces.clone();
@@ -133,6 +137,10 @@ impl Session {
             running.id = id;
             (Delta::new(&mut running.spaces, &mut contents, &header, &mut bytes), None)
         };
+        if let Some(bytes) = calls {
+            let name = format!("{}.calls", self.stem(paused, id));
+            self.files.push_back(File::Ready { name, bytes, taken: 0 });
+        }
         self.files.push_back(File::Bin(Box::new(BinFile { header, delta: Some(delta), bytes, spaces })));
         self.files.push_back(File::Snap(segment));
     }
@@ -152,42 +160,82 @@ impl Session {
         Ok(())
     }
 
-    /// Makes `result.txt` and `receipt.json` ready to take.
+    /// Makes `result.txt` and `receipt.json` ready to take, and before them what a run with a store or with functions of the
+    /// embedder's leaves.
     pub(super) fn begin_report(&mut self) {
         let Some(running) = self.running.as_deref_mut() else { return };
-        let receipt = running.receipt();
-        for (name, text) in [("result.txt", receipt.result_text()), ("receipt.json", receipt.json())] {
-            self.files.push_back(File::Ready { name: name.to_owned(), bytes: text.into_bytes(), taken: 0 });
+        let mut reports = Vec::new();
+        // After a stop at the limit the segment's answers are in the snapshot's file already.
+        if running.outcome != Some(Outcome::GasLimit) {
+            let calls = running.calls_file(false, running.id + 1);
+            reports.extend(calls.map(|bytes| (format!("{}.calls", running.id + 1), bytes)));
         }
+        if running.store.is_open() {
+            let set = running.store.read_write_set(running.is_to_be_committed());
+            reports.push(("rwset.bin".to_owned(), set.encode()));
+            reports.push(("rwset.json".to_owned(), crate::report::rwset_json(&set).into_bytes()));
+        }
+        let receipt = running.receipt();
+        reports.push(("result.txt".to_owned(), receipt.result_text().into_bytes()));
+        reports.push(("receipt.json".to_owned(), receipt.json().into_bytes()));
+        self.files.extend(reports.into_iter().map(|(name, bytes)| File::Ready { name, bytes, taken: 0 }));
     }
 }
 
 impl Running {
     /// All paged contents.
     pub(super) fn contents(&mut self) -> Contents<'_> {
-        Contents { store: &mut self.machine.store, files: &mut self.wasi }
+        Contents { store: &mut self.machine.store, files: &mut self.wasi, log: &mut self.store }
+    }
+
+    /// Does the job let anything come from outside.
+    pub(super) fn asks_outside(&self) -> bool {
+        self.store.is_open() || !self.job.functions.is_empty()
+    }
+
+    /// The answers of the segment so far, if the job has any.
+    fn calls_file(&self, paused: bool, id: u64) -> Option<Vec<u8>> {
+        let prefix = Prefix { file: FileKind::Calls, paused, id, job_hash: self.job_hash };
+        self.asks_outside().then(|| self.outside.calls(&prefix))
+    }
+
+    /// Do the program's writes to the store count: only if it has ended as it should.
+    fn is_to_be_committed(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Finished | Outcome::Exited(0)))
+    }
+
+    /// State of the host modules, by ascending name.
+    fn host_states(&self) -> Vec<HostState> {
+        let mut hosts = Vec::new();
+        let mut add = |name: &str, bytes| hosts.push(HostState { name: name.to_owned(), bytes });
+        if self.asks_outside() {
+            add(outside::MODULE, self.outside.save());
+        }
+        if self.store.is_open() {
+            add(store::MODULE, self.store.save(self.machine.store.next_spaces));
+        }
+        add(wasi::MODULE, self.wasi.save());
+        hosts
     }
 
     /// The canonical state as it is now. `spaces` are the trees that know every page.
     fn state(&mut self, paused: bool) -> State {
-        let contents = Contents { store: &mut self.machine.store, files: &mut self.wasi };
+        let contents = Contents { store: &mut self.machine.store, files: &mut self.wasi, log: &mut self.store };
         let spaces = match self.paused_spaces.take().filter(|_| paused) {
             Some(mut spaces) => spaces.states(&contents),
             None => self.spaces.states(&contents),
         };
         let exceptions = self.machine.exception_states();
-        let host =
-            HostState { name: crate::host::wasi::MODULE.to_owned(), bytes: crate::host::HostModule::save(&self.wasi) };
         State {
             phase: self.phase,
-            awaiting: false,
+            awaiting: self.asked.is_some(),
             frames: self.machine.frame_states(),
             results: self.results.clone(),
             exceptions,
             exception_slots: self.machine.store.exceptions.counted(),
             instances: self.machine.instance_states(),
             spaces,
-            hosts: vec![host],
+            hosts: self.host_states(),
             gas_total: self.machine.gas_total(),
         }
     }
@@ -199,6 +247,7 @@ impl Running {
             self.previous_snap = hash;
             self.previous_bin = segment.bin;
             self.segment_gas = 0;
+            self.outside.next_segment();
         }
         Ok(bytes)
     }
@@ -209,13 +258,14 @@ impl Running {
             StreamReport { bytes: hash.map_or(0, |h| h.length()), hash: hash.map_or([0; 32], |h| h.hash()) }
         };
         self.machine.collect_exceptions();
-        self.spaces.update(&mut Contents { store: &mut self.machine.store, files: &mut self.wasi });
+        let Self { machine, wasi, store, spaces, .. } = self;
+        spaces.update(&mut Contents { store: &mut machine.store, files: wasi, log: store });
         let state = self.state(false);
         let (files, omitted_files) = self.left_files();
         Receipt {
             outcome: self.outcome.clone().unwrap_or(Outcome::GasLimit),
             values: self.values(),
-            gas_used: self.machine.gas_total(),
+            gas_used: self.machine.gas_total() - self.outside.refunded().min(self.machine.gas_total()),
             schedule_name: self.job.schedule.name.clone(),
             schedule_hash: self.job.schedule.hash,
             stdout: stream(&self.wasi, 1),
@@ -245,6 +295,6 @@ impl Running {
             offset: f.offset,
         };
         self.phase = Phase::Trapped { trap };
-        TrapReport { trap, detail: None, backtrace: frames.iter().map(report).collect() }
+        TrapReport { trap, detail: self.detail.take(), backtrace: frames.iter().map(report).collect() }
     }
 }

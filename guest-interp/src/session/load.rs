@@ -4,18 +4,20 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::calls::{Imports, plain_export};
 use super::contents::Contents;
 use super::run::{Plan, val_kind};
 use super::{Running, Session};
 use crate::args::{DEFAULT_GAS_LIMIT, Options, SnapshotId, ValKind, parse_values};
 use crate::error::Error;
 use crate::gas::Schedule;
-use crate::host::wasi::{self, InputFile, Wasi, WasiConfig};
-use crate::host::{HostModule, HostType};
+use crate::host::outside::{self, Outside};
+use crate::host::store::{Invocation, Store};
+use crate::host::wasi::{InputFile, Wasi, WasiConfig};
 use crate::job::{Input, Job, ModuleRef, ScheduleRef, Stdin, last_wins};
-use crate::module::{ExternKind, Features, FuncType, Kind, Module, ValType};
+use crate::module::{Features, Kind, Module};
 use crate::room;
-use crate::runtime::{Extern, HostImports, Linker, Machine, Restore, Spaces};
+use crate::runtime::{Extern, Linker, Machine, Restore, Spaces};
 use crate::snapshot::bin::{BinFooter, BinReader};
 use crate::snapshot::check::{check_state, check_tables};
 use crate::snapshot::paged::{Paged, mark_all};
@@ -34,6 +36,9 @@ enum Purpose {
     Preload(String),
     Stdin,
     Input(String),
+    Contract(String),
+    /// The answers of the segment that was paused.
+    Calls,
     /// A `.bin` of the chain, by id; the paused one comes after the one of its predecessor.
     Bin {
         id: u64,
@@ -61,6 +66,7 @@ pub(super) struct Loading {
     preloads: Vec<(String, Vec<u8>)>,
     stdin: Option<Arc<[u8]>>,
     inputs: Vec<(String, Arc<[u8]>)>,
+    contracts: Vec<(String, Vec<u8>)>,
     /// The `.bin` files still to be wanted.
     chain: Option<Chain>,
     linked: bool,
@@ -96,6 +102,9 @@ impl Loading {
         for (name, path) in &options.files {
             want(path, Purpose::Input(name.clone()));
         }
+        for (name, path) in &options.contracts {
+            want(path, Purpose::Contract(name.clone()));
+        }
         loading
     }
 
@@ -116,7 +125,8 @@ impl Loading {
             Purpose::Preload(name) => self.preloads.push((name, bytes)),
             Purpose::Stdin => self.stdin = Some(bytes.into()),
             Purpose::Input(path) => self.inputs.push((path, bytes.into())),
-            Purpose::Bin { .. } | Purpose::Base => unreachable!("BUG: pages are not collected"),
+            Purpose::Contract(name) => self.contracts.push((name, bytes)),
+            Purpose::Bin { .. } | Purpose::Base | Purpose::Calls => unreachable!("BUG: pages are not collected"),
         }
         Ok(())
     }
@@ -167,9 +177,10 @@ impl Session {
     fn give_pages(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
         let reader = self.loading.bin.get_or_insert_with(BinReader::new);
-        let Running { machine, wasi, spaces, .. } = running;
-        let mut contents = Contents { store: &mut machine.store, files: wasi };
-        reader.push(chunk, &mut Restore { contents: &mut contents, spaces })
+        let contracts = !running.job.contracts.is_empty();
+        let Running { machine, wasi, store, spaces, .. } = running;
+        let mut contents = Contents { store: &mut machine.store, files: wasi, log: store };
+        reader.push(chunk, &mut Restore { contents: &mut contents, spaces, contracts })
     }
 
     /// The wanted file is complete, or (`found` false) is not there.
@@ -185,6 +196,7 @@ impl Session {
         let result = match want.purpose {
             Purpose::Bin { id, paused } => self.end_pages(id, paused),
             Purpose::Base => self.end_base(),
+            Purpose::Calls => self.end_calls(&bytes),
             purpose => self.loading.given(purpose, bytes),
         };
         result.map_err(|e| e.context(&want.path))
@@ -203,7 +215,7 @@ impl Session {
                 let dir = want.path.strip_suffix("base.bin").unwrap_or_default();
                 Err(Error::snapshot(format!("{dir}1.bin: no such file, nor a base.bin")))
             }
-            Purpose::Snap | Purpose::Bin { .. } => Err(Error::snapshot(missing)),
+            Purpose::Snap | Purpose::Bin { .. } | Purpose::Calls => Err(Error::snapshot(missing)),
             _ => Err(Error::usage(missing)),
         }
     }
@@ -223,6 +235,16 @@ impl Session {
             running.previous_bin = hash;
         }
         self.check_last(hash)
+    }
+
+    /// The answers of the paused segment are complete.
+    fn end_calls(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let running = self.running.as_deref_mut().expect("BUG: answers are wanted after linking");
+        let (prefix, answers) = outside::decode_calls(bytes)?;
+        if (prefix.paused, prefix.id, prefix.job_hash) != (true, running.id, running.job_hash) {
+            return Err(Error::snapshot("is not of this pause"));
+        }
+        running.outside.resume_segment(answers)
     }
 
     /// The base is complete: the chain goes on after it.
@@ -287,6 +309,10 @@ impl Session {
             chain.paused = false;
             let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
             running.chain_spaces = Some(running.spaces.clone());
+            if running.asks_outside() && !self.loading.look_only {
+                let path = format!("{}/{}.calls", resume.dir, resume.id.stem());
+                self.loading.wants.push_back(Want { path, purpose: Purpose::Calls });
+            }
             (resume.id.stem(), Purpose::Bin { id: chain.last, paused: true })
         } else {
             self.loading.chain = None;
@@ -301,8 +327,8 @@ impl Session {
         self.loading.ready = true;
         let Some(snapshot) = self.loading.snapshot.take() else { return Ok(()) };
         let running = self.running.as_deref_mut().expect("BUG: a snapshot is checked after linking");
-        let Running { machine, wasi, spaces, .. } = running;
-        let found = spaces.states(&Contents { store: &mut machine.store, files: wasi });
+        let Running { machine, wasi, store, spaces, .. } = running;
+        let found = spaces.states(&Contents { store: &mut machine.store, files: wasi, log: store });
         if let Some((space, _)) = snapshot.state.spaces.iter().zip(&found).find(|(a, b)| a != b) {
             let (kind, index) = (crate::snapshot::space_name(space.kind).unwrap_or("space"), space.index);
             return Err(Error::snapshot(format!(
@@ -311,6 +337,10 @@ impl Session {
         }
         check_tables(&mut running.machine)?;
         running.wasi.check_files()?;
+        running.store.rebuild()?;
+        if snapshot.state.awaiting {
+            running.check_awaiting()?;
+        }
         if snapshot.segment.paused {
             // The pages of the pause are changes of the segment that goes on: its own snapshot must carry them again.
             running.spaces = running.chain_spaces.take().expect("BUG: kept before the paused pages came");
@@ -320,32 +350,24 @@ impl Session {
     }
 }
 
+/// Modules, each with a name.
+type NamedModules = [(String, Arc<Module>)];
+
+/// What serves a run's host calls.
+struct Hosts {
+    wasi: Wasi,
+    store: Store,
+    contracts: Vec<Arc<Module>>,
+}
+
 /// Puts a run together from its files.
 struct Builder<'a> {
     options: &'a Options,
     loading: Loading,
 }
 
-/// The imports that WASI offers.
-struct WasiImports<'a>(&'a Wasi);
-
-impl HostImports for WasiImports<'_> {
-    fn resolve(&self, module: &str, name: &str) -> Option<(u32, FuncType)> {
-        let func = self.0.resolve(module, name)?;
-        let types = |list: &[HostType]| {
-            let ty = |t: &HostType| if *t == HostType::I32 { ValType::I32 } else { ValType::I64 };
-            list.iter().map(ty).collect()
-        };
-        Some((func.id, FuncType { params: types(func.params), results: types(func.results) }))
-    }
-}
-
 fn is_command(module: &Module) -> bool {
-    let start = module.export("_start").filter(|e| e.kind == ExternKind::Func);
-    start.is_some_and(|e| {
-        let ty = module.func_type(e.index);
-        ty.params.is_empty() && ty.results.is_empty()
-    })
+    plain_export(module, "_start")
 }
 
 /// Room for what a run allocates, register code above all: where it is, and not behind the program's memory, which could
@@ -388,15 +410,31 @@ impl Builder<'_> {
             let module = Module::parse(bytes, features).map_err(|e| e.context(format!("--preload {name}")))?;
             modules.push((name, Arc::new(module)));
         }
+        let mut contracts = Vec::new();
+        for (name, bytes) in std::mem::take(&mut self.loading.contracts) {
+            let shown = format!("--contract {name}");
+            let contract = Module::parse(bytes, features).map_err(|e| e.context(&shown))?;
+            Running::check_contract(&contract).map_err(|e| e.context(&shown))?;
+            contracts.push((name, Arc::new(contract)));
+        }
         let schedule = self.schedule()?;
-        let job = self.job(&program, &modules, &schedule, features)?;
+        let job = self.job(&program, (&modules, &contracts), &schedule, features)?;
         let wasi = self.wasi(&job, is_command(&program))?;
+        let outermost = Invocation {
+            args: job.call_data.clone(),
+            caller: job.caller.clone(),
+            gas_left: u64::MAX,
+            ..Invocation::default()
+        };
+        let store = Store::new(job.store, job.limits.file_bytes, outermost);
         let mut machine = Machine::new(schedule, job.limits);
         let code = program.code_size() + modules.iter().map(|(_, module)| module.code_size()).sum::<usize>();
         let room = Heap::before_memories(code);
-        let plan = self.link_all(&mut machine, program, modules, &job, &wasi)?;
+        let imports = Imports { wasi: Some(&wasi), store: &store, functions: &job.functions };
+        let plan = self.link_all(&mut machine, program, modules, &job, &imports)?;
         drop(room);
-        self.start(job, machine, wasi, plan)
+        let contracts = contracts.into_iter().map(|(_, module)| module).collect();
+        self.start(job, machine, Hosts { wasi, store, contracts }, plan)
     }
 
     /// The snapshot's features or the default ones, and what the options make of them.
@@ -429,7 +467,7 @@ impl Builder<'_> {
     fn job(
         &self,
         program: &Module,
-        modules: &[(String, Arc<Module>)],
+        (modules, contracts): (&NamedModules, &NamedModules),
         schedule: &Schedule,
         features: Features,
     ) -> Result<Job, Error> {
@@ -476,6 +514,11 @@ impl Builder<'_> {
             limits,
             clock_rate: options.clock_rate.unwrap_or(from.clock_rate),
             seed: options.seed.unwrap_or(from.seed),
+            functions: if options.functions.is_empty() { from.functions } else { options.functions.clone() },
+            store: options.store_version.or(from.store),
+            contracts: contracts.iter().map(|(name, module)| module_ref(name, module)).collect(),
+            call_data: options.call_data.clone().unwrap_or(from.call_data),
+            caller: options.caller.clone().unwrap_or(from.caller),
         };
         job.check().map_err(|e| Error::usage(e.message()))?;
         match recorded {
@@ -536,14 +579,13 @@ impl Builder<'_> {
         program: Module,
         modules: Vec<(String, Arc<Module>)>,
         job: &Job,
-        wasi: &Wasi,
+        host: &Imports<'_>,
     ) -> Result<Plan, Error> {
-        let host = WasiImports(wasi);
         let mut linker = Linker::default();
         let mut starts = Vec::new();
         let mut link = |machine: &mut Machine, name: &str, module: Arc<Module>| {
             let shown = if name.is_empty() { self.options.program.clone() } else { format!("--preload {name}") };
-            let instance = machine.link(name, module.clone(), &linker, &host).map_err(|e| e.context(&shown))?;
+            let instance = machine.link(name, module.clone(), &linker, host).map_err(|e| e.context(&shown))?;
             machine
                 .store
                 .write_segments(instance)
@@ -589,8 +631,9 @@ impl Builder<'_> {
         Ok(Plan { starts, initialize, entry, args, results })
     }
 
-    fn start(&mut self, job: Job, mut machine: Machine, mut wasi: Wasi, plan: Plan) -> Result<Running, Error> {
-        let spaces = Spaces::new(&mut Contents { store: &mut machine.store, files: &mut wasi });
+    fn start(&mut self, job: Job, mut machine: Machine, hosts: Hosts, plan: Plan) -> Result<Running, Error> {
+        let Hosts { mut wasi, mut store, contracts } = hosts;
+        let spaces = Spaces::new(&mut Contents { store: &mut machine.store, files: &mut wasi, log: &mut store });
         let mut running = Running {
             job_hash: job.job_hash(),
             job,
@@ -599,6 +642,11 @@ impl Builder<'_> {
             chain_spaces: None,
             paused_spaces: None,
             wasi,
+            store,
+            contracts,
+            outside: Outside::default(),
+            asked: None,
+            detail: None,
             phase: plan.first(),
             plan,
             outcome: None,
@@ -607,6 +655,7 @@ impl Builder<'_> {
             refill: self.options.gas_refill,
             stopped: false,
             segment_gas: 0,
+            accounted: 0,
             start_id: 0,
             id: 0,
             previous_snap: [0; 32],
@@ -650,14 +699,15 @@ impl Builder<'_> {
                 segment.gas_used
             )));
         }
-        match state.hosts.as_slice() {
-            [host] if host.name == wasi::MODULE => running.wasi.restore(&host.bytes)?,
-            _ => return Err(Error::snapshot(format!("state: host modules, expected exactly {}", wasi::MODULE))),
-        }
+        running.restore_hosts(&state.hosts)?;
+        let (func, waiting) = running.restore_contracts(func)?;
         let phase = state.phase;
-        let files: Vec<_> =
-            running.wasi.numbers().into_iter().map(|n| (n, running.wasi.page_count(n) as u64)).collect();
-        let checked = check_state(state.clone(), &mut running.machine, func, &files)?;
+        let pages = |hosts: &dyn Paged| {
+            let pages = hosts.numbers().into_iter().map(|number| (number, hosts.page_count(number) as u64));
+            pages.collect::<Vec<_>>()
+        };
+        let others = [pages(&running.wasi), pages(&running.store)].concat();
+        let checked = check_state(state.clone(), &mut running.machine, func, waiting, &others)?;
         if checked.state().frames.is_empty() && call.is_some() {
             running.phase = phase;
             running.begin_phase().map_err(|trap| Error::snapshot(trap.message()))?;
@@ -665,8 +715,9 @@ impl Builder<'_> {
         running.machine.restore(&checked)?;
         running.machine.resume_invocation(func);
         // Tables that grew are filled with null, and files are as the job gave them, until their pages come.
-        let Running { machine, wasi, spaces, .. } = running;
-        spaces.update(&mut Contents { store: &mut machine.store, files: wasi });
+        running.accounted = running.machine.gas_total();
+        let Running { machine, wasi, store, spaces, .. } = running;
+        spaces.update(&mut Contents { store: &mut machine.store, files: wasi, log: store });
         running.phase = phase;
         running.id = segment.id;
         running.start_id = segment.id;
@@ -730,6 +781,9 @@ fn same_job(recorded: &Job, asked: &Job) -> Result<(), Error> {
     if (&recorded.entry, &recorded.args) != (&asked.entry, &asked.args) {
         let show = |job: &Job| format!("{:?} {:?}", job.entry.as_deref().unwrap_or("_start"), job.args);
         return differs("the entry", show(asked), show(recorded));
+    }
+    if hashes(&recorded.contracts) != hashes(&asked.contracts) {
+        return differs("the list of contracts", names(&asked.contracts), names(&recorded.contracts));
     }
     if recorded.schedule != asked.schedule {
         return differs("the gas schedule", asked.schedule.name.clone(), recorded.schedule.name.clone());

@@ -2,22 +2,29 @@
 //! chunks, runs with a budget, and hands out the files that it makes. The command face, the reactor and the native engine of
 //! the host runner all drive this one sequence.
 
+mod calls;
 mod contents;
 mod delivery;
 mod files;
 mod load;
+mod restored;
 mod run;
 mod view;
 mod witness;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::args::Options;
 use crate::error::Error;
+use crate::host::GuestMemory;
+use crate::host::outside::{Answer, Outside, Question};
+use crate::host::store::Store;
 use crate::host::wasi::Wasi;
 use crate::job::Job;
+use crate::module::Module;
 use crate::report::Outcome;
-use crate::runtime::{Machine, Spaces};
+use crate::runtime::{HostCall, Machine, Spaces};
 use crate::snapshot::state::Phase;
 
 pub use crate::runtime::Budget;
@@ -36,6 +43,8 @@ pub enum Event {
     Paused,
     /// Program output waits to be taken.
     Output,
+    /// Something is asked of the outside: see [`Session::question`].
+    Question,
 }
 
 /// How far the run has come.
@@ -51,6 +60,8 @@ pub struct Progress {
     pub snapshot_id: u64,
     /// The part of the gas that the stepper charged for instructions, in this process.
     pub gas_stepped: u64,
+    /// Answers from outside in the current segment.
+    pub answers: u64,
 }
 
 /// A run.
@@ -73,6 +84,14 @@ struct Running {
     /// While a paused snapshot is written: the trees as of the pause.
     paused_spaces: Option<Spaces>,
     wasi: Wasi,
+    store: Store,
+    /// The contracts that can be called by name, as in the job.
+    contracts: Vec<Arc<Module>>,
+    outside: Outside,
+    /// What is asked of the outside, by which call.
+    asked: Option<(Question, HostCall)>,
+    /// What a host function said when it trapped.
+    detail: Option<String>,
     plan: run::Plan,
     phase: Phase,
     outcome: Option<Outcome>,
@@ -82,6 +101,8 @@ struct Running {
     /// The limit was reached and is not refilled.
     stopped: bool,
     segment_gas: u64,
+    /// The machine's gas of which the segment knows.
+    accounted: u64,
     start_id: u64,
     id: u64,
     previous_snap: [u8; 32],
@@ -140,6 +161,43 @@ impl Session {
         self.running.as_mut().map_or_else(Vec::new, |r| r.wasi.take_answers())
     }
 
+    /// What the run asks of the outside; it goes on once there is an [`answer`](Self::answer).
+    pub fn question(&self) -> Option<&Question> {
+        self.running()?.asked.as_ref().map(|(question, _)| question)
+    }
+
+    /// Answers the question.
+    ///
+    /// # Errors
+    /// A usage error if nothing was asked, or if the answer does not fit the question.
+    pub fn answer(&mut self, answer: Answer) -> Result<(), Error> {
+        let asked = self.running.as_deref_mut().and_then(|running| Some((running.asked.clone()?, running)));
+        let Some(((question, call), running)) = asked else { return Err(Error::usage("nothing was asked")) };
+        running.check_answer(&question, &call, &answer)?;
+        running.asked = None;
+        running.outside.take(answer);
+        Ok(())
+    }
+
+    /// Memory of the instance whose call asks: `length` bytes at `address`; none if any of them lies outside.
+    pub fn asking_memory(&mut self, address: u64, length: u64) -> Option<Vec<u8>> {
+        let running = self.running.as_deref_mut()?;
+        let (_, call) = running.asked.as_ref()?;
+        running.machine.host_memory(call).read(address, length).map(<[u8]>::to_vec)
+    }
+
+    /// Size in bytes of the memory of the instance whose call asks.
+    pub fn asking_memory_size(&mut self) -> u64 {
+        let running = self.running.as_deref_mut();
+        let size = running.and_then(|running| Some(running.machine.host_memory(&running.asked.as_ref()?.1).size()));
+        size.unwrap_or(0)
+    }
+
+    /// The program's view of the key-value store.
+    pub fn store(&self) -> Option<&Store> {
+        self.running().map(|running| &running.store)
+    }
+
     /// Takes the next warning for the user.
     pub fn take_message(&mut self) -> Option<String> {
         self.messages.pop_front()
@@ -184,6 +242,7 @@ impl Session {
             gas_limit: r.limit,
             snapshot_id: r.id,
             gas_stepped: r.machine.gas_stepped(),
+            answers: r.outside.in_segment(),
         })
     }
 }

@@ -1,13 +1,13 @@
 //! Advances a run: start functions in the order of linking, `_initialize`, the entry; host calls in between; a snapshot
 //! whenever the limit of the segment is reached.
 
+use super::calls::Served;
 use super::{Budget, Event, OUTPUT_PENDING, Running, Session};
 use crate::args::ValKind;
 use crate::error::Error;
-use crate::host::{HostModule, HostOutcome};
 use crate::module::ValType;
 use crate::report::{Outcome, Value};
-use crate::runtime::{HostCall, Stop};
+use crate::runtime::Stop;
 use crate::snapshot::state::Phase;
 use crate::trap::Trap;
 
@@ -70,6 +70,7 @@ pub(super) fn val_kind(ty: ValType) -> ValKind {
 
 /// What stopped a stretch of running.
 enum Halt {
+    Asks,
     Paused,
     Limit,
     Ended(Outcome),
@@ -84,11 +85,15 @@ impl Session {
     /// node cannot hold what the program is allowed.
     pub fn run(&mut self, budget: Budget) -> Result<Event, Error> {
         self.drop_files()?;
+        if self.question().is_some() {
+            return Ok(Event::Question);
+        }
         let Some(running) = self.running.as_deref_mut() else {
             return Err(Error::usage("the run has not begun: files are still wanted"));
         };
         if running.outcome.is_none() && !running.stopped {
             match running.stretch(budget)? {
+                Halt::Asks => return Ok(Event::Question),
                 Halt::Paused => return Ok(Event::Paused),
                 Halt::Output => return Ok(Event::Output),
                 Halt::Ended(outcome) => running.outcome = Some(outcome),
@@ -130,19 +135,23 @@ impl Running {
                 return Ok(Halt::Output);
             }
             let before = self.machine.gas_total();
-            let segment_left = self.limit - self.segment_gas;
-            let stop = self.machine.run(Budget { gas: left.min(segment_left), steps });
+            let stop = self.machine.run(Budget { gas: left.min(self.gas_allowed()), steps });
+            self.account();
             let stop = match stop {
                 Stop::HostCall(call) => self.host_call(&call),
                 other => Err(other),
             };
-            let used = self.machine.gas_total() - before;
-            left -= used;
+            self.account();
+            left -= self.machine.gas_total() - before;
             steps = self.machine.steps_left();
-            self.segment_gas += used;
+            let stop = match stop {
+                Err(stop) if self.in_contract() => self.stopped_in_contract(stop),
+                stop => stop,
+            };
             let halt = match stop {
-                Ok(None) => None,
-                Ok(Some(outcome)) => Some(Halt::Ended(outcome)),
+                Ok(Served::GoOn) => None,
+                Ok(Served::Ask) => Some(Halt::Asks),
+                Ok(Served::Ended(outcome)) => Some(Halt::Ended(outcome)),
                 Err(Stop::Done(results)) => self.phase_done(results),
                 Err(Stop::OutOfGas { need }) => Some(self.out_of_gas(need)?),
                 Err(Stop::OutOfSteps) => Some(Halt::Paused),
@@ -178,23 +187,16 @@ impl Running {
         Ok(Halt::Limit)
     }
 
-    /// Serves a host call: charged before its first effect, or not run at all.
-    fn host_call(&mut self, call: &HostCall) -> Result<Option<Outcome>, Stop> {
-        let bytes = self.wasi.units(call.host, &call.args, &self.machine.host_memory(call));
-        self.machine.charge_host_call(bytes).map_err(|need| Stop::OutOfGas { need })?;
-        let gas = self.machine.gas_total();
-        let outcome = self.wasi.call(call.host, &call.args, &mut self.machine.host_memory(call), gas);
-        match outcome {
-            HostOutcome::Return(values) => {
-                self.machine.answer(values.as_slice());
-                Ok(None)
-            }
-            HostOutcome::Exit(code) => {
-                self.phase = Phase::Exited { code };
-                Ok(Some(Outcome::Exited(code)))
-            }
-            HostOutcome::Trap(trap) => Err(Stop::Trap(trap)),
+    /// What stops a contract that another has called may be the end of that call only.
+    fn stopped_in_contract(&mut self, stop: Stop) -> Result<Served, Stop> {
+        let inner = self.store.invocations().last().map_or(u64::MAX, |inner| inner.gas_left);
+        match stop {
+            Stop::Done(_) => self.contract_returned()?,
+            Stop::Trap(_) => self.contract_trapped()?,
+            Stop::OutOfGas { need } if need > inner => self.contract_out_of_gas()?,
+            other => return Err(other),
         }
+        Ok(Served::GoOn)
     }
 
     /// The function of the current phase has returned.

@@ -15,9 +15,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::paged::Number;
+use super::paged::{Number, Paged};
 use super::state::{FrameState, InstanceState, Phase, State};
-use super::{SPACE_MEMORY, SPACE_TABLE};
 use crate::code::{Body, Instr, Op};
 use crate::error::Error;
 use crate::limits::WASM_PAGE;
@@ -26,20 +25,38 @@ use crate::runtime::{FuncKind, Instance, Machine};
 
 /// A state that fits the program.
 #[derive(Clone, Debug)]
-pub struct CheckedState(State);
+pub struct CheckedState {
+    state: State,
+    waiting: Vec<Waiting>,
+}
 
 impl CheckedState {
     /// The state.
     pub fn state(&self) -> &State {
-        &self.0
+        &self.state
     }
+
+    /// The call stacks below the running one; theirs are the first frames.
+    pub fn waiting(&self) -> &[Waiting] {
+        &self.waiting
+    }
+}
+
+/// A call stack that waits for a contract that it has called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its frames.
+    pub frames: usize,
+    /// What its outermost frame is a call of: a store address.
+    pub func: u32,
 }
 
 /// Types of the locals and operands at positions: instance, function, offset.
 type Types = BTreeMap<u32, BTreeMap<(u32, u32), TypesAt>>;
 
-/// Checks `state` against a machine in state 0, whose outermost frame must be a call of `outermost` (a store address), and
-/// the spaces `files` (number and pages) of the file system that goes with it.
+/// Checks `state` against a machine in state 0 whose contracts have been entered: below the running call stack, whose
+/// outermost frame must be a call of `outermost` (a store address), those that wait. And the spaces `others` (number and
+/// pages) of the host modules that go with it.
 ///
 /// # Errors
 /// A snapshot error that says what does not fit, where, and what was expected.
@@ -47,19 +64,17 @@ pub fn check_state(
     state: State,
     machine: &mut Machine,
     outermost: u32,
-    files: &[(Number, u64)],
+    waiting: Vec<Waiting>,
+    others: &[(Number, u64)],
 ) -> Result<CheckedState, Error> {
-    if state.awaiting {
-        return Err(Error::snapshot("state: awaits a host call, expected a state between two instructions"));
-    }
     let exceptions = state.exceptions.len() as u64;
     let mut checker = Checker { machine, exceptions, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
     checker.instances(&state)?;
     checker.exceptions(&state)?;
     checker.sizes(&state)?;
-    checker.spaces(&state, files)?;
-    checker.frames(&state, outermost)?;
-    Ok(CheckedState(state))
+    checker.spaces(&state, others)?;
+    checker.stacks(&state, outermost, &waiting)?;
+    Ok(CheckedState { state, waiting })
 }
 
 struct Checker<'a> {
@@ -132,21 +147,16 @@ impl Checker<'_> {
         in_range("elements of all tables".to_owned(), total, 0, limits.table_elements)
     }
 
-    fn spaces(&self, state: &State, files: &[(Number, u64)]) -> Result<(), Error> {
+    fn spaces(&self, state: &State, others: &[(Number, u64)]) -> Result<(), Error> {
+        let pages_of = |bytes: u64| bytes.div_ceil(super::PAGE as u64);
         let memories = state.instances.iter().flat_map(|i| &i.memories);
-        let memories =
-            memories.map(|pages| (SPACE_MEMORY, pages.saturating_mul(WASM_PAGE).div_ceil(super::PAGE as u64)));
+        let memories = memories.map(|pages| pages_of(pages.saturating_mul(WASM_PAGE)));
         let tables = state.instances.iter().flat_map(|i| &i.tables);
-        let tables = tables.map(|size| (SPACE_TABLE, size.saturating_mul(8).div_ceil(super::PAGE as u64)));
-        let mut next = BTreeMap::new();
-        let expected = memories.chain(tables).map(|(kind, pages)| {
-            let place: &mut u32 = next.entry(kind).or_default();
-            let index = *place;
-            *place = place.saturating_add(1);
-            (kind, index, pages)
-        });
-        let files = files.iter().map(|((kind, index), pages)| (*kind, *index, *pages));
-        let expected: Vec<_> = expected.chain(files).collect();
+        let tables = tables.map(|size| pages_of(size.saturating_mul(8)));
+        let numbers = self.machine.store.numbers();
+        let own = numbers.iter().zip(memories.chain(tables)).map(|((kind, index), pages)| (*kind, *index, pages));
+        let others = others.iter().map(|((kind, index), pages)| (*kind, *index, *pages));
+        let expected: Vec<_> = own.chain(others).collect();
         let found: Vec<_> = state.spaces.iter().map(|s| (s.kind, s.index, s.pages)).collect();
         if found != expected {
             return Err(mismatch(
@@ -160,22 +170,38 @@ impl Checker<'_> {
 
     // Frames.
 
-    fn frames(&mut self, state: &State, outermost: u32) -> Result<(), Error> {
+    /// The frames of all call stacks.
+    fn stacks(&mut self, state: &State, outermost: u32, waiting: &[Waiting]) -> Result<(), Error> {
         let depth = self.machine.limits().call_depth;
         if state.frames.len() as u64 > u64::from(depth) {
             return Err(mismatch("the call depth", state.frames.len(), format!("at most {depth}")));
         }
-        let Some(first) = state.frames.first() else { return self.no_frames(state.phase, outermost) };
+        let mut rest = state.frames.as_slice();
+        for stack in waiting {
+            let Some((frames, others)) = rest.split_at_checked(stack.frames) else {
+                return Err(mismatch("the number of frames", rest.len(), format!("at least {}", stack.frames)));
+            };
+            if frames.is_empty() {
+                return Err(mismatch("the number of frames that wait", 0, "one or more"));
+            }
+            self.frames(frames, state.phase, stack.func)?;
+            rest = others;
+        }
+        self.frames(rest, state.phase, outermost)
+    }
+
+    fn frames(&mut self, frames: &[FrameState], phase: Phase, outermost: u32) -> Result<(), Error> {
+        let Some(first) = frames.first() else { return self.no_frames(phase, outermost) };
         let called = self.func(first).and_then(|called| self.callee(outermost, None, called));
         called.map_err(|e| e.context("frame 0"))?;
         let mut slots = 0u64;
-        for (number, frame) in state.frames.iter().enumerate() {
-            let next = state.frames.get(number.saturating_add(1));
+        for (number, frame) in frames.iter().enumerate() {
+            let next = frames.get(number.saturating_add(1));
             slots = self.frame(frame, next, slots).map_err(|e| e.context(format!("frame {number}")))?;
         }
         // Only now is it known that the types are no more than the values that are there.
-        let types = self.types(&state.frames);
-        for (number, frame) in state.frames.iter().enumerate() {
+        let types = self.types(frames);
+        for (number, frame) in frames.iter().enumerate() {
             self.frame_values(frame, &types).map_err(|e| e.context(format!("frame {number}")))?;
         }
         Ok(())

@@ -34,8 +34,9 @@ pub const PAGE: usize = 4096;
 /// Pages that a space can have: 2^36, so that a space is at most 2^48 bytes and its Merkle tree 36 levels high.
 pub const MAX_PAGES: u64 = 1 << 36;
 
-/// Version of both file formats, raised with every change of meaning; a reader refuses any other. 2: exceptions.
-pub const VERSION: u32 = 2;
+/// Version of both file formats, raised with every change of meaning; a reader refuses any other. 2: exceptions. 3: outside answers,
+/// stores and contracts.
+pub const VERSION: u32 = 3;
 
 /// A linear memory: its bytes.
 pub const SPACE_MEMORY: u8 = 1;
@@ -43,7 +44,7 @@ pub const SPACE_MEMORY: u8 = 1;
 pub const SPACE_TABLE: u8 = 2;
 /// Contents of a file that the program has written to, by its number in the file system of the WASI host module.
 pub const SPACE_FILE: u8 = 3;
-/// Contents of a key-value store; reserved for its host module.
+/// What a run read from and wrote to the key-value store, in order: see [`store`](crate::host::store).
 pub const SPACE_KEY_VALUE: u8 = 4;
 
 /// The word for a kind of space in messages; `None` for a kind that no version of the format has.
@@ -63,6 +64,8 @@ pub const SNAP_MAGIC: [u8; 8] = *b"GI-SNAP\n";
 pub const BIN_MAGIC: [u8; 8] = *b"GI-BIN\r\n";
 /// First 8 bytes of a `base.bin` file.
 pub const BASE_MAGIC: [u8; 8] = *b"GI-BASE\n";
+/// First 8 bytes of a `.calls` file.
+pub const CALLS_MAGIC: [u8; 8] = *b"GI-CALL\n";
 /// Bytes of the prefix that both files open with.
 pub const PREFIX_LEN: usize = 56;
 
@@ -75,6 +78,8 @@ pub enum FileKind {
     Bin,
     /// `base.bin`: what `1.bin` to `{id}.bin` come to
     Base,
+    /// `{id}.calls`: answers from outside in the segment up to `{id}`
+    Calls,
 }
 
 /// What both files open with: enough to tell whose they are without reading on.
@@ -97,6 +102,7 @@ impl Prefix {
             FileKind::Snap => SNAP_MAGIC,
             FileKind::Bin => BIN_MAGIC,
             FileKind::Base => BASE_MAGIC,
+            FileKind::Calls => CALLS_MAGIC,
         };
         let mut bytes = [0; PREFIX_LEN];
         let fields: [&[u8]; 5] = [
@@ -122,6 +128,7 @@ impl Prefix {
             Some(SNAP_MAGIC) => FileKind::Snap,
             Some(BIN_MAGIC) => FileKind::Bin,
             Some(BASE_MAGIC) => FileKind::Base,
+            Some(CALLS_MAGIC) => FileKind::Calls,
             Some(_) => return Err(Error::snapshot("no snapshot file: unknown magic at byte 0")),
             None => return Err(too_short(bytes)),
         };
@@ -199,10 +206,10 @@ where
     deserializer.deserialize_seq(List::<T, MOST>(PhantomData))
 }
 
-/// 32 bytes as lower-case hexadecimal, the way hashes are shown to people.
-pub fn hex(hash: &[u8; 32]) -> String {
+/// Bytes as lower-case hexadecimal, the way hashes are shown to people.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
         // writing to a String cannot fail
         let _ = write!(text, "{byte:02x}");
         text
@@ -219,7 +226,7 @@ mod tests {
 
     #[test]
     fn prefixes_survive_the_round_trip() {
-        for file in [FileKind::Snap, FileKind::Bin, FileKind::Base] {
+        for file in [FileKind::Snap, FileKind::Bin, FileKind::Base, FileKind::Calls] {
             for paused in [false, true] {
                 let prefix = Prefix { file, paused, ..prefix() };
                 assert_eq!(Prefix::decode(&prefix.encode()), Ok(prefix));
@@ -244,7 +251,7 @@ mod tests {
             Prefix::decode(&bytes).unwrap_err().message().to_owned()
         };
         assert_eq!(with(0, b'X'), "no snapshot file: unknown magic at byte 0");
-        assert_eq!(with(8, 1), "format version 1, expected 2 at byte 8");
+        assert_eq!(with(8, 1), "format version 1, expected 3 at byte 8");
         assert_eq!(with(12, 2), "paused flag 2, expected 0 or 1 at byte 12");
         assert_eq!(with(16, 0), "snapshot id 0, expected 1 or more at byte 16");
     }

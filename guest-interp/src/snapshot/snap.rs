@@ -156,7 +156,7 @@ fn section<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 /// The value of a section, whose bytes must be exactly its encoding.
 fn parse<T: Serialize + DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, Error> {
     let (value, rest) = postcard::take_from_bytes::<T>(bytes)
-        .map_err(|error| Error::snapshot(format!("{name}: {}", error.to_string().to_lowercase())))?;
+        .map_err(|error| Error::snapshot(format!("{name}: {}", error.to_string().to_ascii_lowercase())))?;
     if !rest.is_empty() {
         return Err(Error::snapshot(format!("{name}: {} bytes after its end", rest.len())));
     }

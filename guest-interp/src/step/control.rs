@@ -106,7 +106,7 @@ impl Machine {
             return Err(Halt::Stop(Stop::HostCall(call)));
         }
         let base = if op.is_tail_call() { at.base } else { args };
-        let exhausted = !op.is_tail_call() && self.frames.len() >= self.limits.call_depth as usize;
+        let exhausted = !op.is_tail_call() && self.frames.len() >= self.frames_left();
         let slots = self.body(func).frame_slots();
         if exhausted || self.reserve_frame(base, slots).is_err() {
             return Err(self.charge_trap(op, Trap::CallStackExhausted));

@@ -141,6 +141,11 @@ impl Wasi {
         }
     }
 
+    /// Writes a line to standard error that comes from a host function, not from the program's own writing.
+    pub(crate) fn debug(&mut self, text: &[u8]) {
+        self.stderr.push(&[text, b"\n"].concat());
+    }
+
     /// Bytes of output that wait to be taken, both streams together.
     pub fn pending(&self) -> usize {
         self.stdout.pending.len().saturating_add(self.stderr.pending.len())

@@ -1,0 +1,179 @@
+//! Iterators: the keys of a range in order, the program's own writes among those of the store. An iterator asks the store for
+//! one entry at a time, and remembers how far it has looked: up to there a key that somebody adds is a conflict too.
+
+use serde::{Deserialize, Serialize};
+
+use super::{MAX_ITERATORS, Store};
+
+/// What is known of the store's next key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Ahead {
+    /// Nothing yet.
+    Unknown,
+    /// It is this one.
+    Key(Vec<u8>),
+    /// There is none.
+    End,
+}
+
+/// An open iterator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Iterating {
+    start: Vec<u8>,
+    limit: Option<Vec<u8>>,
+    /// The least key that it may yield next.
+    at: Vec<u8>,
+    ahead: Ahead,
+    /// It has said that there are no more keys.
+    ended: bool,
+}
+
+/// What an iterator yields next.
+pub(super) enum Following {
+    /// That depends on the store: its first key from here on.
+    Ask { from: Vec<u8>, limit: Option<Vec<u8>> },
+    /// This key, after looking at so many keys of the program's own.
+    Key(Vec<u8>, u64),
+    /// Nothing more, after looking at so many keys of the program's own.
+    End(u64),
+}
+
+/// The key right after `key`.
+fn successor(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+impl Store {
+    /// Opens an iterator; its handle, the least that is free in this call of a contract.
+    ///
+    /// # Errors
+    /// Too many are open.
+    pub(super) fn open(&mut self, start: &[u8], limit: Option<&[u8]>) -> Result<u32, String> {
+        let first = self.first_iterator();
+        let own = self.iterators.iter().enumerate().skip(first);
+        let free = own.filter(|(_, slot)| slot.is_none()).map(|(place, _)| place).next();
+        let place = free.unwrap_or(self.iterators.len());
+        if place >= MAX_ITERATORS {
+            return Err(format!("more than {MAX_ITERATORS} iterators"));
+        }
+        let opened = Some(Iterating {
+            start: start.to_vec(),
+            limit: limit.map(<[u8]>::to_vec),
+            at: start.to_vec(),
+            ahead: Ahead::Unknown,
+            ended: false,
+        });
+        match self.iterators.get_mut(place) {
+            Some(slot) => *slot = opened,
+            None => self.iterators.push(opened),
+        }
+        Ok(u32::try_from(place.saturating_sub(first)).unwrap_or(u32::MAX))
+    }
+
+    /// The first iterator of the contract that runs: it reaches none of its caller's.
+    fn first_iterator(&self) -> usize {
+        let before = self.invocations.last().map_or(0, |invocation| invocation.iterators_before);
+        usize::try_from(before).unwrap_or(usize::MAX)
+    }
+
+    /// Place of an open iterator.
+    fn place(&self, handle: u32) -> Result<usize, String> {
+        let place = usize::try_from(handle).ok().and_then(|handle| self.first_iterator().checked_add(handle));
+        let open = place.filter(|place| self.iterators.get(*place).is_some_and(Option::is_some));
+        open.ok_or_else(|| format!("{handle} is no open iterator"))
+    }
+
+    fn iterator(&self, handle: u32) -> Result<&Iterating, String> {
+        let place = self.place(handle)?;
+        self.iterators.get(place).and_then(Option::as_ref).ok_or_else(String::new)
+    }
+
+    fn iterator_mut(&mut self, handle: u32) -> Result<&mut Iterating, String> {
+        let place = self.place(handle)?;
+        self.iterators.get_mut(place).and_then(Option::as_mut).ok_or_else(String::new)
+    }
+
+    /// Closes an iterator of the contract that runs.
+    ///
+    /// # Errors
+    /// It is not open, or the log is full.
+    pub(super) fn close_handle(&mut self, handle: u32) -> Result<(), String> {
+        self.close(self.place(handle)?)
+    }
+
+    /// What an iterator yields next.
+    pub(super) fn following(&self, handle: u32) -> Result<Following, String> {
+        let iterator = self.iterator(handle)?;
+        let limit = iterator.limit.clone();
+        if iterator.ended || limit.as_ref().is_some_and(|limit| *limit <= iterator.at) {
+            return Ok(Following::End(0));
+        }
+        if iterator.ahead == Ahead::Unknown {
+            return Ok(Following::Ask { from: iterator.at.clone(), limit });
+        }
+        let ahead = if let Ahead::Key(key) = &iterator.ahead { Some(key) } else { None };
+        let mut looked = 0u64;
+        for (key, known) in self.keys.keys.range(iterator.at.clone()..) {
+            if limit.as_ref().is_some_and(|limit| key >= limit) || ahead.is_some_and(|ahead| key > ahead) {
+                break;
+            }
+            looked = looked.saturating_add(1);
+            if matches!(known.written, Some(Some(_))) {
+                return Ok(Following::Key(key.clone(), looked));
+            }
+        }
+        Ok(match ahead {
+            None => Following::End(looked),
+            Some(key) if self.keys.keys.get(key).is_some_and(|known| known.written == Some(None)) => {
+                Following::Ask { from: successor(key), limit }
+            }
+            Some(key) => Following::Key(key.clone(), looked),
+        })
+    }
+
+    /// Takes note of the store's first key from `from` on.
+    pub(super) fn look_ahead(&mut self, handle: u32, from: Vec<u8>, found: Option<Vec<u8>>) -> Result<(), String> {
+        let iterator = self.iterator_mut(handle)?;
+        iterator.at = from;
+        iterator.ahead = found.map_or(Ahead::End, Ahead::Key);
+        Ok(())
+    }
+
+    /// The iterator has yielded a key.
+    pub(super) fn advance(&mut self, handle: u32, key: &[u8]) -> Result<(), String> {
+        let iterator = self.iterator_mut(handle)?;
+        iterator.at = successor(key);
+        if matches!(&iterator.ahead, Ahead::Key(ahead) if ahead.as_slice() <= key) {
+            iterator.ahead = Ahead::Unknown;
+        }
+        Ok(())
+    }
+
+    /// The iterator has said that there are no more keys.
+    pub(super) fn end(&mut self, handle: u32) -> Result<(), String> {
+        self.iterator_mut(handle)?.ended = true;
+        Ok(())
+    }
+
+    /// Closes an iterator if it is open.
+    pub(super) fn close(&mut self, handle: usize) -> Result<(), String> {
+        match self.iterators.get_mut(handle).and_then(Option::take).and_then(|iterator| iterator.covered()) {
+            Some((from, to)) => self.cover(from, to),
+            None => Ok(()),
+        }
+    }
+
+    /// The ranges that all iterators have covered.
+    pub(super) fn covered(&self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
+        let open = self.iterators.iter().flatten().filter_map(Iterating::covered);
+        self.keys.ranges.iter().cloned().chain(open)
+    }
+}
+
+impl Iterating {
+    /// The range of keys that it has looked through; none if it has not begun.
+    fn covered(&self) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        let to = if self.ended { self.limit.clone() } else { Some(self.at.clone()) };
+        (self.ended || self.at > self.start).then(|| (self.start.clone(), to))
+    }
+}

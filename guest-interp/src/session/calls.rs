@@ -1,0 +1,399 @@
+//! Host calls of a run: of the system interface, of the store, of contracts, and of functions that the embedder serves. Each
+//! is charged before its first effect, or not made at all. What it takes from outside is asked for, and used once it can be
+//! paid; until then it is part of the state.
+
+use std::sync::Arc;
+
+use super::Running;
+use crate::error::{Error, ErrorKind};
+use crate::gas::Unit;
+use crate::host::outside::{self, Answer, Question};
+use crate::host::store::{Called, Invocation, MAX_INVOCATIONS, Plan, Store};
+use crate::host::wasi::Wasi;
+use crate::host::{GuestMemory, HostFunc, HostModule, HostOutcome};
+use crate::job::JobFunction;
+use crate::module::{ExternKind, FuncType, Module};
+use crate::report::Outcome;
+use crate::runtime::{Extern, HostCall, HostImports, Stop};
+use crate::snapshot::state::Phase;
+use crate::trap::Trap;
+
+/// Numbers of host functions from here on are the store's.
+const STORE: u32 = 1 << 16;
+/// Numbers of host functions from here on are those that the job declares.
+const OUTSIDE: u32 = 1 << 17;
+
+/// What `contract.call` returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Status {
+    Done = 0,
+    Trapped = 1,
+    OutOfGas = 2,
+    Unknown = 3,
+    TooDeep = 4,
+    NotInstantiated = 5,
+}
+
+/// What a host call has come to.
+pub(super) enum Served {
+    /// The program goes on.
+    GoOn,
+    /// The run has ended.
+    Ended(Outcome),
+    /// An answer is asked for.
+    Ask,
+}
+
+/// The functions that a program, or a contract, can import from hosts.
+pub(super) struct Imports<'a> {
+    /// None for a contract that is called by name: its failure must undo all that it did.
+    pub(super) wasi: Option<&'a Wasi>,
+    pub(super) store: &'a Store,
+    pub(super) functions: &'a [JobFunction],
+}
+
+impl HostImports for Imports<'_> {
+    fn resolve(&self, module: &str, name: &str) -> Option<(u32, FuncType)> {
+        let typed = |func: HostFunc| {
+            let types = |list: &[crate::host::HostType]| list.iter().map(|ty| ty.val_type()).collect();
+            FuncType { params: types(func.params), results: types(func.results) }
+        };
+        if let Some(func) = self.wasi.and_then(|wasi| wasi.resolve(module, name)) {
+            return Some((func.id, typed(func)));
+        }
+        if let Some(func) = self.store.resolve(module, name) {
+            return Some((STORE + func.id, typed(func)));
+        }
+        let (id, function) = (0..).zip(self.functions).find(|(_, f)| f.module == module && f.name == name)?;
+        Some((OUTSIDE + id, outside::func_type(function)))
+    }
+}
+
+/// Is this a host function that can ask for an answer from outside.
+pub(super) fn is_outside(host: u32) -> bool {
+    host >= STORE
+}
+
+/// A module's export that is called without arguments, by name.
+pub(super) fn plain_export(module: &Module, name: &str) -> bool {
+    let export = module.export(name).filter(|export| export.kind == ExternKind::Func);
+    export.is_some_and(|export| {
+        let ty = module.func_type(export.index);
+        ty.params.is_empty() && ty.results.is_empty()
+    })
+}
+
+impl Running {
+    /// Serves a host call.
+    pub(super) fn host_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
+        match call.host {
+            host if host >= OUTSIDE => self.outside_call(call),
+            host if host >= STORE => self.store_call(call, host - STORE),
+            _ => self.wasi_call(call),
+        }
+    }
+
+    fn wasi_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
+        let bytes = self.wasi.units(call.host, &call.args, &self.machine.host_memory(call));
+        self.machine.charge_host_call(bytes).map_err(|need| Stop::OutOfGas { need })?;
+        let gas = self.machine.gas_total();
+        let outcome = self.wasi.call(call.host, &call.args, &mut self.machine.host_memory(call), gas);
+        match outcome {
+            HostOutcome::Return(values) => {
+                self.machine.answer(values.as_slice());
+                Ok(Served::GoOn)
+            }
+            HostOutcome::Exit(code) => {
+                self.phase = Phase::Exited { code };
+                Ok(Served::Ended(Outcome::Exited(code)))
+            }
+            HostOutcome::Trap(trap) => Err(Stop::Trap(trap)),
+        }
+    }
+
+    /// A host function traps, for a reason that the receipt tells.
+    fn refuse(&mut self, reason: String) -> Stop {
+        self.detail = Some(reason);
+        Stop::Trap(Trap::HostError)
+    }
+
+    /// Asks for an answer, if the call itself can be paid.
+    fn ask(&mut self, call: &HostCall, question: impl FnOnce(u64) -> Question) -> Result<Served, Stop> {
+        let base = self.machine.host_call_cost(0);
+        if base > self.machine.gas_left() {
+            return Err(Stop::OutOfGas { need: base });
+        }
+        let remaining = self.gas_allowed();
+        self.asked = Some((question(remaining.saturating_sub(base)), call.clone()));
+        Ok(Served::Ask)
+    }
+
+    // Functions of the embedder's.
+
+    fn outside_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
+        let Some(answer) = self.outside.pending().cloned() else {
+            let function = &self.job.functions[(call.host - OUTSIDE) as usize];
+            let (module, name, args) = (function.module.clone(), function.name.clone(), call.args.clone());
+            return self.ask(call, |remaining| Question::Call { module, name, args, remaining });
+        };
+        let base = self.machine.host_call_cost(0);
+        let instruction = base - self.machine.schedule().host_call(0);
+        match answer {
+            Answer::Returned { results, writes, charges, refund } => {
+                let bytes = writes.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(bytes.len() as u64));
+                let cost = self.machine.host_call_cost(bytes).saturating_add(outside::total(&charges));
+                self.pay(instruction, cost)?;
+                self.outside.used();
+                let mut memory = self.machine.host_memory(call);
+                let outside = writes.iter().find(|(at, bytes)| memory.read(*at, bytes.len() as u64).is_none());
+                if let Some((at, bytes)) = outside {
+                    let length = bytes.len();
+                    return Err(self.refuse(format!("it writes {length} bytes at {at:#x}, outside the memory")));
+                }
+                for (at, bytes) in &writes {
+                    memory.write(*at, bytes);
+                }
+                let refund = refund.min(self.segment_gas);
+                self.segment_gas -= refund;
+                self.outside.refund(refund);
+                self.machine.answer(&results);
+                Ok(Served::GoOn)
+            }
+            Answer::Failed { message, charges } => {
+                self.pay(instruction, base.saturating_add(outside::total(&charges)))?;
+                self.outside.used();
+                Err(self.refuse(message))
+            }
+            Answer::Unpaid { need } => {
+                self.outside.used();
+                Err(Stop::OutOfGas { need: base.saturating_add(need) })
+            }
+            Answer::Value(_) | Answer::Entry(_) => unreachable!("BUG: answers are checked when they are given"),
+        }
+    }
+
+    fn pay(&mut self, instruction: u64, cost: u64) -> Result<(), Stop> {
+        self.machine.charge_outside(instruction, cost).map_err(|need| Stop::OutOfGas { need })?;
+        self.account();
+        Ok(())
+    }
+
+    /// Whether an answer fits what a call has asked.
+    ///
+    /// # Errors
+    /// As [`outside::check`].
+    pub(super) fn check_answer(&self, question: &Question, call: &HostCall, answer: &Answer) -> Result<(), Error> {
+        let function = call.host.checked_sub(OUTSIDE).and_then(|index| self.job.functions.get(index as usize));
+        outside::check(question, answer, function.map_or(&[], |function| &function.results))
+    }
+
+    // The store and contracts.
+
+    fn store_call(&mut self, call: &HostCall, id: u32) -> Result<Served, Stop> {
+        loop {
+            let bytes = match self.store.plan(id, &call.args, &self.machine.host_memory(call)) {
+                Ok(Plan::Pay(bytes)) => bytes,
+                Ok(Plan::Ask(question)) => {
+                    let Some(answer) = self.outside.pending().cloned() else {
+                        return self.ask(call, |_| question);
+                    };
+                    let cost = self.machine.schedule().units(Unit::HostBytes, Store::answer_bytes(&question, &answer));
+                    self.pay(0, cost)?;
+                    self.outside.used();
+                    self.store.take_in(&call.args, question, &answer).map_err(|reason| self.refuse(reason))?;
+                    continue;
+                }
+                Err(reason) => {
+                    self.machine.charge_host_call(0).map_err(|need| Stop::OutOfGas { need })?;
+                    return Err(self.refuse(reason));
+                }
+            };
+            return self.perform(call, id, bytes);
+        }
+    }
+
+    fn perform(&mut self, call: &HostCall, id: u32, bytes: u64) -> Result<Served, Stop> {
+        if Store::calls_contract(id) {
+            return self.call_contract(call, id, bytes);
+        }
+        self.machine.charge_host_call(bytes).map_err(|need| Stop::OutOfGas { need })?;
+        let called = self.store.perform(id, &call.args, &mut self.machine.host_memory(call));
+        match called.map_err(|reason| self.refuse(reason))? {
+            Called::Return(result) => self.machine.answer(result.as_slice()),
+            Called::Debug(text) => {
+                self.wasi.debug(&text);
+                self.machine.answer(&[]);
+            }
+            Called::Enter { .. } => unreachable!("BUG: contracts are called elsewhere"),
+        }
+        Ok(Served::GoOn)
+    }
+
+    /// `contract.call`: charged with what making an instance takes, then its `_initialize` and `invoke` run.
+    fn call_contract(&mut self, call: &HostCall, id: u32, bytes: u64) -> Result<Served, Stop> {
+        let called = self.store.perform(id, &call.args, &mut self.machine.host_memory(call));
+        let Ok(Called::Enter { name, args, gas }) = called else { unreachable!("BUG: this is a call of a contract") };
+        let found = self.job.contracts.iter().position(|contract| contract.name == name);
+        let contract = found.map(|number| (number as u32, self.contracts[number].clone()));
+        let making = contract.as_ref().map_or((0, 0, 0), |(_, module)| sizes(module));
+        let schedule = self.machine.schedule();
+        let making = [
+            schedule.units(Unit::MemoryGrow, making.0),
+            schedule.units(Unit::TableGrow, making.1),
+            schedule.units(Unit::MemoryInit, making.2),
+        ];
+        let base = self.machine.host_call_cost(0);
+        let instruction = base - self.machine.schedule().host_call(0);
+        let cost = making.into_iter().fold(self.machine.host_call_cost(bytes), u64::saturating_add);
+        self.pay(instruction, cost)?;
+        let Some((number, module)) = contract else { return self.answer_status(Status::Unknown) };
+        // An `invoke_host` has no frame to come back to.
+        if self.store.invocations().len() >= MAX_INVOCATIONS || self.machine.depth() == 0 {
+            return self.answer_status(Status::TooDeep);
+        }
+        let caller = self.caller_name();
+        let left = self.store.invocations().last().map_or(u64::MAX, |inner| inner.gas_left);
+        let gas_left = gas.min(left);
+        let frames = self.machine.depth() as u32;
+        let first_spaces = self.machine.store.next_spaces;
+        match self.make_contract(&module) {
+            Ok(instance) => {
+                self.store.current().frames = frames;
+                let contract = Some(number);
+                let initializing = plain_export(&module, "_initialize");
+                let invocation = Invocation {
+                    contract,
+                    args,
+                    caller,
+                    gas_left,
+                    initializing,
+                    first_spaces,
+                    ..Invocation::default()
+                };
+                self.store.enter(invocation);
+                self.begin_contract(instance)?;
+                Ok(Served::GoOn)
+            }
+            Err(error) if error.kind() == ErrorKind::Resource => Err(Stop::Failed(error)),
+            Err(_) => self.answer_status(Status::NotInstantiated),
+        }
+    }
+
+    fn caller_name(&self) -> String {
+        let contract = self.store.invocations().last().and_then(|invocation| invocation.contract);
+        let name = contract.and_then(|number| self.job.contracts.get(number as usize));
+        let program = || self.job.program.name.trim_end_matches(".wasm").to_owned();
+        name.map_or_else(program, |contract| contract.name.clone())
+    }
+
+    /// A fresh instance of a contract, whose caller waits from now on.
+    pub(super) fn make_contract(&mut self, module: &Arc<Module>) -> Result<u32, Error> {
+        let functions = &self.job.functions;
+        let instance = self.machine.enter(module, &Imports { wasi: None, store: &self.store, functions })?;
+        match self.machine.store.write_segments(instance) {
+            Ok(()) => Ok(instance),
+            Err(trap) => {
+                self.machine.leave_contract()?;
+                Err(Error::program(trap.message()))
+            }
+        }
+    }
+
+    /// The function that a contract's call is in or begins with.
+    pub(super) fn contract_func(&self, instance: u32, initializing: bool) -> u32 {
+        let name = if initializing { "_initialize" } else { "invoke" };
+        match self.machine.store.export(instance, name) {
+            Some(Extern::Func(func)) => func,
+            _ => unreachable!("BUG: contracts were checked when they were loaded"),
+        }
+    }
+
+    /// Calls what the innermost contract's call begins with, or goes on with.
+    fn begin_contract(&mut self, instance: u32) -> Result<(), Stop> {
+        let initializing = self.store.current().initializing;
+        let func = self.contract_func(instance, initializing);
+        if self.machine.invoke(func, &[]).is_err() { self.end_contract(Status::Trapped) } else { Ok(()) }
+    }
+
+    /// The function that ran in a contract has returned.
+    pub(super) fn contract_returned(&mut self) -> Result<(), Stop> {
+        let instance = self.machine.store.instances.len() as u32 - 1;
+        if self.store.current().initializing {
+            self.store.current().initializing = false;
+            return self.begin_contract(instance);
+        }
+        self.end_contract(Status::Done)
+    }
+
+    /// The contract has trapped.
+    pub(super) fn contract_trapped(&mut self) -> Result<(), Stop> {
+        self.detail = None;
+        self.end_contract(Status::Trapped)
+    }
+
+    /// The contract's own limit is reached.
+    pub(super) fn contract_out_of_gas(&mut self) -> Result<(), Stop> {
+        self.end_contract(Status::OutOfGas)
+    }
+
+    fn end_contract(&mut self, status: Status) -> Result<(), Stop> {
+        self.store.leave(status != Status::Done).map_err(|reason| self.refuse(reason))?;
+        let call = self.machine.leave_contract().map_err(Stop::Failed)?;
+        if call.host < STORE || call.host >= OUTSIDE || !Store::calls_contract(call.host - STORE) {
+            return Err(Stop::Failed(Error::snapshot("state: a contract was called by something else")));
+        }
+        self.store.current().frames = 0;
+        self.machine.answer(&[status as u64]);
+        Ok(())
+    }
+
+    fn answer_status(&mut self, status: Status) -> Result<Served, Stop> {
+        self.store.forget_result();
+        self.machine.answer(&[status as u64]);
+        Ok(Served::GoOn)
+    }
+
+    /// Is a contract running that another has called.
+    pub(super) fn in_contract(&self) -> bool {
+        self.store.invocations().len() > 1
+    }
+
+    /// Counts gas that has been charged against the segment's limit and those of all contracts that are being called.
+    pub(super) fn account(&mut self) {
+        let total = self.machine.gas_total();
+        let used = total - std::mem::replace(&mut self.accounted, total);
+        self.segment_gas += used;
+        for invocation in self.store.invocations_mut() {
+            invocation.gas_left = invocation.gas_left.saturating_sub(used);
+        }
+    }
+
+    /// Gas that may be charged until the segment ends, or the limit of a contract that is being called.
+    pub(super) fn gas_allowed(&self) -> u64 {
+        let segment = self.limit - self.segment_gas;
+        self.store.invocations().last().map_or(segment, |inner| inner.gas_left.min(segment))
+    }
+
+    /// Checks what has been loaded as a contract.
+    ///
+    /// # Errors
+    /// A program error: it exports no `invoke`, or has a start function.
+    pub(super) fn check_contract(module: &Module) -> Result<(), Error> {
+        if !plain_export(module, "invoke") {
+            return Err(Error::program("a contract must export invoke () -> ()"));
+        }
+        if module.start().is_some() {
+            return Err(Error::program("a contract cannot have a start function"));
+        }
+        Ok(())
+    }
+}
+
+/// Pages of memory, elements of tables and bytes of segments that an instance takes.
+fn sizes(module: &Module) -> (u64, u64, u64) {
+    let pages = module.memories().iter().fold(0u64, |sum, memory| sum.saturating_add(memory.min));
+    let elements = module.tables().iter().fold(0u64, |sum, (table, _)| sum.saturating_add(table.limits.min));
+    let bytes = module.data().iter().fold(0u64, |sum, data| sum.saturating_add(data.bytes.len() as u64));
+    (pages, elements, bytes)
+}
