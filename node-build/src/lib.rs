@@ -43,6 +43,9 @@ const CLEARED: [&str; 12] = [
     "MAKEFLAGS",
 ];
 
+/// Numbers that the linker fills in take as many bytes as they need, not five: a sixteenth of the node.
+const LINK_FLAGS: [&str; 2] = ["-C", "link-arg=--compress-relocations"];
+
 /// Why the node could not be built: a sentence for the user, with cargo's own output where there is any.
 #[derive(Debug)]
 pub struct BuildError(String);
@@ -121,6 +124,10 @@ fn rustflags(root: &Path, sysroot: &Path, cargo_home: &Path) -> OsString {
         flags.push(from);
         flags.push("=");
         flags.push(to);
+    }
+    for flag in LINK_FLAGS {
+        flags.push("\u{1f}");
+        flags.push(flag);
     }
     flags
 }

@@ -4,6 +4,9 @@
   (memory $to 1)
   (func (export "run") (param $n i32) (result i64)
     (local $at i32) (local $sum i64) (local $word i64)
+    ;; A call is to begin as the first one did.
+    (memory.fill $from (i32.const 0) (i32.const 0) (i32.const 65536))
+    (memory.fill $to (i32.const 0) (i32.const 0) (i32.const 65536))
     (i64.store $from (i32.const 0) (i64.const 88172645463325252))
     (loop $round
       (local.set $at (i32.const 0))
