@@ -352,7 +352,10 @@ fn pair(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String),
 }
 
 /// Text as it is, or bytes in hexadecimal after `0x`.
-fn data(text: &str) -> Result<Vec<u8>, Error> {
+///
+/// # Errors
+/// A usage error for what begins with `0x` and is not hexadecimal.
+pub fn data(text: &str) -> Result<Vec<u8>, Error> {
     let Some(digits) = text.strip_prefix("0x") else { return Ok(text.as_bytes().to_vec()) };
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit()) && digits.len().is_multiple_of(2);

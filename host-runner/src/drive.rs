@@ -10,6 +10,7 @@ use crate::durable::OutputDir;
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, IO, Result};
 use crate::interrupt::Stop;
+use crate::outside::{self, Outside};
 use crate::report::{self, Runner};
 use crate::supply::Supply;
 
@@ -86,6 +87,7 @@ pub fn run(
     out: &OutputDir,
     sink: &mut dyn Sink,
     stop: &Stop,
+    outside: &mut dyn Outside,
     options: Options,
 ) -> Result<Summary> {
     if options.keep_answers {
@@ -93,7 +95,7 @@ pub fn run(
     }
     let gas_before = node.progress()?.gas_total;
     let started = Instant::now();
-    let mut run = Run { node, out, sink, options, gas_before, started, summary: Summary::default() };
+    let mut run = Run { node, out, sink, outside, options, gas_before, started, summary: Summary::default() };
     let finished = run.until_the_end(stop)?;
     if !finished {
         run.pause()?;
@@ -106,6 +108,7 @@ struct Run<'a> {
     node: &'a mut dyn Node,
     out: &'a OutputDir,
     sink: &'a mut dyn Sink,
+    outside: &'a mut dyn Outside,
     options: Options,
     gas_before: u64,
     started: Instant,
@@ -122,7 +125,7 @@ impl Run<'_> {
             }
             let gas_before = self.node.progress()?.gas_total;
             let began = Instant::now();
-            let event = self.node.run(slice.budget())?;
+            let event = outside::run(self.node, slice.budget(), self.outside)?;
             let took = began.elapsed();
             self.forward()?;
             match event {
@@ -136,7 +139,7 @@ impl Run<'_> {
                     let moved = self.node.progress()?.gas_total != gas_before;
                     slice.adapt(took, moved);
                 }
-                Event::Output => {}
+                Event::Output | Event::Question => {}
             }
             let progress = self.node.progress()?;
             let used = progress.gas_total.saturating_sub(self.gas_before);
@@ -158,7 +161,7 @@ impl Run<'_> {
         for (name, size) in self.write_files()? {
             if name.ends_with(".snap") {
                 snapshot.snap_bytes = size;
-            } else {
+            } else if name.ends_with(".bin") {
                 snapshot.bin_bytes = size;
             }
         }

@@ -16,11 +16,11 @@ use crate::disk::{Directory, Disk, Kind, NewFile};
 use crate::failure::{Failure, IO, Result};
 
 /// Names of a pause, the part that decides first: without it the other one means nothing.
-const PAUSE: [&str; 2] = ["paused.snap", "paused.bin"];
+const PAUSE: [&str; 3] = ["paused.snap", "paused.bin", "paused.calls"];
 /// Names of a state at the end.
-const FINAL: [&str; 2] = ["final.snap", "final.bin"];
+const FINAL: [&str; 3] = ["final.snap", "final.bin", "final.calls"];
 /// Names that the end of a run leaves.
-const RESULTS: [&str; 2] = ["receipt.json", "result.txt"];
+const RESULTS: [&str; 4] = ["receipt.json", "result.txt", "rwset.bin", "rwset.json"];
 /// Ending of a file that is still being written.
 const TEMPORARY: &str = ".tmp";
 
@@ -34,6 +34,8 @@ pub struct OutputDir {
 /// What the runner knows about a name in the output directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Name {
+    /// `{id}.calls`, before the `.snap` of the same id in this order.
+    Calls(u64),
     /// `{id}.bin`, before the `.snap` of the same id in this order.
     Bin(u64),
     /// `{id}.snap`
@@ -74,6 +76,7 @@ impl Name {
             _ if number.to_string() != id => None,
             "bin" => Some(Self::Bin(number)),
             "snap" => Some(Self::Snap(number)),
+            "calls" => Some(Self::Calls(number)),
             _ => None,
         }
     }
@@ -81,7 +84,7 @@ impl Name {
     /// The snapshot's id, for the files of the chain.
     fn id(self) -> Option<u64> {
         match self {
-            Self::Bin(id) | Self::Snap(id) => Some(id),
+            Self::Calls(id) | Self::Bin(id) | Self::Snap(id) => Some(id),
             _ => None,
         }
     }
@@ -134,7 +137,7 @@ impl OutputDir {
             }
         }
         let stale = |kind: &Name| match kind {
-            Name::Bin(id) | Name::Snap(id) => *id > start_id,
+            Name::Calls(id) | Name::Bin(id) | Name::Snap(id) => *id > start_id,
             Name::Base => base > start_id,
             Name::Pause => !keep_pause,
             Name::Final | Name::Result | Name::Temporary => true,
@@ -353,7 +356,7 @@ fn removal_stage(kind: Name, name: &str) -> u8 {
         Name::Final => 0,
         Name::Snap(_) => 1,
         Name::Pause if name.ends_with(".snap") => 1,
-        Name::Bin(_) | Name::Base | Name::Pause => 2,
+        Name::Calls(_) | Name::Bin(_) | Name::Base | Name::Pause => 2,
     }
 }
 

@@ -7,6 +7,8 @@ use crate::failure::Result;
 use crate::native::NativeNode;
 use crate::sandbox::WasmNode;
 
+use guest_interp::host::outside::{Answer, Question};
+
 pub use guest_interp::session::{Budget, Event, Progress};
 
 /// How the node runs. Both ways give the same bytes.
@@ -71,6 +73,24 @@ pub trait Node: Deliver {
     /// # Errors
     /// When the job cannot go on; never for what the program does.
     fn run(&mut self, budget: Budget) -> Result<Event>;
+
+    /// What the run asks of the outside, after [`Event::Question`]; it goes on with the [`answer`](Self::answer).
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn question(&mut self) -> Result<Option<Question>>;
+
+    /// Answers the question.
+    ///
+    /// # Errors
+    /// Exit code 2 when nothing was asked, or the answer does not fit.
+    fn answer(&mut self, answer: &Answer) -> Result<()>;
+
+    /// So many bytes at an address in the memory of the instance whose call asks.
+    ///
+    /// # Errors
+    /// Exit code 2 when any of them lies outside.
+    fn asking_memory(&mut self, address: u64, length: u32) -> Result<Vec<u8>>;
 
     /// Makes the files of a pause ready to be taken.
     ///

@@ -14,6 +14,8 @@ pub const DATA: i32 = 65;
 pub const IO: i32 = 74;
 /// Exit code: the run stopped at its gas limit, and a snapshot was written.
 pub const GAS_LIMIT: i32 = 75;
+/// Exit code: what a run has read of a store is not so any more.
+pub const CONFLICT: i32 = 76;
 /// Exit code: Ctrl-C; the state was written as a pause.
 pub const INTERRUPTED: i32 = 130;
 /// Exit code: the program trapped.

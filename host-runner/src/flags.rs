@@ -63,6 +63,29 @@ pub struct ConfigFlags {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub inputs: InputFlags,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub contract: ContractFlags,
+}
+
+/// What a contract is called with, and what it can use.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ContractFlags {
+    /// The key-value store that the program reads, and writes when it has ended normally
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    /// Leave the store as it is; what would be written is in rwset.bin
+    #[arg(long, requires = "store")]
+    pub no_commit: bool,
+    /// A contract that can be called by name (repeatable)
+    #[arg(long, value_name = "NAME=FILE")]
+    pub contract: Vec<String>,
+    /// What the program, a contract, is called with
+    #[arg(long, value_name = "TEXT|0xHEX")]
+    pub call_data: Option<String>,
+    /// Who calls it
+    #[arg(long, value_name = "NAME")]
+    pub caller: Option<String>,
 }
 
 /// Files and settings that the program sees.
@@ -109,6 +132,8 @@ impl JobFlags {
             ("--clock-rate", &config.clock_rate),
             ("--seed", &config.seed),
             ("--stdin", &inputs.stdin),
+            ("--call-data", &config.contract.call_data),
+            ("--caller", &config.contract.caller),
         ];
         let mut argv = Vec::new();
         for (flag, value) in single {
@@ -121,6 +146,7 @@ impl JobFlags {
             ("--preload", &inputs.preload),
             ("--env", &inputs.env),
             ("--preopen", &inputs.preopen),
+            ("--contract", &config.contract.contract),
         ];
         for (flag, values) in repeated {
             argv.extend(values.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
@@ -166,11 +192,7 @@ impl InputFlags {
     /// # Errors
     /// Exit code 2 for a flag without `=`.
     pub fn preloads(&self) -> Result<Vec<(String, PathBuf)>> {
-        let parse = |flag: &String| match flag.split_once('=') {
-            Some((name, file)) if !file.is_empty() => Ok((name.to_owned(), PathBuf::from(file))),
-            _ => Err(Failure::usage(format!("--preload {flag}: expected NAME=FILE"))),
-        };
-        self.preload.iter().map(parse).collect()
+        named("preload", &self.preload)
     }
 
     /// The program's environment.
@@ -184,6 +206,18 @@ impl InputFlags {
         };
         self.env.iter().map(parse).collect()
     }
+}
+
+/// Names and files of a repeated flag.
+///
+/// # Errors
+/// Exit code 2 for a value without `=`.
+pub fn named(flag: &str, values: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    let parse = |value: &String| match value.split_once('=') {
+        Some((name, file)) if !file.is_empty() => Ok((name.to_owned(), PathBuf::from(file))),
+        _ => Err(Failure::usage(format!("--{flag} {value}: expected NAME=FILE"))),
+    };
+    values.iter().map(parse).collect()
 }
 
 /// Adds every regular file below `host` under its guest path. Links are skipped: what they lead to is not below `host`.

@@ -1,13 +1,13 @@
 //! The files of a job that a snapshot describes, and the node's command lines that start it again or go on from a snapshot.
 //! The snapshot says everything; only the contents of the files have to be found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use guest_interp::gas::Schedule;
-use guest_interp::job::Job;
+use guest_interp::job::{Job, ModuleRef};
 
 use crate::failure::{Failure, Result};
-use crate::flags::InputFlags;
+use crate::flags::{InputFlags, named};
 use crate::search::{self, Search};
 use crate::supply::Supply;
 
@@ -23,6 +23,9 @@ pub struct FileFlags {
     /// An input file, where it is not found by its name and hash
     #[arg(long, value_name = "GUESTPATH=HOSTFILE")]
     pub file: Vec<String>,
+    /// A contract's file, where it is not found by its hash
+    #[arg(long, value_name = "NAME=FILE")]
+    pub contract: Vec<String>,
     /// A directory of input files
     #[arg(long, value_name = "HOST::GUEST")]
     pub dir: Vec<String>,
@@ -39,6 +42,8 @@ pub struct JobFiles {
     pub stdin: Option<String>,
     /// Input files, path as the program sees it and path here.
     pub inputs: Vec<(String, String)>,
+    /// Contracts that can be called, name and path.
+    pub contracts: Vec<(String, String)>,
 }
 
 impl JobFiles {
@@ -56,17 +61,8 @@ impl JobFiles {
         };
         let search = Search::around(dir);
         let mut files = Self { program: find_program(job, program, &search)?, ..Self::default() };
-        let modules = flags.preloads()?;
-        for module in &job.modules {
-            let path = match modules.iter().find(|(name, _)| *name == module.name) {
-                Some((_, path)) => path.display().to_string(),
-                None => {
-                    let help = format!("--preload {}=FILE", module.name);
-                    search.required(&format!("{}.wasm", module.name), &module.hash, &help)?
-                }
-            };
-            files.modules.push((module.name.clone(), path));
-        }
+        files.modules = find_modules(&job.modules, &flags.preloads()?, "--preload", &search)?;
+        files.contracts = find_modules(&job.contracts, &named("contract", &given.contract)?, "--contract", &search)?;
         let inputs = flags.files()?;
         for input in &job.inputs {
             let plain = |path: &str| path.trim_start_matches('/').to_owned();
@@ -82,6 +78,26 @@ impl JobFiles {
         };
         Ok(files)
     }
+}
+
+/// The files of linked modules or of contracts: those that are given, and the rest by name and hash.
+fn find_modules(
+    wanted: &[ModuleRef],
+    given: &[(String, PathBuf)],
+    flag: &str,
+    search: &Search,
+) -> Result<Vec<(String, String)>> {
+    let find = |module: &ModuleRef| {
+        let path = match given.iter().find(|(name, _)| *name == module.name) {
+            Some((_, path)) => path.display().to_string(),
+            None => {
+                let help = format!("{flag} {}=FILE", module.name);
+                search.required(&format!("{}.wasm", module.name), &module.hash, &help)?
+            }
+        };
+        Ok((module.name.clone(), path))
+    };
+    wanted.iter().map(find).collect()
 }
 
 fn find_program(job: &Job, program: Option<&str>, search: &Search) -> Result<String> {
@@ -127,6 +143,10 @@ impl Rerun {
             supply.file(format!("input/{number}"), path);
             flag("--file", format!("{name}=input/{number}"));
         }
+        for (number, (name, path)) in files.contracts.iter().enumerate() {
+            supply.file(format!("contract/{number}"), path);
+            flag("--contract", format!("{name}=contract/{number}"));
+        }
         if let Some(path) = &files.stdin {
             supply.file("stdin", path);
             flag("--stdin", "stdin".to_owned());
@@ -164,6 +184,11 @@ impl Rerun {
     /// The job.
     pub fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// Directory of the chain.
+    pub fn dir(&self) -> &Path {
+        Path::new(&self.dir)
     }
 
     /// What the names in the command lines stand for.
@@ -204,6 +229,18 @@ impl Rerun {
         flag("--max-exceptions", limits.exception_slots.to_string());
         flag("--clock-rate", job.clock_rate.to_string());
         flag("--seed", job.seed.to_string());
+        for function in &job.functions {
+            flag("--function", function.text());
+        }
+        if let Some(version) = job.store {
+            flag("--store-version", version.to_string());
+        }
+        if !job.call_data.is_empty() {
+            flag("--call-data", format!("0x{}", guest_interp::snapshot::hex(&job.call_data)));
+        }
+        if !job.caller.is_empty() {
+            flag("--caller", job.caller.clone());
+        }
         argv.push(self.program.clone());
         argv.extend(job.entry.iter().chain(&job.args).cloned());
         argv

@@ -1,6 +1,7 @@
 //! The node linked natively: each call goes straight to the session of the same library that the wasm is built from.
 
 use guest_interp::error::Error;
+use guest_interp::host::outside::{Answer, Question};
 use guest_interp::session::Session;
 
 use crate::engine::{Budget, Deliver, Event, Node, Progress};
@@ -58,6 +59,20 @@ impl Node for NativeNode {
 
     fn run(&mut self, budget: Budget) -> Result<Event> {
         Ok(self.session()?.run(budget)?)
+    }
+
+    fn question(&mut self) -> Result<Option<Question>> {
+        Ok(self.session()?.question().cloned())
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Result<()> {
+        Ok(self.session()?.answer(answer.clone())?)
+    }
+
+    fn asking_memory(&mut self, address: u64, length: u32) -> Result<Vec<u8>> {
+        let found = self.session()?.asking_memory(address, length.into());
+        let outside = || Error::usage(format!("{length} bytes at {address:#x} are outside the memory"));
+        Ok(found.ok_or_else(outside)?)
     }
 
     fn encode_pause(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The node as wasm in wasmtime. Every import is defined as a trap: the exported functions call none, so the node has no
 //! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only.
 
+use guest_interp::host::outside::{Answer, Question};
 use wasmtime::{Config, Engine, Linker, Memory, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 use crate::cache;
@@ -9,7 +10,7 @@ use crate::failure::{Failure, IO, Result};
 use crate::image;
 
 /// The version of the exported functions that this runner speaks.
-const ABI_VERSION: u32 = 1;
+const ABI_VERSION: u32 = 2;
 /// Bytes handed to the node in one call.
 const CHUNK: usize = 256 << 10;
 
@@ -43,6 +44,9 @@ struct Exports {
     error: TypedFunc<(), i32>,
     record_answers: TypedFunc<u32, i32>,
     answers: TypedFunc<(), i32>,
+    question: TypedFunc<(), i32>,
+    answer: TypedFunc<(u32, u32), i32>,
+    asking_memory: TypedFunc<(u64, u32), i32>,
 }
 
 /// A node's wasm, compiled. Instances of it share the machine code.
@@ -231,6 +235,9 @@ impl Exports {
             error: instance.get_typed_func(&mut *store, "node_error")?,
             record_answers: instance.get_typed_func(&mut *store, "node_record_answers")?,
             answers: instance.get_typed_func(&mut *store, "node_answers")?,
+            question: instance.get_typed_func(&mut *store, "node_question")?,
+            answer: instance.get_typed_func(&mut *store, "node_answer")?,
+            asking_memory: instance.get_typed_func(&mut *store, "node_memory")?,
         })
     }
 }
@@ -273,8 +280,39 @@ impl Node for WasmNode {
             1 => Ok(Event::Snapshot(self.progress()?.snapshot_id)),
             2 => Ok(Event::Paused),
             3 => Ok(Event::Output),
+            4 => Ok(Event::Question),
             other => Err(Failure::new(IO, format!("the node returned the unknown event {other}"))),
         }
+    }
+
+    fn question(&mut self) -> Result<Option<Question>> {
+        let value = self.call(|exports| &exports.question, ())?;
+        if value == 0 {
+            return Ok(None);
+        }
+        let bytes = self.bytes(value)?;
+        let question = postcard::from_bytes(&bytes);
+        question.map(Some).map_err(|error| Failure::new(IO, format!("the node asks something unknown: {error}")))
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Result<()> {
+        let bytes = postcard::to_allocvec(answer).map_err(|error| Failure::new(IO, format!("an answer: {error}")))?;
+        let mut rest = bytes.as_slice();
+        loop {
+            let (part, after) = rest.split_at(rest.len().min(CHUNK));
+            rest = after;
+            let length = self.write(part)?;
+            let value = self.call(|exports| &exports.answer, (length, u32::from(!rest.is_empty())))?;
+            self.check(value)?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn asking_memory(&mut self, address: u64, length: u32) -> Result<Vec<u8>> {
+        let value = self.call(|exports| &exports.asking_memory, (address, length))?;
+        self.bytes(value)
     }
 
     fn encode_pause(&mut self) -> Result<()> {
@@ -330,6 +368,7 @@ impl Node for WasmNode {
             gas_limit: field(2),
             snapshot_id: field(3),
             gas_stepped: field(4),
+            answers: field(5),
         })
     }
 

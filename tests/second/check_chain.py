@@ -82,7 +82,7 @@ class Chain:
             self.inputs[number] = self.attempt(self.given, self.files.get(wanted["path"], wanted["path"]), wanted)
 
     def check_job(self, at, job):
-        self.check(job["version"] == 1, f"{at}: version {job['version']}")
+        self.check(job["version"] == 2, f"{at}: version {job['version']}")
         self.check(job["argv0"] == job["program"]["name"], f"{at}: argv0 is {job['argv0']!r}")
         self.check(ascending([wanted["path"].encode() for wanted in job["inputs"]]), f"{at}: inputs are not in order")
         self.check(ascending([name.encode() for name, _ in job["features"]]), f"{at}: features are not in order")

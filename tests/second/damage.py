@@ -11,7 +11,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from formats import LINE, NO_HASH, PAGE, read_bin, read_snap
+from formats import VERSION, LINE, NO_HASH, PAGE, read_bin, read_snap
 
 
 def with_hash(data):
@@ -25,7 +25,7 @@ def flipped(data, at):
 
 def encode_bin(number, job_hash, previous, groups):
     """A `.bin` of these pages."""
-    out = b"GI-BIN\r\n" + struct.pack("<IIQ", 2, 0, number) + job_hash + previous
+    out = b"GI-BIN\r\n" + struct.pack("<IIQ", VERSION, 0, number) + job_hash + previous
     for (kind, index), pages in sorted(groups.items()):
         out += struct.pack("<BIQ", kind, index, len(pages))
         for page, contents in sorted(pages.items()):

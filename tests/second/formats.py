@@ -2,7 +2,7 @@
 
 from blake3 import blake3
 
-VERSION = 2
+VERSION = 3
 PAGE = 4096
 LINE = 64
 HEIGHT = 36
@@ -151,7 +151,13 @@ JOB = struct(
     limits=struct(
         call_depth=U32, stack_slots=U32, memory_bytes=U64, table_elements=U64, file_bytes=U64, exception_slots=U32
     ),
-    clock_rate=U64, seed=U64,
+    clock_rate=U64, seed=U64, functions=items(
+        struct(
+            module=string, name=string, params=items(lambda reader: choice(reader, 4)),
+            results=items(lambda reader: choice(reader, 4)),
+        )
+    ),
+    store=option(U64), contracts=items(MODULE), call_data=octets, caller=string,
 )
 SEGMENT = struct(id=U64, paused=boolean, limit=U64, gas_used=U64, previous_snap=hash32, bin=hash32)
 PHASE = enum(

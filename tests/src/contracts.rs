@@ -27,7 +27,7 @@ pub struct Contract {
 }
 
 /// An outermost invocation of a fresh instance, and what it comes to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Invocation {
     /// Name of the case.
     pub name: String,

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
+use guest_interp::host::outside::{Answer, Question};
 use host_runner::engine::{Budget, Deliver, Event, Node, Progress};
 use host_runner::failure::{Failure, IO};
 use wasmparser::{BinaryReader, ExportSectionReader, GlobalSectionReader, Parser, Payload};
@@ -216,7 +217,7 @@ impl<'a> Reactor<'a> {
     /// If it cannot be instantiated.
     pub fn new(node: &'a ExposedNode, move_each_call: bool) -> Result<Self> {
         let mut this = Self { node, place: Place::new(node)?, move_each_call, calls: 0, moves: 0 };
-        ensure!(this.call("node_abi_version", &[])? == 1, "another version of the interface");
+        ensure!(this.call("node_abi_version", &[])? == 2, "another version of the interface");
         Ok(this)
     }
 
@@ -352,8 +353,21 @@ impl Node for Reactor<'_> {
             1 => Ok(Event::Snapshot(self.progress()?.snapshot_id)),
             2 => Ok(Event::Paused),
             3 => Ok(Event::Output),
+            4 => Ok(Event::Question),
             other => Err(self.get(other).map_or_else(failure, |_| Failure::new(IO, format!("event {other}")))),
         }
+    }
+
+    fn question(&mut self) -> Outcome<Option<Question>> {
+        Err(Failure::new(IO, "questions are not asked here"))
+    }
+
+    fn answer(&mut self, _: &Answer) -> Outcome<()> {
+        Err(Failure::new(IO, "questions are not asked here"))
+    }
+
+    fn asking_memory(&mut self, _: u64, _: u32) -> Outcome<Vec<u8>> {
+        Err(Failure::new(IO, "questions are not asked here"))
     }
 
     fn encode_pause(&mut self) -> Outcome<()> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use guest_interp::error::Error;
+use guest_interp::host::outside::{Answer, Question};
 use guest_interp::session::{Budget, Event, Session};
 
 /// Files by path.
@@ -57,6 +58,8 @@ pub struct Run {
     pub files: Files,
     /// What the program wrote to standard output.
     pub stdout: Vec<u8>,
+    /// What it and its host functions wrote to standard error.
+    pub stderr: Vec<u8>,
     /// How it ended.
     pub end: End,
     /// Exit code.
@@ -142,11 +145,20 @@ pub fn take_files(session: &mut Session, files: &mut Files) -> Result<(), Error>
     Ok(())
 }
 
-/// Drives a loaded session.
+/// Who answers what a run asks of the outside, if anybody can.
+pub type Answers<'a> = &'a mut dyn FnMut(&Question) -> Option<Answer>;
+
+/// Drives a loaded session that asks nothing of the outside.
 pub fn run(session: &mut Session, drive: Drive) -> Run {
+    run_answered(session, drive, &mut |_| None)
+}
+
+/// Drives a loaded session.
+pub fn run_answered(session: &mut Session, drive: Drive, answers: Answers<'_>) -> Run {
     let mut run = Run {
         files: Files::new(),
         stdout: Vec::new(),
+        stderr: Vec::new(),
         end: End::Left,
         exit_code: 0,
         gas: 0,
@@ -155,20 +167,21 @@ pub fn run(session: &mut Session, drive: Drive) -> Run {
         id: 0,
     };
     session.set_stepper_only(drive.stepper_only);
-    run.end = advance(session, drive, &mut run).unwrap_or_else(|error| End::Error(error.message().to_owned()));
+    run.end = advance(session, drive, &mut run, answers).unwrap_or_else(|error| End::Error(error.message().to_owned()));
     let progress = session.progress();
     (run.gas, run.gas_fast, run.id) = (progress.gas_total, session.gas_fast(), progress.snapshot_id);
     run.exit_code = session.exit_code();
     run
 }
 
-fn advance(session: &mut Session, drive: Drive, run: &mut Run) -> Result<End, Error> {
+fn advance(session: &mut Session, drive: Drive, run: &mut Run, answers: Answers<'_>) -> Result<End, Error> {
     let mut gas = drive.slice;
     let mut written = 0;
     loop {
         let before = session.progress().gas_total;
         let event = session.run(Budget { gas: gas.min(drive.gas.saturating_sub(before)), steps: drive.steps });
         run.stdout.extend(session.take_output(1));
+        run.stderr.extend(session.take_output(2));
         let event = event?;
         take_files(session, &mut run.files)?;
         let after = session.progress().gas_total;
@@ -188,6 +201,10 @@ fn advance(session: &mut Session, drive: Drive, run: &mut Run) -> Result<End, Er
                 if gas >= drive.gas.saturating_sub(before) || stuck || endless {
                     return Ok(End::Left);
                 }
+            }
+            Event::Question => {
+                let answer = session.question().and_then(&mut *answers);
+                session.answer(answer.ok_or_else(|| Error::usage("nobody answers"))?)?;
             }
             Event::Output => {}
         }

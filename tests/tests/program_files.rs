@@ -10,6 +10,7 @@ use host_runner::durable::OutputDir;
 use host_runner::engine::{Engine, Progress};
 use host_runner::flags::InputFlags;
 use host_runner::interrupt::Stop;
+use host_runner::outside::Nobody;
 use host_runner::reference;
 use host_runner::report::Runner;
 use host_runner::sandbox::WasmNode;
@@ -97,7 +98,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     let out = OutputDir::open(&prepared.path().join("out"))?;
     let options =
         Options { runner: Runner { engine: Engine::Wasm }, from_pause: false, keep_answers: true, deliver: None };
-    let summary = drive::run(&mut node, &out, &mut copies, &stop, options)?;
+    let summary = drive::run(&mut node, &out, &mut copies, &stop, &mut Nobody, options)?;
     ensure!(Path::new(out.path()).join("result.txt").exists(), "no result.txt");
 
     let mut job = reference::Job::new(&words, &inputs, None)?;

@@ -518,7 +518,7 @@ mod tests {
         line[1] = 9;
         let body = [
             &b"GI-BIN\r\n"[..],
-            &[2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0],
+            &[3, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0],
             &[5; 32],
             &[6; 32],
             &[1, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
@@ -536,7 +536,7 @@ mod tests {
         let header = BinHeader { base: false, paused: false, id: 1, job_hash: [0; 32], previous: [0; 32] };
         let (bytes, hash) = encode(&header, &Spaces::from([((1, 0), BTreeMap::from([(2, page(&[(64, 7)]))]))]));
         assert_eq!(bytes.len(), 214);
-        assert_eq!(crate::snapshot::hex(&hash), "67189806400f406b3ae4457d0af313e99ccc10d6965054deceb7e649de7fc513");
+        assert_eq!(crate::snapshot::hex(&hash), "f908b9998565574bed7c5496a0c5d01351888bd96d3dafd43be6bbc45765801a");
     }
 
     #[test]

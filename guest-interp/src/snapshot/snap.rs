@@ -232,7 +232,7 @@ mod tests {
     fn the_container_is_as_documented() {
         let [job_bytes, segment_bytes, state_bytes] = sections();
         assert_eq!(segment_bytes, [&[3, 0, 100, 99][..], &[1; 32], &[2; 32]].concat());
-        let prefix = [&b"GI-SNAP\n"[..], &[2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0], &job().job_hash()].concat();
+        let prefix = [&b"GI-SNAP\n"[..], &[3, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0], &job().job_hash()].concat();
         assert_eq!(bytes(), forge(&prefix, [&job_bytes, &segment_bytes, &state_bytes]));
     }
 
@@ -322,7 +322,7 @@ mod tests {
         assert!(encode(&job(), &late, &sample()).is_err());
         let large = Job { args: vec!["x".repeat(MAX_JOB as usize)], ..job() };
         let error = encode(&large, &segment(), &sample()).unwrap_err();
-        assert_eq!(error.message(), "snapshot: the job takes 16777328 bytes, at most 16777216 fit");
+        assert_eq!(error.message(), "snapshot: the job takes 16777333 bytes, at most 16777216 fit");
     }
 
     #[test]

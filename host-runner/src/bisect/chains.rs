@@ -7,6 +7,7 @@ use crate::engine::{Budget, Engine, Event, Node};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
+use crate::outside::{self, Replay};
 use crate::place::Place;
 use crate::state::{Difference, LoadedState, differences};
 
@@ -89,15 +90,16 @@ pub(super) fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Res
     let argv = rerun.from(id, limit, true);
     node.load(&argv)?;
     rerun.supply().feed(node.as_mut(), &Stop::new())?;
+    let mut replay = Replay::new(rerun.dir());
     loop {
-        match node.run(Budget::UNLIMITED)? {
+        match outside::run(node.as_mut(), Budget::UNLIMITED, &mut replay)? {
             Event::Snapshot(_) => return take_snapshot(node.as_mut()),
             Event::Finished => {
                 return Err(Failure::data(format!(
                     "the program ends in the segment after snapshot {id}: neither chain is right"
                 )));
             }
-            Event::Paused | Event::Output => node.drop_output()?,
+            Event::Paused | Event::Output | Event::Question => node.drop_output()?,
         }
     }
 }
@@ -106,8 +108,12 @@ pub(super) fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Res
 pub(super) fn take_snapshot(node: &mut dyn Node) -> Result<(Vec<u8>, Vec<u8>)> {
     let (mut snap, mut bin) = (Vec::new(), Vec::new());
     while let Some(name) = node.take_name()? {
-        let all = if name.ends_with(".snap") { &mut snap } else { &mut bin };
-        all.append(&mut node.take_all()?);
+        let mut all = node.take_all()?;
+        if name.ends_with(".snap") {
+            snap.append(&mut all);
+        } else if name.ends_with(".bin") {
+            bin.append(&mut all);
+        }
     }
     Ok((snap, bin))
 }

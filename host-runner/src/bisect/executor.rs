@@ -15,6 +15,7 @@ use crate::engine::{Budget, Engine, Event, Node};
 use crate::failure::{Failure, IO, Result};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
+use crate::outside::{self, Replay};
 
 /// A moment of a segment: after `gas` units of gas since its start, the last of which may be followed by at most `steps`
 /// transfers of control that cost nothing.
@@ -50,9 +51,11 @@ pub fn reach(rerun: &Rerun, id: &str, engine: Engine, position: Position) -> Res
     node.load(&argv)?;
     rerun.supply().feed(node.as_mut(), &Stop::new())?;
     let start = node.progress()?.gas_total;
-    let mut halted = run(node.as_mut(), start.saturating_add(position.gas.saturating_sub(1)), ALL_STEPS)?;
+    let mut replay = Replay::new(rerun.dir());
+    let mut run = |gas: u64, steps| run(node.as_mut(), &mut replay, start.saturating_add(gas), steps);
+    let mut halted = run(position.gas.saturating_sub(1), ALL_STEPS)?;
     if !halted {
-        halted = run(node.as_mut(), start.saturating_add(position.gas), position.steps)?;
+        halted = run(position.gas, position.steps)?;
     }
     if !halted {
         node.encode_pause()?;
@@ -62,16 +65,16 @@ pub fn reach(rerun: &Rerun, id: &str, engine: Engine, position: Position) -> Res
 }
 
 /// Runs until the gas in total or the steps are reached; whether the program ended.
-fn run(node: &mut dyn Node, gas_total: u64, mut steps: u64) -> Result<bool> {
+fn run(node: &mut dyn Node, replay: &mut Replay, gas_total: u64, mut steps: u64) -> Result<bool> {
     loop {
         let gas = gas_total.saturating_sub(node.progress()?.gas_total);
-        let event = node.run(Budget { gas, steps })?;
+        let event = outside::run(node, Budget { gas, steps }, replay)?;
         node.drop_output()?;
         match event {
             Event::Finished => return Ok(true),
             Event::Paused => return Ok(false),
             // Steps are counted anew after output was taken: a program cannot write without being charged.
-            Event::Output => steps = steps.max(1),
+            Event::Output | Event::Question => steps = steps.max(1),
             Event::Snapshot(_) => return Err(Failure::data("a segment without a limit reached it")),
         }
     }

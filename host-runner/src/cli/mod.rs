@@ -10,6 +10,7 @@ mod inspect;
 mod reference;
 mod resume;
 mod run;
+mod store;
 mod verify;
 mod witness;
 
@@ -23,7 +24,7 @@ use crate::failure::{Failure, IO, Result};
 use crate::image;
 
 /// Exit codes, below the help.
-const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 75 stopped at the gas limit, \
+const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 75 stopped at the gas limit, 76 store conflict, \
 130 interrupted, 2 usage, 65 bad program or snapshot, 74 input or output, 1 mismatch";
 
 /// Runs WebAssembly programs in a deterministic, metered node, and leaves a chain of snapshots.
@@ -67,6 +68,8 @@ enum Command {
     Export(fold::ExportArgs),
     /// Unpack and check such a file
     Import(fold::ImportArgs),
+    /// Look at a key-value store, change it, export it, commit a run
+    Store(store::StoreArgs),
     /// Run a program directly on wasmtime, to compare with
     Reference(reference::ReferenceArgs),
     /// Measure how fast a program runs here: in the node as wasm and natively, and directly on wasmtime
@@ -125,6 +128,7 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         Some(Command::Prune(args)) => fold::prune(args),
         Some(Command::Export(args)) => fold::export(args),
         Some(Command::Import(args)) => fold::import(args),
+        Some(Command::Store(args)) => store::execute(args),
         Some(Command::Reference(args)) => reference::execute(args),
         Some(Command::Bench(args)) => bench::execute(args),
         Some(Command::ExportNode(args)) => export_node::execute(args),

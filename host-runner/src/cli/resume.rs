@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::{OutputArgs, run};
 use crate::engine::Engine;
 use crate::failure::Result;
-use crate::flags::{ConfigFlags, InputFlags, JobFlags};
+use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
 use crate::job_files::{FileFlags, JobFiles};
 use crate::place::Place;
 
@@ -37,6 +37,12 @@ pub(super) struct ResumeArgs {
     engine: Engine,
     #[command(flatten)]
     files: FileFlags,
+    /// The key-value store, as for `run`
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// Leave the store as it is, as for `run`
+    #[arg(long, requires = "store")]
+    no_commit: bool,
     /// Directory for the files that the program leaves behind, when it ends normally
     #[arg(long, value_name = "DIR")]
     deliver: Option<PathBuf>,
@@ -60,6 +66,12 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
         stdin: files.stdin,
         ..InputFlags::default()
     };
+    let contract = ContractFlags {
+        store: args.store.clone(),
+        no_commit: args.no_commit,
+        contract: files.contracts.into_iter().map(flag).collect(),
+        ..ContractFlags::default()
+    };
     Ok(run::RunArgs {
         job: JobFlags {
             snapshot_output: args.snapshot_output.clone().or_else(|| Some(dir.clone())),
@@ -68,7 +80,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
             gas_limit: args.gas_limit.clone(),
             enable_gas_refill: args.enable_gas_refill,
             keep_final: args.keep_final,
-            config: ConfigFlags { inputs, ..ConfigFlags::default() },
+            config: ConfigFlags { inputs, contract, ..ConfigFlags::default() },
         },
         engine: args.engine,
         check_reference: false,

@@ -11,8 +11,11 @@ use crate::failure::{Failure, MISMATCH, Result};
 use crate::flags::JobFlags;
 use crate::image;
 use crate::interrupt::Stop;
+use crate::outside::{Nobody, Outside};
 use crate::reference::{self, Comparison};
 use crate::report::{self, Runner};
+use crate::store::Database;
+use guest_interp::host::store::ReadWriteSet;
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,7 +43,14 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         let failure = Failure::usage("--check-reference needs a run from the start: the reference cannot resume");
         return Err(failure.help("leave --snapshot-input out"));
     }
-    let argv = args.job.node_argv(&args.words)?;
+    let mut argv = args.job.node_argv(&args.words)?;
+    let contract = &args.job.config.contract;
+    let store = contract.store.as_deref().map(|path| Database::open(path, true)).transpose()?;
+    let mut view = store.as_ref().map(Database::view).transpose()?;
+    // On resume the snapshot says at which version the run began.
+    if let Some(view) = view.as_ref().filter(|_| args.job.snapshot_input.is_none()) {
+        argv.splice(0..0, ["--store-version".to_owned(), view.version().to_string()]);
+    }
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
@@ -57,10 +67,19 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
     let runner = Runner { engine: args.engine };
     let options = Options { runner, from_pause, keep_answers: args.check_reference, deliver: args.deliver.clone() };
-    let ran = drive::run(node.as_mut(), &out, &mut console, &stop, options);
+    let outside: &mut dyn Outside = match &mut view {
+        Some(view) => view,
+        None => &mut Nobody,
+    };
+    let ran = drive::run(node.as_mut(), &out, &mut console, &stop, outside, options);
     console.finish();
     let summary = ran?;
     drop(node);
+    drop(view);
+    if let Some(store) = store.filter(|_| summary.exit_code == 0 && !contract.no_commit) {
+        let version = commit(&store, out.path())?;
+        console.note(&format!("committed: the store is at version {version}"));
+    }
 
     console.note(&closing_line(&summary, &output_dir));
     let comparison = if args.check_reference { compare(args, &summary, &mut console)? } else { None };
@@ -75,6 +94,14 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         Some(comparison) if !comparison.differences.is_empty() => Err(mismatch(&comparison)),
         _ => Ok(summary.exit_code),
     }
+}
+
+/// Commits what the run has left to be written.
+fn commit(store: &Database, out: &Path) -> Result<u64> {
+    let path = out.join("rwset.bin");
+    let found = std::fs::read(&path).map_err(|error| Failure::io(&path, &error))?;
+    let set = ReadWriteSet::decode(&found);
+    store.commit(&set.ok_or_else(|| Failure::data(format!("{}: is no rwset.bin", path.display())))?)
 }
 
 /// Whether the run starts from the pause in its own output directory.

@@ -14,6 +14,7 @@ use crate::engine::{Deliver, Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
+use crate::outside::{self, Replay};
 use crate::verify::{Checked, Options, Segment, Verdict};
 
 /// What a worker reports.
@@ -40,6 +41,8 @@ struct At {
     id: u64,
     limit: u64,
     refill: bool,
+    /// Answers what the run asked of the outside.
+    replay: Replay,
 }
 
 /// What executing a segment came to.
@@ -121,7 +124,7 @@ impl<'a> Worker<'a> {
         if node.job_hash()? != self.rerun.job().job_hash() {
             return Err(Failure::data("the files that were given do not make the job of the snapshots"));
         }
-        Ok(At { node, id, limit, refill })
+        Ok(At { node, id, limit, refill, replay: Replay::new(&self.chain.dir) })
     }
 
     /// Executes a segment and compares what comes out with the files.
@@ -153,7 +156,7 @@ impl<'a> Worker<'a> {
                 return Err(Failure::new(INTERRUPTED, "interrupted"));
             }
             let (began, before) = (Instant::now(), at.node.progress()?.gas_total);
-            let event = at.node.run(slice.budget())?;
+            let event = outside::run(at.node.as_mut(), slice.budget(), &mut at.replay)?;
             at.node.drop_output()?;
             let gas = at.node.progress()?.gas_total.saturating_sub(before);
             drop(self.messages.send(Message::Executed(gas)));
@@ -192,6 +195,8 @@ impl<'a> Worker<'a> {
             let path = dir.join(&name);
             if name == "receipt.json" {
                 differences.extend(compare_receipt(&path, &node.take_all()?)?);
+            } else if name == "rwset.bin" || name == "rwset.json" || name.ends_with(".calls") && !is_aside(&name) {
+                differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
             } else if name == "result.txt" {
                 compared = path.exists();
                 differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
@@ -208,6 +213,11 @@ impl<'a> Worker<'a> {
         }
         Ok(differences)
     }
+}
+
+/// Is this a file of a state outside the chain.
+fn is_aside(name: &str) -> bool {
+    name.starts_with("final.") || name.starts_with("paused.")
 }
 
 fn shown(failure: &Failure) -> String {

@@ -11,6 +11,7 @@ use host_runner::durable::OutputDir;
 use host_runner::engine::{Engine, Node, Progress};
 use host_runner::interrupt::Stop;
 use host_runner::native::NativeNode;
+use host_runner::outside::Nobody;
 use host_runner::report::Runner;
 
 use crate::runner;
@@ -87,7 +88,7 @@ pub fn host_run(argv: &[String], dir: &Path, out: &OutputDir, listener: &mut Lis
     let runner = Runner { engine: Engine::Native };
     let options = Options { runner, from_pause, keep_answers: false, deliver: None };
     let stop = listener.stop.clone();
-    Ok(drive::run(&mut node, out, listener, &stop, options)?)
+    Ok(drive::run(&mut node, out, listener, &stop, &mut Nobody, options)?)
 }
 
 /// A new directory; in memory where the system has that, because thousands of runs sync their files there.
