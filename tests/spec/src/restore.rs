@@ -113,12 +113,12 @@ pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32
     let (snap, _) = snap::encode(&Job::default(), &segment, &state)?;
 
     let raw = snap::decode(&snap)?;
-    let checked = check_state(raw.state, &mut zero, func, &[])?;
+    let checked = check_state(raw.state, &mut zero, func, Vec::new(), &[])?;
     zero.restore(&checked)?;
     zero.resume_invocation(func);
     spaces.update(&mut zero.store);
     let mut reader = BinReader::new();
-    reader.push(&bytes, &mut Restore { contents: &mut zero.store, spaces: &mut spaces })?;
+    reader.push(&bytes, &mut Restore { contents: &mut zero.store, spaces: &mut spaces, contracts: false })?;
     ensure!(reader.finish()?.hash == raw.segment.bin, "the .bin is not the one that was written");
     ensure!(spaces.states(&zero.store) == checked.state().spaces, "the restored pages have other roots");
     check_tables(&mut zero)?;

@@ -22,6 +22,8 @@ mod keys;
 mod log;
 mod rwset;
 mod spaces;
+#[cfg(test)]
+mod tests;
 
 pub use calls::{Called, Plan};
 pub use export::Export;
