@@ -411,10 +411,10 @@ impl Node for Reactor<'_> {
         let length = self.call("node_progress", &[]).map_err(failure)?;
         let bytes = self.get(length).map_err(failure)?;
         let fields: Vec<u64> = bytes.as_chunks().0.iter().map(|field| u64::from_le_bytes(*field)).collect();
-        let [gas_total, segment_gas, gas_limit, snapshot_id, gas_stepped] = fields[..] else {
+        let [gas_total, segment_gas, gas_limit, snapshot_id, gas_stepped, answers] = fields[..] else {
             return Err(Failure::new(IO, "the progress has another length"));
         };
-        Ok(Progress { gas_total, segment_gas, gas_limit, snapshot_id, gas_stepped })
+        Ok(Progress { gas_total, segment_gas, gas_limit, snapshot_id, gas_stepped, answers })
     }
 
     fn take_message(&mut self) -> Outcome<Option<String>> {

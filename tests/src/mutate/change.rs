@@ -392,13 +392,13 @@ pub fn roots(subject: &Subject, files: &Files) -> Option<Vec<SpaceState>> {
     machine.store.write_segments(instance).ok()?;
     let guest_interp::runtime::Extern::Func(func) = machine.store.export(instance, &entry)? else { return None };
     let mut spaces = Spaces::new(&mut machine.store);
-    let checked = check::check_state(subject.raw.state.clone(), &mut machine, func, &[]).ok()?;
+    let checked = check::check_state(subject.raw.state.clone(), &mut machine, func, Vec::new(), &[]).ok()?;
     machine.restore(&checked).ok()?;
     spaces.update(&mut machine.store);
     let chain = (1..=subject.raw.segment.id).map(|id| format!("out/{id}.bin"));
     let last = subject.raw.segment.paused.then(|| subject.bin_path());
     for path in chain.chain(last) {
-        let mut sink = Restore { contents: &mut machine.store, spaces: &mut spaces };
+        let mut sink = Restore { contents: &mut machine.store, spaces: &mut spaces, contracts: false };
         BinReader::new().push(&files[&path], &mut sink).ok()?;
     }
     Some(spaces.states(&machine.store))
