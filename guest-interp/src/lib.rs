@@ -5,6 +5,7 @@
 pub mod args;
 pub mod code;
 pub mod error;
+pub mod estimate;
 mod exec;
 pub mod files;
 pub mod gas;
