@@ -14,6 +14,7 @@ pub mod job;
 pub mod limits;
 pub mod module;
 pub mod numeric;
+pub mod profile;
 pub mod report;
 mod room;
 pub mod runtime;
