@@ -5,6 +5,7 @@
 pub mod args;
 pub mod code;
 pub mod error;
+pub mod estimate;
 mod exec;
 pub mod files;
 pub mod gas;
@@ -13,6 +14,7 @@ pub mod job;
 pub mod limits;
 pub mod module;
 pub mod numeric;
+pub mod profile;
 pub mod report;
 mod room;
 pub mod runtime;

@@ -30,6 +30,11 @@ impl NativeNode {
         self.session
     }
 
+    /// The same, to watch it while this node runs it.
+    pub fn session_mut(&mut self) -> Option<&mut Session> {
+        self.session.as_mut()
+    }
+
     fn session(&mut self) -> std::result::Result<&mut Session, Error> {
         self.session.as_mut().ok_or_else(|| Error::usage("no job is loaded"))
     }

@@ -89,7 +89,7 @@ pub struct Block {
 /// - `else`: `imm` target past the `end`, `aux` 1 if it cannot be reached from the first arm; `end`: `aux` 1 if it
 ///   cannot be reached by falling through;
 /// - bulk operators: `aux` destination memory or table, `imm` source or segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
     /// Parameter slots.
     pub params: u32,

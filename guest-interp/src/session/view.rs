@@ -1,9 +1,11 @@
 //! Looking at a run without changing it: for those who inspect and compare states.
 
+use std::rc::Rc;
+
 use super::Session;
 use crate::host::wasi::Wasi;
 use crate::job::Job;
-use crate::runtime::Machine;
+use crate::runtime::{Machine, Watch};
 use crate::snapshot::paged::{Number, Page, Paged};
 
 impl Session {
@@ -11,6 +13,14 @@ impl Session {
     /// given.
     pub fn look_only(&mut self) {
         self.loading.look_only = true;
+    }
+
+    /// Tells `watch` of every step from now on, before it is made; only the stepper runs then. To be said once all files
+    /// are given.
+    pub fn watch(&mut self, watch: Rc<dyn Watch>) {
+        if let Some(running) = &mut self.running {
+            running.machine.set_watch(watch);
+        }
     }
 
     /// The job, once all files but the pages have been given.

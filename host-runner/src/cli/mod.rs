@@ -4,9 +4,11 @@
 mod bench;
 mod bisect;
 mod diff;
+mod estimate;
 mod export_node;
 mod fold;
 mod inspect;
+mod profile;
 mod reference;
 mod resume;
 mod run;
@@ -74,6 +76,10 @@ enum Command {
     Reference(reference::ReferenceArgs),
     /// Measure how fast a program runs here: in the node as wasm and natively, and directly on wasmtime
     Bench(bench::BenchArgs),
+    /// Say what gas a run would take, without leaving anything behind; or the least that calls of a program's exports can
+    Estimate(estimate::EstimateArgs),
+    /// Show where the gas of a run goes: functions, source lines, call stacks
+    Profile(profile::ProfileArgs),
     /// Write out the node that this runner carries: one WebAssembly file
     ExportNode(export_node::ExportNodeArgs),
 }
@@ -131,6 +137,8 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         Some(Command::Store(args)) => store::execute(args),
         Some(Command::Reference(args)) => reference::execute(args),
         Some(Command::Bench(args)) => bench::execute(args),
+        Some(Command::Estimate(args)) => estimate::execute(args),
+        Some(Command::Profile(args)) => profile::execute(args),
         Some(Command::ExportNode(args)) => export_node::execute(args),
     };
     done.unwrap_or_else(|failure| {

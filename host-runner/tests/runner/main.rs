@@ -2,9 +2,11 @@
 
 mod bench;
 mod chain;
+mod estimate;
 mod exit_codes;
 mod interrupt;
 mod output;
+mod profile;
 mod reference;
 mod tools;
 mod transplant;

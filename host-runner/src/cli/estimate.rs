@@ -1,0 +1,69 @@
+//! `estimate`: what gas a run would take; with `--static`, what no call of an export can go below.
+
+use crate::cli::{OutputArgs, print};
+use crate::console::{Console, Sink, Verbosity};
+use crate::drive;
+use crate::dry_run;
+use crate::engine::Engine;
+use crate::estimate;
+use crate::failure::{Failure, Result};
+use crate::flags::JobFlags;
+use crate::interrupt::Stop;
+
+/// Arguments of `estimate`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct EstimateArgs {
+    #[command(flatten)]
+    job: JobFlags,
+    /// Run nothing: say the least gas with which a call of each exported function returns
+    #[arg(long = "static")]
+    is_static: bool,
+    /// How the node runs; the gas is the same
+    #[arg(long, value_enum, default_value_t = Engine::Native)]
+    engine: Engine,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The program, the export to call (for a module without `_start`), and its arguments
+    #[arg(value_name = "PROGRAM [ENTRY] [ARGS]", required = true, num_args = 1.., trailing_var_arg = true)]
+    words: Vec<String>,
+}
+
+pub(super) fn execute(args: &EstimateArgs) -> Result<i32> {
+    if args.is_static { least(args) } else { exact(args) }
+}
+
+fn least(args: &EstimateArgs) -> Result<i32> {
+    if args.words.len() > 1 {
+        let failure = Failure::usage("--static is about all exported functions: it takes no entry and no arguments");
+        return Err(failure.help("leave --static out to learn what one call takes"));
+    }
+    let (schedule, costs) = estimate::exports(&args.job.node_argv(&args.words)?)?;
+    let text = if args.output.json {
+        estimate::object(&schedule, &costs).to_string()
+    } else {
+        estimate::table(&schedule, &costs)
+    };
+    print(&text)?;
+    Ok(0)
+}
+
+fn exact(args: &EstimateArgs) -> Result<i32> {
+    let argv = args.job.node_argv(&args.words)?;
+    let stop = Stop::new();
+    stop.on_ctrl_c()?;
+    let mut console = Console::new(args.output.verbosity(), args.output.json);
+    let mut node = args.engine.start()?;
+    drive::load(node.as_mut(), &argv, &mut console, &stop)?;
+    let shown = args.output.verbosity() == Verbosity::Verbose;
+    let ran = dry_run::run(node.as_mut(), shown.then_some(&mut console as &mut dyn Sink), &stop)?;
+    if args.output.json {
+        print(&ran.object().to_string())?;
+        return Ok(0);
+    }
+    let mut lines = vec![format!("gas: {}", ran.gas), format!("outcome: {}", ran.outcome())];
+    if args.job.gas_limit.is_some() {
+        lines.push(format!("snapshots: {}", ran.snapshots));
+    }
+    print(&lines.join("\n"))?;
+    Ok(0)
+}

@@ -1,0 +1,61 @@
+//! `profile`: where the gas of a run goes.
+
+use std::path::{Path, PathBuf};
+
+use guest_interp::profile::ProfileLimits;
+
+use crate::cli::{OutputArgs, print};
+use crate::console::{Console, Verbosity};
+use crate::durable;
+use crate::failure::Result;
+use crate::flags::JobFlags;
+use crate::interrupt::Stop;
+use crate::profile;
+
+/// Arguments of `profile`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ProfileArgs {
+    #[command(flatten)]
+    job: JobFlags,
+    /// Write the call stacks as lines `outermost;...;innermost GAS`
+    #[arg(long, value_name = "FILE")]
+    folded: Option<PathBuf>,
+    /// Write the call stacks as a flame graph
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Functions and source lines in the table
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+    /// Most functions above each other in the call stacks; calls beyond count to their callers
+    #[arg(long, value_name = "N", default_value_t = ProfileLimits::default().depth,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    max_depth: u32,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The program, the export to call (for a module without `_start`), and its arguments
+    #[arg(value_name = "PROGRAM [ENTRY] [ARGS]", required = true, num_args = 1.., trailing_var_arg = true)]
+    words: Vec<String>,
+}
+
+pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
+    let argv = args.job.node_argv(&args.words)?;
+    let stop = Stop::new();
+    stop.on_ctrl_c()?;
+    let mut console = Console::new(args.output.verbosity(), args.output.json);
+    let limits = ProfileLimits { depth: args.max_depth, ..ProfileLimits::default() };
+    let shown = args.output.verbosity() == Verbosity::Verbose;
+    let profiled = profile::run(&argv, limits, &mut console, shown, &stop)?;
+    if let Some(path) = &args.folded {
+        durable::replace(path, profiled.profile.folded().as_bytes())?;
+    }
+    if let Some(path) = &args.svg {
+        let program = args.words.first().map(|program| Path::new(program).file_name().unwrap_or_default());
+        let title = format!("{}: gas", program.unwrap_or_default().to_string_lossy());
+        durable::replace(path, &profile::flame_graph(&title, &profiled.profile)?)?;
+    }
+    let text = if args.output.json { profiled.object().to_string() } else { profiled.table(args.top) };
+    if args.output.verbosity() != Verbosity::Quiet || args.output.json {
+        print(&text)?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,143 @@
+//! The least gas of the functions that a program exports, without running it: `guest_interp::estimate` on the program,
+//! linked as a run links it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use guest_interp::args::{self, Command, Options};
+use guest_interp::error::Error;
+use guest_interp::estimate::least_costs;
+use guest_interp::gas::Schedule;
+use guest_interp::host::wasi::{Wasi, WasiConfig};
+use guest_interp::host::{HostModule, HostType};
+use guest_interp::limits::Limits;
+use guest_interp::module::{ExternKind, Features, FuncType, Module, ValType};
+use guest_interp::runtime::{HostImports, Linker, Machine};
+
+use crate::failure::{Failure, Result};
+
+/// An exported function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeastCost {
+    /// Its name.
+    pub export: String,
+    /// Its type, as the text format has it.
+    pub signature: String,
+    /// The least gas with which a call of it returns; none if none does.
+    pub gas: Option<u64>,
+}
+
+/// The least costs of all exported functions, in the order of the exports; and the schedule's name.
+///
+/// # Errors
+/// As those of loading the program for a run; its entry and arguments do not matter.
+pub fn exports(argv: &[String]) -> Result<(String, Vec<LeastCost>)> {
+    let options = match args::parse(argv)? {
+        Command::Run(options) => *options,
+        _ => return Err(Failure::usage("--help and --version estimate nothing")),
+    };
+    let (machine, program) = link(&options)?;
+    let exported = || program.exports().iter().filter(|export| export.kind == ExternKind::Func);
+    let own = machine.store.instances.last().map(|instance| instance.funcs.as_slice()).unwrap_or_default();
+    let funcs: Vec<u32> = exported().filter_map(|export| own.get(export.index as usize).copied()).collect();
+    let costs = least_costs(&machine.store, machine.schedule(), &funcs);
+    let least = |(export, gas): (&guest_interp::module::Export, Option<u64>)| LeastCost {
+        export: export.name.clone(),
+        signature: program.func_type(export.index).to_string(),
+        gas,
+    };
+    Ok((machine.schedule().name().to_owned(), exported().zip(costs).map(least).collect()))
+}
+
+/// The program, linked last, in a machine that runs nothing.
+fn link(options: &Options) -> Result<(Machine, Arc<Module>)> {
+    let mut features = Features::default();
+    for (name, on) in &options.features {
+        features.set(name, *on).map_err(|error| Failure::usage(format!("--feature: {}", error.message())))?;
+    }
+    let mut limits = Limits::default();
+    limits.memory_bytes = options.max_memory.unwrap_or(limits.memory_bytes);
+    let mut machine = Machine::new(schedule(options.gas_schedule.as_deref())?, limits);
+    let host = Offered(Wasi::new(WasiConfig {
+        args: Vec::new(),
+        env: Vec::new(),
+        stdin: Arc::from([]),
+        inputs: Vec::new(),
+        preopens: Vec::new(),
+        file_bytes: limits.file_bytes,
+        clock_rate: 1,
+        seed: 0,
+    })?);
+    let mut linker = Linker::default();
+    let mut link = |name: &str, path: &str| -> Result<Arc<Module>> {
+        let bytes = read(path)?;
+        let of_file = |error: Error| Failure::from(error.context(path));
+        let module = Arc::new(Module::parse(bytes, features).map_err(of_file)?);
+        let instance = machine.link(name, module.clone(), &linker, &host).map_err(of_file)?;
+        linker.register(name, instance);
+        Ok(module)
+    };
+    for (name, path) in &options.preload {
+        link(name, path)?;
+    }
+    let program = link("", &options.program)?;
+    Ok((machine, program))
+}
+
+fn schedule(name: Option<&str>) -> Result<Schedule> {
+    let Some(name) = name else { return Ok(Schedule::default()) };
+    if let Some(schedule) = Schedule::builtin(name) {
+        return Ok(schedule);
+    }
+    let text = String::from_utf8(read(name)?).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let file_name = Path::new(name).file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(Schedule::parse(&file_name.unwrap_or_default(), &text)?)
+}
+
+fn read(path: &str) -> Result<Vec<u8>> {
+    let path = Path::new(path);
+    match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // As a run has it.
+            Err(Failure::usage(format!("{}: no such file", path.display())))
+        }
+        other => other.map_err(|error| Failure::io(path, &error)),
+    }
+}
+
+/// The functions that the node offers to programs.
+struct Offered(Wasi);
+
+impl HostImports for Offered {
+    fn resolve(&self, module: &str, name: &str) -> Option<(u32, FuncType)> {
+        let func = self.0.resolve(module, name)?;
+        let value = |ty: &HostType| if *ty == HostType::I32 { ValType::I32 } else { ValType::I64 };
+        let values = |list: &[HostType]| list.iter().map(value).collect();
+        Some((func.id, FuncType { params: values(func.params), results: values(func.results) }))
+    }
+}
+
+/// The costs as a table, and as a JSON object by export.
+pub fn table(schedule: &str, costs: &[LeastCost]) -> String {
+    let width = costs.iter().filter_map(|cost| cost.gas).map(|gas| gas.to_string().len()).max().unwrap_or(0);
+    let width = width.max(NEVER.len());
+    let mut lines = vec![format!("least gas of a call that returns, schedule {schedule}:")];
+    lines.extend(costs.iter().map(|LeastCost { export, signature, gas }| {
+        let gas = gas.map_or(NEVER.to_owned(), |gas| gas.to_string());
+        format!("  {gas:>width$}  {} {signature}", export.escape_debug())
+    }));
+    if costs.is_empty() {
+        lines.push("  no function is exported".to_owned());
+    }
+    lines.join("\n")
+}
+
+const NEVER: &str = "never returns";
+
+/// The same as JSON: the gas by export, null for one that never returns.
+pub fn object(schedule: &str, costs: &[LeastCost]) -> serde_json::Value {
+    let costs: BTreeMap<&str, Option<u64>> = costs.iter().map(|cost| (cost.export.as_str(), cost.gas)).collect();
+    serde_json::json!({ "schedule": schedule, "least_gas": costs })
+}
