@@ -10,6 +10,7 @@ use crate::drive::Slice;
 use crate::engine::{Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::interrupt::Stop;
+use crate::outside::{self, Outside};
 use crate::report;
 
 /// What a run came to.
@@ -58,7 +59,12 @@ impl DryRun {
 ///
 /// # Errors
 /// The node's; exit code 130 when the user stops it.
-pub fn run(node: &mut dyn Node, mut output: Option<&mut dyn Sink>, stop: &Stop) -> Result<DryRun> {
+pub fn run(
+    node: &mut dyn Node,
+    outside: &mut dyn Outside,
+    mut output: Option<&mut dyn Sink>,
+    stop: &Stop,
+) -> Result<DryRun> {
     let start = node.progress()?.gas_total;
     let mut snapshots = 0u64;
     let mut slice = Slice::first();
@@ -68,7 +74,7 @@ pub fn run(node: &mut dyn Node, mut output: Option<&mut dyn Sink>, stop: &Stop) 
         }
         let before = node.progress()?.gas_total;
         let began = Instant::now();
-        let event = node.run(slice.budget())?;
+        let event = outside::run(node, slice.budget(), outside)?;
         forward(node, &mut output)?;
         match event {
             Event::Finished => break,
@@ -79,7 +85,7 @@ pub fn run(node: &mut dyn Node, mut output: Option<&mut dyn Sink>, stop: &Stop) 
                 }
             }
             Event::Paused => slice.adapt(began.elapsed(), node.progress()?.gas_total != before),
-            Event::Output => {}
+            Event::Output | Event::Question => {}
         }
     }
     let (mut result, mut receipt) = (String::new(), Value::Null);

@@ -13,6 +13,7 @@ use crate::dry_run::{self, DryRun};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Stop;
 use crate::native::NativeNode;
+use crate::outside::Outside;
 use crate::state::SourceLines;
 
 /// A line of a program's source.
@@ -39,14 +40,21 @@ pub struct Profiled {
 ///
 /// # Errors
 /// As those of a run; exit code 130 when the user stops it.
-pub fn run(argv: &[String], limits: ProfileLimits, sink: &mut dyn Sink, shown: bool, stop: &Stop) -> Result<Profiled> {
+pub fn run(
+    argv: &[String],
+    limits: ProfileLimits,
+    outside: &mut dyn Outside,
+    sink: &mut dyn Sink,
+    shown: bool,
+    stop: &Stop,
+) -> Result<Profiled> {
     let mut node = NativeNode::new();
     drive::load(&mut node, argv, sink, stop)?;
     let no_run = || Failure::data("the run was not loaded");
     let session = node.session_mut().ok_or_else(no_run)?;
     let profiler = Profiler::new(session.machine().ok_or_else(no_run)?, limits);
     session.watch(profiler.clone());
-    let ran = dry_run::run(&mut node, shown.then_some(sink), stop)?;
+    let ran = dry_run::run(&mut node, outside, shown.then_some(sink), stop)?;
     let session = node.session_mut().ok_or_else(no_run)?;
     let has_ended = session.outcome().is_some_and(|outcome| *outcome != guest_interp::report::Outcome::GasLimit);
     let machine = session.machine().ok_or_else(no_run)?;

@@ -9,7 +9,8 @@ use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::engine::Node;
 use crate::failure::{CONFLICT, Failure, IO, Result};
-use crate::outside::{Outside, asked};
+use crate::flags::JobFlags;
+use crate::outside::{Nobody, Outside, asked};
 
 /// Version and value by key.
 const ENTRIES: TableDefinition<'_, &[u8], (u64, &[u8])> = TableDefinition::new("entries");
@@ -205,6 +206,40 @@ impl View {
 
 fn versioned((version, value): (u64, &[u8])) -> Versioned {
     Versioned { version, value: value.to_vec() }
+}
+
+/// The store that a run was given, if any.
+#[derive(Default)]
+pub struct Given {
+    /// The database, to commit to.
+    pub database: Option<Database>,
+    view: Option<View>,
+}
+
+impl Given {
+    /// Opens the store that the flags name, if they do; where the run begins from the start, `argv` is told its version. On
+    /// resume the snapshot says at which version the run began.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub fn of(job: &JobFlags, argv: &mut Vec<String>) -> Result<Self> {
+        let Some(path) = &job.config.contract.store else { return Ok(Self::default()) };
+        let database = Database::open(path, true)?;
+        let view = database.view()?;
+        if job.snapshot_input.is_none() {
+            argv.splice(0..0, ["--store-version".to_owned(), view.version().to_string()]);
+        }
+        Ok(Self { database: Some(database), view: Some(view) })
+    }
+}
+
+impl Outside for Given {
+    fn answer(&mut self, question: &Question, node: &mut dyn Node) -> Result<Answer> {
+        match &mut self.view {
+            Some(view) => view.answer(question, node),
+            None => Nobody.answer(question, node),
+        }
+    }
 }
 
 impl Outside for View {

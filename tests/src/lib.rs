@@ -9,6 +9,7 @@ pub mod crash;
 pub mod determinism;
 pub mod differential;
 pub mod generate;
+pub mod history;
 pub mod mutate;
 pub mod node_js;
 pub mod opcodes;

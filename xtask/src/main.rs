@@ -13,6 +13,7 @@ mod peers;
 mod perf_check;
 mod portability;
 mod spec;
+mod store;
 mod wasi_testsuite;
 mod wasmfiles;
 
@@ -51,6 +52,8 @@ enum Command {
     Portability(portability::Args),
     /// Run the specification's test suite
     Spec(spec::Args),
+    /// Run contracts at once on one store, and check the history
+    Store(store::Args),
     /// Run a folder of prebuilt WASI programs against what each must do
     WasiTestsuite(wasi_testsuite::Args),
     /// Check the sample programs, or rebuild and compare them
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),
         Command::Spec(args) => spec::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::WasiTestsuite(args) => wasi_testsuite::run(&args),
         Command::Wasmfiles(args) => wasmfiles::run(&args),
     };

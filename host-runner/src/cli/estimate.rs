@@ -9,6 +9,7 @@ use crate::estimate;
 use crate::failure::{Failure, Result};
 use crate::flags::JobFlags;
 use crate::interrupt::Stop;
+use crate::store::Given;
 
 /// Arguments of `estimate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,14 +49,15 @@ fn least(args: &EstimateArgs) -> Result<i32> {
 }
 
 fn exact(args: &EstimateArgs) -> Result<i32> {
-    let argv = args.job.node_argv(&args.words)?;
+    let mut argv = args.job.node_argv(&args.words)?;
+    let mut store = Given::of(&args.job, &mut argv)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let mut node = args.engine.start()?;
     drive::load(node.as_mut(), &argv, &mut console, &stop)?;
     let shown = args.output.verbosity() == Verbosity::Verbose;
-    let ran = dry_run::run(node.as_mut(), shown.then_some(&mut console as &mut dyn Sink), &stop)?;
+    let ran = dry_run::run(node.as_mut(), &mut store, shown.then_some(&mut console as &mut dyn Sink), &stop)?;
     if args.output.json {
         print(&ran.object().to_string())?;
         return Ok(0);

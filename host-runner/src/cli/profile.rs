@@ -11,6 +11,7 @@ use crate::failure::Result;
 use crate::flags::JobFlags;
 use crate::interrupt::Stop;
 use crate::profile;
+use crate::store::Given;
 
 /// Arguments of `profile`.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,13 +39,14 @@ pub(super) struct ProfileArgs {
 }
 
 pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
-    let argv = args.job.node_argv(&args.words)?;
+    let mut argv = args.job.node_argv(&args.words)?;
+    let mut store = Given::of(&args.job, &mut argv)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let limits = ProfileLimits { depth: args.max_depth, ..ProfileLimits::default() };
     let shown = args.output.verbosity() == Verbosity::Verbose;
-    let profiled = profile::run(&argv, limits, &mut console, shown, &stop)?;
+    let profiled = profile::run(&argv, limits, &mut store, &mut console, shown, &stop)?;
     if let Some(path) = &args.folded {
         durable::replace(path, profiled.profile.folded().as_bytes())?;
     }

@@ -11,10 +11,9 @@ use crate::failure::{Failure, MISMATCH, Result};
 use crate::flags::JobFlags;
 use crate::image;
 use crate::interrupt::Stop;
-use crate::outside::{Nobody, Outside};
 use crate::reference::{self, Comparison};
 use crate::report::{self, Runner};
-use crate::store::Database;
+use crate::store::{Database, Given};
 use guest_interp::host::store::ReadWriteSet;
 
 /// Arguments of `run`.
@@ -45,12 +44,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     }
     let mut argv = args.job.node_argv(&args.words)?;
     let contract = &args.job.config.contract;
-    let store = contract.store.as_deref().map(|path| Database::open(path, true)).transpose()?;
-    let mut view = store.as_ref().map(Database::view).transpose()?;
-    // On resume the snapshot says at which version the run began.
-    if let Some(view) = view.as_ref().filter(|_| args.job.snapshot_input.is_none()) {
-        argv.splice(0..0, ["--store-version".to_owned(), view.version().to_string()]);
-    }
+    let mut store = Given::of(&args.job, &mut argv)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
@@ -67,16 +61,11 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
     let runner = Runner { engine: args.engine };
     let options = Options { runner, from_pause, keep_answers: args.check_reference, deliver: args.deliver.clone() };
-    let outside: &mut dyn Outside = match &mut view {
-        Some(view) => view,
-        None => &mut Nobody,
-    };
-    let ran = drive::run(node.as_mut(), &out, &mut console, &stop, outside, options);
+    let ran = drive::run(node.as_mut(), &out, &mut console, &stop, &mut store, options);
     console.finish();
     let summary = ran?;
     drop(node);
-    drop(view);
-    if let Some(store) = store.filter(|_| summary.exit_code == 0 && !contract.no_commit) {
+    if let Some(store) = store.database.filter(|_| summary.exit_code == 0 && !contract.no_commit) {
         let version = commit(&store, out.path())?;
         console.note(&format!("committed: the store is at version {version}"));
     }

@@ -8,6 +8,7 @@ mod interrupt;
 mod output;
 mod profile;
 mod reference;
+mod store;
 mod tools;
 mod transplant;
 mod util;
