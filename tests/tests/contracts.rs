@@ -109,7 +109,12 @@ fn a_run_from_any_snapshot_asks_and_leaves_the_same() {
                 let again =
                     invoke(&argv(&contract, case, &from), &with(inputs.clone(), &whole.files), &store, Drive::WHOLE);
                 let (name, differing) = (&case.name, node_tests::session::differing(&again.files, &whole.files));
-                assert!(differing.is_empty(), "{name}: from {id}: {differing:?} differ: {:?}", again.end);
+                assert!(
+                    differing.is_empty(),
+                    "{name}: from {id}: {differing:?} differ: {} {}",
+                    again.text("receipt.json"),
+                    whole.text("receipt.json")
+                );
                 snapshots += 1;
             }
         }
@@ -130,8 +135,9 @@ fn transfer() -> (Contract, Invocation, Export) {
 fn a_transfer_goes_on_from_a_snapshot_between_debit_and_credit() {
     let (token, case, store) = transfer();
     let inputs = files();
+    let gas = invoke(&argv(&token, &case, ""), &inputs, &store, Drive::WHOLE).gas;
     let mut between = 0;
-    for limit in (120..1_000).step_by(20) {
+    for limit in (4_100..gas).step_by(25) {
         let flags = format!("--enable-gas-refill --gas-limit {limit}");
         let whole = invoke(&argv(&token, &case, &flags), &inputs, &store, Drive::WHOLE);
         if whole.end != End::Finished {

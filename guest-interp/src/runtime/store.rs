@@ -515,6 +515,21 @@ impl Store {
         Ok(())
     }
 
+    /// Sets what an instance's memories and tables hold to zeros, as if nothing had been written.
+    pub(crate) fn clear(&mut self, number: u32) {
+        let instance = &self.instances[number as usize];
+        for address in &instance.memories {
+            let memory = &mut self.memories[*address as usize];
+            memory.bytes.fill(0);
+            memory.dirty.fill(0);
+        }
+        for address in &instance.tables {
+            let table = &mut self.tables[*address as usize];
+            table.elements.fill(0);
+            table.dirty.fill(0);
+        }
+    }
+
     /// Bounds of `table.init`: items of the segment, elements of the table.
     pub(crate) fn check_table_init(
         &self,

@@ -59,6 +59,8 @@ impl Running {
                     let frames = invocations.get(depth - 1).map_or(0, |caller| caller.frames as usize);
                     waiting.push(Waiting { frames, func });
                     let instance = self.make_contract(&module).map_err(|e| Error::snapshot(e.message()))?;
+                    // All that its spaces hold comes with their pages.
+                    self.machine.store.clear(instance);
                     func = self.contract_func(instance, invocation.initializing);
                 }
                 _ => return Err(wrong("an invocation is of no contract of the job")),
