@@ -87,6 +87,17 @@ impl Machine {
         }
     }
 
+    /// Gives up whatever runs, and every instance of a contract that runs in it.
+    pub(crate) fn abandon(&mut self) {
+        let mut suspended = std::mem::take(&mut self.suspended);
+        if let Some(outermost) = suspended.first_mut() {
+            self.stack = std::mem::take(&mut outermost.stack);
+            self.forget_after(outermost.before);
+        }
+        self.frames.clear();
+        self.invoked_host = None;
+    }
+
     fn mark(&self) -> Mark {
         let store = &self.store;
         Mark {

@@ -3,6 +3,7 @@
 use super::Session;
 use crate::host::wasi::Wasi;
 use crate::job::Job;
+use crate::report::Value;
 use crate::runtime::Machine;
 use crate::snapshot::paged::{Number, Page, Paged};
 
@@ -26,6 +27,16 @@ impl Session {
     /// The program's system interface.
     pub fn wasi(&self) -> Option<&Wasi> {
         self.running().map(|running| &running.wasi)
+    }
+
+    /// What the entry returned; empty unless it has.
+    pub fn values(&self) -> Vec<Value> {
+        self.running().map_or_else(Vec::new, |running| running.values())
+    }
+
+    /// Gas charged since the start of the run, less what was given back: as in the receipt.
+    pub fn gas_used(&self) -> u64 {
+        self.running().map_or(0, |running| running.machine.gas_total().saturating_sub(running.outside.refunded()))
     }
 
     /// Contents of a page of a space; zeros where there is none.
