@@ -81,7 +81,13 @@ impl Machine {
     /// # Errors
     /// A snapshot error if it does not, as only a forged state can have it.
     pub fn awaited_call(&mut self) -> Result<HostCall, Error> {
-        match self.run(Budget { gas: 0, steps: 0 }) {
+        let call = self.current_instr().filter(|instr| instr.op.is_call());
+        // As much as it takes to see what is called; what was left of the budget stays.
+        let gas = call.map_or(0, |instr| self.schedule.cost(instr.op));
+        let budget = (self.left, self.steps);
+        let stop = self.run(Budget { gas, steps: 1 });
+        (self.left, self.steps) = budget;
+        match stop {
             Stop::HostCall(call) => Ok(call),
             _ => Err(Error::snapshot("state: awaits the answer of a host call, but the next instruction is none")),
         }

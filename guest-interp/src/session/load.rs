@@ -724,6 +724,9 @@ impl Builder<'_> {
             )));
         }
         running.restore_hosts(&state.hosts)?;
+        if !segment.paused {
+            running.outside.next_segment();
+        }
         let (func, waiting) = running.restore_contracts(func)?;
         let phase = state.phase;
         let pages = |hosts: &dyn Paged| {
