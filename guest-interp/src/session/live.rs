@@ -185,8 +185,12 @@ impl Live {
         self.running.outcome = Some(outcome.clone());
         match outcome {
             Outcome::Finished => LiveEvent::Returned(self.running.values()),
-            Outcome::Exited(code) => {
+            Outcome::Exited(0) => {
                 self.running.machine.abandon();
+                LiveEvent::Exited(0)
+            }
+            Outcome::Exited(code) => {
+                self.failed();
                 LiveEvent::Exited(code)
             }
             Outcome::Trapped(report) => {
