@@ -96,7 +96,7 @@ impl Config {
         self
     }
 
-    /// Counts instructions by class while programs run, which costs time. Off by default.
+    /// Asks for counts of instructions by class, which cost time. Off by default.
     #[must_use]
     pub fn statistics(mut self, on: bool) -> Self {
         self.statistics = on;
@@ -116,7 +116,8 @@ impl Config {
         self.gas_limit
     }
 
-    pub(crate) fn counts_instructions(&self) -> bool {
+    /// Are instructions to be counted by class.
+    pub fn counts_instructions(&self) -> bool {
         self.statistics
     }
 

@@ -54,7 +54,7 @@ pub use memory::Memory;
 pub use metrics::{InstructionCounts, Metrics, Times};
 pub use pool::{Pool, PooledVm};
 pub use run::{End, Next, Outcome, Run, Segment};
-pub use store::{Conflict, MemoryStore, StoreSource};
+pub use store::{Conflict, MemoryStore, StoreEntry, StoreSource};
 pub use typed::{WasmNumber, WasmParams, WasmResults};
 pub use value::{Value, ValueType};
 pub use vm::Vm;

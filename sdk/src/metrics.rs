@@ -36,7 +36,8 @@ pub struct Metrics {
     pub host_calls: BTreeMap<String, u64>,
     /// Questions about the store.
     pub store_reads: u64,
-    /// Instructions by class, if [`Config::statistics`](crate::Config::statistics) asks for them.
+    /// Instructions by class, where [`Config::statistics`](crate::Config::statistics) asks for them and the engine counts
+    /// them. None does so far.
     pub instructions: Option<InstructionCounts>,
     /// Not among what is determined.
     #[serde(skip)]
@@ -44,10 +45,6 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(statistics: bool) -> Self {
-        Self { instructions: statistics.then(InstructionCounts::new), ..Self::default() }
-    }
-
     /// All but the times: equal for equal jobs.
     ///
     /// ```

@@ -85,7 +85,6 @@ pub struct Outcome {
 
 /// What comes next in a run.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "each is made once a segment")]
 pub enum Next {
     /// The gas limit was reached: a snapshot. The run goes on with a new segment.
     Segment(Segment),
@@ -122,7 +121,7 @@ impl Run {
             options.store_version = None;
         }
         let session = setup.session(options, from.map(|(chain, _)| chain), false)?;
-        let mut metrics = Metrics::new(setup.config.counts_instructions());
+        let mut metrics = Metrics::default();
         metrics.times.setting_up = began.elapsed();
         let first = session.start_id();
         Ok(Self { session, server: setup.server(), metrics, output: [Vec::new(), Vec::new()], first, ended: false })
@@ -133,7 +132,7 @@ impl Run {
         let mut options = setup.options(entry);
         options.gas_limit = Some(gas_limit);
         let session = setup.session(options, None, false)?;
-        let metrics = Metrics::new(setup.config.counts_instructions());
+        let metrics = Metrics::default();
         let server = setup.server();
         Ok(Self { session, server, metrics, output: [Vec::new(), Vec::new()], first: 0, ended: false })
     }

@@ -12,7 +12,7 @@ use guest_interp::host::store::{RangeRead, ReadWriteSet};
 use crate::error::Error;
 
 /// An entry of a store.
-pub type Entry = (Vec<u8>, Versioned);
+pub type StoreEntry = (Vec<u8>, Versioned);
 
 /// What programs read. Every value has the version of the store at which it was written; what a run finds that is newer
 /// than its beginning is a conflict, which traps it.
@@ -30,7 +30,7 @@ pub trait StoreSource: Send + Sync {
     ///
     /// # Errors
     /// As those of [`get`](Self::get).
-    fn next(&self, from: &[u8], limit: Option<&[u8]>) -> Result<Option<Entry>, Error>;
+    fn next(&self, from: &[u8], limit: Option<&[u8]>) -> Result<Option<StoreEntry>, Error>;
 }
 
 /// Why a set cannot be committed: what was read is not so any more. Nothing was changed; the run can be made again.
@@ -114,7 +114,7 @@ impl MemoryStore {
     }
 
     /// All entries, by ascending key.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<StoreEntry> {
         self.read().entries.iter().map(|(key, found)| (key.clone(), found.clone())).collect()
     }
 
@@ -183,7 +183,7 @@ impl StoreSource for MemoryStore {
         Ok(self.read().entries.get(key).cloned())
     }
 
-    fn next(&self, from: &[u8], limit: Option<&[u8]>) -> Result<Option<Entry>, Error> {
+    fn next(&self, from: &[u8], limit: Option<&[u8]>) -> Result<Option<StoreEntry>, Error> {
         let contents = self.read();
         let key = contents.keys(from, limit).next();
         Ok(key.and_then(|key| Some((key.to_vec(), contents.entries.get(key)?.clone()))))

@@ -57,7 +57,7 @@ impl Vm {
         let mut options = setup.options(&Entry { words: setup.args.clone() });
         options.gas_limit = Some(setup.config.gas());
         let live = setup.session(options, None, true)?.into_live()?;
-        let metrics = Metrics::new(setup.config.counts_instructions());
+        let metrics = Metrics::default();
         let mut vm = Self { server: setup.server(), setup, live, metrics, output: [Vec::new(), Vec::new()] };
         vm.finish()?;
         vm.live.keep();
@@ -73,7 +73,7 @@ impl Vm {
             setup: self.setup.clone(),
             live: self.live.fork(),
             server: self.setup.server(),
-            metrics: Metrics::new(self.setup.config.counts_instructions()),
+            metrics: Metrics::default(),
             output: [Vec::new(), Vec::new()],
         };
         fork.renew_store();
@@ -85,7 +85,7 @@ impl Vm {
     pub fn reset(&mut self) {
         self.live.reset();
         self.renew_store();
-        self.metrics = Metrics::new(self.setup.config.counts_instructions());
+        self.metrics = Metrics::default();
         self.output = [Vec::new(), Vec::new()];
     }
 

@@ -181,7 +181,7 @@ fn every_segment_can_be_executed_again_from_its_record_with_the_same_bytes() {
             Next::Segment(segment) => {
                 assert_eq!(segment.id, id + 1);
                 for (name, bytes) in segment.files() {
-                    assert_eq!(Some(bytes), chain.file(&name), "{name}");
+                    assert!(chain.file(&name) == Some(bytes), "{name} differs");
                 }
             }
             Next::Finished(again) => assert_eq!((id, again.values), (chain.last(), vec![Value::I32(780_780)])),
@@ -205,7 +205,9 @@ fn a_run_goes_on_from_any_snapshot_and_from_any_pause() {
     for id in 1..=whole.last() {
         let mut rest = whole.clone();
         let outcome = run_to_end(description.resume(&whole, SnapshotId::Number(id), None).unwrap(), &mut rest);
-        assert_eq!((rest, outcome.files), (whole.clone(), expected.files.clone()), "after snapshot {id}");
+        let differing = rest.files().filter(|(name, bytes)| whole.file(name) != Some(*bytes)).map(|(name, _)| name);
+        assert_eq!(differing.collect::<Vec<_>>(), [""; 0], "after snapshot {id}");
+        assert!(outcome.files == expected.files, "after snapshot {id}");
     }
     for budget in [7, 150, 333] {
         let (mut run, mut chain, mut left) = (start(200), Chain::new(), budget);
@@ -222,10 +224,10 @@ fn a_run_goes_on_from_any_snapshot_and_from_any_pause() {
         assert!(pause.paused && pause.gas <= 200);
         chain.add(&pause);
         let outcome = run_to_end(description.resume(&chain, SnapshotId::Paused, None).unwrap(), &mut chain);
-        assert_eq!(outcome.files, expected.files, "after {budget} gas");
-        let differing: Vec<_> = whole.files().filter(|(name, bytes)| chain.file(name) != Some(*bytes)).collect();
-        assert_eq!(differing.len(), 0, "after {budget} gas");
-        assert_eq!(run_to_end(run, &mut Chain::new()).files, expected.files, "the run that was paused goes on too");
+        assert!(outcome.files == expected.files, "after {budget} gas");
+        let differing = whole.files().filter(|(name, bytes)| chain.file(name) != Some(*bytes)).map(|(name, _)| name);
+        assert_eq!(differing.collect::<Vec<_>>(), [""; 0], "after {budget} gas");
+        assert!(run_to_end(run, &mut Chain::new()).files == expected.files, "the run that was paused goes on too");
     }
 }
 
