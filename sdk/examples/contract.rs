@@ -20,13 +20,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{id}: {contract} {args:?} -> {:?}, store at version {version}", invocation.result);
         println!("{}", invocation.audit.to_json());
     }
-    // Two that have read the same version: the first to be committed wins, and the other is made again.
-    let rivals = [
-        contexts.new_context("counter", b"", "bob", 1_000_000)?,
-        contexts.new_context("counter", b"", "eve", 1_000_000)?,
-    ];
-    for id in rivals {
+    // Two that have read the same version: the first to be committed wins, and the other one has to be made again.
+    let mut rivals = Vec::new();
+    for caller in ["bob", "eve"] {
+        let id = contexts.new_context("counter", b"", caller, 1_000_000)?;
         contexts.invoke(id)?;
+        rivals.push(id);
+    }
+    for id in rivals {
         match store.commit(&contexts.read_write_set(id)?) {
             Ok(version) => println!("{id}: committed as version {version}"),
             Err(conflict) => println!("{id}: {conflict}"),

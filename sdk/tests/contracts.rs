@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use node_sdk::{Config, Contexts, End, Error, Invocation, MemoryStore, Schedule, StoreSource, Trap};
+use node_sdk::{Config, Contexts, End, Error, Invocation, MemoryStore, Schedule, StoreSource, Trap, Value, Vm};
 
 const GAS: u64 = 10_000_000;
 
@@ -155,4 +155,54 @@ fn two_thousand_contexts_are_live_at_once() {
     ids.iter().rev().for_each(|id| contexts.invoke(*id).unwrap());
     let committed = ids.iter().filter(|id| store.commit(&contexts.read_write_set(**id).unwrap()).is_ok());
     assert_eq!(committed.count(), 1, "all of them have read the same version");
+}
+
+#[test]
+fn a_live_program_keeps_what_it_writes_to_the_store_but_for_calls_that_fail() {
+    let wat = r#"(module (import "store" "put" (func $put (param i32 i32 i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "ka")
+        (func (export "write") (param $fails i32)
+          (i32.store8 (i32.const 1) (i32.add (i32.load8_u (i32.const 1)) (i32.const 1)))
+          (call $put (i32.const 0) (i32.const 1) (i32.const 1) (i32.const 1))
+          (if (local.get $fails) (then unreachable))))"#;
+    let store = Arc::new(MemoryStore::new());
+    let mut vm = Vm::builder().module(wat::parse_str(wat).unwrap()).store(0, store.clone()).build().unwrap();
+    let write = |vm: &mut Vm, fails| vm.run_func(None, "write", &[Value::I32(fails)]).is_ok();
+    let written = |vm: &Vm| vm.read_write_set().writes;
+    let only = |value: &[u8]| vec![(b"k".to_vec(), Some(value.to_vec()))];
+    assert!(write(&mut vm, 0));
+    assert_eq!(written(&vm), only(b"b"));
+    assert!(!write(&mut vm, 1));
+    assert_eq!(written(&vm), only(b"b"), "the failed call's write is undone");
+    assert_eq!(vm.memory().unwrap().read(1, 1).unwrap(), b"c", "its memory is not");
+    assert!(write(&mut vm, 0));
+    assert_eq!(written(&vm), only(b"d"));
+    assert_eq!(store.commit(&vm.read_write_set()), Ok(1));
+    assert!(store.commit(&vm.read_write_set()).is_err(), "it has read the key before the commit");
+    vm.reset();
+    assert_eq!(written(&vm), []);
+    assert!(write(&mut vm, 0));
+    assert_eq!(vm.read_write_set().reads, [(b"k".to_vec(), 1)]);
+    assert_eq!(store.commit(&vm.read_write_set()), Ok(2));
+}
+
+#[test]
+fn a_live_contract_is_called_with_other_arguments_and_calls_others() {
+    let store = Arc::new(MemoryStore::new());
+    let wasm = |name: &str| {
+        std::fs::read(format!("{}/../wasmfiles/contracts/{name}.wasm", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let router = Vm::builder().module(wasm("router")).contract("counter", wasm("counter")).store(0, store);
+    let mut vm = router.call_data(b"counter 1000000 add 5", "alice").build().unwrap();
+    for (args, value) in [("counter 1000000 add 5", 5_u64), ("counter 100 add 5", 5), ("counter 1000000 add 3", 8)] {
+        vm.set_call_data(args.as_bytes(), "alice");
+        assert_eq!(vm.run_func(None, "invoke", &[]), Ok(vec![]));
+        let writes = vm.read_write_set().writes;
+        let counter = writes.iter().find(|(key, _)| key == b"counter");
+        assert_eq!(counter.and_then(|(_, value)| value.clone()), Some(value.to_le_bytes().to_vec()), "{args}");
+    }
+    vm.set_gas(3000);
+    assert!(matches!(vm.run_func(None, "invoke", &[]), Err(Error::Gas { .. })));
+    vm.set_gas(u64::MAX);
+    assert_eq!(vm.run_func(None, "invoke", &[]), Ok(vec![]), "after a call that ended inside another contract");
 }
