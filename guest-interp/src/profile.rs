@@ -6,10 +6,9 @@
 //! The price of a host call belongs to the host function, which stands on the stack like any other; the call
 //! instruction itself belongs to its caller. By instruction ([`Site`]), both are with the call.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -209,18 +208,23 @@ fn folded_name(name: &str) -> String {
 /// Watches a run: give it to [`Session::watch`](crate::session::Session::watch) before the run, or to
 /// [`Machine::set_watch`].
 #[derive(Debug)]
-pub struct Profiler(RefCell<Recorder>);
+pub struct Profiler(Mutex<Recorder>);
 
 impl Profiler {
     /// A profiler of what a machine does from now on.
-    pub fn new(machine: &Machine, limits: ProfileLimits) -> Rc<Self> {
-        Rc::new(Self(RefCell::new(Recorder::new(machine.gas_total(), limits))))
+    pub fn new(machine: &Machine, limits: ProfileLimits) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Recorder::new(machine.gas_total(), limits))))
+    }
+
+    fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        // A panic in the middle of a step leaves figures, not invariants.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the run has come to. `ended` tells whether the last instruction that was looked at was its end, by a trap
     /// or an exit too, and not one that the run stopped before.
     pub fn finish(&self, machine: &Machine, ended: bool) -> Profile {
-        let mut recorder = self.0.borrow_mut();
+        let mut recorder = self.recorder();
         recorder.settle(machine, ended);
         recorder.profile(&machine.store)
     }
@@ -228,7 +232,7 @@ impl Profiler {
 
 impl Watch for Profiler {
     fn before_step(&self, machine: &mut Machine) -> Result<(), Error> {
-        self.0.borrow_mut().before_step(machine);
+        self.recorder().before_step(machine);
         Ok(())
     }
 

@@ -61,6 +61,32 @@ impl Trap {
     }
 }
 
+impl Trap {
+    /// All traps, in the order of their numbers.
+    pub const ALL: [Trap; 15] = [
+        Self::Unreachable,
+        Self::MemoryOutOfBounds,
+        Self::TableOutOfBounds,
+        Self::UndefinedElement,
+        Self::UninitializedElement,
+        Self::IndirectCallTypeMismatch,
+        Self::IntegerDivideByZero,
+        Self::IntegerOverflow,
+        Self::InvalidConversionToInteger,
+        Self::CallStackExhausted,
+        Self::HostError,
+        Self::NullReference,
+        Self::UncaughtException,
+        Self::ExceptionsExhausted,
+        Self::NullFunctionReference,
+    ];
+
+    /// The trap with this text, as a receipt has it.
+    pub fn from_message(message: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|trap| trap.message() == message)
+    }
+}
+
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message())
@@ -68,3 +94,16 @@ impl fmt::Display for Trap {
 }
 
 impl std::error::Error for Trap {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_trap_has_its_number_and_a_text_of_its_own() {
+        for (number, trap) in Trap::ALL.into_iter().enumerate() {
+            assert_eq!((trap as usize, Trap::from_message(trap.message())), (number, Some(trap)));
+        }
+        assert_eq!(Trap::from_message("no such trap"), None);
+    }
+}

@@ -11,8 +11,8 @@
     )
 )]
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::runtime::{Access, DIRTY_PAGE, Machine, Watch};
@@ -158,14 +158,19 @@ impl PageSink for Collect {
 /// Tells which pages of memory an execution touches, or keeps it to some.
 #[derive(Debug, Default)]
 pub struct Touched {
-    /// By memory and page.
-    pages: RefCell<BTreeSet<(u32, u64)>>,
     /// Only those that are there may be touched.
     is_closed: bool,
+    so_far: Mutex<SoFar>,
+}
+
+#[derive(Debug, Default)]
+struct SoFar {
+    /// By memory and page.
+    pages: BTreeSet<(u32, u64)>,
     /// Most accesses are to a page that was touched just before.
-    last: Cell<Option<(u32, u64)>>,
+    last: Option<(u32, u64)>,
     /// The first page that was not there.
-    missing: Cell<Option<(u32, u64)>>,
+    missing: Option<(u32, u64)>,
 }
 
 impl Touched {
@@ -176,12 +181,16 @@ impl Touched {
 
     /// Lets no page be touched but these, by store address of the memory.
     pub fn closed(pages: BTreeSet<(u32, u64)>) -> Touched {
-        Touched { pages: RefCell::new(pages), is_closed: true, ..Touched::default() }
+        Touched { is_closed: true, so_far: Mutex::new(SoFar { pages, ..SoFar::default() }) }
+    }
+
+    fn so_far(&self) -> MutexGuard<'_, SoFar> {
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pages so far.
     pub fn pages(&self) -> BTreeSet<(u32, u64)> {
-        self.pages.borrow().clone()
+        self.so_far().pages.clone()
     }
 
     /// Whether nothing was missing.
@@ -189,7 +198,7 @@ impl Touched {
     /// # Errors
     /// A snapshot error that names the first page that was.
     pub fn check(&self) -> Result<(), Error> {
-        match self.missing.get() {
+        match self.so_far().missing {
             None => Ok(()),
             Some((memory, page)) => {
                 Err(Error::snapshot(format!("the segment touches page {page} of memory {memory}, which is not there")))
@@ -208,18 +217,20 @@ impl Watch for Touched {
         let Some(last) = access.length.checked_sub(1).map(|more| access.address.saturating_add(more)) else {
             return self.check();
         };
+        let mut so_far = self.so_far();
         for page in access.address >> PAGE_SHIFT..=last >> PAGE_SHIFT {
             let key = (access.memory, page);
-            if self.last.get() == Some(key) {
+            if so_far.last == Some(key) {
                 continue;
             }
-            self.last.set(Some(key));
+            so_far.last = Some(key);
             if !self.is_closed {
-                self.pages.borrow_mut().insert(key);
-            } else if !self.pages.borrow().contains(&key) {
-                self.missing.set(self.missing.get().or(Some(key)));
+                so_far.pages.insert(key);
+            } else if !so_far.pages.contains(&key) {
+                so_far.missing = so_far.missing.or(Some(key));
             }
         }
+        drop(so_far);
         self.check()
     }
 }

@@ -1,10 +1,14 @@
 //! What execution costs. A [`Schedule`] gives every instruction a price, by name; operators whose work depends on their
 //! operands have a price per unit as well. Costs are charged before the instruction runs; sums are u64 and checked.
 
+mod builder;
+
 use std::collections::BTreeMap;
 
 use crate::code::Op;
 use crate::error::Error;
+
+pub use builder::ScheduleBuilder;
 
 /// The reference node's table; see [`Schedule::seed_ordinal`].
 const SEED_ORDINAL: &str = include_str!("seed-ordinal.csv");
@@ -71,6 +75,11 @@ impl Unit {
         (Unit::ThrowSearch, "throw.search"),
         (Unit::HostBytes, "host.call"),
     ];
+
+    /// The name that rows of a schedule have for it.
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(unit, _)| *unit == self).map_or("", |(_, name)| name)
+    }
 }
 
 /// Price of `size` units begun.
@@ -110,6 +119,20 @@ impl Schedule {
             "seed-ordinal" => Some(Self::seed_ordinal()),
             _ => None,
         }
+    }
+
+    /// A schedule of this name, priced in code.
+    ///
+    /// ```
+    /// use guest_interp::gas::Schedule;
+    ///
+    /// let schedule = Schedule::builder("mine").otherwise(1).cost("i32.add", 2)?.memory_page(4096).build()?;
+    /// let file = Schedule::parse("mine", "*,1\ni32.add,2\nmemory.grow,1,4096,1\n")?;
+    /// assert_eq!(schedule.hash(), file.hash());
+    /// # Ok::<(), guest_interp::error::Error>(())
+    /// ```
+    pub fn builder(name: &str) -> ScheduleBuilder {
+        ScheduleBuilder::new(name)
     }
 
     /// Reads a schedule: lines `mnemonic,cost` or `mnemonic,cost,unit cost,unit size`; `*` prices what is not listed and

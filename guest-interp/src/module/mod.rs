@@ -78,6 +78,15 @@ const KNOWN: [(&str, WasmFeatures); 14] = [
     ("tail-call", WasmFeatures::TAIL_CALL),
 ];
 
+/// Who parses modules for a run: a cache knows some of them already.
+pub trait Modules: Send + Sync {
+    /// The module that `bytes` are under `features`.
+    ///
+    /// # Errors
+    /// As [`Module::parse`].
+    fn module(&self, bytes: Vec<u8>, features: Features) -> Result<std::sync::Arc<Module>, Error>;
+}
+
 /// A decoded and validated module.
 #[derive(Debug)]
 pub struct Module {

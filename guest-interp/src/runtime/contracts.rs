@@ -82,12 +82,26 @@ impl Machine {
     /// A snapshot error if it does not, as only a forged state can have it.
     pub fn awaited_call(&mut self) -> Result<HostCall, Error> {
         let call = self.current_instr().filter(|instr| instr.op.is_call());
-        // As much as it takes to see what is called.
+        // As much as it takes to see what is called; what was left of the budget stays.
         let gas = call.map_or(0, |instr| self.schedule.cost(instr.op));
-        match self.run(Budget { gas, steps: 1 }) {
+        let budget = (self.left, self.steps);
+        let stop = self.run(Budget { gas, steps: 1 });
+        (self.left, self.steps) = budget;
+        match stop {
             Stop::HostCall(call) => Ok(call),
             _ => Err(Error::snapshot("state: awaits the answer of a host call, but the next instruction is none")),
         }
+    }
+
+    /// Gives up whatever runs, and every instance of a contract that runs in it.
+    pub(crate) fn abandon(&mut self) {
+        let mut suspended = std::mem::take(&mut self.suspended);
+        if let Some(outermost) = suspended.first_mut() {
+            self.stack = std::mem::take(&mut outermost.stack);
+            self.forget_after(outermost.before);
+        }
+        self.frames.clear();
+        self.invoked_host = None;
     }
 
     fn mark(&self) -> Mark {

@@ -3,7 +3,6 @@
 //! instructions without a register form, and from a restored position to the next entry.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::contracts::Suspended;
@@ -70,10 +69,10 @@ pub struct Machine {
     pub(crate) stack: Vec<u64>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) code: Code,
-    pub(super) bodies: BTreeMap<u32, Rc<Body>>,
-    pub(super) current: Option<(u32, Rc<Body>)>,
+    pub(super) bodies: BTreeMap<u32, Arc<Body>>,
+    pub(super) current: Option<(u32, Arc<Body>)>,
     /// Handlers of exceptions of the functions that a throw has looked at.
-    pub(crate) catchers: BTreeMap<u32, Rc<Catcher>>,
+    pub(crate) catchers: BTreeMap<u32, Arc<Catcher>>,
     /// Calls that wait for others, of contracts, to return; outermost first.
     pub(super) suspended: Vec<Suspended>,
     /// A host function that was invoked directly, with no frame.
@@ -87,7 +86,7 @@ pub struct Machine {
     gas_fast: u64,
     stepper_only: bool,
     /// Who is told of every access to memory, if anybody is.
-    pub(crate) watch: Option<Rc<dyn Watch>>,
+    pub(crate) watch: Option<Arc<dyn Watch>>,
 }
 
 impl Machine {
@@ -122,7 +121,7 @@ impl Machine {
     }
 
     /// Tells `watch` of every access to memory from now on, before it is made. Only the stepper runs then.
-    pub fn set_watch(&mut self, watch: Rc<dyn Watch>) {
+    pub fn set_watch(&mut self, watch: Arc<dyn Watch>) {
         self.watch = Some(watch);
         self.stepper_only = true;
     }
@@ -160,6 +159,16 @@ impl Machine {
     /// The frames, outermost first.
     pub fn frames(&self) -> &[Frame] {
         &self.frames
+    }
+
+    /// Puts everything that running changes back to where `start` has it, a machine of which this one is a copy that has gone
+    /// on. What is known of the code, which running does not change, is kept.
+    pub(crate) fn reset_to(&mut self, start: &Machine) {
+        self.abandon();
+        self.store.reset_to(&start.store);
+        self.gas_total = start.gas_total;
+        self.gas_stepped = start.gas_stepped;
+        self.gas_fast = start.gas_fast;
     }
 
     /// Links a module and allocates its parts; active segments are written by [`Store::write_segments`].
@@ -406,7 +415,7 @@ impl Machine {
     // Frames and bodies, for both engines.
 
     /// The decoded body of a function.
-    pub(crate) fn body(&mut self, func: u32) -> Rc<Body> {
+    pub(crate) fn body(&mut self, func: u32) -> Arc<Body> {
         if let Some((current, body)) = &self.current
             && *current == func
         {
@@ -418,7 +427,7 @@ impl Machine {
         let store = &self.store;
         let decode = || {
             let func = &store.funcs[func as usize];
-            Rc::new(Body::decode(&store.instances[func.instance as usize].module, func.index))
+            Arc::new(Body::decode(&store.instances[func.instance as usize].module, func.index))
         };
         let body = self.bodies.entry(func).or_insert_with(decode).clone();
         self.current = Some((func, body.clone()));

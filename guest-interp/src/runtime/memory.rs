@@ -91,6 +91,16 @@ impl Memory {
         Ok(())
     }
 
+    /// Puts the contents back to those of `start`, of which this memory is a copy: only marked pages are copied.
+    pub(crate) fn reset_to(&mut self, start: &Memory) {
+        self.bytes.truncate(start.bytes.len());
+        let pages = self.bytes.chunks_mut(DIRTY_PAGE).zip(start.bytes.chunks(DIRTY_PAGE));
+        for ((to, from), _) in pages.zip(&self.dirty).filter(|(_, mark)| **mark != 0) {
+            to.copy_from_slice(from);
+        }
+        self.dirty.clone_from(&start.dirty);
+    }
+
     /// The slice `address .. address + length`, if it is inside.
     pub(crate) fn range(&self, address: u64, length: u64) -> Option<std::ops::Range<usize>> {
         let end = address.checked_add(length)?;

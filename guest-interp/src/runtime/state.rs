@@ -1,7 +1,7 @@
 //! The machine's state as plain data, and back. Only a checked state goes back.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::stack::{Frame, Resume};
 use super::{Exception, Instance, Machine};
@@ -11,7 +11,7 @@ use crate::snapshot::check::CheckedState;
 use crate::snapshot::state::{ExceptionState, FrameState, InstanceState};
 
 /// Bodies of the functions on the call stack: however they alternate there, each is decoded once.
-type Bodies = BTreeMap<u32, Rc<Body>>;
+type Bodies = BTreeMap<u32, Arc<Body>>;
 
 impl Machine {
     /// The call stacks, those that wait first, outermost frame first.

@@ -185,6 +185,26 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Puts everything that running changes back to where `start` has it: a store of the same instances, of which this one is
+    /// a copy. Of memories and tables only the pages that were written are copied.
+    pub(crate) fn reset_to(&mut self, start: &Store) {
+        for (memory, start) in self.memories.iter_mut().zip(&start.memories) {
+            memory.reset_to(start);
+        }
+        for (table, start) in self.tables.iter_mut().zip(&start.tables) {
+            table.reset_to(start);
+        }
+        self.globals.clone_from(&start.globals);
+        self.exceptions.clone_from(&start.exceptions);
+        self.next_spaces = start.next_spaces;
+        for (instance, start) in self.instances.iter_mut().zip(&start.instances) {
+            instance.dropped_data.clone_from(&start.dropped_data);
+            instance.dropped_elements.clone_from(&start.dropped_elements);
+        }
+    }
+}
+
 /// Source and target of a copy.
 pub(crate) type Ranges = (Range<usize>, Range<usize>);
 

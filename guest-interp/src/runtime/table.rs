@@ -39,6 +39,12 @@ impl Table {
         self.elements.len() as u64
     }
 
+    /// Puts the elements back to those of `start`.
+    pub(crate) fn reset_to(&mut self, start: &Table) {
+        self.elements.clone_from(&start.elements);
+        self.dirty.clone_from(&start.dirty);
+    }
+
     /// The elements.
     pub fn elements(&self) -> &[u64] {
         &self.elements

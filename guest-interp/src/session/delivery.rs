@@ -7,6 +7,7 @@ use crate::host::wasi::{LeftFile, LeftFiles};
 use crate::report::{FileReport, MAX_FILES, Outcome};
 
 /// How far the files have been handed out.
+#[derive(Clone)]
 pub(super) struct Delivering {
     walk: LeftFiles,
     /// The file under way, and how much of it was taken.

@@ -15,7 +15,7 @@ use crate::host::outside::{self, Outside};
 use crate::host::store::{Invocation, Store};
 use crate::host::wasi::{InputFile, Wasi, WasiConfig};
 use crate::job::{Input, Job, ModuleRef, ScheduleRef, Stdin, last_wins};
-use crate::module::{Features, Kind, Module};
+use crate::module::{Features, Kind, Module, Modules};
 use crate::room;
 use crate::runtime::{Extern, Linker, Machine, Restore, Spaces};
 use crate::snapshot::bin::{BinFooter, BinReader};
@@ -73,6 +73,10 @@ pub(super) struct Loading {
     ready: bool,
     /// A run that has ended may be restored, to be looked at.
     pub(super) look_only: bool,
+    /// Nothing is called but what the modules themselves ask for.
+    pub(super) without_entry: bool,
+    /// Who parses modules; none for plain parsing.
+    pub(super) modules: Option<Arc<dyn Modules>>,
 }
 
 /// Which `.bin` files are still to be wanted.
@@ -106,6 +110,18 @@ impl Loading {
             want(path, Purpose::Contract(name.clone()));
         }
         loading
+    }
+
+    /// Have all files been given.
+    pub(super) fn is_complete(&self) -> bool {
+        self.linked && self.ready && self.wants.is_empty()
+    }
+
+    fn parse(&self, bytes: Vec<u8>, features: Features) -> Result<Arc<Module>, Error> {
+        match &self.modules {
+            Some(modules) => modules.module(bytes, features),
+            None => Module::parse(bytes, features).map(Arc::new),
+        }
     }
 
     /// All pages have been given, from somewhere else than `.bin` files.
@@ -289,9 +305,14 @@ impl Session {
         let loading = std::mem::take(&mut self.loading);
         let mut builder = Builder { options: &self.options, loading };
         let running = builder.build()?;
-        let look_only = builder.loading.look_only;
-        self.loading =
-            Loading { linked: true, look_only, ready: builder.loading.snapshot.is_none(), ..Loading::default() };
+        let Loading { look_only, without_entry, .. } = builder.loading;
+        self.loading = Loading {
+            linked: true,
+            look_only,
+            without_entry,
+            ready: builder.loading.snapshot.is_none(),
+            ..Loading::default()
+        };
         if let Some(snapshot) = &builder.loading.snapshot {
             self.loading.chain = Some(Chain { next: 1, last: snapshot.segment.id, paused: snapshot.segment.paused });
         }
@@ -404,22 +425,22 @@ impl Builder<'_> {
     fn build(&mut self) -> Result<Running, Error> {
         let features = self.features()?;
         let program = self.loading.program.take().expect("BUG: the program was wanted");
-        let program = Module::parse(program, features).map_err(|e| e.context(&self.options.program))?;
+        let program = self.loading.parse(program, features).map_err(|e| e.context(&self.options.program))?;
         let mut modules = Vec::new();
         for (name, bytes) in std::mem::take(&mut self.loading.preloads) {
-            let module = Module::parse(bytes, features).map_err(|e| e.context(format!("--preload {name}")))?;
-            modules.push((name, Arc::new(module)));
+            let module = self.loading.parse(bytes, features).map_err(|e| e.context(format!("--preload {name}")))?;
+            modules.push((name, module));
         }
         let mut contracts = Vec::new();
         for (name, bytes) in std::mem::take(&mut self.loading.contracts) {
             let shown = format!("--contract {name}");
-            let contract = Module::parse(bytes, features).map_err(|e| e.context(&shown))?;
+            let contract = self.loading.parse(bytes, features).map_err(|e| e.context(&shown))?;
             Running::check_contract(&contract).map_err(|e| e.context(&shown))?;
-            contracts.push((name, Arc::new(contract)));
+            contracts.push((name, contract));
         }
         let schedule = self.schedule()?;
         let job = self.job(&program, (&modules, &contracts), &schedule, features)?;
-        let wasi = self.wasi(&job, is_command(&program))?;
+        let wasi = self.wasi(&job, is_command(&program) || self.loading.without_entry)?;
         let outermost = Invocation {
             args: job.call_data.clone(),
             caller: job.caller.clone(),
@@ -530,7 +551,7 @@ impl Builder<'_> {
     /// Entry and arguments by the positionals.
     fn entry(&self, program: &Module) -> Result<(Option<String>, Vec<String>), Error> {
         let positionals = &self.options.positionals;
-        if is_command(program) {
+        if is_command(program) || self.loading.without_entry {
             return Ok((None, positionals.clone()));
         }
         let Some((entry, args)) = positionals.split_first() else {
@@ -576,7 +597,7 @@ impl Builder<'_> {
     fn link_all(
         &self,
         machine: &mut Machine,
-        program: Module,
+        program: Arc<Module>,
         modules: Vec<(String, Arc<Module>)>,
         job: &Job,
         host: &Imports<'_>,
@@ -600,7 +621,6 @@ impl Builder<'_> {
             link(machine, &name, module)?;
         }
         let command = is_command(&program);
-        let program = Arc::new(program);
         let instance = link(machine, "", program.clone())?;
         let func = |name: &str| match machine.store.export(instance, name) {
             Some(Extern::Func(func)) => Some(func),
@@ -610,6 +630,9 @@ impl Builder<'_> {
             let ty = machine.store.func_type(*f);
             !command && ty.params.is_empty() && ty.results.is_empty()
         });
+        if self.loading.without_entry {
+            return Ok(Plan { starts, initialize, ..Plan::default() });
+        }
         let name = job.entry.as_deref().unwrap_or("_start");
         let Some(entry) = func(name) else {
             let exports = program.export_signatures();
@@ -628,7 +651,7 @@ impl Builder<'_> {
         let kinds: Vec<ValKind> = ty.params.iter().map(|t| val_kind(*t)).collect();
         let args = if command { Vec::new() } else { parse_values(&kinds, &job.args, &format!("{name} {ty}"))? };
         let results = ty.results.iter().map(|t| val_kind(*t)).collect();
-        Ok(Plan { starts, initialize, entry, args, results })
+        Ok(Plan { starts, initialize, entry: Some(entry), args, results })
     }
 
     fn start(&mut self, job: Job, mut machine: Machine, hosts: Hosts, plan: Plan) -> Result<Running, Error> {
@@ -662,6 +685,7 @@ impl Builder<'_> {
             previous_bin: [0; 32],
             resumed_bin: [0; 32],
             reported: false,
+            live: self.loading.without_entry,
             delivery: None,
         };
         match self.loading.snapshot.take() {
@@ -758,7 +782,7 @@ fn outermost(running: &Running, state: &State) -> u32 {
         let instance = running.machine.store.instances.get(frame.instance as usize)?;
         instance.funcs.get(frame.func as usize).copied()
     };
-    state.frames.first().and_then(named).unwrap_or(running.plan.entry)
+    state.frames.first().and_then(named).or(running.plan.entry).unwrap_or(0)
 }
 
 /// The first difference between the job of a snapshot and the one asked for, as an error.

@@ -6,6 +6,7 @@ mod calls;
 mod contents;
 mod delivery;
 mod files;
+mod live;
 mod load;
 mod restored;
 mod run;
@@ -22,12 +23,13 @@ use crate::host::outside::{Answer, Outside, Question};
 use crate::host::store::Store;
 use crate::host::wasi::Wasi;
 use crate::job::Job;
-use crate::module::Module;
+use crate::module::{Module, Modules};
 use crate::report::Outcome;
 use crate::runtime::{HostCall, Machine, Spaces};
 use crate::snapshot::state::Phase;
 
 pub use crate::runtime::Budget;
+pub use live::{Live, LiveEvent};
 
 /// Program output that is kept back at most before [`Event::Output`].
 pub const OUTPUT_PENDING: usize = 64 << 10;
@@ -73,7 +75,14 @@ pub struct Session {
     messages: VecDeque<String>,
 }
 
+/// A run may go on in another thread than the one that began it.
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Session>();
+};
+
 /// Everything about a run whose files have all been given.
+#[derive(Clone)]
 struct Running {
     job: Job,
     job_hash: [u8; 32],
@@ -110,6 +119,8 @@ struct Running {
     /// Hash of the `.bin` that the snapshot resumed from commits to.
     resumed_bin: [u8; 32],
     reported: bool,
+    /// Its functions are called one after the other: see [`Live`].
+    live: bool,
     /// How far the files that the program leaves behind have been handed out.
     delivery: Option<delivery::Delivering>,
 }
@@ -131,6 +142,11 @@ impl Session {
         let messages = options.warnings.iter().cloned().collect();
         let loading = load::Loading::new(&options);
         Session { options, loading, running: None, files: VecDeque::new(), messages }
+    }
+
+    /// Lets somebody else parse the modules, who may know them already. To be said before any file is given.
+    pub fn parse_with(&mut self, modules: Arc<dyn Modules>) {
+        self.loading.modules = Some(modules);
     }
 
     fn running(&self) -> Option<&Running> {

@@ -12,14 +12,14 @@ use crate::snapshot::state::Phase;
 use crate::trap::Trap;
 
 /// What is to be called in each phase.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     /// Start functions by instance.
     pub(super) starts: Vec<(u32, u32)>,
     /// `_initialize`, where the program is a reactor.
     pub(super) initialize: Option<u32>,
-    /// The entry and its arguments.
-    pub(super) entry: u32,
+    /// The entry, if there is one, and its arguments.
+    pub(super) entry: Option<u32>,
     pub(super) args: Vec<u64>,
     /// Types of the entry's results.
     pub(super) results: Vec<ValKind>,
@@ -50,7 +50,7 @@ impl Plan {
         match phase {
             Phase::Start { instance } => self.starts.iter().find(|(i, _)| *i == instance).map(|(_, f)| (*f, &[][..])),
             Phase::Initialize => self.initialize.map(|f| (f, &[][..])),
-            Phase::Entry => Some((self.entry, &self.args)),
+            Phase::Entry => self.entry.map(|f| (f, self.args.as_slice())),
             _ => None,
         }
     }
@@ -69,7 +69,7 @@ pub(super) fn val_kind(ty: ValType) -> ValKind {
 }
 
 /// What stopped a stretch of running.
-enum Halt {
+pub(super) enum Halt {
     Asks,
     Paused,
     Limit,
@@ -128,7 +128,7 @@ impl Session {
 }
 
 impl Running {
-    fn stretch(&mut self, budget: Budget) -> Result<Halt, Error> {
+    pub(super) fn stretch(&mut self, budget: Budget) -> Result<Halt, Error> {
         let Budget { gas: mut left, mut steps } = budget;
         loop {
             if self.wasi.pending() >= OUTPUT_PENDING {
@@ -175,7 +175,7 @@ impl Running {
                 None => Err(Error::resource(format!("{total} gas have been used: the counter holds no more"))),
             };
         }
-        if self.segment_gas == 0 && need > self.limit {
+        if self.segment_gas == 0 && need > self.limit && !self.live {
             let frame = self.machine.frame_states().pop();
             let at = frame.map_or_else(String::new, |f| format!(" of function {} (at offset {:#x})", f.func, f.offset));
             let name = self.machine.next_mnemonic();

@@ -1,10 +1,11 @@
 //! Looking at a run without changing it: for those who inspect and compare states.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Session;
 use crate::host::wasi::Wasi;
 use crate::job::Job;
+use crate::report::Value;
 use crate::runtime::{Machine, Watch};
 use crate::snapshot::paged::{Number, Page, Paged};
 
@@ -17,7 +18,7 @@ impl Session {
 
     /// Tells `watch` of every step from now on, before it is made; only the stepper runs then. To be said once all files
     /// are given.
-    pub fn watch(&mut self, watch: Rc<dyn Watch>) {
+    pub fn watch(&mut self, watch: Arc<dyn Watch>) {
         if let Some(running) = &mut self.running {
             running.machine.set_watch(watch);
         }
@@ -36,6 +37,16 @@ impl Session {
     /// The program's system interface.
     pub fn wasi(&self) -> Option<&Wasi> {
         self.running().map(|running| &running.wasi)
+    }
+
+    /// What the entry returned; empty unless it has.
+    pub fn values(&self) -> Vec<Value> {
+        self.running().map_or_else(Vec::new, |running| running.values())
+    }
+
+    /// Gas charged since the start of the run, less what was given back: as in the receipt.
+    pub fn gas_used(&self) -> u64 {
+        self.running().map_or(0, |running| running.machine.gas_total().saturating_sub(running.outside.refunded()))
     }
 
     /// Contents of a page of a space; zeros where there is none.

@@ -1,7 +1,7 @@
 //! Witnesses of a run's next segment: which pages it touches, the witness made of them, and a run that starts from one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Session;
 use super::contents::Contents;
@@ -14,8 +14,8 @@ use crate::witness::{Touched, Witness};
 
 impl Session {
     /// Tells from now on which pages of memory the program touches.
-    pub fn watch_pages(&mut self) -> Rc<Touched> {
-        let touched = Rc::new(Touched::open());
+    pub fn watch_pages(&mut self) -> Arc<Touched> {
+        let touched = Arc::new(Touched::open());
         if let Some(running) = &mut self.running {
             running.machine.set_watch(touched.clone());
         }
@@ -68,7 +68,7 @@ impl Session {
     ///
     /// # Errors
     /// A usage error if no `.bin` is wanted; a snapshot error if the pages are not those that the snapshot commits to.
-    pub fn give_witness(&mut self, witness: &Witness) -> Result<Rc<Touched>, Error> {
+    pub fn give_witness(&mut self, witness: &Witness) -> Result<Arc<Touched>, Error> {
         let Some(running) = self.running.as_deref_mut().filter(|_| self.loading.snapshot.is_some()) else {
             return Err(Error::usage("no .bin is wanted"));
         };
@@ -91,7 +91,7 @@ impl Session {
         }
         let present = witness.pages.iter().filter(|((kind, _), _)| *kind == SPACE_MEMORY);
         let present = present.flat_map(|((_, memory), pages)| pages.keys().map(|page| (*memory, *page))).collect();
-        let touched = Rc::new(Touched::closed(present));
+        let touched = Arc::new(Touched::closed(present));
         running.spaces = spaces;
         running.previous_bin = running.resumed_bin;
         running.machine.set_watch(touched.clone());

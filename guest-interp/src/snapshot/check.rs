@@ -13,7 +13,7 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::paged::{Number, Paged};
 use super::state::{FrameState, InstanceState, Phase, State};
@@ -82,7 +82,7 @@ struct Checker<'a> {
     /// How many exceptions there are to refer to.
     exceptions: u64,
     /// Bodies of the functions on the call stack, each decoded once.
-    bodies: BTreeMap<u32, Rc<Body>>,
+    bodies: BTreeMap<u32, Arc<Body>>,
     /// Whether functions make tail calls.
     tail_callers: BTreeMap<u32, bool>,
 }
@@ -207,7 +207,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn body(&mut self, func: u32) -> Rc<Body> {
+    fn body(&mut self, func: u32) -> Arc<Body> {
         self.bodies.entry(func).or_insert_with(|| self.machine.body(func)).clone()
     }
 

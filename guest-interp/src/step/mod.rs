@@ -7,7 +7,7 @@ mod throw;
 
 pub(crate) use throw::Catcher;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::code::{Body, Instr, Op, for_each_op};
 use crate::gas::Unit;
@@ -58,7 +58,7 @@ impl Machine {
         }
     }
 
-    fn locate(&mut self) -> (At, Rc<Body>) {
+    fn locate(&mut self) -> (At, Arc<Body>) {
         let frame = *self.frames.last().expect("BUG: there is a frame to step");
         let Resume::Wasm(index) = frame.resume else { unreachable!("BUG: the frame is in canonical form") };
         let body = self.body(frame.func);

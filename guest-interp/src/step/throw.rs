@@ -1,7 +1,7 @@
 //! `throw` and `throw_ref`: the handler is looked for first, and only then are frames left. Nothing happens at a throw
 //! that is not paid for or that nothing catches, so that a trap shows the whole call stack.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{At, Done};
 use crate::code::{Catch, Handler, Op, Target};
@@ -27,7 +27,7 @@ struct Caught {
     /// Number of the frame that it belongs to.
     frame: usize,
     catch: Catch,
-    catcher: Rc<Catcher>,
+    catcher: Arc<Catcher>,
 }
 
 impl Machine {
@@ -112,13 +112,13 @@ impl Machine {
     }
 
     /// What a throw needs of a function, kept: many functions may be on the stack of a program that throws often.
-    fn catcher(&mut self, func: u32) -> Rc<Catcher> {
+    fn catcher(&mut self, func: u32) -> Arc<Catcher> {
         if let Some(catcher) = self.catchers.get(&func) {
             return catcher.clone();
         }
         let body = self.body(func);
         let has_handlers = !body.handlers.is_empty();
-        let catcher = Rc::new(Catcher {
+        let catcher = Arc::new(Catcher {
             handlers: body.handlers.clone(),
             targets: if has_handlers { body.targets.clone() } else { Vec::new() },
             locals: body.locals,

@@ -154,6 +154,22 @@ impl Store {
         Ok(())
     }
 
+    /// Where writes and iterators stand, to go back to.
+    pub(crate) fn position(&self) -> (u64, u64) {
+        (self.keys.writes(), self.iterators.len() as u64)
+    }
+
+    /// Ends all calls of contracts and undoes all writes since `position`, as the end of a call that has failed.
+    ///
+    /// # Errors
+    /// The log is full.
+    pub(crate) fn go_back(&mut self, position: (u64, u64)) -> Result<(), String> {
+        self.invocations.truncate(1);
+        let ended = Invocation { writes_before: position.0, iterators_before: position.1, ..Invocation::default() };
+        self.invocations.push(ended);
+        self.leave(true)
+    }
+
     /// Numbers of the next memory and table among the spaces, as of the state that was restored.
     pub(crate) fn next_spaces(&self) -> (u32, u32) {
         self.next_spaces

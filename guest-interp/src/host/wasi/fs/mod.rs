@@ -5,7 +5,6 @@
 use crate::error::Error;
 use crate::host::wasi::errno::Errno;
 use crate::snapshot::merkle::PageTree;
-use std::rc::Rc;
 use std::sync::Arc;
 
 mod content;
@@ -93,7 +92,7 @@ type Numbered = (u32, Box<Node>);
 /// All files, directories and links.
 #[derive(Clone, Debug)]
 pub(super) struct FileSystem {
-    initial: Rc<Initial>,
+    initial: Arc<Initial>,
     nodes: Sorted<Numbered>,
     /// Number of the next new node.
     next: u32,
@@ -124,7 +123,7 @@ impl FileSystem {
         }
         let max_pages = max_bytes >> PAGE_SHIFT;
         let metadata = initial.metadata;
-        let initial = Rc::new(initial);
+        let initial = Arc::new(initial);
         Ok((Self { initial, nodes, next, max_pages, pages: 0, metadata }, directories))
     }
 

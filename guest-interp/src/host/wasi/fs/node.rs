@@ -3,7 +3,7 @@
 use super::content::Content;
 use super::sorted::Sorted;
 use serde::{Deserialize, Serialize};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A file, directory or link.
 #[derive(Clone, Debug)]
@@ -50,8 +50,8 @@ pub(in crate::host::wasi) struct Directory {
     pub(in crate::host::wasi) parent: u32,
     /// Position of the next new name.
     pub(super) next: u64,
-    by_position: Sorted<Rc<Entry>>,
-    by_name: Sorted<Rc<Entry>>,
+    by_position: Sorted<Arc<Entry>>,
+    by_name: Sorted<Arc<Entry>>,
 }
 
 /// A name in a directory.
@@ -68,7 +68,7 @@ impl Directory {
         Self { parent, next, by_position: Sorted::default(), by_name: Sorted::default() }
     }
 
-    fn entry(&self, name: &str) -> Option<&Rc<Entry>> {
+    fn entry(&self, name: &str) -> Option<&Arc<Entry>> {
         let found = self.by_name.get(&|entry| entry.name.as_str() < name);
         found.filter(|entry| entry.name == name)
     }
@@ -95,8 +95,8 @@ impl Directory {
         if self.entry(&entry.name).is_some() || self.from(entry.position).next().is_some() {
             return false;
         }
-        let entry = Rc::new(entry);
-        self.by_name.insert(&|other| other.name < entry.name, Rc::clone(&entry));
+        let entry = Arc::new(entry);
+        self.by_name.insert(&|other| other.name < entry.name, Arc::clone(&entry));
         self.by_position.insert(&|_| true, entry);
         true
     }
@@ -110,6 +110,6 @@ impl Directory {
 
     /// The entries from `position` on.
     pub(in crate::host::wasi) fn from(&self, position: u64) -> impl Iterator<Item = &Entry> {
-        self.by_position.from(&|entry| entry.position < position).map(Rc::as_ref)
+        self.by_position.from(&|entry| entry.position < position).map(Arc::as_ref)
     }
 }

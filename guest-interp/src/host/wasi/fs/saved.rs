@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::job::not_ascending;
 use crate::snapshot::bounded;
 use serde::{Deserialize, Serialize};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Nodes and names that a state can carry: those that the bound of what they take leaves room for, and as many inputs as a
 /// job can name. A bound for the memory that decoding takes.
@@ -89,7 +89,7 @@ impl FileSystem {
             let most = self.max_pages;
             return Err(refuse(&format!("{pages} pages of files, the job's limit is {most}")));
         }
-        let (initial, nodes) = (Rc::clone(&self.initial), Sorted::default());
+        let (initial, nodes) = (Arc::clone(&self.initial), Sorted::default());
         let (next, max_pages) = (saved.next, self.max_pages);
         let mut fs = FileSystem { initial, nodes, next, max_pages, pages, metadata: 0 };
         saved.fill(&mut fs)?;
@@ -182,7 +182,7 @@ impl Saved {
         if not_ascending(&self.nodes, |(number, _)| number).is_some() {
             return Err(refuse("files are not in ascending order"));
         }
-        let initial = Rc::clone(&fs.initial);
+        let initial = Arc::clone(&fs.initial);
         let mut given = initial.numbered().peekable();
         for (number, node) in &self.nodes {
             while let Some((other, was)) = given.next_if(|(other, _)| other < number) {

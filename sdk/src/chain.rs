@@ -1,0 +1,112 @@
+//! The files of a chain of snapshots, in memory under the names that they have on disk.
+
+use std::collections::BTreeMap;
+
+use guest_interp::args;
+use guest_interp::host::outside::{Answer, decode_calls};
+use guest_interp::snapshot::snap;
+
+use crate::error::Error;
+use crate::run::Segment;
+
+/// Name of the directory that a node is told the chain is in.
+pub(crate) const DIRECTORY: &str = "/chain";
+
+/// Which snapshot of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotId {
+    /// The snapshot of this number, from 1.
+    Number(u64),
+    /// The pause after the last one.
+    Paused,
+}
+
+impl SnapshotId {
+    pub(crate) fn resume(self) -> args::Resume {
+        let id = match self {
+            Self::Number(id) => args::SnapshotId::Number(id),
+            Self::Paused => args::SnapshotId::Paused,
+        };
+        args::Resume { dir: DIRECTORY.to_owned(), id }
+    }
+}
+
+/// A chain: `1.snap`, `1.bin`, `1.calls` and so on. Restoring snapshot *k* takes `k.snap` and `1.bin` to `k.bin`.
+///
+/// ```
+/// use node_sdk::{Chain, Next, Value, Vm};
+///
+/// # let wasm = wat::parse_str(r#"(module (func (export "f") (param i32) (result i32) (loop $l
+/// #   (local.set 0 (i32.sub (local.get 0) (i32.const 1))) (br_if $l (local.get 0))) (i32.const 7)))"#).unwrap();
+/// let program = Vm::builder().module(wasm);
+/// let mut run = program.start(Some("f"), &[Value::I32(100)], 200)?;
+/// let mut chain = Chain::new();
+/// while let Next::Segment(segment) = run.next()? {
+///     chain.add(&segment);
+/// }
+/// assert_eq!(chain.last(), 3);
+/// assert!(chain.file("3.snap").is_some() && chain.file("4.snap").is_none());
+/// # Ok::<(), node_sdk::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Chain {
+    /// No file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file under its name on disk.
+    pub fn insert(&mut self, name: &str, bytes: Vec<u8>) {
+        self.files.insert(name.to_owned(), bytes);
+    }
+
+    /// Adds the files of a segment or of a pause.
+    pub fn add(&mut self, segment: &Segment) {
+        for (name, bytes) in segment.files() {
+            self.insert(&name, bytes.to_vec());
+        }
+    }
+
+    /// The file of this name.
+    pub fn file(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(name).map(Vec::as_slice)
+    }
+
+    /// All files, in the order of their names.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
+    /// The highest number of a snapshot; 0 without one.
+    pub fn last(&self) -> u64 {
+        let numbers = self.files.keys().filter_map(|name| name.strip_suffix(".snap")?.parse().ok());
+        numbers.max().unwrap_or(0)
+    }
+
+    /// The recorded answers of the segment that leads to snapshot `id`, or to the end of the run.
+    ///
+    /// # Errors
+    /// A snapshot error if there is no record, or a damaged or foreign one.
+    pub(crate) fn answers(&self, id: u64) -> Result<Vec<Answer>, Error> {
+        let name = format!("{id}.calls");
+        let wrong = |what: &str| Error::Snapshot(format!("{name}: {what}"));
+        let bytes = self.file(&name).ok_or_else(|| wrong("no such file"))?;
+        let (prefix, answers) = decode_calls(bytes).map_err(|e| wrong(e.message()))?;
+        if prefix.id != id || prefix.paused {
+            return Err(wrong("is of another segment"));
+        }
+        Ok(answers)
+    }
+
+    /// Does a job's run record answers, as its snapshot says.
+    pub(crate) fn asks_outside(&self, id: u64) -> Result<bool, Error> {
+        let name = format!("{id}.snap");
+        let bytes = self.file(&name).ok_or_else(|| Error::Snapshot(format!("{name}: no such file")))?;
+        let snapshot = snap::decode(bytes)?;
+        Ok(snapshot.job.store.is_some() || !snapshot.job.functions.is_empty())
+    }
+}

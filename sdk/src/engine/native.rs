@@ -1,0 +1,76 @@
+//! The node's own library, in this process.
+
+use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::run::{End, Next, Outcome, Run};
+
+/// The native engine: everything that the node can do.
+#[derive(Default)]
+pub struct NativeEngine {
+    run: Option<Run>,
+    metrics: Metrics,
+}
+
+impl NativeEngine {
+    /// An engine without a job.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Engine for NativeEngine {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { metering: true, snapshots: true, host_functions: true }
+    }
+
+    fn initialise(&mut self, job: &Job) -> Result<(), Error> {
+        check(self.name(), self.capabilities(), job)?;
+        let limit = job.gas_limit.unwrap_or(u64::MAX);
+        self.run = Some(job.program.start(job.entry.as_deref(), &job.args, limit)?);
+        Ok(())
+    }
+
+    fn execute(&mut self) -> Result<Execution, Error> {
+        let mut run = self.run.take().ok_or_else(|| no_job("native"))?;
+        let mut segments = Vec::new();
+        let outcome = loop {
+            match run.next()? {
+                Next::Segment(segment) => segments.push(segment),
+                Next::Finished(outcome) => break outcome,
+                Next::Paused => {}
+            }
+        };
+        self.metrics = run.metrics().clone();
+        let values = outcome.values.iter().map(ToString::to_string).collect();
+        Ok(Execution {
+            ended: ended(&outcome)?,
+            values,
+            stdout: run.take_stdout(),
+            stderr: run.take_stderr(),
+            segments,
+        })
+    }
+
+    fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    fn shut_down(&mut self) -> Result<(), Error> {
+        self.run = None;
+        Ok(())
+    }
+}
+
+fn ended(outcome: &Outcome) -> Result<Ended, Error> {
+    match &outcome.end {
+        End::Returned | End::Exited(0) => Ok(Ended::Returned),
+        End::Exited(code) => Ok(Ended::Exited(code.cast_signed())),
+        End::Trapped(report) => Ok(Ended::Trapped(report.trap)),
+        End::GasLimit => Err(Error::Gas { left: 0 }),
+    }
+}

@@ -1,0 +1,197 @@
+//! The node as wasm, in wasmtime: what everybody else can run too.
+
+use std::time::Instant;
+
+use guest_interp::args::Options;
+use host_runner::engine::{Budget, Event, Node};
+use host_runner::failure::Failure;
+use host_runner::sandbox::WasmNode;
+
+use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::run::{Segment, pages};
+use crate::setup::Setup;
+
+/// Bytes handed to the node at a time.
+const CHUNK: usize = 256 << 10;
+
+/// The node that this crate carries, as wasm. It serves no functions of the embedder's yet: its host does not hand
+/// questions on.
+#[derive(Default)]
+pub struct WasmEngine {
+    node: Option<WasmNode>,
+    metrics: Metrics,
+}
+
+impl WasmEngine {
+    /// An engine without a job.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+fn failed(failure: &Failure) -> Error {
+    let message = failure.what().to_owned();
+    match failure.code() {
+        host_runner::failure::USAGE => Error::Usage(message),
+        host_runner::failure::DATA => Error::Module(message),
+        _ => Error::Node(message),
+    }
+}
+
+impl Engine for WasmEngine {
+    fn name(&self) -> &'static str {
+        "wasm"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { metering: true, snapshots: true, host_functions: false }
+    }
+
+    fn initialise(&mut self, job: &Job) -> Result<(), Error> {
+        self.shut_down()?;
+        check(self.name(), self.capabilities(), job)?;
+        let began = Instant::now();
+        let setup = &job.program.setup;
+        let entry = setup.entry(job.entry.as_deref(), &job.args)?;
+        let options = Options { gas_limit: job.gas_limit, ..setup.options(&entry) };
+        let mut node = WasmNode::embedded().map_err(|failure| failed(&failure))?;
+        give(&mut node, &arguments(&options), setup).map_err(|failure| failed(&failure))?;
+        self.metrics = Metrics::default();
+        self.metrics.times.setting_up = began.elapsed();
+        self.node = Some(node);
+        Ok(())
+    }
+
+    fn execute(&mut self) -> Result<Execution, Error> {
+        let mut node = self.node.take().ok_or_else(|| no_job("wasm"))?;
+        let began = Instant::now();
+        let execution = run(&mut node, &mut self.metrics);
+        self.metrics.times.running = began.elapsed();
+        execution.map_err(|failure| failed(&failure))?
+    }
+
+    fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    fn shut_down(&mut self) -> Result<(), Error> {
+        self.node = None;
+        Ok(())
+    }
+}
+
+fn give(node: &mut WasmNode, argv: &[String], setup: &Setup) -> Result<(), Failure> {
+    node.load(argv)?;
+    while let Some(path) = node.want()? {
+        let found = setup.file(&path, None);
+        for chunk in found.into_iter().flat_map(|bytes| bytes.chunks(CHUNK)) {
+            node.give(chunk)?;
+        }
+        node.give_end(found.is_some())?;
+    }
+    Ok(())
+}
+
+fn run(node: &mut WasmNode, metrics: &mut Metrics) -> Result<Result<Execution, Error>, Failure> {
+    let mut segments = Vec::new();
+    let mut output = [Vec::new(), Vec::new()];
+    loop {
+        let event = node.run(Budget::UNLIMITED)?;
+        for (fd, all) in (1..).zip(&mut output) {
+            all.extend(node.take_output(fd)?);
+        }
+        match event {
+            Event::Snapshot(id) => segments.push(segment(node, id)?),
+            Event::Finished => break,
+            Event::Question => return Ok(Err(Error::usage("the program asks for what the engine does not serve"))),
+            Event::Paused | Event::Output => {}
+        }
+    }
+    metrics.gas_used = node.progress()?.gas_total;
+    metrics.segments = segments.len() as u64 + 1;
+    for segment in &segments {
+        match pages(&segment.bin) {
+            Ok(pages) => metrics.dirty_pages += pages,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    let (values, receipt) = reports(node)?;
+    let [stdout, stderr] = output;
+    let ended = ended(node.exit_code()?, &receipt);
+    Ok(Ok(Execution { ended, values, stdout, stderr, segments }))
+}
+
+fn segment(node: &mut WasmNode, id: u64) -> Result<Segment, Failure> {
+    let gas = node.progress()?.segment_gas;
+    let mut segment = Segment { id, paused: false, gas, snap: Vec::new(), bin: Vec::new(), calls: None };
+    while let Some(name) = node.take_name()? {
+        let bytes = node.take_all()?;
+        match name.rsplit_once('.').map(|(_, kind)| kind) {
+            Some("snap") => segment.snap = bytes,
+            Some("bin") => segment.bin = bytes,
+            _ => segment.calls = Some(bytes),
+        }
+    }
+    Ok(segment)
+}
+
+/// The returned values, and the receipt.
+fn reports(node: &mut WasmNode) -> Result<(Vec<String>, serde_json::Value), Failure> {
+    let mut values = Vec::new();
+    let mut receipt = serde_json::Value::Null;
+    while let Some(name) = node.take_name()? {
+        let bytes = node.take_all()?;
+        let text = String::from_utf8_lossy(&bytes);
+        match name.as_str() {
+            "result.txt" => {
+                let line = text.lines().nth(2).unwrap_or_default();
+                values = line.split_whitespace().map(str::to_owned).collect();
+            }
+            "receipt.json" => receipt = serde_json::from_str(&text).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    Ok((values, receipt))
+}
+
+fn ended(code: i32, receipt: &serde_json::Value) -> Ended {
+    let message = receipt["result"]["trap"]["message"].as_str();
+    let trap = message.and_then(guest_interp::trap::Trap::from_message);
+    match (trap, code) {
+        (Some(trap), _) => Ended::Trapped(trap),
+        (None, 0) => Ended::Returned,
+        (None, code) => Ended::Exited(code),
+    }
+}
+
+/// The options as a command line.
+fn arguments(options: &Options) -> Vec<String> {
+    let mut argv = Vec::new();
+    let mut flag = |name: &str, value: Option<String>| {
+        argv.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
+    };
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    flag("gas-limit", number(options.gas_limit));
+    flag("gas-schedule", options.gas_schedule.clone());
+    flag("max-memory", number(options.max_memory));
+    flag("max-call-depth", number(options.max_call_depth.map(u64::from)));
+    flag("max-files", number(options.max_files));
+    flag("max-exceptions", number(options.max_exceptions.map(u64::from)));
+    flag("clock-rate", number(options.clock_rate));
+    flag("seed", number(options.seed));
+    flag("stdin", options.stdin.clone());
+    let pairs = [("preload", &options.preload), ("env", &options.env), ("file", &options.files)];
+    for (name, pairs) in pairs {
+        pairs.iter().for_each(|(key, value)| flag(name, Some(format!("{key}={value}"))));
+    }
+    options.preopens.iter().for_each(|path| flag("preopen", Some(path.clone())));
+    for (name, on) in &options.features {
+        flag("feature", Some(format!("{name}={}", if *on { "on" } else { "off" })));
+    }
+    argv.push("--enable-gas-refill".to_owned());
+    argv.push(options.program.clone());
+    argv.extend(options.positionals.iter().cloned());
+    argv
+}

@@ -1,0 +1,109 @@
+//! Answers what a run asks of the outside: calls of the linker's functions, and reads of the store. A run that is
+//! executed again is answered from its record instead.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use guest_interp::host::GuestMemory;
+use guest_interp::host::outside::{Answer, Question};
+use guest_interp::session::{Live, Session};
+
+use crate::caller::{Caller, GasView};
+use crate::error::Error;
+use crate::linker::Linker;
+use crate::metrics::Metrics;
+use crate::store::StoreSource;
+
+/// Whose call asks: its memory, and how much of its limit is used.
+pub(crate) trait Asking {
+    fn memory_size(&mut self) -> u64;
+    /// The bytes; none if any of them lies outside.
+    fn read(&mut self, address: u64, length: u64) -> Option<Vec<u8>>;
+    /// Gas used of the limit, and the limit.
+    fn gas(&self) -> (u64, u64);
+}
+
+impl Asking for Session {
+    fn memory_size(&mut self) -> u64 {
+        self.asking_memory_size()
+    }
+
+    fn read(&mut self, address: u64, length: u64) -> Option<Vec<u8>> {
+        self.asking_memory(address, length)
+    }
+
+    fn gas(&self) -> (u64, u64) {
+        let progress = self.progress();
+        (progress.segment_gas, progress.gas_limit)
+    }
+}
+
+impl Asking for Live {
+    fn memory_size(&mut self) -> u64 {
+        self.asking_memory().map_or(0, |memory| memory.size())
+    }
+
+    fn read(&mut self, address: u64, length: u64) -> Option<Vec<u8>> {
+        self.asking_memory()?.read(address, length).map(<[u8]>::to_vec)
+    }
+
+    fn gas(&self) -> (u64, u64) {
+        (self.gas_limit().saturating_sub(self.gas_left()), self.gas_limit())
+    }
+}
+
+/// Where answers come from.
+#[derive(Clone)]
+pub(crate) enum Server {
+    /// From the embedder.
+    Embedder {
+        /// Its functions.
+        linker: Arc<Linker>,
+        /// Its store.
+        store: Option<Arc<dyn StoreSource>>,
+    },
+    /// From the record of an earlier execution.
+    Record(VecDeque<Answer>),
+}
+
+impl Server {
+    /// The answer to `question`.
+    ///
+    /// # Errors
+    /// The store's own; a snapshot error if the record has no more answers.
+    pub(crate) fn answer(
+        &mut self,
+        question: &Question,
+        asking: &mut dyn Asking,
+        metrics: &mut Metrics,
+    ) -> Result<Answer, Error> {
+        let answer = match self {
+            Self::Record(answers) => answers
+                .pop_front()
+                .ok_or_else(|| Error::Snapshot("the record has no answer left to what is asked".to_owned()))?,
+            Self::Embedder { linker, store } => from_embedder(linker, store.as_deref(), question, asking)?,
+        };
+        metrics.note(question, &answer);
+        Ok(answer)
+    }
+}
+
+fn from_embedder(
+    linker: &Linker,
+    store: Option<&dyn StoreSource>,
+    question: &Question,
+    asking: &mut dyn Asking,
+) -> Result<Answer, Error> {
+    let store = || store.ok_or_else(|| Error::usage("the program has a store, but nobody serves it"));
+    match question {
+        Question::Call { module, name, args, remaining } => {
+            let (consumed, limit) = asking.gas();
+            let mut caller = Caller::new(asking, GasView { consumed, limit, remaining: *remaining });
+            let called = linker.call((module, name), args, &mut caller);
+            let result = called.ok_or_else(|| Error::usage(format!("nobody serves the function {module}.{name}")))?;
+            Ok(caller.answer(result))
+        }
+        Question::Get { key } => Ok(Answer::Value(store()?.get(key)?)),
+        Question::Next { from, limit } => Ok(Answer::Entry(store()?.next(from, limit.as_deref())?)),
+    }
+}

@@ -1,0 +1,78 @@
+//! One job on every engine, with no other change than the engine.
+#![cfg(feature = "engines")]
+
+use node_sdk::engine::{Ended, Engine, Execution, Job, NativeEngine, ReferenceEngine, WasmEngine};
+use node_sdk::{Caller, Config, HostError, Linker, Trap, Value, Vm};
+
+fn engines() -> [Box<dyn Engine>; 3] {
+    [Box::new(NativeEngine::new()), Box::new(WasmEngine::new()), Box::new(ReferenceEngine::new())]
+}
+
+fn wasmfile(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../wasmfiles/{name}.wasm", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// What every engine makes of the job; they agree.
+fn agreed(job: &Job) -> Execution {
+    let executions = engines().map(|mut engine| {
+        engine.initialise(job).unwrap();
+        let execution = engine.execute().unwrap();
+        assert!(engine.execute().is_err(), "a job is executed once");
+        engine.shut_down().unwrap();
+        (engine.name(), execution)
+    });
+    let [(_, first), others @ ..] = executions;
+    for (name, execution) in others {
+        assert_eq!(execution, first, "{name}");
+    }
+    first
+}
+
+#[test]
+fn engines_can_be_exchanged() {
+    let fib = Job::new(Vm::builder().module(wasmfile("fib32")), Some("fib"), &[Value::I32(15)]);
+    let execution = agreed(&fib);
+    assert_eq!((execution.ended, execution.values), (Ended::Returned, vec!["610".to_owned()]));
+    let exit = Job::new(Vm::builder().module(wasmfile("exit_code")).args(["42"]), None, &[]);
+    assert_eq!(agreed(&exit).ended, Ended::Exited(42));
+    let trap =
+        wat::parse_str(r#"(module (func (export "f") (drop (i32.div_u (i32.const 1) (i32.const 0)))))"#).unwrap();
+    let trap = Job::new(Vm::builder().module(trap), Some("f"), &[]);
+    assert_eq!(agreed(&trap).ended, Ended::Trapped(Trap::IntegerDivideByZero));
+    let linked = Vm::builder().module(wasmfile("sha256")).args(["100"]).config(Config::new().max_call_depth(500));
+    assert!(!agreed(&Job::new(linked, None, &[])).stdout.is_empty());
+}
+
+#[test]
+fn engines_that_write_snapshots_write_the_same_bytes() {
+    let job = Job::new(Vm::builder().module(wasmfile("fib32")), Some("fib"), &[Value::I32(15)]).gas_limit(5000);
+    let segments: Vec<_> = engines()
+        .into_iter()
+        .filter(|engine| engine.capabilities().snapshots)
+        .map(|mut engine| {
+            engine.initialise(&job).unwrap();
+            let segments = engine.execute().unwrap().segments;
+            let metrics = engine.metrics();
+            assert_eq!(metrics.segments, segments.len() as u64 + 1);
+            (segments, metrics.gas_used, metrics.dirty_pages)
+        })
+        .collect();
+    assert!(segments[0].0.len() > 2);
+    assert_eq!(segments[0], segments[1]);
+}
+
+#[test]
+fn an_engine_refuses_by_name_what_it_cannot_do() {
+    let program = Vm::builder().module(wasmfile("fib32"));
+    let metered = Job::new(program.clone(), Some("fib"), &[Value::I32(1)]).gas_limit(100);
+    let mut linker = Linker::new();
+    linker.func("env", "f", |_: &mut Caller<'_>, (): ()| Ok::<(), HostError>(())).unwrap();
+    let served = Job::new(program.linker(linker), Some("fib"), &[Value::I32(1)]);
+    for mut engine in engines() {
+        let capabilities = engine.capabilities();
+        assert_eq!(engine.initialise(&metered).is_ok(), capabilities.metering);
+        assert_eq!(engine.initialise(&served).is_ok(), capabilities.host_functions);
+    }
+    let refused = ReferenceEngine::new().initialise(&metered).unwrap_err();
+    assert_eq!(refused.to_string(), "the engine 'reference' has no metering, which the job asks for");
+}
