@@ -163,6 +163,9 @@ fn run_on(session: &mut Session, subject: &Subject, chain: &Files) -> Result<()>
         let event = session.run(Budget { gas, steps: 100_000 });
         session.take_output(1);
         let Ok(event) = event else { return Ok(()) };
+        if event == Event::Question && subject::answer(session).is_err() {
+            return Ok(());
+        }
         crate::session::take_files(session, &mut files).context("files of the run")?;
         let after = session.progress().gas_total;
         if event == Event::Finished {

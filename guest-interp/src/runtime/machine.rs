@@ -486,6 +486,11 @@ impl Machine {
         HostCall { host, instance: func.instance, args }
     }
 
+    /// Lets so much gas be charged before the next run.
+    pub(crate) fn allow(&mut self, gas: u64) {
+        self.left = gas;
+    }
+
     /// Cost of the host call that the run stopped at: its instruction, the call, and the `bytes` that it moves.
     pub fn host_call_cost(&mut self, bytes: u64) -> u64 {
         let call = self.current_instr().map_or(0, |instr| self.schedule.cost(instr.op));

@@ -137,6 +137,10 @@ impl Running {
             let (module, name, args) = (function.module.clone(), function.name.clone(), call.args.clone());
             return self.ask(call, |remaining| Question::Call { module, name, args, remaining });
         };
+        // One that was restored has not been looked at yet.
+        let (module, name, args) = Default::default();
+        let question = Question::Call { module, name, args, remaining: 0 };
+        self.check_answer(&question, call, &answer).map_err(forged)?;
         let base = self.machine.host_call_cost(0);
         let instruction = base - self.machine.schedule().host_call(0);
         match answer {
@@ -198,6 +202,7 @@ impl Running {
                     let Some(answer) = self.outside.pending().cloned() else {
                         return self.ask(call, |_| question);
                     };
+                    outside::check(&question, &answer, &[]).map_err(forged)?;
                     let cost = self.machine.schedule().units(Unit::HostBytes, Store::answer_bytes(&question, &answer));
                     self.pay(0, cost)?;
                     self.outside.used();
@@ -388,6 +393,11 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// A restored answer that does not fit its question.
+fn forged(error: Error) -> Stop {
+    Stop::Failed(Error::snapshot(error.message()).context("state: outside"))
 }
 
 /// Pages of memory, elements of tables and bytes of segments that an instance takes.

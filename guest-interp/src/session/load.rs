@@ -360,7 +360,7 @@ impl Session {
         running.wasi.check_files()?;
         running.store.rebuild()?;
         if snapshot.state.awaiting {
-            running.check_awaiting()?;
+            running.ask_again()?;
         }
         if snapshot.segment.paused {
             // The pages of the pause are changes of the segment that goes on: its own snapshot must carry them again.

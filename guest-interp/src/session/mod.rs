@@ -132,6 +132,9 @@ impl Session {
     /// A usage error that names the flag; also for `--help` and `--version`, which the faces answer themselves.
     pub fn new(argv: &[String]) -> Result<Session, Error> {
         match crate::args::parse(argv)? {
+            crate::args::Command::Run(options) if options.store.is_some() || options.calls.is_some() => {
+                Err(Error::usage("--store and --calls are for the node's own command: answer its questions instead"))
+            }
             crate::args::Command::Run(options) => Ok(Self::with_options(*options)),
             _ => Err(Error::usage("--help and --version run no program")),
         }

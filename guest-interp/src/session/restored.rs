@@ -1,7 +1,7 @@
 //! Putting the host modules of a run, and the contracts that it is calling, into a snapshot's state.
 
 use super::Running;
-use super::calls::is_outside;
+use super::calls::{Served, is_outside, plain_export};
 use crate::error::Error;
 use crate::host::{HostModule, outside, store, wasi};
 use crate::snapshot::check::Waiting;
@@ -50,7 +50,7 @@ impl Running {
             let contract = invocation.contract.map(|number| self.contracts.get(number as usize).cloned());
             match (depth, contract) {
                 (0, None) => {}
-                (1.., Some(Some(module))) => {
+                (1.., Some(Some(module))) if !invocation.initializing || plain_export(&module, "_initialize") => {
                     let (memories, tables) = self.machine.store.next_spaces;
                     if invocation.first_spaces.0 < memories || invocation.first_spaces.1 < tables {
                         return Err(wrong("numbers of spaces are used twice"));
@@ -77,14 +77,18 @@ impl Running {
         Ok((func, waiting))
     }
 
-    /// Checks a state that waits for an answer: the next instruction must be a call that can ask for one.
+    /// Asks again in a state that waits for an answer: the next instruction must be a call that asks for one.
     ///
     /// # Errors
     /// A snapshot error.
-    pub(super) fn check_awaiting(&mut self) -> Result<(), Error> {
+    pub(super) fn ask_again(&mut self) -> Result<(), Error> {
         let call = self.machine.awaited_call()?;
-        if is_outside(call.host) {
-            return Ok(());
+        if is_outside(call.host) && self.outside.pending().is_none() {
+            let cost = self.machine.host_call_cost(0);
+            self.machine.allow(cost);
+            if let Ok(Served::Ask) = self.host_call(&call) {
+                return Ok(());
+            }
         }
         Err(Error::snapshot("state: awaits the answer of a host call that asks for none"))
     }

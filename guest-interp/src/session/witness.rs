@@ -36,6 +36,9 @@ impl Session {
         let Some(running) = self.running.as_deref_mut().filter(|running| running.start_id > 0) else {
             return Err(Error::usage("a witness is of a segment that starts from a snapshot"));
         };
+        if running.asks_outside() {
+            return Err(Error::usage("a witness cannot be made of a run with a store or functions of the embedder's"));
+        }
         let mut trees: BTreeMap<Number, PageTree> = BTreeMap::new();
         let mut pages: BTreeMap<Number, BTreeMap<_, _>> = BTreeMap::new();
         let spaces = std::mem::take(&mut running.spaces);

@@ -1,6 +1,9 @@
 //! The real snapshots that are changed.
 
-use guest_interp::session::{Budget, Event};
+use guest_interp::error::Error;
+use guest_interp::host::outside::Versioned;
+use guest_interp::host::store::Export;
+use guest_interp::session::{Budget, Event, Session};
 use guest_interp::snapshot::snap::{self, RawSnapshot};
 
 use crate::session::{Drive, Files, Job, OUT, load, pause, program, take_files, wasmfile, words};
@@ -58,6 +61,39 @@ const EXTENDED: &str = "(module
       (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
     (i32.load $b (i32.const 100))))";
 
+/// A contract that calls another, which reads and writes the store, iterates, and takes its time.
+const CONTRACT: &str = "(module
+  (import \"store\" \"put\" (func $put (param i32 i32 i32 i32)))
+  (import \"contract\" \"call\" (func $call (param i32 i32 i32 i32 i64) (result i32)))
+  (memory (export \"memory\") 1) (data (i32.const 0) \"inner\") (data (i32.const 8) \"abcdef\")
+  (func (export \"run\") (param i32) (result i32)
+    (call $put (i32.const 8) (i32.const 1) (i32.const 0) (i32.const 5))
+    (loop $again
+      (call $call (i32.const 0) (i32.const 5) (i32.const 8) (i32.const 3) (i64.const 100000))
+      (call $put (i32.const 9) (i32.const 2) (local.get 0) (i32.const 3))
+      (drop)
+      (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.const 0)))";
+const INNER: &str = "(module
+  (import \"store\" \"put\" (func $put (param i32 i32 i32 i32)))
+  (import \"store\" \"iterate\" (func $iterate (param i32 i32 i32 i32) (result i32)))
+  (import \"store\" \"next\" (func $next (param i32 i32 i32 i32 i32) (result i64)))
+  (memory (export \"memory\") 1) (data (i32.const 0) \"x\") (table 3 funcref) (elem (i32.const 1) func $spin)
+  (func $spin (param i32) (loop $l (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+  (func (export \"invoke\") (local i32)
+    (call $put (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 9))
+    (local.set 0 (call $iterate (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)))
+    (drop (call $next (local.get 0) (i32.const 100) (i32.const 50) (i32.const 200) (i32.const 50)))
+    (call $spin (i32.const 300))
+    (drop (call $next (local.get 0) (i32.const 100) (i32.const 50) (i32.const 200) (i32.const 50)))
+    (call $spin (i32.const 300))))";
+
+/// The store of the subject with contracts.
+fn store() -> Export {
+    let entry = |key: &[u8]| (key.to_vec(), Versioned { version: 2, value: key.repeat(3) });
+    Export { version: 3, entries: [&b"a"[..], b"k", b"x"].map(entry).to_vec() }
+}
+
 /// A snapshot of a real run.
 #[derive(Clone, Debug)]
 pub struct Subject {
@@ -108,11 +144,16 @@ impl Subject {
     /// # Panics
     /// If the run has no such snapshot.
     pub fn both(name: &str, job: Job, limit: u64, id: u64) -> [Subject; 2] {
-        let alone = job.inputs.values().all(|bytes| !bytes.windows(4).any(|w| w == b"wasi"));
+        let imports = |bytes: &Vec<u8>| bytes.windows(5).any(|w| w == b"wasi_" || w == b"store");
+        let alone = !job.inputs.values().any(imports);
         let mut session = load(&job.inputs, &job.argv(&format!("--gas-limit {limit} --enable-gas-refill"))).unwrap();
         let mut files = Files::new();
-        while session.run(Budget::UNLIMITED).unwrap() != Event::Snapshot(id) {
-            take_files(&mut session, &mut files).unwrap();
+        loop {
+            match session.run(Budget::UNLIMITED).unwrap() {
+                Event::Snapshot(reached) if reached == id => break,
+                Event::Question => answer(&mut session).unwrap(),
+                _ => take_files(&mut session, &mut files).unwrap(),
+            }
         }
         take_files(&mut session, &mut files).unwrap();
         let chain = Subject {
@@ -122,12 +163,19 @@ impl Subject {
             files: files.clone(),
             alone,
         };
-        assert_eq!(session.run(Budget { gas: limit / 2, steps: u64::MAX }).unwrap(), Event::Paused);
+        let stopped = session.run(Budget { gas: limit / 2, steps: u64::MAX }).unwrap();
+        assert!(matches!(stopped, Event::Paused | Event::Question), "{name}: {stopped:?}");
         files.extend(pause(&mut session).unwrap());
         let raw = snap::decode(&files[&format!("{OUT}/paused.snap")]).unwrap();
         let paused = Subject { name: format!("{name}, paused"), raw, job, files, alone };
         [chain, paused]
     }
+}
+
+/// Answers what a run of the subject with contracts asks.
+pub(super) fn answer(session: &mut Session) -> Result<(), Error> {
+    let answer = session.question().and_then(|question| store().answer(question));
+    session.answer(answer.ok_or_else(|| Error::usage("nobody answers"))?)
 }
 
 /// The subjects of every run of the mutations.
@@ -141,6 +189,10 @@ pub fn subjects() -> Vec<Subject> {
     };
     let extended = Job::new(program(EXTENDED), "--max-memory 4194304 --max-exceptions 64", "program.wasm run 50");
     let references = Job::new(program(REFERENCES), "--max-memory 4194304", "program.wasm run 50");
+    let mut inputs = program(CONTRACT);
+    inputs.extend(program(INNER).into_values().map(|inner| ("inner.wasm".to_owned(), inner)));
+    let flags = "--max-memory 4194304 --max-files 1048576 --store-version 3 --contract inner=inner.wasm";
+    let contracts = Job::new(inputs, flags, "program.wasm run 9");
     let mut subjects = Vec::new();
     for (name, job, id) in [
         ("fib32", sample(&["fib32"], "", "fib32.wasm fib 14"), 2),
@@ -149,9 +201,13 @@ pub fn subjects() -> Vec<Subject> {
         ("sha256", sample(&["sha256"], "", "sha256.wasm 300"), 1),
         ("references", references, 3),
         ("extended", extended, 3),
+        ("contracts", contracts, 2),
     ] {
-        let gas = job.start("", Drive::WHOLE).unwrap().gas;
-        let limit = if name == "linked" { 4_160 } else { gas / 5 + 1 };
+        let limit = match name {
+            "linked" => 4_160,
+            "contracts" => 6_000,
+            _ => job.start("", Drive::WHOLE).unwrap().gas / 5 + 1,
+        };
         subjects.extend(Subject::both(name, job, limit, id));
     }
     subjects

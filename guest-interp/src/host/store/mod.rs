@@ -2,7 +2,7 @@
 //! with the run until somebody commits it. Everything is in the state: read values and writes as a log in pages, so that a
 //! snapshot costs what was added; open iterators and the calls of contracts beside it. docs/store.md has the guest's side.
 //!
-//! A call first says what it lacks ([`Store::plan`]): an answer from outside, or only gas for the bytes that it moves. Then
+//! A call first says what it lacks (`Store::plan`): an answer from outside, or only gas for the bytes that it moves. Then
 //! it is charged, then performed. So nothing happens that has not been paid, and what was learnt from outside is kept over a
 //! snapshot that comes between.
 #![cfg_attr(

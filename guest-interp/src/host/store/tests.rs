@@ -63,6 +63,8 @@ fn key(number: u8) -> Vec<u8> {
 }
 
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
+/// An open iterator: handle, the least key that comes next, limit.
+type Open = (u64, Vec<u8>, Option<Vec<u8>>);
 
 /// A store that is run beside a model of it.
 struct Checked {
@@ -71,8 +73,8 @@ struct Checked {
     /// What the contract finds: as many as calls are nested.
     models: Vec<Entries>,
     memory: VecMemory,
-    /// Open iterators of each call: handle, next key, limit.
-    open: Vec<Vec<(u64, Vec<u8>, Option<Vec<u8>>)>>,
+    /// Open iterators of each call.
+    open: Vec<Vec<Open>>,
     asked: u64,
 }
 
