@@ -92,6 +92,12 @@ pub trait Node: Deliver {
     /// Exit code 2 when any of them lies outside.
     fn asking_memory(&mut self, address: u64, length: u32) -> Result<Vec<u8>>;
 
+    /// Size in bytes of the memory of the instance whose call asks.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn asking_memory_size(&mut self) -> Result<u64>;
+
     /// Makes the files of a pause ready to be taken.
     ///
     /// # Errors

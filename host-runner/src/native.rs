@@ -80,6 +80,10 @@ impl Node for NativeNode {
         Ok(found.ok_or_else(outside)?)
     }
 
+    fn asking_memory_size(&mut self) -> Result<u64> {
+        Ok(self.session()?.asking_memory_size())
+    }
+
     fn encode_pause(&mut self) -> Result<()> {
         Ok(self.session()?.encode_pause()?)
     }

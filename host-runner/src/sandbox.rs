@@ -47,6 +47,7 @@ struct Exports {
     question: TypedFunc<(), i32>,
     answer: TypedFunc<(u32, u32), i32>,
     asking_memory: TypedFunc<(u64, u32), i32>,
+    asking_memory_size: TypedFunc<(), u64>,
 }
 
 /// A node's wasm, compiled. Instances of it share the machine code.
@@ -238,6 +239,7 @@ impl Exports {
             question: instance.get_typed_func(&mut *store, "node_question")?,
             answer: instance.get_typed_func(&mut *store, "node_answer")?,
             asking_memory: instance.get_typed_func(&mut *store, "node_memory")?,
+            asking_memory_size: instance.get_typed_func(&mut *store, "node_memory_size")?,
         })
     }
 }
@@ -313,6 +315,10 @@ impl Node for WasmNode {
     fn asking_memory(&mut self, address: u64, length: u32) -> Result<Vec<u8>> {
         let value = self.call(|exports| &exports.asking_memory, (address, length))?;
         self.bytes(value)
+    }
+
+    fn asking_memory_size(&mut self) -> Result<u64> {
+        self.call(|exports| &exports.asking_memory_size, ())
     }
 
     fn encode_pause(&mut self) -> Result<()> {

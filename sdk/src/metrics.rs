@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use guest_interp::host::outside::{Answer, Question};
+pub use guest_interp::profile::InstructionCounts;
 use serde::Serialize;
-
-/// Instructions executed, by class.
-pub type InstructionCounts = BTreeMap<String, u64>;
 
 /// How long things took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +34,8 @@ pub struct Metrics {
     pub host_calls: BTreeMap<String, u64>,
     /// Questions about the store.
     pub store_reads: u64,
-    /// Instructions by class, where [`Config::statistics`](crate::Config::statistics) asks for them and the engine counts
-    /// them. None does so far.
+    /// Instructions of a run by class, once it has ended, where [`Config::statistics`](crate::Config::statistics) asks for
+    /// them. Live calls are not counted, and the node as wasm and the reference count none.
     pub instructions: Option<InstructionCounts>,
     /// Not among what is determined.
     #[serde(skip)]

@@ -1,10 +1,12 @@
 //! A run: one execution from an entry, or from a snapshot, to its end, segment by segment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use guest_interp::error;
 use guest_interp::host::outside::Answer;
+use guest_interp::profile::{ProfileLimits, Profiler};
 use guest_interp::report;
 use guest_interp::session::{Budget, Event, Session};
 use guest_interp::snapshot::bin::{BinReader, PageSink};
@@ -99,6 +101,8 @@ pub struct Run {
     session: Session,
     server: Server,
     metrics: Metrics,
+    /// Counts instructions, if that is wanted.
+    profiler: Option<Arc<Profiler>>,
     output: [Vec<u8>; 2],
     first: u64,
     ended: bool,
@@ -121,20 +125,26 @@ impl Run {
             options.store_version = None;
         }
         let session = setup.session(options, from.map(|(chain, _)| chain), false)?;
-        let mut metrics = Metrics::default();
-        metrics.times.setting_up = began.elapsed();
-        let first = session.start_id();
-        Ok(Self { session, server: setup.server(), metrics, output: [Vec::new(), Vec::new()], first, ended: false })
+        let mut run = Self::of(setup, session);
+        run.metrics.times.setting_up = began.elapsed();
+        Ok(run)
+    }
+
+    fn of(setup: &Setup, mut session: Session) -> Self {
+        let wanted = session.machine().filter(|_| setup.config.counts_instructions());
+        let profiler = wanted.map(|machine| Profiler::new(machine, ProfileLimits::default()));
+        if let Some(profiler) = &profiler {
+            session.watch(profiler.clone());
+        }
+        let (server, metrics, first) = (setup.server(), Metrics::default(), session.start_id());
+        Self { session, server, metrics, profiler, output: [Vec::new(), Vec::new()], first, ended: false }
     }
 
     /// Ends at the gas limit instead of going on: for runs that nobody wants to go on with.
     pub(crate) fn start_once(setup: &Setup, entry: &Entry, gas_limit: u64) -> Result<Self, Error> {
         let mut options = setup.options(entry);
         options.gas_limit = Some(gas_limit);
-        let session = setup.session(options, None, false)?;
-        let metrics = Metrics::default();
-        let server = setup.server();
-        Ok(Self { session, server, metrics, output: [Vec::new(), Vec::new()], first: 0, ended: false })
+        Ok(Self::of(setup, setup.session(options, None, false)?))
     }
 
     /// Takes answers from a record from now on.
@@ -239,6 +249,10 @@ impl Run {
         let files = self.take_files()?;
         self.metrics.segments = self.metrics.segments.saturating_add(1);
         let outcome = self.session.outcome().cloned().unwrap_or(report::Outcome::GasLimit);
+        if let (Some(profiler), Some(machine)) = (&self.profiler, self.session.machine()) {
+            let profile = profiler.finish(machine, outcome != report::Outcome::GasLimit);
+            self.metrics.instructions = Some(profile.instructions);
+        }
         let values = self.session.values().iter().map(Value::from_report).collect();
         let audit = self.audit(&outcome);
         Ok(Outcome { end: End::of(&outcome), values, gas_used: audit.gas_used, files, audit })

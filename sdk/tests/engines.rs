@@ -76,3 +76,38 @@ fn an_engine_refuses_by_name_what_it_cannot_do() {
     let refused = ReferenceEngine::new().initialise(&metered).unwrap_err();
     assert_eq!(refused.to_string(), "the engine 'reference' has no metering, which the job asks for");
 }
+
+#[test]
+fn host_functions_are_served_alike_in_every_engine_that_serves_any() {
+    let wat = r#"(module (import "env" "sum" (func $sum (param i32 i32) (result i64))) (memory (export "memory") 2)
+        (data (i32.const 70000) "\01\02\03") (func $spin (param i32)
+          (loop $l (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+        (func (export "f") (result i64)
+          (call $spin (i32.const 200)) (drop (call $sum (i32.const 70000) (i32.const 3)))
+          (call $spin (i32.const 200)) (i64.add (call $sum (i32.const 0) (i32.const 131072)) (i64.load (i32.const 8)))))"#;
+    let mut linker = Linker::new();
+    let sum = |caller: &mut Caller<'_>, (at, length): (u32, u32)| {
+        caller.charge(u64::from(length) / 1000 + 7, "summing")?;
+        let bytes = caller.read(at, length)?;
+        caller.refund(2);
+        caller.write(8_u32, &[9])?;
+        Ok::<u64, HostError>(bytes.iter().map(|byte| u64::from(*byte)).sum())
+    };
+    linker.func("env", "sum", sum).unwrap();
+    let program = Vm::builder().module(wat::parse_str(wat).unwrap()).linker(linker);
+    let job = Job::new(program, Some("f"), &[]).gas_limit(500);
+    let served: Vec<_> = engines()
+        .into_iter()
+        .filter(|engine| engine.capabilities().host_functions)
+        .map(|mut engine| {
+            engine.initialise(&job).unwrap();
+            let execution = engine.execute().unwrap();
+            (execution, engine.metrics().determined())
+        })
+        .collect();
+    assert_eq!(served.len(), 2);
+    // The bytes 1, 2, 3, and the 9 that the first call wrote; and that again.
+    assert_eq!(served[0].0.values, ["24"]);
+    assert!(served[0].0.segments.len() > 1 && served[0].0.segments.iter().all(|segment| segment.calls.is_some()));
+    assert_eq!(served[0], served[1]);
+}

@@ -262,3 +262,20 @@ fn a_cache_is_shared_by_threads_and_parses_once() {
     });
     assert_eq!((cache.misses(), cache.hits(), cache.len()), (1, 4, 1));
 }
+
+#[test]
+fn a_run_counts_its_instructions_by_class_where_that_is_asked_for() {
+    let wat = r#"(module (memory 1) (func (export "run") (param i32) (result i32)
+        (i32.store (i32.const 0) (i32.add (local.get 0) (i32.const 2))) (i32.load (i32.const 0))))"#;
+    let counted = |on: bool| {
+        let program = program(wat).config(Config::new().statistics(on));
+        let mut run = program.start(Some("run"), &[Value::I32(5)], 1_000).unwrap();
+        assert!(matches!(run.next().unwrap(), node_sdk::Next::Finished(_)));
+        (run.gas_used(), run.metrics().instructions)
+    };
+    let (gas, counts) = counted(true);
+    let counts = counts.unwrap();
+    // Three constants and an addition; a store and a load; a local; the end of the function.
+    assert_eq!((counts.numeric, counts.memory, counts.variable, counts.control), (4, 2, 1, 1));
+    assert_eq!(counted(false), (gas, None), "counting changes nothing");
+}

@@ -370,6 +370,10 @@ impl Node for Reactor<'_> {
         Err(Failure::new(IO, "questions are not asked here"))
     }
 
+    fn asking_memory_size(&mut self) -> Outcome<u64> {
+        Err(Failure::new(IO, "questions are not asked here"))
+    }
+
     fn encode_pause(&mut self) -> Outcome<()> {
         self.done("node_pause", &[]).map_err(failure)
     }

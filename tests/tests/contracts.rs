@@ -364,3 +364,35 @@ fn a_charge_that_cannot_be_paid_ends_the_segment_before_the_call() {
         run.end
     );
 }
+
+#[test]
+fn the_bare_node_answers_from_an_export_or_from_the_records_of_a_run() {
+    if node_tests::node_js::version().unwrap().is_none() {
+        return;
+    }
+    let (token, case, store) = transfer();
+    let native = invoke(&argv(&token, &case, "--enable-gas-refill --gas-limit 5000"), &files(), &store, Drive::WHOLE);
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("node.wasm"), host_runner::image::NODE_WASM).unwrap();
+    std::fs::write(path("store.bin"), store.encode()).unwrap();
+    for (name, bytes) in files() {
+        std::fs::write(path(&name), bytes).unwrap();
+    }
+    let bare = |flags: &str, out: &str| {
+        let line = format!("--enable-gas-refill --gas-limit 5000 --snapshot-output {out} {flags}");
+        let job = argv(&token, &case, "");
+        let at = job.iter().position(|word| word == "--snapshot-output").unwrap();
+        let job = [words(&line), job[..at].to_vec(), job[at + 2..].to_vec()].concat();
+        node_tests::node_js::command_face(&path("node.wasm"), dir.path(), &job, out).unwrap()
+    };
+    let expected: Files =
+        native.files.iter().map(|(name, bytes)| (name[OUT.len() + 1..].to_owned(), bytes.clone())).collect();
+    let exported = bare("--store store.bin", OUT);
+    assert_eq!(node_tests::session::differing(&exported.files, &expected), Vec::<String>::new());
+    std::fs::remove_file(path("store.bin")).unwrap();
+    let replayed = bare(&format!("--calls {OUT}"), "again");
+    assert_eq!(node_tests::session::differing(&replayed.files, &expected), Vec::<String>::new());
+    let unanswered = bare("", "alone");
+    assert_eq!(unanswered.exit_code, 2, "{}", String::from_utf8_lossy(&unanswered.stderr));
+}

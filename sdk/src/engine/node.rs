@@ -11,16 +11,16 @@ use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::run::{Segment, pages};
+use crate::serve::{Asking, Server};
 use crate::setup::Setup;
 
 /// Bytes handed to the node at a time.
 const CHUNK: usize = 256 << 10;
 
-/// The node that this crate carries, as wasm. It serves no functions of the embedder's yet: its host does not hand
-/// questions on.
+/// The node that this crate carries, as wasm. What the program asks of the outside is handed on to the embedder.
 #[derive(Default)]
 pub struct WasmEngine {
-    node: Option<WasmNode>,
+    node: Option<(WasmNode, Server)>,
     metrics: Metrics,
 }
 
@@ -46,7 +46,7 @@ impl Engine for WasmEngine {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { metering: true, snapshots: true, host_functions: false }
+        Capabilities { metering: true, snapshots: true, host_functions: true }
     }
 
     fn initialise(&mut self, job: &Job) -> Result<(), Error> {
@@ -60,14 +60,14 @@ impl Engine for WasmEngine {
         give(&mut node, &arguments(&options), setup).map_err(|failure| failed(&failure))?;
         self.metrics = Metrics::default();
         self.metrics.times.setting_up = began.elapsed();
-        self.node = Some(node);
+        self.node = Some((node, setup.server()));
         Ok(())
     }
 
     fn execute(&mut self) -> Result<Execution, Error> {
-        let mut node = self.node.take().ok_or_else(|| no_job("wasm"))?;
+        let (mut node, mut server) = self.node.take().ok_or_else(|| no_job("wasm"))?;
         let began = Instant::now();
-        let execution = run(&mut node, &mut self.metrics);
+        let execution = run(&mut node, &mut server, &mut self.metrics);
         self.metrics.times.running = began.elapsed();
         execution.map_err(|failure| failed(&failure))?
     }
@@ -94,7 +94,45 @@ fn give(node: &mut WasmNode, argv: &[String], setup: &Setup) -> Result<(), Failu
     Ok(())
 }
 
-fn run(node: &mut WasmNode, metrics: &mut Metrics) -> Result<Result<Execution, Error>, Failure> {
+/// The call that asks, in the node.
+struct AskingNode<'a> {
+    node: &'a mut WasmNode,
+    gas: (u64, u64),
+}
+
+impl Asking for AskingNode<'_> {
+    fn memory_size(&mut self) -> u64 {
+        self.node.asking_memory_size().unwrap_or(0)
+    }
+
+    fn read(&mut self, address: u64, length: u64) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < length {
+            let at = address.checked_add(bytes.len() as u64)?;
+            let part = (length - bytes.len() as u64).min(CHUNK as u64);
+            bytes.append(&mut self.node.asking_memory(at, u32::try_from(part).ok()?).ok()?);
+        }
+        let inside = address.checked_add(length).is_some_and(|end| end <= self.memory_size());
+        inside.then_some(bytes)
+    }
+
+    fn gas(&self) -> (u64, u64) {
+        self.gas
+    }
+}
+
+/// Answers what the node asks.
+fn serve(node: &mut WasmNode, server: &mut Server, metrics: &mut Metrics) -> Result<Result<(), Error>, Failure> {
+    let Some(question) = node.question()? else { return Ok(Ok(())) };
+    let progress = node.progress()?;
+    let mut asking = AskingNode { node, gas: (progress.segment_gas, progress.gas_limit) };
+    match server.answer(&question, &mut asking, metrics) {
+        Ok(answer) => node.answer(&answer).map(Ok),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+fn run(node: &mut WasmNode, server: &mut Server, metrics: &mut Metrics) -> Result<Result<Execution, Error>, Failure> {
     let mut segments = Vec::new();
     let mut output = [Vec::new(), Vec::new()];
     loop {
@@ -105,11 +143,14 @@ fn run(node: &mut WasmNode, metrics: &mut Metrics) -> Result<Result<Execution, E
         match event {
             Event::Snapshot(id) => segments.push(segment(node, id)?),
             Event::Finished => break,
-            Event::Question => return Ok(Err(Error::usage("the program asks for what the engine does not serve"))),
+            Event::Question => {
+                if let Err(error) = serve(node, server, metrics)? {
+                    return Ok(Err(error));
+                }
+            }
             Event::Paused | Event::Output => {}
         }
     }
-    metrics.gas_used = node.progress()?.gas_total;
     metrics.segments = segments.len() as u64 + 1;
     for segment in &segments {
         match pages(&segment.bin) {
@@ -118,6 +159,8 @@ fn run(node: &mut WasmNode, metrics: &mut Metrics) -> Result<Result<Execution, E
         }
     }
     let (values, receipt) = reports(node)?;
+    // As the receipt has it: less what was given back.
+    metrics.gas_used = receipt["result"]["gas_used"].as_u64().unwrap_or_default();
     let [stdout, stderr] = output;
     let ended = ended(node.exit_code()?, &receipt);
     Ok(Ok(Execution { ended, values, stdout, stderr, segments }))
@@ -182,7 +225,16 @@ fn arguments(options: &Options) -> Vec<String> {
     flag("clock-rate", number(options.clock_rate));
     flag("seed", number(options.seed));
     flag("stdin", options.stdin.clone());
-    let pairs = [("preload", &options.preload), ("env", &options.env), ("file", &options.files)];
+    flag("store-version", number(options.store_version));
+    flag("call-data", options.call_data.as_ref().map(|data| format!("0x{}", guest_interp::snapshot::hex(data))));
+    flag("caller", options.caller.clone().filter(|caller| !caller.is_empty()));
+    options.functions.iter().for_each(|function| flag("function", Some(function.text())));
+    let pairs = [
+        ("preload", &options.preload),
+        ("env", &options.env),
+        ("file", &options.files),
+        ("contract", &options.contracts),
+    ];
     for (name, pairs) in pairs {
         pairs.iter().for_each(|(key, value)| flag(name, Some(format!("{key}={value}"))));
     }
