@@ -2,6 +2,7 @@
 //! undisturbed by others; committing one checks that all it has read is still so, and writes in the same transaction.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use guest_interp::host::outside::{Answer, MAX_KEY, MAX_VALUE, Question, Versioned};
 use guest_interp::host::store::{Export, RangeRead, ReadWriteSet};
@@ -19,7 +20,7 @@ const VERSION: TableDefinition<'_, &str, u64> = TableDefinition::new("version");
 
 /// A store.
 pub struct Database {
-    database: redb::Database,
+    database: Arc<redb::Database>,
     name: String,
 }
 
@@ -28,6 +29,8 @@ pub struct View {
     entries: redb::ReadOnlyTable<&'static [u8], (u64, &'static [u8])>,
     version: u64,
     name: String,
+    /// Open as long as somebody looks.
+    _database: Arc<redb::Database>,
 }
 
 /// What is to be written: keys, and values or none where they go.
@@ -44,7 +47,7 @@ impl Database {
             return Err(Failure::usage(format!("{name}: no such store")).help("make one with: host-runner store put"));
         }
         let database = redb::Database::create(path).map_err(|error| failed(&name, &error))?;
-        let store = Self { database, name };
+        let store = Self { database: Arc::new(database), name };
         store.change(|_, _| Ok(false))?;
         Ok(store)
     }
@@ -59,7 +62,7 @@ impl Database {
         let versions = read.open_table(VERSION).map_err(|error| failed(&error))?;
         let version = versions.get("").map_err(|error| failed(&error))?.map_or(0, |version| version.value());
         let entries = read.open_table(ENTRIES).map_err(|error| failed(&error))?;
-        Ok(View { entries, version, name: self.name.clone() })
+        Ok(View { entries, version, name: self.name.clone(), _database: self.database.clone() })
     }
 
     /// Checks that all that a run has read is still so, and writes what it wrote; the new version. Where it wrote nothing,

@@ -66,7 +66,7 @@ fn a_run_on_what_has_changed_since_is_a_conflict_by_name() {
 fn a_chain_verifies_from_its_records_alone_whichever_engine_wrote_it() {
     for (wrote, verifies) in [("wasm", "native"), ("native", "wasm")] {
         let dir = token();
-        let flags = format!("--engine {wrote} --gas-limit 400 --enable-gas-refill");
+        let flags = format!("--engine {wrote} --gas-limit 5000 --enable-gas-refill");
         dir.run(&transfer(&flags)).code(0);
         assert!(dir.names("out").contains(&"2.calls".to_owned()), "{:?}", dir.names("out"));
         fs::remove_file(dir.path("s.redb")).expect("removed");
@@ -80,15 +80,14 @@ fn a_chain_verifies_from_its_records_alone_whichever_engine_wrote_it() {
 #[test]
 fn a_run_resumed_on_the_store_commits_what_the_whole_run_would_have() {
     let dir = token();
-    dir.run(&transfer("--engine native --gas-limit 400")).code(75);
+    dir.run(&transfer("--engine native --gas-limit 5000")).code(75);
     dir.run("resume out@1 --engine native --store s.redb --enable-gas-refill").code(0).says("committed");
     assert_eq!(dir.run("store get s.redb balance/bob").code(0).stdout(), 31u64.to_le_bytes());
     // Started before the commit, resumed after it: what it reads now is newer.
     let dir = token();
     dir.run(&transfer("--engine native --gas-limit 100")).code(75);
     dir.run("store put s.redb balance/alice 0x6500000000000000").code(0);
-    let resumed = dir.run("resume out@1 --engine native --store s.redb --gas-limit 9000 --enable-gas-refill").code(134);
-    drop(resumed);
+    dir.run("resume out@1 --engine native --store s.redb --gas-limit 9000 --enable-gas-refill").code(134);
     assert!(dir.text("out/receipt.json").contains("store conflict: key 'balance/alice' has version 3"));
 }
 
