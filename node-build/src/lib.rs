@@ -231,7 +231,10 @@ mod tests {
         let flags = flags.to_string_lossy();
         let position = |text: &str| flags.find(text).expect(text);
         assert!(position("=/cargo\u{1f}") < position("--remap-path-prefix=/cargo-home/toolchain=/rust"));
-        assert!(flags.ends_with("--remap-path-prefix=/w=/node"));
+        assert!(
+            flags.ends_with("--remap-path-prefix=/w=/node\u{1f}-C\u{1f}link-arg=--compress-relocations"),
+            "{flags}"
+        );
     }
 
     #[test]
