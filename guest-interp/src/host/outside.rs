@@ -224,6 +224,11 @@ impl Outside {
         encode_calls(prefix, &self.recorded)
     }
 
+    /// Is every answer so far of a segment that is complete.
+    pub(crate) fn is_between_segments(&self) -> bool {
+        self.saved.before == self.saved.hash
+    }
+
     /// The segment is complete.
     pub(crate) fn next_segment(&mut self) {
         self.saved.before = self.saved.hash;

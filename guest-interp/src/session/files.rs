@@ -114,6 +114,9 @@ impl Session {
         let mut bytes = Vec::new();
         let id = if paused { running.id } else { running.id + 1 };
         let calls = running.calls_file(paused, id);
+        if !paused {
+            running.outside.next_segment();
+        }
         let header = BinHeader { base: false, paused, id, job_hash: running.job_hash, previous: running.previous_bin };
         let segment = Segment {
             id,
@@ -247,7 +250,6 @@ impl Running {
             self.previous_snap = hash;
             self.previous_bin = segment.bin;
             self.segment_gas = 0;
-            self.outside.next_segment();
         }
         Ok(bytes)
     }

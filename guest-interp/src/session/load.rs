@@ -724,8 +724,8 @@ impl Builder<'_> {
             )));
         }
         running.restore_hosts(&state.hosts)?;
-        if !segment.paused {
-            running.outside.next_segment();
+        if !segment.paused && !running.outside.is_between_segments() {
+            return Err(Error::snapshot("state: outside: a snapshot between two segments counts answers of one"));
         }
         let (func, waiting) = running.restore_contracts(func)?;
         let phase = state.phase;

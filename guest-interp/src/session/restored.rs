@@ -23,7 +23,8 @@ impl Running {
         expected.push(wasi::MODULE);
         let found: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         if found != expected {
-            let message = format!("state: host modules {}, expected {}", found.join(" "), expected.join(" "));
+            let found = if found.is_empty() { "none".to_owned() } else { found.join(" ") };
+            let message = format!("state: host modules {found}, expected {}", expected.join(" "));
             return Err(Error::snapshot(message));
         }
         for host in hosts {
