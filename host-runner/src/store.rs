@@ -125,6 +125,16 @@ impl Database {
     }
 }
 
+/// The reads and writes that a run has left in its `rwset.bin`.
+///
+/// # Errors
+/// Exit code 65 for a file that is none, 74 for one that cannot be read.
+pub fn read_set(path: &Path) -> Result<ReadWriteSet> {
+    let found = std::fs::read(path).map_err(|error| Failure::io(path, &error))?;
+    let set = ReadWriteSet::decode(&found);
+    set.ok_or_else(|| Failure::data(format!("{}: is no rwset.bin", path.display())))
+}
+
 type Entries<'a> = redb::Table<'a, &'static [u8], (u64, &'static [u8])>;
 
 fn failed(name: &str, error: &dyn std::fmt::Display) -> Failure {

@@ -13,8 +13,7 @@ use crate::image;
 use crate::interrupt::Stop;
 use crate::reference::{self, Comparison};
 use crate::report::{self, Runner};
-use crate::store::{Database, Given};
-use guest_interp::host::store::ReadWriteSet;
+use crate::store::{Given, read_set};
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
@@ -66,7 +65,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     let summary = ran?;
     drop(node);
     if let Some(store) = store.database.filter(|_| summary.exit_code == 0 && !contract.no_commit) {
-        let version = commit(&store, out.path())?;
+        let version = store.commit(&read_set(&out.path().join("rwset.bin"))?)?;
         console.note(&format!("committed: the store is at version {version}"));
     }
 
@@ -83,14 +82,6 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         Some(comparison) if !comparison.differences.is_empty() => Err(mismatch(&comparison)),
         _ => Ok(summary.exit_code),
     }
-}
-
-/// Commits what the run has left to be written.
-fn commit(store: &Database, out: &Path) -> Result<u64> {
-    let path = out.join("rwset.bin");
-    let found = std::fs::read(&path).map_err(|error| Failure::io(&path, &error))?;
-    let set = ReadWriteSet::decode(&found);
-    store.commit(&set.ok_or_else(|| Failure::data(format!("{}: is no rwset.bin", path.display())))?)
 }
 
 /// Whether the run starts from the pause in its own output directory.

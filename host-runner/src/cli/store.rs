@@ -9,7 +9,7 @@ use guest_interp::host::store::ReadWriteSet;
 
 use crate::cli::print;
 use crate::failure::{Failure, IO, Result};
-use crate::store::Database;
+use crate::store::{Database, read_set};
 
 /// Arguments of `store`.
 #[derive(Clone, Debug, clap::Args)]
@@ -113,9 +113,7 @@ fn export(store: &Path, file: &Path) -> Result<i32> {
 }
 
 fn commit(store: &Path, rwset: &Path) -> Result<i32> {
-    let found = fs::read(rwset).map_err(|error| Failure::io(rwset, &error))?;
-    let set = ReadWriteSet::decode(&found);
-    let set = set.ok_or_else(|| Failure::data(format!("{}: is no rwset.bin", rwset.display())))?;
+    let set = read_set(rwset)?;
     let version = Database::open(store, false)?.commit(&set)?;
     print(&format!("{} writes, version {version}", set.writes.len())).map(|()| 0)
 }

@@ -2,28 +2,14 @@
 
 use std::fs;
 
-use crate::util::{Dir, FIB, TRAP};
-
-fn json(bytes: &[u8]) -> serde_json::Value {
-    serde_json::from_slice(bytes).expect("one object")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Copies a sample program into the directory.
-fn sample(dir: &Dir, name: &str) {
-    let path = format!("{}/../wasmfiles/{name}", env!("CARGO_MANIFEST_DIR"));
-    fs::copy(path, dir.path(name)).expect("copied");
-}
+use crate::util::{Dir, FIB, TRAP, json, text};
 
 #[test]
 fn an_estimate_is_the_gas_of_the_run_and_its_outcome() {
     let dir = Dir::with("fib.wasm", FIB);
     dir.add("trap.wasm", TRAP);
     for name in ["rust_std.wasm", "exit_code.wasm", "sha256.wasm"] {
-        sample(&dir, name);
+        dir.sample(name);
     }
     let jobs = [
         "fib.wasm fib 20",
@@ -67,7 +53,7 @@ fn an_estimate_says_what_came_of_it_in_words_and_both_engines_say_the_same() {
 #[test]
 fn what_the_program_writes_is_shown_only_to_those_who_ask() {
     let dir = Dir::new();
-    sample(&dir, "sha256.wasm");
+    dir.sample("sha256.wasm");
     let written = dir.run("-q sha256.wasm 100").code(0).stdout().to_vec();
     assert!(!written.is_empty());
     let quiet = dir.run("estimate sha256.wasm 100").code(0);

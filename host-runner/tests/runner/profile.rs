@@ -4,20 +4,7 @@ use std::fs;
 
 use guest_interp::module::{Features, Module};
 
-use crate::util::{Dir, FIB, TRAP};
-
-fn json(bytes: &[u8]) -> serde_json::Value {
-    serde_json::from_slice(bytes).expect("one object")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn sample(dir: &Dir, name: &str) {
-    let path = format!("{}/../wasmfiles/{name}", env!("CARGO_MANIFEST_DIR"));
-    fs::copy(path, dir.path(name)).expect("copied");
-}
+use crate::util::{Dir, FIB, TRAP, json, text};
 
 fn folded_sum(folded: &str) -> u64 {
     folded.lines().map(|line| line.rsplit_once(' ').expect("a count").1.parse::<u64>().expect("a number")).sum()
@@ -28,7 +15,7 @@ fn the_stacks_of_a_profile_add_up_to_the_gas_of_the_run() {
     let dir = Dir::with("fib.wasm", FIB);
     dir.add("trap.wasm", TRAP);
     for name in ["rust_std.wasm", "exit_code.wasm", "sha256.wasm", "go_hello.wasm"] {
-        sample(&dir, name);
+        dir.sample(name);
     }
     let jobs = [
         "fib.wasm fib 15",
@@ -58,7 +45,7 @@ fn the_stacks_of_a_profile_add_up_to_the_gas_of_the_run() {
 #[test]
 fn two_profiles_of_one_job_are_the_same_bytes() {
     let dir = Dir::new();
-    sample(&dir, "rust_std.wasm");
+    dir.sample("rust_std.wasm");
     let once = |number: u32| {
         let files = format!("--folded {number}.txt --svg {number}.svg");
         let table = dir.run(&format!("profile {files} rust_std.wasm one two")).code(0).stdout().to_vec();

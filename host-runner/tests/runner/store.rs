@@ -1,7 +1,6 @@
 //! Contracts on a store of their own: runs that commit, conflicts, and verification without any database.
 
 use std::fs;
-use std::path::Path;
 
 use crate::util::Dir;
 
@@ -9,8 +8,7 @@ use crate::util::Dir;
 fn token() -> Dir {
     let dir = Dir::new();
     for name in ["token", "counter", "router"] {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../wasmfiles/contracts/{name}.wasm"));
-        fs::copy(from, dir.path(&format!("{name}.wasm"))).expect("copied");
+        dir.sample(&format!("contracts/{name}.wasm"));
     }
     dir.run("store put s.redb balance/alice 0x6400000000000000").code(0);
     dir.run("store put s.redb balance/bob 0x0100000000000000").code(0);

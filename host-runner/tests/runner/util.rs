@@ -38,6 +38,13 @@ impl Dir {
         fs::write(self.path(name), wat::parse_str(text).expect("valid text")).expect("a file");
     }
 
+    /// Copies a sample program into the directory, under its last name.
+    pub(crate) fn sample(&self, path: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wasmfiles").join(path);
+        let name = from.file_name().expect("a file").to_str().expect("UTF-8").to_owned();
+        fs::copy(&from, self.path(&name)).expect("copied");
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -91,6 +98,16 @@ impl Dir {
 fn result(receipt: &[u8]) -> serde_json::Value {
     let receipt: serde_json::Value = serde_json::from_slice(receipt).expect("JSON");
     receipt["result"].clone()
+}
+
+/// One JSON object.
+pub(crate) fn json(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes).expect("one object")
+}
+
+/// Text, whatever the bytes are.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A runner that has ended.
