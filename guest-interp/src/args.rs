@@ -57,6 +57,7 @@ _start gets all positionals as its arguments; otherwise the first one names the 
   --max-exceptions SLOTS   limit of exceptions held by reference, 1 + payload each
   --clock-rate N           nanoseconds by which the program's clocks advance for a unit of gas (default 1)
   --seed N                 seed of the program's random source (default 0)
+  --selftest               instead of running anything: is this runtime good enough? (uses the directory `.`)
   -h, --help               this text
   -V, --version            version of the node
 
@@ -72,6 +73,8 @@ pub enum Command {
     Help,
     /// Print the version.
     Version,
+    /// Check whether the runtime is good enough for the node.
+    SelfTest,
 }
 
 /// The snapshot to resume from.
@@ -187,6 +190,7 @@ pub fn parse(argv: &[String]) -> Result<Command, Error> {
         let flag = match arg {
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
             Arg::Long("version") | Arg::Short('V') => return Ok(Command::Version),
+            Arg::Long("selftest") => return Ok(Command::SelfTest),
             Arg::Long(name) => name.to_owned(),
             Arg::Value(program) => {
                 options.program = text("PROGRAM", program)?;

@@ -3,6 +3,7 @@
 //! `wasm32-wasip1`; the same job gives the same bytes in both.
 
 pub mod args;
+mod blocks;
 pub mod code;
 pub mod error;
 pub mod estimate;
@@ -18,6 +19,7 @@ pub mod profile;
 pub mod report;
 mod room;
 pub mod runtime;
+pub mod selftest;
 pub mod session;
 pub mod snapshot;
 mod step;

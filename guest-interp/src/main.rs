@@ -13,6 +13,7 @@ use guest_interp::args::{self, Command};
 use guest_interp::error::Error;
 use guest_interp::files;
 use guest_interp::report::Outcome;
+use guest_interp::selftest;
 use guest_interp::session::{Budget, Event, Session};
 use source::Source;
 
@@ -38,6 +39,7 @@ fn execute() -> Result<i32, Error> {
         }
         Command::Help => print(args::HELP),
         Command::Version => print(concat!("guest-interp ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::SelfTest => self_test(),
     }
 }
 
@@ -45,6 +47,17 @@ fn print(text: &str) -> Result<i32, Error> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.map(|()| 0).map_err(|error| Error::io(format!("standard output: {error}")))
+}
+
+/// Checks the runtime: 0 if it is good enough, else 1.
+fn self_test() -> Result<i32, Error> {
+    let mut written = Ok(0);
+    let good = selftest::run(".", &mut |line| {
+        if written.is_ok() {
+            written = print(&format!("{line}\n"));
+        }
+    });
+    written.map(|_| i32::from(!good))
 }
 
 /// Runs the job to its end, or to its limit.

@@ -1,38 +1,50 @@
 //! Room in long buffers. Doubling them, as the standard library does, would leave up to half of the node's memory unused,
 //! and so would moving them whenever they grow: inside wasm nothing that was freed goes back to the host.
+#![expect(unsafe_code, reason = "zeroed memory that may not be there has no safe function")]
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::collections::TryReserveError;
 
+use crate::blocks;
 use crate::snapshot::{PAGE, is_zero};
 
-/// Makes room for `more` items, and for an eighth of what there is: growing item by item still takes time in proportion.
-///
-/// Where the buffer is the last thing in the node's memory, it grows in place: a block as long as what is missing,
-/// allocated behind it and freed at once, becomes free memory that the buffer can be extended into. Anywhere else, and
-/// natively, that costs next to nothing.
-pub(crate) fn make<T>(buffer: &mut Vec<T>, more: usize) -> Result<(), TryReserveError> {
-    if buffer.capacity() - buffer.len() >= more {
-        return Ok(());
+/// The node's memory is not enough.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
+
+impl From<TryReserveError> for NoRoom {
+    fn from(_: TryReserveError) -> Self {
+        Self
     }
-    let more = more.max(buffer.len() / 8);
-    drop(held::<T>(more)?);
-    buffer.try_reserve_exact(more)
+}
+
+/// Makes room for `more` items, and for an eighth of what there is: growing item by item still takes time in proportion.
+pub(crate) fn make<T>(buffer: &mut Vec<T>, more: usize) -> Result<(), NoRoom> {
+    if buffer.capacity() - buffer.len() < more {
+        buffer.try_reserve_exact(more.max(buffer.len() / 8))?;
+    }
+    Ok(())
 }
 
 /// Room for `count` items that nobody uses yet. While it is held, what is allocated lies elsewhere; dropped, it is where
 /// small things go first.
-pub(crate) fn held<T>(count: usize) -> Result<Vec<T>, TryReserveError> {
+pub(crate) fn held<T>(count: usize) -> Result<Vec<T>, NoRoom> {
     let mut room = Vec::new();
     room.try_reserve_exact(count)?;
     Ok(room)
 }
 
-/// Makes the buffer `length` bytes long, the new ones zero.
-pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveError> {
+/// Makes the buffer `length` bytes long, the new ones zero: where it is if it can be, and if most of it is new or the move
+/// would make all of it resident (inside wasm), in memory that is touched only where the old contents are not zero.
+pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), NoRoom> {
     let more = length.saturating_sub(buffer.len());
-    // Where most of it is new; a little more is cheaper in the same place.
-    if more > buffer.capacity() - buffer.len() && more >= buffer.len() && cfg!(not(target_family = "wasm")) {
-        return lengthen_anew(buffer, length);
+    if more > buffer.capacity() - buffer.len() {
+        if blocks::lengthen_in_place(buffer, length) {
+            return Ok(());
+        }
+        if more >= buffer.len() || cfg!(target_family = "wasm") {
+            return lengthen_anew(buffer, length);
+        }
     }
     make(buffer, more)?;
     // By the page, which is one instruction of the host's: `resize` is a loop over bytes in a build for size.
@@ -44,11 +56,11 @@ pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryRes
 }
 
 /// The same by moving to new memory, which the system hands out zeroed page by page as it is used: a program of 1 GiB that
-/// uses 1 MiB costs 1 MiB.
-fn lengthen_anew(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveError> {
-    // Where this is possible, so is what follows, which could not say that it is not.
-    drop(held::<u8>(length)?);
-    let mut longer = vec![0; length];
+/// uses 1 MiB costs 1 MiB. Where little is new there is room for an eighth more, so that not every growth moves.
+fn lengthen_anew(buffer: &mut Vec<u8>, length: usize) -> Result<(), NoRoom> {
+    let little = length - buffer.len() < buffer.len() / 8;
+    let mut longer = zeroed(length + if little { buffer.len() / 8 } else { 0 })?;
+    longer.truncate(length);
     for (to, from) in longer.chunks_mut(PAGE).zip(buffer.chunks(PAGE)) {
         if !is_zero(from) {
             to[..from.len()].copy_from_slice(from);
@@ -56,4 +68,16 @@ fn lengthen_anew(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveEr
     }
     *buffer = longer;
     Ok(())
+}
+
+/// So many zeros, at least one, that cost nothing until they are touched.
+fn zeroed(length: usize) -> Result<Vec<u8>, NoRoom> {
+    let layout = Layout::array::<u8>(length).map_err(|_| NoRoom)?;
+    // SAFETY: the layout is not of length 0: only a buffer that is too short is lengthened.
+    let bytes = unsafe { alloc_zeroed(layout) };
+    if bytes.is_null() {
+        return Err(NoRoom);
+    }
+    // SAFETY: the block is of this layout, and zero is a byte.
+    Ok(unsafe { Vec::from_raw_parts(bytes, length, length) })
 }

@@ -395,20 +395,21 @@ fn is_command(module: &Module) -> bool {
 /// not grow in place then.
 struct Heap {
     /// Keeps the first half from being merged with what the memories are allocated from.
-    _second_half: Option<Vec<u8>>,
+    _second_half: Vec<Vec<u8>>,
 }
 
 impl Heap {
     /// Bytes beside what code takes.
     const LEAST: usize = 256 << 10;
+    /// Bytes of a piece: small enough to be among what is small.
+    const PIECE: usize = 256 << 10;
 
     /// For a program with `code` bytes of function bodies. The first half is free from now on, the second once this is
     /// dropped. Without enough memory for it there is no room, and the run does without.
     fn before_memories(code: usize) -> Heap {
-        let half = (Heap::LEAST.saturating_add(code.saturating_mul(3) / 2)) / 2;
-        let first_half = room::held::<u8>(half).ok();
-        let second_half = room::held(half).ok();
-        drop(first_half);
+        let pieces = Heap::LEAST.saturating_add(code.saturating_mul(3) / 2).div_ceil(Heap::PIECE);
+        let mut first_half: Vec<Vec<u8>> = (0..pieces).map_while(|_| room::held(Heap::PIECE).ok()).collect();
+        let second_half = first_half.split_off(first_half.len() / 2);
         Heap { _second_half: second_half }
     }
 }

@@ -1,0 +1,166 @@
+//! Large blocks inside wasm: whole pages of 64 KiB, taken from the linear memory itself and not from the allocator of the C
+//! library, which would have to write zeros into what the host gives zeroed. A program of 1 GiB that uses 1 MiB costs
+//! 1 MiB, and a block at the end of the memory grows in place.
+#![cfg_attr(target_family = "wasm", expect(unsafe_code, reason = "an allocator works on addresses"))]
+
+#[cfg(any(target_family = "wasm", test))]
+mod runs;
+
+#[cfg(target_family = "wasm")]
+mod wasm {
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::arch::wasm32;
+    use std::cell::RefCell;
+    use std::mem::ManuallyDrop;
+
+    use super::runs::{FreeRuns, Pages, Run};
+    use crate::limits::WASM_PAGE;
+
+    /// Bytes in a page.
+    const PAGE: usize = WASM_PAGE as usize;
+    /// Length from which a block is of whole pages.
+    const LARGE: usize = 1 << 20;
+
+    #[global_allocator]
+    static BLOCKS: Blocks = Blocks(RefCell::new(FreeRuns::new()));
+
+    /// Large blocks by the page, all others by the C library.
+    struct Blocks(RefCell<FreeRuns>);
+
+    // SAFETY: this target has one thread.
+    unsafe impl Sync for Blocks {}
+
+    /// The node's own linear memory.
+    struct LinearMemory;
+
+    impl Pages for LinearMemory {
+        fn end(&self) -> usize {
+            wasm32::memory_size(0)
+        }
+
+        fn grow(&mut self, pages: usize) -> bool {
+            wasm32::memory_grow(0, pages) != usize::MAX
+        }
+    }
+
+    fn is_large(layout: Layout) -> bool {
+        layout.size() >= LARGE && layout.align() <= PAGE
+    }
+
+    fn pages(bytes: usize) -> usize {
+        bytes.div_ceil(PAGE)
+    }
+
+    impl Blocks {
+        /// A block, its first `dirty` bytes not zero.
+        fn take(&self, bytes: usize) -> Option<(*mut u8, usize)> {
+            let taken = self.0.borrow_mut().take(&mut LinearMemory, pages(bytes))?;
+            Some((std::ptr::with_exposed_provenance_mut(taken.start * PAGE), (taken.fresh - taken.start) * PAGE))
+        }
+
+        fn give(&self, block: *mut u8, bytes: usize) {
+            self.0.borrow_mut().give(Run { start: block.addr() / PAGE, pages: pages(bytes) });
+        }
+
+        /// Makes a block longer where it is; how many bytes from its beginning may not be zero.
+        fn extend(&self, block: *mut u8, old: usize, new: usize) -> Option<usize> {
+            let (start, had) = (block.addr() / PAGE, pages(old));
+            let more = pages(new) - had;
+            if more == 0 {
+                return Some(had * PAGE);
+            }
+            let fresh = self.0.borrow_mut().extend(&mut LinearMemory, start + had, more)?;
+            Some((fresh - start) * PAGE)
+        }
+    }
+
+    // None is inlined: there are thousands of places that allocate.
+    //
+    // SAFETY: a block of either kind is known by its length, which its layout has in every call: large ones are whole pages
+    // that `FreeRuns` hands out once until they are given back, the others are the system's.
+    unsafe impl GlobalAlloc for Blocks {
+        #[inline(never)]
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            if is_large(layout) {
+                return self.take(layout.size()).map_or(std::ptr::null_mut(), |(block, _)| block);
+            }
+            // SAFETY: the caller's promise.
+            unsafe { System.alloc(layout) }
+        }
+
+        #[inline(never)]
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            if !is_large(layout) {
+                // SAFETY: the caller's promise.
+                return unsafe { System.alloc_zeroed(layout) };
+            }
+            let Some((block, dirty)) = self.take(layout.size()) else { return std::ptr::null_mut() };
+            // SAFETY: the block is that long, and nobody else's.
+            unsafe { block.write_bytes(0, dirty.min(layout.size())) };
+            block
+        }
+
+        #[inline(never)]
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            if is_large(layout) {
+                return self.give(block, layout.size());
+            }
+            // SAFETY: the caller's promise.
+            unsafe { System.dealloc(block, layout) }
+        }
+
+        #[inline(never)]
+        unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            // SAFETY: the caller's promise: the size is not 0 and not too long for the alignment.
+            let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+            match (is_large(layout), is_large(new)) {
+                // SAFETY: the caller's promise.
+                (false, false) => return unsafe { System.realloc(block, layout, size) },
+                (true, true) if pages(size) < pages(layout.size()) => {
+                    let kept = pages(size) * PAGE;
+                    self.give(block.wrapping_add(kept), layout.size() - kept);
+                    return block;
+                }
+                (true, true) if self.extend(block, layout.size(), size).is_some() => return block,
+                _ => {}
+            }
+            // SAFETY: both blocks are as long as what is copied, and not the same.
+            unsafe {
+                let moved = self.alloc(new);
+                if !moved.is_null() {
+                    moved.copy_from_nonoverlapping(block, layout.size().min(size));
+                    self.dealloc(block, layout);
+                }
+                moved
+            }
+        }
+    }
+
+    /// Makes a buffer `length` bytes long where it is, the new ones zero, of which those are not touched that the host gave
+    /// just now. False, and nothing changed, if there are no free pages behind it.
+    pub(crate) fn lengthen_in_place(buffer: &mut Vec<u8>, length: usize) -> bool {
+        let (held, used, block) = (buffer.capacity(), buffer.len(), buffer.as_mut_ptr());
+        if held < LARGE || length <= held {
+            return false;
+        }
+        let Some(dirty) = BLOCKS.extend(block, held, length) else { return false };
+        // The block stays: the buffer that ends here does not give it back.
+        let _kept = ManuallyDrop::new(std::mem::take(buffer));
+        // SAFETY: the block is `length` bytes long now, of which all behind `dirty` are zero, and the new buffer names the
+        // length by which it will be given back.
+        *buffer = unsafe {
+            block.add(used).write_bytes(0, dirty.min(length).saturating_sub(used));
+            Vec::from_raw_parts(block, length, length)
+        };
+        true
+    }
+}
+
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::lengthen_in_place;
+
+/// Natively the system's allocator does all this.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn lengthen_in_place(_: &mut Vec<u8>, _: usize) -> bool {
+    false
+}
