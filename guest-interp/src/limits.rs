@@ -13,7 +13,8 @@ pub struct Limits {
     pub call_depth: u32,
     /// Stack slots (8 bytes each) of all frames together, locals and greatest operand height. Default 8 Mi (64 MiB): 128 a frame.
     pub stack_slots: u32,
-    /// Bytes of all linear memories together. Default 2 GiB, what a 32-bit node can hold beside its own data.
+    /// Bytes of all linear memories together. Default 2 GiB less a page of 64 KiB: the longest memory that a 32-bit node can
+    /// hold, so that `memory.grow` fails at the same size everywhere.
     pub memory_bytes: u64,
     /// Elements of all tables together. Default 10 million, wasmparser's own bound for a single table.
     pub table_elements: u64,
@@ -30,7 +31,7 @@ impl Default for Limits {
         Self {
             call_depth: 65_536,
             stack_slots: 8 << 20,
-            memory_bytes: 2 << 30,
+            memory_bytes: (2 << 30) - WASM_PAGE,
             table_elements: 10_000_000,
             file_bytes: 1 << 30,
             exception_slots: 1 << 20,

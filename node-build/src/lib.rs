@@ -43,8 +43,9 @@ const CLEARED: [&str; 12] = [
     "MAKEFLAGS",
 ];
 
-/// Numbers that the linker fills in take as many bytes as they need, not five: a sixteenth of the node.
-const LINK_FLAGS: [&str; 2] = ["-C", "link-arg=--compress-relocations"];
+/// Numbers that the linker fills in take as many bytes as they need, not five: a sixteenth of the node. And its linear
+/// memory is 3.5 GiB at most: one runtime ends its process where a memory grows beyond 3.75 GiB, and an error is better.
+const LINK_FLAGS: [&str; 4] = ["-C", "link-arg=--compress-relocations", "-C", "link-arg=--max-memory=3758096384"];
 
 /// Why the node could not be built: a sentence for the user, with cargo's own output where there is any.
 #[derive(Debug)]
@@ -232,7 +233,7 @@ mod tests {
         let position = |text: &str| flags.find(text).expect(text);
         assert!(position("=/cargo\u{1f}") < position("--remap-path-prefix=/cargo-home/toolchain=/rust"));
         assert!(
-            flags.ends_with("--remap-path-prefix=/w=/node\u{1f}-C\u{1f}link-arg=--compress-relocations"),
+            flags.contains("--remap-path-prefix=/w=/node\u{1f}-C\u{1f}link-arg=--compress-relocations\u{1f}"),
             "{flags}"
         );
     }

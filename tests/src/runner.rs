@@ -181,3 +181,19 @@ pub fn run(node: &mut dyn Node, argv: &[String], dir: &Path) -> Result<Ended> {
     finish(node, 3_000_000, &mut ended)?;
     Ok(ended)
 }
+
+/// The files that the program of a finished job has left behind: path and contents, in the node's order.
+///
+/// # Errors
+/// The node's.
+pub fn delivered(node: &mut dyn Node) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    while let Some(path) = node.deliver_name()? {
+        let (mut contents, mut chunk) = (Vec::new(), Vec::new());
+        while node.deliver_chunk(&mut chunk)? {
+            contents.extend_from_slice(&chunk);
+        }
+        files.push((path, contents));
+    }
+    Ok(files)
+}

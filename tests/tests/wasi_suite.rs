@@ -73,15 +73,11 @@ fn the_receipt_names_what_is_left_behind_and_delivery_hands_it_out() {
     for (engine, mut node) in runner::nodes().unwrap() {
         let ended = runner::run(node.as_mut(), &program.argv().unwrap(), &program.folder).unwrap();
         let result = ended.result().unwrap();
-        let mut listed = Vec::new();
-        while let Some(path) = node.deliver_name().unwrap() {
-            let (mut contents, mut chunk) = (Vec::new(), Vec::new());
-            while node.deliver_chunk(&mut chunk).unwrap() {
-                contents.extend_from_slice(&chunk);
-            }
+        let listed = runner::delivered(node.as_mut()).unwrap().into_iter().map(|(path, contents)| {
             let hash = blake3::hash(&contents).to_hex().to_string();
-            listed.push(serde_json::json!({ "path": path, "bytes": contents.len(), "hash": hash }));
-        }
+            serde_json::json!({ "path": path, "bytes": contents.len(), "hash": hash })
+        });
+        let listed = listed.collect();
         assert_eq!(result["files"], serde_json::Value::Array(listed), "{engine}");
         let paths: Vec<&str> =
             result["files"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();

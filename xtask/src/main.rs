@@ -12,6 +12,8 @@ mod overheads;
 mod peers;
 mod perf_check;
 mod portability;
+mod reproducible;
+mod self_hosting;
 mod spec;
 mod store;
 mod wasi_testsuite;
@@ -50,6 +52,13 @@ enum Command {
     PerfCheck(perf_check::Args),
     /// Run the same jobs in every runtime that is here
     Portability(portability::Args),
+    /// Build the node twice from nothing, and compare with what is embedded
+    Reproducible(reproducible::Args),
+    /// One clean build of the node, for the command above
+    #[command(hide = true)]
+    BuildNode(reproducible::BuildArgs),
+    /// Run the node in the node, and compare what the inner one writes
+    SelfHosting(self_hosting::Args),
     /// Run the specification's test suite
     Spec(spec::Args),
     /// Run contracts at once on one store, and check the history
@@ -72,6 +81,9 @@ fn main() -> ExitCode {
         Command::Peers(args) => peers::run(&args),
         Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),
+        Command::Reproducible(args) => reproducible::run(&args),
+        Command::BuildNode(args) => reproducible::build_node(&args),
+        Command::SelfHosting(args) => self_hosting::run(&args),
         Command::Spec(args) => spec::run(&args),
         Command::Store(args) => store::run(&args),
         Command::WasiTestsuite(args) => wasi_testsuite::run(&args),

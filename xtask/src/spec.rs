@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
+use host_runner::engine::Node;
+use host_runner::sandbox::WasmNode;
+use node_tests::runner;
 use node_tests::spec::{Config, Score, Suite, assertions_of, run_suite};
 
 /// Failures that are printed of one suite.
@@ -26,6 +29,9 @@ pub(crate) struct Args {
     /// Run the suite inside wasm: the same library and runner, built for wasm32-wasip1, on wasmtime
     #[arg(long)]
     in_node: bool,
+    /// With --in-node: 2 runs that wasm as a program of the node, which runs on wasmtime; takes some minutes
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), requires = "in_node")]
+    depth: u8,
     /// Write the scores to this file as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -64,7 +70,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     };
     let scores = if args.in_node {
         let built = build_suite()?;
-        suites.iter().map(|suite| Ok((*suite, run_in_wasm(&built, *suite, config)?))).collect::<Result<Vec<_>>>()?
+        let run = if args.depth == 1 { run_in_wasm } else { run_in_node_in_wasm };
+        suites.iter().map(|suite| Ok((*suite, run(&built, *suite, config)?))).collect::<Result<Vec<_>>>()?
     } else {
         suites.iter().map(|suite| (*suite, run_suite(*suite, config))).collect()
     };
@@ -84,7 +91,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         good &= score.others_failed == 0 && score.passed >= least(*suite)? && score.assertions == suite.assertions();
         figures.push(format!("{}: {} of {}", suite.name(), score.passed, score.assertions));
     }
-    let place = if args.in_node { " inside wasm" } else { "" };
+    let place = match (args.in_node, args.depth) {
+        (false, _) => "",
+        (true, 1) => " inside wasm",
+        (true, _) => " at depth 2 (a program of the node)",
+    };
     let restores = if restores > 0 { format!("; {restores} restores") } else { String::new() };
     println!("spec{place} {}{restores}", figures.join(", "));
     Ok(good)
@@ -111,6 +122,19 @@ fn run_in_wasm(wasm: &[u8], suite: Suite, config: Config) -> Result<Score> {
     let instance = linker.instantiate(&mut store, &module)?;
     instance.get_typed_func::<(), ()>(&mut store, "_start")?.call(&mut store, ())?;
     Ok(serde_json::from_slice(&stdout.contents())?)
+}
+
+/// Runs the built runner as a program of the node, which runs on wasmtime.
+fn run_in_node_in_wasm(wasm: &[u8], suite: Suite, config: Config) -> Result<Score> {
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("spec-suite.wasm"), wasm)?;
+    let argv = ["spec-suite.wasm", suite.name(), &config.to_string()].map(str::to_owned);
+    let mut node = WasmNode::new(runner::node_module())?;
+    let ended = runner::run(&mut node, &argv, dir.path())?;
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.exit_code == 0, "the suite ended with {} inside the node: {stderr}", ended.exit_code);
+    println!("{} at depth 2: {} gas of the node around it", suite.name(), node.progress()?.gas_total);
+    Ok(serde_json::from_slice(&ended.stdout)?)
 }
 
 fn report(suite: Suite, score: &Score) -> Result<()> {

@@ -10,7 +10,7 @@ const PROGRAM: &[u8] = include_bytes!("golden.wasm");
 const NAME: &str = "golden.wasm";
 const DIR: &str = "golden";
 /// BLAKE3 of the files of the job.
-const EXPECTED: &str = "b81d02837fdfab6eb9c99474eb9470b644eab0e59200001e98b1e8c3f4d3be1d";
+const EXPECTED: &str = "0dcf3f5ad99393cafbfb6af41a3137cf1aa059dd43277e5ed5d1c2e01c65e660";
 /// The snapshot in the middle.
 const MIDDLE: u64 = 2;
 

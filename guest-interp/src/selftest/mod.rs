@@ -51,7 +51,8 @@ pub fn run(dir: &str, print: &mut dyn FnMut(&str)) -> bool {
         (report.print)(&format!("skipped files: no directory '{dir}' is open"));
     }
     let Report { print, checks, failed } = report;
-    let used = if files { "as a command and through its functions" } else { "through its functions (files: not tried)" };
+    let used =
+        if files { "as a command and through its functions" } else { "through its functions (files: not tried)" };
     print(&match failed {
         0 => format!("selftest: good enough: {checks} of {checks} checks passed; the node can be used {used}"),
         _ => format!("selftest: NOT good enough: {failed} of {checks} checks failed"),
