@@ -12,7 +12,7 @@ use host_runner::image::NODE_WASM;
 use host_runner::sandbox::WasmNode;
 
 use crate::node_js;
-use crate::places::{JOBS, Job, Place};
+use crate::places::{JOBS, Job};
 use crate::runner::{self, Ended};
 
 /// The node's file, as programs find it.
