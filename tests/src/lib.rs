@@ -8,6 +8,7 @@ pub mod contracts;
 pub mod crash;
 pub mod determinism;
 pub mod differential;
+pub mod embedders;
 pub mod generate;
 pub mod history;
 pub mod mutate;
