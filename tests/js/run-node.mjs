@@ -1,9 +1,11 @@
-// The node's command face under the WASI of Node.js: what any WASI runtime's own command line does.
+// The node's command face under the WASI of Node.js, Bun or Deno: what any WASI runtime's own command line does.
 //
-//   node --no-warnings run-node.mjs GUEST_INTERP.wasm DIRECTORY [ARGUMENT...]
+//   node --no-warnings run-node.mjs GUEST_INTERP.wasm DIRECTORY [ARGUMENT...]     bun run-node.mjs ...
+//   deno run --allow-all run-node.mjs ...
 //
 // DIRECTORY is the one that the node sees, as `.`. The exit code is the node's own.
 import { readFileSync } from 'node:fs';
+import process from 'node:process';
 import { WASI } from 'node:wasi';
 
 const [wasm, directory, ...args] = process.argv.slice(2);
@@ -15,5 +17,7 @@ const wasi = new WASI({
   returnOnExit: true,
 });
 const module = await WebAssembly.compile(readFileSync(wasm));
-const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+// Bun has another name for it.
+const imports = wasi.getImportObject?.() ?? wasi.getImports(module);
+const instance = await WebAssembly.instantiate(module, imports);
 process.exitCode = wasi.start(instance);
