@@ -24,7 +24,7 @@ directory=$(cd "$1" && pwd)
 packages=(bun@1.4.5 deno@2.9.6 @bjorn3/browser_wasi_shim@0.4.2)
 if [ -z "$quick" ]; then packages+=(playwright-core@1.65.1); fi
 # Bun's and Deno's programs are packages of their own, one for each system: no script of a package has to run.
-npm install --prefix "$directory" --no-save --ignore-scripts --no-audit --no-fund --loglevel error "${packages[@]}"
+npm install --prefix "$directory" --ignore-scripts --no-audit --no-fund --loglevel error "${packages[@]}"
 # The first of several files that runs here becomes the command.
 link() {
     local name=$1 file

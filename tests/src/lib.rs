@@ -18,6 +18,7 @@ pub mod program_files;
 pub mod programs;
 pub mod reactor;
 pub mod runner;
+pub mod runtimes;
 pub mod session;
 pub mod wasi_suite;
 
