@@ -8,6 +8,9 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { WASI } from 'node:wasi';
 
+// Deno has no flag against the warning that WASI is experimental; standard error is the program's.
+process.removeAllListeners('warning');
+
 const [wasm, directory, ...args] = process.argv.slice(2);
 const wasi = new WASI({
   version: 'preview1',

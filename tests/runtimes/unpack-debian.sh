@@ -6,7 +6,7 @@
 #
 # SUITE is Debian's, with the mirror that this machine uses: everything comes along, also the C library, so that a newer
 # suite's programs run on an older system. Or it is `configured`: the system's own sources, and only what is not installed.
-# A PROGRAM is the name of its package too. The files are in DIRECTORY/SUITE.
+# A PROGRAM is the name of its package too. The files are in DIRECTORY/SUITE, its version in DIRECTORY/PROGRAM.version.
 set -euo pipefail
 
 if [ $# -lt 3 ]; then
@@ -38,7 +38,14 @@ fi
 apt-get "${options[@]}" -qq update
 apt-get "${options[@]}" -qq --yes --download-only install "$@"
 for package in "$apt"/archives/*.deb; do
-    if [ -e "$package" ]; then dpkg-deb --extract "$package" "$root"; fi
+    if [ ! -e "$package" ]; then continue; fi
+    dpkg-deb --extract "$package" "$root"
+    # Some of the programs do not know their own version.
+    case " $* " in
+        *" $(dpkg-deb --field "$package" Package) "*)
+            dpkg-deb --field "$package" Version | sed 's/[-+~].*//' >"$directory/$(dpkg-deb --field "$package" Package).version"
+            ;;
+    esac
 done
 rm -rf "$apt"
 

@@ -20,6 +20,7 @@ pub mod program_files;
 pub mod programs;
 pub mod reactor;
 pub mod runner;
+pub mod runtimes;
 pub mod self_hosting;
 pub mod session;
 pub mod wasi_suite;

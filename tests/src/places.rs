@@ -4,11 +4,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use host_runner::native::NativeNode;
 use tempfile::TempDir;
 
 use crate::node_js;
 use crate::programs;
 use crate::runner::{self, Ended};
+use crate::runtimes::Runtime;
 
 /// The program `language.wasm`, which is in no file.
 const LANGUAGE: &str = include_str!("language.wat");
@@ -22,10 +24,16 @@ pub struct Job {
     pub line: &'static str,
     /// Exit code by the host runner's table.
     pub exit_code: i32,
+    /// Whether it goes on with a full tank at the limit, or ends there.
+    pub refill: bool,
+    /// The snapshot that it goes on from, of the same job run natively; none for the beginning.
+    pub from: Option<u64>,
+    /// Whether it takes so little gas that it is for runtimes that are a hundred times slower too.
+    pub short: bool,
 }
 
 const fn job(name: &'static str, line: &'static str, exit_code: i32) -> Job {
-    Job { name, line, exit_code }
+    Job { name, line, exit_code, refill: true, from: None, short: false }
 }
 
 /// The jobs.
@@ -43,7 +51,7 @@ pub const JOBS: &[Job] = &[
     job("Go with files", "1000000 --file data/words=words.txt --file data/more/a=stdin.txt go_hello.wasm fail", 4),
     job("memory and tables", "2500000 grow_table_trap.wasm work", 0),
     job("unreachable", "1 grow_table_trap.wasm trap 0", 134),
-    job("integer divide by zero", "2 grow_table_trap.wasm trap 1", 134),
+    job("integer divide by zero", "2 grow_table_trap.wasm trap 1", 134).short(),
     job("out of bounds memory access", "1 grow_table_trap.wasm trap 2", 134),
     job("undefined element", "2 grow_table_trap.wasm trap 3", 134),
     job("indirect call type mismatch", "2 grow_table_trap.wasm trap 4", 134),
@@ -53,17 +61,38 @@ pub const JOBS: &[Job] = &[
     job("out of bounds table access", "2 grow_table_trap.wasm trap 8", 134),
     job("invalid conversion to integer", "1 grow_table_trap.wasm trap 9", 134),
     job("exit code 42", "400 exit_code.wasm 42", 42),
-    job("exit code 200", "400 exit_code.wasm 200", 200),
+    job("exit code 200", "400 exit_code.wasm 200", 200).short(),
     job("WebAssembly 3.0", "800 language.wasm run 40", 0),
     job("too many exceptions", "250 --max-exceptions 40 language.wasm run 40", 134),
     job("C++ exceptions", "5000000 apps/exceptions.wasm", 0),
     job("two linked modules", "250 --gas-schedule seed-ordinal --preload lib=linked_b.wasm linked_a.wasm run", 0),
+    // The short ones: every kind of work, start and end once more.
+    job("fib 20", "60000 fib32.wasm fib 20", 0).short(),
+    job("matrix multiplication from the middle", "2200000 matrix_multiplication_cpp_100.wasm run", 0).from(9).short(),
+    job("sha256 4096", "200000 sha256.wasm 4096", 0).short(),
+    job("Rust with files, from the middle", "500000 --preopen / wasi/files.wasm 6", 0).from(2).short(),
+    job("matrix multiplication, out of gas", "1000000 matrix_multiplication_cpp_100.wasm run", 75).once().short(),
+    job("Rust out of gas from the middle", "200000 --seed 7 rust_std.wasm 42 a b a", 75).from(2).once().short(),
 ];
 
 impl Job {
+    const fn short(self) -> Self {
+        Self { short: true, ..self }
+    }
+
+    const fn once(self) -> Self {
+        Self { refill: false, ..self }
+    }
+
+    const fn from(self, id: u64) -> Self {
+        Self { from: Some(id), ..self }
+    }
+
     /// The node's arguments.
     pub fn argv(&self) -> Vec<String> {
-        let line = format!("--snapshot-output out --enable-gas-refill --gas-limit {}", self.line);
+        let refill = if self.refill { " --enable-gas-refill" } else { "" };
+        let from = self.from.map(|id| format!(" --snapshot-input in --snapshot-id {id}")).unwrap_or_default();
+        let line = format!("--snapshot-output out{refill}{from} --gas-limit {}", self.line);
         line.split_whitespace().map(str::to_owned).collect()
     }
 
@@ -85,17 +114,32 @@ impl Job {
             Place::NodeJsCommand => node_js::command_face(wasm, dir, &argv, "out"),
             Place::NodeJsExports => node_js::documented_example(wasm, dir, &argv, "out"),
         };
-        let ended = ended.with_context(|| format!("{} in {}", self.name, place.name()))?;
         let expected = if place == Place::NodeJsCommand { under_wasi(self.exit_code) } else { self.exit_code };
+        self.ended_with(ended.with_context(|| format!("{} in {}", self.name, place.name()))?, expected)
+    }
+
+    /// Runs the command face in a fresh directory, in a runtime's own process, which has to end with the node's exit code
+    /// or, if it does not hand on `exit_codes`, with 0.
+    ///
+    /// # Errors
+    /// As [`Job::run`].
+    pub fn run_in(&self, runtime: &Runtime, exit_codes: bool) -> Result<Ended> {
+        let dir = self.directory()?;
+        let ended = runtime.run(dir.path(), &self.argv(), "out");
+        let ended = ended.with_context(|| format!("{} in {}", self.name, runtime.name))?;
+        self.ended_with(ended, if exit_codes { under_wasi(self.exit_code) } else { 0 })
+    }
+
+    fn ended_with(&self, ended: Ended, expected: i32) -> Result<Ended> {
         let stderr = String::from_utf8_lossy(&ended.stderr);
         ensure!(ended.exit_code == expected, "{}: exit code {}: {stderr}", self.name, ended.exit_code);
         Ok(ended)
     }
 
-    /// A directory with every file that it names.
+    /// A directory with every file that it names, and the chain that it goes on from.
     ///
     /// # Errors
-    /// If a file cannot be copied.
+    /// If a file cannot be copied, or the chain does not reach as far.
     pub fn directory(&self) -> Result<TempDir> {
         let dir = tempfile::tempdir()?;
         std::fs::write(dir.path().join("words.txt"), "b a\nb \u{e9}\n\nlast b")?;
@@ -107,7 +151,22 @@ impl Job {
             let bytes = if file == "language.wasm" { wat::parse_str(LANGUAGE)? } else { programs::bytes(file)? };
             std::fs::write(place, bytes)?;
         }
+        if let Some(last) = self.from {
+            self.write_chain(dir.path(), last)?;
+        }
         Ok(dir)
+    }
+
+    /// Runs it natively from its beginning, and writes the snapshots up to `last` into `dir/in`.
+    fn write_chain(&self, dir: &Path, last: u64) -> Result<()> {
+        let whole = Self { refill: true, from: None, ..*self };
+        let mut ended = runner::run(&mut NativeNode::new(), &whole.argv(), dir)?;
+        std::fs::create_dir(dir.join("in"))?;
+        for name in (1..=last).flat_map(|id| [format!("{id}.bin"), format!("{id}.snap")]) {
+            let bytes = ended.files.remove(&name).with_context(|| format!("{}: there is no {name}", self.name))?;
+            std::fs::write(dir.join("in").join(name), bytes)?;
+        }
+        Ok(())
     }
 }
 

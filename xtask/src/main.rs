@@ -17,6 +17,7 @@ mod reproducible;
 mod self_hosting;
 mod spec;
 mod store;
+mod wasi_host;
 mod wasi_testsuite;
 mod wasmfiles;
 
@@ -66,6 +67,9 @@ enum Command {
     Spec(spec::Args),
     /// Run contracts at once on one store, and check the history
     Store(store::Args),
+    /// Run a WASI command in an engine that is a library
+    #[command(hide = true)]
+    WasiHost(wasi_host::Args),
     /// Run a folder of prebuilt WASI programs against what each must do
     WasiTestsuite(wasi_testsuite::Args),
     /// Check the sample programs, or rebuild and compare them
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
         Command::SelfHosting(args) => self_hosting::run(&args),
         Command::Spec(args) => spec::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::WasiHost(args) => return wasi_host::run(&args),
         Command::WasiTestsuite(args) => wasi_testsuite::run(&args),
         Command::Wasmfiles(args) => wasmfiles::run(&args),
     };

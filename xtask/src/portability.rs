@@ -1,117 +1,203 @@
 //! `cargo xtask portability`: the same jobs in every runtime that is here, and a table of what came out. The node's files
 //! are the same in all of them, or the command fails; a runtime that is not here is named as skipped.
 
+mod table;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use host_runner::image::{self, NODE_WASM};
 use node_tests::node_js;
-use node_tests::places::{JOBS, Place};
+use node_tests::places::{JOBS, Job, Place};
 use node_tests::runner::Ended;
+use node_tests::runtimes::{self, Places, Runtime};
 use serde_json::json;
+use table::{Ground, Reference, Row, Run};
+use tempfile::TempDir;
 
-/// Digits of a hash in the table.
-const SHOWN: usize = 16;
-/// Runtimes that this command does not drive yet, by the name of their program.
-const NOT_DRIVEN: [&str; 7] = ["wasmtime", "wasmer", "wasmedge", "wazero", "iwasm", "deno", "bun"];
+/// Times that a start is measured; the shortest counts.
+const STARTS: u32 = 5;
+/// The job whose peak memory is measured.
+const FIB: &str = "fib 20";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Directory that tests/runtimes/get.sh filled
+    #[arg(long)]
+    runtimes: Option<PathBuf>,
     /// Only jobs whose name contains this
     #[arg(long)]
     job: Option<String>,
-    /// Write the table to this file
+    /// Only runtimes whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+    /// All jobs in slow runtimes too
+    #[arg(long)]
+    all: bool,
+    /// Write all results to this file
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write the table to this file
+    #[arg(long)]
+    markdown: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let dir = tempfile::tempdir()?;
-    let wasm = dir.path().join("guest-interp.wasm");
-    std::fs::write(&wasm, NODE_WASM)?;
-    let (places, skipped) = places();
-    let wanted = |name: &str| args.job.as_ref().is_none_or(|part| name.contains(part.as_str()));
-    let jobs: Vec<_> = JOBS.iter().filter(|job| wanted(job.name)).collect();
+    let (places, _kept) = places(args)?;
+    let (mut rows, skipped) = rows(args, &places);
+    let chosen = |job: &&Job| args.job.as_ref().is_none_or(|part| job.name.contains(part.as_str()));
+    let jobs: Vec<&Job> = JOBS.iter().filter(chosen).collect();
     ensure!(!jobs.is_empty(), "no such job");
 
-    println!("{:<32}{:<26}{:<10}hash of all files and output", "job", "runtime", "snapshots");
-    let (mut same, mut different, mut rows) = (0, 0, Vec::new());
-    for job in &jobs {
-        let mut first: Option<Ended> = None;
-        for (place, runtime) in &places {
-            let row = match job.run(*place, &wasm) {
-                Ok(ended) => {
-                    let hash = ended.portable_hash()?.to_hex();
-                    // The first one is what the others are compared with.
-                    let differences = first.as_ref().map_or(Ok(vec![]), |first| first.differences(&ended))?;
-                    let verdict =
-                        if differences.is_empty() { String::new() } else { format!(" differs: {differences:?}") };
-                    match (&first, differences.is_empty()) {
-                        (None, _) => {}
-                        (_, true) => same += 1,
-                        (_, false) => different += 1,
-                    }
-                    let (snapshots, shown) = (ended.snapshots(), hash.get(..SHOWN).unwrap_or_default());
-                    println!("{:<32}{runtime:<26}{snapshots:<10}{shown}{verdict}", job.name);
-                    first.get_or_insert(ended);
-                    json!({ "hash": hash.as_str(), "snapshots": snapshots, "differences": differences })
-                }
-                Err(error) => {
-                    different += 1;
-                    println!("{:<32}{runtime:<26}failed: {error:#}", job.name);
-                    json!({ "failed": format!("{error:#}") })
-                }
-            };
-            let mut row = row;
-            row["job"] = job.name.into();
-            row["runtime"] = runtime.as_str().into();
-            rows.push(row);
-        }
-    }
+    let reference = natively(&jobs, &places.node)?;
+    run_all(&mut rows, &jobs, &reference, &places.node, args.all);
+    table::print(&rows, &reference);
     for (runtime, reason) in &skipped {
         println!("skipped: {runtime}: {reason}");
     }
+
+    let (same, compared) = rows.iter().fold((0, 0), |(same, all), row| (same + row.same(), all + row.runs.len()));
     let figure = format!(
-        "portability: {} jobs in {} runtimes: {same} of {} comparisons the same; {} runtimes skipped",
+        "portability: {} jobs in {} runtimes: {same} of {compared} comparisons the same; {} runtimes skipped",
         jobs.len(),
-        places.len(),
-        same + different,
+        // The native library is one.
+        rows.len() + 1,
         skipped.len()
     );
     if let Some(file) = &args.json {
-        let object = json!({ "figure": figure, "node": image::node_hash(), "runs": rows, "skipped": skipped });
-        std::fs::write(file, serde_json::to_string_pretty(&object)?).with_context(|| file.display().to_string())?;
+        let native: BTreeMap<_, _> = reference.iter().map(|(job, (_, hash))| (job, hash.to_string())).collect();
+        let rows: Vec<_> = rows.iter().map(Row::json).collect();
+        let object = json!({
+            "figure": figure, "node": image::node_hash(), "native": native, "runtimes": rows, "skipped": skipped
+        });
+        fs::write(file, serde_json::to_string_pretty(&object)?).with_context(|| file.display().to_string())?;
+    }
+    if let Some(file) = &args.markdown {
+        fs::write(file, table::markdown(&rows, &reference)).with_context(|| file.display().to_string())?;
     }
     println!("{figure}");
-    Ok(different == 0 && same > 0)
+    Ok(same == compared && same > 0)
 }
 
-/// The places that are here, with the runtime's version, and what is not, with the reason.
-fn places() -> (Vec<(Place, String)>, BTreeMap<String, String>) {
-    let (mut places, mut skipped) = (Vec::new(), BTreeMap::new());
-    let node_js = node_js::version();
-    for place in Place::ALL {
-        match (&node_js, place) {
-            (Ok(Some(version)), Place::NodeJsCommand) => places.push((place, format!("Node.js {version}, WASI"))),
-            (Ok(Some(version)), Place::NodeJsExports) => places.push((place, format!("Node.js {version}, exports"))),
-            (Ok(None), place) if place.needs_node_js() => {
+/// Where things are. The node's file, with what is compiled from it, is kept beside the runtimes, or else for this run.
+fn places(args: &Args) -> Result<(Places, Option<TempDir>)> {
+    let runtimes = match &args.runtimes {
+        Some(dir) => Some(dir.canonicalize().with_context(|| dir.display().to_string())?),
+        None => None,
+    };
+    let (kept, temporary) = match &runtimes {
+        Some(runtimes) => (runtimes.join(format!("node-{}", image::node_hash())), None),
+        None => {
+            let temporary = tempfile::tempdir()?;
+            (temporary.path().to_owned(), Some(temporary))
+        }
+    };
+    fs::create_dir_all(&kept)?;
+    let node = kept.join("guest-interp.wasm");
+    fs::write(&node, NODE_WASM)?;
+    Ok((Places { runtimes, host: std::env::current_exe()?, node }, temporary))
+}
+
+/// What is here and wanted, measured, and what is not here, with the reason.
+fn rows(args: &Args, places: &Places) -> (Vec<Row>, BTreeMap<String, String>) {
+    let wanted = |name: &str| args.only.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    let (mut rows, mut skipped) = (Vec::new(), BTreeMap::new());
+    for (place, version) in
+        [(Place::Wasmtime, Ok(Some(image::WASMTIME_VERSION.to_owned()))), (Place::NodeJsExports, node_js::version())]
+    {
+        let version = match version {
+            Ok(Some(version)) => version,
+            Ok(None) => {
                 skipped.insert(place.name().to_owned(), format!("{}=1", node_js::LEAVE_OUT));
+                continue;
             }
-            (Err(error), place) if place.needs_node_js() => {
+            Err(error) => {
                 skipped.insert(place.name().to_owned(), format!("{error:#}"));
+                continue;
             }
-            (_, Place::Wasmtime) => places.push((place, format!("wasmtime {}", image::WASMTIME_VERSION))),
-            (_, place) => places.push((place, place.name().to_owned())),
+        };
+        rows.push(Row::new(place.name(), version.trim_start_matches('v'), Ground::Place(place)));
+    }
+    let (here, absent) = runtimes::found(places);
+    skipped.extend(absent.into_iter().map(|(name, reason)| (name.to_owned(), reason)));
+    skipped.retain(|name, _| wanted(name));
+    rows.retain(|row| wanted(row.name));
+    rows.extend(here.into_iter().filter(|runtime| wanted(runtime.name)).map(measured));
+    (rows, skipped)
+}
+
+/// Start-up and peak memory, with nothing else running, and compiled code in its place. If that does not work, it counts
+/// as a job that failed.
+fn measured(runtime: Runtime) -> Row {
+    let name = runtime.name;
+    let measure = || -> Result<_> {
+        runtime.prepare()?;
+        let exit_codes = runtime.hands_on_exit_codes()?;
+        let start = runtime.start_up(STARTS)?;
+        let fib = JOBS.iter().find(|job| job.name == FIB).context("no such job")?;
+        let dir = fib.directory()?;
+        Ok((exit_codes, start, runtime.peak(dir.path(), &fib.argv())?))
+    };
+    let measured = measure();
+    let version = runtime.version.clone();
+    match measured {
+        Ok((exit_codes, start, peak)) => {
+            Row { start: Some(start), peak, ..Row::new(name, &version, Ground::Runtime { runtime, exit_codes }) }
+        }
+        Err(error) => {
+            let mut row = Row::new(name, &version, Ground::Runtime { runtime, exit_codes: true });
+            row.runs.insert("start", Run::Failed(format!("start of {name}: {error:#}")));
+            row
         }
     }
-    for program in NOT_DRIVEN {
-        let reason = match Command::new(program).arg("--version").output() {
-            Ok(_) => "it is here, but this command does not drive it yet",
-            Err(_) => "not found in PATH",
-        };
-        skipped.insert(format!("{program} (program)"), reason.to_owned());
+}
+
+/// What every other place must give.
+fn natively(jobs: &[&Job], node: &Path) -> Result<Reference> {
+    let each = jobs.iter().map(|job| {
+        let ended = job.run(Place::Native, node)?;
+        let hash = ended.portable_hash()?;
+        Ok((job.name, (ended, hash)))
+    });
+    each.collect()
+}
+
+/// Runs every job in every row that could be measured, on all processors.
+fn run_all(rows: &mut [Row], jobs: &[&Job], reference: &Reference, node: &Path, all: bool) {
+    let work: Vec<(usize, &Job)> = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.runs.is_empty())
+        .flat_map(|(row, it)| {
+            jobs.iter().filter(move |job| all || job.short || !it.is_slow()).map(move |job| (row, *job))
+        })
+        .collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let worker = || {
+        while let Some((row, job)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = rows[*row].ground.run(job, node).and_then(|ended| compare(&ended, &reference[job.name].0));
+            let run = result.unwrap_or_else(|error| Run::Failed(format!("{error:#}")));
+            done.lock().expect("no worker panics").push((*row, job.name, run));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(worker);
+        }
+    });
+    for (row, job, run) in done.into_inner().expect("no worker panics") {
+        rows[row].runs.insert(job, run);
     }
-    (places, skipped)
+}
+
+fn compare(ended: &Ended, native: &Ended) -> Result<Run> {
+    Ok(Run::Ended {
+        hash: ended.portable_hash()?,
+        snapshots: ended.snapshots(),
+        differences: native.differences(ended)?,
+    })
 }
