@@ -40,6 +40,8 @@ pub struct Summary {
     pub receipt: Option<serde_json::Value>,
     /// Recorded clock and random answers, when they were asked for.
     pub answers: Vec<u8>,
+    /// The run was left as [`Options::leave`] asks: its state is in the node and nowhere else.
+    pub left: bool,
 }
 
 /// A snapshot that was written.
@@ -66,6 +68,22 @@ pub struct Options {
     pub keep_answers: bool,
     /// Where the files go that the program leaves behind.
     pub deliver: Option<PathBuf>,
+    /// Stop without a pause on disk.
+    pub leave: Option<Leave>,
+}
+
+/// When a run is left with its state in the node only, which is then frozen: when the user wants it to stop, or earlier.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leave {
+    /// Once the program has used so much gas since its beginning.
+    pub after: Option<u64>,
+}
+
+impl Leave {
+    /// The gas that is left until then, when the program has used `used`; none once it is time.
+    fn remaining(self, used: u64) -> Option<u64> {
+        self.after.map_or(Some(u64::MAX), |after| after.checked_sub(used).filter(|gas| *gas > 0))
+    }
 }
 
 /// Loads a job and gives the node every file that it asks for.
@@ -97,10 +115,10 @@ pub fn run(
     let started = Instant::now();
     let mut run = Run { node, out, sink, outside, options, gas_before, started, summary: Summary::default() };
     let finished = run.until_the_end(stop)?;
-    if !finished {
+    if !finished && run.options.leave.is_none() {
         run.pause()?;
     }
-    run.close(finished)
+    run.close(finished, stop)
 }
 
 /// A run under way.
@@ -116,16 +134,24 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs slices until the job is finished (true) or the user stops it (false).
+    /// Runs slices until the job is finished (true), or the user stops it or it is to be left (false).
     fn until_the_end(&mut self, stop: &Stop) -> Result<bool> {
+        // Whoever froze a node may have left files in it.
+        self.write_files()?;
         let mut slice = Slice::first();
+        let leave = self.options.leave.unwrap_or_default();
+        // The next instruction may be dearer than the gas that is left until the run is to be left.
+        let mut beyond: u64 = 1;
         loop {
+            let gas_before = self.node.progress()?.gas_total;
+            let Some(remaining) = leave.remaining(gas_before) else { return Ok(false) };
             if stop.is_requested() {
                 return Ok(false);
             }
-            let gas_before = self.node.progress()?.gas_total;
             let began = Instant::now();
-            let event = outside::run(self.node, slice.budget(), self.outside)?;
+            let mut budget = slice.budget();
+            budget.gas = budget.gas.min(remaining.saturating_mul(beyond));
+            let event = outside::run(self.node, budget, self.outside)?;
             let took = began.elapsed();
             self.forward()?;
             match event {
@@ -138,6 +164,7 @@ impl Run<'_> {
                 Event::Paused => {
                     let moved = self.node.progress()?.gas_total != gas_before;
                     slice.adapt(took, moved);
+                    beyond = if moved { 1 } else { beyond.saturating_mul(2) };
                 }
                 Event::Output | Event::Question => {}
             }
@@ -256,10 +283,15 @@ impl Run<'_> {
     }
 
     /// The figures of the run.
-    fn close(mut self, finished: bool) -> Result<Summary> {
+    fn close(mut self, finished: bool, stop: &Stop) -> Result<Summary> {
         self.forward()?;
         let progress = self.node.progress()?;
-        self.summary.exit_code = if finished { self.node.exit_code()? } else { INTERRUPTED };
+        self.summary.left = !finished && self.options.leave.is_some();
+        self.summary.exit_code = match finished {
+            true => self.node.exit_code()?,
+            false if self.summary.left && !stop.is_requested() => 0,
+            false => INTERRUPTED,
+        };
         self.summary.gas_total = progress.gas_total;
         self.summary.gas_used = progress.gas_total.saturating_sub(self.gas_before);
         self.summary.gas_limit = progress.gas_limit;

@@ -150,11 +150,12 @@ impl OutputDir {
     /// Starts to write the file `name`. It appears, whole, when it is committed.
     ///
     /// # Errors
-    /// Exit code 74 when the name is no plain file name, or the file cannot be created.
+    /// Exit code 74 when the name is none of those that a node writes, or the file cannot be created.
     pub fn create(&self, name: &str) -> Result<PendingFile<'_>> {
-        let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0', ':']);
-        if !plain {
-            return Err(Failure::new(IO, format!("the node named an output file {name:?}, expected a plain name")));
+        // A frozen node of somebody else's may name anything.
+        if Name::parse(name).is_none_or(|kind| kind == Name::Temporary) {
+            let what = format!("the node named an output file {name:?}, expected a snapshot's or a result's name");
+            return Err(Failure::new(IO, what));
         }
         self.refuse_directory(name)?;
         let temporary = format!(".{name}{TEMPORARY}");
@@ -303,12 +304,20 @@ impl Drop for PendingFile<'_> {
 /// # Errors
 /// Exit code 74 when it cannot be written.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
+    replace_with(path, |file| file.write_all(contents))
+}
+
+/// Replaces the file at `path`, as [`replace`], by what `write` writes.
+///
+/// # Errors
+/// As [`replace`], also where `write` fails.
+pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
         return Err(directory_in_the_way(path));
     }
     let failed = |error: &io::Error| Failure::io(path, error);
     let mut file = temporary_beside(path).map_err(|error| failed(&error))?;
-    file.write_all(contents).and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
+    write(&mut file).and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
     file.persist(path).map(|_| ()).map_err(|error| failed(&error.error))
 }
 
@@ -492,10 +501,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn names_that_leave_the_directory_are_refused() {
+    fn names_that_no_node_writes_are_refused() {
         let temporary = directory();
         let out = OutputDir::open(temporary.path()).expect("opens");
-        for name in ["", ".", "..", "../x", "a/b", "/etc/x", ".hidden", "a\\b", "c:x"] {
+        for name in ["", ".", "..", "../x", "a/b", "/etc/x", ".hidden", "a\\b", "c:x", "authorized_keys", ".1.snap.tmp"]
+        {
             assert!(out.create(name).is_err(), "{name:?}");
         }
     }

@@ -13,7 +13,13 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// BLAKE3 hash of [`NODE_WASM`] in lower-case hexadecimal: the name by which people compare nodes.
 pub fn node_hash() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| blake3::hash(NODE_WASM).to_hex().to_string())
+    HASH.get_or_init(|| blake3::Hash::from_bytes(*node_hash_bytes()).to_hex().to_string())
+}
+
+/// The same hash as bytes.
+pub fn node_hash_bytes() -> &'static [u8; 32] {
+    static HASH: OnceLock<[u8; 32]> = OnceLock::new();
+    HASH.get_or_init(|| *blake3::hash(NODE_WASM).as_bytes())
 }
 
 /// What `--version` prints after the program's name.

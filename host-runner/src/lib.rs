@@ -18,6 +18,7 @@ pub mod estimate;
 pub mod failure;
 pub mod flags;
 pub mod fold;
+pub mod frozen;
 pub mod image;
 pub mod interrupt;
 pub mod job_files;

@@ -7,12 +7,16 @@ use wasmtime::{Config, Engine, Linker, Memory, Module, Store, TypedFunc, WasmPar
 use crate::cache;
 use crate::engine::{Budget, Deliver, Event, Node, Progress};
 use crate::failure::{Failure, IO, Result};
+use crate::frozen::PAGE;
 use crate::image;
 
 /// The version of the exported functions that this runner speaks.
 const ABI_VERSION: u32 = 2;
 /// Bytes handed to the node in one call.
 const CHUNK: usize = 256 << 10;
+
+/// What is said of a node that trapped.
+pub(crate) const FAULT: &str = "the node failed (a fault of its own, not of the program)";
 
 /// A node in an instance of its own.
 pub struct WasmNode {
@@ -116,18 +120,25 @@ impl WasmNode {
         self.memory.data(&self.store)
     }
 
-    /// Puts a copied memory into this instance, which then goes on where the other one was.
+    /// Makes the memory of this fresh instance one of `size` pages that are zero but for these; the node then goes on where
+    /// the other one was.
     ///
     /// # Errors
-    /// When the memory cannot grow to that size.
-    pub fn restore_memory(&mut self, image: &[u8]) -> Result<()> {
-        let missing = image.len().saturating_sub(self.memory.data_size(&self.store));
-        let pages = u64::try_from(missing.div_ceil(64 << 10)).unwrap_or(u64::MAX);
-        let grown = self.memory.grow(&mut self.store, pages).map(|_| ());
+    /// Exit code 65 when `size` is less than any node has, or a page does not fit; 74 when the memory cannot grow.
+    pub fn restore_memory<'a>(&mut self, size: u32, pages: impl IntoIterator<Item = (u32, &'a [u8])>) -> Result<()> {
+        let (least, fresh) = (self.memory.size(&self.store), self.memory.data_size(&self.store));
+        let missing = u64::from(size).checked_sub(least);
+        let too_small = || Failure::data(format!("a memory of {size} pages, the node begins with {least}"));
+        let grown = self.memory.grow(&mut self.store, missing.ok_or_else(too_small)?);
         grown.map_err(|error| Failure::wasmtime(IO, "the node's memory cannot be restored", &error))?;
-        let (place, rest) = self.memory.data_mut(&mut self.store).split_at_mut(image.len());
-        place.copy_from_slice(image);
-        rest.fill(0);
+        let memory = self.memory.data_mut(&mut self.store);
+        memory.split_at_mut(fresh).0.fill(0);
+        for (number, page) in pages {
+            let start = index(number).saturating_mul(PAGE);
+            let place = memory.get_mut(start..start.saturating_add(page.len()));
+            let place = place.ok_or_else(|| Failure::data(format!("page {number} is outside the memory")))?;
+            place.copy_from_slice(page);
+        }
         Ok(())
     }
 
@@ -138,8 +149,7 @@ impl WasmNode {
         params: P,
     ) -> Result<R> {
         let result = pick(&self.exports).call(&mut self.store, params);
-        result
-            .map_err(|error| Failure::wasmtime(IO, "the node failed (a fault of its own, not of the program)", &error))
+        result.map_err(|error| Failure::wasmtime(IO, FAULT, &error))
     }
 
     /// The returned value, or the node's error when it is negative.

@@ -11,6 +11,7 @@ pub mod differential;
 pub mod embedders;
 pub mod generate;
 pub mod history;
+pub mod migration;
 pub mod mutate;
 pub mod node_js;
 pub mod opcodes;

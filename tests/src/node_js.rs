@@ -1,5 +1,4 @@
-//! The node in Node.js: its command face under `node:wasi`, its exported functions by the example of docs/guest-abi.md,
-//! and a linear memory that goes on there.
+//! The node in Node.js: its command face under `node:wasi`, its exported functions by the example of docs/guest-abi.md.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,11 +31,11 @@ pub fn version() -> Result<Option<String>> {
 }
 
 /// A script of `tests/js`.
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("js").join(name)
 }
 
-fn node_js(script: &Path) -> Command {
+pub(crate) fn node_js(script: &Path) -> Command {
     let mut command = Command::new("node");
     command.arg("--no-warnings").arg(script);
     command
@@ -87,33 +86,4 @@ pub fn documented_example(wasm: &Path, dir: &Path, argv: &[String], out: &str) -
     std::fs::write(&file, example)?;
     let output = start(node_js(&file).arg(wasm).args(argv).current_dir(dir))?;
     ended(output, &dir.join(out))
-}
-
-/// What `thaw.mjs` is to do with a linear memory.
-pub struct Thaw<'a> {
-    /// The node's file, with its mutable globals exported.
-    pub wasm: &'a Path,
-    /// File with the linear memory.
-    pub image: &'a Path,
-    /// Where the files go.
-    pub out: &'a Path,
-    /// Gas of a slice.
-    pub gas: u64,
-    /// Stop after so many slices, and leave the memory in this file.
-    pub freeze: Option<(u32, &'a Path)>,
-}
-
-impl Thaw<'_> {
-    /// Goes on from a linear memory in Node.js.
-    ///
-    /// # Errors
-    /// If Node.js does not run, or the script fails.
-    pub fn run(&self) -> Result<Ended> {
-        let mut command = node_js(&script("thaw.mjs"));
-        command.arg(self.wasm).arg(self.image).arg(self.out).arg(self.gas.to_string());
-        if let Some((slices, frozen)) = self.freeze {
-            command.arg(slices.to_string()).arg(frozen);
-        }
-        ended(start(&mut command)?, self.out)
-    }
 }

@@ -2,12 +2,13 @@
 //! slices are short, so that every run is also a run in many pieces.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use host_runner::engine::{Budget, Event, Node};
-use host_runner::image::NODE_WASM;
+use host_runner::image::{self, NODE_WASM};
 use host_runner::native::NativeNode;
 use host_runner::sandbox::{NodeModule, WasmNode};
 
@@ -101,6 +102,21 @@ pub fn node_module() -> &'static NodeModule {
 /// If the node cannot be instantiated.
 pub fn nodes() -> Result<[(&'static str, Box<dyn Node>); 2]> {
     Ok([("native", Box::new(NativeNode::new())), ("wasm", Box::new(WasmNode::new(node_module())?))])
+}
+
+/// The host runner's program, in the directory of this one or, where this one is a test, above it.
+///
+/// # Errors
+/// If it was not built, or carries another node than this program.
+pub fn host_runner() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let name = format!("host-runner{}", std::env::consts::EXE_SUFFIX);
+    let path = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|path| path.is_file());
+    let path = path.with_context(|| format!("no {name} near {}: cargo build -p host-runner", own.display()))?;
+    let version = Command::new(&path).arg("--version").output()?.stdout;
+    let same = String::from_utf8_lossy(&version).contains(image::node_hash());
+    ensure!(same, "{} carries another node: cargo build -p host-runner", path.display());
+    Ok(path)
 }
 
 /// Loads a job, with the files that it asks for from `dir`.

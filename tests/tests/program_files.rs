@@ -96,8 +96,13 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     let (mut node, stop, mut copies) = (WasmNode::new(runner::node_module())?, Stop::new(), Copies::default());
     drive::load(&mut node, &argv, &mut copies, &stop)?;
     let out = OutputDir::open(&prepared.path().join("out"))?;
-    let options =
-        Options { runner: Runner { engine: Engine::Wasm }, from_pause: false, keep_answers: true, deliver: None };
+    let options = Options {
+        runner: Runner { engine: Engine::Wasm },
+        from_pause: false,
+        keep_answers: true,
+        deliver: None,
+        leave: None,
+    };
     let summary = drive::run(&mut node, &out, &mut copies, &stop, &mut Nobody, options)?;
     ensure!(Path::new(out.path()).join("result.txt").exists(), "no result.txt");
 

@@ -1,14 +1,13 @@
-//! The node's state is its linear memory: copied into a fresh instance, in another store or in Node.js, at any moment, it
-//! goes on to the same files. Every call is made with imports that trap, and leaves every mutable global at its base.
+//! The node's state is its linear memory: copied into a fresh instance in another store, at any moment, it goes on to the same
+//! files. Every call is made with imports that trap, and leaves every mutable global at its base. `migration.rs` takes it to
+//! other runtimes.
 
-use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use guest_interp::module::{Features, Module};
 use host_runner::engine::Node;
 use host_runner::image::NODE_WASM;
-use node_tests::node_js::{self, Thaw};
 use node_tests::places::{JOBS, Job};
 use node_tests::reactor::{ExposedNode, Reactor};
 use node_tests::runner::{self, Ended};
@@ -147,39 +146,4 @@ fn errors_and_misuse_leave_the_globals_at_their_base_too() {
     assert_eq!(node.want().unwrap().as_deref(), Some("a.wasm"));
     let error = node.give_end(false).and_then(|()| node.want().map(|_| ())).unwrap_err();
     assert!([2, 74].contains(&error.code()), "{error}");
-}
-
-#[test]
-fn a_memory_goes_from_wasmtime_to_node_js_and_back() {
-    if node_js::version().unwrap().is_none() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let [wasm, image, frozen, out] = ["node.wasm", "image", "frozen", "out"].map(|name| dir.path().join(name));
-    fs::write(&wasm, &exposed().wasm).unwrap();
-    for (name, gas) in [("matrix multiplication", 7_000_000), ("Rust", 700_000)] {
-        let job = job(name);
-        let (memory, before) = half(job, gas);
-        fs::write(&image, memory).unwrap();
-        let whole = whole(job);
-
-        // To Node.js, and to the end there.
-        let thaw = |freeze| {
-            drop(fs::remove_dir_all(&out));
-            fs::create_dir(&out).unwrap();
-            let after = Thaw { wasm: &wasm, image: &image, out: &out, gas: 300_000, freeze }.run().unwrap();
-            let code = if freeze.is_some() { 0 } else { job.exit_code };
-            assert_eq!(after.exit_code, code, "{}", String::from_utf8_lossy(&after.stderr));
-            after
-        };
-        assert_same(&whole, &join(before.clone(), thaw(None)));
-
-        // To Node.js for three slices, and back.
-        let there = join(before, thaw(Some((3, frozen.as_path()))));
-        assert!(!there.files.contains_key("result.txt"), "{name}: over before the way back");
-        let mut node = Reactor::thaw(exposed(), &fs::read(&frozen).unwrap()).unwrap();
-        let mut back = Ended::default();
-        runner::finish(&mut node, 1_000_000, &mut back).unwrap();
-        assert_same(&whole, &join(there, back));
-    }
 }

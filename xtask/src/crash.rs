@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use node_tests::crash::node::CommandFace;
 use node_tests::crash::report::Figures;
 use node_tests::crash::{host_faults, kill, node_faults, power, process};
+use node_tests::runner;
 use serde_json::{Value, json};
 
 #[derive(clap::Args)]
@@ -86,7 +87,7 @@ fn kill_points(args: &Args) -> Result<Part> {
 }
 
 fn sigkill(args: &Args) -> Result<Part> {
-    let runner = process::host_runner()?;
+    let runner = runner::host_runner()?;
     let process::Figures { killed, resumed, races, refused, lost } =
         process::run(&runner, args.kills, args.races, args.seed)?;
     let figure =

@@ -6,6 +6,7 @@ mod benches;
 mod crash;
 mod determinism;
 mod differential;
+mod migration;
 mod mutate;
 mod ngrams;
 mod overheads;
@@ -38,6 +39,8 @@ enum Command {
     Determinism(determinism::Args),
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
     Differential(differential::Args),
+    /// Move running nodes between runtimes, and compare what they leave
+    Migration(migration::Args),
     /// Change snapshots or modules, and load them
     Mutate(mutate::Args),
     /// Count which instructions of register code run after each other in the benchmark programs
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Crash(args) => crash::run(&args),
         Command::Determinism(args) => determinism::run(&args),
         Command::Differential(args) => differential::run(&args),
+        Command::Migration(args) => migration::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),
         Command::Overheads(args) => overheads::run(&args),

@@ -7,12 +7,14 @@ mod diff;
 mod estimate;
 mod export_node;
 mod fold;
+mod freeze;
 mod inspect;
 mod profile;
 mod reference;
 mod resume;
 mod run;
 mod store;
+mod thaw;
 mod verify;
 mod witness;
 
@@ -46,6 +48,10 @@ enum Command {
     Run(run::RunArgs),
     /// Go on from a directory's pause or highest snapshot; program, entry, arguments and schedule come from there
     Resume(resume::ResumeArgs),
+    /// Run a program, and move the node that runs it into a file
+    Freeze(freeze::FreezeArgs),
+    /// Go on with a node that was moved into a file, here or in another runtime
+    Thaw(thaw::ThawArgs),
     /// Check a chain: its hashes, and every segment by executing it again
     Verify(verify::VerifyArgs),
     /// Show what is in a snapshot: call stack, values, globals, tables, memory, descriptors
@@ -122,6 +128,8 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         None => run::execute(&cli.run),
         Some(Command::Run(args)) => run::execute(args),
         Some(Command::Resume(args)) => resume::execute(args),
+        Some(Command::Freeze(args)) => freeze::execute(args),
+        Some(Command::Thaw(args)) => thaw::execute(args),
         Some(Command::Verify(args)) => verify::execute(args),
         Some(Command::Inspect(args)) => inspect::execute(args),
         Some(Command::Diff(args)) => diff::execute(args),
@@ -190,6 +198,17 @@ mod tests {
             assert_eq!(cli.run.words.join(" "), format!("a.wasm {rest}"));
             assert!(!cli.run.output.json && !cli.run.output.quiet, "{rest}");
         }
+    }
+
+    #[test]
+    fn freeze_takes_its_file_first_and_leaves_the_program_its_words() {
+        let line = "freeze a.frozen --gas-limit 10 --after 50 a.wasm --after 7 --json";
+        let Some(Command::Freeze(args)) = parse(line).expect("parses").command else { panic!("expected freeze") };
+        assert_eq!((args.file.to_str(), args.after), (Some("a.frozen"), Some(50)));
+        assert_eq!(args.run.words, ["a.wasm", "--after", "7", "--json"]);
+        assert!(!args.run.output.json);
+        assert_eq!(parse("freeze a.frozen --after 50").expect_err("no program").exit_code(), 2);
+        assert_eq!(parse("thaw a.frozen --after 50").expect_err("no --to").exit_code(), 2);
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     let from_pause = starts_from_pause(&args.job, out.path());
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
     let runner = Runner { engine: args.engine };
-    let options = Options { runner, from_pause, keep_answers: args.check_reference, deliver: args.deliver.clone() };
+    let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
+    let options = Options { runner, from_pause, keep_answers, deliver, leave: None };
     let ran = drive::run(node.as_mut(), &out, &mut console, &stop, &mut store, options);
     console.finish();
     let summary = ran?;
@@ -85,7 +86,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
 }
 
 /// Whether the run starts from the pause in its own output directory.
-fn starts_from_pause(job: &JobFlags, out: &Path) -> bool {
+pub(super) fn starts_from_pause(job: &JobFlags, out: &Path) -> bool {
     let from = job.snapshot_input.as_ref().filter(|_| job.snapshot_id.as_deref() == Some("paused"));
     from.is_some_and(|from| same_directory(Path::new(from), out))
 }
@@ -113,7 +114,7 @@ fn mismatch(comparison: &Comparison) -> Failure {
 }
 
 /// One line on what the run came to.
-fn closing_line(summary: &Summary, output_dir: &str) -> String {
+pub(super) fn closing_line(summary: &Summary, output_dir: &str) -> String {
     if summary.interrupted() {
         return format!(
             "interrupted: the state is in {output_dir}; go on with: host-runner resume {output_dir}\n  {}",
@@ -132,7 +133,7 @@ fn closing_line(summary: &Summary, output_dir: &str) -> String {
     format!("{outcome}{trap}, {}, results in {output_dir}", figures(summary))
 }
 
-fn figures(summary: &Summary) -> String {
+pub(super) fn figures(summary: &Summary) -> String {
     let count = summary.snapshots.len();
     let plural = if count == 1 { "" } else { "s" };
     let rate = console::per_second(console::rate(summary.gas_used, summary.time));

@@ -4,6 +4,7 @@ mod bench;
 mod chain;
 mod estimate;
 mod exit_codes;
+mod frozen;
 mod interrupt;
 mod output;
 mod profile;

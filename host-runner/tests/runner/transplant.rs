@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use host_runner::engine::{Budget, Event, Node};
+use host_runner::frozen;
 use host_runner::image::NODE_WASM;
 use host_runner::sandbox::{NodeModule, WasmNode};
 
@@ -36,7 +37,9 @@ fn run(module: &NodeModule, transplant: bool) -> (Files, usize) {
     loop {
         if transplant {
             let mut fresh = WasmNode::new(module).expect("instantiates");
-            fresh.restore_memory(node.memory_image()).expect("restored");
+            let memory = node.memory_image();
+            let size = u32::try_from(memory.len() / frozen::PAGE).expect("few pages");
+            fresh.restore_memory(size, frozen::pages(memory)).expect("restored");
             node = fresh;
             moves += 1;
         }

@@ -86,7 +86,7 @@ pub fn host_run(argv: &[String], dir: &Path, out: &OutputDir, listener: &mut Lis
     let from_pause = argv.iter().any(|word| word == "paused");
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
     let runner = Runner { engine: Engine::Native };
-    let options = Options { runner, from_pause, keep_answers: false, deliver: None };
+    let options = Options { runner, from_pause, keep_answers: false, deliver: None, leave: None };
     let stop = listener.stop.clone();
     Ok(drive::run(&mut node, out, listener, &stop, &mut Nobody, options)?)
 }

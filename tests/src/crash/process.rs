@@ -1,7 +1,7 @@
 //! Real processes of the host runner: killed at random moments of a run that writes many snapshots, and several at once
 //! that want the same directory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -32,16 +32,6 @@ pub struct Figures {
     pub refused: usize,
     /// What was lost.
     pub lost: Vec<String>,
-}
-
-/// The host runner's program, beside the one that asks.
-///
-/// # Errors
-/// If it was not built.
-pub fn host_runner() -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(format!("host-runner{}", std::env::consts::EXE_SUFFIX));
-    ensure!(path.is_file(), "{}: not there; build it with: cargo build -p host-runner", path.display());
-    Ok(path)
 }
 
 /// Kills `kills` processes at moments that `seed` decides, and lets each directory's run go on to its end; then races.

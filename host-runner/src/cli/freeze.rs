@@ -1,0 +1,131 @@
+//! `freeze`: run a program, and move the node that runs it into a file: its linear memory, with which it goes on in any
+//! runtime (docs/migration.md).
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli::{OutputArgs, print, run};
+use crate::console::{Console, Sink};
+use crate::drive::{self, Leave, Options, Summary};
+use crate::durable::OutputDir;
+use crate::engine::{Engine, Node};
+use crate::failure::{Failure, Result};
+use crate::frozen;
+use crate::image;
+use crate::interrupt::Stop;
+use crate::outside::Nobody;
+use crate::report::{self, Runner};
+use crate::sandbox::WasmNode;
+
+/// Arguments of `freeze`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct FreezeArgs {
+    /// Where to write the frozen node
+    #[arg(id = "frozen", value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Freeze once the program has used so much gas since its beginning [default: at Ctrl-C]
+    #[arg(long, value_name = "GAS")]
+    pub(super) after: Option<u64>,
+    #[command(flatten)]
+    pub(super) run: run::RunArgs,
+}
+
+pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
+    let run = &args.run;
+    refuse(run)?;
+    let argv = run.job.node_argv(&run.words)?;
+    let stop = Stop::new();
+    stop.on_ctrl_c()?;
+    let mut console = Console::new(run.output.verbosity(), run.output.json);
+    let mut node = WasmNode::embedded()?;
+    drive::load(&mut node, &argv, &mut console, &stop)?;
+    let output_dir = node.output_dir()?;
+    let out = OutputDir::open(Path::new(&output_dir))?;
+    let from_pause = run::starts_from_pause(&run.job, out.path());
+    out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
+    let to = Some(Freezing { file: &args.file, after: args.after });
+    Moving { node, out, console, output: run.output, from_pause, deliver: run.deliver.clone(), to }.go_on(&stop)
+}
+
+/// Refuses what a frozen node could not go on with elsewhere.
+fn refuse(run: &run::RunArgs) -> Result<()> {
+    let contract = &run.job.config.contract;
+    let (flag, why) = match () {
+        () if run.engine == Engine::Native => ("--engine native", "only a node that is wasm has a memory to move"),
+        () if run.check_reference => ("--check-reference", "the reference does not stop in the middle"),
+        () if contract.store.is_some() => ("--store", "nobody would answer for the store where the node is thawed"),
+        () if !contract.contract.is_empty() => ("--contract", "nobody would answer for the store of the contracts"),
+        () => return Ok(()),
+    };
+    Err(Failure::usage(format!("{flag} does not go with freeze: {why}"))
+        .help("write a pause with Ctrl-C and use resume"))
+}
+
+/// Where and when a node is frozen.
+#[derive(Clone, Copy)]
+pub(super) struct Freezing<'a> {
+    pub(super) file: &'a Path,
+    pub(super) after: Option<u64>,
+}
+
+/// A node that is ready to run, here or on.
+pub(super) struct Moving<'a> {
+    pub(super) node: WasmNode,
+    pub(super) out: OutputDir,
+    pub(super) console: Console,
+    pub(super) output: OutputArgs,
+    /// The run starts from the pause in its output directory.
+    pub(super) from_pause: bool,
+    pub(super) deliver: Option<PathBuf>,
+    pub(super) to: Option<Freezing<'a>>,
+}
+
+impl Moving<'_> {
+    /// Runs the node to the end, or until it is to be frozen, and freezes it then.
+    pub(super) fn go_on(mut self, stop: &Stop) -> Result<i32> {
+        self.console.detail(&format!("node {} (wasm engine)", image::node_hash()));
+        let runner = Runner { engine: Engine::Wasm };
+        let leave = self.to.map(|to| Leave { after: to.after });
+        let options =
+            Options { runner, from_pause: self.from_pause, keep_answers: false, deliver: self.deliver.clone(), leave };
+        let ran = drive::run(&mut self.node, &self.out, &mut self.console, stop, &mut Nobody, options);
+        self.console.finish();
+        let summary = ran?;
+        if summary.result.is_empty() && !summary.left && !summary.interrupted() {
+            return Err(Failure::data("the node ends without a result: it has no run, or one that had ended before"));
+        }
+        let frozen = match self.to {
+            Some(to) if summary.left => Some(self.freeze(to.file, &summary)?),
+            Some(to) => {
+                self.console.note(&format!("the run ended first: {} was not written", to.file.display()));
+                None
+            }
+            None => None,
+        };
+        let output_dir = self.out.path().display().to_string();
+        if frozen.is_none() {
+            self.console.note(&run::closing_line(&summary, &output_dir));
+        }
+        if self.output.json {
+            let mut object = report::run_object(&summary, &output_dir, &runner);
+            object["frozen"] = frozen.unwrap_or_default();
+            print(&object.to_string())?;
+        }
+        Ok(summary.exit_code)
+    }
+
+    /// Writes the node's memory into `file`; what `--json` says about it.
+    fn freeze(&self, file: &Path, summary: &Summary) -> Result<Value> {
+        let memory = self.node.memory_image();
+        let bytes = frozen::write(file, memory)?;
+        let shown = file.display().to_string();
+        self.console.note(&format!(
+            "frozen: {shown}, {bytes} bytes of a memory of {}; go on with: host-runner thaw {shown}\n  {}, in {}",
+            memory.len(),
+            run::figures(summary),
+            self.out.path().display()
+        ));
+        Ok(json!({ "file": shown, "bytes": bytes, "memory_bytes": memory.len() }))
+    }
+}

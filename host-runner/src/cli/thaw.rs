@@ -1,0 +1,93 @@
+//! `thaw`: go on with a frozen node, wherever it was frozen.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::OutputArgs;
+use crate::cli::freeze::{Freezing, Moving};
+use crate::console::Console;
+use crate::durable::OutputDir;
+use crate::engine::Node;
+use crate::failure::{DATA, Failure, Result};
+use crate::frozen::{self, Frozen};
+use crate::interrupt::Stop;
+use crate::sandbox::{FAULT, WasmNode};
+
+/// Advice about files that are no frozen nodes, or other ones.
+const SAME_FILE: &str = "a frozen node goes on in the same node file only; between nodes move snapshots (`resume`)";
+
+/// Arguments of `thaw`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ThawArgs {
+    /// The frozen node
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Freeze it again, into this file, once --after is reached or at Ctrl-C
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// Gas of the program since its beginning, after which it is frozen again
+    #[arg(long, value_name = "GAS", requires = "to")]
+    after: Option<u64>,
+    /// Directory for snapshots and results [default: the one that the job names]
+    #[arg(long, value_name = "DIR")]
+    snapshot_output: Option<PathBuf>,
+    /// Directory for the files that the program leaves behind, when it ends normally
+    #[arg(long, value_name = "DIR")]
+    deliver: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
+    let stop = Stop::new();
+    stop.on_ctrl_c()?;
+    let Thawed { node, named, job, highest } = Thawed::read(&args.file)?;
+    let out = OutputDir::open(args.snapshot_output.as_deref().unwrap_or(Path::new(&named)))?;
+    // What a run wrote that went on from here before.
+    out.prepare(&job, highest, false)?;
+    let console = Console::new(args.output.verbosity(), args.output.json);
+    let to = args.to.as_deref().map(|file| Freezing { file, after: args.after });
+    let moving =
+        Moving { node, out, console, output: args.output, from_pause: false, deliver: args.deliver.clone(), to };
+    let may_be_garbage = |failure: Failure| match failure.what() {
+        FAULT => failure.help("a frozen node is taken as it is: this one may hold garbage"),
+        _ => failure,
+    };
+    moving.go_on(&stop).map_err(may_be_garbage)
+}
+
+/// A node that was thawed, and what it says about itself.
+struct Thawed {
+    node: WasmNode,
+    /// The output directory that its job names.
+    named: String,
+    job: [u8; 32],
+    /// Its highest snapshot.
+    highest: u64,
+}
+
+impl Thawed {
+    /// Takes the node out of a file.
+    ///
+    /// # Errors
+    /// Exit code 65 when the file is bad, or what is in it is no node with a job; 74 when it cannot be read.
+    fn read(path: &Path) -> Result<Self> {
+        let file = frozen::read(path)?;
+        let frozen = Frozen::decode(&file).and_then(|frozen| frozen.expect_embedded().map(|()| frozen));
+        let frozen = frozen.map_err(|failure| bad(path, &failure, SAME_FILE))?;
+        let mut node = WasmNode::embedded()?;
+        let refused = |failure: Failure| if failure.code() == DATA { bad(path, &failure, SAME_FILE) } else { failure };
+        node.restore_memory(frozen.size, frozen.pages).map_err(refused)?;
+        Self::ask(node)
+            .map_err(|failure| bad(path, &failure, "it holds a memory that is not that of a node with a job"))
+    }
+
+    fn ask(mut node: WasmNode) -> Result<Self> {
+        let (named, job, highest) = (node.output_dir()?, node.job_hash()?, node.progress()?.snapshot_id);
+        Ok(Self { node, named, job, highest })
+    }
+}
+
+/// A file that cannot be thawed.
+fn bad(path: &Path, failure: &Failure, help: &str) -> Failure {
+    Failure::data(format!("{} cannot be thawed", path.display())).caused_by(failure.what()).help(help)
+}
