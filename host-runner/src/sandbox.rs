@@ -15,6 +15,9 @@ const ABI_VERSION: u32 = 2;
 /// Bytes handed to the node in one call.
 const CHUNK: usize = 256 << 10;
 
+/// What is said of a node that trapped.
+pub(crate) const FAULT: &str = "the node failed (a fault of its own, not of the program)";
+
 /// A node in an instance of its own.
 pub struct WasmNode {
     store: Store<()>,
@@ -146,8 +149,7 @@ impl WasmNode {
         params: P,
     ) -> Result<R> {
         let result = pick(&self.exports).call(&mut self.store, params);
-        result
-            .map_err(|error| Failure::wasmtime(IO, "the node failed (a fault of its own, not of the program)", &error))
+        result.map_err(|error| Failure::wasmtime(IO, FAULT, &error))
     }
 
     /// The returned value, or the node's error when it is negative.

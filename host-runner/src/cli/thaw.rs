@@ -10,7 +10,7 @@ use crate::engine::Node;
 use crate::failure::{DATA, Failure, Result};
 use crate::frozen::{self, Frozen};
 use crate::interrupt::Stop;
-use crate::sandbox::WasmNode;
+use crate::sandbox::{FAULT, WasmNode};
 
 /// Advice about files that are no frozen nodes, or other ones.
 const SAME_FILE: &str = "a frozen node goes on in the same node file only; between nodes move snapshots (`resume`)";
@@ -48,7 +48,11 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     let to = args.to.as_deref().map(|file| Freezing { file, after: args.after });
     let moving =
         Moving { node, out, console, output: args.output, from_pause: false, deliver: args.deliver.clone(), to };
-    moving.go_on(&stop)
+    let may_be_garbage = |failure: Failure| match failure.what() {
+        FAULT => failure.help("a frozen node is taken as it is: this one may hold garbage"),
+        _ => failure,
+    };
+    moving.go_on(&stop).map_err(may_be_garbage)
 }
 
 /// A node that was thawed, and what it says about itself.

@@ -131,19 +131,15 @@ fn memory(file: &[u8]) -> Vec<u8> {
 fn garbage_in_a_well_formed_file_ends_in_an_error_and_nothing_else() {
     let dir = frozen_after(120_000);
     let good = memory(&dir.read("a.frozen"));
-    let fills: [(&str, fn(usize, u8) -> u8); 4] = [
-        ("zero", |_, _| 0),
-        ("ones", |_, _| 0xff),
-        ("noise", |at, _| (at.wrapping_mul(2_654_435_761) >> 13) as u8),
-        ("inverted", |at, byte| if at.is_multiple_of(97) { !byte } else { byte }),
-    ];
+    let fills: [(&str, fn(usize) -> u8); 3] =
+        [("zero", |_| 0), ("ones", |_| 0xff), ("noise", |at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)];
     for (name, fill) in fills {
-        let garbage: Vec<u8> = good.iter().enumerate().map(|(at, byte)| fill(at, *byte)).collect();
+        let garbage: Vec<u8> = (0..good.len()).map(fill).collect();
         let mut file = Vec::new();
         frozen::encode(image::node_hash_bytes(), &garbage, &mut file).expect("a memory");
         std::fs::write(dir.path("bad.frozen"), file).expect("a file");
         let ran = dir.run("thaw bad.frozen");
-        assert!([2, 65, 74].contains(&ran.exit_code()), "{name}: {}", ran.stderr());
+        assert!([65, 74].contains(&ran.exit_code()), "{name}: {}", ran.stderr());
         assert!(ran.stderr().contains("error: ") && !ran.stderr().contains("panicked"), "{name}: {}", ran.stderr());
     }
     dir.run("thaw a.frozen").code(0);
