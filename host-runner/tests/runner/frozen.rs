@@ -131,7 +131,8 @@ fn memory(file: &[u8]) -> Vec<u8> {
 fn garbage_in_a_well_formed_file_ends_in_an_error_and_nothing_else() {
     let dir = frozen_after(120_000);
     let good = memory(&dir.read("a.frozen"));
-    let fills: [(&str, fn(usize) -> u8); 3] =
+    type Fill = fn(usize) -> u8;
+    let fills: [(&str, Fill); 3] =
         [("zero", |_| 0), ("ones", |_| 0xff), ("noise", |at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)];
     for (name, fill) in fills {
         let garbage: Vec<u8> = (0..good.len()).map(fill).collect();
