@@ -24,7 +24,7 @@ const RECORD: usize = 4 + PAGE;
 const CHECKSUM: usize = 32;
 /// Bytes of the longest file.
 const MOST_BYTES: u64 = HEADER as u64 + MOST_PAGES as u64 * RECORD as u64 + CHECKSUM as u64;
-const ZEROS: [u8; PAGE] = [0; PAGE];
+static ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// The pages of `memory` that are not zero, with their indices.
 pub fn pages(memory: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let jobs: Vec<&Job> = JOBS.iter().filter(|job| NAMES.contains(&job.name)).filter(wanted).collect();
     ensure!(!jobs.is_empty(), "no such job");
 
-    println!("{:<28}{:<46}{:<30}{:<30}{}", "job", "way", "at gas", "frozen bytes", "ms, place by place");
+    println!("{:<28}{:<46}{:<30}{:<30}ms, place by place", "job", "way", "at gas", "frozen bytes");
     let (mut moves, mut failures) = (0, 0);
     for job in &jobs {
         let whole = job.run(Place::Native, std::path::Path::new(""))?;
