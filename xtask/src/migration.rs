@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let jobs: Vec<&Job> = JOBS.iter().filter(|job| NAMES.contains(&job.name)).filter(wanted).collect();
     ensure!(!jobs.is_empty(), "no such job");
 
-    println!("{:<28}{:<42}{:<26}{:<28}ms, place by place", "job", "way", "at gas", "frozen bytes");
+    println!("{:<28}{:<46}{:<30}{:<30}ms, place by place", "job", "way", "at gas", "frozen bytes");
     let (mut moves, mut failures) = (0, 0);
     for job in &jobs {
         let whole = job.run(Place::Native, std::path::Path::new(""))?;
@@ -106,6 +106,6 @@ fn journey(movers: &Movers, job: &Job, whole: &Ended, way: &[Stage], moment: u64
     let stops = listed(stops.iter().map(u64::to_string).collect());
     let bytes = listed(frozen_bytes.iter().map(u64::to_string).collect());
     let times = listed(times.iter().map(|time| time.as_millis().to_string()).collect());
-    println!("{:<28}{:<42}{stops:<26}{bytes:<28}{times}", job.name, names.join(" -> "));
+    println!("{:<28}{:<46}{stops:<30}{bytes:<30}{times}", job.name, names.join(" -> "));
     Ok(way.len())
 }

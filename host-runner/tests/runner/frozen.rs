@@ -130,12 +130,11 @@ fn memory(file: &[u8]) -> Vec<u8> {
 #[test]
 fn garbage_in_a_well_formed_file_ends_in_an_error_and_nothing_else() {
     let dir = frozen_after(120_000);
-    let good = memory(&dir.read("a.frozen"));
-    type Fill = fn(usize) -> u8;
-    let fills: [(&str, Fill); 3] =
-        [("zero", |_| 0), ("ones", |_| 0xff), ("noise", |at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)];
-    for (name, fill) in fills {
-        let garbage: Vec<u8> = (0..good.len()).map(fill).collect();
+    let length = memory(&dir.read("a.frozen")).len();
+    let noise = |at: usize| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
+    let memories =
+        [("zero", vec![0; length]), ("ones", vec![0xff; length]), ("noise", (0..length).map(noise).collect())];
+    for (name, garbage) in memories {
         let mut file = Vec::new();
         frozen::encode(image::node_hash_bytes(), &garbage, &mut file).expect("a memory");
         std::fs::write(dir.path("bad.frozen"), file).expect("a file");
