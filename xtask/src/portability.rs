@@ -130,23 +130,25 @@ fn rows(args: &Args, places: &Places) -> (Vec<Row>, BTreeMap<String, String>) {
     (rows, skipped)
 }
 
-/// Start-up and peak memory, with nothing else running, and compiled code in its place. If that does not work, it counts
-/// as a job that failed.
+/// The node's own verdict; start-up and peak memory, with nothing else running, and compiled code in its place. If that
+/// does not work, it counts as a job that failed.
 fn measured(runtime: Runtime) -> Row {
     let name = runtime.name;
     let measure = || -> Result<_> {
         runtime.prepare()?;
         let exit_codes = runtime.hands_on_exit_codes()?;
+        let good = runtime.selftest(exit_codes)?;
         let start = runtime.start_up(STARTS)?;
         let fib = JOBS.iter().find(|job| job.name == FIB).context("no such job")?;
         let dir = fib.directory()?;
-        Ok((exit_codes, start, runtime.peak(dir.path(), &fib.argv())?))
+        Ok((exit_codes, good, start, runtime.peak(dir.path(), &fib.argv())?))
     };
     let measured = measure();
     let version = runtime.version.clone();
     match measured {
-        Ok((exit_codes, start, peak)) => {
-            Row { start: Some(start), peak, ..Row::new(name, &version, Ground::Runtime { runtime, exit_codes }) }
+        Ok((exit_codes, good, start, peak)) => {
+            let ground = Ground::Runtime { runtime, exit_codes };
+            Row { selftest: Some(good), start: Some(start), peak, ..Row::new(name, &version, ground) }
         }
         Err(error) => {
             let mut row = Row::new(name, &version, Ground::Runtime { runtime, exit_codes: true });

@@ -45,6 +45,8 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) version: String,
     pub(super) ground: Ground,
+    /// Whether the node's own test finds it good enough.
+    pub(super) selftest: Option<bool>,
     pub(super) start: Option<Duration>,
     pub(super) peak: Option<u64>,
     /// By job.
@@ -53,7 +55,15 @@ pub(super) struct Row {
 
 impl Row {
     pub(super) fn new(name: &'static str, version: &str, ground: Ground) -> Self {
-        Self { name, version: version.to_owned(), ground, start: None, peak: None, runs: BTreeMap::new() }
+        Self {
+            name,
+            version: version.to_owned(),
+            ground,
+            selftest: None,
+            start: None,
+            peak: None,
+            runs: BTreeMap::new(),
+        }
     }
 
     pub(super) fn is_slow(&self) -> bool {
@@ -85,6 +95,14 @@ impl Row {
         format!("{}{}", self.name, if lost { " (ends with 0 whatever the node's exit code)" } else { "" })
     }
 
+    fn selftest(&self) -> &'static str {
+        match self.selftest {
+            Some(true) => "good",
+            Some(false) => "not good",
+            None => "-",
+        }
+    }
+
     fn start(&self) -> String {
         self.start.map_or_else(|| "-".to_owned(), |start| format!("{} ms", start.as_millis()))
     }
@@ -110,7 +128,7 @@ impl Row {
         json!({
             "name": self.name, "version": self.version, "runs": runs,
             "start_ms": self.start.map(|start| start.as_secs_f64() * 1000.0), "peak_bytes": self.peak,
-            "exit_codes": !matches!(&self.ground, Ground::Runtime { exit_codes: false, .. }),
+            "selftest": self.selftest, "exit_codes": !matches!(&self.ground, Ground::Runtime { exit_codes: false, .. }),
         })
     }
 }
@@ -126,13 +144,14 @@ fn hash<'a>(results: impl Iterator<Item = (&'a str, &'a blake3::Hash)>) -> Strin
 
 pub(super) fn print(rows: &[Row], reference: &Reference) {
     println!(
-        "{:<26}{:<18}{:<10}{:<18}{:<18}{:<9}peak",
-        "runtime", "version", "the same", "hash", "native hash", "start"
+        "{:<26}{:<18}{:<10}{:<18}{:<18}{:<10}{:<9}peak",
+        "runtime", "version", "the same", "hash", "native hash", "selftest", "start"
     );
     for row in rows {
         let same = format!("{} of {}", row.same(), row.runs.len());
         let (hash, native) = (row.hash(), row.native_hash(reference));
-        println!("{:<26}{:<18}{same:<10}{hash:<18}{native:<18}{:<9}{}", row.name, row.version, row.start(), row.peak());
+        let (selftest, start, peak) = (row.selftest(), row.start(), row.peak());
+        println!("{:<26}{:<18}{same:<10}{hash:<18}{native:<18}{selftest:<10}{start:<9}{peak}", row.name, row.version);
     }
     for row in rows {
         for (job, run) in &row.runs {
@@ -148,12 +167,14 @@ pub(super) fn print(rows: &[Row], reference: &Reference) {
 pub(super) fn markdown(rows: &[Row], reference: &Reference) -> String {
     let all = hash(reference.iter().map(|(job, (_, hash))| (*job, hash)));
     let mut text = format!("The native library, {} jobs: `{all}`.\n\n", reference.len());
-    text.push_str("| runtime | version | the same | hash | native hash | start | peak |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+    text.push_str("| runtime | version | the same | hash | native hash | selftest | start | peak |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for row in rows {
         let (same, hash, native) = (row.same(), row.hash(), row.native_hash(reference));
         let counts = format!("{same} of {}", row.runs.len());
-        let (title, version, start, peak) = (row.title(), &row.version, row.start(), row.peak());
-        writeln!(text, "| {title} | {version} | {counts} | `{hash}` | `{native}` | {start} | {peak} |")
+        let (title, version, selftest) = (row.title(), &row.version, row.selftest());
+        let (start, peak) = (row.start(), row.peak());
+        writeln!(text, "| {title} | {version} | {counts} | `{hash}` | `{native}` | {selftest} | {start} | {peak} |")
             .expect("a string takes everything");
     }
     text
