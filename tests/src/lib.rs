@@ -9,6 +9,7 @@ pub mod crash;
 pub mod determinism;
 pub mod differential;
 pub mod embedders;
+pub mod footprint;
 pub mod generate;
 pub mod history;
 pub mod migration;

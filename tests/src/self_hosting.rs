@@ -7,9 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use host_runner::engine::Node;
+use host_runner::chain::Chain;
+use host_runner::engine::{Engine, Node};
 use host_runner::image::NODE_WASM;
+use host_runner::interrupt::Stop;
+use host_runner::job_files::{FileFlags, JobFiles, Rerun};
 use host_runner::sandbox::WasmNode;
+use host_runner::verify;
 
 use crate::node_js;
 use crate::places::{JOBS, Job};
@@ -105,12 +109,7 @@ impl Hosted {
         for (name, bytes) in &outer.ended.files {
             fs::write(out.join(name), bytes)?;
         }
-        let [node, chain] = [dir.join(NODE), out].map(std::path::PathBuf::into_os_string);
-        let flags = [self.program, NODE].map(|name| format!("--file=/{name}={}", dir.join(name).display()));
-        let words = ["host-runner", "verify", "--quiet"].map(str::to_owned).into_iter().chain(flags);
-        let code = host_runner::cli::execute(words.map(Into::into).chain([node, chain]));
-        ensure!(code == 0, "the outer chain does not verify: exit code {code}");
-
+        self.verify(&out, dir)?;
         let middle = (outer.ended.snapshots() / 2).max(1);
         let mut argv: Vec<String> =
             ["--snapshot-input", "out", "--snapshot-id", &middle.to_string()].map(str::to_owned).to_vec();
@@ -123,6 +122,21 @@ impl Hosted {
             wrong.push("the inner files".to_owned());
         }
         Ok(wrong)
+    }
+
+    /// Executes every segment of the chain `out` again, its input files in `dir`.
+    fn verify(&self, out: &Path, dir: &Path) -> Result<()> {
+        let mut chain = Chain::open(out)?;
+        let job = chain.job.clone().context("no snapshot that can be read")?;
+        let input = |name: &str| format!("/{name}={}", dir.join(name).display());
+        let flags = FileFlags { file: vec![input(self.program), input(NODE)], ..FileFlags::default() };
+        let program = dir.join(NODE).display().to_string();
+        let files = JobFiles::find(&job, Some(&program), &flags, out)?;
+        let rerun = Rerun::new(job, &files, out);
+        let options = verify::Options { from: 0, to: None, jobs: 2, engine: Engine::Wasm, delivered: None };
+        let found = verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {})?;
+        ensure!(found.is_right(), "the outer chain does not verify");
+        Ok(())
     }
 
     /// The job at depth 2 with the outer node under the WASI of Node.js.

@@ -6,6 +6,7 @@ mod benches;
 mod crash;
 mod determinism;
 mod differential;
+mod footprint;
 mod migration;
 mod mutate;
 mod ngrams;
@@ -44,6 +45,8 @@ enum Command {
     Differential(differential::Args),
     /// Move running nodes between runtimes, and compare what they leave
     Migration(migration::Args),
+    /// Measure what the node takes of the machine: time to start, memory
+    Footprint(footprint::Args),
     /// Change snapshots or modules, and load them
     Mutate(mutate::Args),
     /// Count which instructions of register code run after each other in the benchmark programs
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Determinism(args) => determinism::run(&args),
         Command::Differential(args) => differential::run(&args),
         Command::Migration(args) => migration::run(&args),
+        Command::Footprint(args) => footprint::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),
         Command::Overheads(args) => overheads::run(&args),

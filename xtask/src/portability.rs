@@ -47,7 +47,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let (places, _kept) = places(args)?;
+    let (places, _kept) = places(args.runtimes.as_deref())?;
     let (mut rows, skipped) = rows(args, &places);
     let chosen = |job: &&Job| args.job.as_ref().is_none_or(|part| job.name.contains(part.as_str()));
     let jobs: Vec<&Job> = JOBS.iter().filter(chosen).collect();
@@ -84,8 +84,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 }
 
 /// Where things are. The node's file, with what is compiled from it, is kept beside the runtimes, or else for this run.
-fn places(args: &Args) -> Result<(Places, Option<TempDir>)> {
-    let runtimes = match &args.runtimes {
+pub(crate) fn places(runtimes: Option<&Path>) -> Result<(Places, Option<TempDir>)> {
+    let runtimes = match runtimes {
         Some(dir) => Some(dir.canonicalize().with_context(|| dir.display().to_string())?),
         None => None,
     };
