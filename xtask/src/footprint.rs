@@ -75,10 +75,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         rows.push(json!({ "runtime": runtime.name, "version": runtime.version, "peaks": peaks, "more": most }));
     }
     let figure = format!(
-        "footprint: an instance with fib loaded {:.1} ms; 1 GiB of which 1 MiB is used costs at most {} MiB more in {held} of {}",
+        "footprint: an instance with fib loaded {:.1} ms; at most {} MiB more for 1 GiB of which 1 MiB is used: {held} of {} ({})",
         millis(start),
         MOST >> 20,
-        HELD.join(" and ")
+        HELD.len(),
+        HELD.join("; ")
     );
     write(args, &figure, rows, start)?;
     println!("{figure}");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const MOST: usize = 1 << 20;
 /// Ways to build the host runner, each of which embeds the node.
 const BUILDS: [(&str, &[&str]); 3] = [
-    ("debug", &["build", "--workspace"]),
+    ("debug", &["build", "--workspace", "--all-targets"]),
     ("test", &["test", "--workspace", "--no-run"]),
     ("clippy", &["clippy", "--workspace", "--all-targets"]),
 ];

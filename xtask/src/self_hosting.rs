@@ -10,7 +10,7 @@ use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many nodes in each other: 2, or 3, which takes some minutes
+    /// How many nodes in each other: 2 or 3
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(2..=3))]
     depth: u32,
     /// Write the table to this file

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Run the suite inside wasm: the same library and runner, built for wasm32-wasip1, on wasmtime
     #[arg(long)]
     in_node: bool,
-    /// With --in-node: 2 runs that wasm as a program of the node, which runs on wasmtime; takes some minutes
+    /// With --in-node: 2 runs that wasm as a program of the node, which runs on wasmtime; v1 takes a minute
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), requires = "in_node")]
     depth: u8,
     /// Write the scores to this file as JSON
