@@ -154,6 +154,8 @@ impl Run<'_> {
             let event = outside::run(self.node, budget, self.outside)?;
             let took = began.elapsed();
             self.forward()?;
+            let moved = self.node.progress()?.gas_total != gas_before;
+            beyond = if moved { 1 } else { beyond.saturating_mul(2) };
             match event {
                 Event::Finished => {
                     self.write_files()?;
@@ -161,11 +163,7 @@ impl Run<'_> {
                     return Ok(true);
                 }
                 Event::Snapshot(id) => self.snapshot(id)?,
-                Event::Paused => {
-                    let moved = self.node.progress()?.gas_total != gas_before;
-                    slice.adapt(took, moved);
-                    beyond = if moved { 1 } else { beyond.saturating_mul(2) };
-                }
+                Event::Paused => slice.adapt(took, moved),
                 Event::Output | Event::Question => {}
             }
             let progress = self.node.progress()?;
@@ -200,11 +198,8 @@ impl Run<'_> {
 
     /// Writes the state outside the chain.
     fn pause(&mut self) -> Result<()> {
-        self.node.encode_pause()?;
-        // An older `paused.snap` must not stand beside the new `paused.bin` at any moment.
-        self.out.retire_pause()?;
         self.options.from_pause = false;
-        self.write_files().map(|_| ())
+        pause(self.node, self.out)
     }
 
     /// Writes every file that the node has ready, and returns their names and sizes.
@@ -311,6 +306,20 @@ impl Summary {
     pub fn at_gas_limit(&self) -> bool {
         self.exit_code == GAS_LIMIT && self.result.starts_with("134\n")
     }
+}
+
+/// Writes the state of a run outside its chain.
+///
+/// # Errors
+/// The node's, and exit code 74 for what cannot be written.
+pub fn pause(node: &mut dyn Node, out: &OutputDir) -> Result<()> {
+    node.encode_pause()?;
+    // An older `paused.snap` must not stand beside the new `paused.bin` at any moment.
+    out.retire_pause()?;
+    while let Some(name) = node.take_name()? {
+        write_file(node, out, &name)?;
+    }
+    Ok(())
 }
 
 /// Streams one of the node's files to disk and returns its size.

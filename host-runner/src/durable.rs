@@ -321,6 +321,17 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
     file.persist(path).map(|_| ()).map_err(|error| failed(&error.error))
 }
 
+/// Whether [`replace_with`] could write to `path` now, which may be long before it is called.
+///
+/// # Errors
+/// Exit code 74 when it could not.
+pub fn check_replaceable(path: &Path) -> Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        return Err(directory_in_the_way(path));
+    }
+    temporary_beside(path).map(drop).map_err(|error| Failure::io(path, &error))
+}
+
 /// A new file beside `path` that can be put into its place, for others to read as any file.
 pub(crate) fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

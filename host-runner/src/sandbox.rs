@@ -128,6 +128,10 @@ impl WasmNode {
     pub fn restore_memory<'a>(&mut self, size: u32, pages: impl IntoIterator<Item = (u32, &'a [u8])>) -> Result<()> {
         let (least, fresh) = (self.memory.size(&self.store), self.memory.data_size(&self.store));
         let missing = u64::from(size).checked_sub(least);
+        let most = self.memory.ty(&self.store).maximum().unwrap_or(u64::from(u32::MAX));
+        if u64::from(size) > most {
+            return Err(Failure::data(format!("a memory of {size} pages, the node has at most {most}")));
+        }
         let too_small = || Failure::data(format!("a memory of {size} pages, the node begins with {least}"));
         let grown = self.memory.grow(&mut self.store, missing.ok_or_else(too_small)?);
         grown.map_err(|error| Failure::wasmtime(IO, "the node's memory cannot be restored", &error))?;

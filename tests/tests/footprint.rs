@@ -39,6 +39,43 @@ fn a_memory_that_the_wasm_cannot_hold_is_an_error_that_says_so_and_no_result() {
 }
 
 #[test]
+fn a_memory_that_grows_beyond_what_the_wasm_can_hold_ends_the_run_wherever_it_lies() {
+    // In place at the end of the node's memory, by a step and by many pages.
+    for (first, more) in [(16_000, 16_768), (16_000, 30_000), (32_766, 2)] {
+        let text =
+            format!("(module (memory {first}) (func (export \"run\") (result i32) (memory.grow (i32.const {more}))))");
+        let [(_, native), (_, wasm)] = run(&text, &["--max-memory", "4294967296"]).try_into().unwrap();
+        assert_eq!(native.unwrap().files["result.txt"], format!("0\n0\n{first}\n").into_bytes());
+        let error = wasm.unwrap_err().to_string();
+        let expected = format!("the node cannot hold a memory of {} pages of 64 KiB", first + more);
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn near_the_end_of_the_nodes_memory_a_program_runs_or_is_refused_by_name() {
+    let (mut ran, mut refused) = (0, 0);
+    for short in (0..60).chain([480, 520, 560, 600, 700]) {
+        let second = 57_344 - 30_000 - short;
+        let text =
+            format!("(module (memory 30000) (memory {second}) (func (export \"run\") (result i32) (memory.size 1)))");
+        let [_, (_, wasm)] = run(&text, &["--max-memory", "4294967296"]).try_into().unwrap();
+        match wasm {
+            Ok(ended) => {
+                assert_eq!(ended.files["result.txt"], format!("0\n0\n{second}\n").into_bytes());
+                ran += 1;
+            }
+            Err(error) => {
+                let expected = format!("the node cannot hold a memory of {second} pages of 64 KiB");
+                assert!(error.to_string().contains(&expected), "{short}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(ran > 0 && refused >= 60, "{ran} ran, {refused} refused");
+}
+
+#[test]
 fn several_memories_of_more_than_3_gib_together_are_held_as_wasm_too() {
     let text = r#"(module (memory 32767) (memory 20000)
         (func (export "run") (result i32)

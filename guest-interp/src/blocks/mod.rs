@@ -20,6 +20,9 @@ mod wasm {
     const PAGE: usize = WASM_PAGE as usize;
     /// Length from which a block is of whole pages.
     const LARGE: usize = 1 << 20;
+    /// Pages that the linear memory may have (node-build tells the linker), less 32 MiB: large blocks leave those to what is
+    /// small, whose allocator has no error where there is no memory at all.
+    const MOST: usize = 57_344 - 512;
 
     #[global_allocator]
     static BLOCKS: Blocks = Blocks(RefCell::new(FreeRuns::new()));
@@ -39,7 +42,7 @@ mod wasm {
         }
 
         fn grow(&mut self, pages: usize) -> bool {
-            wasm32::memory_grow(0, pages) != usize::MAX
+            self.end() + pages <= MOST && wasm32::memory_grow(0, pages) != usize::MAX
         }
     }
 
@@ -52,7 +55,7 @@ mod wasm {
     }
 
     impl Blocks {
-        /// A block, its first `dirty` bytes not zero.
+        /// A block, of whose first so many bytes some may not be zero.
         fn take(&self, bytes: usize) -> Option<(*mut u8, usize)> {
             let taken = self.0.borrow_mut().take(&mut LinearMemory, pages(bytes))?;
             Some((std::ptr::with_exposed_provenance_mut(taken.start * PAGE), (taken.fresh - taken.start) * PAGE))
@@ -140,12 +143,14 @@ mod wasm {
     /// just now. False, and nothing changed, if there are no free pages behind it.
     pub(crate) fn lengthen_in_place(buffer: &mut Vec<u8>, length: usize) -> bool {
         let (held, used, block) = (buffer.capacity(), buffer.len(), buffer.as_mut_ptr());
-        if held < LARGE || length <= held {
+        // A slice has no more bytes than an `isize` counts.
+        if held < LARGE || length <= held || isize::try_from(length).is_err() {
             return false;
         }
         let Some(dirty) = BLOCKS.extend(block, held, length) else { return false };
         // The block stays: the buffer that ends here does not give it back.
         let _kept = ManuallyDrop::new(std::mem::take(buffer));
+        let block: *mut u8 = std::ptr::with_exposed_provenance_mut(block.expose_provenance());
         // SAFETY: the block is `length` bytes long now, of which all behind `dirty` are zero, and the new buffer names the
         // length by which it will be given back.
         *buffer = unsafe {

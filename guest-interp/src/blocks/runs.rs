@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// A memory of at most `most` pages, of which `others` are taken by somebody else.
+    /// A memory of at most `most` pages.
     struct Fake {
         end: usize,
         most: usize,
@@ -218,6 +218,8 @@ mod tests {
             let (mut free, mut memory) = (FreeRuns::new(), Fake { end: 3, most: 60 });
             let mut blocks: Vec<Run> = Vec::new();
             let mut had = vec![true; 3];
+            // Pages of somebody else's.
+            let mut others = 3;
             for (what, pages, index) in steps {
                 had.resize(memory.end, true);
                 let picked = (!blocks.is_empty()).then(|| index.index(blocks.len()));
@@ -229,13 +231,15 @@ mod tests {
                             let block = &mut blocks[at];
                             block.pages += pages;
                             prop_assert!(had[fresh..block.end()].iter().all(|had| !had));
+                            had[block.start..block.end()].fill(true);
                         }
                     }
-                    (2, _) => drop(memory.grow(1)),
+                    (2, _) => others += usize::from(memory.grow(1)),
                     _ => {
                         if let Some(Taken { start, fresh }) = free.take(&mut memory, pages) {
                             had.resize(memory.end, false);
                             prop_assert!(had[fresh..start + pages].iter().all(|had| !had));
+                            had[start..start + pages].fill(true);
                             blocks.push(run(start, pages));
                         }
                     }
@@ -244,6 +248,7 @@ mod tests {
                 all.sort_by_key(|run| run.start);
                 prop_assert!(all.windows(2).all(|pair| pair[0].end() <= pair[1].start), "{all:?}");
                 prop_assert!(all.last().is_none_or(|run| run.end() <= memory.end));
+                prop_assert_eq!(all.iter().map(|run| run.pages).sum::<usize>() + others, memory.end);
                 let free = free.runs();
                 prop_assert!(free.windows(2).all(|pair| pair[0].end() < pair[1].start), "{free:?}");
             }

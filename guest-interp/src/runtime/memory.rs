@@ -86,6 +86,8 @@ impl Memory {
     pub(crate) fn resize(&mut self, pages: u64) -> Result<(), Error> {
         let fault = || Error::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
+        let marks = (length / DIRTY_PAGE).saturating_sub(self.dirty.len());
+        room::make(&mut self.dirty, marks).map_err(|_| fault())?;
         room::lengthen(&mut self.bytes, length).map_err(|_| fault())?;
         self.dirty.resize(length / DIRTY_PAGE, 0);
         Ok(())

@@ -13,6 +13,8 @@ use crate::files;
 /// The folder that is made and removed.
 pub(super) const FOLDER: &str = "guest-interp-selftest";
 
+/// Names that are tried for it.
+const MOST_TRIES: usize = 9;
 /// Bytes in the middle of a file that is written in parts, and of all of it.
 const LONG: usize = 100_000;
 const LENGTH: u64 = 100_011;
@@ -23,7 +25,7 @@ pub(super) fn is_open(dir: &str) -> bool {
 }
 
 pub(super) fn check(report: &mut Report<'_>, dir: &str) {
-    let folder = Path::new(dir).join(FOLDER);
+    let folder = Path::new(dir).join(free_name(dir));
     let made = fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()));
     let is_made = made.is_ok();
     report.check("a directory is made", made);
@@ -38,6 +40,15 @@ pub(super) fn check(report: &mut Report<'_>, dir: &str) {
     report.check("a file is removed", removed(&b));
     report.check("a job's files are written, found again and removed", job(&folder.join("job")));
     report.check("a directory is removed", fs::remove_dir(&folder).map_err(said));
+}
+
+/// A name that is not taken: one that was stopped in the middle may have left its folder.
+fn free_name(dir: &str) -> String {
+    let mut name = FOLDER.to_owned();
+    while name.len() < FOLDER.len() + MOST_TRIES && fs::symlink_metadata(Path::new(dir).join(&name)).is_ok() {
+        name.push('-');
+    }
+    name
 }
 
 fn absent(path: &Path) -> Check {

@@ -35,6 +35,18 @@ impl Report<'_> {
             }
         }
     }
+
+    /// Prints the verdict; whether all checks passed.
+    fn verdict(&mut self, files: bool) -> bool {
+        let Self { checks, failed, .. } = *self;
+        let used =
+            if files { "as a command and through its functions" } else { "through its functions (files: not tried)" };
+        (self.print)(&match failed {
+            0 => format!("selftest: good enough: {checks} of {checks} checks passed; the node can be used {used}"),
+            _ => format!("selftest: NOT good enough: {failed} of {checks} checks failed"),
+        });
+        failed == 0
+    }
 }
 
 /// Checks the runtime and prints a line for each check, the verdict last, which is returned too. Files are made in `dir` and
@@ -50,14 +62,7 @@ pub fn run(dir: &str, print: &mut dyn FnMut(&str)) -> bool {
     } else {
         (report.print)(&format!("skipped files: no directory '{dir}' is open"));
     }
-    let Report { print, checks, failed } = report;
-    let used =
-        if files { "as a command and through its functions" } else { "through its functions (files: not tried)" };
-    print(&match failed {
-        0 => format!("selftest: good enough: {checks} of {checks} checks passed; the node can be used {used}"),
-        _ => format!("selftest: NOT good enough: {failed} of {checks} checks failed"),
-    });
-    failed == 0
+    report.verdict(files)
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]
@@ -89,13 +94,27 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_in_which_nothing_can_be_written_is_not_good_enough() {
+    fn what_has_the_name_of_its_folder_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let taken = dir.path().join(disk::FOLDER);
         std::fs::write(&taken, "somebody's").unwrap();
         let (good, lines) = lines(dir.path().to_str().unwrap());
-        assert!(!good);
-        assert!(lines.last().unwrap().starts_with("selftest: NOT good enough: "), "{lines:?}");
+        assert!(good, "{}", lines.join("\n"));
         assert_eq!(std::fs::read(&taken).unwrap(), b"somebody's");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_check_that_fails_makes_the_verdict_not_good_enough() {
+        let mut printed = Vec::new();
+        let mut print = |line: &str| printed.push(line.to_owned());
+        let mut report = Report { print: &mut print, checks: 0, failed: 0 };
+        report.check("one", Ok(()));
+        report.check("another", Err("it is wrong".to_owned()));
+        assert!(!report.verdict(true));
+        assert_eq!(
+            printed,
+            ["ok      one", "FAILED  another: it is wrong", "selftest: NOT good enough: 1 of 2 checks failed"]
+        );
     }
 }

@@ -34,6 +34,7 @@ pub(super) struct FreezeArgs {
 pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     let run = &args.run;
     refuse(run)?;
+    frozen::check_place(&args.file)?;
     let argv = run.job.node_argv(&run.words)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
@@ -96,7 +97,7 @@ impl Moving<'_> {
             return Err(Failure::data("the node ends without a result: it has no run, or one that had ended before"));
         }
         let frozen = match self.to {
-            Some(to) if summary.left => Some(self.freeze(to.file, &summary)?),
+            Some(to) if summary.left => Some(self.freeze(to.file, &summary).or_else(|failure| self.save(failure))?),
             Some(to) => {
                 self.console.note(&format!("the run ended first: {} was not written", to.file.display()));
                 None
@@ -113,6 +114,13 @@ impl Moving<'_> {
             print(&object.to_string())?;
         }
         Ok(summary.exit_code)
+    }
+
+    /// Writes a pause in place of the file that could not be written.
+    fn save(&mut self, failure: Failure) -> Result<Value> {
+        drive::pause(&mut self.node, &self.out)?;
+        let shown = self.out.path().display();
+        Err(failure.help(format!("the state is in {shown} all the same; go on with: host-runner resume {shown}")))
     }
 
     /// Writes the node's memory into `file`; what `--json` says about it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::OutputArgs;
 use crate::cli::freeze::{Freezing, Moving};
-use crate::console::Console;
+use crate::console::{Console, Sink};
 use crate::durable::OutputDir;
 use crate::engine::Node;
 use crate::failure::{DATA, Failure, Result};
@@ -38,13 +38,20 @@ pub(super) struct ThawArgs {
 }
 
 pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
+    args.to.as_deref().map_or(Ok(()), frozen::check_place)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let Thawed { node, named, job, highest } = Thawed::read(&args.file)?;
     let out = OutputDir::open(args.snapshot_output.as_deref().unwrap_or(Path::new(&named)))?;
     // What a run wrote that went on from here before.
     out.prepare(&job, highest, false)?;
-    let console = Console::new(args.output.verbosity(), args.output.json);
+    let mut console = Console::new(args.output.verbosity(), args.output.json);
+    if (1..=highest).any(|id| !out.path().join(format!("{id}.snap")).exists()) {
+        let (named, out) = (named.escape_debug(), out.path().display());
+        console.warning(&format!(
+            "snapshots up to {highest} are where the node was frozen, in '{named}': copy them to {out} before resume or verify"
+        ));
+    }
     let to = args.to.as_deref().map(|file| Freezing { file, after: args.after });
     let moving =
         Moving { node, out, console, output: args.output, from_pause: false, deliver: args.deliver.clone(), to };

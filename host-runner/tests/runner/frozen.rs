@@ -91,6 +91,30 @@ fn what_cannot_go_on_elsewhere_is_refused() {
 }
 
 #[test]
+fn a_place_that_is_taken_or_cannot_be_written_is_refused_before_the_run() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let job = JOB.replace("fib.wasm", "./fib.wasm");
+    dir.run(&format!("freeze fib.wasm --after 100 {job}"))
+        .code(2)
+        .says("fib.wasm is there already and is no frozen node");
+    dir.run(&format!("freeze no/folder/a.frozen --after 100 {job}")).code(74).says("no/folder/a.frozen");
+    dir.run(&format!("freeze . --after 100 {job}")).code(74);
+    assert!(!dir.path("out").exists());
+    assert_eq!(dir.read("fib.wasm"), wat::parse_str(FIB).expect("a program"));
+}
+
+#[test]
+fn thawing_into_another_directory_says_where_the_older_snapshots_are() {
+    let dir = frozen_after(120_000);
+    let says = "snapshots up to 2 are where the node was frozen, in 'out': copy them to ";
+    dir.run("thaw a.frozen --snapshot-output rest").code(0).says(says);
+    for name in ["1.bin", "1.snap", "2.bin", "2.snap"] {
+        std::fs::copy(dir.path(&format!("out/{name}")), dir.path(&format!("rest/{name}"))).expect("a copy");
+    }
+    dir.run("verify fib.wasm rest").code(0);
+}
+
+#[test]
 fn a_bad_file_is_refused_before_anything_is_touched() {
     let dir = frozen_after(120_000);
     let file = dir.read("a.frozen");

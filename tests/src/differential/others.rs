@@ -62,7 +62,6 @@ impl Engine for Wasmtime {
         };
         let args: Vec<Val> = ty.params().map(value).collect();
         let mut results = vec![Val::I32(0); ty.results().len()];
-        self.store.set_fuel(WASMI_FUEL)?;
         match func.call(&mut self.store, &args, &mut results) {
             Ok(()) => Ok(End::Returned(results.iter().map(wasmtime_bits).collect())),
             Err(error) if error.is::<wasmtime::ThrownException>() => {
