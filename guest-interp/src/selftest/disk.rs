@@ -13,8 +13,8 @@ use crate::files;
 /// The folder that is made and removed.
 pub(super) const FOLDER: &str = "guest-interp-selftest";
 
-/// Names that are tried for it.
-const MOST_TRIES: usize = 9;
+/// Length of the longest name that is tried for it.
+const LONGEST: usize = FOLDER.len() + 9;
 /// Bytes in the middle of a file that is written in parts, and of all of it.
 const LONG: usize = 100_000;
 const LENGTH: u64 = 100_011;
@@ -45,7 +45,7 @@ pub(super) fn check(report: &mut Report<'_>, dir: &str) {
 /// A name that is not taken: one that was stopped in the middle may have left its folder.
 fn free_name(dir: &str) -> String {
     let mut name = FOLDER.to_owned();
-    while name.len() < FOLDER.len() + MOST_TRIES && fs::symlink_metadata(Path::new(dir).join(&name)).is_ok() {
+    while name.len() < LONGEST && fs::symlink_metadata(Path::new(dir).join(&name)).is_ok() {
         name.push('-');
     }
     name
