@@ -1,7 +1,7 @@
 //! Drives a node in this process, natively or as wasm, and keeps what it hands out. Files come from a directory, and
 //! slices are short, so that every run is also a run in many pieces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -81,10 +81,14 @@ impl Ended {
     /// # Errors
     /// As [`Ended::result`].
     pub fn differences(&self, other: &Self) -> Result<Vec<String>> {
-        let (ours, theirs) = (self.portable()?, other.portable()?);
-        let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-        Ok(names.into_iter().filter(|name| ours.get(*name) != theirs.get(*name)).cloned().collect())
+        Ok(unlike(&self.portable()?, &other.portable()?))
     }
+}
+
+/// The names under which the two have not the same, or only one has something.
+pub fn unlike<V: PartialEq>(ours: &BTreeMap<String, V>, theirs: &BTreeMap<String, V>) -> Vec<String> {
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    names.into_iter().filter(|name| ours.get(*name) != theirs.get(*name)).cloned().collect()
 }
 
 /// The node's wasm, compiled once for all tests of a process.

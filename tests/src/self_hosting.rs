@@ -165,10 +165,8 @@ fn run(argv: &[String], dir: &Path) -> Result<Outer> {
 
 /// What differs between the files of a node by itself and those that its run inside another one has left in `out`.
 pub fn differences(plain: &Ended, delivered: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
-    let inner: BTreeMap<_, _> =
-        delivered.iter().filter_map(|(path, bytes)| Some((path.strip_prefix("out/")?.to_owned(), bytes))).collect();
-    let names: std::collections::BTreeSet<&String> = plain.files.keys().chain(inner.keys()).collect();
-    names.into_iter().filter(|name| plain.files.get(*name) != inner.get(*name).copied()).cloned().collect()
+    let in_out = |(path, bytes): (&String, &Vec<u8>)| Some((path.strip_prefix("out/")?.to_owned(), bytes.clone()));
+    runner::unlike(&plain.files, &delivered.iter().filter_map(in_out).collect())
 }
 
 /// The same by the hashes in the receipt of the node around it, which is all that is left two nodes further out.
@@ -185,6 +183,5 @@ pub fn differences_by_receipt(plain: &Ended, receipt: &[u8]) -> Result<Vec<Strin
     let inner: BTreeMap<String, String> = files.iter().filter_map(hash).collect();
     let plain: BTreeMap<String, String> =
         plain.files.iter().map(|(name, bytes)| (name.clone(), blake3::hash(bytes).to_hex().to_string())).collect();
-    let names: std::collections::BTreeSet<&String> = plain.keys().chain(inner.keys()).collect();
-    Ok(names.into_iter().filter(|name| plain.get(*name) != inner.get(*name)).cloned().collect())
+    Ok(runner::unlike(&plain, &inner))
 }
