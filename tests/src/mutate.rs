@@ -7,13 +7,12 @@ pub mod module;
 mod subject;
 mod verdict;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use guest_interp::session::{Budget, Event, Session};
 use guest_interp::snapshot::snap::{self, RawSnapshot};
 use guest_interp::snapshot::{FileKind, Prefix};
 
+use crate::caught::caught;
 use crate::generate::Rng;
 use crate::session::{Files, OUT, load, pause, with};
 
@@ -115,30 +114,20 @@ pub fn case(subjects: &[Subject], seed: u64, number: u64, figures: &mut Figures)
     }
 }
 
-/// What a panic says.
-fn text_of(panic: &dyn std::any::Any) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default()
-}
-
 /// Loads a changed snapshot and, if that is accepted, holds it to its word.
 ///
 /// # Errors
 /// What went wrong: a panic, an endless run, a state that is not the one in the file.
 pub fn judge(subject: &Subject, files: &Files) -> Result<Verdict> {
-    let guarded = |what: &str, work: &mut dyn FnMut() -> Result<Option<Session>>| {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| bail!("panic {what}: {}", text_of(panic.as_ref())))
-    };
     let inputs = with(subject.job.inputs.clone(), files);
     let argv = subject.resume_argv();
-    let Some(mut session) = guarded("while loading", &mut || Ok(load(&inputs, &argv).ok()))? else {
+    let Some(mut session) = caught(|| Ok(load(&inputs, &argv).ok())).context("loading")? else {
         return Ok(Verdict::Refused);
     };
     let accepted = files.get(&subject.snap_path()).context("no snapshot")?;
-    guarded("after loading", &mut || {
+    caught(|| {
         encoded_again(&mut session, accepted)?;
-        run_on(&mut session, subject, files)?;
-        Ok(None)
+        run_on(&mut session, subject, files)
     })?;
     Ok(Verdict::Accepted)
 }

@@ -127,3 +127,46 @@ fn where_an_instruction_traps_whose_operands_were_fused_into_it() {
         assert!(figures.trapped > 0, "{trap} does not trap: {figures:?}");
     }
 }
+
+/// Addresses of 64 bits reach the forms for those of 32 only if they fit.
+#[test]
+fn where_an_access_by_a_long_address_traps() {
+    let traps = [
+        "(drop (i32.load (local.get $x)))",
+        "(drop (i32.load8_s offset=70000 (local.get $x)))",
+        "(drop (i64.load (i64.const 0x100000000)))",
+        "(drop (i64.load (i64.const 65529)))",
+        "(drop (i64.load offset=0x100000000 (i64.const 0)))",
+        "(drop (f64.load (i64.add (i64.const 8) (i64.and (local.get $x) (i64.const 0xffffffff00000000)))))",
+        "(drop (i32.load (i64.extend_i32_u (i32.add (local.get $i) (i32.const 65536)))))",
+        "(drop (i32.load16_u (i64.extend_i32_u (i32.add (i32.shl (local.get $i) (i32.const 2)) (local.get $i)))))",
+        "(drop (i64.load (i64.shl (i64.extend_i32_u (i32.wrap_i64 (local.get $x))) (i64.const 1))))",
+        "(i32.store (local.get $x) (i32.const 100000))",
+        "(i32.store offset=9 (local.get $x) (i32.const 1))",
+        "(i64.store (local.get $x) (i64.add (local.get $x) (i64.const 3)))",
+        "(i64.store (i64.const 0x100000000) (i64.const 100000000000))",
+        "(f64.store (local.get $x) (f64.add (f64.const 1) (f64.mul (f64.const 2) (f64.const 3))))",
+        "(i64.store8 (i64.extend_i32_u (i32.add (local.get $i) (local.get $i))) (local.get $x))",
+        "(v128.store (local.get $x) (i64x2.splat (local.get $x)))",
+        "(v128.store (i64.const 65521) (v128.const i64x2 1 2))",
+        "(v128.store offset=0x100000000 (i64.const 0) (v128.const i64x2 1 2))",
+        "(drop (v128.load (local.get $x)))",
+        "(drop (v128.load offset=65521 (i64.const 0)))",
+        "(drop (v128.load offset=65536 (i64.const 0)))",
+    ];
+    for (seed, trap) in (0..).zip(traps) {
+        let text = format!(
+            "(module (memory i64 1) (func (export \"run\") (param $x i64) (param $i i32)
+               (local.set $x (i64.or (local.get $x) (i64.const 0x7654321087654321)))
+               (local.set $i (i32.or (local.get $i) (i32.const 0x3f000000)))
+               (i64.store (i64.const 65528) (local.get $x))
+               (v128.store (i64.const 65520) (v128.load offset=1 (i64.const 65519)))
+               (i32.add (i32.const 5) (i32.mul (local.get $i) (local.get $i)))
+               {trap} drop))"
+        );
+        let bytes = wat::parse_str(&text).unwrap_or_else(|e| panic!("{trap}: {e}"));
+        let figures = engines_agree(&bytes, &Schedule::default(), seed, BOUNDS);
+        let figures = figures.unwrap_or_else(|error| panic!("{trap}: {error:#}"));
+        assert!(figures.trapped > 0, "{trap} does not trap: {figures:?}");
+    }
+}

@@ -22,3 +22,12 @@ fn wasmtime_and_wasmi_give_the_same_results_traps_memories_and_globals() {
     println!("{figures:?}");
     assert!(figures.calls >= 300 && figures.returned >= 100, "{figures:?}");
 }
+
+#[test]
+fn a_module_at_which_wasmi_panics_is_compared_with_wasmtime() {
+    // Its translation ends in a panic at the store.
+    let own = wat::parse_str(random_program(6_047_574)).unwrap();
+    let figures = Differential::new().unwrap().compare(&own, 6_047_574, 4).unwrap();
+    assert_eq!(figures.wasmi_alone, 1, "{figures:?}");
+    assert!(figures.calls > 0 && figures.wasmtime_only == figures.calls, "{figures:?}");
+}

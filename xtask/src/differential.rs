@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use guest_interp::gas::Schedule;
 use node_tests::agree::{self, Bounds, engines_agree};
+use node_tests::caught::caught;
 use node_tests::differential::{self, Differential};
 use node_tests::generate::program::random_program;
 use node_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
@@ -129,13 +130,13 @@ fn worker(args: &Args, next: &AtomicU64, end: u64) -> Result<Sums> {
                 1 => Schedule::seed_ordinal(),
                 _ => random_schedule(seed),
             };
-            match engines_agree(&module, &schedule, seed, bounds) {
+            match caught(|| engines_agree(&module, &schedule, seed, bounds)) {
                 Ok(figures) => sums.engines.add(&figures),
                 Err(error) => note(error),
             }
         }
         if !args.engines_only && !relaxed {
-            match engines.compare(&module, seed, 4) {
+            match caught(|| engines.compare(&module, seed, 4)) {
                 Ok(figures) => sums.others.add(&figures),
                 Err(error) => note(error),
             }

@@ -120,6 +120,12 @@ macro_rules! define_inst {
             /// Executes the outlined instruction whose number is in `low` on `a`, `b` and the slot in `high`; each operand
             /// and the result take the slots that its shape says.
             Outline { d: u16, a: u16, b: u16 },
+            /// `d =` the 128 bits of memory 0 at address `a + off`.
+            V128Load { d: u16, a: u16, off: u16 },
+            /// 128 bits of memory 0 at address `a + off` `= b`.
+            V128Store { a: u16, b: u16, off: u16 },
+            /// Leaves an address in `a` that is not below 2^32 to the stepper: nearly always it traps.
+            Narrow { a: u16 },
             /// Traps if `a` is null.
             RefAsNonNull { a: u16 },
             /// `d = global`.
@@ -282,7 +288,12 @@ macro_rules! define_inst {
                     | Self::BrEqz { a, .. } | Self::BrNez { a, .. } | Self::BrTable { a, .. }
                     | Self::ReturnOne { a } | Self::ReturnMany { a, .. } | Self::GlobalSet { a, .. }
                     | Self::CallIndirect { a, .. } | Self::ReturnCallIndirect { a, .. }
-                    | Self::CallRef { a, .. } | Self::ReturnCallRef { a, .. } | Self::RefAsNonNull { a } => visit(a),
+                    | Self::CallRef { a, .. } | Self::ReturnCallRef { a, .. } | Self::RefAsNonNull { a } | Self::Narrow { a } => visit(a),
+                    Self::V128Load { d: pair, a, .. } | Self::V128Store { a, b: pair, .. } => {
+                        visit(a);
+                        visit(pair);
+                        visit(pair.saturating_add(1));
+                    }
                     Self::Const32 { d, .. } | Self::Const64 { d, .. } | Self::GlobalGet { d, .. } | Self::MemorySize { d } => visit(d),
                     Self::Nop | Self::Wide { .. } | Self::Edge { .. } | Self::Charge { .. } | Self::Tick { .. } | Self::Br { .. }
                     // How many slots its operands take, the outlined instruction knows.

@@ -158,8 +158,11 @@ fn check_outline(words: &[Inst], code: &FuncCode, scope: &Scope<'_>) -> Result<(
     let shape =
         what.op.shape().filter(|shape| *shape == what.shape).ok_or("an outlined instruction has another shape")?;
     let [slots_a, slots_b, slots_c] = shape.operands;
-    let fits = |(first, slots): (u16, u8)| u32::from(first) + u32::from(slots) <= code.frame_slots;
-    let inside = [(d, shape.result), (a, slots_a), (b, slots_b), (c, slots_c)].into_iter().all(fits);
+    // The first slot of an operand is read even if it has none, and what computes writes two of its result.
+    let fits = |(first, slots): (u16, u8)| u32::from(first) + u32::from(slots.max(1)) <= code.frame_slots;
+    let written = if what.memory.is_some() { shape.result } else { 2 };
+    let inside = written == 0 || fits((d, written));
+    let inside = inside && [(a, slots_a), (b, slots_b), (c, slots_c)].into_iter().all(fits);
     let memory = what.memory.is_none_or(|memory| (memory as usize) < scope.memories);
     if inside && memory && what.memory.is_some() == what.op.is_memory_access() {
         Ok(())

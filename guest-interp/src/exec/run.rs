@@ -11,7 +11,9 @@ use super::{CallIndex, Engine, Exit, METERED, TRACKED};
 use crate::code::{Inst, append_fused, for_each_inst};
 use crate::gas::{Schedule, Unit};
 use crate::numeric::{self as n, Slot};
-use crate::runtime::{DIRTY_SHIFT, Frame, Instance, Memory, MemoryParts, Outline, Resume, Table, execute, func_of_ref};
+use crate::runtime::{
+    DIRTY_SHIFT, Frame, Instance, Memory, MemoryParts, Outline, Resume, Table, access, compute, func_of_ref,
+};
 
 /// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
 /// left to what every instruction uses: measured in RATIONALE.md.
@@ -206,31 +208,35 @@ impl Context {
 }
 
 impl Context {
-    /// Executes an outlined instruction of the frame at `fp`; `false`, with nothing done, if it traps.
+    /// Executes the outlined instruction at `ip` in the frame at `fp`; `false`, with nothing done, if it traps.
     ///
     /// # Safety
-    /// `number` is of an outlined instruction of verified code and the slots are its operands and result.
+    /// `ip` points to an [`Inst::Outline`] of verified code and `fp` to its frame.
     #[inline(never)]
-    unsafe fn outline(&mut self, fp: *mut u64, number: u32, d: u16, operands: [u16; 3]) -> bool {
+    unsafe fn outline(&mut self, fp: *mut u64, ip: *const Inst) -> bool {
         // SAFETY: the function's own condition; a memory that is not the running one is reached by nothing else.
         unsafe {
+            let Inst::Outline { d, a, b } = *ip else { bug() };
+            let (number, c) = wide(ip.add(1));
             let what = &*self.outlines.add(number as usize);
-            let mut values = [0; 3];
-            for ((value, slot), slots) in values.iter_mut().zip(operands).zip(what.shape.operands) {
-                let place = fp.add(slot.into());
-                *value = match slots {
-                    0 => 0,
-                    1 => u128::from(*place),
-                    _ => u128::from(*place) | u128::from(*place.add(1)) << 64,
-                };
-            }
-            let Ok(result) = execute(what, values, self.memory_parts(what.memory)) else { return false };
-            let place = fp.add(d.into());
+            let [slots_a, slots_b, slots_c] = what.shape.operands;
+            // A store has no result, and this may be past the frame.
+            let place = fp.wrapping_add(d.into());
+            let a = operand(fp.add(a.into()), slots_a);
+            let b = operand(fp.add(b.into()), slots_b);
+            let Some(address) = what.memory else {
+                let result = compute(what, a, b, operand(fp.add(c.into()), slots_c));
+                place.write(result as u64);
+                place.add(1).write((result >> 64) as u64);
+                return true;
+            };
+            let MemoryParts { bytes, dirty } = self.memory_parts(address);
+            let Ok(result) = access(what, a as u64, b, bytes, dirty) else { return false };
             if what.shape.result > 0 {
-                *place = result as u64;
+                place.write(result as u64);
             }
             if what.shape.result > 1 {
-                *place.add(1) = (result >> 64) as u64;
+                place.add(1).write((result >> 64) as u64);
             }
             true
         }
@@ -240,21 +246,31 @@ impl Context {
     ///
     /// # Safety
     /// It is one of the store's.
-    unsafe fn memory_parts(&mut self, address: Option<u32>) -> MemoryParts<'_> {
-        match address {
-            None => MemoryParts { bytes: &mut [], dirty: &mut [] },
+    unsafe fn memory_parts(&mut self, address: u32) -> MemoryParts<'_> {
+        if Some(address) == self.memory_address {
+            let length = self.memory.length as usize;
             // SAFETY: the view is of the whole memory, with a mark for each of its pages.
-            Some(_) if address == self.memory_address => unsafe {
-                let length = self.memory.length as usize;
+            unsafe {
                 MemoryParts {
                     bytes: std::slice::from_raw_parts_mut(self.memory.bytes, length),
                     dirty: std::slice::from_raw_parts_mut(self.memory.dirty, length >> DIRTY_SHIFT),
                 }
-            },
+            }
+        } else {
             // SAFETY: the address is verified.
-            Some(address) => unsafe { (&mut (*self.memories))[address as usize].parts() },
+            unsafe { (&mut (*self.memories))[address as usize].parts() }
         }
     }
+}
+
+/// The operand of so many slots at `place`; one of none is not looked at.
+///
+/// # Safety
+/// `place` is in the frame, and the slot after it too if there are two.
+#[inline(always)]
+unsafe fn operand(place: *const u64, slots: u8) -> u128 {
+    // SAFETY: the function's own condition.
+    unsafe { u128::from(*place) | if slots > 1 { u128::from(*place.add(1)) << 64 } else { 0 } }
 }
 
 /// What is behind an index that verification or the driver proves to be right.
@@ -710,12 +726,30 @@ macro_rules! define_run {
                         Some(func) => tail_call!(func, slot, 2),
                         None => break Exit::AtCall(tail_index(ip.add(2))),
                     },
-                    Inst::Outline { d, a, b } => {
-                        let (number, c) = wide(ip.add(1));
-                        if !(*context).outline(fp, number, d, [a, b, c]) {
+                    Inst::Outline { .. } => {
+                        if !(*context).outline(fp, ip) {
                             trap!();
                         }
                         next!(2);
+                    }
+                    Inst::V128Load { d, a, off } => {
+                        let start = effective!(get!(a), u64::from(off), 16);
+                        let bytes = (*context).memory.bytes.add(start).cast::<[u8; 8]>();
+                        let (low, high) = (bytes.read(), bytes.add(1).read());
+                        put!(d, u64::from_le_bytes(low));
+                        put!(usize::from(d) + 1, u64::from_le_bytes(high));
+                        next!(1);
+                    }
+                    Inst::V128Store { a, b, off } => {
+                        let value = u128::from(slot!(b)) | u128::from(slot!(usize::from(b) + 1)) << 64;
+                        store!(u128, get!(a), value, u64::from(off));
+                        next!(1);
+                    }
+                    Inst::Narrow { a } => {
+                        if slot!(a) >> 32 != 0 {
+                            trap!();
+                        }
+                        next!(1);
                     }
                     Inst::RefAsNonNull { a } => {
                         if slot!(a) == 0 {

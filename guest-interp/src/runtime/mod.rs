@@ -27,7 +27,7 @@ pub use machine::{Budget, Machine, Stop};
 pub(crate) use memory::DIRTY_SHIFT;
 pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};
 pub use outline::Outline;
-pub(crate) use outline::{MemoryParts, execute};
+pub(crate) use outline::{MemoryParts, access, compute};
 pub use spaces::{Delta, Restore, Spaces};
 pub use stack::{Frame, Resume};
 pub use store::{Extern, Func, FuncKind, Store, Tag};

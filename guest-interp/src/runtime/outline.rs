@@ -1,5 +1,5 @@
 //! Instructions that both engines execute by one function, out of the fast engine's line: those on vectors, and the loads
-//! and stores that are not of a first memory with 32-bit addresses.
+//! and stores of memories other than the first.
 
 use super::memory::{load, store};
 use crate::code::{Body, Instr, Op, Shape, for_each_op, for_each_vector_op};
@@ -19,11 +19,13 @@ pub struct Outline {
     pub memory: Option<u32>,
     /// Offset of a memory access.
     pub offset: u64,
+    /// Bytes that it accesses: 1, 2, 4, 8 or 16.
+    pub bytes: u8,
     /// A constant, or the lanes of a shuffle.
     pub constant: u128,
 }
 
-/// A linear memory and its dirty marks; both empty where there is none.
+/// A linear memory and its dirty marks.
 pub(crate) struct MemoryParts<'a> {
     pub(crate) bytes: &'a mut [u8],
     pub(crate) dirty: &'a mut [u8],
@@ -41,30 +43,33 @@ impl Outline {
             lane: instr.lane(),
             memory: is_access.then(|| memories[instr.memory() as usize]),
             offset: if is_access { instr.imm } else { 0 },
+            bytes: if is_access { access_bytes(instr.op) } else { 0 },
             constant: if has_constant { body.vectors[instr.imm as usize] } else { 0 },
         })
     }
 }
 
-/// Up to eight bytes at `address + offset`, zero-extended.
-fn load_bytes(memory: &MemoryParts<'_>, address: u64, offset: u64, bytes: u8) -> Result<u64, Trap> {
-    let bytes_of = &*memory.bytes;
-    Ok(match bytes {
-        1 => load::<1>(bytes_of, address, offset)?[0].into(),
-        2 => u16::from_le_bytes(load(bytes_of, address, offset)?).into(),
-        4 => u32::from_le_bytes(load(bytes_of, address, offset)?).into(),
-        _ => u64::from_le_bytes(load(bytes_of, address, offset)?),
+/// The bytes at `address + offset`, zero-extended.
+fn load_bytes(what: &Outline, address: u64, memory: &[u8]) -> Result<u128, Trap> {
+    let offset = what.offset;
+    Ok(match what.bytes {
+        1 => load::<1>(memory, address, offset)?[0].into(),
+        2 => u16::from_le_bytes(load(memory, address, offset)?).into(),
+        4 => u32::from_le_bytes(load(memory, address, offset)?).into(),
+        8 => u64::from_le_bytes(load(memory, address, offset)?).into(),
+        _ => u128::from_le_bytes(load(memory, address, offset)?),
     })
 }
 
 /// Writes the lowest bytes of `value` at `address + offset`.
-fn store_bytes(memory: MemoryParts<'_>, address: u64, offset: u64, bytes: u8, value: u64) -> Result<(), Trap> {
-    let MemoryParts { bytes: bytes_of, dirty } = memory;
-    match bytes {
-        1 => store(bytes_of, dirty, address, offset, [value as u8]),
-        2 => store(bytes_of, dirty, address, offset, (value as u16).to_le_bytes()),
-        4 => store(bytes_of, dirty, address, offset, (value as u32).to_le_bytes()),
-        _ => store(bytes_of, dirty, address, offset, value.to_le_bytes()),
+fn store_bytes(what: &Outline, address: u64, value: u128, memory: &mut [u8], dirty: &mut [u8]) -> Result<(), Trap> {
+    let offset = what.offset;
+    match what.bytes {
+        1 => store(memory, dirty, address, offset, [value as u8]),
+        2 => store(memory, dirty, address, offset, (value as u16).to_le_bytes()),
+        4 => store(memory, dirty, address, offset, (value as u32).to_le_bytes()),
+        8 => store(memory, dirty, address, offset, (value as u64).to_le_bytes()),
+        _ => store(memory, dirty, address, offset, value.to_le_bytes()),
     }
 }
 
@@ -81,15 +86,20 @@ macro_rules! define_scalar {
         store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
         other { $($ot:ident $ot_name:literal;)* }
     ) => {
-        /// Executes a load or store of a scalar; a store gives 0.
-        fn scalar(what: &Outline, [address, value]: [u64; 2], memory: MemoryParts<'_>) -> Result<u64, Trap> {
-            match what.op {
-                $(Op::$ld => {
-                    let bits = load_bytes(&memory, address, what.offset, size_of::<$ld_mem>() as u8)?;
-                    Ok(Slot::to_slot(bits as $ld_mem as $ld_ext as $ld_val))
-                })*
-                $(Op::$st => store_bytes(memory, address, what.offset, size_of::<$st_mem>() as u8, value).map(|()| 0),)*
-                _ => unreachable!("BUG: {} is not executed out of line", what.op.mnemonic()),
+        /// Bytes that a load or store accesses.
+        fn access_bytes(op: Op) -> u8 {
+            match op {
+                $(Op::$ld => size_of::<$ld_mem>() as u8,)*
+                $(Op::$st => size_of::<$st_mem>() as u8,)*
+                _ => op.vector_access_bytes(),
+            }
+        }
+
+        /// What the load of a scalar makes of the bytes that it reads.
+        fn scalar(op: Op, bits: u64) -> u64 {
+            match op {
+                $(Op::$ld => Slot::to_slot(bits as $ld_mem as $ld_ext as $ld_val),)*
+                _ => unreachable!("BUG: {} is no load of a scalar", op.mnemonic()),
             }
         }
     };
@@ -111,14 +121,9 @@ macro_rules! define_vector {
         vector_store_lane { $($vsl:ident $vsl_name:literal $vsl_code:literal $vsl_fn:ident $vsl_bytes:literal;)* }
         vector_other { $($vo:ident $vo_name:literal $vo_code:literal;)* }
     ) => {
-        /// Executes an instruction on its operands, each zero-extended; the result likewise, 0 where there is none.
-        ///
-        /// # Errors
-        /// The trap of a memory access, with nothing changed.
-        pub(crate) fn execute(what: &Outline, [a, b, c]: [u128; 3], memory: MemoryParts<'_>) -> Result<u128, Trap> {
-            let address = a as u64;
-            let bytes = |bytes| load_bytes(&memory, address, what.offset, bytes);
-            Ok(match what.op {
+        /// Executes an instruction that accesses no memory on its operands, each zero-extended; the result likewise.
+        pub(crate) fn compute(what: &Outline, a: u128, b: u128, c: u128) -> u128 {
+            match what.op {
                 $(Op::$vu => n::$vu_fn(a),)*
                 $(Op::$vb => n::$vb_fn(a, b),)*
                 $(Op::$vt => n::$vt_fn(a, b, c),)*
@@ -127,20 +132,39 @@ macro_rules! define_vector {
                 $(Op::$vp => n::$vp_fn(a as $vp_ty),)*
                 $(Op::$ve => n::$ve_fn(a, what.lane).into(),)*
                 $(Op::$vr => n::$vr_fn(a, b as $vr_ty, what.lane),)*
-                $(Op::$vl => n::$vl_fn(bytes($vl_bytes)?),)*
-                $(Op::$vll => n::$vll_fn(b, bytes($vll_bytes)?, what.lane),)*
-                $(Op::$vsl => {
-                    let lane = n::$vsl_fn(b, what.lane);
-                    return store_bytes(memory, address, what.offset, $vsl_bytes, lane).map(|()| 0);
-                })*
                 Op::V128Const => what.constant,
                 Op::I8x16Shuffle => n::i8x16_shuffle(a, b, what.constant),
-                Op::V128Load => u128::from_le_bytes(load(memory.bytes, address, what.offset)?),
-                Op::V128Store => {
-                    store(memory.bytes, memory.dirty, address, what.offset, b.to_le_bytes())?;
-                    0
-                }
-                _ => scalar(what, [address, b as u64], memory)?.into(),
+                _ => unreachable!("BUG: {} is not executed out of line", what.op.mnemonic()),
+            }
+        }
+
+        /// Executes a load or store; `value` is its second operand, zero-extended. A store gives 0.
+        ///
+        /// # Errors
+        /// The trap of the access, with nothing changed.
+        pub(crate) fn access(
+            what: &Outline,
+            address: u64,
+            value: u128,
+            memory: &mut [u8],
+            dirty: &mut [u8],
+        ) -> Result<u128, Trap> {
+            if what.shape.result == 0 {
+                let value = match what.op {
+                    $(Op::$vsl => n::$vsl_fn(value, what.lane).into(),)*
+                    _ => value,
+                };
+                return store_bytes(what, address, value, memory, dirty).map(|()| 0);
+            }
+            let bits = load_bytes(what, address, memory)?;
+            if what.op == Op::V128Load {
+                // By far the most frequent.
+                return Ok(bits);
+            }
+            Ok(match what.op {
+                $(Op::$vl => n::$vl_fn(bits as u64),)*
+                $(Op::$vll => n::$vll_fn(value, bits as u64, what.lane),)*
+                op => scalar(op, bits as u64).into(),
             })
         }
     };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::code::{Body, Instr, Op, for_each_op};
 use crate::gas::Unit;
 use crate::numeric::{self as n, Slot};
-use crate::runtime::{LinearMemory, Machine, MemoryParts, Outline, Resume, Stop, execute};
+use crate::runtime::{LinearMemory, Machine, MemoryParts, Outline, Resume, Stop, access, compute};
 use crate::trap::Trap;
 
 /// What keeps an instruction from completing.
@@ -102,14 +102,18 @@ impl Machine {
         let what = what.expect("BUG: vectors have a shape");
         let mut place = at.top - what.shape.operands.iter().map(|n| usize::from(*n)).sum::<usize>();
         let result_place = place;
-        let operands = what.shape.operands.map(|slots| {
+        let [a, b, c] = what.shape.operands.map(|slots| {
             let value = read_slots(&self.stack, place, slots);
             place += usize::from(slots);
             value
         });
-        let memory = what.memory.map(|address| &mut self.store.memories[address as usize]);
-        let memory = memory.map_or(MemoryParts { bytes: &mut [], dirty: &mut [] }, |m| m.parts());
-        let result = execute(&what, operands, memory)?;
+        let result = match what.memory {
+            None => compute(&what, a, b, c),
+            Some(address) => {
+                let MemoryParts { bytes, dirty } = self.store.memories[address as usize].parts();
+                access(&what, a as u64, b, bytes, dirty)?
+            }
+        };
         let halves = [result as u64, (result >> 64) as u64];
         let slots = usize::from(what.shape.result);
         self.stack[result_place..result_place + slots].copy_from_slice(&halves[..slots]);

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use guest_interp::trap::Trap;
 
 use super::{End, Engine};
+use crate::caught::caught;
 
 /// Cranelift with canonical NaNs.
 pub(super) fn wasmtime_engine() -> Result<wasmtime::Engine> {
@@ -18,10 +19,6 @@ pub(super) fn wasmtime_engine() -> Result<wasmtime::Engine> {
     config.wasm_multi_memory(true).wasm_memory64(true).wasm_extended_const(true);
     config.wasm_simd(true).wasm_relaxed_simd(true).relaxed_simd_deterministic(true);
     wasmtime::Engine::new(&config).map_err(|e| anyhow!("{e}"))
-}
-
-pub(super) fn wasmi_engine() -> wasmi::Engine {
-    wasmi::Engine::new(wasmi::Config::default().consume_fuel(true))
 }
 
 pub(super) struct Wasmtime {
@@ -135,9 +132,13 @@ pub(super) struct Wasmi {
 }
 
 impl Wasmi {
-    pub(super) fn boxed(engine: &wasmi::Engine, bytes: &[u8]) -> Result<Box<dyn Engine>> {
-        let module = wasmi::Module::new(engine, bytes)?;
-        let mut store = wasmi::Store::new(engine, ());
+    /// It stops at some modules by a panic in translation. That happens here, once for all functions, and not in the
+    /// midst of a run, where it would end the process; and its engine is used for nothing else.
+    pub(super) fn boxed(bytes: &[u8]) -> Result<Box<dyn Engine>> {
+        let eager = wasmi::CompilationMode::Eager;
+        let engine = wasmi::Engine::new(wasmi::Config::default().consume_fuel(true).compilation_mode(eager));
+        let module = caught(|| Ok(wasmi::Module::new(&engine, bytes)?))?;
+        let mut store = wasmi::Store::new(&engine, ());
         store.set_fuel(WASMI_FUEL)?;
         let instance = wasmi::Instance::new(&mut store, &module, &[])?;
         Ok(Box::new(Self { store, instance }))

@@ -48,9 +48,14 @@ pub fn random_program(seed: u64) -> String {
     for (i, func) in funcs.iter().enumerate() {
         text.push_str(&format!("(type $t{i} (func {}))\n", func.text()));
     }
-    text.push_str("(memory (export \"memory\") 1 3)\n(data (i32.const 16) \"\\01\\02\\03\\ff\\fe\")\n");
+    let long_first = seed % 16 == 10;
+    let mut memories = ["(memory $memory (export \"memory\") 1 3)\n", "(memory $big (export \"big\") i64 1 2)\n"];
+    if long_first {
+        memories.reverse();
+    }
+    text.push_str(&memories.concat());
+    text.push_str("(data (memory $memory) (i32.const 16) \"\\01\\02\\03\\ff\\fe\")\n");
     text.push_str("(data $passive \"the quick brown fox\")\n");
-    text.push_str("(memory $big (export \"big\") i64 1 2)\n");
     if newest {
         text.push_str("(tag $e0 (param i32))\n(tag $e1 (param v128 i64))\n");
     }
@@ -64,8 +69,16 @@ pub fn random_program(seed: u64) -> String {
     text.push_str("(global $gv128 (export \"gv128\") (mut v128) (v128.const i64x2 7 -7))\n");
     text.push_str("(global $gref (mut funcref) (ref.func $f0))\n");
     for index in 0..count {
-        let mut body =
-            Body { rng: &mut rng, funcs: &funcs, index, text: String::new(), labels: Vec::new(), left: 60, newest };
+        let mut body = Body {
+            rng: &mut rng,
+            funcs: &funcs,
+            index,
+            text: String::new(),
+            labels: Vec::new(),
+            left: 60,
+            newest,
+            long_first,
+        };
         body.function();
         let written = std::mem::take(&mut body.text);
         text.push_str(&written);
@@ -85,6 +98,8 @@ struct Body<'a> {
     left: usize,
     /// Are there exceptions and typed references.
     newest: bool,
+    /// Is the memory with 64-bit addresses the first one.
+    long_first: bool,
 }
 
 impl Body<'_> {
@@ -252,7 +267,15 @@ impl Body<'_> {
     }
 
     /// An address: in bounds most of the time.
-    fn address(&mut self, depth: usize) -> &'static str {
+    /// An address, and the memory and offset that an access is to name.
+    fn address(&mut self, depth: usize) -> String {
+        if self.long_first && self.rng.once_in(2) {
+            return format!(" $big{}", self.big_address(depth));
+        }
+        format!(" $memory{}", self.small_address(depth))
+    }
+
+    fn small_address(&mut self, depth: usize) -> &'static str {
         self.value("i32", depth);
         if !self.rng.once_in(25) {
             self.emit("i32.const 32767\ni32.and");
@@ -551,26 +574,26 @@ impl Body<'_> {
     fn bulk(&mut self, depth: usize) {
         match self.rng.below(7) {
             0 => {
-                self.emit("i32.const 1\nmemory.grow\ndrop");
+                self.emit("i32.const 1\nmemory.grow $memory\ndrop");
             }
             1 => {
-                self.address(depth);
+                self.small_address(depth);
                 self.value("i32", depth);
-                self.emit("i32.const 40\nmemory.fill");
+                self.emit("i32.const 40\nmemory.fill $memory");
             }
             2 => {
-                self.address(depth);
-                self.address(depth);
-                self.emit("i32.const 100\nmemory.copy");
+                self.small_address(depth);
+                self.small_address(depth);
+                self.emit("i32.const 100\nmemory.copy $memory $memory");
             }
             3 => {
-                self.address(depth);
+                self.small_address(depth);
                 let length = self.rng.below(21);
-                self.emit(format!("i32.const 0\ni32.const {length}\nmemory.init $passive"));
+                self.emit(format!("i32.const 0\ni32.const {length}\nmemory.init $memory $passive"));
             }
             4 if self.rng.once_in(6) => self.emit("data.drop $passive"),
             5 => {
-                self.emit("memory.size\ni32.const 3\ni32.lt_u\ndrop");
+                self.emit("memory.size $memory\ni32.const 3\ni32.lt_u\ndrop");
             }
             _ => self.store(depth),
         }

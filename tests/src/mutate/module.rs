@@ -2,17 +2,16 @@
 //! changed by wasm-mutate. Loading one ends with a module or an error, in bounded time and memory; every function of what
 //! is accepted is translated, and it runs for a little on both engines, alike.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use guest_interp::gas::Schedule;
 use guest_interp::limits::Limits;
 use guest_interp::module::{ExternKind, ExternType, Features, FuncType, Import, Module};
 use guest_interp::runtime::{Budget, FuncKind, HostImports, Linker, Machine};
 
-use super::text_of;
+use crate::caught::caught;
 use crate::generate::program::random_program;
 use crate::generate::{Rng, random_args, relaxed_smith_module, smith_module};
 use crate::programs;
@@ -127,14 +126,14 @@ fn base(samples: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
 
 /// A change that knows the format; none if wasm-mutate finds no place for it, or gives up.
 fn wasm_mutate(bytes: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
-    let mutate = || {
+    let mut mutate = || {
         let mut mutate = wasm_mutate::WasmMutate::default();
         mutate.seed(rng.bits()).fuel(200);
         let mut changed = mutate.run(bytes).ok()?;
         changed.next()?.ok()
     };
     // It is not the one that is tested: it gives up by a panic on some modules.
-    catch_unwind(AssertUnwindSafe(mutate)).ok().flatten()
+    caught(|| Ok(mutate())).ok().flatten()
 }
 
 /// One to three changes that know nothing but, at best, where sections are.
@@ -235,7 +234,7 @@ pub fn judge(bytes: &[u8], rng: &mut Rng, figures: &mut Figures) -> Result<()> {
         figures.accepted += 1;
         accepted(&Arc::new(module), rng, figures)
     };
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| bail!("panic: {}", text_of(panic.as_ref())))
+    caught(work)
 }
 
 fn accepted(module: &Arc<Module>, rng: &mut Rng, figures: &mut Figures) -> Result<()> {

@@ -52,7 +52,12 @@ pub struct Environment<'a> {
 impl Environment<'_> {
     /// Can instructions reach the memory of this index directly: is it the first, with 32-bit addresses.
     fn is_direct(&self, memory: u32) -> bool {
-        memory == 0 && self.memories.first().is_none_or(|address| !(self.is_memory64)(*address))
+        memory == 0 && !self.is_long()
+    }
+
+    /// Has the first memory 64-bit addresses.
+    fn is_long(&self) -> bool {
+        self.memories.first().is_some_and(|address| (self.is_memory64)(*address))
     }
 }
 

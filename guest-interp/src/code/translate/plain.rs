@@ -118,7 +118,10 @@ impl Translator<'_> {
 
     pub(super) fn numeric(&mut self, instr: &Instr) -> bool {
         let op = instr.op;
-        if op.is_vector() || (op.is_memory_access() && !self.environment.is_direct(instr.memory())) {
+        if op.is_vector() && self.vector_access(instr) {
+            return true;
+        }
+        if op.is_vector() || (op.is_memory_access() && (instr.memory() != 0 || instr.imm >> 32 != 0)) {
             self.outline(instr);
         } else if op.is_memory_access() {
             self.memory_access(instr);
@@ -193,6 +196,17 @@ impl Translator<'_> {
         if op.is_i32() { self.register_i32(operand) } else { self.register(operand) }
     }
 
+    /// The slot to read a popped address of the first memory from, for the access that is emitted next. A long address
+    /// whose upper half is zero is one of 32 bits; another one is left to the stepper.
+    pub(super) fn address(&mut self, operand: (Place, usize)) -> u16 {
+        if !self.environment.is_long() {
+            return self.register_i32(operand);
+        }
+        let a = self.register(operand);
+        self.emit(Inst::Narrow { a });
+        a
+    }
+
     pub(super) fn memory_access(&mut self, instr: &Instr) {
         if instr.op.fixed_arity() == Some((1, 1)) {
             self.load(instr);
@@ -208,7 +222,7 @@ impl Translator<'_> {
         {
             return self.push_fused(fused);
         }
-        let a = self.register_i32(operand);
+        let a = self.address(operand);
         let near = u16::try_from(instr.imm).ok();
         let (load, far) = Inst::load(instr.op, d, a, near.unwrap_or(0)).expect("BUG: a row of the table");
         match near {
@@ -228,10 +242,11 @@ impl Translator<'_> {
         if let (Place::Const(bits), Some(off)) = (value.0, near)
             && let Some(imm) = short_immediate(instr.op, bits)
         {
-            let a = self.register_i32(address);
+            let a = self.address(address);
             return self.emit(Inst::store_immediate(instr.op, a, imm, off).expect("BUG: a row of the table"));
         }
-        let a = if matches!(value.0, Place::Const(_)) { self.register(address) } else { self.register_i32(address) };
+        let is_written_between = matches!(value.0, Place::Const(_)) && !self.environment.is_long();
+        let a = if is_written_between { self.register(address) } else { self.address(address) };
         let b = self.register(value);
         let (store, far) = Inst::store(instr.op, a, b, near.unwrap_or(0)).expect("BUG: a row of the table");
         match near {
@@ -243,13 +258,17 @@ impl Translator<'_> {
     /// A store together with the last instruction, which computed its value or its address.
     fn fuse_store(&self, instr: &Instr, value: (Place, usize), address: (Place, usize)) -> Option<[Inst; 2]> {
         if let Some(words) = self.last_words(value) {
+            if self.environment.is_long() {
+                return None;
+            }
             return words[0].then_store(instr.op, self.in_slot(address)?, u32::try_from(instr.imm).ok()?);
         }
         let b = self.in_slot(value)?;
         self.fuse_address(address, instr, |address, off| Inst::store_at(instr.op, b, address, off))
     }
 
-    /// A memory access together with the last instruction, which computed its address.
+    /// A memory access together with the last instruction, which computed its address: a sum of 32 bits, zero-extended
+    /// if addresses are long.
     fn fuse_address(
         &self,
         operand: (Place, usize),

@@ -64,7 +64,8 @@ impl Translator<'_> {
 
     /// Lets the last instruction write its result of two slots to `d`.
     fn redirect_wide(&mut self, d: u16) -> bool {
-        let Some(Inst::Outline { d: result, .. }) = self.insts.get_mut(self.last_at) else { return false };
+        let last = self.insts.get_mut(self.last_at);
+        let Some(Inst::Outline { d: result, .. } | Inst::V128Load { d: result, .. }) = last else { return false };
         *result = d;
         self.last_result = None;
         true
@@ -95,6 +96,28 @@ impl Translator<'_> {
             self.push_words([Inst::Select { d, a: a + half, b: b + half }, Inst::Wide { low: 0, high: c }]);
         }
         self.last_result = None;
+    }
+
+    /// A load or store of a whole vector of the first memory, near its address; `false` if the instruction is none.
+    pub(super) fn vector_access(&mut self, instr: &Instr) -> bool {
+        let Ok(off) = u16::try_from(instr.imm) else { return false };
+        match instr.op {
+            _ if instr.memory() != 0 => return false,
+            Op::V128Load => {
+                let operand = self.pop();
+                let a = self.address(operand);
+                self.push_result(|d| Inst::V128Load { d, a, off });
+                self.stack.push(Place::Slot);
+            }
+            Op::V128Store => {
+                let b = self.pop_wide();
+                let operand = self.pop();
+                let a = self.address(operand);
+                self.emit(Inst::V128Store { a, b, off });
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// An instruction that both engines execute by one function.

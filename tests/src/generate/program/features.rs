@@ -141,7 +141,7 @@ impl Body<'_> {
         }
     }
 
-    fn big_address(&mut self, depth: usize) -> &'static str {
+    pub(super) fn big_address(&mut self, depth: usize) -> &'static str {
         self.value("i64", depth);
         if !self.rng.once_in(25) {
             self.emit("i64.const 32767\ni64.and");
@@ -160,13 +160,13 @@ impl Body<'_> {
             }
             2 => {
                 self.big_address(depth);
-                self.address(depth);
-                self.emit("i32.const 50\nmemory.copy $big 0");
+                self.small_address(depth);
+                self.emit("i32.const 50\nmemory.copy $big $memory");
             }
             3 => {
-                self.address(depth);
+                self.small_address(depth);
                 self.big_address(depth);
-                self.emit("i32.const 50\nmemory.copy 0 $big");
+                self.emit("i32.const 50\nmemory.copy $memory $big");
             }
             4 => {
                 self.big_address(depth);
