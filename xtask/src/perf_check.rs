@@ -60,6 +60,7 @@ struct Row {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let baseline = if args.bless { read_baseline().unwrap_or_default() } else { read_baseline()? };
     let mut all = benchmarks::all()?;
+    all.extend(benchmarks::extensions()?);
     let unknown: Vec<_> = baseline.keys().filter(|name| all.iter().all(|b| b.name() != *name)).cloned().collect();
     all.retain(|benchmark| args.program.as_ref().is_none_or(|part| benchmark.name().contains(part.as_str())));
     ensure!(!all.is_empty(), "no such program");
@@ -191,7 +192,8 @@ fn check_result(benchmark: &Benchmark, text: &str) -> Result<()> {
 /// Instructions and gas of a job of the node as it ships.
 fn count_wasm(node: &ExposedNode, benchmark: &Benchmark) -> Result<(u64, u64)> {
     let (mut reactor, mut ended) = (Reactor::new(node, false)?, Ended::default());
-    runner::load(&mut reactor, &argv(benchmark), &programs::directory().join("bench"))?;
+    let file = programs::directory().join(benchmark.path());
+    runner::load(&mut reactor, &argv(benchmark), file.parent().context("a file is in a folder")?)?;
     runner::finish(&mut reactor, u64::MAX, &mut ended)?;
     let counted = reactor.instructions()?;
     check_result(benchmark, &String::from_utf8_lossy(ended.files.get("result.txt").context("no result.txt")?))?;
