@@ -269,6 +269,28 @@ fn addresses_of_64_bits_are_compared_whole() {
 }
 
 #[test]
+fn a_memory_beyond_4_gib_is_used_like_a_small_one() {
+    let text = "(module (memory i64 65536 65537)
+      (func $far (param i64) (result i64)
+        (i64.store (local.get 0) (i64.const 7))
+        (v128.store offset=8 (local.get 0) (i64x2.splat (i64.load (local.get 0))))
+        (i64.add (i64.load offset=16 (local.get 0))
+          (i64x2.extract_lane 1 (v128.load (i64.sub (local.get 0) (i64.const 8))))))
+      (func (export \"run\") (result i64 i64 i64 i64)
+        (memory.grow (i64.const 1))
+        (call $far (i64.const 16)) (call $far (i64.const 0xfffffff8)) (call $far (i64.const 0x100000000)))
+      (func (export \"beyond\") (result i64)
+        (drop (memory.grow (i64.const 1)))
+        (call $far (i64.const 16)) drop (call $far (i64.const 0x100010000))))";
+    let run = |entry: &str| {
+        let job = Job::new(program(text), "--max-memory 4295032832", &format!("program.wasm {entry}"));
+        job.start("", Drive::WHOLE).unwrap()
+    };
+    assert_eq!(run("run").values(), "65536 14 14 14");
+    assert!(run("beyond").receipt()["trap"]["message"] == "out of bounds memory access");
+}
+
+#[test]
 fn memories_and_tables_of_64_bits_grow_by_64_bits_within_the_limits_of_the_job() {
     let text =
         "(module (memory $m i64 1 0x1000000000000) (table $t i64 1 0xffffffff00000000 funcref) (memory $n 1 60000)

@@ -188,6 +188,31 @@ fn linked_instances_keep_what_they_share_and_what_they_own() {
 }
 
 #[test]
+fn a_tail_call_into_another_instance_returns_into_the_memory_of_its_callers_caller() {
+    let main = "(module (import \"lib\" \"f\" (func $f (param i32) (result i32)))
+          (memory 1) (data (i32.const 0) \"A\") (table funcref (elem $f)) (type $t (func (param i32) (result i32)))
+          (func $direct (type $t) (return_call $f (local.get 0)))
+          (func $table (type $t) (return_call_indirect (type $t) (local.get 0) (i32.const 0)))
+          (func $reference (type $t) (return_call_ref $t (local.get 0) (ref.func $f)))
+          (func (export \"run\") (result i32 i32 i32 i32 i32 i32)
+            ;; The first call of a function translates it.
+            (drop (call $direct (i32.const 0))) (drop (call $table (i32.const 0))) (drop (call $reference (i32.const 0)))
+            (call $direct (i32.const 1)) (i32.load8_u (i32.const 0))
+            (call $table (i32.const 2)) (i32.load8_u (i32.const 0))
+            (call $reference (i32.const 3)) (i32.load8_u (i32.const 0))))";
+    let with_memory = "(module (memory 1) (data (i32.const 0) \"B\") (func $g (result i32) (i32.load8_u (i32.const 0)))
+          (func (export \"f\") (param i32) (result i32) (i32.add (local.get 0) (call $g))))";
+    let without = "(module (func $g (result i32) (i32.const 66))
+          (func (export \"f\") (param i32) (result i32) (i32.add (local.get 0) (call $g))))";
+    for library in [with_memory, without] {
+        let mut files = program(main);
+        files.insert("lib.wasm".to_owned(), wat::parse_str(library).unwrap());
+        let job = Job::new(files, "--preload lib=lib.wasm", "program.wasm run");
+        holds(&job, 10, "67 65 68 65 69 65");
+    }
+}
+
+#[test]
 fn a_start_function_and_initialize_go_on_where_they_were_interrupted() {
     let count = |name: &str, by: u32| {
         format!(

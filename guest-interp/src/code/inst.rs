@@ -124,7 +124,7 @@ macro_rules! define_inst {
             V128Load { d: u16, a: u16, off: u16 },
             /// 128 bits of memory 0 at address `a + off` `= b`.
             V128Store { a: u16, b: u16, off: u16 },
-            /// Leaves an address in `a` that is not below 2^32 to the stepper: nearly always it traps.
+            /// Traps if the address in `a` is not below 2^32, as all of the memory is.
             Narrow { a: u16 },
             /// Traps if `a` is null.
             RefAsNonNull { a: u16 },

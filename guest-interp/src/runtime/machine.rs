@@ -288,12 +288,7 @@ impl Machine {
         self.gas_fast += start - self.left;
         match exit {
             // An instruction that the fast engine hands over is stepped at once: its entry would lead straight back.
-            Exit::Before(_) | Exit::AtCall(_) => self.step(),
-            Exit::Stuck(_) => loop {
-                if let Some(stop) = self.step() {
-                    break Some(stop);
-                }
-            },
+            Exit::Before(_) | Exit::AtCall(_) | Exit::Stuck(_) => self.step(),
             Exit::AtEntry(_) | Exit::Returned | Exit::Done => None,
         }
     }
@@ -407,6 +402,10 @@ impl Machine {
             tables: &instance.tables,
             memories: &instance.memories,
             is_memory64: &|address| store.memories[address as usize].limits().is64,
+            may_be_huge: &|address| {
+                let pages = store.memories[address as usize].max_pages();
+                pages > 1 << 16 && self.limits.memory_bytes > 1 << 32
+            },
             is_table64: &|address| store.tables[address as usize].ty().limits.is64,
             first_outline: self.code.outlines.len() as u32,
         })
@@ -436,6 +435,16 @@ impl Machine {
 
     pub(crate) fn set_resume(&mut self, resume: Resume) {
         self.frames.last_mut().expect("BUG: there is a frame").resume = resume;
+    }
+
+    /// Puts the top frame into canonical form if it is not of `instance`, as the frame to come is: the fast engine returns
+    /// only into frames of the instance that it runs. Calls leave their caller in this form anyway, tail calls the frame
+    /// below it not.
+    pub(crate) fn part_from_other_instance(&mut self, instance: u32) {
+        let Some(top) = self.frames.last() else { return };
+        if self.store.funcs[top.func as usize].instance != instance {
+            self.set_resume(Resume::Wasm(self.resume_index(self.frames.len() - 1)));
+        }
     }
 
     /// Index of the instruction at which a frame goes on.

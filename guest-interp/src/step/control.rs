@@ -115,6 +115,7 @@ impl Machine {
         if op.is_tail_call() {
             self.stack.copy_within(args..args_end, base);
             self.frames.pop();
+            self.part_from_other_instance(callee.instance);
         } else {
             self.next(at);
         }

@@ -266,7 +266,6 @@ impl Body<'_> {
         }
     }
 
-    /// An address: in bounds most of the time.
     /// An address, and the memory and offset that an access is to name.
     fn address(&mut self, depth: usize) -> String {
         if self.long_first && self.rng.once_in(2) {
@@ -275,6 +274,7 @@ impl Body<'_> {
         format!(" $memory{}", self.small_address(depth))
     }
 
+    /// An address of 32 bits, in bounds most of the time, and an offset.
     fn small_address(&mut self, depth: usize) -> &'static str {
         self.value("i32", depth);
         if !self.rng.once_in(25) {

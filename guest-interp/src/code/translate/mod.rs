@@ -43,7 +43,9 @@ pub struct Environment<'a> {
     pub memories: &'a [u32],
     /// Does the memory at this store address have 64-bit addresses.
     pub is_memory64: &'a dyn Fn(u32) -> bool,
-    /// The same of a table.
+    /// May it become larger than 4 GiB.
+    pub may_be_huge: &'a dyn Fn(u32) -> bool,
+    /// Does the table at this store address have 64-bit addresses.
     pub is_table64: &'a dyn Fn(u32) -> bool,
     /// Number of the function's first instruction that is executed out of line.
     pub first_outline: u32,
@@ -53,6 +55,13 @@ impl Environment<'_> {
     /// Can instructions reach the memory of this index directly: is it the first, with 32-bit addresses.
     fn is_direct(&self, memory: u32) -> bool {
         memory == 0 && !self.is_long()
+    }
+
+    /// Has a load or store a form of its own: is it of the first memory, all of which 32 bits of an address and as many of
+    /// an offset reach.
+    fn is_reached(&self, instr: &Instr) -> bool {
+        let huge = || self.memories.first().is_some_and(|address| (self.may_be_huge)(*address));
+        instr.memory() == 0 && instr.imm >> 32 == 0 && !huge()
     }
 
     /// Has the first memory 64-bit addresses.

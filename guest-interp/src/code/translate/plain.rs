@@ -121,7 +121,7 @@ impl Translator<'_> {
         if op.is_vector() && self.vector_access(instr) {
             return true;
         }
-        if op.is_vector() || (op.is_memory_access() && (instr.memory() != 0 || instr.imm >> 32 != 0)) {
+        if op.is_vector() || (op.is_memory_access() && !self.environment.is_reached(instr)) {
             self.outline(instr);
         } else if op.is_memory_access() {
             self.memory_access(instr);
@@ -197,7 +197,7 @@ impl Translator<'_> {
     }
 
     /// The slot to read a popped address of the first memory from, for the access that is emitted next. A long address
-    /// whose upper half is zero is one of 32 bits; another one is left to the stepper.
+    /// whose upper half is zero is one of 32 bits; another one is outside of the memory.
     pub(super) fn address(&mut self, operand: (Place, usize)) -> u16 {
         if !self.environment.is_long() {
             return self.register_i32(operand);

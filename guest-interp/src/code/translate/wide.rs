@@ -101,8 +101,10 @@ impl Translator<'_> {
     /// A load or store of a whole vector of the first memory, near its address; `false` if the instruction is none.
     pub(super) fn vector_access(&mut self, instr: &Instr) -> bool {
         let Ok(off) = u16::try_from(instr.imm) else { return false };
+        if !instr.op.is_memory_access() || !self.environment.is_reached(instr) {
+            return false;
+        }
         match instr.op {
-            _ if instr.memory() != 0 => return false,
             Op::V128Load => {
                 let operand = self.pop();
                 let a = self.address(operand);
