@@ -123,8 +123,9 @@ impl Differential {
         }
         let mut others = vec![wasmtime.context("instantiation")?];
         match wasmi {
+            Some(Ok(wasmi)) => others.push(wasmi),
             Some(Err(error)) => figures.wasmi_differs(seed, &error),
-            wasmi => others.extend(wasmi.and_then(Result::ok)),
+            None => {}
         }
         figures.modules = 1;
         let mut rng = Rng::new(seed);

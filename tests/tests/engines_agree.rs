@@ -96,6 +96,24 @@ fn where_a_throw_that_keeps_an_exception_is_not_paid_for() {
     }
 }
 
+/// Each of the instructions traps, alike on both engines, in a function with a large `$x`, after `begin` and with an
+/// operand waiting below it.
+fn assert_trap_alike(memory: &str, begin: &str, traps: &[&str]) {
+    for (seed, trap) in (0..).zip(traps) {
+        let text = format!(
+            "(module {memory} (func (export \"run\") (param $x i64) (param $i i32)
+               (local.set $x (i64.or (local.get $x) (i64.const 0x7654321087654321)))
+               {begin}
+               (i32.add (i32.const 5) (i32.mul (local.get $i) (local.get $i)))
+               {trap} drop))"
+        );
+        let bytes = wat::parse_str(&text).unwrap_or_else(|e| panic!("{trap}: {e}"));
+        let figures = engines_agree(&bytes, &Schedule::default(), seed, BOUNDS);
+        let figures = figures.unwrap_or_else(|error| panic!("{trap}: {error:#}"));
+        assert!(figures.trapped > 0, "{trap} does not trap: {figures:?}");
+    }
+}
+
 /// What the fast engine leaves out or joins must not show in the operands where a later instruction traps.
 #[test]
 fn where_an_instruction_traps_whose_operands_were_fused_into_it() {
@@ -113,19 +131,8 @@ fn where_an_instruction_traps_whose_operands_were_fused_into_it() {
         "(memory.copy (i32.wrap_i64 (local.get $x)) (i32.const 0) (i32.const 100000))",
         "(memory.fill (local.get $i) (i32.const 7) (i32.add (local.get $i) (i32.const 5)))",
     ];
-    for (seed, trap) in (0..).zip(traps) {
-        let text = format!(
-            "(module (memory 1) (func (export \"run\") (param $x i64) (param $i i32)
-               (local.set $x (i64.or (local.get $x) (i64.const 0x7654321087654321)))
-               (local.set $i (i32.or (local.get $i) (i32.const 0x7f000000)))
-               (i32.add (i32.const 5) (i32.mul (local.get $i) (local.get $i)))
-               {trap} drop))"
-        );
-        let bytes = wat::parse_str(&text).unwrap_or_else(|e| panic!("{trap}: {e}"));
-        let figures = engines_agree(&bytes, &Schedule::default(), seed, BOUNDS);
-        let figures = figures.unwrap_or_else(|error| panic!("{trap}: {error:#}"));
-        assert!(figures.trapped > 0, "{trap} does not trap: {figures:?}");
-    }
+    let begin = "(local.set $i (i32.or (local.get $i) (i32.const 0x7f000000)))";
+    assert_trap_alike("(memory 1)", begin, &traps);
 }
 
 /// Addresses of 64 bits reach the forms for those of 32 only if they fit.
@@ -154,19 +161,8 @@ fn where_an_access_by_a_long_address_traps() {
         "(drop (v128.load offset=65521 (i64.const 0)))",
         "(drop (v128.load offset=65536 (i64.const 0)))",
     ];
-    for (seed, trap) in (0..).zip(traps) {
-        let text = format!(
-            "(module (memory i64 1) (func (export \"run\") (param $x i64) (param $i i32)
-               (local.set $x (i64.or (local.get $x) (i64.const 0x7654321087654321)))
-               (local.set $i (i32.or (local.get $i) (i32.const 0x3f000000)))
-               (i64.store (i64.const 65528) (local.get $x))
-               (v128.store (i64.const 65520) (v128.load offset=1 (i64.const 65519)))
-               (i32.add (i32.const 5) (i32.mul (local.get $i) (local.get $i)))
-               {trap} drop))"
-        );
-        let bytes = wat::parse_str(&text).unwrap_or_else(|e| panic!("{trap}: {e}"));
-        let figures = engines_agree(&bytes, &Schedule::default(), seed, BOUNDS);
-        let figures = figures.unwrap_or_else(|error| panic!("{trap}: {error:#}"));
-        assert!(figures.trapped > 0, "{trap} does not trap: {figures:?}");
-    }
+    let begin = "(local.set $i (i32.or (local.get $i) (i32.const 0x3f000000)))
+      (i64.store (i64.const 65528) (local.get $x))
+      (v128.store (i64.const 65520) (v128.load offset=1 (i64.const 65519)))";
+    assert_trap_alike("(memory i64 1)", begin, &traps);
 }
