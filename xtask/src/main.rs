@@ -6,6 +6,7 @@ mod benches;
 mod crash;
 mod determinism;
 mod differential;
+mod evidence;
 mod footprint;
 mod migration;
 mod mutate;

@@ -8,6 +8,8 @@ use node_tests::mutate::module;
 use node_tests::mutate::{Figures, case, subjects};
 use serde_json::json;
 
+use crate::evidence;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What to change
@@ -31,6 +33,18 @@ pub(crate) struct Args {
     /// Write the figures to this file
     #[arg(long)]
     json: Option<std::path::PathBuf>,
+    /// Write the figure to docs/evidence.md
+    #[arg(long)]
+    evidence: bool,
+}
+
+impl Args {
+    /// Prints the last line, and writes it down where that is wanted.
+    fn print(&self, figure: &str) -> Result<()> {
+        println!("{figure}");
+        let section = if self.what == "module" { "Changed modules" } else { "Changed snapshots" };
+        if self.evidence { evidence::record(section, &evidence::command_line(), "", figure) } else { Ok(()) }
+    }
 }
 
 /// Bytes by which the greatest resident size may grow: the decoded form of the largest change, several times over.
@@ -91,7 +105,7 @@ fn modules(args: &Args, cases: u64) -> Result<bool> {
             std::fs::write(dir.join(format!("{number}.wasm")), bytes).with_context(|| dir.display().to_string())?;
         }
     }
-    println!(
+    args.print(&format!(
         "mutate: {cases} changed modules ({} by wasm-mutate) in {seconds:.0} s, {} accepted and {} functions translated, {} run \
          on both engines, longest {} ms, {failures} failures, peak memory grew by {} MiB",
         all.wasm_mutate,
@@ -100,7 +114,7 @@ fn modules(args: &Args, cases: u64) -> Result<bool> {
         all.ran,
         all.longest.as_millis(),
         grown >> 20
-    );
+    ))?;
     Ok(failures == 0 && grown < MOST_MEMORY && all.accepted * 50 >= cases && all.ran * 100 >= cases)
 }
 
@@ -121,7 +135,7 @@ fn snapshots(args: &Args, cases: u64) -> Result<bool> {
         std::fs::write(path, format!("{figures:#}\n")).with_context(|| path.display().to_string())?;
     }
     all.failures.iter().take(20).for_each(|line| println!("{line}"));
-    println!(
+    args.print(&format!(
         "mutate: {} changed {}s ({} fields, {} bytes, {} pages), {} accepted, run and encoded again, {} failures, peak \
          memory grew by {} MiB",
         all.cases,
@@ -132,7 +146,7 @@ fn snapshots(args: &Args, cases: u64) -> Result<bool> {
         all.accepted,
         all.failures.len(),
         grown >> 20
-    );
+    ))?;
     Ok(good)
 }
 
