@@ -110,7 +110,9 @@ fn compare(args: &RunArgs, summary: &Summary, console: &mut Console) -> Result<O
 
 fn mismatch(comparison: &Comparison) -> Failure {
     let what = "the node and the reference (wasmtime) differ";
-    comparison.differences.iter().fold(Failure::new(MISMATCH, what), Failure::caused_by)
+    let failure = comparison.differences.iter().fold(Failure::new(MISMATCH, what), Failure::caused_by);
+    let by_nature = |call: &String| format!("may differ between the two by nature: {call}");
+    comparison.by_nature.iter().map(by_nature).fold(failure, Failure::caused_by)
 }
 
 /// One line on what the run came to.

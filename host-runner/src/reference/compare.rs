@@ -11,12 +11,16 @@ use crate::report;
 pub struct Comparison {
     /// What differs, a sentence each; empty when all is the same.
     pub differences: Vec<String>,
+    /// Calls of the program that may differ between the two by nature, a sentence each; only where something differs.
+    pub by_nature: Vec<String>,
 }
 
 impl Comparison {
     /// The comparison in the final object of `--json`.
     pub fn object(&self) -> Value {
-        json!({ "same": self.differences.is_empty(), "differences": self.differences })
+        json!({
+            "same": self.differences.is_empty(), "differences": self.differences, "may_differ_by_nature": self.by_nature,
+        })
     }
 
     /// Notes a difference in `what` if the two sides are not the same.
@@ -49,6 +53,9 @@ pub fn compare(summary: &Summary, stdout: &[u8], stderr: &[u8], expected: &Outco
     if expected.unused_answers > 0 {
         let bytes = expected.unused_answers;
         comparison.differences.push(format!("answers: the reference asked for less ({bytes} recorded bytes are left)"));
+    }
+    if !comparison.differences.is_empty() {
+        comparison.by_nature.clone_from(&expected.by_nature);
     }
     comparison
 }
@@ -92,6 +99,7 @@ mod tests {
             stdout: b"hello".to_vec(),
             stderr: Vec::new(),
             unused_answers: 0,
+            by_nature: vec!["fd_readdir: the order".into()],
             time: Duration::ZERO,
         }
     }
@@ -108,7 +116,8 @@ mod tests {
     #[test]
     fn what_differs_is_named() {
         let expected = Outcome { values: vec!["8".into()], end: End::Exited(3), ..outcome() };
-        let differences = compare(&summary(), b"help", b"", &expected).differences;
+        let Comparison { differences, by_nature } = compare(&summary(), b"help", b"", &expected);
+        assert_eq!(by_nature, ["fd_readdir: the order"]);
         assert_eq!(
             differences,
             [

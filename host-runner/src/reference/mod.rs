@@ -4,6 +4,7 @@
 
 mod compare;
 mod inputs;
+mod nature;
 mod outcome;
 mod replay;
 
@@ -138,6 +139,7 @@ fn run_here(job: &Job) -> Result<Outcome> {
         stdout: stdout.contents().to_vec(),
         stderr: stderr.contents().to_vec(),
         unused_answers: unused,
+        by_nature: nature::by_nature(std::iter::once(&module).chain(linked.iter().map(|(_, module)| module))),
         time,
     })
 }

@@ -37,6 +37,8 @@ pub struct Outcome {
     pub stderr: Vec<u8>,
     /// Bytes of recorded answers that the program did not ask for.
     pub unused_answers: usize,
+    /// Calls that the program imports whose answers are the system's, with what may differ: a sentence each.
+    pub by_nature: Vec<String>,
     /// Time from the first instruction to the last: without reading and compiling.
     pub time: Duration,
 }
