@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Error, host::HostType, limits::Limits};
+use crate::{error::Error, gas::Schedule, host::HostType, limits::Limits};
 
 /// Version of the meaning of a job, raised when the same job would give another result.
 pub const JOB_VERSION: u32 = 2;
@@ -189,7 +189,8 @@ impl Job {
     /// Checks that this is the one form of the job: what has an order is in it, and no name comes twice.
     ///
     /// # Errors
-    /// Another version, inputs or features out of order, a variable given twice, a NUL in a string that the program reads.
+    /// Another version, inputs or features out of order, a variable given twice, a NUL in a string that the program reads,
+    /// a schedule under the name of another, built-in one.
     pub fn check(&self) -> Result<(), Error> {
         if self.version != JOB_VERSION {
             return Err(Error::snapshot(format!("job: version {}, expected {JOB_VERSION}", self.version)));
@@ -211,7 +212,8 @@ impl Job {
         {
             return Err(Error::snapshot(format!("job: NUL in {text:?}")));
         }
-        Ok(())
+        Schedule::check_name(&self.schedule.name, &self.schedule.hash)
+            .map_err(|error| Error::snapshot(error.message()).context("job"))
     }
 }
 
@@ -319,5 +321,8 @@ mod tests {
         let env = vec![pair("x", "1"), pair("a", "1"), pair("x", "2")];
         assert_eq!(message(&Job { env, ..base() }), "job: variable 'x' is given twice");
         assert_eq!(message(&Job { args: vec!["a\0b".into()], ..base() }), "job: NUL in \"a\\0b\"");
+        let schedule = ScheduleRef { name: "default".into(), ..ScheduleRef::default() };
+        let said = message(&Job { schedule, ..base() });
+        assert!(said.starts_with("job: gas schedule \"default\": the built-in schedule of this name has"), "{said}");
     }
 }

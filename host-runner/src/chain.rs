@@ -68,6 +68,11 @@ impl Chain {
         Ok(chain)
     }
 
+    /// The ids that files have, and the first one of each gap between them.
+    pub fn ids(&self) -> BTreeSet<u64> {
+        self.links.keys().chain(self.faults.keys()).copied().collect()
+    }
+
     /// The highest id of any file of the chain; 0 when there is none.
     pub fn last(&self) -> u64 {
         self.links.keys().chain(self.faults.keys()).copied().max().unwrap_or(0)

@@ -54,7 +54,7 @@ pub(crate) enum Name {
 
 impl Name {
     /// What `name` is; none for a file that is not ours.
-    fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         if PAUSE.contains(&name) {
             return Some(Self::Pause);
         }

@@ -32,6 +32,7 @@ pub mod sandbox;
 pub(crate) mod search;
 pub mod state;
 pub mod store;
+pub(crate) mod strict;
 pub mod supply;
 pub mod verify;
 pub mod witness;

@@ -1,11 +1,11 @@
 //! A snapshot as users name it: `DIR` or `DIR@ID`.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use guest_interp::snapshot::snap::{self, RawSnapshot};
 
+use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
 
 /// A snapshot in a directory.
@@ -80,15 +80,12 @@ fn latest(dir: &Path) -> Result<String> {
     if dir.join("paused.snap").is_file() {
         return Ok("paused".to_owned());
     }
-    let failed = |error: io::Error| Failure::io(dir, &error);
-    let mut highest = None;
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let id = name.to_str().and_then(|name| name.strip_suffix(".snap")).and_then(|id| id.parse::<u64>().ok());
-        highest = highest.max(id);
-    }
+    let highest = durable::files_in(dir)?.into_iter().filter_map(|(kind, _)| match kind {
+        Name::Snap(id) => Some(id),
+        _ => None,
+    });
     let none = || Failure::data(format!("{}: holds no snapshot to resume from", dir.display()));
-    highest.map(|id| id.to_string()).ok_or_else(none)
+    highest.max().map(|id| id.to_string()).ok_or_else(none)
 }
 
 #[cfg(test)]
@@ -100,7 +97,8 @@ mod tests {
         let temporary = tempfile::tempdir().expect("a temporary directory");
         let dir = temporary.path().to_str().expect("UTF-8").to_owned();
         assert_eq!(Place::parse(&dir).expect_err("empty").code(), 65);
-        for name in ["2.snap", "10.snap", "9.bin", "x.snap"] {
+        // Other spellings of a number are not names of ours, here as everywhere.
+        for name in ["2.snap", "10.snap", "9.bin", "x.snap", "+77.snap", "0012.snap", "0.snap"] {
             fs::write(temporary.path().join(name), "").expect("a file");
         }
         assert_eq!(Place::parse(&dir).expect("found"), Place::new(&dir, "10"));

@@ -101,7 +101,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self::parse("default", DEFAULT).expect("BUG: the default schedule is well formed")
+        Self::read("default", DEFAULT).expect("BUG: the default schedule is well formed")
     }
 }
 
@@ -109,7 +109,7 @@ impl Schedule {
     /// The effective table of the reference node: by mnemonic, 0 for what it does not list, no parts by the unit. Some
     /// loops are free under it: not for hostile programs.
     pub fn seed_ordinal() -> Self {
-        Self::parse("seed-ordinal", SEED_ORDINAL).expect("BUG: the reference schedule is well formed")
+        Self::read("seed-ordinal", SEED_ORDINAL).expect("BUG: the reference schedule is well formed")
     }
 
     /// The built-in schedule of this name.
@@ -119,6 +119,21 @@ impl Schedule {
             "seed-ordinal" => Some(Self::seed_ordinal()),
             _ => None,
         }
+    }
+
+    /// Checks that a table with this hash may have this name: that of a built-in schedule means that one, wherever it is
+    /// read.
+    ///
+    /// # Errors
+    /// A usage error: another table has the name of a built-in one.
+    pub fn check_name(name: &str, hash: &[u8; 32]) -> Result<(), Error> {
+        let Some(known) = Self::builtin(name).map(|known| known.hash()).filter(|known| known != hash) else {
+            return Ok(());
+        };
+        let [given, known] = [hash, &known].map(|hash| crate::snapshot::hex(hash));
+        Err(Error::usage(format!(
+            "gas schedule {name:?}: the built-in schedule of this name has the hash {known}, this table has {given}"
+        )))
     }
 
     /// A schedule of this name, priced in code.
@@ -139,8 +154,15 @@ impl Schedule {
     /// must be there; `call.locals` and `host.call` price zeroed locals and host calls; `#` begins a comment.
     ///
     /// # Errors
-    /// A usage error that names the line.
+    /// A usage error that names the line, or says that the name is that of another, built-in schedule.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let schedule = Self::read(name, text)?;
+        Self::check_name(name, &schedule.hash())?;
+        Ok(schedule)
+    }
+
+    /// Reads a schedule, whatever its name.
+    fn read(name: &str, text: &str) -> Result<Self, Error> {
         let mut rows: BTreeMap<String, (u32, Option<UnitPrice>)> = BTreeMap::new();
         for (i, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
@@ -287,6 +309,18 @@ mod tests {
         for schedule in [Schedule::default(), Schedule::seed_ordinal()] {
             assert_eq!(Schedule::parse(schedule.name(), schedule.text()), Ok(schedule));
         }
+    }
+
+    #[test]
+    fn a_built_in_name_is_refused_for_another_table_and_taken_for_its_own() {
+        let cheap = "*,0\n";
+        for name in ["default", "seed-ordinal"] {
+            let error = Schedule::parse(name, cheap).unwrap_err();
+            let expected = format!("gas schedule {name:?}: the built-in schedule of this name has the hash ");
+            assert!(error.message().starts_with(&expected), "{error}");
+            assert_eq!(Schedule::check_name(name, &Schedule::builtin(name).unwrap().hash()), Ok(()));
+        }
+        assert_eq!(Schedule::parse("default ", cheap).unwrap().name(), "default ");
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! A dispute as one file: the snapshots that both sides agree on, what each claims, the program and the verdict, so that
-//! anybody can decide it again.
+//! anybody can decide it again. Who decides believes nothing of what whoever made the file says about it: what the claims
+//! say is read from them, and the dispute's own words are compared with what comes out.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, Writer};
 use crate::chain::Chain;
+use crate::durable::{self, Name};
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
 use crate::job_files::{FileFlags, JobFiles, Rerun};
-use crate::place::Place;
+use crate::search::FILES;
+use crate::strict;
 
-use super::chains::{Parting, Side, execute};
-use super::executor::{Position, reach};
+use super::chains::{Parting, Side, part};
+use super::executor::{ALL_STEPS, Position, reach};
 use super::executors::Divergence;
 
 /// Name of the verdict in a bundle.
@@ -22,7 +26,7 @@ const DISPUTE: &str = "dispute.json";
 
 /// What a bundle says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Dispute {
     /// Two chains part at snapshot `id`: `a/{id}.snap` and `b/{id}.snap` are what they claim.
     Chains {
@@ -61,14 +65,10 @@ pub enum Dispute {
 pub fn write_chains(path: &Path, chains: [&Chain; 2], files: &JobFiles, parting: &Parting) -> Result<u64> {
     let [a, b] = chains;
     let limit = a.links.get(&parting.id).map_or(u64::MAX, |link| link.segment.limit);
-    let right = match parting.right {
-        Some(Side::A) => "a",
-        Some(Side::B) => "b",
-        None => "neither",
-    };
     let snap_hash = guest_interp::snapshot::hex(&parting.snap_hash);
-    let dispute = Dispute::Chains { id: parting.id, limit, snap_hash, right: right.to_owned() };
-    let claim = |name: &str| name == format!("{}.snap", parting.id) || name == format!("{}.bin", parting.id);
+    let right = side_name(parting.right).to_owned();
+    let dispute = Dispute::Chains { id: parting.id, limit, snap_hash, right };
+    let claim = |name: &str| is_claim(name, parting.id);
     write(path, &dispute, a, parting.id.saturating_sub(1), files, &mut |writer| {
         writer.chain("a/", &a.dir, &claim)?;
         writer.chain("b/", &b.dir, &claim)
@@ -92,6 +92,27 @@ pub fn write_executors(path: &Path, chain: &Chain, id: u64, files: &JobFiles, fo
     write(path, &dispute, chain, id, files, &mut |_| Ok(()))
 }
 
+fn side_name(side: Option<Side>) -> &'static str {
+    match side {
+        Some(Side::A) => "a",
+        Some(Side::B) => "b",
+        None => "neither",
+    }
+}
+
+/// Is this a file of what a side claims at snapshot `id`.
+fn is_claim(name: &str, id: u64) -> bool {
+    ["snap", "bin", "calls"].iter().any(|ending| name == format!("{id}.{ending}"))
+}
+
+/// Is this a file of the chain up to snapshot `id`.
+fn is_shared(name: &str, id: u64) -> bool {
+    match Name::parse(name) {
+        Some(Name::Snap(number) | Name::Bin(number) | Name::Calls(number)) => number <= id,
+        kind => kind == Some(Name::Base),
+    }
+}
+
 fn who(own: &str, left: &str, right: &str) -> &'static str {
     match (own == left, own == right) {
         (true, _) => "left",
@@ -112,11 +133,7 @@ fn write(
     let text = serde_json::to_string_pretty(dispute).map_err(|error| Failure::data(error.to_string()))?;
     let mut writer = Writer::create(path)?;
     writer.bytes(DISPUTE, text.as_bytes())?;
-    let agreed = |name: &str| {
-        let number = name.split('.').next().and_then(|stem| stem.parse::<u64>().ok());
-        name == crate::chain::BASE || number.is_some_and(|number| number <= id)
-    };
-    writer.chain("", &chain.dir, &agreed)?;
+    writer.chain("", &chain.dir, &|name| is_shared(name, id))?;
     claims(&mut writer)?;
     let program = chain.job.as_ref().map_or("program.wasm", |job| job.program.name.as_str());
     writer.job(program, files)?;
@@ -137,30 +154,39 @@ pub struct Recheck {
 /// Decides a dispute again from its bundle alone.
 ///
 /// # Errors
-/// Exit code 65 for a file that is no bundle.
+/// Exit code 65 for a file that is no bundle, and for a dispute that cannot be decided, as [`part`] says.
 pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
     let folder = tempfile::tempdir().map_err(|error| Failure::io(bundle, &error))?;
     let dir = folder.path();
     archive::unpack(bundle, dir)?;
-    let text = fs::read_to_string(dir.join(DISPUTE)).map_err(|error| Failure::io(&dir.join(DISPUTE), &error))?;
-    let bad = |error: serde_json::Error| Failure::data(format!("{}: {DISPUTE}: {error}", bundle.display()));
-    let dispute: Dispute = serde_json::from_str(&text).map_err(bad)?;
+    let bad = |what: String| Failure::data(format!("{}: {what}", bundle.display()));
+    let text = fs::read(dir.join(DISPUTE)).map_err(|error| bad(format!("{DISPUTE}: {error}")))?;
+    let dispute: Dispute =
+        strict::parse(&text).and_then(serde_json::from_value).map_err(|error| bad(format!("{DISPUTE}: {error}")))?;
+    check_names(dir, &dispute).map_err(bad)?;
     let (right, confirmed) = match &dispute {
         Dispute::Chains { id, limit, snap_hash, right } => {
-            let claims = [Place::new(dir.join("a"), id.to_string()), Place::new(dir.join("b"), id.to_string())];
-            let [a, b] = [claims[0].read()?, claims[1].read()?];
-            let rerun = rerun(&a.job, dir)?;
-            let (snap, _) = execute(&rerun, id.saturating_sub(1), *limit, engine)?;
-            let honest = guest_interp::snapshot::snap::decode(&snap)?.hash;
-            let found = match (honest == a.hash, honest == b.hash) {
-                (true, _) => "a",
-                (_, true) => "b",
-                _ => "neither",
+            let [a, b] = [open_side(dir, "a")?, open_side(dir, "b")?];
+            let Some(parting) = part(&a.0, &b.0, [&a.1, &b.1], engine)? else {
+                let shared = a.0.last().min(b.0.last());
+                return Err(bad(format!("the two claims are the same up to snapshot {shared}: there is no dispute")));
             };
-            (found, found == right && guest_interp::snapshot::hex(&honest) == *snap_hash)
+            let claimed = a.0.links.get(&parting.id).map(|link| link.segment.limit);
+            let found = side_name(parting.right);
+            let same = (parting.id, claimed) == (*id, Some(*limit))
+                && guest_interp::snapshot::hex(&parting.snap_hash) == *snap_hash;
+            (found, same && found == right)
         }
         Dispute::Executors { id, agreed, agreed_hash, parted, left_hash, right_hash, right } => {
-            let rerun = rerun(&Place::new(dir, id.to_string()).read()?.job, dir)?;
+            if !are_neighbours(*agreed, *parted) || left_hash == right_hash {
+                return Err(bad(format!(
+                    "{DISPUTE}: does not say that two sides part between two neighbouring moments"
+                )));
+            }
+            let (chain, rerun) = open(dir, dir)?;
+            if chain.last() != *id {
+                return Err(bad(format!("its chain ends at snapshot {}, expected {id}", chain.last())));
+            }
             let before = reach(&rerun, &id.to_string(), engine, *agreed)?.hash()?;
             let after = reach(&rerun, &id.to_string(), engine, *parted)?.hash()?;
             let found = who(&after, left_hash, right_hash);
@@ -170,7 +196,57 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
     Ok(Recheck { right: right.to_owned(), confirmed, dispute })
 }
 
-fn rerun(job: &guest_interp::job::Job, dir: &Path) -> Result<Rerun> {
-    let files = JobFiles::find(job, None, &FileFlags::default(), dir)?;
-    Ok(Rerun::new(job.clone(), &files, dir))
+/// Is the second moment one at which a search ends that still finds agreement at the first.
+fn are_neighbours(agreed: Position, parted: Position) -> bool {
+    let same_gas = agreed.gas == parted.gas && agreed.steps.checked_add(1) == Some(parted.steps);
+    let next_gas = agreed.gas.checked_add(1) == Some(parted.gas) && (agreed.steps, parted.steps) == (ALL_STEPS, 0);
+    let start = agreed == Position { gas: 0, steps: 0 } && parted == Position { gas: 0, steps: ALL_STEPS };
+    same_gas || next_gas || start
+}
+
+/// Checks that a bundle has nothing that the dispute does not need: what is not read cannot say anything else to others.
+fn check_names(dir: &Path, dispute: &Dispute) -> std::result::Result<(), String> {
+    let names = |folder: &Path| -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+        Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+    };
+    let check = |folder: &str, wanted: &dyn Fn(&str) -> bool| match names(&dir.join(folder)) {
+        Err(error) => Err(format!("{folder}: {error}")),
+        Ok(names) => match names.iter().find(|name| !wanted(name)) {
+            Some(name) => Err(format!("{:?} is no part of a dispute", format!("{folder}{name}"))),
+            None => Ok(()),
+        },
+    };
+    match dispute {
+        Dispute::Chains { id, .. } => {
+            let before = id.saturating_sub(1);
+            check("", &|name| is_shared(name, before) || ["a", "b", FILES, DISPUTE].contains(&name))?;
+            ["a/", "b/"].into_iter().try_for_each(|side| check(side, &|name| is_claim(name, *id)))
+        }
+        Dispute::Executors { id, .. } => check("", &|name| is_shared(name, *id) || [FILES, DISPUTE].contains(&name)),
+    }
+}
+
+/// The chain that a side claims, made of what the two share and the side's own files.
+fn open_side(dir: &Path, side: &str) -> Result<(Chain, Rerun)> {
+    let own = dir.join(side);
+    for name in durable::names_in(dir)? {
+        let (from, to) = (dir.join(&name), own.join(&name));
+        // Not every file system has links.
+        let copied = fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(|_| ()));
+        copied.map_err(|error| Failure::data(format!("{name}: {error}")))?;
+    }
+    open(dir, &own)
+}
+
+/// A chain whose job's files are in `dir`.
+fn open(dir: &Path, chain: &Path) -> Result<(Chain, Rerun)> {
+    let chain = Chain::open(chain)?;
+    let Some(job) = chain.job.clone() else {
+        let failure = Failure::data("the bundle holds no snapshot that can be read");
+        return Err(chain.faults.values().flatten().fold(failure, Failure::caused_by));
+    };
+    let files = JobFiles::find(&job, None, &FileFlags::default(), dir)?;
+    let rerun = Rerun::new(job, &files, &chain.dir);
+    Ok((chain, rerun))
 }

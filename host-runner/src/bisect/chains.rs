@@ -46,46 +46,92 @@ pub fn part(a: &Chain, b: &Chain, rerun: [&Rerun; 2], engine: Engine) -> Result<
     if a.job != b.job {
         return Err(Failure::data("the chains are of different jobs: there is nothing to decide"));
     }
-    let hash = |chain: &Chain, id: u64| -> Result<[u8; 32]> {
-        let link = chain.links.get(&id).map(|link| link.hash);
-        link.ok_or_else(|| Failure::data(format!("{}: {id}.snap is missing or damaged", chain.dir.display())))
-    };
-    let last = a.last().min(b.last());
     let mut questions = 0;
-    // The same at `low`, different at `high`.
-    let (mut low, mut high) = (0, last.saturating_add(1));
-    while high.saturating_sub(low) > 1 {
-        let middle = low.midpoint(high);
-        questions += 1;
-        if hash(a, middle)? == hash(b, middle)? { low = middle } else { high = middle }
-    }
-    if high > last {
-        return Ok(None);
-    }
+    let Some((low, high)) = first_difference(a, b, &mut questions)? else { return Ok(None) };
     let limits = [a, b].map(|chain| chain.links.get(&high).map(|link| link.segment.limit));
     if limits[0] != limits[1] {
         let what = format!("segment {low} -> {high} ran under two gas limits, {limits:?}: both chains can be right");
         return Err(Failure::data(what));
     }
-    let (snap, bin) = execute(rerun[0], low, limits[0].unwrap_or(u64::MAX), engine)?;
-    let raw = guest_interp::snapshot::snap::decode(&snap)?;
-    let is_right = |chain: &Chain| hash(chain, high).map(|hash| hash == raw.hash);
-    let right = match (is_right(a)?, is_right(b)?) {
-        (true, _) => Some(Side::A),
-        (_, true) => Some(Side::B),
-        _ => None,
+    let limit = limits[0].unwrap_or(u64::MAX);
+    let of_a = Honest::execute(rerun[0], low, high, limit, engine);
+    // Each claim is held against what the outside answered it.
+    let of_b = match answers(a, high)? == answers(b, high)? {
+        true => of_a.clone(),
+        false => Honest::execute(rerun[1], low, high, limit, engine),
     };
-    let honest = Honest { snap: &snap, bin: &bin, low, high };
-    let claims = |side, chain: &Chain, rerun: &Rerun| match right == Some(side) {
-        true => Ok(Vec::new()),
-        false => honest.against(chain, rerun),
+    let snap_hash = match (&of_a, &of_b) {
+        (Err(failure), Err(_)) => return Err(failure.clone()),
+        (Ok(honest), _) | (_, Ok(honest)) => honest.hash,
     };
-    let (of_a, of_b) = (claims(Side::A, a, rerun[0])?, claims(Side::B, b, rerun[1])?);
-    Ok(Some(Parting { id: high, questions, right, snap_hash: raw.hash, a: of_a, b: of_b }))
+    let is_right = |chain: &Chain, honest: &Result<Honest>| {
+        let claimed = chain.links.get(&high).map(|link| link.hash);
+        honest.as_ref().is_ok_and(|honest| claimed == Some(honest.hash))
+    };
+    let (right, snap_hash) = match (is_right(a, &of_a), is_right(b, &of_b)) {
+        (true, true) => {
+            let what = format!("the outside answered segment {low} -> {high} in two ways: both chains can be right");
+            return Err(Failure::data(what));
+        }
+        (true, false) => (Some(Side::A), snap_hash),
+        (false, true) => (Some(Side::B), of_b.as_ref().map_or(snap_hash, |honest| honest.hash)),
+        (false, false) => (None, snap_hash),
+    };
+    let claims = |side, chain: &Chain, rerun: &Rerun, honest: Result<Honest>| match honest {
+        _ if right == Some(side) => Ok(Vec::new()),
+        Ok(honest) => honest.against(chain, rerun),
+        Err(failure) => Ok(vec![Difference {
+            what: format!("{high}.calls"),
+            left: "answers that the segment can be executed with".to_owned(),
+            right: failure.what().to_owned(),
+        }]),
+    };
+    let a = claims(Side::A, a, rerun[0], of_a)?;
+    let b = claims(Side::B, b, rerun[1], of_b)?;
+    Ok(Some(Parting { id: high, questions, right, snap_hash, a, b }))
+}
+
+/// The last snapshot that two chains share, 0 for the start, and the one after it; none if they are the same as far as the
+/// shorter one goes.
+fn first_difference(a: &Chain, b: &Chain, questions: &mut u32) -> Result<Option<(u64, u64)>> {
+    let hash = |chain: &Chain, id: u64| chain.links.get(&id).map(|link| link.hash);
+    let last = a.last().min(b.last());
+    for chain in [a, b] {
+        if last > 0 && hash(chain, last).is_none() {
+            let what = format!("{}: {last}.snap is missing or damaged", chain.dir.display());
+            let faults = chain.faults.get(&last).into_iter().flatten();
+            return Err(faults.fold(Failure::data(what), Failure::caused_by));
+        }
+    }
+    let both: Vec<u64> = a.links.keys().filter(|id| b.links.contains_key(id)).copied().collect();
+    // The same below `from`, different from `to` on.
+    let (mut from, mut to) = (0usize, both.len());
+    while let Some(id) = both.get(from.midpoint(to)).filter(|_| from < to) {
+        *questions = questions.saturating_add(1);
+        if hash(a, *id) == hash(b, *id) { from = from.midpoint(to).saturating_add(1) } else { to = from.midpoint(to) }
+    }
+    let Some(high) = both.get(to).copied() else { return Ok(None) };
+    let low = to.checked_sub(1).and_then(|before| both.get(before)).copied().unwrap_or(0);
+    if high.saturating_sub(low) > 1 {
+        let what = format!(
+            "the chains are the same at snapshot {low} and differ at {high}, but a snapshot between is missing or damaged"
+        );
+        return Err(Failure::data(what));
+    }
+    Ok(Some((low, high)))
+}
+
+/// What the outside answered in the segment up to snapshot `id`, if the chain has it.
+fn answers(chain: &Chain, id: u64) -> Result<Option<Vec<u8>>> {
+    let path = chain.dir.join(format!("{id}.calls"));
+    match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(|error| Failure::io(&path, &error)),
+    }
 }
 
 /// Executes the segment after snapshot `id` of a chain; the `.snap` and `.bin` that it leads to.
-pub(super) fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8>, Vec<u8>)> {
+fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut node = engine.start()?;
     let argv = rerun.from(id, limit, true);
     node.load(&argv)?;
@@ -119,14 +165,22 @@ pub(super) fn take_snapshot(node: &mut dyn Node) -> Result<(Vec<u8>, Vec<u8>)> {
 }
 
 /// What an execution came to.
-struct Honest<'a> {
-    snap: &'a [u8],
-    bin: &'a [u8],
+#[derive(Clone)]
+struct Honest {
+    snap: Vec<u8>,
+    bin: Vec<u8>,
+    hash: [u8; 32],
     low: u64,
     high: u64,
 }
 
-impl Honest<'_> {
+impl Honest {
+    fn execute(rerun: &Rerun, low: u64, high: u64, limit: u64, engine: Engine) -> Result<Self> {
+        let (snap, bin) = execute(rerun, low, limit, engine)?;
+        let hash = guest_interp::snapshot::snap::decode(&snap)?.hash;
+        Ok(Self { snap, bin, hash, low, high })
+    }
+
     /// How the state that a chain claims differs from this one.
     fn against(&self, chain: &Chain, rerun: &Rerun) -> Result<Vec<Difference>> {
         let mut honest = self.restore(chain, rerun)?;
@@ -159,6 +213,6 @@ impl Honest<'_> {
             Failure::data(format!("{}: snapshot {} cannot be restored", chain.dir.display(), self.low))
                 .caused_by(failure)
         };
-        LoadedState::from_files(self.snap, self.bin, rerun, &self.high.to_string()).map_err(failed)
+        LoadedState::from_files(&self.snap, &self.bin, rerun, &self.high.to_string()).map_err(failed)
     }
 }

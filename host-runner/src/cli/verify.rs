@@ -130,7 +130,7 @@ fn progress_bar(chain: &Chain, options: &Options, verbosity: Verbosity) -> Progr
     let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let to = options.to.unwrap_or(u64::MAX);
     let gas = chain.links.iter().filter(|(id, _)| options.from < **id && **id <= to);
-    let gas = gas.map(|(_, link)| link.segment.gas_used).sum();
+    let gas = gas.map(|(_, link)| link.segment.gas_used).fold(0, u64::saturating_add);
     let bar = ProgressBar::with_draw_target(Some(gas), target);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}% {msg} [{elapsed}, {eta} left]") {
         bar.set_style(style);

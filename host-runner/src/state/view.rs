@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use guest_interp::code::Body;
+use guest_interp::gas::Schedule;
 use guest_interp::module::{HeapType, Module, RefType, TypesAt, ValType, types_at};
 use guest_interp::runtime::Machine;
 use guest_interp::snapshot::snap::RawSnapshot;
@@ -24,6 +25,9 @@ pub struct StateView {
     pub entry: String,
     pub arguments: Vec<String>,
     pub schedule: String,
+    pub schedule_hash: String,
+    /// Every node has it; else it came from a file.
+    pub schedule_built_in: bool,
     pub snapshot: u64,
     pub paused: bool,
     pub phase: String,
@@ -218,6 +222,8 @@ impl LoadedState {
             entry: job.entry.clone().unwrap_or_else(|| "_start".to_owned()),
             arguments: job.args.clone(),
             schedule: job.schedule.name.clone(),
+            schedule_hash: hex(&job.schedule.hash),
+            schedule_built_in: Schedule::builtin(&job.schedule.name).is_some(),
             snapshot: segment.id,
             paused: segment.paused,
             phase: phase(state.phase),
@@ -313,8 +319,14 @@ impl fmt::Display for StateView {
         )?;
         writeln!(
             f,
-            "hashes: job {}\n        snap {}\n        bin {}\n        previous {}\n        state {}",
-            self.job_hash, self.snap_hash, self.bin_hash, self.previous_snap_hash, self.state_hash
+            "hashes: job {}\n        snap {}\n        bin {}\n        previous {}\n        state {}\n        schedule {} ({})",
+            self.job_hash,
+            self.snap_hash,
+            self.bin_hash,
+            self.previous_snap_hash,
+            self.state_hash,
+            self.schedule_hash,
+            if self.schedule_built_in { "built in" } else { "from a file" }
         )?;
         writeln!(f, "call stack, innermost first:")?;
         for (number, frame) in self.frames.iter().take(MOST).enumerate() {

@@ -1,5 +1,6 @@
 //! What there is to verify, and who does which part.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use crate::chain::Chain;
@@ -48,13 +49,21 @@ pub(super) fn segments(chain: &Chain, options: &Options) -> Result<Vec<Segment>>
         let what = format!("--from {from} --to {to}: the chain has snapshots 1 to {last} (0 is the start)");
         return Err(Failure::usage(what));
     }
-    let step = |id: u64| {
-        let link = chain.links.get(&id.saturating_add(1));
+    let step = |from: u64, to: u64| {
+        let link = chain.links.get(&to);
         let limit = link.map_or(u64::MAX, |link| link.segment.limit);
         let gas = link.map_or(0, |link| link.segment.gas_used);
-        Segment { from: id, to: Some(id.saturating_add(1)), limit, gas, at_limit: false }
+        Segment { from, to: Some(to), limit, gas, at_limit: false }
     };
-    let mut segments: Vec<Segment> = (from..to).map(step).collect();
+    // A gap can be as wide as file names can be high: it is one segment, which leads to what is after it.
+    let mut before = from;
+    let mut segments = Vec::new();
+    for id in chain.ids().into_iter().filter(|id| (from..to).contains(&id.saturating_sub(1))).chain([to]) {
+        if id > before {
+            segments.push(step(before, id));
+            before = id;
+        }
+    }
     if options.to.is_none() {
         let end = end(chain);
         segments.push(Segment { from: last, to: None, limit: end.limit, gas: 0, at_limit: end.at_limit });
@@ -76,8 +85,16 @@ pub(super) fn end(chain: &Chain) -> End {
 /// Shares the segments out among at most `jobs` workers, each a contiguous range, so that all take about the same time:
 /// executing costs gas, and restoring the state before the first segment costs a pass over the `.bin` files up to there.
 pub(super) fn shares(segments: &[Segment], chain: &Chain, jobs: usize) -> Vec<Vec<Segment>> {
+    let up_to: BTreeMap<u64, u64> = chain
+        .links
+        .iter()
+        .scan(0u64, |sum, (id, link)| {
+            *sum = sum.saturating_add(link.bin_bytes);
+            Some((*id, *sum))
+        })
+        .collect();
     let restore = |id: u64| {
-        let bytes: u64 = chain.links.range(..=id).map(|(_, link)| link.bin_bytes).sum();
+        let bytes = up_to.range(..=id).next_back().map_or(0, |(_, bytes)| *bytes);
         bytes.saturating_mul(GAS_PER_BYTE)
     };
     let base = chain.base.map_or(0, |(id, _)| id);

@@ -91,6 +91,10 @@ impl<'a> Worker<'a> {
         if let Some(id) = segment.to.filter(|id| !self.chain.links.contains_key(id)) {
             return (Verdict::NotCompared(format!("{id}.snap is missing or damaged")), 0);
         }
+        let first = segment.from.saturating_add(1);
+        if let Some(id) = segment.to.filter(|id| *id > first) {
+            return (Verdict::NotCompared(format!("the snapshots from {first} up to {id} are missing")), 0);
+        }
         // A run that stopped at its limit says so only after it has executed the segment before.
         let start = if segment.at_limit { segment.from.saturating_sub(1) } else { segment.from };
         let wanted = |at: &At| at.id == start && at.limit == segment.limit && at.refill != segment.at_limit;

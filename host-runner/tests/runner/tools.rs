@@ -271,3 +271,167 @@ fn an_archive_is_hostile_until_it_was_checked() {
     fs::remove_file(dir.path("out/2.bin")).expect("removed");
     dir.run("export out -o bad.tar").code(65).says("2.bin: missing");
 }
+
+/// The entries of the bundle of a dispute at snapshot `id` between two chains that are the same up to there.
+fn bundle_entries(dir: &Dir, sides: [&str; 2], id: u64, dispute: &str) -> Vec<(String, Vec<u8>)> {
+    let mut entries = vec![("dispute.json".to_owned(), dispute.as_bytes().to_vec())];
+    let mut add = |name: String, path: String| {
+        if let Ok(bytes) = fs::read(dir.path(&path)) {
+            entries.push((name, bytes));
+        }
+    };
+    for ending in ["bin", "snap"] {
+        (1..id).for_each(|number| add(format!("{number}.{ending}"), format!("{}/{number}.{ending}", sides[0])));
+        for (side, chain) in ["a", "b"].into_iter().zip(sides) {
+            add(format!("{side}/{id}.{ending}"), format!("{chain}/{id}.{ending}"));
+        }
+    }
+    add("files/fib.wasm".to_owned(), "fib.wasm".to_owned());
+    entries
+}
+
+fn write_tar(dir: &Dir, name: &str, entries: &[(String, Vec<u8>)]) {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, name, bytes.as_slice()).expect("appended");
+    }
+    fs::write(dir.path(name), builder.into_inner().expect("an archive")).expect("written");
+}
+
+#[test]
+fn check_bundle_answers_as_bisect_does_on_the_two_directories() {
+    let dir = with_false_chain();
+    let run = |line: &str| dir.run(&format!("--engine native --enable-gas-refill {line}")).code(0);
+    run("--gas-limit 40000 --snapshot-output limit fib.wasm fib 20");
+    run("--gas-limit 50000 --snapshot-output job fib.wasm fib 21");
+    run("--gas-limit 50000 --snapshot-output equal fib.wasm fib 20");
+    for name in ["short", "other-end"] {
+        fs::create_dir(dir.path(name)).expect("a directory");
+        for file in ["1.snap", "1.bin"] {
+            fs::copy(dir.path(&format!("out/{file}")), dir.path(&format!("{name}/{file}"))).expect("copied");
+        }
+    }
+    fs::write(dir.path("other-end/result.txt"), "1\n1\n").expect("written");
+    let dispute = |id: u64, right: &str| {
+        let hash = hex_of_snap(&dir.read(&format!("out/{id}.snap")));
+        format!("{{\"kind\":\"chains\",\"id\":{id},\"limit\":50000,\"snap_hash\":\"{hash}\",\"right\":\"{right}\"}}")
+    };
+    // Chain A, chain B, where they are said to part and who is said to be right; what both commands say.
+    let both_limits = "ran under two gas limits";
+    let table = [
+        ("out", "false", 2, "a", (1, "out is right"), (0, "right: a, as the bundle says")),
+        ("false", "out", 2, "b", (1, "out is right"), (0, "right: b, as the bundle says")),
+        ("out", "false", 2, "b", (1, "out is right"), (1, "right: a, the bundle says OTHERWISE")),
+        ("out", "limit", 1, "a", (65, both_limits), (65, both_limits)),
+        ("limit", "out", 1, "b", (65, both_limits), (65, both_limits)),
+        ("out", "job", 1, "a", (65, "different jobs"), (65, "different jobs")),
+        ("out", "job", 2, "a", (65, "different jobs"), (65, "belongs to another job")),
+        (
+            "out",
+            "equal",
+            3,
+            "a",
+            (0, "the same up to snapshot 3"),
+            (65, "the same up to snapshot 3: there is no dispute"),
+        ),
+        ("out", "short", 2, "a", (0, "the same up to snapshot 1"), (65, "b/: ")),
+        ("out", "other-end", 1, "a", (0, "the same up to snapshot 1"), (65, "the same up to snapshot 1")),
+    ];
+    for (a, b, id, right, bisect, check) in table {
+        write_tar(&dir, "made.tar", &bundle_entries(&dir, [a, b], id, &dispute(id, right)));
+        let lines =
+            [format!("bisect fib.wasm {a} {b} --engine native"), "check-bundle made.tar --engine native".into()];
+        for (line, (code, said)) in lines.iter().zip([bisect, check]) {
+            let ran = dir.run(line).code(code);
+            let all = text(ran.stdout()) + &ran.stderr();
+            assert!(all.contains(said), "{a} {b} {id}: {line}: expected {said:?} in {all}");
+        }
+    }
+}
+
+fn hex_of_snap(bytes: &[u8]) -> String {
+    guest_interp::snapshot::hex(&snap::decode(bytes).expect("a snapshot").hash)
+}
+
+#[test]
+fn nothing_that_a_bundle_says_of_itself_is_believed() {
+    let dir = with_false_chain();
+    dir.run("bisect fib.wasm out false --engine native --bundle good.tar").code(1);
+    let hash = hex_of_snap(&dir.read("out/2.snap"));
+    let dispute = format!("{{\"kind\":\"chains\",\"id\":2,\"limit\":50000,\"snap_hash\":\"{hash}\",\"right\":\"a\"}}");
+    let entries = bundle_entries(&dir, ["out", "false"], 2, &dispute);
+    let check = |entries: &[(String, Vec<u8>)]| {
+        write_tar(&dir, "made.tar", entries);
+        dir.run("check-bundle made.tar --engine native")
+    };
+    check(&entries).code(0);
+    // What the dispute says: another word for each member.
+    for (from, to, code) in [
+        ("\"id\":2", "\"id\":1", 65),
+        ("\"id\":2", "\"id\":3", 65),
+        ("\"id\":2", "\"id\":18446744073709551615", 65),
+        ("\"limit\":50000", "\"limit\":49999", 1),
+        (hash.as_str(), "00", 1),
+        ("\"right\":\"a\"", "\"right\":\"b\"", 1),
+        ("\"right\":\"a\"", "\"right\":\"neither\"", 1),
+        ("\"right\":\"a\"", "\"right\":\"b\",\"right\":\"a\"", 65),
+        ("\"right\":\"a\"", "\"right\":\"a\",\"more\":1", 65),
+        ("\"kind\":\"chains\"", "\"kind\":\"executors\"", 65),
+    ] {
+        let mut changed = entries.clone();
+        changed[0].1 = dispute.replace(from, to).into_bytes();
+        assert_eq!(check(&changed).exit_code(), code, "{from} -> {to}");
+    }
+    // Every entry left out, given twice, or under another's name: refused, or the same answer.
+    let (mut refused, mut same) = (0, 0);
+    let mut expect = |what: &str, entries: &[(String, Vec<u8>)]| {
+        let ran = check(entries);
+        match ran.exit_code() {
+            65 | 74 => refused += 1,
+            0 if ran.stdout() == b"right: a, as the bundle says\n" => same += 1,
+            code => panic!("{what}: exit code {code}, {}{}", text(ran.stdout()), ran.stderr()),
+        }
+    };
+    for at in 0..entries.len() {
+        let name = entries[at].0.clone();
+        let mut changed = entries.clone();
+        changed.remove(at);
+        expect(&format!("without {name}"), &changed);
+        changed = entries.clone();
+        changed.push(entries[at].clone());
+        expect(&format!("{name} twice"), &changed);
+        changed = entries.clone();
+        changed.rotate_left(at);
+        expect(&format!("from {name} on"), &changed);
+        changed = entries.clone();
+        changed.push((format!("{}9.snap", name.split('/').next().expect("a name")), entries[at].1.clone()));
+        expect(&format!("{name} and a foreign entry"), &changed);
+    }
+    assert!(refused >= 2 * entries.len() && same >= entries.len(), "{refused} refused, {same} the same");
+}
+
+#[test]
+fn a_schedule_cannot_take_a_built_in_name() {
+    let dir = Dir::with("fib.wasm", FIB);
+    fs::create_dir(dir.path("mine")).expect("a directory");
+    for name in ["default", "seed-ordinal", "cheap"] {
+        fs::write(dir.path(&format!("mine/{name}")), "*,7\n").expect("written");
+    }
+    let line = |name: &str| {
+        format!("--engine native --gas-limit 50000 --gas-schedule mine/{name} --snapshot-output {name} fib.wasm fib 20")
+    };
+    for name in ["default", "seed-ordinal"] {
+        dir.run(&line(name)).code(2).says("the built-in schedule of this name has the hash");
+    }
+    dir.run(&line("cheap")).code(75);
+    let shown = text(dir.run("inspect cheap").code(0).stdout());
+    assert!(shown.contains("schedule cheap") && shown.contains("(from a file)"), "{shown}");
+    // A snapshot that says so all the same cannot be read.
+    let raw = snap::decode(&dir.read("cheap/1.snap")).expect("a snapshot");
+    let mut job = raw.job.clone();
+    job.schedule.name = "default".to_owned();
+    let error = snap::encode(&job, &raw.segment, &raw.state).expect_err("refused");
+    assert!(error.message().contains("the built-in schedule of this name"), "{error}");
+}

@@ -186,3 +186,27 @@ fn delivered_files_are_compared_too() {
     let ran = dir.run(verify).code(1);
     assert!(String::from_utf8_lossy(ran.stdout()).contains("delivered file"), "{}", ran.stderr());
 }
+
+#[test]
+fn a_file_name_with_a_high_id_is_the_end_of_a_gap_and_named_at_once() {
+    let dir = chain("native");
+    let honest = dir.read("out/3.snap");
+    for name in ["18446744073709551615.snap", "5000000000.snap", "30000000.snap", "18446744073709551615.bin"] {
+        for bytes in [Vec::new(), honest.clone()] {
+            fs::write(dir.path(&format!("out/{name}")), bytes).expect("written");
+            let started = std::time::Instant::now();
+            let ran = dir.run("verify fib.wasm out --engine native -j 1").code(1);
+            assert!(started.elapsed().as_secs() < 10, "{name}: {:?}", started.elapsed());
+            let said = String::from_utf8_lossy(ran.stdout()).into_owned();
+            let id = name.split('.').next().expect("an id");
+            for part in [format!("4.snap and 4.bin: missing (the next are of {id})"), format!("{id}.snap: ")] {
+                assert!(said.contains(&part), "expected {part:?} in {said}");
+            }
+            for command in ["merge out", "prune out", "export out -o x.tar", "bisect fib.wasm out out"] {
+                dir.run(command).code(65);
+            }
+        }
+        fs::remove_file(dir.path(&format!("out/{name}"))).expect("removed");
+    }
+    dir.run("verify fib.wasm out --engine native").code(0);
+}
