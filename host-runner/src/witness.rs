@@ -1,15 +1,16 @@
 //! Witnesses of segments: made from a chain, checked without one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use guest_interp::session::{Budget, Event, Session};
 use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::state_hash;
 use guest_interp::snapshot::{SPACE_MEMORY, hex};
-use guest_interp::witness::Witness;
+use guest_interp::witness::ClosedWitness;
 
 use crate::engine::Node;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, USAGE};
 use crate::interrupt::Stop;
 use crate::job_files::{FileFlags, JobFiles, Rerun};
 use crate::native::NativeNode;
@@ -38,6 +39,7 @@ pub fn make(place: &Place, program: &str, files: &FileFlags) -> Result<Made> {
     }
     let snap = place.read_bytes()?;
     let raw = place.decode(&snap)?;
+    guest_interp::witness::refuse_answers(&raw.job)?;
     let files = JobFiles::find(&raw.job, Some(program), files, &place.dir)?;
     let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
     let mut recorded = LoadedState::restore(raw.clone(), &rerun, &place.id)?;
@@ -74,6 +76,8 @@ pub enum Next {
     End {
         /// `result.txt`.
         result: String,
+        /// `receipt.json`.
+        receipt: Vec<u8>,
     },
 }
 
@@ -88,12 +92,18 @@ pub struct Checked {
 /// Executes the segment of a witness from the witness alone.
 ///
 /// # Errors
-/// Exit code 65 when the witness is not of this program, its pages are not those that its snapshot commits to, or the
-/// segment touches a page that is not there.
-pub fn check(witness: &Witness, files: &JobFiles) -> Result<Checked> {
-    let mut rerun = Rerun::new(witness.snapshot.job.clone(), files, Path::new(""));
-    let id = witness.snapshot.segment.id.to_string();
-    rerun.snap(&id, witness.snap.clone());
+/// Exit code 65 when the witness is not of this program, or the segment touches a page that is not there.
+pub fn check(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<Checked> {
+    // Whatever the job asks for is in the witness: no flag of a user is wrong.
+    let data = |failure: Failure| if failure.code() == USAGE { Failure::data(failure.what()) } else { failure };
+    execute(witness, files).map_err(data)
+}
+
+fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<Checked> {
+    let snapshot = witness.snapshot();
+    let mut rerun = Rerun::new(snapshot.job.clone(), files, Path::new(""));
+    let id = snapshot.segment.id.to_string();
+    rerun.snap(&id, witness.snap().to_vec());
     let mut node = NativeNode::new();
     node.load(&rerun.from_snapshot(&id, None, false))?;
     rerun.supply().feed_until(&mut node, &Stop::new(), &|name| name.ends_with(".bin"))?;
@@ -106,27 +116,33 @@ pub fn check(witness: &Witness, files: &JobFiles) -> Result<Checked> {
     let event = segment(&mut session)?;
     touched.check()?;
     let gas = session.progress().gas_total.saturating_sub(before);
-    let mut taken = |ending: &str| -> Result<Vec<u8>> {
-        let mut found = Vec::new();
-        let mut chunk = Vec::new();
-        while let Some(name) = session.take_name() {
-            while session.take_chunk(&mut chunk)? {
-                if name.ends_with(ending) {
-                    found.extend_from_slice(&chunk);
-                }
-            }
-        }
-        Ok(found)
-    };
+    let mut left = taken(&mut session)?;
+    let mut take = |name: &str| left.remove(name).ok_or_else(|| Failure::data(format!("no {name} was made")));
     let next = match event {
         Event::Snapshot(id) => {
-            let snap = taken(".snap")?;
+            let snap = take(&format!("{id}.snap"))?;
             let raw = snap::decode(&snap)?;
             Next::Snapshot { id, hash: hex(&raw.hash), state_hash: hex(&state_hash(&raw.state)), snap }
         }
-        _ => Next::End { result: String::from_utf8_lossy(&taken("result.txt")?).into_owned() },
+        _ => {
+            let result = String::from_utf8_lossy(&take("result.txt")?).into_owned();
+            Next::End { result, receipt: take("receipt.json")? }
+        }
     };
     Ok(Checked { next, gas })
+}
+
+/// The files that wait to be taken, by name.
+fn taken(session: &mut Session) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    let mut chunk = Vec::new();
+    while let Some(name) = session.take_name() {
+        let file: &mut Vec<u8> = files.entry(name).or_default();
+        while session.take_chunk(&mut chunk)? {
+            file.extend_from_slice(&chunk);
+        }
+    }
+    Ok(files)
 }
 
 /// Runs to the next snapshot or to the end.
@@ -136,8 +152,12 @@ fn segment(session: &mut Session) -> Result<Event> {
         for fd in [1, 2] {
             session.take_output(fd);
         }
-        if matches!(event, Event::Finished | Event::Snapshot(_)) {
-            return Ok(event);
+        match event {
+            Event::Finished | Event::Snapshot(_) => return Ok(event),
+            Event::Output => {}
+            Event::Paused | Event::Question => {
+                return Err(Failure::data("the segment waits for something that is not in the job"));
+            }
         }
     }
 }

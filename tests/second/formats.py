@@ -311,12 +311,9 @@ def read_page(reader, least):
     return index, b"".join(lines)
 
 
-def read_bin(name, data):
-    """A decoded `.bin`: prefix, hashes, and groups of pages as {(kind, index): {page: contents}}."""
-    reader = Reader(name, data)
-    found = {"name": name, **read_prefix(reader, b"GI-BIN\r\n"), "previous": reader.take(32), "groups": {}}
-    found["hash"] = check_trailer(reader)
-    last = (0, 0)
+def read_groups(reader):
+    """Groups of pages up to the end marker, as {(kind, index): {page: contents}}."""
+    groups, last = {}, (0, 0)
     while kind := reader.fixed(1):
         start, number, count = reader.at - 1, (kind, reader.fixed(4)), reader.fixed(8)
         if kind not in KINDS or number <= last or count == 0:
@@ -325,6 +322,68 @@ def read_bin(name, data):
         for _ in range(count):
             index, page = read_page(reader, least)
             pages[index], least = page, index + 1
-        found["groups"][number] = pages
+        groups[number] = pages
+    return groups
+
+
+def read_bin(name, data):
+    """A decoded `.bin`: prefix, hashes, and groups of pages."""
+    reader = Reader(name, data)
+    found = {"name": name, **read_prefix(reader, b"GI-BIN\r\n"), "previous": reader.take(32)}
+    found["hash"] = check_trailer(reader)
+    found["groups"] = read_groups(reader)
     reader.done()
     return found
+
+
+# Witnesses.
+
+
+def beside(pages, height=HEIGHT, index=0):
+    """The subtrees beside some pages (ascending), as (height, index), from left to right."""
+    if not pages:
+        yield height, index
+    elif height:
+        middle = (2 * index + 1) << (height - 1)
+        yield from beside([page for page in pages if page < middle], height - 1, 2 * index)
+        yield from beside([page for page in pages if page >= middle], height - 1, 2 * index + 1)
+
+
+def root_of(pages, hashes, height=HEIGHT, index=0):
+    """The root over some pages, {index: contents}, and an iterator of the hashes beside them."""
+    if not pages:
+        return next(hashes)
+    if height == 0:
+        return ZERO[0] if pages[index] == ZERO_PAGE else leaf(pages[index])
+    middle = (2 * index + 1) << (height - 1)
+    left = root_of({at: page for at, page in pages.items() if at < middle}, hashes, height - 1, 2 * index)
+    return node(left, root_of({at: page for at, page in pages.items() if at >= middle}, hashes, height - 1, 2 * index + 1))
+
+
+def read_witness(name, data):
+    """A decoded witness: its `.snap`, the groups of its pages, and the hashes beside them by space."""
+    reader = Reader(name, data)
+    if reader.take(8) != b"GI-WITN\n":
+        reader.fail("magic", 0)
+    if (version := reader.fixed(4)) != VERSION:
+        reader.fail(f"version {version}, expected {VERSION}", 8)
+    check_trailer(reader)
+    snap = read_snap(f"{name}: .snap", reader.take(reader.fixed(8)))
+    if snap["paused"]:
+        reader.fail("of a paused snapshot")
+    start = reader.at
+    prefix, previous = read_prefix(reader, b"GI-BIN\r\n"), reader.take(32)
+    if prefix != {"paused": False, "id": snap["id"] + 1, "job_hash": snap["job_hash"]}:
+        reader.fail("the pages are of another snapshot", start)
+    if previous != snap["segment"]["bin"]:
+        reader.fail("the pages do not follow the .bin of the snapshot", start + 56)
+    groups = read_groups(reader)
+    digest = blake3(data[start : reader.at]).digest()
+    if reader.take(32) != digest:
+        reader.fail("the trailer of the pages is not the hash of the bytes before it", reader.at - 32)
+    hashes = {}
+    for space in snap["state"]["spaces"]:
+        number = space["kind"], space["index"]
+        hashes[number] = [((height, index), reader.take(32)) for height, index in beside(list(groups.get(number, {})))]
+    reader.done()
+    return {"name": name, "snap": snap, "groups": groups, "hashes": hashes}

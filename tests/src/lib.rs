@@ -16,6 +16,7 @@ pub mod history;
 pub mod migration;
 pub mod mutate;
 pub mod node_js;
+pub mod omissions;
 pub mod opcodes;
 pub mod places;
 pub mod program_files;

@@ -11,6 +11,7 @@ mod footprint;
 mod migration;
 mod mutate;
 mod ngrams;
+mod omissions;
 mod overheads;
 mod peers;
 mod perf_check;
@@ -52,6 +53,8 @@ enum Command {
     Mutate(mutate::Args),
     /// Count which instructions of register code run after each other in the benchmark programs
     Ngrams(ngrams::Args),
+    /// Leave something out of proofs, in every way, and check them
+    Omissions(omissions::Args),
     /// Measure what the node costs beside running: start-up, size, memory, snapshots, pauses
     Overheads(overheads::Args),
     /// Measure the node beside other runtimes
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Footprint(args) => footprint::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),
+        Command::Omissions(args) => omissions::run(&args),
         Command::Overheads(args) => overheads::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::PerfCheck(args) => perf_check::run(&args),

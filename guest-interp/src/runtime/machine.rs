@@ -115,9 +115,9 @@ impl Machine {
         }
     }
 
-    /// Uses only the stepper: the oracle that the fast engine is tested against.
+    /// Uses only the stepper: the oracle that the fast engine is tested against. A machine that is watched always does.
     pub fn set_stepper_only(&mut self, only: bool) {
-        self.stepper_only = only;
+        self.stepper_only = only || self.watch.is_some();
     }
 
     /// Tells `watch` of every access to memory from now on, before it is made. Only the stepper runs then.

@@ -30,8 +30,16 @@ pub trait Watch: fmt::Debug + Send + Sync {
     /// Called before a host function reads or writes.
     ///
     /// # Errors
-    /// It must not; the function is told that the bytes lie outside the memory, and the run has to be given up.
+    /// It must not; the function is told that the bytes lie outside the memory, and the run is given up after it.
     fn touch(&self, access: Access) -> Result<(), Error>;
+
+    /// Called after a host function, before what it came to is used.
+    ///
+    /// # Errors
+    /// It has asked for what it must not touch: the run is given up.
+    fn after_host_call(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 impl Machine {
@@ -105,6 +113,32 @@ mod tests {
         ];
         for (op, bytes) in expected {
             assert_eq!(access_bytes(op), bytes, "{}", op.mnemonic());
+        }
+    }
+
+    /// Bytes of the memory argument of the first load or store of a module, as another decoder has them.
+    fn bytes_by_wasmparser(module: &[u8]) -> u64 {
+        let payloads = wasmparser::Parser::new(0).parse_all(module).map(Result::unwrap);
+        let body = payloads.filter_map(|payload| match payload {
+            wasmparser::Payload::CodeSectionEntry(body) => Some(body),
+            _ => None,
+        });
+        let operators = body.flat_map(|body| body.get_operators_reader().unwrap().into_iter().map(Result::unwrap));
+        let shown = operators.map(|operator| format!("{operator:?}")).find(|shown| shown.contains("max_align"));
+        let shown = shown.expect("an access");
+        let (_, rest) = shown.split_once("max_align: ").expect("its natural alignment");
+        1 << rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<u32>().unwrap()
+    }
+
+    #[test]
+    fn every_load_and_store_accesses_as_many_bytes_as_its_natural_alignment() {
+        let accesses: Vec<Op> = Op::ALL.iter().copied().filter(|op| op.is_memory_access()).collect();
+        assert!(accesses.len() > 40, "{} loads and stores", accesses.len());
+        for op in accesses {
+            let lane = if op.is_lane_access() { "0" } else { "" };
+            let text = format!("(module (memory 1) (func unreachable {} {lane} unreachable))", op.mnemonic());
+            let module = wat::parse_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(access_bytes(op), bytes_by_wasmparser(&module), "{}", op.mnemonic());
         }
     }
 }

@@ -87,10 +87,14 @@ pub(super) fn plain_export(module: &Module, name: &str) -> bool {
 impl Running {
     /// Serves a host call.
     pub(super) fn host_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
-        match call.host {
+        let served = match call.host {
             host if host >= OUTSIDE => self.outside_call(call),
             host if host >= STORE => self.store_call(call, host - STORE),
             _ => self.wasi_call(call),
+        };
+        match &self.machine.watch {
+            Some(watch) => watch.after_host_call().map_err(Stop::Failed).and(served),
+            None => served,
         }
     }
 

@@ -350,7 +350,11 @@ impl Session {
         let running = self.running.as_deref_mut().expect("BUG: a snapshot is checked after linking");
         let Running { machine, wasi, store, spaces, .. } = running;
         let found = spaces.states(&Contents { store: &mut machine.store, files: wasi, log: store });
-        if let Some((space, _)) = snapshot.state.spaces.iter().zip(&found).find(|(a, b)| a != b) {
+        let expected = &snapshot.state.spaces;
+        if found.len() != expected.len() {
+            return Err(Error::snapshot(format!("{} spaces, the .snap commits to {}", found.len(), expected.len())));
+        }
+        if let Some((space, _)) = expected.iter().zip(&found).find(|(a, b)| a != b) {
             let (kind, index) = (crate::snapshot::space_name(space.kind).unwrap_or("space"), space.index);
             return Err(Error::snapshot(format!(
                 "the contents of {kind} {index} do not have the root that the .snap commits to"

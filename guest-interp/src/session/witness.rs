@@ -6,11 +6,10 @@ use std::sync::Arc;
 use super::Session;
 use super::contents::Contents;
 use crate::error::Error;
-use crate::snapshot::SPACE_MEMORY;
-use crate::snapshot::merkle::{PageTree, siblings};
-use crate::snapshot::paged::{Number, Paged};
+use crate::snapshot::merkle::siblings;
+use crate::snapshot::paged::{Number, Page, Paged};
 use crate::snapshot::snap::RawSnapshot;
-use crate::witness::{Touched, Witness};
+use crate::witness::{ClosedWitness, Pages, Touched, Witness, contents, is_recorded_by_page, kept, refuse_answers};
 
 impl Session {
     /// Tells from now on which pages of memory the program touches.
@@ -22,11 +21,11 @@ impl Session {
         touched
     }
 
-    /// The witness of a segment that starts here, from this snapshot, and touches these pages (memory and page). Tables and
-    /// files are in it whole.
+    /// The witness of a segment that starts here, from this snapshot, and touches these pages (memory and page). All but
+    /// memories is in it whole.
     ///
     /// # Errors
-    /// A usage error if the run has not begun, or not from a snapshot of a chain.
+    /// A usage error if the run has not begun, or not from a snapshot of a chain, or asks for answers from outside.
     pub fn witness(
         &mut self,
         snap: Vec<u8>,
@@ -36,66 +35,56 @@ impl Session {
         let Some(running) = self.running.as_deref_mut().filter(|running| running.start_id > 0) else {
             return Err(Error::usage("a witness is of a segment that starts from a snapshot"));
         };
-        if running.asks_outside() {
-            return Err(Error::usage("a witness cannot be made of a run with a store or functions of the embedder's"));
-        }
-        let mut trees: BTreeMap<Number, PageTree> = BTreeMap::new();
-        let mut pages: BTreeMap<Number, BTreeMap<_, _>> = BTreeMap::new();
-        let spaces = std::mem::take(&mut running.spaces);
-        let contents = running.contents();
-        for number in contents.numbers() {
-            let count = contents.page_count(number) as u64;
-            let here = |page: &u64| number.0 != SPACE_MEMORY || touched.contains(&(number.1, *page));
-            let beyond = touched.range((number.1, count)..=(number.1, u64::MAX)).map(|(_, page)| *page);
-            let beyond = beyond.filter(|_| number.0 == SPACE_MEMORY);
-            let found = (0..count).filter(here).map(|page| (page, contents.page(number, page as usize)));
-            // Pages that the memory grows by are zero.
-            let found = found.chain(beyond.map(|page| (page, [0; crate::snapshot::PAGE])));
-            pages.insert(number, found.collect());
-        }
-        running.spaces = spaces;
-        let mut hashes = BTreeMap::new();
-        for (number, pages) in &pages {
-            let tree =
-                trees.entry(*number).or_insert_with(|| running.spaces.tree(*number).cloned().unwrap_or_default());
+        refuse_answers(&running.job)?;
+        let mut spaces = std::mem::take(&mut running.spaces);
+        let all = running.contents();
+        let mut witness = Witness { snapshot, snap, pages: BTreeMap::new(), hashes: BTreeMap::new() };
+        for number in all.numbers() {
+            let pages = pages_of(&all, number, touched);
+            let mut tree = spaces.tree(number).cloned().unwrap_or_default();
             tree.root();
             let indices: Vec<u64> = pages.keys().copied().collect();
             let of = |(level, index): (usize, u64)| tree.node(level, index);
-            hashes.insert(*number, siblings(&indices).into_iter().map(of).collect());
+            witness.hashes.insert(number, siblings(&indices).into_iter().map(of).collect());
+            witness.pages.insert(number, pages);
         }
-        Ok(Witness { snapshot, snap, pages, hashes })
+        running.spaces = spaces;
+        witness.close()?;
+        Ok(witness)
     }
 
     /// Gives the pages of a witness in place of the `.bin` files that are wanted. From now on the program can touch no other
-    /// page: what it comes to counts only if [`Touched::check`] says so in the end.
+    /// page of a memory: the run ends with an error if it does.
     ///
     /// # Errors
-    /// A usage error if no `.bin` is wanted; a snapshot error if the pages are not those that the snapshot commits to.
-    pub fn give_witness(&mut self, witness: &Witness) -> Result<Arc<Touched>, Error> {
-        let Some(running) = self.running.as_deref_mut().filter(|_| self.loading.snapshot.is_some()) else {
-            return Err(Error::usage("no .bin is wanted"));
+    /// A usage error if no `.bin` is wanted, or those of another snapshot; a snapshot error if the witness does not fit the
+    /// program.
+    pub fn give_witness(&mut self, witness: &ClosedWitness<'_>) -> Result<Arc<Touched>, Error> {
+        let wanted = self.loading.snapshot.as_ref().map(|snapshot| snapshot.hash);
+        let Some(running) = self.running.as_deref_mut().filter(|_| wanted == Some(witness.snapshot().hash)) else {
+            return Err(Error::usage("no .bin of the snapshot in the witness is wanted"));
         };
         let mut spaces = std::mem::take(&mut running.spaces);
-        let mut contents = running.contents();
-        for number in contents.numbers() {
-            let hashes = witness.hashes.get(&number).map(Vec::as_slice).unwrap_or_default();
-            let pages = witness.pages.get(&number);
-            let pages: Vec<_> = pages.into_iter().flatten().collect();
-            let tree =
-                spaces.tree(number).ok_or_else(|| Error::snapshot("witness: a space that is not the program's"))?;
-            *tree = PageTree::new();
-            let indices: Vec<u64> = pages.iter().map(|(page, _)| **page).collect();
-            for ((level, index), hash) in siblings(&indices).into_iter().zip(hashes) {
-                tree.set_node(level, index, *hash);
+        let mut all = running.contents();
+        let found: Vec<_> = all.numbers().into_iter().map(|number| (number, all.page_count(number) as u64)).collect();
+        if !witness.spaces().eq(found.iter().copied()) {
+            return Err(Error::snapshot("witness: the spaces of its state are not those of the program"));
+        }
+        for (number, count) in found {
+            // What is beyond the end is zero, as it is without anybody's doing.
+            for (index, page) in witness.pages(number).take_while(|(index, _)| *index < count) {
+                place(&mut all, number, index, contents(page))?;
             }
-            for (page, page_contents) in pages {
-                place(&mut contents, tree, number, *page, page_contents)?;
+            if let Some(tree) = spaces.tree(number) {
+                *tree = witness.tree(number, count);
             }
         }
-        let present = witness.pages.iter().filter(|((kind, _), _)| *kind == SPACE_MEMORY);
-        let present = present.flat_map(|((_, memory), pages)| pages.keys().map(|page| (*memory, *page))).collect();
-        let touched = Arc::new(Touched::closed(present));
         running.spaces = spaces;
+        let store = &running.machine.store;
+        for memory in &store.memories {
+            witness.check_growth(memory.number, memory.max_pages())?;
+        }
+        let touched = Arc::new(witness.touched(|memory| store.memory_of(memory) as u32));
         running.previous_bin = running.resumed_bin;
         running.machine.set_watch(touched.clone());
         self.loading.pages_are_there();
@@ -103,21 +92,29 @@ impl Session {
     }
 }
 
-/// Puts a page into its space and its tree; what lies beyond the end, where a memory will have grown to, must be zero.
-fn place(
-    contents: &mut Contents<'_>,
-    tree: &mut PageTree,
-    number: Number,
-    page: u64,
-    page_contents: &crate::snapshot::paged::Page,
-) -> Result<(), Error> {
-    if page < contents.page_count(number) as u64 {
-        contents.set_page(number, page as usize, page_contents);
-    } else if !crate::snapshot::is_zero(page_contents) {
-        return Err(Error::snapshot(format!(
-            "witness: page {page} of space {number:?} is beyond its end and not zero"
-        )));
+/// The pages of a space that a witness has.
+fn pages_of(all: &Contents<'_>, number: Number, touched: &BTreeSet<(u32, u64)>) -> Pages {
+    let count = all.page_count(number) as u64;
+    let page = |index: u64| (index, kept(&all.page(number, index as usize)));
+    if !is_recorded_by_page(number.0) {
+        return (0..count).map(page).collect();
     }
-    tree.place_leaf(page, crate::snapshot::merkle::page_hash(page_contents));
+    let address = all.store.memory_of(number.1) as u32;
+    let touched = touched.range((address, 0)..=(address, u64::MAX)).map(|(_, index)| *index);
+    // Pages that the memory grows by are zero.
+    touched.map(|index| if index < count { page(index) } else { (index, None) }).collect()
+}
+
+/// Puts a page into its space. State 0 and zeros are there already.
+fn place(all: &mut Contents<'_>, number: Number, index: u64, page: &Page) -> Result<(), Error> {
+    if all.page(number, index as usize) == *page {
+        return Ok(());
+    }
+    all.set_page(number, index as usize, page);
+    // What is beyond the last element of a table is read as zeros.
+    if all.page(number, index as usize) != *page {
+        let (kind, space) = (crate::snapshot::space_name(number.0).unwrap_or("space"), number.1);
+        return Err(Error::snapshot(format!("witness: page {index} of {kind} {space} has contents beyond the end")));
+    }
     Ok(())
 }

@@ -53,7 +53,7 @@ pub fn empty_root() -> [u8; 32] {
 }
 
 /// Hash of 2^`level` zero pages.
-fn subtree(level: usize) -> [u8; 32] {
+pub fn subtree(level: usize) -> [u8; 32] {
     ZERO.get(level).copied().unwrap_or_default()
 }
 
@@ -78,6 +78,19 @@ impl PageTree {
     /// The tree of a space of zero pages.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The tree of a space of `count` pages of which only some are known: these, and the subtrees beside them (as
+    /// [`siblings`] orders them). Beyond its end it is zero, and nothing is kept of what lies there alone.
+    pub fn of_some(pages: &[(u64, [u8; 32])], beside: &[[u8; 32]], count: u64) -> PageTree {
+        let mut tree = PageTree { pages: count, ..PageTree::default() };
+        let mut keep = |(level, index): (usize, u64), hash| {
+            if index << level < count || level == HEIGHT {
+                tree.set_node(level, index, hash);
+            }
+        };
+        node_of((HEIGHT, 0), pages, &mut beside.iter(), &mut keep);
+        tree
     }
 
     /// One more than the index of the highest page that was ever not zero.
@@ -194,11 +207,25 @@ impl PageTree {
 /// hashes and those of the pages the root follows. The root itself where there are no pages.
 pub fn siblings(pages: &[u64]) -> Vec<(usize, u64)> {
     let mut found = Vec::new();
+    let taken: Result<(), std::convert::Infallible> = each_sibling(pages, |level, index| {
+        found.push((level, index));
+        Ok(())
+    });
+    match taken {
+        Ok(()) => found,
+    }
+}
+
+/// Gives each of the [`siblings`] to `take`, which may end this before they are all found.
+///
+/// # Errors
+/// That of `take`.
+pub fn each_sibling<E>(pages: &[u64], mut take: impl FnMut(usize, u64) -> Result<(), E>) -> Result<(), E> {
     // From the left: of two children the right one waits.
     let mut waiting = vec![(HEIGHT, 0u64, pages)];
     while let Some((level, index, pages)) = waiting.pop() {
         match level.checked_sub(1) {
-            _ if pages.is_empty() => found.push((level, index)),
+            _ if pages.is_empty() => take(level, index)?,
             None => {}
             Some(below) => {
                 let right = (index << 1) | 1;
@@ -207,7 +234,37 @@ pub fn siblings(pages: &[u64]) -> Vec<(usize, u64)> {
             }
         }
     }
-    found
+    Ok(())
+}
+
+/// The root that follows from some pages (ascending indices, with their hashes) and the subtrees beside them (as
+/// [`siblings`] orders them); none where there are too few or too many of these. What it takes of memory does not grow with
+/// an index.
+pub fn root_of(pages: &[(u64, [u8; 32])], beside: &[[u8; 32]]) -> Option<[u8; 32]> {
+    let mut beside = beside.iter();
+    let root = node_of((HEIGHT, 0), pages, &mut beside, &mut |_, _| ())?;
+    beside.next().is_none().then_some(root)
+}
+
+/// A node (level and index) above these pages; it and all below it are given to `found`. As deep as the tree is high.
+fn node_of(
+    (level, index): (usize, u64),
+    pages: &[(u64, [u8; 32])],
+    beside: &mut std::slice::Iter<'_, [u8; 32]>,
+    found: &mut impl FnMut((usize, u64), [u8; 32]),
+) -> Option<[u8; 32]> {
+    let hash = match (pages.first(), level.checked_sub(1)) {
+        (None, _) => *beside.next()?,
+        (Some((_, page)), None) => *page,
+        (Some(_), Some(below)) => {
+            let right = (index << 1) | 1;
+            let (before, after) = pages.split_at(pages.partition_point(|(page, _)| page >> below < right));
+            let left_hash = node_of((below, index << 1), before, beside, found)?;
+            node_hash(&left_hash, &node_of((below, right), after, beside, found)?)
+        }
+    };
+    found((level, index), hash);
+    Some(hash)
 }
 
 #[cfg(test)]
@@ -299,9 +356,41 @@ mod tests {
                 part.place_leaf(*index, whole.leaf(*index));
             }
             assert_eq!(part.root(), root, "{pages:?}");
+            let leaves: Vec<_> = pages.iter().map(|page| (*page, whole.leaf(*page))).collect();
+            let mut beside: Vec<_> =
+                siblings(pages).into_iter().map(|(level, index)| whole.node(level, index)).collect();
+            assert_eq!(root_of(&leaves, &beside), Some(root), "{pages:?}");
+            assert_eq!(PageTree::of_some(&leaves, &beside, (1 << 30) + 1).root(), root, "{pages:?}");
+            beside.push(root);
+            assert_eq!(root_of(&leaves, &beside), None, "{pages:?}: one too many");
+            beside.truncate(beside.len() - 2);
+            assert_eq!(root_of(&leaves, &beside), None, "{pages:?}: one too few");
         }
         assert_eq!(siblings(&[]), [(HEIGHT, 0)]);
         assert_eq!(siblings(&[0]).len(), HEIGHT);
+    }
+
+    #[test]
+    fn a_page_of_a_tree_of_some_can_change_wherever_the_end_is() {
+        for count in 1..70u64 {
+            let mut whole = PageTree::new();
+            for index in 0..count {
+                whole.update(index, &page(1));
+            }
+            let root = whole.root();
+            for some in [&[][..], &[0], &[count - 1], &[count], &[0, count], &[count / 2, count + 1, count + 40]] {
+                let some: Vec<u64> =
+                    some.iter().copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+                let leaves: Vec<_> = some.iter().map(|index| (*index, whole.leaf(*index))).collect();
+                let beside: Vec<_> = siblings(&some).into_iter().map(|(level, at)| whole.node(level, at)).collect();
+                assert_eq!(PageTree::of_some(&leaves, &beside, count).root(), root, "{some:?} of {count}");
+                for change in &some {
+                    let [mut whole, mut part] = [whole.clone(), PageTree::of_some(&leaves, &beside, count)];
+                    assert!(whole.update(*change, &page(2)) && part.update(*change, &page(2)));
+                    assert_eq!(part.root(), whole.root(), "page {change} of {some:?} of {count}");
+                }
+            }
+        }
     }
 
     #[test]

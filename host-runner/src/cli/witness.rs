@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use guest_interp::error::Error;
+use guest_interp::snapshot::hex;
 use serde_json::json;
 
 use crate::cli::print;
@@ -72,10 +74,12 @@ pub(super) struct CheckArgs {
 pub(super) fn check(args: &CheckArgs) -> Result<i32> {
     let bytes = std::fs::read(&args.witness).map_err(|error| Failure::io(&args.witness, &error))?;
     let decoded = guest_interp::witness::Witness::decode(&bytes);
-    let decoded = decoded.map_err(|error| Failure::data(format!("{}: {}", args.witness.display(), error.message())))?;
+    let refused = |error: Error| Failure::data(format!("{}: {}", args.witness.display(), error.message()));
+    let decoded = decoded.map_err(refused)?;
+    let closed = decoded.close().map_err(refused)?;
     let folder = args.witness.parent().unwrap_or(Path::new("."));
     let files = JobFiles::find(&decoded.snapshot.job, Some(&args.program), &args.files, folder)?;
-    let checked = witness::check(&decoded, &files)?;
+    let checked = witness::check(&closed, &files)?;
     let right = match (&args.expect, &checked.next) {
         (None, _) => true,
         (Some(path), Next::Snapshot { snap, .. }) => {
@@ -86,21 +90,25 @@ pub(super) fn check(args: &CheckArgs) -> Result<i32> {
     if let (Some(path), Next::Snapshot { snap, .. }) = (&args.output, &checked.next) {
         durable::replace(path, snap)?;
     }
-    let id = decoded.snapshot.segment.id;
+    // Everything that is said here is said of this .snap: the id alone names none.
+    let (id, from) = (decoded.snapshot.segment.id, hex(&decoded.snapshot.hash));
     let (text, object) = match &checked.next {
         Next::Snapshot { id, hash, state_hash, .. } => (
             format!("snapshot {id}: .snap hash {hash}, state {state_hash}"),
             json!({ "snapshot": id, "snap_hash": hash, "state_hash": state_hash }),
         ),
-        Next::End { result } => {
+        Next::End { result, .. } => {
             (format!("the end: {}", result.trim_end().replace('\n', " ")), json!({ "result": result }))
         }
     };
     if args.json {
-        print(&json!({ "from": id, "right": right, "gas": checked.gas, "leads_to": object }).to_string())?;
+        print(
+            &json!({ "from": id, "from_snap_hash": from, "right": right, "gas": checked.gas, "leads_to": object })
+                .to_string(),
+        )?;
     } else {
         let verdict = if right { "" } else { "NOT what was expected: " };
-        print(&format!("{verdict}the segment from snapshot {id} leads to {text}"))?;
+        print(&format!("{verdict}the segment from snapshot {id} (.snap hash {from}) leads to {text}"))?;
     }
     Ok(if right { 0 } else { MISMATCH })
 }

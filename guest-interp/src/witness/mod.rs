@@ -1,6 +1,7 @@
 //! A segment witness: a snapshot's state, the pages of memory that the segment after it touches, and the hashes beside them,
 //! so that whoever has the program can execute the segment without the rest of the memory and learn what it leads to. The
-//! format is in docs/snapshot-format.md. Nothing of this is in the node: it is for verifiers that link the library.
+//! format is in docs/snapshot-format.md. What is decoded here is only well-formed: a run begins from a [`ClosedWitness`].
+//! Nothing of this is in the node: it is for verifiers that link the library.
 #![cfg_attr(
     not(test),
     deny(
@@ -11,28 +12,46 @@
     )
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod closed;
+mod touched;
+
+use std::collections::BTreeMap;
 
 use crate::error::Error;
-use crate::runtime::{Access, DIRTY_PAGE, Machine, Watch};
 use crate::snapshot::bin::{BinHeader, BinReader, BinWriter, PageSink};
-use crate::snapshot::merkle::siblings;
+use crate::snapshot::merkle::each_sibling;
 use crate::snapshot::paged::{Number, Page};
 use crate::snapshot::snap::{self, MAX_SNAP, RawSnapshot};
-use crate::snapshot::{VERSION, take};
+use crate::snapshot::{PAGE, VERSION, is_zero, space_name, take};
+
+pub use closed::{ClosedWitness, Growth, is_recorded_by_page, refuse_answers};
+pub use touched::Touched;
 
 /// First 8 bytes of a witness.
 pub const MAGIC: [u8; 8] = *b"GI-WITN\n";
-/// log2 of the bytes of a page.
-const PAGE_SHIFT: u32 = DIRTY_PAGE.trailing_zeros();
 /// Bytes of the hash at the end.
 const TRAILER_LEN: usize = 32;
 
-/// Pages by space.
-pub type Pages = BTreeMap<Number, BTreeSet<u64>>;
+/// Pages of a space by index. One that is all zero has no contents: it takes 16 bytes of a file and must not take 4,096 here.
+pub type Pages = BTreeMap<u64, Option<Box<Page>>>;
 
-/// A decoded witness: well-formed, not yet checked against the program.
+/// The contents of a page.
+pub fn contents(page: &Option<Box<Page>>) -> &Page {
+    static ZERO: Page = [0; PAGE];
+    page.as_deref().unwrap_or(&ZERO)
+}
+
+/// What is kept of a page.
+pub fn kept(contents: &Page) -> Option<Box<Page>> {
+    (!is_zero(contents)).then(|| Box::new(*contents))
+}
+
+/// A space in messages.
+fn shown((kind, index): Number) -> String {
+    format!("{} {index}", space_name(kind).unwrap_or("space"))
+}
+
+/// A decoded witness: well-formed, and nothing more.
 #[derive(Clone, Debug)]
 pub struct Witness {
     /// The snapshot that the segment starts from.
@@ -40,7 +59,7 @@ pub struct Witness {
     /// Its bytes.
     pub snap: Vec<u8>,
     /// Contents of the pages that are here, by space.
-    pub pages: BTreeMap<Number, BTreeMap<u64, Page>>,
+    pub pages: BTreeMap<Number, Pages>,
     /// Hashes of the subtrees beside them, of every space of the state, in the order of [`siblings`].
     pub hashes: BTreeMap<Number, Vec<[u8; 32]>>,
 }
@@ -55,8 +74,8 @@ impl Witness {
         let mut writer = BinWriter::new(&self.header(), &mut out);
         for ((kind, index), pages) in self.pages.iter().filter(|(_, pages)| !pages.is_empty()) {
             writer.space(*kind, *index, pages.len() as u64, &mut out);
-            for (page, contents) in pages {
-                writer.page(*page, contents, &mut out);
+            for (index, page) in pages {
+                writer.page(*index, contents(page), &mut out);
             }
         }
         writer.finish(&mut out);
@@ -132,8 +151,12 @@ impl Witness {
         for space in &self.snapshot.state.spaces {
             let number = (space.kind, space.index);
             let pages: Vec<u64> = self.pages.get(&number).into_iter().flatten().map(|(page, _)| *page).collect();
-            let hashes: Option<Vec<_>> = siblings(&pages).iter().map(|_| take(&mut left)).collect();
-            let hashes = hashes.ok_or_else(|| Error::snapshot("witness: cut short in the hashes"))?;
+            let mut hashes = Vec::new();
+            each_sibling(&pages, |_, _| {
+                let hash = take(&mut left).ok_or_else(|| Error::snapshot("witness: cut short in the hashes"))?;
+                hashes.push(hash);
+                Ok::<(), Error>(())
+            })?;
             self.hashes.insert(number, hashes);
         }
         Ok(())
@@ -141,96 +164,16 @@ impl Witness {
 }
 
 /// Keeps pages.
-struct Collect(BTreeMap<Number, BTreeMap<u64, Page>>);
+struct Collect(BTreeMap<Number, Pages>);
 
 impl PageSink for Collect {
     fn space(&mut self, kind: u8, index: u32, _: u64) -> Result<(), Error> {
-        self.0.insert((kind, index), BTreeMap::new());
+        self.0.insert((kind, index), Pages::new());
         Ok(())
     }
 
     fn page(&mut self, kind: u8, index: u32, page: u64, contents: &Page) -> Result<(), Error> {
-        self.0.entry((kind, index)).or_default().insert(page, *contents);
+        self.0.entry((kind, index)).or_default().insert(page, kept(contents));
         Ok(())
-    }
-}
-
-/// Tells which pages of memory an execution touches, or keeps it to some.
-#[derive(Debug, Default)]
-pub struct Touched {
-    /// Only those that are there may be touched.
-    is_closed: bool,
-    so_far: Mutex<SoFar>,
-}
-
-#[derive(Debug, Default)]
-struct SoFar {
-    /// By memory and page.
-    pages: BTreeSet<(u32, u64)>,
-    /// Most accesses are to a page that was touched just before.
-    last: Option<(u32, u64)>,
-    /// The first page that was not there.
-    missing: Option<(u32, u64)>,
-}
-
-impl Touched {
-    /// Takes every page.
-    pub fn open() -> Touched {
-        Touched::default()
-    }
-
-    /// Lets no page be touched but these, by store address of the memory.
-    pub fn closed(pages: BTreeSet<(u32, u64)>) -> Touched {
-        Touched { is_closed: true, so_far: Mutex::new(SoFar { pages, ..SoFar::default() }) }
-    }
-
-    fn so_far(&self) -> MutexGuard<'_, SoFar> {
-        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The pages so far.
-    pub fn pages(&self) -> BTreeSet<(u32, u64)> {
-        self.so_far().pages.clone()
-    }
-
-    /// Whether nothing was missing.
-    ///
-    /// # Errors
-    /// A snapshot error that names the first page that was.
-    pub fn check(&self) -> Result<(), Error> {
-        match self.so_far().missing {
-            None => Ok(()),
-            Some((memory, page)) => {
-                Err(Error::snapshot(format!("the segment touches page {page} of memory {memory}, which is not there")))
-            }
-        }
-    }
-}
-
-impl Watch for Touched {
-    fn before_step(&self, machine: &mut Machine) -> Result<(), Error> {
-        machine.next_accesses().into_iter().try_for_each(|access| self.touch(access))?;
-        self.check()
-    }
-
-    fn touch(&self, access: Access) -> Result<(), Error> {
-        let Some(last) = access.length.checked_sub(1).map(|more| access.address.saturating_add(more)) else {
-            return self.check();
-        };
-        let mut so_far = self.so_far();
-        for page in access.address >> PAGE_SHIFT..=last >> PAGE_SHIFT {
-            let key = (access.memory, page);
-            if so_far.last == Some(key) {
-                continue;
-            }
-            so_far.last = Some(key);
-            if !self.is_closed {
-                so_far.pages.insert(key);
-            } else if !so_far.pages.contains(&key) {
-                so_far.missing = so_far.missing.or(Some(key));
-            }
-        }
-        drop(so_far);
-        self.check()
     }
 }
