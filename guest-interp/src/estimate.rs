@@ -12,8 +12,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use crate::code::{Body, Handler, Instr, Op};
+use crate::code::{Body, Handler, HandlerChange, Instr, Op};
 use crate::gas::{Schedule, Unit};
+use crate::host::Work;
 use crate::runtime::{Func, FuncKind, Store};
 
 /// The least gas with which a call of each of these functions (store addresses) can return, called from outside as a
@@ -72,7 +73,7 @@ impl Search<'_> {
         let Func { instance, index, kind, .. } = self.store.funcs[func as usize];
         let (body, exits) = match kind {
             FuncKind::Wasm => (Body::decode(&self.store.instances[instance as usize].module, index), [None, None]),
-            FuncKind::Host(_) => (Body::default(), [Some(self.schedule.host_call(0)), None]),
+            FuncKind::Host(_) => (Body::default(), [Some(self.schedule.host_call(Work::NONE)), None]),
         };
         let places = body.instrs.len() + 2;
         if kind == FuncKind::Wasm {
@@ -87,7 +88,7 @@ impl Search<'_> {
             return;
         }
         match known.body.instrs.get(place).copied() {
-            Some(instr) => self.leave(func, place, instr, cost.saturating_add(self.schedule.cost(instr.op))),
+            Some(instr) => self.leave(func, place, instr, cost.saturating_add(self.schedule.cost_of(&instr))),
             None => {
                 let exit = (place - known.body.instrs.len()) as Exit;
                 known.exits[usize::from(exit)] = Some(cost);
@@ -141,11 +142,12 @@ impl Search<'_> {
         let Func { instance, .. } = self.store.funcs[caller as usize];
         let callee = self.store.instances[instance as usize].funcs[instr.imm as usize];
         self.begin(callee);
-        let zeroed = match self.store.funcs[callee as usize] {
-            Func { kind: FuncKind::Wasm, zeroed, .. } => zeroed,
-            _ => 0,
+        let (zeroed, far) = match self.store.funcs[callee as usize] {
+            Func { kind: FuncKind::Wasm, zeroed, instance: own, .. } => (zeroed, u64::from(own != instance)),
+            _ => (0, 0),
         };
-        let cost = cost.saturating_add(self.schedule.units(Unit::ZeroedLocals, zeroed.into()));
+        let parts = [self.schedule.units(Unit::ZeroedLocals, zeroed.into()), self.schedule.units(Unit::FarCall, far)];
+        let cost = parts.into_iter().fold(cost, u64::saturating_add);
         let call = Call { caller, index: place as u32, cost };
         let known = self.funcs.get_mut(&callee).expect("BUG: it has begun");
         known.calls.push(call);
@@ -172,7 +174,8 @@ impl Search<'_> {
     /// An exception of any tag comes up at an instruction.
     fn throw(&mut self, func: u32, place: usize, cost: u64) {
         let body = &self.funcs[&func].body;
-        let clauses = Handler::around(&body.handlers, place as u32).flat_map(|handler| &handler.catches);
+        let innermost = HandlerChange::innermost(&body.handler_changes, place as u32);
+        let clauses = Handler::around(&body.handlers, innermost).flat_map(|handler| &handler.catches);
         let mut reached = Vec::new();
         let mut is_caught = false;
         for clause in clauses {

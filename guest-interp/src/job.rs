@@ -62,6 +62,13 @@ pub struct ScheduleRef {
     pub bytes: Vec<u8>,
 }
 
+impl ScheduleRef {
+    /// Is it of this schedule.
+    pub fn is(&self, schedule: &Schedule) -> bool {
+        (self.name.as_str(), self.hash) == (schedule.name(), schedule.hash())
+    }
+}
+
 /// A function of the embedder's that the program can import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobFunction {

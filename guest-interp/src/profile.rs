@@ -335,7 +335,7 @@ impl Recorder {
             index,
             depth: machine.frames().len(),
             entry,
-            cost: machine.schedule().cost(instr.op),
+            cost: machine.schedule().cost_of(&instr),
             steps: machine.steps_left(),
             host: machine.host_callee(instr),
         });

@@ -36,7 +36,7 @@ pub struct JobFlags {
 /// What a job does not change from run to run: prices, features, limits, clock, seed, and what the program sees.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConfigFlags {
-    /// Costs of the instructions: default, seed-ordinal, or a file
+    /// Costs of the instructions: default, default-1 (its first version), seed-ordinal, or a file
     #[arg(long, value_name = "NAME|FILE")]
     pub gas_schedule: Option<String>,
     /// Turn a language feature on or off (repeatable); all that the node has are on

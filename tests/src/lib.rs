@@ -19,6 +19,7 @@ pub mod node_js;
 pub mod omissions;
 pub mod opcodes;
 pub mod places;
+pub mod price;
 pub mod program_files;
 pub mod programs;
 pub mod reactor;

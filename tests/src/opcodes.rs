@@ -7,22 +7,23 @@ use guest_interp::code::Op;
 pub struct Sample {
     /// Text of the module.
     pub text: String,
+    /// The instructions of the module's function, with a local `$l` of type i32.
+    pub body: String,
     /// The instructions that run, markers included, in order.
     pub runs: Vec<Op>,
     /// Units of work of the one operator that has them.
     pub units: u64,
 }
 
-const MEMORY: &str = "(memory 1 10) (data $d \"0123456789abcdef0123456789abcdef\")";
-const TABLES: &str = "(type $v (func)) (tag $x) \
-    (table $t 20 90 funcref) (elem $e func $g $g $g) (elem (i32.const 0) func $g) (func $g)";
+/// What samples use: a memory, a table, a global, a function, a tag, segments.
+pub const PARTS: &str = "(memory 1 10) (data $d \"0123456789abcdef0123456789abcdef\") \
+    (type $v (func)) (tag $x) (table $t 20 90 funcref) (elem $e func $g $g $g) (elem (i32.const 0) func $g) (func $g) \
+    (global $m (mut i32) (i32.const 5))";
 
 /// Several lines of instructions and the instructions of them that run.
 fn sample(body: &str, runs: &[Op], units: u64) -> Sample {
-    let text = format!(
-        "(module {MEMORY} {TABLES} (global $m (mut i32) (i32.const 5)) (func (export \"f\") (local $l i32) {body}))"
-    );
-    Sample { text, runs: [runs, &[Op::End]].concat(), units }
+    let text = format!("(module {PARTS} (func (export \"f\") (local $l i32) {body}))");
+    Sample { text, body: body.to_owned(), runs: [runs, &[Op::End]].concat(), units }
 }
 
 /// The sample of an instruction.

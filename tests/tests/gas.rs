@@ -109,6 +109,10 @@ fn a_local_vector_is_zeroed_as_two_slots() {
     }
 }
 
+/// What `throw` costs in itself, and for each clause and frame that it looks at.
+const THROW: u64 = 16;
+const LOOK: u64 = 8;
+
 /// A throw over three functions: of the clauses, those that cover the place count, the innermost first.
 const SEARCH: &str = r#"(module (tag $a (param i32)) (tag $b) (tag $c)
     (func (export "f") (param i32) (result i32)
@@ -132,17 +136,17 @@ const SEARCH: &str = r#"(module (tag $a (param i32)) (tag $b) (tag $c)
 #[test]
 fn a_throw_is_charged_for_every_clause_and_frame_that_it_looks_at() {
     // In `h` three clauses and the frame, in `g` the frame, in `f` two clauses.
-    let far = 3 + 1 + 1 + 2;
+    let far = LOOK * (3 + 1 + 1 + 2);
     // `f`: a try, local.get, call, return; `g`: local.get, call; `h`: two tries.
     let before = |tests: u64| 3 + 2 + 2 + tests;
     let cases = [
-        // local.get, eqz, if, constant, throw, then `return`
-        (0, 7, before(5) + far + 1),
+        // local.get, eqz, if, constant, throw with a payload of one slot, then `return`
+        (0, 7, before(4) + THROW + far + 1 + 1),
         // 3, then local.get, constant, eq, if, throw: the second clause. `g` goes on over a free nop, `f` into the second
         // try and its branch, and a constant.
-        (1, 100, before(3 + 5) + 2 + 3),
+        (1, 100, before(3 + 4) + THROW + 2 * LOOK + 3),
         // The same, but the first clause, and neither of the throws before.
-        (2, 100, before(3 + 4 + 1) + 1 + 3),
+        (2, 100, before(3 + 4) + THROW + LOOK + 3),
     ];
     for (arg, value, cost) in cases {
         for stepper_only in [false, true] {
@@ -159,14 +163,15 @@ fn a_throw_waits_for_the_gas_of_its_whole_search_and_pays_none_if_nothing_catche
         let mut machine = begin(SEARCH, &[0], &Schedule::default(), stepper_only);
         // Two tries, local.get, call; local.get, call; two tries; local.get, eqz, if, constant.
         let before = 3 + 2 + 2 + 4;
-        assert_eq!(machine.run(gas(before + 7)), Stop::OutOfGas { need: 1 + 7 });
+        let need = THROW + 7 * LOOK + 1;
+        assert_eq!(machine.run(gas(before + need - 1)), Stop::OutOfGas { need });
         assert_eq!((machine.gas_total(), machine.frames().len()), (before, 3));
-        assert_eq!(machine.run(gas(1 + 7)), Stop::OutOfGas { need: 1 });
+        assert_eq!(machine.run(gas(need)), Stop::OutOfGas { need: 1 });
         assert_eq!(machine.frames().len(), 1);
         let text = "(module (tag $x) (func (export \"f\") (try_table (call $g))) (func $g (throw $x)))";
         let mut machine = begin(text, &[], &Schedule::default(), stepper_only);
         assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::UncaughtException));
-        assert_eq!((machine.gas_total(), machine.frames().len()), (3, 2));
+        assert_eq!((machine.gas_total(), machine.frames().len()), (2 + THROW, 2));
     }
 }
 
@@ -180,6 +185,125 @@ fn units_of_a_search_are_rounded_up_for_each_throw() {
             assert_eq!(machine.gas_total(), cost, "{arg}");
         }
     }
+}
+
+/// What `f` costs under the schedule `default`, the same on both engines.
+fn cost(text: &str, args: &[u64]) -> u64 {
+    let run = |stepper_only| {
+        let mut machine = begin(text, args, &Schedule::default(), stepper_only);
+        assert!(matches!(machine.run(Budget::UNLIMITED), Stop::Done(_)), "{text}");
+        machine.gas_total()
+    };
+    assert_eq!(run(false), run(true), "{text}");
+    run(false)
+}
+
+#[test]
+fn branches_and_calls_pay_for_the_slots_that_they_carry_beyond_sixteen() {
+    let branch = |count: usize, branch: &str| {
+        let (types, values, drops) = ("i32 ".repeat(count), "(i32.const 1) ".repeat(count), "drop ".repeat(count));
+        format!(
+            "(module (type $t (func (result {types}))) (func (export \"f\") (block $b (type $t) {values} {branch}) {drops}))"
+        )
+    };
+    for (count, carried) in [(0, 0), (16, 0), (17, 1), (32, 2), (33, 3), (1000, 123)] {
+        let both = 2 * count as u64;
+        assert_eq!(cost(&branch(count, "(br $b)"), &[]), both + 1 + carried, "br, {count}");
+        for (taken, why) in [(0, "not taken"), (1, "taken")] {
+            let conditional = branch(count, &format!("(br_if $b (i32.const {taken}))"));
+            assert_eq!(cost(&conditional, &[]), both + 2 + carried, "br_if, {count}, {why}");
+        }
+        assert_eq!(
+            cost(&branch(count, "(br_table $b $b (i32.const 0))"), &[]),
+            both + 2 + carried,
+            "br_table, {count}"
+        );
+        let call = format!(
+            "(module (func $g (param {t}) (result {t}) {}) (func (export \"f\") {} (call $g) {}))",
+            (0..count).map(|i| format!("(local.get {i})")).collect::<String>(),
+            "(i32.const 1) ".repeat(count),
+            "drop ".repeat(count),
+            t = "i32 ".repeat(count)
+        );
+        let carried = (2 * count as u64).saturating_sub(16).div_ceil(8);
+        assert_eq!(cost(&call, &[]), 3 * count as u64 + 1 + carried, "call, {count}");
+    }
+}
+
+#[test]
+fn a_vector_is_carried_as_two_slots() {
+    let text = |count: usize| {
+        let (types, values) = ("v128 ".repeat(count), "(v128.const i64x2 1 2) ".repeat(count));
+        let drops = "drop ".repeat(count);
+        format!(
+            "(module (type $t (func (result {types}))) (func (export \"f\") (block $b (type $t) {values} (br $b)) {drops}))"
+        )
+    };
+    assert_eq!((cost(&text(8), &[]), cost(&text(9), &[])), (16 + 1, 18 + 1 + 1));
+}
+
+#[test]
+fn a_throw_pays_for_the_payload_that_is_carried() {
+    let text = |count: usize| {
+        let (types, values, drops) = ("i32 ".repeat(count), "(i32.const 1) ".repeat(count), "drop ".repeat(count));
+        format!(
+            "(module (type $t (func (result {types}))) (tag $x (param {types}))
+                (func (export \"f\") (block $b (type $t) (try_table (catch $x $b) {values} (throw $x)) (unreachable)) {drops}))"
+        )
+    };
+    for (count, payload) in [(0, 0), (1, 1), (4, 1), (5, 2), (1000, 250)] {
+        assert_eq!(cost(&text(count), &[]), 1 + 2 * count as u64 + THROW + LOOK + payload, "{count}");
+    }
+}
+
+#[test]
+fn handlers_that_are_closed_and_those_without_clauses_cost_a_throw_nothing() {
+    let text = |before: &str, around: usize| {
+        let (open, close) = ("(try_table ".repeat(around), ")".repeat(around));
+        format!(
+            "(module (tag $x) (func (export \"f\") {before} (block $h (try_table (catch_all $h) {open} (throw $x) {close}))))"
+        )
+    };
+    let plain = cost(&text("", 0), &[]);
+    for count in [1, 10, 1000] {
+        let closed = format!("{}{}", "(try_table (catch_all 0) ".repeat(count), ")".repeat(count));
+        assert_eq!(cost(&text(&closed, 0), &[]), plain + count as u64, "{count} closed, each paid when it was entered");
+        assert_eq!(cost(&text("", count), &[]), plain + count as u64, "{count} without clauses, likewise");
+    }
+}
+
+#[test]
+fn a_call_into_another_instance_costs_more() {
+    let other = Module::parse(wat::parse_str("(module (func (export \"g\")))").unwrap(), Features::default()).unwrap();
+    let other = Arc::new(other);
+    let text = "(module (import \"m\" \"g\" (func $g)) (func (export \"f\") (call $g) (call $h)) (func $h))";
+    for stepper_only in [false, true] {
+        let mut machine = Machine::new(Schedule::default(), Limits::default());
+        machine.set_stepper_only(stepper_only);
+        let mut linker = Linker::default();
+        let instance = machine.link("m", other.clone(), &linker, &NoHost).unwrap();
+        linker.register("m", instance);
+        let module = Module::parse(wat::parse_str(text).unwrap(), Features::default()).unwrap();
+        let instance = machine.link("", Arc::new(module), &linker, &NoHost).unwrap();
+        let Some(Extern::Func(func)) = machine.store.export(instance, "f") else { panic!("the module exports f") };
+        machine.invoke(func, &[]).unwrap();
+        assert_eq!((machine.run(Budget::UNLIMITED), machine.gas_total()), (Stop::Done(vec![]), 1 + 16 + 1));
+    }
+}
+
+#[test]
+fn under_the_first_default_table_nothing_of_that_costs_more_than_it_did() {
+    let (types, values, drops) = ("i32 ".repeat(1000), "(i32.const 1) ".repeat(1000), "drop ".repeat(1000));
+    let text = format!(
+        "(module (type $t (func (result {types}))) (tag $x (param {types})) (table $t 1 funcref)
+            (func (export \"f\")
+                (block $b (type $t) {values} (br $b)) {drops}
+                (block $b (type $t) (try_table (catch $x $b) {values} (throw $x)) (unreachable)) {drops}
+                (drop (table.size $t)) (drop (memory.grow (i32.const 0)))) (memory 1))"
+    );
+    let mut machine = begin(&text, &[], &Schedule::builtin("default-1").unwrap(), false);
+    assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]));
+    assert_eq!(machine.gas_total(), 2001 + 2000 + 1 + 1 + 1 + 2 + 3);
 }
 
 /// Adds the numbers up to the argument.
@@ -222,7 +346,7 @@ fn a_run_goes_on_from_every_pause_to_the_same_end() {
 fn an_instruction_dearer_than_the_budget_says_what_it_needs() {
     let text = "(module (memory 1 9) (func (export \"f\") (result i32) (memory.grow (i32.const 2))))";
     let mut machine = begin(text, &[], &Schedule::default(), false);
-    let need = 1 + 2 * 4096;
+    let need = 16 + 2 * 4096;
     assert_eq!(machine.run(gas(100)), Stop::OutOfGas { need });
     assert_eq!((machine.gas_total(), machine.store.memories[0].pages()), (1, 1));
     assert_eq!(machine.run(gas(need)), Stop::Done(vec![1]));
@@ -232,10 +356,10 @@ fn an_instruction_dearer_than_the_budget_says_what_it_needs() {
 #[test]
 fn what_fails_or_traps_is_charged_without_its_units() {
     let cases = [
-        ("(drop (memory.grow (i32.const 100)))", Stop::Done(vec![]), 3),
-        ("(drop (table.grow (ref.null func) (i32.const 100)))", Stop::Done(vec![]), 4),
-        ("(memory.fill (i32.const 0) (i32.const 0) (i32.const 65537))", Stop::Trap(Trap::MemoryOutOfBounds), 4),
-        ("(table.copy (i32.const 0) (i32.const 0) (i32.const 99))", Stop::Trap(Trap::TableOutOfBounds), 4),
+        ("(drop (memory.grow (i32.const 100)))", Stop::Done(vec![]), 1 + 16 + 1),
+        ("(drop (table.grow (ref.null func) (i32.const 100)))", Stop::Done(vec![]), 2 + 16 + 1),
+        ("(memory.fill (i32.const 0) (i32.const 0) (i32.const 65537))", Stop::Trap(Trap::MemoryOutOfBounds), 3 + 8),
+        ("(table.copy (i32.const 0) (i32.const 0) (i32.const 99))", Stop::Trap(Trap::TableOutOfBounds), 3 + 16),
     ];
     for (body, ended, cost) in cases {
         let text = format!("(module (memory 1 9) (table 1 9 funcref) (func (export \"f\") {body}))");

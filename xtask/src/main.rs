@@ -16,6 +16,7 @@ mod overheads;
 mod peers;
 mod perf_check;
 mod portability;
+mod price;
 mod reproducible;
 mod self_hosting;
 mod spec;
@@ -63,6 +64,8 @@ enum Command {
     PerfCheck(perf_check::Args),
     /// Run the same jobs in every runtime that is here
     Portability(portability::Args),
+    /// Measure what every instruction and host call takes a unit of gas
+    Price(price::Args),
     /// Build the node twice from nothing, and compare with what is embedded
     Reproducible(reproducible::Args),
     /// One clean build of the node, for the command above
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Peers(args) => peers::run(&args),
         Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),
+        Command::Price(args) => price::run(&args),
         Command::Reproducible(args) => reproducible::run(&args),
         Command::BuildNode(args) => reproducible::build_node(&args),
         Command::SelfHosting(args) => self_hosting::run(&args),

@@ -7,11 +7,17 @@ use super::binary::{EMPTY, Encoded, LANE_SHIFT, Reader, kind_of};
 use super::locals::Locals;
 use crate::module::{Kind, Module, ValType};
 
+/// Slots that every branch and call may carry for its own cost: what compilers emit carries fewer.
+pub const FREE_CARRIED: u32 = 16;
+
 /// One instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instr {
     /// What it is.
     pub op: Op,
+    /// Slots beyond the first [`FREE_CARRIED`] that it carries: a branch those of its target, a call its arguments and
+    /// results. They are paid for whether a conditional branch is taken or not, so that the code alone tells the cost.
+    pub carried: u16,
     /// Byte offset in the module.
     pub offset: u32,
     /// Operand slots on the frame's stack before it.
@@ -40,19 +46,35 @@ pub struct Handler {
     pub start: u32,
     /// Index of its `end`.
     pub end: u32,
-    /// The innermost handler around it.
+    /// The innermost handler around it that has clauses.
     pub outer: Option<u32>,
     /// Its clauses, in order.
     pub catches: Vec<Catch>,
 }
 
 impl Handler {
-    /// Those of a function's handlers that are around the instruction of this index, inner ones first.
-    pub(crate) fn around(handlers: &[Handler], index: u32) -> impl Iterator<Item = &Handler> {
-        let last = handlers.partition_point(|handler| handler.start <= index).checked_sub(1);
-        let outer = |handler: &&Handler| handler.outer.map(|outer| &handlers[outer as usize]);
-        let around = std::iter::successors(last.map(|last| &handlers[last]), outer);
-        around.filter(move |handler| index < handler.end)
+    /// Those of a function's handlers that are around an instruction, inner ones first, of which `innermost` is the first.
+    pub(crate) fn around(handlers: &[Handler], innermost: Option<u32>) -> impl Iterator<Item = &Handler> {
+        let handler = |number: u32| &handlers[number as usize];
+        std::iter::successors(innermost.map(handler), move |inner| inner.outer.map(handler))
+    }
+}
+
+/// From the instruction of this index on, until the next change, this handler is the innermost that is open and has clauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandlerChange {
+    /// Index of the first instruction.
+    pub index: u32,
+    /// The handler, if one is open.
+    pub innermost: Option<u32>,
+}
+
+impl HandlerChange {
+    /// The innermost handler around the instruction of this index: found by its position, however many have been closed
+    /// before it.
+    pub(crate) fn innermost(changes: &[HandlerChange], index: u32) -> Option<u32> {
+        let before = changes.partition_point(|change| change.index <= index);
+        changes[..before].last().and_then(|change| change.innermost)
     }
 }
 
@@ -107,6 +129,10 @@ pub struct Body {
     pub blocks: Vec<Block>,
     /// Handlers of exceptions, by ascending start.
     pub handlers: Vec<Handler>,
+    /// Where the innermost handler becomes another one, by ascending index.
+    pub handler_changes: Vec<HandlerChange>,
+    /// Where two or more markers follow each other that cost nothing: first, and the one after the last.
+    pub markers: Vec<(u32, u32)>,
     /// Constants of 128 bits.
     pub vectors: Vec<u128>,
 }
@@ -120,6 +146,31 @@ impl Instr {
     /// The lane of a vector that an instruction names.
     pub fn lane(&self) -> u8 {
         if self.op.has_lane() { self.imm as u8 } else { (self.aux >> LANE_SHIFT) as u8 }
+    }
+}
+
+impl Body {
+    /// Notes where markers of ops that are free follow each other.
+    pub(crate) fn find_markers(&mut self, is_free: impl Fn(Op) -> bool) {
+        let last = self.instrs.len().saturating_sub(1) as u32;
+        let is_marker = |op: Op| matches!(op, Op::Nop | Op::Block | Op::Loop | Op::End) && is_free(op);
+        let mut start = None;
+        for (index, instr) in (0..).zip(&self.instrs) {
+            let run = if index < last && is_marker(instr.op) { start.or(Some(index)) } else { None };
+            if let (Some(first), None) = (start, run)
+                && index - first > 1
+            {
+                self.markers.push((first, index));
+            }
+            start = run;
+        }
+    }
+
+    /// Index of the first instruction after a marker that is no marker or is not free.
+    pub(crate) fn after_markers(&self, index: u32) -> u32 {
+        let run =
+            self.markers.partition_point(|(first, _)| *first <= index).checked_sub(1).map(|run| self.markers[run]);
+        run.filter(|(_, after)| index < *after).map_or(index + 1, |(_, after)| after)
     }
 }
 
@@ -211,6 +262,8 @@ impl<'a> Decoder<'a> {
         let results = ty.result_slots();
         let locals = Locals::new(&ty.params, reader.declared_locals());
         let body = Body {
+            handler_changes: Vec::new(),
+            markers: Vec::new(),
             params: ty.param_slots(),
             locals: locals.slots(),
             results,
@@ -317,24 +370,32 @@ impl<'a> Decoder<'a> {
             Op::End => self.end(offset),
             Op::Unreachable | Op::Return | Op::ThrowRef => self.jump(op, offset, 0, 0),
             Op::Throw => self.jump(op, offset, imm, 0),
-            Op::ReturnCall | Op::ReturnCallIndirect | Op::ReturnCallRef => self.jump(op, offset, imm, aux),
+            Op::ReturnCall | Op::ReturnCallIndirect | Op::ReturnCallRef => {
+                self.jump(op, offset, imm, aux);
+                let ty = if op == Op::ReturnCall { self.module.func_type_index(index) } else { index };
+                self.carry_call(ty);
+            }
             Op::Br => {
                 let target = self.target(index);
                 self.jump(op, offset, target, 0);
+                self.carry_to(target);
             }
             Op::BrIf => {
                 let target = self.target(index);
                 self.push(op, offset, target, 0);
+                self.carry_to(target);
                 self.pop(1);
             }
             // The reference goes on to where it is known not to be null.
             Op::BrOnNull => {
                 let target = self.target(index);
                 self.push(op, offset, target, 0);
+                self.carry_to(target);
             }
             Op::BrOnNonNull => {
                 let target = self.target(index);
                 self.push(op, offset, target, 0);
+                self.carry_to(target);
                 self.pop(1);
             }
             Op::BrTable => {
@@ -343,6 +404,7 @@ impl<'a> Decoder<'a> {
                     self.target(depth);
                 }
                 self.jump(op, offset, first, aux);
+                self.carry_to(first);
             }
             Op::Call => self.call(op, offset, imm, 0, self.module.func_type_index(index), 0),
             Op::CallIndirect => self.call(op, offset, imm, aux, index, 1),
@@ -376,6 +438,7 @@ impl<'a> Decoder<'a> {
     /// A call of a function of type `ty` that takes `also` operands beside its arguments.
     fn call(&mut self, op: Op, offset: u32, imm: u64, aux: u32, ty: u32, also: u32) {
         self.push(op, offset, imm, aux);
+        self.carry_call(ty);
         let ty = &self.module.types()[ty as usize];
         self.pop(ty.param_slots() + also);
         for result in &ty.results {
@@ -392,7 +455,24 @@ impl<'a> Decoder<'a> {
         if self.watch == Some(self.next_index()) {
             self.watched = Some(self.kinds.clone());
         }
-        self.body.instrs.push(Instr { op, offset, height: self.height(), aux, imm });
+        self.body.instrs.push(Instr { op, carried: 0, offset, height: self.height(), aux, imm });
+    }
+
+    /// Notes how many slots the last instruction carries.
+    fn carry(&mut self, slots: u32) {
+        let last = self.body.instrs.last_mut().expect("BUG: an instruction has been added");
+        last.carried = u16::try_from(slots.saturating_sub(FREE_CARRIED)).unwrap_or(u16::MAX);
+    }
+
+    /// Notes that the last instruction goes to a target.
+    fn carry_to(&mut self, target: u64) {
+        self.carry(self.body.targets[target as usize].arity);
+    }
+
+    /// Notes that the last instruction calls a function of type `ty`.
+    fn carry_call(&mut self, ty: u32) {
+        let ty = &self.module.types()[ty as usize];
+        self.carry(ty.param_slots() + ty.result_slots());
     }
 
     fn height(&self) -> u32 {
@@ -449,8 +529,10 @@ impl<'a> Decoder<'a> {
         }
         if op == Op::TryTable {
             self.body.handlers[aux].start = self.next_index();
-            self.handler = Some(aux as u32);
-            self.innermost().handler = self.handler;
+            self.innermost().handler = Some(aux as u32);
+            if !self.body.handlers[aux].catches.is_empty() {
+                self.change_handler(self.next_index(), Some(aux as u32));
+            }
         }
     }
 
@@ -462,6 +544,11 @@ impl<'a> Decoder<'a> {
         }
         self.body.handlers.push(Handler { start: 0, end: 0, outer: self.handler, catches });
         self.block(Op::TryTable, instruction.imm.cast_signed(), offset);
+    }
+
+    fn change_handler(&mut self, index: u32, innermost: Option<u32>) {
+        self.handler = innermost;
+        self.body.handler_changes.push(HandlerChange { index, innermost });
     }
 
     fn open(&mut self, op: Op, block: Block, ty: BlockType) {
@@ -503,7 +590,10 @@ impl<'a> Decoder<'a> {
         if let Some(handler) = label.handler {
             let handler = &mut self.body.handlers[handler as usize];
             handler.end = index;
-            self.handler = handler.outer;
+            if !handler.catches.is_empty() {
+                let outer = handler.outer;
+                self.change_handler(index, outer);
+            }
         }
         self.kinds.truncate(label.block.height as usize);
         match label.ty {
@@ -545,4 +635,67 @@ fn plain_arity(op: Op) -> Option<(u32, u32)> {
         Op::MemoryFill | Op::MemoryCopy | Op::MemoryInit | Op::TableFill | Op::TableCopy | Op::TableInit => (3, 0),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::Features;
+
+    fn body(text: &str) -> Body {
+        let module = Module::parse(wat::parse_str(text).unwrap(), Features::default()).unwrap();
+        Body::decode(&module, 0)
+    }
+
+    #[test]
+    fn the_innermost_open_handler_is_found_by_position() {
+        let body = body(
+            "(module (tag $x) (func
+                (try_table (catch_all 0)
+                    nop
+                    (try_table (catch $x 0) nop)
+                    (try_table nop)
+                    nop)
+                (try_table (catch_all 0))
+                nop))",
+        );
+        let innermost: Vec<Option<u32>> =
+            (0..).zip(&body.instrs).map(|(index, _)| HandlerChange::innermost(&body.handler_changes, index)).collect();
+        let (none, outer, inner) = (None, Some(0), Some(1));
+        let expected = [
+            // The first `try_table`, its `nop`, the second and its `nop`; its `end` is out of it.
+            vec![none, outer, outer, inner, outer],
+            // One without clauses is not there.
+            vec![outer, outer, outer, outer],
+            // The `end`, the last `try_table` that holds nothing, and what follows.
+            vec![none, none, none, none, none],
+        ];
+        assert_eq!(innermost, expected.concat());
+    }
+
+    #[test]
+    fn markers_that_follow_each_other_are_passed_at_once_and_only_if_they_are_free() {
+        let mut body =
+            body("(module (func nop (block (loop nop)) (drop (i32.const 1)) nop (drop (i32.const 1)) nop nop))");
+        body.find_markers(|op| op != Op::End);
+        assert_eq!(body.markers, [(0, 4), (11, 13)]);
+        let mut all = body.clone();
+        all.markers.clear();
+        all.find_markers(|_| true);
+        assert_eq!(all.markers, [(0, 6), (11, 13)]);
+        // Two blocks' ends; then an instruction; a marker by itself; the function's own `end` is none.
+        assert_eq!([0, 3, 5, 6, 8, 11, 12].map(|index| all.after_markers(index)), [6, 6, 6, 7, 9, 13, 13]);
+    }
+
+    #[test]
+    fn what_branches_and_calls_carry_beyond_sixteen_slots_is_noted() {
+        let carried = |count: usize, branch: &str| {
+            let (types, values) = ("i32 ".repeat(count), "(i32.const 1) ".repeat(count));
+            let text = format!("(module (func $f (param {types}) (result {types}) {values} {branch}))");
+            let instrs = body(&text).instrs;
+            instrs.iter().find(|instr| !matches!(instr.op, Op::I32Const)).map(|instr| instr.carried)
+        };
+        assert_eq!([0, 16, 17, 1000].map(|count| carried(count, "(br 0)")), [0, 0, 1, 984].map(Some));
+        assert_eq!([8, 9, 500].map(|count| carried(count, "(return_call $f)")), [0, 2, 984].map(Some));
+    }
 }

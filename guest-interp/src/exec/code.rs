@@ -83,6 +83,11 @@ impl Code {
         !matches!(self.translated[func as usize], Translated::NotYet)
     }
 
+    /// Has the function register code.
+    pub(crate) fn is_translated(&self, func: u32) -> bool {
+        matches!(self.translated[func as usize], Translated::Done(_))
+    }
+
     /// Adds a function's code. `zeroing` is the gas of setting its locals to zero.
     pub(crate) fn add(&mut self, func: u32, code: Option<VerifiedCode>, zeroing: u64) {
         let base = self.insts.len();

@@ -5,34 +5,18 @@ mod builder;
 
 use std::collections::BTreeMap;
 
-use crate::code::Op;
+use crate::code::{Instr, Op};
 use crate::error::Error;
+use crate::host::Work;
 
 pub use builder::ScheduleBuilder;
 
 /// The reference node's table; see [`Schedule::seed_ordinal`].
 const SEED_ORDINAL: &str = include_str!("seed-ordinal.csv");
 
-/// The schedule that is used when none is named; see docs/gas.md.
-const DEFAULT: &str = "\
-*,1
-block,0
-loop,0
-else,0
-end,0
-nop,0
-memory.grow,1,4096,1
-memory.fill,1,1,16
-memory.copy,1,1,16
-memory.init,1,1,16
-table.grow,1,1,1
-table.fill,1,1,4
-table.copy,1,1,4
-table.init,1,1,1
-call.locals,0,1,8
-throw.search,0,1,1
-host.call,10,1,16
-";
+/// The tables of the schedule that is used when none is named, newest first; see docs/gas.md. A table that chains may
+/// carry is never taken out, and never changed.
+const DEFAULTS: [&str; 2] = [include_str!("default-2.csv"), include_str!("default-1.csv")];
 
 /// Work that is charged by its amount, beside the instruction that causes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,12 +41,24 @@ pub enum Unit {
     ZeroedLocals,
     /// Clauses and frames that a throw looks at.
     ThrowSearch,
+    /// Slots of the payload that a caught exception carries.
+    ThrowPayload,
+    /// Slots beyond the first [`FREE_CARRIED`](crate::code::FREE_CARRIED) that a branch or a call carries.
+    Carried,
+    /// Calls into another instance, or through a table with 64-bit addresses: those that the fast engine hands over.
+    FarCall,
     /// Bytes that a host call moves; its flat part is charged for the call itself.
     HostBytes,
+    /// Names, parents and entries that a host call walks.
+    HostSteps,
+    /// Pages of 4 KiB by which a host call makes a file longer: each is hashed when the program ends.
+    HostPages,
+    /// Bytes of the module of which a call of a contract makes an instance.
+    ContractCode,
 }
 
 impl Unit {
-    const ALL: [(Unit, &str); 11] = [
+    const ALL: [(Unit, &str); 17] = [
         (Unit::MemoryGrow, "memory.grow"),
         (Unit::MemoryFill, "memory.fill"),
         (Unit::MemoryCopy, "memory.copy"),
@@ -73,7 +69,13 @@ impl Unit {
         (Unit::TableInit, "table.init"),
         (Unit::ZeroedLocals, "call.locals"),
         (Unit::ThrowSearch, "throw.search"),
+        (Unit::ThrowPayload, "throw.payload"),
+        (Unit::Carried, "carry.slots"),
+        (Unit::FarCall, "call.far"),
         (Unit::HostBytes, "host.call"),
+        (Unit::HostSteps, "host.steps"),
+        (Unit::HostPages, "host.pages"),
+        (Unit::ContractCode, "contract.code"),
     ];
 
     /// The name that rows of a schedule have for it.
@@ -101,7 +103,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self::read("default", DEFAULT).expect("BUG: the default schedule is well formed")
+        Self::read("default", DEFAULTS[0]).expect("BUG: the default schedule is well formed")
     }
 }
 
@@ -112,13 +114,30 @@ impl Schedule {
         Self::read("seed-ordinal", SEED_ORDINAL).expect("BUG: the reference schedule is well formed")
     }
 
-    /// The built-in schedule of this name.
+    /// The built-in schedule of this name, in its newest version.
     pub fn builtin(name: &str) -> Option<Self> {
-        match name {
-            "default" => Some(Self::default()),
-            "seed-ordinal" => Some(Self::seed_ordinal()),
-            _ => None,
-        }
+        Self::versions(name).into_iter().next()
+    }
+
+    /// The tables that a built-in name stands for and has stood for, newest first; none if the name is not built in. A
+    /// chain that carries one of them under that name is right.
+    ///
+    /// ```
+    /// use guest_interp::gas::Schedule;
+    ///
+    /// assert_eq!(Schedule::versions("default").len(), 2);
+    /// assert_eq!(Schedule::versions("default")[1].hash(), Schedule::versions("default-1")[0].hash());
+    /// assert!(Schedule::versions("mine").is_empty());
+    /// ```
+    pub fn versions(name: &str) -> Vec<Self> {
+        let tables: &[&str] = match name {
+            "default" => &DEFAULTS,
+            "default-1" => &DEFAULTS[1..],
+            "seed-ordinal" => &[SEED_ORDINAL],
+            _ => &[],
+        };
+        let read = |text: &&str| Self::read(name, text).expect("BUG: built-in schedules are well formed");
+        tables.iter().map(read).collect()
     }
 
     /// Checks that a table with this hash may have this name: that of a built-in schedule means that one, wherever it is
@@ -127,10 +146,9 @@ impl Schedule {
     /// # Errors
     /// A usage error: another table has the name of a built-in one.
     pub fn check_name(name: &str, hash: &[u8; 32]) -> Result<(), Error> {
-        let Some(known) = Self::builtin(name).map(|known| known.hash()).filter(|known| known != hash) else {
-            return Ok(());
-        };
-        let [given, known] = [hash, &known].map(|hash| crate::snapshot::hex(hash));
+        let versions: Vec<[u8; 32]> = Self::versions(name).iter().map(Self::hash).collect();
+        let Some(known) = versions.first().filter(|_| !versions.contains(hash)) else { return Ok(()) };
+        let [given, known] = [hash, known].map(|hash| crate::snapshot::hex(hash));
         Err(Error::usage(format!(
             "gas schedule {name:?}: the built-in schedule of this name has the hash {known}, this table has {given}"
         )))
@@ -217,9 +235,21 @@ impl Schedule {
         amount.div_ceil(u64::from(price.size)).saturating_mul(u64::from(price.cost))
     }
 
-    /// Cost of a host call that moves `bytes`, beside its instruction.
-    pub fn host_call(&self, bytes: u64) -> u64 {
-        u64::from(self.host_call).saturating_add(self.units(Unit::HostBytes, bytes))
+    /// Cost of an instruction of a body, with the part by the unit that the code alone tells: the slots that it carries.
+    #[inline]
+    pub fn cost_of(&self, instr: &Instr) -> u64 {
+        let carried = if instr.carried == 0 { 0 } else { self.units(Unit::Carried, instr.carried.into()) };
+        self.cost(instr.op).saturating_add(carried)
+    }
+
+    /// Cost of the work of a host call, beside its instruction.
+    pub fn host_call(&self, work: Work) -> u64 {
+        let parts = [
+            self.units(Unit::HostBytes, work.bytes),
+            self.units(Unit::HostSteps, work.steps),
+            self.units(Unit::HostPages, work.pages),
+        ];
+        parts.into_iter().fold(self.host_call.into(), u64::saturating_add)
     }
 
     /// Is this a transfer of control that costs nothing, and therefore counts as an uncharged step.
@@ -274,12 +304,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markers_are_free_and_all_else_costs_one_by_default() {
+    fn markers_are_free_and_all_else_costs_one_by_default_but_for_what_the_stepper_is_handed() {
         let schedule = Schedule::default();
         for op in Op::ALL {
-            let marker = matches!(op, Op::Block | Op::Loop | Op::Else | Op::End | Op::Nop);
-            assert_eq!(schedule.cost(*op), u64::from(!marker), "{}", op.mnemonic());
+            let cost = match op {
+                Op::Block | Op::Loop | Op::Else | Op::End | Op::Nop => 0,
+                Op::MemorySize | Op::MemoryFill | Op::MemoryCopy => 8,
+                Op::TableGet | Op::TableSet | Op::TableSize => 8,
+                Op::MemoryGrow | Op::MemoryInit | Op::DataDrop | Op::Throw | Op::ThrowRef => 16,
+                Op::TableGrow | Op::TableFill | Op::TableCopy | Op::TableInit | Op::ElemDrop => 16,
+                _ => 1,
+            };
+            assert_eq!(schedule.cost(*op), cost, "{}", op.mnemonic());
         }
+    }
+
+    #[test]
+    fn the_first_table_of_the_default_schedule_is_what_old_chains_carry() {
+        let hash = |schedule: &Schedule| blake3::Hash::from(schedule.hash()).to_hex().to_string();
+        let [new, old] = &Schedule::versions("default")[..] else { panic!("two tables") };
+        assert_eq!(hash(old), "6a6ec473e0d75c2780c2bc5da8c31197113a2b56cc2719324ab59d3b7a023869");
+        assert_eq!((old.name(), new.name()), ("default", "default"));
+        assert_eq!(*new, Schedule::default());
+        assert_eq!(Schedule::builtin("default-1").unwrap().text(), old.text());
     }
 
     #[test]
@@ -294,7 +341,7 @@ mod tests {
             assert_eq!(schedule.cost(*op), rows.get(op.mnemonic()).copied().unwrap_or(0), "{}", op.mnemonic());
         }
         assert_eq!((schedule.cost(Op::I32Const), schedule.cost(Op::I64Mul), schedule.cost(Op::Call)), (3, 64, 4));
-        assert_eq!(schedule.units(Unit::MemoryGrow, 100) + schedule.host_call(1 << 20), 0);
+        assert_eq!(schedule.units(Unit::MemoryGrow, 100) + schedule.host_call(Work::moving(1 << 20)), 0);
     }
 
     #[test]
@@ -306,7 +353,7 @@ mod tests {
 
     #[test]
     fn the_canonical_text_reads_back_as_the_same_schedule() {
-        for schedule in [Schedule::default(), Schedule::seed_ordinal()] {
+        for schedule in [Schedule::versions("default"), Schedule::versions("seed-ordinal")].concat() {
             assert_eq!(Schedule::parse(schedule.name(), schedule.text()), Ok(schedule));
         }
     }

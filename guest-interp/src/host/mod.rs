@@ -159,19 +159,82 @@ pub trait GuestMemoryExt: GuestMemory {
 
 impl<T: GuestMemory + ?Sized> GuestMemoryExt for T {}
 
+/// What a host call takes beyond what every call does, by measure: docs/gas.md says what each is for every call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Bytes moved between the program's memory and the host, an upper bound.
+    pub bytes: u64,
+    /// Names of paths, parents of directories and entries of listings that are walked; bytes that are looked at but not
+    /// moved count as one for 64.
+    pub steps: u64,
+    /// Pages of 4 KiB by which a file gets longer.
+    pub pages: u64,
+}
+
+impl Work {
+    /// A call of constant cost.
+    pub const NONE: Work = Work { bytes: 0, steps: 0, pages: 0 };
+
+    /// Moving bytes and nothing else.
+    pub fn moving(bytes: u64) -> Work {
+        Work { bytes, ..Work::NONE }
+    }
+}
+
+/// The proof that work has been charged, made where it is: whoever walks takes its steps from here.
+#[derive(Debug)]
+#[must_use]
+pub struct Paid(Steps);
+
+impl Paid {
+    /// What has been charged.
+    pub(crate) fn of(work: Work) -> Self {
+        Self(Steps { taken: 0, most: work.steps })
+    }
+
+    /// The steps that a call may make.
+    pub(crate) fn steps(&mut self) -> &mut Steps {
+        &mut self.0
+    }
+}
+
+/// Counts the steps of a walk: to know what it will cost, or against what has been paid.
+#[derive(Debug)]
+pub struct Steps {
+    taken: u64,
+    most: u64,
+}
+
+impl Steps {
+    /// Counts only.
+    pub(crate) fn counting() -> Self {
+        Self { taken: 0, most: u64::MAX }
+    }
+
+    /// Makes so many steps.
+    pub(crate) fn take(&mut self, steps: u64) {
+        self.taken = self.taken.saturating_add(steps);
+        assert!(self.taken <= self.most, "BUG: a host call takes {} steps, paid for {}", self.taken, self.most);
+    }
+
+    /// Steps made.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+}
+
 /// A group of host functions with its own state. The state is part of the snapshot: two modules that were built from the
 /// same job and have the same saved bytes answer every later call alike.
 pub trait HostModule {
     /// The function imported as (`module`, `name`). Both must match exactly; `None` makes the linker report the name.
     fn resolve(&self, module: &str, name: &str) -> Option<HostFunc>;
 
-    /// Bytes that this call will move between the program's memory and the host: an upper bound, 0 for calls of constant
-    /// cost. It is decided before any effect, charged per byte, and is itself bounded work.
-    fn units(&self, id: u32, args: &[u64], memory: &dyn GuestMemory) -> u64;
+    /// The work that this call will take beyond that of any call. It is decided before any effect, and charged.
+    fn work(&self, id: u32, args: &[u64], memory: &dyn GuestMemory) -> Work;
 
-    /// Performs the call. `gas_total` is the gas charged since the start of the run, this call included: the only clock
+    /// Performs the call, whose [`work`](Self::work) has been paid for. `gas_total` is the gas charged since the start of the run, this call included: the only clock
     /// there is. An `id` that [`resolve`](Self::resolve) never gave, or a wrong number of arguments, is a trap.
-    fn call(&mut self, id: u32, args: &[u64], memory: &mut dyn GuestMemory, gas_total: u64) -> HostOutcome;
+    fn call(&mut self, id: u32, args: &[u64], memory: &mut dyn GuestMemory, gas_total: u64, paid: Paid) -> HostOutcome;
 
     /// The state, canonical: equal states give equal bytes.
     fn save(&self) -> Vec<u8>;

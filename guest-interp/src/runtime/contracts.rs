@@ -83,7 +83,7 @@ impl Machine {
     pub fn awaited_call(&mut self) -> Result<HostCall, Error> {
         let call = self.current_instr().filter(|instr| instr.op.is_call());
         // As much as it takes to see what is called; what was left of the budget stays.
-        let gas = call.map_or(0, |instr| self.schedule.cost(instr.op));
+        let gas = call.map_or(0, |instr| self.schedule.cost_of(&instr));
         let budget = (self.left, self.steps);
         let stop = self.run(Budget { gas, steps: 1 });
         (self.left, self.steps) = budget;
@@ -129,7 +129,7 @@ impl Machine {
         self.code.truncate(mark.funcs, mark.code);
         self.bodies.retain(|func, _| (*func as usize) < mark.funcs);
         self.catchers.retain(|func, _| (*func as usize) < mark.funcs);
-        self.current = None;
+        (self.current, self.passing) = (None, None);
     }
 
     /// Does something for every call stack, outermost first, as if it were the running one.

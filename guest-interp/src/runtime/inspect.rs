@@ -32,7 +32,10 @@ impl Machine {
             return Some(Stop::Done(self.stack[..self.results as usize].to_vec()));
         }
         (self.left, self.steps) = (u64::MAX - self.gas_total(), u64::MAX);
-        self.step()
+        let single_steps = std::mem::replace(&mut self.single_steps, true);
+        let stop = self.step();
+        self.single_steps = single_steps;
+        stop
     }
 
     /// A function's register code up to its stubs, without the words that belong to an instruction before them; `None`

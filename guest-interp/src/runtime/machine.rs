@@ -15,6 +15,7 @@ use crate::code::{Body, Environment, FuncCode, Place, Scope, SideTable, Verified
 use crate::error::Error;
 use crate::exec::{self, CallIndex, Code, Engine, Exit};
 use crate::gas::{Schedule, Unit};
+use crate::host::{Paid, Work};
 use crate::limits::Limits;
 use crate::module::{FuncType, Module};
 use crate::step::Catcher;
@@ -22,8 +23,6 @@ use crate::trap::Trap;
 
 /// Stack slots at the start; the stack doubles when it must, up to the job's limit.
 const INITIAL_STACK: u32 = 4096;
-/// Decoded bodies that are kept for the stepper.
-const BODY_CACHE: usize = 32;
 
 /// How far a run may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +68,15 @@ pub struct Machine {
     pub(crate) stack: Vec<u64>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) code: Code,
+    /// The decoded bodies of all functions that the stepper has been in: none is ever decoded again, so together they cost
+    /// what their bytes do, in whatever order the program comes to them.
     pub(super) bodies: BTreeMap<u32, Arc<Body>>,
+    /// The one that the stepper is in.
     pub(super) current: Option<(u32, Arc<Body>)>,
+    /// One that was only looked at, to be translated or entered.
+    pub(super) passing: Option<(u32, Arc<Body>)>,
+    /// Every instruction is stepped by itself, markers too.
+    pub(crate) single_steps: bool,
     /// Handlers of exceptions of the functions that a throw has looked at.
     pub(crate) catchers: BTreeMap<u32, Arc<Catcher>>,
     /// Calls that wait for others, of contracts, to return; outermost first.
@@ -101,6 +107,8 @@ impl Machine {
             code: Code::default(),
             bodies: BTreeMap::new(),
             current: None,
+            passing: None,
+            single_steps: false,
             catchers: BTreeMap::new(),
             suspended: Vec::new(),
             invoked_host: None,
@@ -124,6 +132,7 @@ impl Machine {
     pub fn set_watch(&mut self, watch: Arc<dyn Watch>) {
         self.watch = Some(watch);
         self.stepper_only = true;
+        self.single_steps = true;
     }
 
     /// Gas charged since the machine was made (or since the state that was restored began).
@@ -202,7 +211,7 @@ impl Machine {
             self.invoked_host = Some((func, args.to_vec()));
             return Ok(());
         }
-        let slots = self.body(func).frame_slots();
+        let slots = self.passing_body(func).frame_slots();
         self.reserve_frame(0, slots.max(callee.results))?;
         self.stack[..args.len()].copy_from_slice(args);
         self.push_frame(func, 0);
@@ -315,10 +324,10 @@ impl Machine {
                     }
                 };
                 self.set_resume(Resume::Wasm(index));
-                let op = self.body(func).instrs[index as usize].op;
+                let instr = self.body(func).instrs[index as usize];
                 // The stepper counts the step again.
-                self.steps += u64::from(self.schedule.is_uncharged_transfer(op));
-                self.schedule.cost(op)
+                self.steps += u64::from(self.schedule.is_uncharged_transfer(instr.op));
+                self.schedule.cost_of(&instr)
             }
             Exit::Stuck(pc) => self.settle(func, pc),
         }
@@ -350,7 +359,7 @@ impl Machine {
         if self.code.is_known(func) {
             return;
         }
-        let body = self.body(func);
+        let body = self.passing_body(func);
         let code = self.with_environment(func, |environment| translate(&body, environment).ok());
         let code = code.map(|code| self.verify(func, code));
         let zeroed = self.store.funcs[func as usize].zeroed;
@@ -413,23 +422,31 @@ impl Machine {
 
     // Frames and bodies, for both engines.
 
-    /// The decoded body of a function.
+    /// The decoded body of a function that the stepper is in.
     pub(crate) fn body(&mut self, func: u32) -> Arc<Body> {
         if let Some((current, body)) = &self.current
             && *current == func
         {
             return body.clone();
         }
-        if self.bodies.len() >= BODY_CACHE && !self.bodies.contains_key(&func) {
-            self.bodies.clear();
-        }
-        let store = &self.store;
-        let decode = || {
-            let func = &store.funcs[func as usize];
-            Arc::new(Body::decode(&store.instances[func.instance as usize].module, func.index))
-        };
-        let body = self.bodies.entry(func).or_insert_with(decode).clone();
+        let body = self.passing_body(func);
+        self.bodies.entry(func).or_insert_with(|| body.clone());
         self.current = Some((func, body.clone()));
+        body
+    }
+
+    /// The decoded body of a function that may never be stepped: most are only translated, and then not needed again.
+    pub(crate) fn passing_body(&mut self, func: u32) -> Arc<Body> {
+        let passing = self.passing.as_ref().filter(|(passing, _)| *passing == func).map(|(_, body)| body);
+        if let Some(body) = self.bodies.get(&func).or(passing) {
+            return body.clone();
+        }
+        let place = &self.store.funcs[func as usize];
+        let module = &self.store.instances[place.instance as usize].module;
+        let mut body = Body::decode(module, place.index);
+        body.find_markers(|op| self.schedule.cost(op) == 0);
+        let body = Arc::new(body);
+        self.passing = Some((func, body.clone()));
         body
     }
 
@@ -500,20 +517,22 @@ impl Machine {
         self.left = gas;
     }
 
-    /// Cost of the host call that the run stopped at: its instruction, the call, and the `bytes` that it moves.
-    pub fn host_call_cost(&mut self, bytes: u64) -> u64 {
-        let call = self.current_instr().map_or(0, |instr| self.schedule.cost(instr.op));
-        call.saturating_add(self.schedule.host_call(bytes))
+    /// Cost of the host call that the run stopped at: its instruction, the call, and its work.
+    pub fn host_call_cost(&mut self, work: Work) -> u64 {
+        let call = self.current_instr().map_or(0, |instr| self.schedule.cost_of(&instr));
+        call.saturating_add(self.schedule.host_call(work))
     }
 
-    /// Charges the host call that the run stopped at, its instruction and the `bytes` that it will move, before any effect.
+    /// Charges the host call that the run stopped at, its instruction and its work, before any effect; the receipt for it,
+    /// which [`HostModule::call`](crate::host::HostModule::call) asks for.
     ///
     /// # Errors
     /// The whole cost, if that is more than is left; nothing has been charged then.
-    pub fn charge_host_call(&mut self, bytes: u64) -> Result<(), u64> {
-        let cost = self.host_call_cost(bytes);
-        let call = cost - self.schedule.host_call(bytes);
-        self.charge_outside(call, cost)
+    pub fn charge_host_call(&mut self, work: Work) -> Result<Paid, u64> {
+        let cost = self.host_call_cost(work);
+        let call = cost - self.schedule.host_call(work);
+        self.charge_outside(call, cost)?;
+        Ok(Paid::of(work))
     }
 
     /// Charges `cost`, of which `instruction` is for one.
@@ -544,5 +563,31 @@ impl Machine {
             return;
         }
         self.finish_host_call(results);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::Features;
+    use crate::runtime::{Extern, NoHost};
+
+    #[test]
+    fn no_body_is_decoded_twice_however_many_functions_are_stepped_in_turn() {
+        let funcs = "(func (drop (memory.grow (i32.const 0))))".repeat(100);
+        let calls: String = (1..=100).map(|func| format!("(call {func})")).collect();
+        let text = format!("(module (memory 1) (func (export \"f\") {calls}) {funcs})");
+        let module = Module::parse(wat::parse_str(text).unwrap(), Features::default()).unwrap();
+        let mut machine = Machine::new(Schedule::default(), Limits::default());
+        let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).unwrap();
+        let Some(Extern::Func(func)) = machine.store.export(instance, "f") else { panic!("the module exports f") };
+        let mut run = || {
+            machine.invoke(func, &[]).unwrap();
+            assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]));
+            machine.bodies.values().cloned().collect::<Vec<_>>()
+        };
+        let (first, second) = (run(), run());
+        assert!(first.len() >= 100 && first.len() == second.len(), "{}", first.len());
+        assert!(first.iter().zip(&second).all(|(first, second)| Arc::ptr_eq(first, second)));
     }
 }

@@ -84,6 +84,9 @@ impl Memory {
     /// # Errors
     /// A resource error if the node cannot hold it: never a result that the program sees.
     pub(crate) fn resize(&mut self, pages: u64) -> Result<(), Error> {
+        if pages == self.pages() {
+            return Ok(());
+        }
         let fault = || Error::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
         let marks = (length / DIRTY_PAGE).saturating_sub(self.dirty.len());

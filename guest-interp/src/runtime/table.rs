@@ -3,6 +3,7 @@
 use super::memory::DIRTY_PAGE;
 use crate::error::Error;
 use crate::module::TableType;
+use crate::room;
 use crate::trap::Trap;
 
 /// Elements in a page of dirty tracking.
@@ -64,7 +65,7 @@ impl Table {
         let fault = || Error::resource(format!("the node cannot hold a table of {size} elements"));
         let size = usize::try_from(size).map_err(|_| fault())?;
         let old = self.elements.len();
-        self.elements.try_reserve_exact(size.saturating_sub(old)).map_err(|_| fault())?;
+        room::make(&mut self.elements, size.saturating_sub(old)).map_err(|_| fault())?;
         self.elements.resize(size, value);
         self.dirty.resize(size.div_ceil(PAGE_ELEMENTS), 0);
         self.mark(old..size);

@@ -10,7 +10,7 @@ const PROGRAM: &[u8] = include_bytes!("golden.wasm");
 const NAME: &str = "golden.wasm";
 const DIR: &str = "golden";
 /// BLAKE3 of the files of the job.
-const EXPECTED: &str = "0dcf3f5ad99393cafbfb6af41a3137cf1aa059dd43277e5ed5d1c2e01c65e660";
+const EXPECTED: &str = "4a42e762e851e16467c85eeff5262c862c88e2833a5580252fa8d3c062a74840";
 /// The snapshot in the middle.
 const MIDDLE: u64 = 2;
 
@@ -103,10 +103,28 @@ fn hash(files: &Files) -> String {
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
+    use crate::gas::Schedule;
 
     #[test]
     fn the_binary_is_that_of_the_text() {
         assert_eq!(wat::parse_str(include_str!("golden.wat")).unwrap(), PROGRAM);
+    }
+
+    /// BLAKE3 of the files of the job when `default` was the first of its tables.
+    const UNDER_THE_FIRST_TABLE: &str = "0dcf3f5ad99393cafbfb6af41a3137cf1aa059dd43277e5ed5d1c2e01c65e660";
+
+    #[test]
+    fn chains_that_carry_the_first_table_as_default_are_made_and_gone_on_with_as_they_were() {
+        let first = Schedule::builtin("default-1").unwrap();
+        let table = vec![("default".to_owned(), first.text().as_bytes().to_vec())];
+        let flags = ["--gas-limit", "30000", "--enable-gas-refill", "--gas-schedule", "tables/default"];
+        let chain = job(&flags, &table).unwrap().files;
+        assert_eq!(hash(&chain), UNDER_THE_FIRST_TABLE);
+        let middle = ["--snapshot-input", DIR, "--snapshot-id", "2", "--enable-gas-refill"];
+        for name in [&[][..], &["--gas-schedule", "default"]] {
+            let rest = job(&[&middle[..], name].concat(), &chain).unwrap().files;
+            assert!(chain.ends_with(&rest) && rest.len() > 4, "{name:?}");
+        }
     }
 
     #[test]

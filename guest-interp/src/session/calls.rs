@@ -10,7 +10,7 @@ use crate::gas::Unit;
 use crate::host::outside::{self, Answer, Question};
 use crate::host::store::{Called, Invocation, MAX_INVOCATIONS, Plan, Store};
 use crate::host::wasi::Wasi;
-use crate::host::{GuestMemory, HostFunc, HostModule, HostOutcome};
+use crate::host::{GuestMemory, HostFunc, HostModule, HostOutcome, Work};
 use crate::job::JobFunction;
 use crate::module::{ExternKind, FuncType, Module};
 use crate::report::Outcome;
@@ -99,10 +99,10 @@ impl Running {
     }
 
     fn wasi_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
-        let bytes = self.wasi.units(call.host, &call.args, &self.machine.host_memory(call));
-        self.machine.charge_host_call(bytes).map_err(|need| Stop::OutOfGas { need })?;
+        let work = self.wasi.work(call.host, &call.args, &self.machine.host_memory(call));
+        let paid = self.machine.charge_host_call(work).map_err(|need| Stop::OutOfGas { need })?;
         let gas = self.machine.gas_total();
-        let outcome = self.wasi.call(call.host, &call.args, &mut self.machine.host_memory(call), gas);
+        let outcome = self.wasi.call(call.host, &call.args, &mut self.machine.host_memory(call), gas, paid);
         match outcome {
             HostOutcome::Return(values) => {
                 self.machine.answer(values.as_slice());
@@ -124,7 +124,7 @@ impl Running {
 
     /// Asks for an answer, if the call itself can be paid.
     fn ask(&mut self, call: &HostCall, question: impl FnOnce(u64) -> Question) -> Result<Served, Stop> {
-        let base = self.machine.host_call_cost(0);
+        let base = self.machine.host_call_cost(Work::NONE);
         if base > self.machine.gas_left() {
             return Err(Stop::OutOfGas { need: base });
         }
@@ -145,12 +145,12 @@ impl Running {
         let (module, name, args) = Default::default();
         let question = Question::Call { module, name, args, remaining: 0 };
         self.check_answer(&question, call, &answer).map_err(forged)?;
-        let base = self.machine.host_call_cost(0);
-        let instruction = base - self.machine.schedule().host_call(0);
+        let base = self.machine.host_call_cost(Work::NONE);
+        let instruction = base - self.machine.schedule().host_call(Work::NONE);
         match answer {
             Answer::Returned { results, writes, charges, refund } => {
                 let bytes = writes.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(bytes.len() as u64));
-                let cost = self.machine.host_call_cost(bytes).saturating_add(outside::total(&charges));
+                let cost = self.machine.host_call_cost(Work::moving(bytes)).saturating_add(outside::total(&charges));
                 self.pay(instruction, cost)?;
                 self.outside.used();
                 let mut memory = self.machine.host_memory(call);
@@ -200,8 +200,8 @@ impl Running {
 
     fn store_call(&mut self, call: &HostCall, id: u32) -> Result<Served, Stop> {
         loop {
-            let bytes = match self.store.plan(id, &call.args, &self.machine.host_memory(call)) {
-                Ok(Plan::Pay(bytes)) => bytes,
+            let work = match self.store.plan(id, &call.args, &self.machine.host_memory(call)) {
+                Ok(Plan::Pay(work)) => work,
                 Ok(Plan::Ask(question)) => {
                     let Some(answer) = self.outside.pending().cloned() else {
                         return self.ask(call, |_| question);
@@ -214,47 +214,47 @@ impl Running {
                     continue;
                 }
                 Err(reason) => {
-                    self.machine.charge_host_call(0).map_err(|need| Stop::OutOfGas { need })?;
+                    drop(self.machine.charge_host_call(Work::NONE).map_err(|need| Stop::OutOfGas { need })?);
                     return Err(self.refuse(reason));
                 }
             };
-            return self.perform(call, id, bytes);
+            return self.perform(call, id, work);
         }
     }
 
-    fn perform(&mut self, call: &HostCall, id: u32, bytes: u64) -> Result<Served, Stop> {
+    fn perform(&mut self, call: &HostCall, id: u32, work: Work) -> Result<Served, Stop> {
         if Store::calls_contract(id) {
-            return self.call_contract(call, id, bytes);
+            return self.call_contract(call, work);
         }
-        self.machine.charge_host_call(bytes).map_err(|need| Stop::OutOfGas { need })?;
-        let called = self.store.perform(id, &call.args, &mut self.machine.host_memory(call));
+        let paid = self.machine.charge_host_call(work).map_err(|need| Stop::OutOfGas { need })?;
+        let called = self.store.perform(id, &call.args, &mut self.machine.host_memory(call), paid);
         match called.map_err(|reason| self.refuse(reason))? {
             Called::Return(result) => self.machine.answer(result.as_slice()),
             Called::Debug(text) => {
                 self.wasi.debug(&text);
                 self.machine.answer(&[]);
             }
-            Called::Enter { .. } => unreachable!("BUG: contracts are called elsewhere"),
         }
         Ok(Served::GoOn)
     }
 
     /// `contract.call`: charged with what making an instance takes, then its `_initialize` and `invoke` run.
-    fn call_contract(&mut self, call: &HostCall, id: u32, bytes: u64) -> Result<Served, Stop> {
-        let called = self.store.perform(id, &call.args, &mut self.machine.host_memory(call));
-        let Ok(Called::Enter { name, args, gas }) = called else { unreachable!("BUG: this is a call of a contract") };
+    fn call_contract(&mut self, call: &HostCall, work: Work) -> Result<Served, Stop> {
+        let entered = self.store.contract_call(&call.args, &self.machine.host_memory(call));
+        let (name, args, gas) = entered.map_err(|reason| self.refuse(reason))?;
         let found = self.job.contracts.iter().position(|contract| contract.name == name);
         let contract = found.map(|number| (number as u32, self.contracts[number].clone()));
-        let making = contract.as_ref().map_or((0, 0, 0), |(_, module)| sizes(module));
+        let making = contract.as_ref().map_or((0, 0, 0, 0), |(_, module)| sizes(module));
         let schedule = self.machine.schedule();
         let making = [
             schedule.units(Unit::MemoryGrow, making.0),
             schedule.units(Unit::TableGrow, making.1),
             schedule.units(Unit::MemoryInit, making.2),
+            schedule.units(Unit::ContractCode, making.3),
         ];
-        let base = self.machine.host_call_cost(0);
-        let instruction = base - self.machine.schedule().host_call(0);
-        let cost = making.into_iter().fold(self.machine.host_call_cost(bytes), u64::saturating_add);
+        let base = self.machine.host_call_cost(Work::NONE);
+        let instruction = base - self.machine.schedule().host_call(Work::NONE);
+        let cost = making.into_iter().fold(self.machine.host_call_cost(work), u64::saturating_add);
         self.pay(instruction, cost)?;
         let Some((number, module)) = contract else { return self.answer_status(Status::Unknown) };
         // An `invoke_host` has no frame to come back to.
@@ -404,10 +404,10 @@ fn forged(error: Error) -> Stop {
     Stop::Failed(Error::snapshot(error.message()).context("state: outside"))
 }
 
-/// Pages of memory, elements of tables and bytes of segments that an instance takes.
-fn sizes(module: &Module) -> (u64, u64, u64) {
+/// Pages of memory, elements of tables, bytes of segments and bytes of the module that an instance takes.
+fn sizes(module: &Module) -> (u64, u64, u64, u64) {
     let pages = module.memories().iter().fold(0u64, |sum, memory| sum.saturating_add(memory.min));
     let elements = module.tables().iter().fold(0u64, |sum, (table, _)| sum.saturating_add(table.limits.min));
     let bytes = module.data().iter().fold(0u64, |sum, data| sum.saturating_add(data.bytes.len() as u64));
-    (pages, elements, bytes)
+    (pages, elements, bytes, module.bytes().len() as u64)
 }

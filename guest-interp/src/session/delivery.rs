@@ -1,6 +1,8 @@
 //! The files that a program leaves behind, handed out once it has ended normally: their paths and contents for whoever puts
 //! them somewhere, their hashes for the receipt.
 
+use std::collections::BTreeMap;
+
 use super::files::CHUNK;
 use super::{Running, Session};
 use crate::host::wasi::{LeftFile, LeftFiles};
@@ -49,14 +51,17 @@ impl Running {
         matches!(self.outcome, Some(Outcome::Finished | Outcome::Exited(_)))
     }
 
-    /// The first [`MAX_FILES`] files that the program leaves behind, and how many there are beside them.
+    /// The first [`MAX_FILES`] files that the program leaves behind, and how many there are beside them. A file is hashed
+    /// once, however many names it has.
     pub(super) fn left_files(&self) -> (Vec<FileReport>, u64) {
         let (mut files, mut omitted) = (Vec::new(), 0);
+        let mut hashes = BTreeMap::new();
         if self.has_ended_normally() {
             let mut walk = self.wasi.left_files();
             while let Some(file) = self.wasi.next_left(&mut walk) {
                 if files.len() < MAX_FILES {
-                    files.push(self.file_report(file));
+                    let hash = *hashes.entry(file.node).or_insert_with(|| self.file_hash(&file));
+                    files.push(FileReport { path: file.path, bytes: file.length, hash });
                 } else {
                     omitted += 1;
                 }
@@ -65,14 +70,14 @@ impl Running {
         (files, omitted)
     }
 
-    fn file_report(&self, file: LeftFile) -> FileReport {
+    fn file_hash(&self, file: &LeftFile) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         let mut at = 0;
         while at < file.length {
-            let bytes = self.wasi.left_bytes(&file, at, file.length);
+            let bytes = self.wasi.left_bytes(file, at, file.length);
             hasher.update(bytes);
             at += bytes.len() as u64;
         }
-        FileReport { path: file.path, bytes: file.length, hash: *hasher.finalize().as_bytes() }
+        *hasher.finalize().as_bytes()
     }
 }

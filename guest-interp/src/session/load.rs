@@ -479,7 +479,13 @@ impl Builder<'_> {
         let recorded = self.loading.snapshot.as_ref().map(|s| &s.job.schedule);
         match (&self.options.gas_schedule, &self.loading.schedule, recorded) {
             (Some(path), Some(text), _) => Schedule::parse(file_name(path), text),
-            (Some(name), None, _) => Ok(Schedule::builtin(name).expect("BUG: other schedules were wanted as files")),
+            (Some(name), None, recorded) => {
+                // A chain that was begun with an older table of the name goes on with it.
+                let is_recorded = |table: &Schedule| recorded.is_some_and(|recorded| recorded.is(table));
+                let versions = Schedule::versions(name);
+                let chosen = versions.iter().find(|table| is_recorded(table)).or(versions.first()).cloned();
+                Ok(chosen.expect("BUG: other schedules were wanted as files"))
+            }
             (None, _, Some(recorded)) => {
                 let text =
                     std::str::from_utf8(&recorded.bytes).map_err(|e| Error::snapshot(format!("job: schedule: {e}")))?;

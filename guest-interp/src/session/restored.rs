@@ -3,6 +3,7 @@
 use super::Running;
 use super::calls::{Served, is_outside, plain_export};
 use crate::error::Error;
+use crate::host::Work;
 use crate::host::{HostModule, outside, store, wasi};
 use crate::snapshot::check::Waiting;
 use crate::snapshot::state::HostState;
@@ -85,7 +86,7 @@ impl Running {
     pub(super) fn ask_again(&mut self) -> Result<(), Error> {
         let call = self.machine.awaited_call()?;
         if is_outside(call.host) && self.outside.pending().is_none() {
-            let cost = self.machine.host_call_cost(0);
+            let cost = self.machine.host_call_cost(Work::NONE);
             self.machine.allow(cost);
             if let Ok(Served::Ask) = self.host_call(&call) {
                 return Ok(());

@@ -1,14 +1,14 @@
 //! Operators on whole ranges of memories and tables. Each checks its bounds first, then charges by the unit, then acts.
 
 use super::{At, Done};
-use crate::code::Op;
+use crate::code::{Instr, Op};
 use crate::gas::Unit;
 use crate::runtime::Machine;
 use crate::trap::Trap;
 
 impl Machine {
     pub(super) fn bulk(&mut self, at: At) -> Done {
-        self.afford(at.instr.op, 0)?;
+        self.afford(at.instr, 0)?;
         match at.instr.op {
             Op::MemoryGrow => self.memory_grow(at)?,
             Op::TableGrow => self.table_grow(at)?,
@@ -19,13 +19,19 @@ impl Machine {
     }
 
     /// Charges a bulk operator whose bounds are right, or only its base cost if it is about to trap.
-    fn charge_units<T>(&mut self, op: Op, unit: Unit, amount: u64, bounds: Result<T, Trap>) -> Result<T, super::Halt> {
+    fn charge_units<T>(
+        &mut self,
+        instr: Instr,
+        unit: Unit,
+        amount: u64,
+        bounds: Result<T, Trap>,
+    ) -> Result<T, super::Halt> {
         match bounds {
             Ok(bounds) => {
-                self.charge(op, self.units(unit, amount))?;
+                self.charge(instr, self.units(unit, amount))?;
                 Ok(bounds)
             }
-            Err(trap) => Err(self.charge_trap(op, trap)),
+            Err(trap) => Err(self.charge_trap(instr, trap)),
         }
     }
 
@@ -34,11 +40,11 @@ impl Machine {
         let is64 = self.store.memories[memory as usize].limits().is64;
         let pages = self.operand(at, 0);
         let result = if self.store.may_grow_memory(memory, pages, &self.limits) {
-            self.charge(at.instr.op, self.units(Unit::MemoryGrow, pages))?;
+            self.charge(at.instr, self.units(Unit::MemoryGrow, pages))?;
             let grown = self.store.grow_memory(memory, pages);
             grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))?
         } else {
-            self.charge(at.instr.op, 0)?;
+            self.charge(at.instr, 0)?;
             minus_one(is64)
         };
         self.stack[at.top - 1] = result;
@@ -50,11 +56,11 @@ impl Machine {
         let is64 = self.store.tables[table as usize].ty().limits.is64;
         let (by, value) = (self.operand(at, 0), self.operand(at, 1));
         let result = if self.store.may_grow_table(table, by, &self.limits) {
-            self.charge(at.instr.op, self.units(Unit::TableGrow, by))?;
+            self.charge(at.instr, self.units(Unit::TableGrow, by))?;
             let grown = self.store.grow_table(table, by, value);
             grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))?
         } else {
-            self.charge(at.instr.op, 0)?;
+            self.charge(at.instr, 0)?;
             minus_one(is64)
         };
         self.stack[at.top - 2] = result;
@@ -72,37 +78,37 @@ impl Machine {
             Op::MemoryFill => {
                 let memory = self.memory_address(at.instr.aux) as usize;
                 let bounds = self.store.memories[memory].check(to, length);
-                let range = self.charge_units(op, Unit::MemoryFill, length, bounds)?;
+                let range = self.charge_units(at.instr, Unit::MemoryFill, length, bounds)?;
                 self.store.memories[memory].fill(range, second as u8);
             }
             Op::MemoryCopy => {
                 let (target, source) = (self.memory_address(at.instr.aux), self.memory_address(imm));
                 let bounds = self.store.check_memory_copy(target, source, to, from, length);
-                let ranges = self.charge_units(op, Unit::MemoryCopy, length, bounds)?;
+                let ranges = self.charge_units(at.instr, Unit::MemoryCopy, length, bounds)?;
                 self.store.copy_memory(target, source, ranges);
             }
             Op::MemoryInit => {
                 let memory = self.memory_address(at.instr.aux);
                 let bounds = self.store.check_memory_init(number, imm, memory, to, from, length);
-                self.charge_units(op, Unit::MemoryInit, length, bounds)?;
+                self.charge_units(at.instr, Unit::MemoryInit, length, bounds)?;
                 self.store.memory_init(number, imm, memory, to, from, length)?;
             }
             Op::TableFill => {
                 let table = self.instance().tables[aux] as usize;
                 let bounds = self.store.tables[table].check(to, length);
-                let range = self.charge_units(op, Unit::TableFill, length, bounds)?;
+                let range = self.charge_units(at.instr, Unit::TableFill, length, bounds)?;
                 self.store.tables[table].fill(range, second);
             }
             Op::TableCopy => {
                 let (target, source) = (self.instance().tables[aux], self.instance().tables[imm as usize]);
                 let bounds = self.store.check_table_copy(target, source, to, from, length);
-                let ranges = self.charge_units(op, Unit::TableCopy, length, bounds)?;
+                let ranges = self.charge_units(at.instr, Unit::TableCopy, length, bounds)?;
                 self.store.copy_table(target, source, ranges);
             }
             _ => {
                 let table = self.instance().tables[aux];
                 let bounds = self.store.check_table_init(number, imm, table, to, from, length);
-                self.charge_units(op, Unit::TableInit, length, bounds)?;
+                self.charge_units(at.instr, Unit::TableInit, length, bounds)?;
                 self.store.table_init(number, imm, table, to, from, length)?;
             }
         }

@@ -1,7 +1,7 @@
 //! Branches, calls and returns, one at a time.
 
 use super::{At, Done, Halt};
-use crate::code::{Body, Op, Target};
+use crate::code::{Body, Instr, Op, Target};
 use crate::gas::Unit;
 use crate::runtime::{FuncKind, Machine, Resume, Stop};
 use crate::trap::Trap;
@@ -66,7 +66,7 @@ impl Machine {
                 if at.index as usize + 1 == body.instrs.len() {
                     self.leave(at.base, at.top, body.results);
                 } else {
-                    self.next(at);
+                    self.pass(at, body);
                 }
             }
             other => unreachable!("BUG: {} is not executed here", other.mnemonic()),
@@ -78,8 +78,10 @@ impl Machine {
         if target.index as usize == body.instrs.len() {
             return self.leave(at.base, at.top, body.results);
         }
-        let arity = target.arity as usize;
-        self.stack.copy_within(at.top - arity..at.top, at.operands + target.height as usize);
+        let (arity, to) = (target.arity as usize, at.operands + target.height as usize);
+        if to != at.top - arity {
+            self.stack.copy_within(at.top - arity..at.top, to);
+        }
         self.set_resume(Resume::Wasm(target.index));
     }
 
@@ -90,11 +92,11 @@ impl Machine {
     }
 
     pub(super) fn call_instr(&mut self, at: At, _body: &Body) -> Done {
-        let op = at.instr.op;
-        self.afford(op, 0)?;
+        let (op, instr) = (at.instr.op, at.instr);
+        self.afford(instr, 0)?;
         let indirect = op.is_indirect_call();
         let func = if indirect {
-            self.callee(at).map_err(|trap| self.charge_trap(op, trap))?
+            self.callee(at).map_err(|trap| self.charge_trap(instr, trap))?
         } else {
             self.instance().funcs[at.instr.imm as usize]
         };
@@ -107,11 +109,13 @@ impl Machine {
         }
         let base = if op.is_tail_call() { at.base } else { args };
         let exhausted = !op.is_tail_call() && self.frames.len() >= self.frames_left();
-        let slots = self.body(func).frame_slots();
+        let slots = self.passing_body(func).frame_slots();
         if exhausted || self.reserve_frame(base, slots).is_err() {
-            return Err(self.charge_trap(op, Trap::CallStackExhausted));
+            return Err(self.charge_trap(instr, Trap::CallStackExhausted));
         }
-        self.charge(op, self.units(Unit::ZeroedLocals, callee.zeroed.into()))?;
+        let far = u64::from(self.is_far_call(instr, callee.instance));
+        let units = self.units(Unit::ZeroedLocals, callee.zeroed.into()).saturating_add(self.units(Unit::FarCall, far));
+        self.charge(instr, units)?;
         if op.is_tail_call() {
             self.stack.copy_within(args..args_end, base);
             self.frames.pop();
@@ -121,6 +125,14 @@ impl Machine {
         }
         self.push_frame(func, base);
         Ok(())
+    }
+
+    /// Whether a call is one that the fast engine always hands over: into another instance, or through a table with 64-bit
+    /// addresses.
+    fn is_far_call(&self, instr: Instr, callee: u32) -> bool {
+        let through_table = matches!(instr.op, Op::CallIndirect | Op::ReturnCallIndirect);
+        let is64 = |index: u32| self.store.tables[self.instance().tables[index as usize] as usize].ty().limits.is64;
+        callee != self.instance_number() || (through_table && is64(instr.aux))
     }
 
     /// The function that an indirect call names.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{At, Done};
-use crate::code::{Catch, Handler, Op, Target};
+use crate::code::{Catch, Handler, HandlerChange, Op, Target};
 use crate::gas::Unit;
 use crate::runtime::{Exception, Machine, Resume};
 use crate::trap::Trap;
@@ -13,6 +13,7 @@ use crate::trap::Trap;
 #[derive(Clone, Debug)]
 pub(crate) struct Catcher {
     handlers: Vec<Handler>,
+    changes: Vec<HandlerChange>,
     targets: Vec<Target>,
     /// Local slots.
     locals: u32,
@@ -32,16 +33,17 @@ struct Caught {
 
 impl Machine {
     pub(super) fn throw(&mut self, at: At) -> Done {
-        let op = at.instr.op;
-        self.afford(op, 0)?;
-        let Some(thrown) = self.thrown(at) else { return Err(self.charge_trap(op, Trap::NullReference)) };
+        let instr = at.instr;
+        self.afford(instr, 0)?;
+        let Some(thrown) = self.thrown(at) else { return Err(self.charge_trap(instr, Trap::NullReference)) };
         let (caught, looked_at) = self.find_catch(at.index, thrown.tag);
-        let Some(caught) = caught else { return Err(self.charge_trap(op, Trap::UncaughtException)) };
-        let is_new = caught.catch.with_reference && op == Op::Throw;
+        let Some(caught) = caught else { return Err(self.charge_trap(instr, Trap::UncaughtException)) };
+        let is_new = caught.catch.with_reference && instr.op == Op::Throw;
         let counted = if is_new { self.exception_room() } else { Some(self.store.exceptions.counted()) };
-        let Some(counted) = counted else { return Err(self.charge_trap(op, Trap::ExceptionsExhausted)) };
+        let Some(counted) = counted else { return Err(self.charge_trap(instr, Trap::ExceptionsExhausted)) };
         // Nothing has changed so far but numbers of exceptions, those among the values included.
-        self.charge(op, self.units(Unit::ThrowSearch, looked_at))?;
+        let payload = self.units(Unit::ThrowPayload, thrown.values.len() as u64);
+        self.charge(instr, self.units(Unit::ThrowSearch, looked_at).saturating_add(payload))?;
         let thrown = self.thrown(at).expect("BUG: it was there before");
         let reference = match (caught.catch.with_reference, is_new) {
             (false, _) => None,
@@ -80,7 +82,8 @@ impl Machine {
             let index = if is_top { index } else { self.resume_index(frame) - 1 };
             let instance = self.store.funcs[func as usize].instance as usize;
             let tags = &self.store.instances[instance].tags;
-            for handler in Handler::around(&catcher.handlers, index) {
+            let innermost = HandlerChange::innermost(&catcher.changes, index);
+            for handler in Handler::around(&catcher.handlers, innermost) {
                 for catch in &handler.catches {
                     looked_at += 1;
                     if catch.tag.is_none_or(|wanted| tags[wanted as usize] == tag) {
@@ -120,6 +123,7 @@ impl Machine {
         let has_handlers = !body.handlers.is_empty();
         let catcher = Arc::new(Catcher {
             handlers: body.handlers.clone(),
+            changes: body.handler_changes.clone(),
             targets: if has_handlers { body.targets.clone() } else { Vec::new() },
             locals: body.locals,
             results: body.results,

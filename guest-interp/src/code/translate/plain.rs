@@ -20,7 +20,7 @@ impl Translator<'_> {
             let (block, charged) = (self.blocks.len() - 1, self.blocks.last().map_or(0, |b| b.cost));
             self.watch = Some(Watch { index, places: self.stack.clone(), rest: 0, block, charged });
         }
-        self.charge(self.environment.schedule.cost(instr.op));
+        self.charge(self.environment.schedule.cost_of(instr));
         if !self.simple(instr) {
             self.control(index, instr);
         }

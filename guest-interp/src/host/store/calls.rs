@@ -5,7 +5,7 @@ use super::Store;
 use super::iterate::Following;
 use crate::host::HostType::{self, I32, I64};
 use crate::host::outside::{Answer, MAX_KEY, MAX_VALUE, Question};
-use crate::host::{GuestMemory, GuestMemoryExt, HostFunc};
+use crate::host::{GuestMemory, GuestMemoryExt, HostFunc, Paid, Steps, Work};
 
 /// A function, numbered by its row in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,11 @@ const ROWS: [Row; 15] = [
     (Func::Result, "contract", "result", &[I32, I32, I32], &[I32]),
 ];
 
+/// The names of all functions, some of them twice: of several modules.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.2)
+}
+
 /// Bytes that looking at a key of the program's own counts as.
 const LOOK: u64 = 16;
 /// Length that stands for no limit.
@@ -58,8 +63,8 @@ const MAX_PASSED: usize = MAX_VALUE;
 pub enum Plan {
     /// An answer from outside.
     Ask(Question),
-    /// Gas for so many bytes.
-    Pay(u64),
+    /// Gas for this work.
+    Pay(Work),
 }
 
 /// What a call comes to.
@@ -69,15 +74,11 @@ pub enum Called {
     Return(Option<u64>),
     /// The same without a result, and a line for standard error.
     Debug(Vec<u8>),
-    /// A contract is called.
-    Enter {
-        /// Its name.
-        name: String,
-        /// With these arguments.
-        args: Vec<u8>,
-        /// Within this limit.
-        gas: u64,
-    },
+}
+
+/// The work of looking at keys of the program's own and moving bytes.
+fn looking(looked: u64, bytes: u64) -> Work {
+    Work { bytes: looked.saturating_mul(LOOK).saturating_add(bytes), steps: looked, pages: 0 }
 }
 
 /// Arguments of a call.
@@ -207,7 +208,7 @@ impl Store {
             }
             Func::Close => 0,
         };
-        Ok(Plan::Pay(moved as u64))
+        Ok(Plan::Pay(Work::moving(moved as u64)))
     }
 
     fn plan_next(&self, words: Words<'_>, memory: &dyn GuestMemory) -> Result<Plan, String> {
@@ -215,11 +216,10 @@ impl Store {
         buffer(memory, words.range(3))?;
         Ok(match self.following(words.word(0))? {
             Following::Ask { from, limit } => Plan::Ask(Question::Next { from, limit }),
-            Following::End(looked) => Plan::Pay(looked.saturating_mul(LOOK)),
+            Following::End(looked) => Plan::Pay(looking(looked, 0)),
             Following::Key(key, looked) => {
                 let value = self.known(&key).flatten().unwrap_or_default();
-                let both = key.len().saturating_add(value.len()) as u64;
-                Plan::Pay(looked.saturating_mul(LOOK).saturating_add(both))
+                Plan::Pay(looking(looked, key.len().saturating_add(value.len()) as u64))
             }
         })
     }
@@ -257,7 +257,13 @@ impl Store {
     ///
     /// # Errors
     /// The call traps, for the reason given.
-    pub(crate) fn perform(&mut self, id: u32, args: &[u64], memory: &mut dyn GuestMemory) -> Result<Called, String> {
+    pub(crate) fn perform(
+        &mut self,
+        id: u32,
+        args: &[u64],
+        memory: &mut dyn GuestMemory,
+        mut paid: Paid,
+    ) -> Result<Called, String> {
         let words = Words(args);
         let func = Self::func(id);
         let result = match func {
@@ -283,7 +289,7 @@ impl Store {
                 let limit = limit_of(memory, words)?;
                 Some(self.open(&key(memory, words)?, limit.as_deref())?.into())
             }
-            Func::Next => Some(self.next(words, memory)?),
+            Func::Next => Some(self.next(words, memory, paid.steps())?),
             Func::Close => {
                 self.close_handle(words.word(0))?;
                 None
@@ -293,11 +299,7 @@ impl Store {
                 self.current().result = bytes(memory, words.range(0), "result")?.to_vec();
                 None
             }
-            Func::Call => {
-                let name = String::from_utf8_lossy(bytes(memory, words.range(0), "name")?).into_owned();
-                let args = bytes(memory, words.range(2), "arguments")?.to_vec();
-                return Ok(Called::Enter { name, args, gas: words.get(4) });
-            }
+            Func::Call => unreachable!("BUG: contracts are called elsewhere"),
             Func::Args | Func::Caller | Func::Result => {
                 let (at, cap) = words.range(0);
                 let passed = self.passed(func);
@@ -308,11 +310,29 @@ impl Store {
         Ok(Called::Return(result))
     }
 
-    fn next(&mut self, words: Words<'_>, memory: &mut dyn GuestMemory) -> Result<u64, String> {
+    /// What `contract.call` asks for: the contract's name, its arguments, and the gas that it may use.
+    ///
+    /// # Errors
+    /// The call traps, for the reason given.
+    pub(crate) fn contract_call(
+        &self,
+        args: &[u64],
+        memory: &dyn GuestMemory,
+    ) -> Result<(String, Vec<u8>, u64), String> {
+        let words = Words(args);
+        let name = String::from_utf8_lossy(bytes(memory, words.range(0), "name")?).into_owned();
+        Ok((name, bytes(memory, words.range(2), "arguments")?.to_vec(), words.get(4)))
+    }
+
+    fn next(&mut self, words: Words<'_>, memory: &mut dyn GuestMemory, steps: &mut Steps) -> Result<u64, String> {
         let handle = words.word(0);
         let key = match self.following(handle)? {
-            Following::Key(key, _) => key,
-            Following::End(_) => {
+            Following::Key(key, looked) => {
+                steps.take(looked);
+                key
+            }
+            Following::End(looked) => {
+                steps.take(looked);
                 self.end(handle)?;
                 return Ok(u64::MAX);
             }

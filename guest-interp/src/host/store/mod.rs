@@ -25,7 +25,7 @@ mod spaces;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{Called, Plan};
+pub use calls::{Called, Plan, function_names};
 pub use export::Export;
 pub use rwset::{RangeRead, ReadWriteSet};
 

@@ -1,6 +1,7 @@
 //! The store against a plain model, over random sequences of what a contract can do; and a state restored at any moment
 //! against the one that went on.
 
+use crate::host::Paid;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -105,17 +106,17 @@ impl Checked {
 
     /// A call, as a session makes it.
     fn call(&mut self, id: u32, args: &[u64]) -> Option<u64> {
-        loop {
+        let work = loop {
             match self.store.plan(id, args, &self.memory).unwrap() {
-                Plan::Pay(_) => break,
+                Plan::Pay(work) => break work,
                 Plan::Ask(question) => {
                     self.asked += 1;
                     let answer = self.answer(&question);
                     self.store.take_in(args, question, &answer).unwrap();
                 }
             }
-        }
-        match self.store.perform(id, args, &mut self.memory).unwrap() {
+        };
+        match self.store.perform(id, args, &mut self.memory, Paid::of(work)).unwrap() {
             Called::Return(result) => result,
             other => panic!("{other:?}"),
         }

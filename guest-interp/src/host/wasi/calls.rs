@@ -123,6 +123,11 @@ pub(super) const TABLE: &[Row] = &[
     row(Call::SockShutdown, "sock_shutdown", &[I32, I32]),
 ];
 
+/// The names of all calls.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|row| row.name)
+}
+
 /// The call with this id.
 pub(super) fn by_id(id: u32) -> Option<&'static Row> {
     TABLE.get(usize::try_from(id).ok()?)

@@ -1,7 +1,6 @@
 //! Calls that change the tree: making, linking, moving and removing, and setting sizes and times. Each decides everything
 //! before its first effect.
 
-use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
 use crate::host::wasi::fs::{Found, Kind, is_target, new_directory};
 use crate::host::wasi::path::{follows, read_path};
@@ -9,6 +8,7 @@ use crate::host::wasi::rights;
 use crate::host::wasi::stat::NewTimes;
 use crate::host::wasi::state::MAX_OFFSET;
 use crate::host::wasi::{Answer, Errno, Wasi};
+use crate::host::{GuestMemory, Steps, Work};
 
 /// What adding a page to a file counts for, in bytes moved: the node keeps a record of it.
 const PAGE_RECORD: u64 = 8;
@@ -21,14 +21,15 @@ impl Wasi {
         }
     }
 
-    /// Price of making a file reach `end`: a record of each new page.
-    pub(super) fn growth_units(&self, node: u32, end: u64) -> u64 {
-        self.fs.growth(node, end.min(MAX_OFFSET)).min(self.max_pages).saturating_mul(PAGE_RECORD)
+    /// The work of making a file reach `end`: the new pages, and a record of each.
+    pub(super) fn growth_work(&self, node: u32, end: u64) -> Work {
+        let pages = self.fs.growth(node, end.min(MAX_OFFSET)).min(self.max_pages);
+        Work { bytes: pages.saturating_mul(PAGE_RECORD), pages, ..Work::NONE }
     }
 
-    /// Price of `fd_allocate` and `fd_filestat_set_size` up to `end`.
-    pub(super) fn resize_units(&self, fd: u32, end: u64) -> u64 {
-        self.regular_file(fd, Errno::Badf).map_or(0, |(node, _)| self.growth_units(node, end))
+    /// The work of `fd_allocate` and `fd_filestat_set_size` up to `end`.
+    pub(super) fn resize_work(&self, fd: u32, end: u64) -> Work {
+        self.regular_file(fd, Errno::Badf).map_or(Work::NONE, |(node, _)| self.growth_work(node, end))
     }
 
     /// `fd_allocate(fd, offset, length)`: a file that ends before is made longer.
@@ -59,10 +60,16 @@ impl Wasi {
     }
 
     /// `path_filestat_set_times(fd, lookup, path, length, access, modification, flags)`.
-    pub(super) fn path_filestat_set_times(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+    pub(super) fn path_filestat_set_times(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        now: u64,
+        steps: &mut Steps,
+    ) -> Answer {
         let (path, follow) = ((args.ptr(2), args.ptr(3)), follows(args.u32(1)));
         let needed = rights::PATH_FILESTAT_SET_TIMES;
-        let found = self.look_up(args.u32(0), needed, follow.unwrap_or_default(), memory, path)?;
+        let found = self.look_up(args.u32(0), needed, follow.unwrap_or_default(), memory, path, steps)?;
         follow?;
         let node = found.node.ok_or(Errno::Noent)?;
         NewTimes::new(args.u64(4), args.u64(5), args.u32(6), now)?.apply(node, &mut self.fs, now);
@@ -70,25 +77,45 @@ impl Wasi {
     }
 
     /// `path_create_directory(fd, path, length)`.
-    pub(super) fn path_create_directory(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+    pub(super) fn path_create_directory(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        now: u64,
+        steps: &mut Steps,
+    ) -> Answer {
         let path = (args.ptr(1), args.ptr(2));
-        let found = self.look_up(args.u32(0), rights::PATH_CREATE_DIRECTORY, false, memory, path)?;
+        let found = self.look_up(args.u32(0), rights::PATH_CREATE_DIRECTORY, false, memory, path, steps)?;
         self.fs.create(found.directory, found.new_name()?, new_directory(found.directory), now).map(drop)
     }
 
     /// A place for something new that is no directory.
-    fn place(&self, fd: u32, needed: u64, memory: &dyn GuestMemory, path: (u64, u64)) -> Result<Found, Errno> {
-        let found = self.look_up(fd, needed, false, memory, path)?;
+    fn place(
+        &self,
+        fd: u32,
+        needed: u64,
+        memory: &dyn GuestMemory,
+        path: (u64, u64),
+        steps: &mut Steps,
+    ) -> Result<Found, Errno> {
+        let found = self.look_up(fd, needed, false, memory, path, steps)?;
         found.new_name()?;
         if found.slash { Err(Errno::Noent) } else { Ok(found) }
     }
 
     /// `path_link(old fd, lookup, old path, length, new fd, new path, length)`.
-    pub(super) fn path_link(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+    pub(super) fn path_link(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        now: u64,
+        steps: &mut Steps,
+    ) -> Answer {
         let (old_path, follow) = ((args.ptr(2), args.ptr(3)), follows(args.u32(1)));
         let follow_old = follow.unwrap_or_default();
-        let old = self.look_up(args.u32(0), rights::PATH_LINK_SOURCE, follow_old, memory, old_path)?;
-        let new = self.look_up(args.u32(4), rights::PATH_LINK_TARGET, false, memory, (args.ptr(5), args.ptr(6)))?;
+        let old = self.look_up(args.u32(0), rights::PATH_LINK_SOURCE, follow_old, memory, old_path, steps)?;
+        let new =
+            self.look_up(args.u32(4), rights::PATH_LINK_TARGET, false, memory, (args.ptr(5), args.ptr(6)), steps)?;
         follow?;
         let node = old.node.ok_or(Errno::Noent)?;
         let name = new.new_name()?;
@@ -101,9 +128,15 @@ impl Wasi {
 
     /// `path_symlink(target, length, fd, path, length)`. The target need not exist, only be a path, and not an absolute
     /// one, which could lead nowhere.
-    pub(super) fn path_symlink(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+    pub(super) fn path_symlink(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        now: u64,
+        steps: &mut Steps,
+    ) -> Answer {
         let target = read_path(memory, args.ptr(0), args.ptr(1))?.to_owned();
-        let found = self.place(args.u32(2), rights::PATH_SYMLINK, memory, (args.ptr(3), args.ptr(4)))?;
+        let found = self.place(args.u32(2), rights::PATH_SYMLINK, memory, (args.ptr(3), args.ptr(4)), steps)?;
         if target.is_empty() {
             return Err(Errno::Noent);
         }
@@ -115,15 +148,23 @@ impl Wasi {
 
     /// `path_rename(old fd, old path, length, new fd, new path, length)`: what has the new name is replaced, a directory only
     /// if it is empty.
-    pub(super) fn path_rename(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
-        let old = self.look_up(args.u32(0), rights::PATH_RENAME_SOURCE, false, memory, (args.ptr(1), args.ptr(2)))?;
-        let new = self.look_up(args.u32(3), rights::PATH_RENAME_TARGET, false, memory, (args.ptr(4), args.ptr(5)))?;
+    pub(super) fn path_rename(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        now: u64,
+        steps: &mut Steps,
+    ) -> Answer {
+        let old =
+            self.look_up(args.u32(0), rights::PATH_RENAME_SOURCE, false, memory, (args.ptr(1), args.ptr(2)), steps)?;
+        let new =
+            self.look_up(args.u32(3), rights::PATH_RENAME_TARGET, false, memory, (args.ptr(4), args.ptr(5)), steps)?;
         let node = old.node.ok_or(Errno::Noent)?;
         let (old_name, new_name) = (old.own_name()?, new.own_name()?);
         if new.node == Some(node) {
             return Ok(());
         }
-        self.check_replace(node, &new)?;
+        self.check_replace(node, &old, &new, steps)?;
         self.fs.check_name(new.directory, new_name)?;
         let replaced = new.node.and_then(|_| self.fs.unlink(new.directory, new_name, now));
         self.fs.unlink(old.directory, old_name, now);
@@ -135,8 +176,8 @@ impl Wasi {
         Ok(())
     }
 
-    /// Whether `node` can take the place of what is at `new`.
-    fn check_replace(&self, node: u32, new: &Found) -> Answer {
+    /// Whether `node`, which is at `old`, can take the place of what is at `new`.
+    fn check_replace(&self, node: u32, old: &Found, new: &Found, steps: &mut Steps) -> Answer {
         let there = new.node.map(|there| self.fs.directory(there).is_some());
         if self.fs.directory(node).is_none() {
             return match there {
@@ -145,7 +186,8 @@ impl Wasi {
                 _ => Ok(()),
             };
         }
-        if self.fs.is_within(new.directory, node) {
+        // Nothing moves into itself where it stays in its directory.
+        if old.directory != new.directory && self.fs.is_within(new.directory, node, steps) {
             return Err(Errno::Inval);
         }
         match (there, new.node) {
@@ -156,9 +198,15 @@ impl Wasi {
     }
 
     /// `path_remove_directory(fd, path, length)`.
-    pub(super) fn path_remove_directory(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+    pub(super) fn path_remove_directory(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        now: u64,
+        steps: &mut Steps,
+    ) -> Answer {
         let path = (args.ptr(1), args.ptr(2));
-        let found = self.look_up(args.u32(0), rights::PATH_REMOVE_DIRECTORY, false, memory, path)?;
+        let found = self.look_up(args.u32(0), rights::PATH_REMOVE_DIRECTORY, false, memory, path, steps)?;
         let node = found.node.ok_or(Errno::Noent)?;
         if self.fs.directory(node).is_none() {
             return Err(Errno::Notdir);
@@ -173,9 +221,15 @@ impl Wasi {
     }
 
     /// `path_unlink_file(fd, path, length)`.
-    pub(super) fn path_unlink_file(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+    pub(super) fn path_unlink_file(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        now: u64,
+        steps: &mut Steps,
+    ) -> Answer {
         let path = (args.ptr(1), args.ptr(2));
-        let found = self.look_up(args.u32(0), rights::PATH_UNLINK_FILE, false, memory, path)?;
+        let found = self.look_up(args.u32(0), rights::PATH_UNLINK_FILE, false, memory, path, steps)?;
         let node = found.node.ok_or(Errno::Noent)?;
         if self.fs.directory(node).is_some() {
             return Err(Errno::Isdir);

@@ -2,6 +2,7 @@
 
 use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
+use crate::host::wasi::fs::byte_steps;
 use crate::host::wasi::rights;
 use crate::host::wasi::stat::file_type;
 use crate::host::wasi::state::{ALL_FLAGS, Descriptor, Target};
@@ -13,7 +14,7 @@ const LAST_ADVICE: u32 = 5;
 impl Wasi {
     /// Takes a descriptor out of the table; what it led to goes if nothing else leads there.
     fn close(&mut self, fd: u32) -> Result<Descriptor, Errno> {
-        let closed = self.state.descriptors.remove(&fd).ok_or(Errno::Badf)?;
+        let closed = self.state.descriptors.remove(fd).ok_or(Errno::Badf)?;
         if let Target::Node(node) = closed.target {
             self.release(node);
         }
@@ -32,7 +33,7 @@ impl Wasi {
         self.descriptor(to)?;
         if from != to {
             self.close(to)?;
-            self.state.descriptors.remove(&from);
+            self.state.descriptors.remove(from);
             self.state.descriptors.insert(to, moved);
         }
         Ok(())
@@ -78,6 +79,11 @@ impl Wasi {
         let index = self.descriptor(fd)?.preopen.ok_or(Errno::Badf)?;
         let name = usize::try_from(index).ok().and_then(|index| self.preopen_names.get(index));
         name.map(String::as_bytes).ok_or(Errno::Badf)
+    }
+
+    /// Steps of `fd_prestat_dir_name`.
+    pub(super) fn dir_name_steps(&self, args: Args<'_>) -> u64 {
+        self.preopen_name(args.u32(0)).map_or(0, |name| byte_steps(name.len()))
     }
 
     /// `fd_prestat_get(fd, record)`.

@@ -2,13 +2,13 @@
 //! first, in byte order. A cookie is the position after an entry, which an entry keeps as long as it is there, so a listing
 //! can be taken up anywhere, survives changes, and costs what it returns.
 
-use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
 use crate::host::wasi::fs::Directory;
 use crate::host::wasi::rights;
 use crate::host::wasi::stat::{inode, node_type};
 use crate::host::wasi::state::Target;
 use crate::host::wasi::{Answer, Errno, Wasi, in_bounds, put, store};
+use crate::host::{GuestMemory, Steps, Work};
 
 /// Bytes of an entry's head; its name follows.
 const DIRENT: usize = 24;
@@ -51,27 +51,29 @@ impl Wasi {
         Ok(Listing { own, directory })
     }
 
-    /// Price of a listing: the bytes it returns.
-    pub(super) fn readdir_units(&self, args: Args<'_>) -> u64 {
-        let Ok(listing) = self.listing(args.u32(0)) else { return 0 };
+    /// The work of a listing: the bytes it returns, and a step for each entry.
+    pub(super) fn readdir_work(&self, args: Args<'_>) -> Work {
+        let Ok(listing) = self.listing(args.u32(0)) else { return Work::NONE };
         let length = args.ptr(2);
-        let mut used = 0u64;
+        let (mut used, mut steps) = (0u64, 0u64);
         let counted = listing.from(args.u64(3), &mut |_, name, _| {
+            steps = steps.saturating_add(1);
             used = used.saturating_add(DIRENT as u64).saturating_add(name.len() as u64);
             Ok(used < length)
         });
-        counted.map_or(0, |()| used.min(length))
+        counted.map_or(Work::NONE, |()| Work { bytes: used.min(length), steps, pages: 0 })
     }
 
     /// `fd_readdir(fd, buffer, length, cookie, used)`. The last entry is cut where the buffer ends; a buffer that is not
     /// filled means that the directory is at its end.
-    pub(super) fn fd_readdir(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+    pub(super) fn fd_readdir(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, steps: &mut Steps) -> Answer {
         let (buffer, length, result) = (args.ptr(1), args.ptr(2), args.ptr(4));
         let listing = self.listing(args.u32(0))?;
         in_bounds(memory, buffer, length)?;
         in_bounds(memory, result, 4)?;
         let mut used = 0u64;
         listing.from(args.u64(3), &mut |next, name, node| {
+            steps.take(1);
             let entry = dirent(next, name, node, node_type(node, &self.fs));
             let room = usize::try_from(length.saturating_sub(used)).unwrap_or(usize::MAX);
             let part = entry.get(..room).unwrap_or(&entry);

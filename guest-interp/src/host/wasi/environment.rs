@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
+use crate::host::wasi::fs::byte_steps;
 use crate::host::wasi::{Answer, Errno, in_bounds, store};
 
 /// Bytes of a pointer in the program's memory.
@@ -40,6 +41,11 @@ fn pointers_size(strings: &[Vec<u8>]) -> u64 {
 /// Bytes that `get` writes.
 pub(super) fn units(strings: &[Vec<u8>]) -> u64 {
     strings_size(strings).saturating_add(pointers_size(strings))
+}
+
+/// Steps of `sizes_get`: one for each 64 strings.
+pub(super) fn size_steps(strings: &[Vec<u8>]) -> u64 {
+    byte_steps(strings.len())
 }
 
 /// `*_sizes_get(count, size)`.

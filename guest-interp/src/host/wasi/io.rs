@@ -2,11 +2,11 @@
 //! at most [`MAX_TRANSFER`] bytes; a short count is what POSIX and every library expect, and it keeps the price of a
 //! single call within any reasonable gas limit.
 
-use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
 use crate::host::wasi::rights;
 use crate::host::wasi::state::{APPEND, Descriptor, MAX_OFFSET, Target};
 use crate::host::wasi::{Answer, Errno, Wasi, in_bounds, store};
+use crate::host::{GuestMemory, Work};
 
 /// Most buffers in one call, the `IOV_MAX` of common systems; more is `EINVAL`.
 pub const MAX_IOVECS: u32 = 1024;
@@ -110,10 +110,10 @@ impl Wasi {
         Ok(Transfer { target: descriptor.target, start, buffers, total })
     }
 
-    /// Price of a read: the bytes it moves and the table of its buffers.
-    pub(super) fn read_units(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> u64 {
+    /// The work of a read: the bytes it moves and the table of its buffers.
+    pub(super) fn read_work(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> Work {
         let size = table_size(args.u32(2));
-        self.prepare_read(args, memory, at).map_or(size, |read| read.total.saturating_add(size))
+        Work::moving(self.prepare_read(args, memory, at).map_or(size, |read| read.total.saturating_add(size)))
     }
 
     /// `fd_read(fd, buffers, count, read)`.
@@ -167,15 +167,15 @@ impl Wasi {
         Ok(Transfer { target: descriptor.target, start: at.unwrap_or(next), buffers, total })
     }
 
-    /// Price of a write: the bytes it moves, the table of its buffers, and a record of each page by which a file grows.
-    pub(super) fn write_units(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> u64 {
+    /// The work of a write: the bytes it moves, the table of its buffers, and the pages by which a file grows.
+    pub(super) fn write_work(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> Work {
         let size = table_size(args.u32(2));
-        let Ok(write) = self.prepare_write(args, memory, at) else { return size };
+        let Ok(write) = self.prepare_write(args, memory, at) else { return Work::moving(size) };
         let growth = match write.target {
-            Target::Node(node) if write.total > 0 => self.growth_units(node, write.start.saturating_add(write.total)),
-            _ => 0,
+            Target::Node(node) if write.total > 0 => self.growth_work(node, write.start.saturating_add(write.total)),
+            _ => Work::NONE,
         };
-        write.total.saturating_add(size).saturating_add(growth)
+        Work { bytes: write.total.saturating_add(size).saturating_add(growth.bytes), ..growth }
     }
 
     /// `fd_write(fd, buffers, count, written)`.

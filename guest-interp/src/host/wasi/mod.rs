@@ -5,7 +5,7 @@
 //! A call checks all its arguments before its first effect: it has its whole effect or none. Bad pointers are `EFAULT`.
 
 use crate::error::Error;
-use crate::host::{GuestMemory, GuestMemoryExt, HostFunc, HostModule, HostOutcome, ReturnValues};
+use crate::host::{GuestMemory, GuestMemoryExt, HostFunc, HostModule, HostOutcome, Paid, ReturnValues, Steps, Work};
 use crate::trap::Trap;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ mod calls;
 mod change;
 mod clock;
 mod describe;
+mod descriptor_table;
 mod descriptors;
 mod directory;
 mod environment;
@@ -28,11 +29,13 @@ mod rights;
 mod spaces;
 mod stat;
 mod state;
+mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use answers::{Recorded, parse_answers};
+pub use calls::names as call_names;
 pub use clock::EPOCH;
 pub use describe::DescriptorView;
 pub use errno::Errno;
@@ -174,14 +177,21 @@ impl Wasi {
     }
 
     fn descriptor(&self, fd: u32) -> Result<&Descriptor, Errno> {
-        self.state.descriptors.get(&fd).ok_or(Errno::Badf)
+        self.state.descriptors.get(fd).ok_or(Errno::Badf)
     }
 
     fn descriptor_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
-        self.state.descriptors.get_mut(&fd).ok_or(Errno::Badf)
+        self.state.descriptors.get_mut(fd).ok_or(Errno::Badf)
     }
 
-    fn answer(&mut self, call: Call, args: Args<'_>, memory: &mut dyn GuestMemory, gas_total: u64) -> Answer {
+    fn answer(
+        &mut self,
+        call: Call,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        gas_total: u64,
+        steps: &mut Steps,
+    ) -> Answer {
         let now = self.wall_clock(gas_total);
         match call {
             Call::ArgsGet => environment::get(&self.args, args, memory),
@@ -205,21 +215,21 @@ impl Wasi {
             Call::FdPrestatDirName => self.fd_prestat_dir_name(args, memory),
             Call::FdPwrite => self.fd_pwrite(args, memory, now),
             Call::FdRead => self.fd_read(args, memory),
-            Call::FdReaddir => self.fd_readdir(args, memory),
+            Call::FdReaddir => self.fd_readdir(args, memory, steps),
             Call::FdRenumber => self.fd_renumber(args),
             Call::FdSeek => self.fd_seek(args, memory),
             Call::FdTell => self.fd_tell(args, memory),
             Call::FdWrite => self.fd_write(args, memory, now),
-            Call::PathCreateDirectory => self.path_create_directory(args, memory, now),
-            Call::PathFilestatGet => self.path_filestat_get(args, memory),
-            Call::PathFilestatSetTimes => self.path_filestat_set_times(args, memory, now),
-            Call::PathLink => self.path_link(args, memory, now),
-            Call::PathOpen => self.path_open(args, memory, now),
-            Call::PathReadlink => self.path_readlink(args, memory),
-            Call::PathRemoveDirectory => self.path_remove_directory(args, memory, now),
-            Call::PathRename => self.path_rename(args, memory, now),
-            Call::PathSymlink => self.path_symlink(args, memory, now),
-            Call::PathUnlinkFile => self.path_unlink_file(args, memory, now),
+            Call::PathCreateDirectory => self.path_create_directory(args, memory, now, steps),
+            Call::PathFilestatGet => self.path_filestat_get(args, memory, steps),
+            Call::PathFilestatSetTimes => self.path_filestat_set_times(args, memory, now, steps),
+            Call::PathLink => self.path_link(args, memory, now, steps),
+            Call::PathOpen => self.path_open(args, memory, now, steps),
+            Call::PathReadlink => self.path_readlink(args, memory, steps),
+            Call::PathRemoveDirectory => self.path_remove_directory(args, memory, now, steps),
+            Call::PathRename => self.path_rename(args, memory, now, steps),
+            Call::PathSymlink => self.path_symlink(args, memory, now, steps),
+            Call::PathUnlinkFile => self.path_unlink_file(args, memory, now, steps),
             Call::PollOneoff => self.poll_oneoff(args, memory, gas_total),
             Call::RandomGet => self.random_get(args, memory),
             Call::SockAccept | Call::SockRecv | Call::SockSend | Call::SockShutdown => {
@@ -227,6 +237,50 @@ impl Wasi {
             }
             Call::ProcRaise => Err(Errno::Notsup),
             Call::ProcExit | Call::SchedYield => Ok(()),
+        }
+    }
+}
+
+impl Wasi {
+    /// The work of a call beyond its own step.
+    fn call_work(&self, call: Call, args: Args<'_>, memory: &dyn GuestMemory) -> Work {
+        match call {
+            Call::ArgsGet => Work::moving(environment::units(&self.args)),
+            Call::EnvironGet => Work::moving(environment::units(&self.env)),
+            Call::ArgsSizesGet => Work { steps: environment::size_steps(&self.args), ..Work::NONE },
+            Call::EnvironSizesGet => Work { steps: environment::size_steps(&self.env), ..Work::NONE },
+            Call::FdRead => self.read_work(args, memory, None),
+            Call::FdPread => self.read_work(args, memory, Some(args.u64(3))),
+            Call::FdWrite => self.write_work(args, memory, None),
+            Call::FdPwrite => self.write_work(args, memory, Some(args.u64(3))),
+            Call::FdAllocate => self.resize_work(args.u32(0), args.u64(1).saturating_add(args.u64(2))),
+            Call::FdFilestatSetSize => self.resize_work(args.u32(0), args.u64(1)),
+            Call::FdReaddir => self.readdir_work(args),
+            Call::FdPrestatDirName => Work { steps: self.dir_name_steps(args), ..Work::NONE },
+            Call::RandomGet if memory.contains(args.ptr(0), args.ptr(1)) => Work::moving(args.ptr(1)),
+            Call::PollOneoff => Work::moving(poll::units(args.u32(2))),
+            Call::PathCreateDirectory | Call::PathRemoveDirectory | Call::PathUnlinkFile => {
+                self.path_work(call, args, memory, &[args.u32(2)])
+            }
+            Call::PathReadlink => {
+                let work = self.path_work(call, args, memory, &[args.u32(2)]);
+                Work { bytes: work.bytes.saturating_add(args.ptr(4).min(MAX_PATH as u64)), ..work }
+            }
+            Call::PathFilestatGet | Call::PathFilestatSetTimes | Call::PathOpen => {
+                self.path_work(call, args, memory, &[args.u32(3)])
+            }
+            Call::PathLink => self.path_work(call, args, memory, &[args.u32(3), args.u32(6)]),
+            Call::PathRename => self.path_work(call, args, memory, &[args.u32(2), args.u32(5)]),
+            Call::PathSymlink => self.path_work(call, args, memory, &[args.u32(1), args.u32(4)]),
+            // These read or change one record, whatever the program's state: a descriptor, a node, a clock.
+            Call::ClockResGet | Call::ClockTimeGet => Work::NONE,
+            Call::FdAdvise | Call::FdClose | Call::FdDatasync | Call::FdSync | Call::FdRenumber => Work::NONE,
+            Call::FdFdstatGet | Call::FdFdstatSetFlags | Call::FdFdstatSetRights => Work::NONE,
+            Call::FdFilestatGet | Call::FdFilestatSetTimes | Call::FdPrestatGet => Work::NONE,
+            Call::FdSeek | Call::FdTell => Work::NONE,
+            Call::ProcExit | Call::ProcRaise | Call::SchedYield => Work::NONE,
+            // They fail.
+            Call::RandomGet | Call::SockAccept | Call::SockRecv | Call::SockSend | Call::SockShutdown => Work::NONE,
         }
     }
 }
@@ -240,32 +294,21 @@ impl HostModule for Wasi {
         Some(HostFunc { id, params: row.params, results: row.results() })
     }
 
-    fn units(&self, id: u32, args: &[u64], memory: &dyn GuestMemory) -> u64 {
-        let Some(row) = calls::by_id(id) else { return 0 };
-        let args = Args(args);
-        match row.call {
-            Call::ArgsGet => environment::units(&self.args),
-            Call::EnvironGet => environment::units(&self.env),
-            Call::FdRead => self.read_units(args, memory, None),
-            Call::FdPread => self.read_units(args, memory, Some(args.u64(3))),
-            Call::FdWrite => self.write_units(args, memory, None),
-            Call::FdPwrite => self.write_units(args, memory, Some(args.u64(3))),
-            Call::FdAllocate => self.resize_units(args.u32(0), args.u64(1).saturating_add(args.u64(2))),
-            Call::FdFilestatSetSize => self.resize_units(args.u32(0), args.u64(1)),
-            Call::FdReaddir => self.readdir_units(args),
-            Call::RandomGet if memory.contains(args.ptr(0), args.ptr(1)) => args.ptr(1),
-            Call::PollOneoff => poll::units(args.u32(2)),
-            Call::PathCreateDirectory | Call::PathRemoveDirectory | Call::PathUnlinkFile => path_units(&[args.u32(2)]),
-            Call::PathReadlink => path_units(&[args.u32(2)]).saturating_add(args.ptr(4).min(MAX_PATH as u64)),
-            Call::PathFilestatGet | Call::PathFilestatSetTimes | Call::PathOpen => path_units(&[args.u32(3)]),
-            Call::PathLink => path_units(&[args.u32(3), args.u32(6)]),
-            Call::PathRename => path_units(&[args.u32(2), args.u32(5)]),
-            Call::PathSymlink => path_units(&[args.u32(1), args.u32(4)]),
-            _ => 0,
-        }
+    fn work(&self, id: u32, args: &[u64], memory: &dyn GuestMemory) -> Work {
+        let Some(row) = calls::by_id(id) else { return Work::NONE };
+        let work = self.call_work(row.call, Args(args), memory);
+        // Every call is a step itself.
+        Work { steps: work.steps.saturating_add(1), ..work }
     }
 
-    fn call(&mut self, id: u32, args: &[u64], memory: &mut dyn GuestMemory, gas_total: u64) -> HostOutcome {
+    fn call(
+        &mut self,
+        id: u32,
+        args: &[u64],
+        memory: &mut dyn GuestMemory,
+        gas_total: u64,
+        mut paid: Paid,
+    ) -> HostOutcome {
         let Some(row) = calls::by_id(id).filter(|row| row.params.len() == args.len()) else {
             return HostOutcome::Trap(Trap::HostError);
         };
@@ -273,7 +316,8 @@ impl HostModule for Wasi {
         if row.call == Call::ProcExit {
             return HostOutcome::Exit(args.u32(0));
         }
-        let errno = self.answer(row.call, args, memory, gas_total).map_or_else(Errno::code, |()| 0);
+        let answer = self.answer(row.call, args, memory, gas_total, paid.steps());
+        let errno = answer.map_or_else(Errno::code, |()| 0);
         HostOutcome::Return(ReturnValues::one(u64::from(errno)))
     }
 
@@ -294,8 +338,8 @@ impl HostModule for Wasi {
     }
 }
 
-/// Price of reading paths: a path that is too long is refused unread.
-fn path_units(lengths: &[u32]) -> u64 {
+/// Bytes of reading paths: a path that is too long is refused unread.
+fn path_bytes(lengths: &[u32]) -> u64 {
     let limit = MAX_PATH as u64;
     lengths.iter().map(|length| u64::from(*length)).filter(|length| *length <= limit).fold(0, u64::saturating_add)
 }

@@ -1,6 +1,5 @@
 //! Calls that name a file by descriptor of a directory and path below it: opening it, and looking at it.
 
-use crate::host::GuestMemory;
 use crate::host::wasi::calls::Args;
 use crate::host::wasi::descriptors::parse_flags;
 use crate::host::wasi::fs::{Found, Kind, MAX_PATH, new_file};
@@ -8,6 +7,7 @@ use crate::host::wasi::rights;
 use crate::host::wasi::stat::filestat;
 use crate::host::wasi::state::{Descriptor, Target, max_rights};
 use crate::host::wasi::{Answer, Errno, Wasi, in_bounds, store};
+use crate::host::{GuestMemory, Steps};
 
 const CREATE: u32 = 1;
 const DIRECTORY: u32 = 2;
@@ -28,6 +28,11 @@ pub(super) fn read_path(memory: &dyn GuestMemory, addr: u64, length: u64) -> Res
 /// Flags of a lookup: whether a link at the end of the path is followed.
 pub(super) fn follows(flags: u32) -> Result<bool, Errno> {
     if flags <= 1 { Ok(flags == 1) } else { Err(Errno::Inval) }
+}
+
+/// Whether `path_open` follows a link at the end of its path: one that must make its file does not.
+pub(super) fn follows_to_open(follow: bool, oflags: u32) -> bool {
+    follow && oflags & (CREATE | EXCLUSIVE) != CREATE | EXCLUSIVE
 }
 
 /// How a file is to be opened.
@@ -67,15 +72,22 @@ impl Wasi {
         follow: bool,
         memory: &dyn GuestMemory,
         (addr, length): (u64, u64),
+        steps: &mut Steps,
     ) -> Result<Found, Errno> {
         let (base, _) = self.directory(fd, needed)?;
-        self.fs.resolve(base, read_path(memory, addr, length)?, follow)
+        self.fs.resolve(base, read_path(memory, addr, length)?, follow, steps)
     }
 
     /// `path_filestat_get(fd, lookup, path, length, record)`.
-    pub(super) fn path_filestat_get(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
+    pub(super) fn path_filestat_get(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        steps: &mut Steps,
+    ) -> Answer {
         let (path, follow) = ((args.ptr(2), args.ptr(3)), follows(args.u32(1)));
-        let found = self.look_up(args.u32(0), rights::PATH_FILESTAT_GET, follow.unwrap_or_default(), memory, path)?;
+        let needed = rights::PATH_FILESTAT_GET;
+        let found = self.look_up(args.u32(0), needed, follow.unwrap_or_default(), memory, path, steps)?;
         follow?;
         let node = found.node.ok_or(Errno::Noent)?;
         store(memory, args.ptr(4), &filestat(Target::Node(node), &self.fs))
@@ -83,8 +95,9 @@ impl Wasi {
 
     /// `path_readlink(fd, path, length, buffer, buffer length, used)`: `EINVAL` for what is no link. A target that does not
     /// fit is cut.
-    pub(super) fn path_readlink(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
-        let found = self.look_up(args.u32(0), rights::PATH_READLINK, false, memory, (args.ptr(1), args.ptr(2)))?;
+    pub(super) fn path_readlink(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, steps: &mut Steps) -> Answer {
+        let path = (args.ptr(1), args.ptr(2));
+        let found = self.look_up(args.u32(0), rights::PATH_READLINK, false, memory, path, steps)?;
         in_bounds(memory, args.ptr(3), args.ptr(4))?;
         in_bounds(memory, args.ptr(5), 4)?;
         let node = found.node.ok_or(Errno::Noent)?;
@@ -98,7 +111,13 @@ impl Wasi {
 
     /// `path_open(fd, lookup, path, length, open flags, rights, inheriting, descriptor flags, opened)`. The new
     /// descriptor has the rights asked for as far as the target can have them and the directory passes them on.
-    pub(super) fn path_open(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
+    pub(super) fn path_open(
+        &mut self,
+        args: Args<'_>,
+        memory: &mut dyn GuestMemory,
+        now: u64,
+        steps: &mut Steps,
+    ) -> Answer {
         let fd = args.u32(0);
         let (_, directory) = self.directory(fd, rights::PATH_OPEN)?;
         let (directory, passed_on) = (directory.rights, directory.inheriting);
@@ -108,8 +127,8 @@ impl Wasi {
         if opening.oflags > CREATE | DIRECTORY | EXCLUSIVE | TRUNCATE || opening.has(CREATE | DIRECTORY) {
             return Err(Errno::Inval);
         }
-        let follow = follow && !opening.has(CREATE | EXCLUSIVE);
-        let found = self.look_up(fd, rights::PATH_OPEN, follow, memory, (args.ptr(2), args.ptr(3)))?;
+        let follow = follows_to_open(follow, opening.oflags);
+        let found = self.look_up(fd, rights::PATH_OPEN, follow, memory, (args.ptr(2), args.ptr(3)), steps)?;
         let number = self.state.lowest_free().ok_or(Errno::Mfile)?;
         let target = Target::Node(self.open_node(&found, opening, now)?);
         let opened = Descriptor {

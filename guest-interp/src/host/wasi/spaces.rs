@@ -41,7 +41,8 @@ pub struct LeftFile {
     pub path: String,
     /// Its length in bytes.
     pub length: u64,
-    node: u32,
+    /// The file itself, which may have several names.
+    pub(crate) node: u32,
 }
 
 /// A walk through the files that the program leaves behind.

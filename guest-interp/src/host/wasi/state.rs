@@ -1,11 +1,11 @@
 //! The state that a snapshot carries, and the checks that a saved one must pass before it is believed.
 
 use crate::error::Error;
+use crate::host::wasi::descriptor_table::Descriptors;
 use crate::host::wasi::fs::{FileSystem, Kind, Saved};
 use crate::host::wasi::output::OutputHash;
 use crate::host::wasi::rights;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Descriptor numbers run from 0 to one less than this: what a generous Unix gives a process.
 pub const MAX_FDS: u32 = 4096;
@@ -67,7 +67,7 @@ pub(super) fn max_rights(target: Target, fs: &FileSystem) -> u64 {
 /// What changes while a program runs, the outputs' hashes aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    pub(super) descriptors: BTreeMap<u32, Descriptor>,
+    pub(super) descriptors: Descriptors,
     /// Bytes of the random stream that were given out.
     pub(super) random: u64,
     /// Nanoseconds that the program has slept.
@@ -77,7 +77,7 @@ pub(super) struct State {
 impl State {
     /// The three standard streams, and the directories `preopens` from number 3 on.
     pub(super) fn new(fs: &FileSystem, preopens: &[u32]) -> Self {
-        let mut descriptors = BTreeMap::new();
+        let mut descriptors = Descriptors::default();
         for (fd, target) in (0..).zip([Target::Stdin, Target::Stdout, Target::Stderr]) {
             descriptors.insert(fd, Descriptor::new(target, fs, 0));
         }
@@ -90,22 +90,17 @@ impl State {
 
     /// Whether a descriptor leads to a file or directory.
     pub(super) fn is_open(&self, node: u32) -> bool {
-        self.descriptors.values().any(|descriptor| descriptor.target == Target::Node(node))
+        self.descriptors.lead_to(node)
     }
 
     /// The files and directories that descriptors lead to.
     fn open_nodes(&self) -> Vec<u32> {
-        let node = |descriptor: &Descriptor| match descriptor.target {
-            Target::Node(node) => Some(node),
-            _ => None,
-        };
-        self.descriptors.values().filter_map(node).collect()
+        self.descriptors.nodes().collect()
     }
 
     /// The lowest number that no descriptor has, below [`MAX_FDS`].
     pub(super) fn lowest_free(&self) -> Option<u32> {
-        let used = (0u32..).zip(self.descriptors.keys()).take_while(|(number, fd)| number == *fd).count();
-        u32::try_from(used).ok().filter(|fd| *fd < MAX_FDS)
+        self.descriptors.lowest_free()
     }
 }
 
@@ -156,7 +151,7 @@ pub(super) fn decode(bytes: &[u8], given: &Given<'_>) -> Result<Restored, Error>
 
 fn check(state: &State, fs: &FileSystem, given: &Given<'_>) -> Result<(), Error> {
     let mut once = Vec::new();
-    for (fd, descriptor) in &state.descriptors {
+    for (fd, descriptor) in state.descriptors.iter() {
         let refuse = |why: &str| Err(Error::snapshot(format!("wasi state: descriptor {fd}: {why}")));
         if *fd >= MAX_FDS {
             return refuse("number beyond the limit of 4096");
@@ -305,7 +300,7 @@ mod tests {
     fn numbers_are_given_lowest_first_up_to_the_limit() {
         let mut state = start();
         assert_eq!(state.lowest_free(), Some(4));
-        state.descriptors.remove(&1);
+        state.descriptors.remove(1);
         assert_eq!(state.lowest_free(), Some(1));
         for fd in 0..MAX_FDS {
             state.descriptors.insert(fd, Descriptor::new(Target::Node(2), &fs(), 0));

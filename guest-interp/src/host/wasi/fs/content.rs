@@ -1,6 +1,7 @@
 //! The contents of a file. From the first write on they are in pages of 4 KiB with a mark on each that may have changed. An
 //! input file is copied page by page, as it is written: what was not written is still read from the input itself.
 
+use super::pageset::PageSet;
 use crate::snapshot::PAGE;
 use crate::snapshot::merkle::PageTree;
 use crate::snapshot::paged::Page;
@@ -34,8 +35,8 @@ pub(in crate::host::wasi) struct Content {
     slots: Vec<Slot>,
     /// One byte a page: 1 if it may have changed since the last snapshot.
     marks: Vec<u8>,
-    /// Pages from here on are zero: what cutting a file need not look at, so that it costs what was written.
-    used: usize,
+    /// The pages that are not [`Slot::Zero`]: what cutting a file looks at, so that it costs what was written.
+    used: PageSet,
 }
 
 /// Pages that `length` bytes take.
@@ -65,7 +66,7 @@ impl Content {
         if !self.written {
             self.written = true;
             self.slots = vec![Slot::Base; self.base.len().div_ceil(PAGE)];
-            self.used = self.slots.len();
+            self.used = PageSet::below(self.slots.len());
         }
         let count = usize::try_from(count).unwrap_or(usize::MAX).max(self.slots.len());
         self.slots.resize(count, Slot::Zero);
@@ -121,16 +122,20 @@ impl Content {
 
     /// Replaces page `index`, unmarked.
     pub(super) fn set_page(&mut self, index: usize, page: &Page) {
-        if let Some(slot) = self.slots.get_mut(index) {
-            self.used = self.used.max(index.saturating_add(1));
-            *slot = if *page == ZERO { Slot::Zero } else { Slot::Own(Box::new(*page)) };
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if *page == ZERO {
+            *slot = Slot::Zero;
+            self.used.remove(index);
+        } else {
+            *slot = Slot::Own(Box::new(*page));
+            self.used.insert(index);
         }
     }
 
     /// Page `index` to be written to, marked.
     fn own(&mut self, index: usize) -> Option<&mut Page> {
         *self.marks.get_mut(index)? = 1;
-        self.used = self.used.max(index.saturating_add(1));
+        self.used.insert(index);
         if !matches!(self.slots.get(index), Some(Slot::Own(_))) {
             let page = Box::new(self.page(index));
             *self.slots.get_mut(index)? = Slot::Own(page);
@@ -165,12 +170,12 @@ impl Content {
             tail.fill(0);
         }
         let first = if within > 0 { index.saturating_add(1) } else { index };
-        for (slot, mark) in self.slots.iter_mut().zip(&mut self.marks).take(self.used).skip(first) {
-            if !matches!(slot, Slot::Zero) {
+        while let Some(page) = self.used.next(first) {
+            self.used.remove(page);
+            if let (Some(slot), Some(mark)) = (self.slots.get_mut(page), self.marks.get_mut(page)) {
                 (*slot, *mark) = (Slot::Zero, 1);
             }
         }
-        self.used = self.used.min(first);
     }
 
     /// Whether every byte from `length` on is zero.

@@ -3,6 +3,7 @@
 //! pages, of which a snapshot carries only those that changed.
 
 use crate::error::Error;
+use crate::host::Steps;
 use crate::host::wasi::errno::Errno;
 use crate::snapshot::merkle::PageTree;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ mod content;
 mod delivery;
 mod inputs;
 mod node;
+mod pageset;
 mod resolve;
 mod saved;
 mod sorted;
@@ -18,7 +20,7 @@ mod sorted;
 pub(super) use content::pages;
 pub(super) use delivery::Delivery;
 pub(super) use node::{Directory, Kind, Node};
-pub(super) use resolve::{Found, MAX_PATH};
+pub(super) use resolve::{Found, MAX_PATH, byte_steps};
 pub(super) use saved::{Saved, is_target};
 
 use crate::snapshot::paged::Page;
@@ -303,9 +305,10 @@ impl FileSystem {
         self.nodes.remove(&|(other, _)| *other < number);
     }
 
-    /// Whether directory `inner` is `outer` or lies below it.
-    pub(super) fn is_within(&self, mut inner: u32, outer: u32) -> bool {
+    /// Whether directory `inner` is `outer` or lies below it: a step for each directory above it.
+    pub(super) fn is_within(&self, mut inner: u32, outer: u32, steps: &mut Steps) -> bool {
         while inner != outer {
+            steps.take(1);
             match self.directory(inner) {
                 Some(directory) if directory.parent != inner => inner = directory.parent,
                 _ => return false,

@@ -1,6 +1,7 @@
 //! Paths: name by name from a directory, which none can leave, neither by `..`, nor by being absolute, nor by a link.
 
 use super::{FileSystem, Kind, MAX_NAME};
+use crate::host::Steps;
 use crate::host::wasi::errno::Errno;
 
 /// Longest path in bytes, as most systems have it; longer ones answer `ENAMETOOLONG`.
@@ -55,19 +56,31 @@ struct Walk<'a> {
     /// Follow the last name too if it is a link.
     follow: bool,
     slash: bool,
+    steps: &'a mut Steps,
+}
+
+/// Steps of looking at the bytes of a name, a path or a link's target: one for each 64.
+pub(in crate::host::wasi) fn byte_steps(length: usize) -> u64 {
+    length as u64 >> 6
 }
 
 impl FileSystem {
-    /// Where `path` leads from directory `base`. The last name need not exist; if it is a link, it is followed when asked.
+    /// Where `path` leads from directory `base`: a step for each name, also of links, and for 64 bytes. The last name need not exist; if it is a link, it is followed when asked.
     ///
     /// # Errors
     /// `ENOTCAPABLE` for a path that would leave `base`, `ENOENT` for an empty path or a missing directory on the way,
     /// `ENOTDIR` for a file on the way or with a slash after it, `ELOOP`, `ENAMETOOLONG`.
-    pub(in crate::host::wasi) fn resolve(&self, base: u32, path: &str, follow: bool) -> Result<Found, Errno> {
+    pub(in crate::host::wasi) fn resolve(
+        &self,
+        base: u32,
+        path: &str,
+        follow: bool,
+        steps: &mut Steps,
+    ) -> Result<Found, Errno> {
         if path.is_empty() {
             return Err(Errno::Noent);
         }
-        let mut walk = Walk { fs: self, rest: Vec::new(), at: base, depth: 0, links: 0, follow, slash: false };
+        let mut walk = Walk { fs: self, rest: Vec::new(), at: base, depth: 0, links: 0, follow, slash: false, steps };
         walk.push(path)?;
         let found = walk.run()?;
         let is_file = found.node.is_some_and(|node| self.directory(node).is_none());
@@ -82,6 +95,7 @@ impl<'a> Walk<'a> {
             return Err(Errno::Notcapable);
         }
         self.slash |= self.rest.is_empty() && path.ends_with('/');
+        self.steps.take(byte_steps(path.len()));
         self.rest.extend(path.rsplit('/').filter(|name| !name.is_empty()));
         Ok(())
     }
@@ -89,6 +103,7 @@ impl<'a> Walk<'a> {
     fn run(mut self) -> Result<Found, Errno> {
         let mut found = self.here();
         while let Some(name) = self.rest.pop() {
+            self.steps.take(1);
             found = self.step(name)?;
         }
         Ok(found)
@@ -146,7 +161,7 @@ mod tests {
     }
 
     fn node(fs: &FileSystem, base: u32, path: &str) -> Result<Option<u32>, Errno> {
-        fs.resolve(base, path, true).map(|found| found.node)
+        fs.resolve(base, path, true, &mut Steps::counting()).map(|found| found.node)
     }
 
     #[test]
@@ -183,6 +198,29 @@ mod tests {
     }
 
     #[test]
+    fn every_name_that_is_gone_through_is_a_step_and_so_are_64_bytes() {
+        let mut fs = tree();
+        let slashes = "/".repeat(200);
+        fs.create(0, "far", Kind::Link(format!("d{slashes}e/../../d/e")), 1).unwrap();
+        let cases = [
+            ("g", 1),
+            ("d/e/f", 3),
+            ("d/../d/./e", 5),
+            (&*format!("d{}e", "/".repeat(61)), 2),
+            (&*format!("d{}e", "/".repeat(62)), 1 + 2),
+            // The link, its target of 209 bytes and its six names, and what follows.
+            ("far/f", 1 + 3 + 6 + 1),
+            ("x/y", 1),
+            ("/d", 0),
+        ];
+        for (path, expected) in cases {
+            let mut steps = Steps::counting();
+            drop(fs.resolve(ROOT, path, true, &mut steps));
+            assert_eq!(steps.taken(), expected, "{path}");
+        }
+    }
+
+    #[test]
     fn no_link_leads_out_of_the_directory() {
         let mut fs = tree();
         let mut link = |directory, name: &str, target: &str| {
@@ -201,9 +239,9 @@ mod tests {
         }
         assert_eq!(node(&fs, 1, "loop"), Err(Errno::Loop));
         assert_eq!(node(&fs, 1, "inside/f"), Ok(Some(3)));
-        let unfollowed = fs.resolve(1, "up", false).unwrap();
+        let unfollowed = fs.resolve(1, "up", false, &mut Steps::counting()).unwrap();
         assert_eq!((unfollowed.directory, unfollowed.name.as_deref()), (1, Some("up")));
-        let dangling = fs.resolve(ROOT, "dangling", true).unwrap();
+        let dangling = fs.resolve(ROOT, "dangling", true, &mut Steps::counting()).unwrap();
         assert_eq!((dangling.directory, dangling.name.as_deref(), dangling.node), (1, Some("new"), None));
     }
 }

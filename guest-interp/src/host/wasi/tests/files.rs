@@ -96,7 +96,7 @@ fn the_price_of_a_listing_is_what_it_returns() {
         for size in [0, 10, 60, 4096] {
             let args = [3, 0x2000, size, cookie, 0];
             guest.ok("fd_readdir", &args);
-            assert_eq!(guest.wasi.units(id, &args, &guest.memory), u64::from(guest.u32(0)), "{args:?}");
+            assert_eq!(guest.wasi.work(id, &args, &guest.memory).bytes, u64::from(guest.u32(0)), "{args:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod changes;
 mod files;
 mod replay;
 mod streams;
+mod work;
 
 /// Bytes that a call may move beyond its price: fixed-size records and results.
 const SLACK: u64 = 64;
@@ -58,10 +59,11 @@ impl Guest {
     /// The outcome of a call, which must not move more bytes than its price allows.
     pub(super) fn outcome(&mut self, name: &str, args: &[u64]) -> HostOutcome {
         let id = self.wasi.resolve(MODULE, name).unwrap_or_else(|| panic!("{name} is not there")).id;
-        let units = self.wasi.units(id, args, &self.memory);
+        let work = self.wasi.work(id, args, &self.memory);
+        let units = work.bytes;
         let (pending, logged) = (self.wasi.pending(), self.wasi.answers.log.len());
         self.memory.moved.set(0);
-        let outcome = self.wasi.call(id, args, &mut self.memory, self.gas);
+        let outcome = self.wasi.call(id, args, &mut self.memory, self.gas, Paid::of(work));
         let moved = self.memory.moved.get();
         assert!(moved <= units + SLACK, "{name}{args:?} moved {moved} bytes at a price of {units}");
         assert!((self.wasi.pending() - pending) as u64 <= units, "{name}{args:?}");
@@ -164,8 +166,11 @@ fn unknown_ids_and_wrong_numbers_of_arguments_trap() {
     let mut guest = Guest::new();
     let count = calls::TABLE.len() as u32;
     for (id, args) in [(count, &[][..]), (u32::MAX, &[]), (0, &[]), (0, &[0, 0, 0])] {
-        assert_eq!(guest.wasi.units(count, args, &guest.memory), 0);
-        assert_eq!(guest.wasi.call(id, args, &mut guest.memory, 0), HostOutcome::Trap(Trap::HostError));
+        assert_eq!(guest.wasi.work(count, args, &guest.memory), Work::NONE);
+        assert_eq!(
+            guest.wasi.call(id, args, &mut guest.memory, 0, Paid::of(Work::NONE)),
+            HostOutcome::Trap(Trap::HostError)
+        );
     }
 }
 
