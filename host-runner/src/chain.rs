@@ -46,6 +46,8 @@ pub struct Chain {
     pub base: Option<(u64, [u8; 32])>,
     /// What is wrong, by the id of the file: what is missing, damaged, foreign, or does not follow what is before it.
     pub faults: BTreeMap<u64, Vec<String>>,
+    /// What is wrong with the states outside the chain: of a pause, and of the end.
+    pub aside_faults: Vec<String>,
 }
 
 impl Chain {
@@ -56,8 +58,14 @@ impl Chain {
     /// Exit code 74 when the directory cannot be read.
     pub fn open(dir: &Path) -> Result<Self> {
         let files = Files::list(dir)?;
-        let mut chain =
-            Self { dir: dir.to_path_buf(), job: None, links: BTreeMap::new(), base: None, faults: BTreeMap::new() };
+        let mut chain = Self {
+            dir: dir.to_path_buf(),
+            job: None,
+            links: BTreeMap::new(),
+            base: None,
+            faults: BTreeMap::new(),
+            aside_faults: Vec::new(),
+        };
         if files.base {
             chain.read_base();
         }
@@ -65,6 +73,7 @@ impl Chain {
             chain.read_link(*id, &files);
         }
         chain.check_order(&files);
+        chain.check_aside();
         Ok(chain)
     }
 
@@ -142,14 +151,33 @@ impl Chain {
     }
 
     fn check_predecessor(&mut self, id: u64) {
-        let before = self.links.get(&id.wrapping_sub(1));
+        let before = match id.checked_sub(1) {
+            Some(0) => Some(([0; 32], 0)),
+            before => before.and_then(|before| self.links.get(&before)).map(|link| (link.hash, link.gas_total)),
+        };
         let (Some(link), Some(before)) = (self.links.get(&id), before) else { return };
-        if link.segment.previous_snap != before.hash {
-            let what = format!("{id}.snap: does not follow {}.snap: files of two chains are mixed", before.segment.id);
-            self.fault(id, what);
-        } else if before.gas_total.checked_add(link.segment.gas_used) != Some(link.gas_total) {
-            let (total, used, before) = (link.gas_total, link.segment.gas_used, before.gas_total);
-            self.fault(id, format!("{id}.snap: {total} gas in total, expected {before} and the segment's {used}"));
+        if let Err(what) = check_follows(&link.segment, link.gas_total, before) {
+            self.fault(id, format!("{id}.snap: {what}"));
+        }
+    }
+
+    /// Checks that the states outside the chain, of a pause and of the end, belong to it. Whether the program leads to them
+    /// only executing shows.
+    fn check_aside(&mut self) {
+        for stem in ["paused", "final"] {
+            let place = Place::new(&self.dir, stem);
+            if !place.snap_path().exists() {
+                continue;
+            }
+            let checked = place.read().and_then(|raw| {
+                let foreign = self.job.as_ref().is_some_and(|job| *job != raw.job);
+                let belongs =
+                    if foreign { Err("belongs to another job".to_owned()) } else { place.check_follows(&raw) };
+                belongs.map_err(|what| Failure::data(format!("{stem}.snap: {what}")))
+            });
+            if let Err(failure) = checked {
+                self.aside_faults.push(failure.what().to_owned());
+            }
         }
     }
 
@@ -181,6 +209,26 @@ impl Chain {
         {
             self.fault(id, format!("{BASE}: does not stand for {id}.bin"));
         }
+    }
+}
+
+/// Checks that a segment goes on from a snapshot with this hash and so much gas in total; of the start both are zero.
+///
+/// # Errors
+/// What is wrong.
+pub(crate) fn check_follows(
+    segment: &Segment,
+    gas_total: u64,
+    (hash, gas): ([u8; 32], u64),
+) -> std::result::Result<(), String> {
+    let before = if segment.paused { segment.id } else { segment.id.saturating_sub(1) };
+    let before = if before == 0 { "the start of the run".to_owned() } else { format!("{before}.snap") };
+    if segment.previous_snap != hash {
+        return Err(format!("does not follow {before}: files of two chains are mixed"));
+    }
+    match gas.checked_add(segment.gas_used) == Some(gas_total) {
+        true => Ok(()),
+        false => Err(format!("{gas_total} gas in total, expected {gas} and the segment's {}", segment.gas_used)),
     }
 }
 

@@ -16,9 +16,9 @@ use crate::disk::{Directory, Disk, Kind, NewFile};
 use crate::failure::{Failure, IO, Result};
 
 /// Names of a pause, the part that decides first: without it the other one means nothing.
-const PAUSE: [&str; 3] = ["paused.snap", "paused.bin", "paused.calls"];
+pub(crate) const PAUSE: [&str; 3] = ["paused.snap", "paused.bin", "paused.calls"];
 /// Names of a state at the end.
-const FINAL: [&str; 3] = ["final.snap", "final.bin", "final.calls"];
+pub(crate) const FINAL: [&str; 3] = ["final.snap", "final.bin", "final.calls"];
 /// Names that the end of a run leaves.
 const RESULTS: [&str; 4] = ["receipt.json", "result.txt", "rwset.bin", "rwset.json"];
 /// Ending of a file that is still being written.

@@ -2,6 +2,7 @@
 //! nobody wants to keep go. Whatever happens on the way, what could be restored before can be restored.
 
 use guest_interp::snapshot::bin::{BinHeader, BinWriter};
+use guest_interp::snapshot::snap::RawSnapshot;
 
 use crate::chain::{BASE, Chain};
 use crate::durable::OutputDir;
@@ -11,6 +12,7 @@ use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::native::NativeNode;
 use crate::place::Place;
+use crate::search::file_hash;
 use crate::state::LoadedState;
 
 /// What a merge did.
@@ -31,8 +33,7 @@ pub struct Merged {
 /// Exit code 65 when snapshot `to` cannot be restored, 74 when something cannot be written.
 pub fn merge(chain: &Chain, rerun: &Rerun, out: &OutputDir, to: u64) -> Result<Merged> {
     let raw = Place::new(&chain.dir, to.to_string()).read()?;
-    let header =
-        BinHeader { base: true, paused: false, id: to, job_hash: raw.job.job_hash(), previous: raw.segment.bin };
+    let header = base_header(&raw, to);
     let mut state = LoadedState::restore(raw.clone(), rerun, &to.to_string())?;
     let after = write_base(&mut state, rerun, out, &header)?;
     check_base(raw, rerun, to)?;
@@ -46,32 +47,73 @@ pub fn merge(chain: &Chain, rerun: &Rerun, out: &OutputDir, to: u64) -> Result<M
     Ok(merged)
 }
 
-/// Writes the pages that differ from the run's start.
+/// Writes the base of a state.
 fn write_base(state: &mut LoadedState, rerun: &Rerun, out: &OutputDir, header: &BinHeader) -> Result<u64> {
+    let mut file = out.create(BASE)?;
+    encode_base(state, rerun, header, &mut |bytes| file.write(bytes))?;
+    file.commit()
+}
+
+/// Gives `write` the bytes of a base: the pages that differ from the run's start.
+fn encode_base(
+    state: &mut LoadedState,
+    rerun: &Rerun,
+    header: &BinHeader,
+    write: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let mut start = NativeNode::new();
     start.load(&rerun.from_start(u64::MAX, false))?;
     rerun.supply().feed(&mut start, &Stop::new())?;
     let mut start = start.into_session().ok_or_else(|| Failure::data("the run cannot be started"))?;
     let changed = state.session_mut().pages_since_start(&mut start);
     drop(start);
-    let mut file = out.create(BASE)?;
     let mut bytes = Vec::new();
     let mut writer = BinWriter::new(header, &mut bytes);
     for (number, pages) in changed {
         writer.space(number.0, number.1, u64::try_from(pages.len()).unwrap_or(u64::MAX), &mut bytes);
         for page in pages {
             writer.page(page, &state.session_mut().page(number, page), &mut bytes);
-            file.write(&bytes)?;
+            write(&bytes)?;
             bytes.clear();
         }
     }
     writer.finish(&mut bytes);
-    file.write(&bytes)?;
-    file.commit()
+    write(&bytes)
+}
+
+/// Compares the base of a chain with the one that its snapshot leads to, byte by byte: its `.snap` commits to the contents of
+/// every space, and the run's start is known.
+///
+/// # Errors
+/// Exit code 65 when it restores no state that the snapshot commits to, or has other pages than it must have.
+pub fn verify_base(chain: &Chain, rerun: &Rerun) -> Result<()> {
+    let Some((id, _)) = chain.base else { return Ok(()) };
+    let wrong = |what: &str| Failure::data(format!("{BASE}: {what}"));
+    let raw = Place::new(&chain.dir, id.to_string()).read().map_err(|failure| wrong(failure.what()))?;
+    let header = base_header(&raw, id);
+    let restored = LoadedState::restore(raw, &rerun.without_first_bin(), &id.to_string());
+    let mut state =
+        restored.map_err(|failure| wrong(&format!("does not restore snapshot {id}: {}", failure.what())))?;
+    let mut expected = blake3::Hasher::new();
+    encode_base(&mut state, rerun, &header, &mut |bytes| {
+        expected.update(bytes);
+        Ok(())
+    })?;
+    let path = chain.dir.join(BASE);
+    let found = file_hash(&path).map_err(|error| Failure::io(&path, &error))?;
+    match found == *expected.finalize().as_bytes() {
+        true => Ok(()),
+        false => Err(wrong(&format!("is not the base that snapshot {id} leads to"))),
+    }
+}
+
+/// The header of the base that stands for the `.bin` files up to snapshot `id`.
+fn base_header(raw: &RawSnapshot, id: u64) -> BinHeader {
+    BinHeader { base: true, paused: false, id, job_hash: raw.job.job_hash(), previous: raw.segment.bin }
 }
 
 /// Restores from the base before anything that it stands for goes.
-fn check_base(raw: guest_interp::snapshot::snap::RawSnapshot, rerun: &Rerun, to: u64) -> Result<()> {
+fn check_base(raw: RawSnapshot, rerun: &Rerun, to: u64) -> Result<()> {
     let restored = LoadedState::restore(raw, &rerun.without_first_bin(), &to.to_string());
     let failed =
         |failure: Failure| Failure::new(IO, format!("{BASE}: does not restore snapshot {to}")).caused_by(failure);

@@ -60,6 +60,8 @@ impl Outside for Nobody {
 #[derive(Clone, Debug)]
 pub struct Replay {
     dir: PathBuf,
+    /// They are those of the pause.
+    paused: bool,
     /// A segment's id and its answers.
     segment: Option<(u64, Vec<Answer>)>,
 }
@@ -67,15 +69,27 @@ pub struct Replay {
 impl Replay {
     /// The answers in `dir`.
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), segment: None }
+        Self { dir: dir.to_owned(), paused: false, segment: None }
+    }
+
+    /// The answers up to the pause in `dir`.
+    pub fn of_pause(dir: &Path) -> Self {
+        Self { paused: true, ..Self::new(dir) }
+    }
+
+    /// Where the answers of segment `id` are.
+    fn path(&self, id: u64) -> PathBuf {
+        self.dir.join(if self.paused { "paused.calls".to_owned() } else { format!("{id}.calls") })
     }
 
     fn load(&mut self, id: u64, job_hash: [u8; 32]) -> Result<()> {
-        let path = self.dir.join(format!("{id}.calls"));
+        let path = self.path(id);
         let bytes = std::fs::read(&path).map_err(|error| Failure::io(&path, &error))?;
         let refused = |what: &str| Failure::data(format!("{}: {what}", path.display()));
         let (prefix, answers) = decode_calls(&bytes).map_err(|error| refused(error.message()))?;
-        if (prefix.id, prefix.paused, prefix.job_hash) != (id, false, job_hash) {
+        // Those of a pause have the id of the snapshot before it.
+        let named = if self.paused { id.saturating_sub(1) } else { id };
+        if (prefix.id, prefix.paused, prefix.job_hash) != (named, self.paused, job_hash) {
             return Err(refused("is of another segment or another job"));
         }
         self.segment = Some((id, answers));
@@ -93,7 +107,7 @@ impl Outside for Replay {
         let answers = self.segment.as_ref().map_or(&[][..], |(_, answers)| answers);
         let found = usize::try_from(progress.answers).ok().and_then(|at| answers.get(at)).cloned();
         found.ok_or_else(|| {
-            let path = self.dir.join(format!("{id}.calls"));
+            let path = self.path(id);
             let (path, asked) = (path.display(), asked(question));
             Failure::data(format!("{path}: has {} answers, but the run asks {asked} once more", answers.len()))
         })

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use guest_interp::snapshot::snap::{self, RawSnapshot};
 
+use crate::chain;
 use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
 
@@ -72,6 +73,48 @@ impl Place {
     pub fn decode(&self, bytes: &[u8]) -> Result<RawSnapshot> {
         let raw = snap::decode(bytes);
         raw.map_err(|error| Failure::data(format!("{}: {}", self.snap_path().display(), error.message())))
+    }
+
+    /// Checks that a snapshot of this directory follows the one before it, where that is there, or the start of the run.
+    /// What a pause follows must be there.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check_follows(&self, raw: &RawSnapshot) -> std::result::Result<(), String> {
+        let segment = &raw.segment;
+        let id = if segment.paused { segment.id } else { segment.id.saturating_sub(1) };
+        let before = Self::new(&self.dir, id.to_string());
+        if id == 0 {
+            return chain::check_follows(segment, raw.state.gas_total, ([0; 32], 0));
+        }
+        if !segment.paused && !before.snap_path().exists() {
+            return Ok(());
+        }
+        let before = before.read().map_err(|failure| format!("what it follows: {}", failure.what()))?;
+        if before.job != raw.job {
+            return Err(format!("is of another job than {id}.snap, which it follows"));
+        }
+        chain::check_follows(segment, raw.state.gas_total, (before.hash, before.state.gas_total))
+    }
+
+    /// What a run that goes on from here starts from, in words. Nothing is said of what is no snapshot: the node says that.
+    ///
+    /// # Errors
+    /// Exit code 65 when it does not follow the snapshots beside it.
+    pub fn start(&self) -> Result<Option<String>> {
+        let Ok(raw) = self.read() else { return Ok(None) };
+        self.check_follows(&raw).map_err(|what| {
+            let failure = Failure::data(format!("{}: {what}", self.snap_path().display()));
+            let others = if raw.segment.paused { "remove it, or name" } else { "name" };
+            failure.help(format!("{others} another snapshot to start from as DIR@ID"))
+        })?;
+        let what = match (raw.segment.paused, raw.segment.id) {
+            (true, 0) => "the pause before snapshot 1".to_owned(),
+            (true, id) => format!("the pause after snapshot {id}"),
+            (false, id) => format!("snapshot {id}"),
+        };
+        let (shown, gas) = (self.snap_path().display().to_string(), raw.state.gas_total);
+        Ok(Some(format!("going on from {what} ({shown}, {gas} gas in total), which is taken on trust")))
     }
 }
 

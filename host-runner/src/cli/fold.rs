@@ -35,7 +35,8 @@ impl ChainArgs {
         chain.check_bins(&mut |_| {});
         let what = format!("{}: is no chain that hangs together", self.chain.display());
         let faults = chain.faults.values().flatten();
-        let mut faults = faults.filter(|fault| !fault.ends_with("missing") || chain.base.is_none()).peekable();
+        let faults = faults.filter(|fault| !fault.ends_with("missing") || chain.base.is_none());
+        let mut faults = faults.chain(&chain.aside_faults).peekable();
         let Some(job) = chain.job.clone().filter(|_| faults.peek().is_none()) else {
             return Err(faults.fold(Failure::data(what), Failure::caused_by));
         };

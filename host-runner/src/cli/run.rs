@@ -11,6 +11,7 @@ use crate::failure::{Failure, MISMATCH, Result};
 use crate::flags::JobFlags;
 use crate::image;
 use crate::interrupt::Stop;
+use crate::place::Place;
 use crate::reference::{self, Comparison};
 use crate::report::{self, Runner};
 use crate::store::{Given, read_set};
@@ -51,6 +52,9 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         console.keep_copies();
     }
     console.detail(&format!("node {} ({} engine)", image::node_hash(), args.engine));
+    if let (Some(dir), Some(id)) = (&args.job.snapshot_input, &args.job.snapshot_id) {
+        Place::new(dir, id).start()?.iter().for_each(|what| console.note(what));
+    }
     let mut node = args.engine.start()?;
     drive::load(node.as_mut(), &argv, &mut console, &stop)?;
 

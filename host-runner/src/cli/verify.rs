@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use guest_interp::gas::Schedule;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::chain::Chain;
@@ -15,6 +16,9 @@ use crate::failure::{Failure, MISMATCH, Result};
 use crate::interrupt::Stop;
 use crate::job_files::{FileFlags, JobFiles, Rerun};
 use crate::verify::{self, Options, Step, Verdict, Verification};
+
+/// Names that are shown of those that are not covered.
+const MOST_NAMES: usize = 16;
 
 /// Arguments of `verify`.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,6 +62,8 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
         let failure = chain.faults.values().flatten().fold(failure, Failure::caused_by);
         return Err(failure.help("a run without snapshots is verified by running it again"));
     };
+    let schedule = (job.schedule.name.clone(), guest_interp::snapshot::hex(&job.schedule.hash));
+    let foreign = Schedule::builtin(&schedule.0).is_none();
     let files = JobFiles::find(&job, Some(&args.program), &args.files, &args.chain)?;
     let rerun = Rerun::new(job, &files, &args.chain);
     let options = Options {
@@ -75,9 +81,12 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
         durable::replace(path, verify::html(&found, &shown, args.engine).as_bytes())?;
     }
     if args.output.json {
-        print(&found.object(&shown, args.engine).to_string())?;
+        let mut object = found.object(&shown, args.engine);
+        object["schedule"] = serde_json::json!({ "name": schedule.0, "hash": schedule.1 });
+        print(&object.to_string())?;
     }
-    say(&found, args)?;
+    let schedule = format!("schedule {:?} with BLAKE3 hash {}", schedule.0, schedule.1);
+    say(&found, args, Some(schedule).filter(|_| foreign || args.output.verbose))?;
     Ok(if found.is_right() { 0 } else { MISMATCH })
 }
 
@@ -86,7 +95,7 @@ fn processors() -> usize {
 }
 
 /// Says what was found: one line each for what is wrong (with --verbose for every segment), and one in the end.
-fn say(found: &Verification, args: &VerifyArgs) -> Result<()> {
+fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>) -> Result<()> {
     let console = Console::new(args.output.verbosity(), args.output.json);
     let line = |text: &str| -> Result<()> {
         if !args.output.json {
@@ -110,6 +119,10 @@ fn say(found: &Verification, args: &VerifyArgs) -> Result<()> {
     if args.output.verbosity() == Verbosity::Quiet {
         return Ok(());
     }
+    if !found.not_covered.is_empty() {
+        line(&format!("not covered, and read by nothing: {}", listed(&found.not_covered)))?;
+    }
+    schedule.map_or(Ok(()), |schedule| line(&schedule))?;
     let trust = match found.from {
         0 => String::new(),
         id => format!(" (snapshot {id} is taken on trust)"),
@@ -121,6 +134,15 @@ fn say(found: &Verification, args: &VerifyArgs) -> Result<()> {
     line(&format!(
         "{verdict}: {same} of {all} segments are the same, {faults} faults of files, {seconds:.1} s with {workers}{trust}"
     ))
+}
+
+/// The first of many names.
+fn listed(names: &[String]) -> String {
+    let mut shown: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("{name:?}")).collect();
+    if let Some(more) = names.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
 }
 
 /// A bar over the gas of all segments.

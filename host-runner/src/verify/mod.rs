@@ -3,10 +3,12 @@
 //! before its first segment, which takes one pass over the chain, and then goes on from one segment to the next as long as
 //! they are right; being right means that its own state is the one in the files.
 
+mod aside;
 mod plan;
 mod report;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 use crate::chain::Chain;
 use crate::engine::Engine;
 use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::fold;
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 
@@ -88,6 +91,8 @@ pub struct Verification {
     pub segments: Vec<Checked>,
     /// What is wrong with the files themselves.
     pub faults: Vec<String>,
+    /// Names in the directory of which nothing is said.
+    pub not_covered: Vec<String>,
     /// Snapshot that was taken on trust.
     pub from: u64,
     /// Workers.
@@ -134,21 +139,22 @@ pub fn verify(
     let shares = plan::shares(&segments, chain, options.jobs);
     let jobs = shares.len();
     let (sender, receiver) = mpsc::channel();
-    let mut checked = thread::scope(|scope| {
+    let (mut checked, compared) = thread::scope(|scope| {
         let chain = &*chain;
         for (number, share) in shares.into_iter().enumerate() {
             let sender = sender.clone();
             scope.spawn(move || worker::Worker::new(number, chain, rerun, options, stop, sender).run(&share));
         }
         drop(sender);
-        let mut checked = Vec::new();
+        let (mut checked, mut compared) = (Vec::new(), BTreeSet::new());
         for message in receiver {
             match message {
                 worker::Message::Executed(gas) => each(Step::Executed(gas)),
                 worker::Message::Done(done) => checked.push(*done),
+                worker::Message::Compared(name) => drop(compared.insert(name)),
             }
         }
-        checked
+        (checked, compared)
     });
     if stop.is_requested() {
         return Err(Failure::new(INTERRUPTED, "interrupted: nothing was decided"));
@@ -156,5 +162,15 @@ pub fn verify(
     checked.sort_by_key(|checked| checked.segment.from);
     let (low, high) = (options.from, options.to.unwrap_or(u64::MAX));
     let faults = chain.faults.iter().filter(|(id, _)| (low..=high).contains(*id)).flat_map(|(_, what)| what.clone());
-    Ok(Verification { segments: checked, faults: faults.collect(), from: low, jobs, time: started.elapsed() })
+    let mut faults: Vec<String> = faults.chain(chain.aside_faults.iter().cloned()).collect();
+    if let Err(failure) = fold::verify_base(chain, rerun) {
+        faults.push(failure.what().to_owned());
+    }
+    faults.extend(aside::superfluous(chain, options, &compared)?);
+    if options.to.is_none() && !faults.iter().any(|fault| fault.starts_with("paused.")) {
+        let wrong = aside::check_pause(chain, rerun, options, stop);
+        faults.extend(wrong.unwrap_or_else(|failure| vec![format!("the pause: {}", failure.what())]));
+    }
+    let not_covered = aside::not_covered(chain, options)?;
+    Ok(Verification { segments: checked, faults, not_covered, from: low, jobs, time: started.elapsed() })
 }

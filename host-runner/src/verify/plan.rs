@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::chain::Chain;
 use crate::failure::{Failure, Result};
+use crate::strict;
 use crate::verify::Options;
 
 /// Gas that is executed in the time in which a byte of a `.bin` is restored, about: hashing dominates.
@@ -73,13 +74,12 @@ pub(super) fn segments(chain: &Chain, options: &Options) -> Result<Vec<Segment>>
 
 /// How the run ended, as its receipt says: a claim like everything else, which the execution has to bear out.
 pub(super) fn end(chain: &Chain) -> End {
-    let text = fs::read_to_string(chain.dir.join("receipt.json")).unwrap_or_default();
-    let receipt: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let result = receipt.get("result");
-    let outcome = result.and_then(|result| result.get("outcome")).and_then(serde_json::Value::as_str);
-    let limit = result.and_then(|result| result.get("gas_limit")).and_then(serde_json::Value::as_u64);
+    let text = fs::read(chain.dir.join("receipt.json")).unwrap_or_default();
+    let receipt = strict::parse(&text).unwrap_or_default();
+    let at_limit = chain.last() > 0 && receipt["result"]["outcome"] == "gas-limit";
     let last = chain.links.get(&chain.last()).map_or(u64::MAX, |link| link.segment.limit);
-    End { at_limit: outcome == Some("gas-limit") && chain.last() > 0, limit: limit.unwrap_or(last) }
+    let limit = receipt["run"]["gas_limit"].as_u64().filter(|_| !at_limit);
+    End { at_limit, limit: limit.unwrap_or(last) }
 }
 
 /// Shares the segments out among at most `jobs` workers, each a contiguous range, so that all take about the same time:

@@ -18,6 +18,7 @@ impl Verification {
             "differ": self.count("differs"),
             "not_compared": self.count("not compared"),
             "faults": self.faults,
+            "not_covered": self.not_covered,
             "workers": self.jobs,
             "engine": engine.to_string(),
             "node_blake3": image::node_hash(),

@@ -10,11 +10,13 @@ use serde_json::Value;
 
 use crate::chain::Chain;
 use crate::drive::Slice;
+use crate::durable::FINAL;
 use crate::engine::{Deliver, Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
+use crate::strict;
 use crate::verify::{Checked, Options, Segment, Verdict};
 
 /// What a worker reports.
@@ -23,6 +25,8 @@ pub(super) enum Message {
     Executed(u64),
     /// A segment is decided.
     Done(Box<Checked>),
+    /// The file of this name was compared.
+    Compared(String),
 }
 
 pub(super) struct Worker<'a> {
@@ -122,7 +126,10 @@ impl<'a> Worker<'a> {
     /// A node in the state of snapshot `id`.
     fn restore(&self, id: u64, limit: u64, refill: bool) -> Result<At> {
         let mut node = self.options.engine.start()?;
-        let argv = self.rerun.from(id, limit, refill);
+        let mut argv = self.rerun.from(id, limit, refill);
+        if FINAL.iter().any(|name| self.chain.dir.join(name).exists()) {
+            argv.insert(0, "--keep-final".to_owned());
+        }
         node.load(&argv)?;
         self.rerun.supply().feed(node.as_mut(), self.stop)?;
         if node.job_hash()? != self.rerun.job().job_hash() {
@@ -181,6 +188,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             let path = self.chain.dir.join(&name);
+            self.compared(&name);
             let Some(difference) = compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))? else { continue };
             found.differences.push(difference);
             if name.ends_with(".snap") {
@@ -190,6 +198,11 @@ impl<'a> Worker<'a> {
         Ok(found)
     }
 
+    /// Says that a file was compared.
+    fn compared(&self, name: &str) {
+        drop(self.messages.send(Message::Compared(name.to_owned())));
+    }
+
     /// Compares what the end of the run leaves.
     fn compare_end(&self, node: &mut dyn Node) -> Result<Vec<String>> {
         let dir = &self.chain.dir;
@@ -197,16 +210,13 @@ impl<'a> Worker<'a> {
         let mut compared = false;
         while let Some(name) = node.take_name()? {
             let path = dir.join(&name);
+            self.compared(&name);
             if name == "receipt.json" {
                 differences.extend(compare_receipt(&path, &node.take_all()?)?);
-            } else if name == "rwset.bin" || name == "rwset.json" || name.ends_with(".calls") && !is_aside(&name) {
-                differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
-            } else if name == "result.txt" {
-                compared = path.exists();
-                differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
-            } else {
-                node.drop_file()?;
+                continue;
             }
+            compared |= name == "result.txt" && path.exists();
+            differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
         }
         if !compared {
             return Err(Failure::data("result.txt is missing: how the run ended cannot be compared")
@@ -219,17 +229,16 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Is this a file of a state outside the chain.
-fn is_aside(name: &str) -> bool {
-    name.starts_with("final.") || name.starts_with("paused.")
-}
-
 fn shown(failure: &Failure) -> String {
     failure.to_string().trim_start_matches("error: ").replace('\n', ";")
 }
 
 /// Compares a file with what `next` hands out; what differs, if anything does.
-fn compare_file(path: &Path, name: &str, next: &mut dyn FnMut(&mut Vec<u8>) -> Result<bool>) -> Result<Option<String>> {
+pub(super) fn compare_file(
+    path: &Path,
+    name: &str,
+    next: &mut dyn FnMut(&mut Vec<u8>) -> Result<bool>,
+) -> Result<Option<String>> {
     let mut file = match File::open(path) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -255,7 +264,8 @@ fn compare_file(path: &Path, name: &str, next: &mut dyn FnMut(&mut Vec<u8>) -> R
     Ok(difference)
 }
 
-/// Compares the `result` object, which is the node's, with a receipt, in which the runner has a say too.
+/// Compares the `result` and `run` objects, which are the node's, with a receipt, in which the runner has a say too. What the
+/// runner says of itself, and the node of its version, proves nothing and is not compared.
 fn compare_receipt(path: &Path, expected: &[u8]) -> Result<Vec<String>> {
     let text = match fs::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -263,22 +273,32 @@ fn compare_receipt(path: &Path, expected: &[u8]) -> Result<Vec<String>> {
         }
         read => read.map_err(|error| Failure::io(path, &error))?,
     };
-    let result = |text: &[u8]| {
-        serde_json::from_slice::<Value>(text).ok().and_then(|mut all| all.get_mut("result").map(Value::take))
+    let unreadable = |error| Failure::data(format!("the node wrote no receipt that can be read: {error}"));
+    let expected = strict::parse(expected).map_err(unreadable)?;
+    let found = match strict::parse(&text) {
+        Ok(Value::Object(found)) => found,
+        Ok(_) => return Ok(vec!["receipt.json: is no object".to_owned()]),
+        Err(error) => return Ok(vec![format!("receipt.json: {error}")]),
     };
-    let Some(Value::Object(expected)) = result(expected) else {
-        return Err(Failure::data("the node wrote no receipt that can be read"));
-    };
-    let Some(Value::Object(found)) = result(&text) else {
-        return Ok(vec!["receipt.json: has no result object".to_owned()]);
-    };
-    let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
-    let differing = names.filter(|name| expected.get(*name) != found.get(*name));
-    let show = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
-    let line = |name: &String| {
-        format!("receipt.json: {name} is {}, expected {}", show(found.get(name)), show(expected.get(name)))
-    };
-    Ok(differing.map(line).collect())
+    let known = |name: &str| matches!(name, "result" | "run" | "node" | "runner");
+    let foreign = found.keys().filter(|name| !known(name));
+    let mut differences: Vec<String> =
+        foreign.map(|name| format!("receipt.json: {name:?} is no part of a receipt")).collect();
+    for part in ["result", "run"] {
+        let none = serde_json::Map::new();
+        let expected = expected[part].as_object().unwrap_or(&none);
+        let Some(Value::Object(found)) = found.get(part) else {
+            differences.push(format!("receipt.json: has no {part} object"));
+            continue;
+        };
+        let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
+        let show = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+        differences.extend(names.filter(|name| expected.get(*name) != found.get(*name)).map(|name| {
+            let (found, expected) = (show(found.get(name)), show(expected.get(name)));
+            format!("receipt.json: {name:?} of {part} is {found}, expected {expected}")
+        }));
+    }
+    Ok(differences)
 }
 
 /// Compares the files that the program leaves behind with a directory that they were delivered to.

@@ -210,3 +210,145 @@ fn a_file_name_with_a_high_id_is_the_end_of_a_gap_and_named_at_once() {
     }
     dir.run("verify fib.wasm out --engine native").code(0);
 }
+
+/// Verifies `out` and expects `fault` among what is said, or a right chain for an empty one.
+#[track_caller]
+fn expect_fault(dir: &Dir, program: &str, fault: &str) {
+    let ran = dir.run(&format!("verify {program} out --engine native -j 1")).code(i32::from(!fault.is_empty()));
+    let said = String::from_utf8_lossy(ran.stdout()).into_owned();
+    assert!(said.contains(fault), "expected {fault:?} in {said}");
+}
+
+#[test]
+fn a_base_with_another_page_and_its_hash_repaired_is_not_right() {
+    let dir = Dir::with(
+        "count.wasm",
+        "(module (memory 4) (func (export \"run\") (local $i i32) (loop $l
+          (i32.store (i32.shl (local.get $i) (i32.const 6)) (local.tee $i (i32.add (local.get $i) (i32.const 1))))
+          (br_if $l (i32.lt_u (local.get $i) (i32.const 1000))))))",
+    );
+    dir.run("--engine native --gas-limit 2000 --enable-gas-refill --snapshot-output out count.wasm run").code(0);
+    dir.run("merge out --to 2").code(0);
+    expect_fault(&dir, "count.wasm", "");
+    let honest = dir.read("out/base.bin");
+    let body = honest.len() - 32;
+    // Every eighth byte after the header: a page's index, its mask, its lines.
+    let mut cases = 0;
+    for at in (88..body).step_by(honest.len() / 24) {
+        let mut bytes = honest.clone();
+        bytes[at] ^= 1;
+        let hash = *blake3::hash(&bytes[..body]).as_bytes();
+        bytes[body..].copy_from_slice(&hash);
+        fs::write(dir.path("out/base.bin"), bytes).expect("written");
+        expect_fault(&dir, "count.wasm", "base.bin: ");
+        cases += 1;
+    }
+    assert!(cases > 20, "{cases}");
+}
+
+#[test]
+fn a_receipt_says_one_thing_and_that_is_compared() {
+    let dir = chain("native");
+    let honest = dir.text("out/receipt.json");
+    let last = "\"last_snapshot\": 3";
+    let limit = "\"gas_limit\": 50000";
+    assert!(honest.contains(last) && honest.contains(limit), "{honest}");
+    let more = |text: &str| honest.replacen('{', &format!("{{\n{text},"), 1);
+    for (text, fault) in [
+        (honest.clone(), ""),
+        (more("\"result\": {\"outcome\": \"finished\"}"), "receipt.json: the member \"result\" is there twice"),
+        (more("\"r\\u0065sult\": {}"), "receipt.json: the member \"result\" is there twice"),
+        (more("\"verdict\": \"right\""), "receipt.json: \"verdict\" is no part of a receipt"),
+        (honest.replace(last, "\"last_snapshot\": 2"), "receipt.json: \"last_snapshot\" of run is 2, expected 3"),
+        (honest.replace(last, "\"last\": 3"), "receipt.json: \"last_snapshot\" of run is nothing, expected 3"),
+        (honest.replace(limit, "\"gas_limit\": 100"), "the run goes on to a snapshot 4, which is missing"),
+        (honest.replace(limit, "\"gas_limit\": \"50000\""), "receipt.json: \"gas_limit\" of run is \"50000\""),
+        (
+            honest.replace("\"exit_code\": 0", "\"exit_code\": 1"),
+            "receipt.json: \"exit_code\" of result is 1, expected 0",
+        ),
+        // Any limit that the last segment keeps leads to the same end: that it was this one is not proven.
+        (honest.replace(limit, "\"gas_limit\": 50001"), ""),
+    ] {
+        fs::write(dir.path("out/receipt.json"), text).expect("written");
+        expect_fault(&dir, "fib.wasm", fault);
+    }
+}
+
+#[test]
+fn files_that_a_later_command_would_read_are_right_or_the_chain_is_not() {
+    let dir = chain("native");
+    for (name, fault) in [
+        ("2.calls", "2.calls: superfluous"),
+        ("9.calls", "9.calls: superfluous"),
+        ("rwset.bin", "rwset.bin: superfluous"),
+        ("final.snap", "final.snap: "),
+        ("final.bin", "final."),
+        ("paused.bin", "paused.snap: missing or damaged"),
+        ("paused.calls", "paused.snap: missing or damaged"),
+        ("base.bin", "base.bin: "),
+        // Nothing reads these.
+        ("notes.txt", ""),
+        (".3.snap.tmp", ""),
+    ] {
+        fs::write(dir.path(&format!("out/{name}")), "x").expect("written");
+        expect_fault(&dir, "fib.wasm", fault);
+        if fault.is_empty() {
+            let ran = dir.run("verify fib.wasm out --engine native").code(0);
+            let said = String::from_utf8_lossy(ran.stdout()).into_owned();
+            assert!(said.contains(&format!("not covered, and read by nothing: \"{name}\"")), "{said}");
+        }
+        fs::remove_file(dir.path(&format!("out/{name}"))).expect("removed");
+    }
+    dir.run("resume out@3 --engine native --enable-gas-refill --keep-final").code(0);
+    expect_fault(&dir, "fib.wasm", "");
+    let raw = snap::decode(&dir.read("out/final.snap")).expect("a snapshot");
+    let mut state = raw.state.clone();
+    state.results = vec![1];
+    fs::write(dir.path("out/final.snap"), snap::encode(&raw.job, &raw.segment, &state).expect("encodes").0)
+        .expect("written");
+    expect_fault(&dir, "fib.wasm", "final.snap: differs at byte");
+}
+
+#[test]
+fn a_pause_is_verified_and_never_started_from_without_a_word() {
+    use std::io::Write;
+    let dir = chain("native");
+    let mut executor = dir.command("executor out@3 fib.wasm --engine native");
+    let mut child =
+        executor.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().expect("starts");
+    writeln!(child.stdin.take().expect("piped"), "state 1000 all {}", dir.path("out").display()).expect("asked");
+    assert!(child.wait().expect("ends").success());
+    expect_fault(&dir, "fib.wasm", "");
+    let honest = snap::decode(&dir.read("out/paused.snap")).expect("a snapshot");
+    let started = dir.run("resume out --engine native --snapshot-output elsewhere --enable-gas-refill").code(0);
+    assert!(
+        started.stderr().contains("going on from the pause after snapshot 3 (out/paused.snap, "),
+        "{}",
+        started.stderr()
+    );
+    let forge = |change: &dyn Fn(&mut RawSnapshot)| {
+        let mut raw = honest.clone();
+        change(&mut raw);
+        let (bytes, _) = snap::encode(&raw.job, &raw.segment, &raw.state).expect("encodes");
+        fs::write(dir.path("out/paused.snap"), bytes).expect("written");
+    };
+    // Another state: only executing shows it, and who resumes is told what is taken on trust.
+    forge(&|raw| raw.state.frames[0].locals[0] ^= 1);
+    expect_fault(&dir, "fib.wasm", "paused.snap: differs at byte");
+    dir.run("resume out --engine native --snapshot-output elsewhere").says("which is taken on trust");
+    // What does not belong to the chain is refused by both.
+    let changes: [(&dyn Fn(&mut RawSnapshot), &str); 4] = [
+        (&|raw| raw.segment.previous_snap[0] ^= 1, "does not follow 3.snap: files of two chains are mixed"),
+        (&|raw| raw.state.gas_total += 1, "151001 gas in total, expected 150000 and the segment's 1000"),
+        (&|raw| raw.segment.id = 2, "does not follow 2.snap"),
+        (&|raw| raw.segment.id = u64::MAX, "what it follows: "),
+    ];
+    for (change, fault) in changes {
+        forge(change);
+        expect_fault(&dir, "fib.wasm", fault);
+        for command in ["resume out", "--snapshot-input out --snapshot-id paused fib.wasm"] {
+            dir.run(&format!("{command} --engine native")).code(65).says(fault);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What lies beside the segments of a chain and what a later command starts from or reads: the base, the pause, files of ours
+//! that no segment has written, and files that are not ours.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+
+use crate::chain::Chain;
+use crate::durable::{self, Name, PAUSE};
+use crate::engine::{Budget, Event, Node};
+use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::interrupt::Stop;
+use crate::job_files::Rerun;
+use crate::outside::{self, Replay};
+use crate::place::Place;
+use crate::search::FILES;
+
+use super::Options;
+use super::worker::compare_file;
+
+/// Moments with the gas of a pause that are compared with it: more than one when the run was stopped before instructions
+/// that cost nothing.
+const MOMENTS: u32 = 64;
+/// Uncharged steps after which a run looks up.
+const STEPS: u64 = 50_000_000;
+
+/// Files of ours that execution did not write, where it was to write all that there are: a later command would read them.
+pub(super) fn superfluous(chain: &Chain, options: &Options, compared: &BTreeSet<String>) -> Result<Vec<String>> {
+    let to = options.to.unwrap_or(u64::MAX);
+    let is_ours_to_judge = |kind: Name| match kind {
+        Name::Calls(id) => id > options.from && id <= to,
+        Name::Result | Name::Final => options.to.is_none(),
+        _ => false,
+    };
+    let files = durable::files_in(&chain.dir)?.into_iter();
+    let extra = files.filter(|(kind, name)| is_ours_to_judge(*kind) && !compared.contains(name));
+    Ok(extra.map(|(_, name)| format!("{name}: superfluous: this run does not write it")).collect())
+}
+
+/// Names in the directory that the verification says nothing about: what is not ours, and what a crash left.
+pub(super) fn not_covered(chain: &Chain, options: &Options) -> Result<Vec<String>> {
+    let failed = |error: std::io::Error| Failure::io(&chain.dir, &error);
+    let entries = fs::read_dir(&chain.dir).map_err(failed)?.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+    let mut names: Vec<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
+    names.sort();
+    let names = names.iter().map(|name| name.to_string_lossy());
+    let is_judged = |name: &str| match Name::parse(name) {
+        None => name == FILES,
+        Some(Name::Temporary) => false,
+        Some(Name::Pause | Name::Result | Name::Final) => options.to.is_none(),
+        Some(_) => true,
+    };
+    Ok(names.filter(|name| !is_judged(name)).map(std::borrow::Cow::into_owned).collect())
+}
+
+/// Executes the segment that was paused again, up to the gas of the pause, and compares its files; what is wrong.
+pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop: &Stop) -> Result<Vec<String>> {
+    if !PAUSE.iter().any(|name| chain.dir.join(name).exists()) {
+        return Ok(Vec::new());
+    }
+    // That it belongs to the chain was checked when the chain was opened.
+    let Ok(raw) = Place::new(&chain.dir, "paused").read() else {
+        return Ok(vec!["paused.snap: missing or damaged beside other files of a pause".to_owned()]);
+    };
+    let target = raw.state.gas_total;
+    let mut node = options.engine.start()?;
+    node.load(&rerun.from(raw.segment.id, raw.segment.limit, true))?;
+    rerun.supply().feed(node.as_mut(), stop)?;
+    let mut replay = Replay::of_pause(&chain.dir);
+    let mut wrong = vec![format!("paused.snap: the run has no moment with {target} gas in total")];
+    let mut moments = 0;
+    while moments < MOMENTS {
+        if stop.is_requested() {
+            return Err(Failure::new(INTERRUPTED, "interrupted"));
+        }
+        let total = node.progress()?.gas_total;
+        if total == target {
+            moments += 1;
+            wrong = compare_pause(chain, node.as_mut())?;
+        }
+        if wrong.is_empty() || total > target {
+            break;
+        }
+        // A run is also stopped where it has written something, and between steps that cost nothing.
+        let gas = target.saturating_sub(total);
+        let steps = if total == target { 1 } else { STEPS };
+        match outside::run(node.as_mut(), Budget { gas, steps }, &mut replay)? {
+            Event::Finished | Event::Snapshot(_) => break,
+            Event::Paused | Event::Output | Event::Question => node.drop_output()?,
+        }
+        moments += u32::from(node.progress()?.gas_total == total);
+    }
+    Ok(wrong)
+}
+
+/// Compares the files of a pause with what a node makes of it here.
+fn compare_pause(chain: &Chain, node: &mut dyn Node) -> Result<Vec<String>> {
+    node.encode_pause()?;
+    let mut differences = Vec::new();
+    let mut written = BTreeSet::new();
+    while let Some(name) = node.take_name()? {
+        let path = chain.dir.join(&name);
+        differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
+        written.insert(name);
+    }
+    let extra = PAUSE.iter().filter(|name| !written.contains(**name) && chain.dir.join(name).exists());
+    differences.extend(extra.map(|name| format!("{name}: superfluous: this run does not write it")));
+    Ok(differences)
+}
