@@ -45,13 +45,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let mut total = Figures::default();
     let mut rows = Vec::new();
     let kept = args.keep.as_deref().map(|dir| Kept::new(dir, args.every)).transpose()?;
-    let seen = |omission: &Omission, verdict: &Result<Verdict>| {
-        if let Some(kept) = &kept {
-            kept.take(omission, verdict);
-        }
-    };
     for (kind, make) in kinds {
         let mut figures = Figures::default();
+        let seen = |omission: &Omission, verdict: &Result<Verdict>| {
+            kept.iter().for_each(|kept| kept.take(kind, omission, verdict));
+        };
         let proofs = make(args.all).with_context(|| (*kind).to_owned())?;
         // Panics are counted as failures; their traces would drown the figures.
         std::panic::set_hook(Box::new(|_| ()));
@@ -109,7 +107,7 @@ impl Kept {
         Ok(Self { dir: dir.to_owned(), every: every.max(1), state: Mutex::new((0, String::new(), Ok(()))) })
     }
 
-    fn take(&self, omission: &Omission, verdict: &Result<Verdict>) {
+    fn take(&self, kind: &str, omission: &Omission, verdict: &Result<Verdict>) {
         let (said, why) = match verdict {
             Ok(Verdict::Refused(why)) => ("refused", why.as_str()),
             Ok(Verdict::Says(_)) => ("says", omission.what.as_str()),
@@ -118,8 +116,9 @@ impl Kept {
         let Ok(mut state) = self.state.lock() else { return };
         let (number, lines, written) = &mut *state;
         if number.is_multiple_of(self.every) && written.is_ok() {
-            *lines += &format!("{number}\t{said}\t{}\n", why.replace(['\n', '\t', '\r'], " "));
-            *written = std::fs::write(self.dir.join(number.to_string()), &omission.bytes);
+            let name = format!("{kind}-{number}");
+            *lines += &format!("{name}\t{said}\t{}\n", why.replace(['\n', '\t', '\r'], " "));
+            *written = std::fs::write(self.dir.join(name), &omission.bytes);
         }
         *number += 1;
     }
