@@ -24,6 +24,11 @@ use crate::snapshot::snap::RawSnapshot;
 use crate::snapshot::state::SpaceState;
 use crate::snapshot::{PAGE, SPACE_MEMORY};
 
+/// Bytes of a page.
+const PAGE_BYTES: u64 = PAGE as u64;
+/// Pages in one of 64 KiB, by which memories grow.
+const GROWTH_PAGES: u64 = WASM_PAGE / PAGE_BYTES;
+
 /// Is every access to the pages of such a space seen before it is made, so that some may be missing.
 pub fn is_recorded_by_page(kind: u8) -> bool {
     kind == SPACE_MEMORY
@@ -59,13 +64,13 @@ impl Growth {
     pub fn new(snapshot: &RawSnapshot) -> Growth {
         let memories = snapshot.state.spaces.iter().filter(|space| space.kind == SPACE_MEMORY);
         let total = memories.fold(0, |sum: u64, space| sum.saturating_add(space.pages));
-        Growth { total, limit: snapshot.job.limits.memory_bytes / PAGE as u64 }
+        Growth { total, limit: snapshot.job.limits.memory_bytes / PAGE_BYTES }
     }
 
     /// The most that a memory of `pages` can grow to; whole pages of 64 KiB.
     pub fn most(self, pages: u64) -> u64 {
-        let room = self.limit.saturating_sub(self.total) / (WASM_PAGE / PAGE as u64);
-        pages.saturating_add(room.saturating_mul(WASM_PAGE / PAGE as u64))
+        let room = self.limit.saturating_sub(self.total) / GROWTH_PAGES;
+        pages.saturating_add(room.saturating_mul(GROWTH_PAGES))
     }
 }
 
@@ -177,7 +182,7 @@ impl<'a> ClosedWitness<'a> {
     /// # Errors
     /// A snapshot error that names a page which there will never be.
     pub fn check_growth(&self, memory: u32, most: u64) -> Result<(), Error> {
-        let most = most.saturating_mul(WASM_PAGE / PAGE as u64);
+        let most = most.saturating_mul(GROWTH_PAGES);
         match self.pages((SPACE_MEMORY, memory)).last().filter(|(index, _)| *index >= most) {
             None => Ok(()),
             Some((index, _)) => Err(Error::snapshot(format!(
