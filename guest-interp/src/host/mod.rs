@@ -165,7 +165,7 @@ pub struct Work {
     /// Bytes moved between the program's memory and the host, an upper bound.
     pub bytes: u64,
     /// Names of paths, parents of directories and entries of listings that are walked; bytes that are looked at but not
-    /// moved count as one for 64.
+    /// moved count as one for 16.
     pub steps: u64,
     /// Pages of 4 KiB by which a file gets longer.
     pub pages: u64,

@@ -43,7 +43,7 @@ pub(super) fn units(strings: &[Vec<u8>]) -> u64 {
     strings_size(strings).saturating_add(pointers_size(strings))
 }
 
-/// Steps of `sizes_get`: one for each 64 strings.
+/// Steps of `sizes_get`: one for each 16 strings.
 pub(super) fn size_steps(strings: &[Vec<u8>]) -> u64 {
     byte_steps(strings.len())
 }

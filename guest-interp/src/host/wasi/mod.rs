@@ -258,7 +258,7 @@ impl Wasi {
             Call::FdReaddir => self.readdir_work(args),
             Call::FdPrestatDirName => Work { steps: self.dir_name_steps(args), ..Work::NONE },
             Call::RandomGet if memory.contains(args.ptr(0), args.ptr(1)) => Work::moving(args.ptr(1)),
-            Call::PollOneoff => Work::moving(poll::units(args.u32(2))),
+            Call::PollOneoff => Work { steps: poll::steps(args.u32(2)), ..Work::moving(poll::units(args.u32(2))) },
             Call::PathCreateDirectory | Call::PathRemoveDirectory | Call::PathUnlinkFile => {
                 self.path_work(call, args, memory, &[args.u32(2)])
             }

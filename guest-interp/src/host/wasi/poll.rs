@@ -39,6 +39,11 @@ pub(super) fn units(count: u32) -> u64 {
     if count > MAX_SUBSCRIPTIONS { 0 } else { u64::from(count).saturating_mul(each) }
 }
 
+/// Steps of a call: one for each four subscriptions.
+pub(super) fn steps(count: u32) -> u64 {
+    if count > MAX_SUBSCRIPTIONS { 0 } else { u64::from(count) >> 2 }
+}
+
 /// The fixed-size field of a subscription at `at`.
 fn field<const N: usize>(subscription: &[u8], at: usize) -> Result<[u8; N], Errno> {
     let bytes = subscription.get(at..).and_then(|rest| rest.first_chunk());

@@ -59,13 +59,13 @@ struct Walk<'a> {
     steps: &'a mut Steps,
 }
 
-/// Steps of looking at the bytes of a name, a path or a link's target: one for each 64.
+/// Steps of looking at the bytes of a name, a path or a link's target: one for each 16.
 pub(in crate::host::wasi) fn byte_steps(length: usize) -> u64 {
-    length as u64 >> 6
+    length as u64 >> 4
 }
 
 impl FileSystem {
-    /// Where `path` leads from directory `base`: a step for each name, also of links, and for 64 bytes. The last name need not exist; if it is a link, it is followed when asked.
+    /// Where `path` leads from directory `base`: a step for each name, also of links, and for 16 bytes. The last name need not exist; if it is a link, it is followed when asked.
     ///
     /// # Errors
     /// `ENOTCAPABLE` for a path that would leave `base`, `ENOENT` for an empty path or a missing directory on the way,
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_that_is_gone_through_is_a_step_and_so_are_64_bytes() {
+    fn every_name_that_is_gone_through_is_a_step_and_so_are_16_bytes() {
         let mut fs = tree();
         let slashes = "/".repeat(200);
         fs.create(0, "far", Kind::Link(format!("d{slashes}e/../../d/e")), 1).unwrap();
@@ -206,10 +206,10 @@ mod tests {
             ("g", 1),
             ("d/e/f", 3),
             ("d/../d/./e", 5),
-            (&*format!("d{}e", "/".repeat(61)), 2),
-            (&*format!("d{}e", "/".repeat(62)), 1 + 2),
+            (&*format!("d{}e", "/".repeat(13)), 2),
+            (&*format!("d{}e", "/".repeat(14)), 1 + 2),
             // The link, its target of 209 bytes and its six names, and what follows.
-            ("far/f", 1 + 3 + 6 + 1),
+            ("far/f", 1 + 13 + 6 + 1),
             ("x/y", 1),
             ("/d", 0),
         ];

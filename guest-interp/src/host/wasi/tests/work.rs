@@ -41,7 +41,7 @@ fn a_path_pays_for_every_name_and_for_every_name_of_the_links_on_its_way() {
     }
     assert_eq!(guest.stat_steps("l0/deep"), 1 + 2 + 1);
     for i in [1, 2, 29] {
-        assert_eq!(guest.stat_steps(&format!("l{i}/deep")), 1 + i * (1000 + 31) + 2 + 1, "{i} links");
+        assert_eq!(guest.stat_steps(&format!("l{i}/deep")), 1 + i * (1000 + 125) + 2 + 1, "{i} links");
     }
 }
 
