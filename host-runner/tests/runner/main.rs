@@ -6,6 +6,7 @@ mod estimate;
 mod exit_codes;
 mod frozen;
 mod interrupt;
+mod omissions;
 mod output;
 mod profile;
 mod reference;
