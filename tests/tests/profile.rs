@@ -114,7 +114,7 @@ fn a_host_function_stands_on_the_stack_with_its_price() {
     assert_eq!(ran.receipt()["gas_used"], profile.gas);
     let host = |name: &str| profile.functions.iter().find(|f| f.name.ends_with(name)).expect("called");
     assert!(host("proc_exit").is_host && host("fd_write").is_host);
-    assert_eq!((host("fd_write").calls, host("proc_exit").calls, host("proc_exit").gas), (2, 1, 10));
+    assert_eq!((host("fd_write").calls, host("proc_exit").calls, host("proc_exit").gas), (2, 1, 10 + 16));
     assert_eq!((profile.instructions.host_call, profile.instructions.call), (3, 0));
     let main = profile.functions.iter().find(|f| f.name == "main").expect("called");
     // Ten constants, three calls and two drops.
