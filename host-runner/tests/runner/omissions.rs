@@ -83,7 +83,7 @@ fn answers_that_are_left_out_repeated_or_exchanged_do_not_lead_to_the_chain() {
     dir.run("store put s.redb balance/bob 0x0100000000000000").code(0);
     let data = "transfer alice bob 30".bytes().fold("0x".to_owned(), |hex, byte| hex + &format!("{byte:02x}"));
     let line =
-        format!("--engine native --store s.redb --no-commit --gas-limit 20000 --enable-gas-refill --call-data {data}");
+        format!("--engine native --store s.redb --no-commit --gas-limit 5000 --enable-gas-refill --call-data {data}");
     dir.run(&format!("{line} --snapshot-output out token.wasm invoke")).code(0);
     let verify = |code: i32, what: &str| {
         let ran = dir.run("verify token.wasm out --engine native -j 1");
