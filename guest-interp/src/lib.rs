@@ -3,6 +3,9 @@
 //! `wasm32-wasip1`; the same job gives the same bytes in both.
 
 pub mod args;
+#[cfg(target_family = "wasm")]
+pub mod blocks;
+#[cfg(not(target_family = "wasm"))]
 mod blocks;
 pub mod code;
 pub mod error;

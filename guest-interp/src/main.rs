@@ -23,11 +23,20 @@ const TRAP_UNDER_WASI: i32 = 70;
 const LARGEST_UNDER_WASI: i32 = 125;
 
 fn main() {
+    #[cfg(target_family = "wasm")]
+    guest_interp::blocks::set_last_words(out_of_memory);
     let code = execute().unwrap_or_else(|error| {
         report(&format!("error: {error}"));
         error.exit_code()
     });
     std::process::exit(code);
+}
+
+/// Ends the process where the node's memory is not enough.
+#[cfg(target_family = "wasm")]
+fn out_of_memory(asked: usize) {
+    drop(writeln!(io::stderr(), "error: the node ran out of memory: it needs {asked} bytes more in one piece"));
+    std::process::exit(Error::resource("").exit_code());
 }
 
 /// Does what the command line asks for and returns the process's exit code.

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use guest_interp::blocks;
 use guest_interp::error::{Error, ErrorKind};
 use guest_interp::session::{Budget, Event, Session};
 
@@ -108,6 +109,8 @@ impl Reactor {
         let text = std::str::from_utf8(self.input(len)?)
             .map_err(|error| Error::usage(format!("arguments are not UTF-8 (at byte {})", error.valid_up_to())))?;
         let argv: Vec<String> = if len == 0 { Vec::new() } else { text.split('\0').map(str::to_owned).collect() };
+        // The standard library would call an import to print a panic.
+        std::panic::set_hook(Box::new(|_| ()));
         let exchange = std::mem::take(&mut self.exchange);
         *self = Self { exchange, ..Self::new() };
         self.session = Some(Session::new(&argv)?);
@@ -417,4 +420,11 @@ pub(crate) extern "C" fn node_record_answers(on: u32) -> i32 {
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_answers() -> i32 {
     status(Reactor::take_answers)
+}
+
+/// Bytes that the node asked for when its memory was not enough, which ended it by a trap: it can be asked nothing else
+/// then. 0 if that has not happened.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_out_of_memory() -> u64 {
+    u64::try_from(blocks::exhausted()).unwrap_or(u64::MAX)
 }

@@ -21,7 +21,7 @@ impl From<TryReserveError> for NoRoom {
 /// Makes room for `more` items, and for an eighth of what there is: growing item by item still takes time in proportion.
 pub(crate) fn make<T>(buffer: &mut Vec<T>, more: usize) -> Result<(), NoRoom> {
     if buffer.capacity() - buffer.len() < more {
-        buffer.try_reserve_exact(more.max(buffer.len() / 8))?;
+        blocks::may_fail(|| buffer.try_reserve_exact(more.max(buffer.len() / 8)))?;
     }
     Ok(())
 }
@@ -30,7 +30,7 @@ pub(crate) fn make<T>(buffer: &mut Vec<T>, more: usize) -> Result<(), NoRoom> {
 /// small things go first.
 pub(crate) fn held<T>(count: usize) -> Result<Vec<T>, NoRoom> {
     let mut room = Vec::new();
-    room.try_reserve_exact(count)?;
+    blocks::may_fail(|| room.try_reserve_exact(count))?;
     Ok(room)
 }
 
@@ -74,7 +74,7 @@ fn lengthen_anew(buffer: &mut Vec<u8>, length: usize) -> Result<(), NoRoom> {
 fn zeroed(length: usize) -> Result<Vec<u8>, NoRoom> {
     let layout = Layout::array::<u8>(length).map_err(|_| NoRoom)?;
     // SAFETY: the layout is not of length 0: only a buffer that is too short is lengthened.
-    let bytes = unsafe { alloc_zeroed(layout) };
+    let bytes = blocks::may_fail(|| unsafe { alloc_zeroed(layout) });
     if bytes.is_null() {
         return Err(NoRoom);
     }

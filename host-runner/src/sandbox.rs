@@ -2,7 +2,9 @@
 //! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only.
 
 use guest_interp::host::outside::{Answer, Question};
-use wasmtime::{Config, Engine, Linker, Memory, Module, Store, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{
+    Config, Engine, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults,
+};
 
 use crate::cache;
 use crate::engine::{Budget, Deliver, Event, Node, Progress};
@@ -20,7 +22,7 @@ pub(crate) const FAULT: &str = "the node failed (a fault of its own, not of the 
 
 /// A node in an instance of its own.
 pub struct WasmNode {
-    store: Store<()>,
+    store: Store<StoreLimits>,
     memory: Memory,
     exports: Exports,
 }
@@ -46,6 +48,7 @@ struct Exports {
     progress: TypedFunc<(), i32>,
     message: TypedFunc<(), i32>,
     error: TypedFunc<(), i32>,
+    out_of_memory: TypedFunc<(), u64>,
     record_answers: TypedFunc<u32, i32>,
     answers: TypedFunc<(), i32>,
     question: TypedFunc<(), i32>,
@@ -95,11 +98,25 @@ impl WasmNode {
     /// # Errors
     /// When an export is missing or the node speaks another version of the interface.
     pub fn new(module: &NodeModule) -> Result<Self> {
-        Self::instantiate(&module.0).map_err(|error| Failure::wasmtime(IO, "the node cannot be instantiated", &error))
+        Self::start(module, StoreLimits::default())
     }
 
-    fn instantiate(module: &Module) -> wasmtime::Result<Self> {
-        let mut store = Store::new(module.engine(), ());
+    /// An instance whose memory cannot grow beyond so many bytes.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); and if it begins with more.
+    pub fn with_memory(module: &NodeModule, bytes: usize) -> Result<Self> {
+        Self::start(module, StoreLimitsBuilder::new().memory_size(bytes).build())
+    }
+
+    fn start(module: &NodeModule, limits: StoreLimits) -> Result<Self> {
+        let node = Self::instantiate(&module.0, limits);
+        node.map_err(|error| Failure::wasmtime(IO, "the node cannot be instantiated", &error))
+    }
+
+    fn instantiate(module: &Module, limits: StoreLimits) -> wasmtime::Result<Self> {
+        let mut store = Store::new(module.engine(), limits);
+        store.limiter(|limits| limits);
         let mut linker = Linker::new(module.engine());
         linker.define_unknown_imports_as_traps(module)?;
         let instance = linker.instantiate(&mut store, module)?;
@@ -153,7 +170,18 @@ impl WasmNode {
         params: P,
     ) -> Result<R> {
         let result = pick(&self.exports).call(&mut self.store, params);
-        result.map_err(|error| Failure::wasmtime(IO, FAULT, &error))
+        result.map_err(|error| self.fault(&error))
+    }
+
+    /// Why a call trapped: the node's memory was not enough, or a fault of the node itself.
+    #[cold]
+    fn fault(&mut self, error: &wasmtime::Error) -> Failure {
+        let asked = self.exports.out_of_memory.call(&mut self.store, ()).unwrap_or(0);
+        if asked == 0 {
+            return Failure::wasmtime(IO, FAULT, error);
+        }
+        let held = self.memory.data_size(&self.store);
+        Failure::new(IO, format!("the node ran out of memory: it has {held} bytes and needs {asked} more in one piece"))
     }
 
     /// The returned value, or the node's error when it is negative.
@@ -227,7 +255,7 @@ impl WasmNode {
 }
 
 impl Exports {
-    fn find(store: &mut Store<()>, instance: wasmtime::Instance) -> wasmtime::Result<Self> {
+    fn find(store: &mut Store<StoreLimits>, instance: wasmtime::Instance) -> wasmtime::Result<Self> {
         Ok(Self {
             buffer: instance.get_typed_func(&mut *store, "node_buffer")?,
             load: instance.get_typed_func(&mut *store, "node_load")?,
@@ -248,6 +276,7 @@ impl Exports {
             progress: instance.get_typed_func(&mut *store, "node_progress")?,
             message: instance.get_typed_func(&mut *store, "node_message")?,
             error: instance.get_typed_func(&mut *store, "node_error")?,
+            out_of_memory: instance.get_typed_func(&mut *store, "node_out_of_memory")?,
             record_answers: instance.get_typed_func(&mut *store, "node_record_answers")?,
             answers: instance.get_typed_func(&mut *store, "node_answers")?,
             question: instance.get_typed_func(&mut *store, "node_question")?,

@@ -4,6 +4,7 @@
 pub mod agree;
 pub mod apps;
 pub mod benchmarks;
+pub mod bombs;
 pub mod caught;
 pub mod contracts;
 pub mod crash;

@@ -318,7 +318,8 @@ impl Runtime {
 /// Time between two looks at a process.
 const LOOK: Duration = Duration::from_millis(1);
 
-fn peak(mut child: Child) -> Result<Option<u64>> {
+/// Greatest resident size of a process and of all below it; waits for its end.
+pub(crate) fn peak(mut child: Child) -> Result<Option<u64>> {
     let mut greatest = BTreeMap::new();
     while child.try_wait()?.is_none() {
         look(child.id(), &mut greatest);

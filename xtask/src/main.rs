@@ -3,6 +3,7 @@
 
 mod apps;
 mod benches;
+mod bombs;
 mod crash;
 mod determinism;
 mod differential;
@@ -40,6 +41,8 @@ struct Cli {
 enum Command {
     /// Run real programs in segments, and each segment again from its snapshot
     Apps(apps::Args),
+    /// Load modules that are made to be dear, and measure what each byte of them costs
+    Bombs(bombs::Args),
     /// Stop, kill, cut off from power and refuse the node at every moment of a save
     Crash(crash::Args),
     /// Compare every operator at special values in every place
@@ -89,6 +92,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Apps(args) => apps::run(&args),
+        Command::Bombs(args) => bombs::run(&args),
         Command::Crash(args) => crash::run(&args),
         Command::Determinism(args) => determinism::run(&args),
         Command::Differential(args) => differential::run(&args),

@@ -1,6 +1,9 @@
 //! Large blocks inside wasm: whole pages of 64 KiB, taken from the linear memory itself and not from the allocator of the C
 //! library, which would have to write zeros into what the host gives zeroed. A program of 1 GiB that uses 1 MiB costs
 //! 1 MiB, and a block at the end of the memory grows in place.
+//!
+//! Where there is no memory, who asked for it by [`may_fail`] is told so. Nobody else can go on, and the standard library
+//! would call an import to say so: the node traps at once, and [`exhausted`] says what was asked for.
 #![cfg_attr(target_family = "wasm", expect(unsafe_code, reason = "an allocator works on addresses"))]
 
 #[cfg(any(target_family = "wasm", test))]
@@ -10,7 +13,7 @@ mod runs;
 mod wasm {
     use std::alloc::{GlobalAlloc, Layout, System};
     use std::arch::wasm32;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::mem::ManuallyDrop;
 
     use super::runs::{FreeRuns, Pages, Run};
@@ -25,10 +28,23 @@ mod wasm {
     const MOST: usize = 57_344 - 512;
 
     #[global_allocator]
-    static BLOCKS: Blocks = Blocks(RefCell::new(FreeRuns::new()));
+    static BLOCKS: Blocks = Blocks {
+        runs: RefCell::new(FreeRuns::new()),
+        may_fail: Cell::new(false),
+        exhausted: Cell::new(0),
+        last_words: Cell::new(None),
+    };
 
     /// Large blocks by the page, all others by the C library.
-    struct Blocks(RefCell<FreeRuns>);
+    struct Blocks {
+        runs: RefCell<FreeRuns>,
+        /// Is somebody asking who is told that there is no memory.
+        may_fail: Cell<bool>,
+        /// Bytes that somebody asked for who could not be told.
+        exhausted: Cell<usize>,
+        /// What is done then before the node traps.
+        last_words: Cell<Option<fn(usize)>>,
+    }
 
     // SAFETY: this target has one thread.
     unsafe impl Sync for Blocks {}
@@ -55,14 +71,26 @@ mod wasm {
     }
 
     impl Blocks {
+        /// The block; or the end of the node, if there is none and nobody can be told.
+        fn checked(&self, block: *mut u8, bytes: usize) -> *mut u8 {
+            if block.is_null() && !self.may_fail.get() {
+                self.exhausted.set(bytes.max(1));
+                if let Some(say) = self.last_words.take() {
+                    say(bytes);
+                }
+                wasm32::unreachable();
+            }
+            block
+        }
+
         /// A block, of whose first so many bytes some may not be zero.
         fn take(&self, bytes: usize) -> Option<(*mut u8, usize)> {
-            let taken = self.0.borrow_mut().take(&mut LinearMemory, pages(bytes))?;
+            let taken = self.runs.borrow_mut().take(&mut LinearMemory, pages(bytes))?;
             Some((std::ptr::with_exposed_provenance_mut(taken.start * PAGE), (taken.fresh - taken.start) * PAGE))
         }
 
         fn give(&self, block: *mut u8, bytes: usize) {
-            self.0.borrow_mut().give(Run { start: block.addr() / PAGE, pages: pages(bytes) });
+            self.runs.borrow_mut().give(Run { start: block.addr() / PAGE, pages: pages(bytes) });
         }
 
         /// Makes a block longer where it is; how many bytes from its beginning may not be zero.
@@ -72,7 +100,7 @@ mod wasm {
             if more == 0 {
                 return Some(had * PAGE);
             }
-            let fresh = self.0.borrow_mut().extend(&mut LinearMemory, start + had, more)?;
+            let fresh = self.runs.borrow_mut().extend(&mut LinearMemory, start + had, more)?;
             Some((fresh - start) * PAGE)
         }
     }
@@ -84,20 +112,24 @@ mod wasm {
     unsafe impl GlobalAlloc for Blocks {
         #[inline(never)]
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            if is_large(layout) {
-                return self.take(layout.size()).map_or(std::ptr::null_mut(), |(block, _)| block);
-            }
-            // SAFETY: the caller's promise.
-            unsafe { System.alloc(layout) }
+            let block = if is_large(layout) {
+                self.take(layout.size()).map_or(std::ptr::null_mut(), |(block, _)| block)
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { System.alloc(layout) }
+            };
+            self.checked(block, layout.size())
         }
 
         #[inline(never)]
         unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
             if !is_large(layout) {
                 // SAFETY: the caller's promise.
-                return unsafe { System.alloc_zeroed(layout) };
+                return self.checked(unsafe { System.alloc_zeroed(layout) }, layout.size());
             }
-            let Some((block, dirty)) = self.take(layout.size()) else { return std::ptr::null_mut() };
+            let Some((block, dirty)) = self.take(layout.size()) else {
+                return self.checked(std::ptr::null_mut(), layout.size());
+            };
             // SAFETY: the block is that long, and nobody else's.
             unsafe { block.write_bytes(0, dirty.min(layout.size())) };
             block
@@ -118,7 +150,7 @@ mod wasm {
             let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
             match (is_large(layout), is_large(new)) {
                 // SAFETY: the caller's promise.
-                (false, false) => return unsafe { System.realloc(block, layout, size) },
+                (false, false) => return self.checked(unsafe { System.realloc(block, layout, size) }, size),
                 (true, true) if pages(size) < pages(layout.size()) => {
                     let kept = pages(size) * PAGE;
                     self.give(block.wrapping_add(kept), layout.size() - kept);
@@ -137,6 +169,24 @@ mod wasm {
                 moved
             }
         }
+    }
+
+    /// Asks for memory that may not be there.
+    pub(crate) fn may_fail<T>(ask: impl FnOnce() -> T) -> T {
+        let before = BLOCKS.may_fail.replace(true);
+        let answer = ask();
+        BLOCKS.may_fail.set(before);
+        answer
+    }
+
+    /// Bytes that were asked for when there was no memory, which ended the node; 0 if that has not happened.
+    pub fn exhausted() -> usize {
+        BLOCKS.exhausted.get()
+    }
+
+    /// Lets `say` tell the user how many bytes were asked for when there was no memory. It must not allocate.
+    pub fn set_last_words(say: fn(usize)) {
+        BLOCKS.last_words.set(Some(say));
     }
 
     /// Makes a buffer `length` bytes long where it is, the new ones zero, of which those are not touched that the host gave
@@ -162,7 +212,15 @@ mod wasm {
 }
 
 #[cfg(target_family = "wasm")]
-pub(crate) use wasm::lengthen_in_place;
+pub use wasm::{exhausted, set_last_words};
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::{lengthen_in_place, may_fail};
+
+/// Natively everybody who asks by `try_reserve` is told.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn may_fail<T>(ask: impl FnOnce() -> T) -> T {
+    ask()
+}
 
 /// Natively the system's allocator does all this.
 #[cfg(not(target_family = "wasm"))]

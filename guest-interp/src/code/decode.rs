@@ -2,6 +2,8 @@
 //! branch resolved to the index where it lands. Instructions that validation proves unreachable are left out: no state
 //! can ever be there. Heights and indices count stack slots of 64 bits: a vector takes two.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Op;
 use super::binary::{EMPTY, Encoded, LANE_SHIFT, Reader, kind_of};
 use super::locals::Locals;
@@ -113,6 +115,8 @@ pub struct Block {
 /// - bulk operators: `aux` destination memory or table, `imm` source or segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
+    /// Bytes that it was decoded from.
+    pub bytes: u32,
     /// Parameter slots.
     pub params: u32,
     /// Local slots, parameters included.
@@ -135,6 +139,15 @@ pub struct Body {
     pub markers: Vec<(u32, u32)>,
     /// Constants of 128 bits.
     pub vectors: Vec<u128>,
+}
+
+/// The kinds of the slots of a function's frames.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KindsBefore {
+    /// Of the locals.
+    pub locals: Vec<Kind>,
+    /// Of the operands, by index of the next instruction.
+    pub operands: BTreeMap<u32, Vec<Kind>>,
 }
 
 impl Instr {
@@ -185,15 +198,13 @@ impl Body {
         decoder.body
     }
 
-    /// How the slots of a frame lie before the instruction of this index: locals, then operands.
-    ///
-    /// # Panics
-    /// If there is no such instruction: a bug of the caller.
-    pub fn kinds_before(module: &Module, func: u32, index: u32) -> (Vec<Kind>, Vec<Kind>) {
+    /// What the slots of a frame of a function hold: its locals, and its operands before each of these instructions. The
+    /// body is decoded once for all of them.
+    pub fn kinds_before(module: &Module, func: u32, indices: &BTreeSet<u32>) -> KindsBefore {
         let mut decoder = Decoder::new(module, func);
-        decoder.watch = Some(index);
-        while decoder.watched.is_none() && decoder.next() {}
-        (decoder.locals.slot_kinds(), decoder.watched.expect("BUG: the instruction is there"))
+        decoder.watch = indices.iter().rev().copied().collect();
+        while !decoder.watch.is_empty() && decoder.next() {}
+        KindsBefore { locals: decoder.locals.slot_kinds(), operands: decoder.watched }
     }
 
     /// Slots of a frame: locals, then operands.
@@ -210,15 +221,19 @@ impl Body {
     }
 }
 
+/// No target is before this one: more than a function has.
+const NONE: u32 = u32::MAX;
+
 struct Label {
     op: Op,
     block: Block,
-    /// Targets to be set once the end is known.
-    forward: Vec<usize>,
+    /// The last of the targets to be set once the end is known. Until then each has the one before it as its index, so
+    /// that a branch takes no room beside its target.
+    forward: Option<u32>,
     /// For a loop: index of its body.
     start: u32,
     /// For an `if` without `else` so far: its target when false.
-    when_false: Option<usize>,
+    when_false: Option<u32>,
     /// For a `try_table`: its handler.
     handler: Option<u32>,
     /// The block type, for the kinds of parameters and results.
@@ -249,9 +264,9 @@ struct Decoder<'a> {
     unreachable: bool,
     /// Blocks opened inside unreachable code.
     skipped: u32,
-    /// The instruction before which the kinds are wanted, and these.
-    watch: Option<u32>,
-    watched: Option<Vec<Kind>>,
+    /// The instructions before which the kinds are wanted, the next one last, and these.
+    watch: Vec<u32>,
+    watched: BTreeMap<u32, Vec<Kind>>,
 }
 
 impl<'a> Decoder<'a> {
@@ -264,6 +279,7 @@ impl<'a> Decoder<'a> {
         let body = Body {
             handler_changes: Vec::new(),
             markers: Vec::new(),
+            bytes: range.len() as u32,
             params: ty.param_slots(),
             locals: locals.slots(),
             results,
@@ -286,8 +302,8 @@ impl<'a> Decoder<'a> {
             handler: None,
             unreachable: false,
             skipped: 0,
-            watch: None,
-            watched: None,
+            watch: Vec::new(),
+            watched: BTreeMap::new(),
         };
         let ty = BlockType::Type(module.func_type_index(func));
         decoder.open(Op::Block, Block { height: 0, params: 0, results }, ty);
@@ -452,8 +468,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn push(&mut self, op: Op, offset: u32, imm: u64, aux: u32) {
-        if self.watch == Some(self.next_index()) {
-            self.watched = Some(self.kinds.clone());
+        if self.watch.last() == Some(&self.next_index()) {
+            self.watch.pop();
+            self.watched.insert(self.next_index(), self.kinds.clone());
         }
         self.body.instrs.push(Instr { op, carried: 0, offset, height: self.height(), aux, imm });
     }
@@ -525,7 +542,7 @@ impl<'a> Decoder<'a> {
         self.pop(taken);
         self.open(op, block, ty);
         if op == Op::If {
-            self.innermost().when_false = Some(aux);
+            self.innermost().when_false = Some(aux as u32);
         }
         if op == Op::TryTable {
             self.body.handlers[aux].start = self.next_index();
@@ -553,7 +570,7 @@ impl<'a> Decoder<'a> {
 
     fn open(&mut self, op: Op, block: Block, ty: BlockType) {
         let start = self.next_index();
-        self.labels.push(Label { op, block, forward: Vec::new(), start, when_false: None, handler: None, ty });
+        self.labels.push(Label { op, block, forward: None, start, when_false: None, handler: None, ty });
     }
 
     fn innermost(&mut self) -> &mut Label {
@@ -566,11 +583,11 @@ impl<'a> Decoder<'a> {
         self.push(Op::Else, offset, target as u64, dead.into());
         let next = self.next_index();
         let label = self.innermost();
-        label.forward.push(target);
+        let before = label.forward.replace(target as u32).unwrap_or(NONE);
         let (block, ty) = (label.block, label.ty);
         let when_false = label.when_false.take().expect("BUG: else belongs to an if");
-        self.body.targets.push(Target { index: 0, height: block.height, arity: block.results });
-        self.body.targets[when_false].index = next;
+        self.body.targets.push(Target { index: before, height: block.height, arity: block.results });
+        self.body.targets[when_false as usize].index = next;
         self.kinds.truncate(block.height as usize);
         if let BlockType::Type(index) = ty {
             for param in &self.module.types()[index as usize].params {
@@ -584,8 +601,12 @@ impl<'a> Decoder<'a> {
         let index = self.next_index();
         self.push(Op::End, offset, 0, self.unreachable.into());
         let label = self.labels.pop().expect("BUG: blocks are balanced");
-        for target in label.forward.into_iter().chain(label.when_false) {
-            self.body.targets[target].index = index + 1;
+        let mut next = label.forward.unwrap_or(NONE);
+        while let Some(target) = self.body.targets.get_mut(next as usize) {
+            next = std::mem::replace(&mut target.index, index + 1);
+        }
+        if let Some(target) = label.when_false {
+            self.body.targets[target as usize].index = index + 1;
         }
         if let Some(handler) = label.handler {
             let handler = &mut self.body.handlers[handler as usize];
@@ -614,10 +635,10 @@ impl<'a> Decoder<'a> {
         let position = self.labels.len() - 1 - depth as usize;
         let label = &mut self.labels[position];
         let arity = if label.op == Op::Loop { label.block.params } else { label.block.results };
-        let index = if label.op == Op::Loop { label.start } else { 0 };
-        if label.op != Op::Loop {
-            label.forward.push(target);
-        }
+        let index = match label.op {
+            Op::Loop => label.start,
+            _ => label.forward.replace(target as u32).unwrap_or(NONE),
+        };
         self.body.targets.push(Target { index, height: label.block.height, arity });
         target as u64
     }

@@ -14,7 +14,7 @@ mod vector;
 mod verify;
 
 pub(crate) use binary::vector_op;
-pub use decode::{Block, Body, Catch, FREE_CARRIED, Handler, HandlerChange, Instr, Target};
+pub use decode::{Block, Body, Catch, FREE_CARRIED, Handler, HandlerChange, Instr, KindsBefore, Target};
 pub(crate) use fused::{append_fused, for_each_inst};
 pub use inst::Inst;
 pub(crate) use locals::Locals;

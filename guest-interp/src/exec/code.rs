@@ -91,12 +91,16 @@ impl Code {
     /// Adds a function's code. `zeroing` is the gas of setting its locals to zero.
     pub(crate) fn add(&mut self, func: u32, code: Option<VerifiedCode>, zeroing: u64) {
         let base = self.insts.len();
-        let fits = |code: &VerifiedCode| u32::try_from(base + code.insts().len()).is_ok();
+        // Without memory for its code a function runs on the stepper, to the same end.
+        let insts = &mut self.insts;
+        let fits = |code: &VerifiedCode| {
+            let more = code.insts().len();
+            u32::try_from(base + more).is_ok() && room::make(insts, more).is_ok()
+        };
         let Some(code) = code.filter(fits) else {
             self.translated[func as usize] = Translated::TooLarge;
             return;
         };
-        room::make(&mut self.insts, code.insts().len()).expect("register code fits the node's memory");
         self.insts.extend_from_slice(code.insts());
         self.outlines.extend_from_slice(code.outlines());
         let place = &mut self.funcs[func as usize];

@@ -8,7 +8,7 @@ use wasmparser::{
 };
 
 use super::globals;
-use super::validate::{Bodies, validate_section};
+use super::validate::{Bodies, WIDE, Work, validate_section};
 use super::{
     ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType,
     GlobalType, HeapType, Import, Module, RefType, SizeLimits, TableType, ValType,
@@ -65,17 +65,39 @@ impl Module {
         let (parser, mut validator) = of_sections(self.features);
         let mut allocations = wasmparser::FuncValidatorAllocations::default();
         let mut bodies = None;
+        let mut work = Work::new(bytes.len());
         for payload in parser.parse_all(bytes) {
             let payload = payload?;
             let (func, hidden) =
                 validate_section(&mut validator, &payload, bytes, self.imported_globals, self.features)?;
             self.hidden_vectors.extend(hidden);
             if let Some((func, body)) = func {
-                let bodies = bodies.get_or_insert_with(|| Bodies::new(self.features, self.hidden_vectors.clone()));
-                allocations = bodies.validate(func, &body, allocations)?;
+                let bodies = bodies.get_or_insert_with(|| {
+                    work.is_needed = self.has_wide_types();
+                    Bodies::new(self.features, self.hidden_vectors.clone())
+                });
+                allocations = bodies.validate(func, &body, allocations, &mut work)?;
             }
             self.section(payload, bytes)?;
+            self.count_declarations(&mut work)?;
         }
+        Ok(())
+    }
+
+    /// Has it a type that one instruction moves many values by.
+    fn has_wide_types(&self) -> bool {
+        self.types.iter().any(|ty| ty.params.len() + ty.results.len() > WIDE)
+    }
+
+    /// Counts the types of functions that were declared since the last call: each is looked through for its function.
+    fn count_declarations(&self, work: &mut Work) -> Result<(), Error> {
+        for (index, ty) in self.func_types.iter().enumerate().skip(work.declared) {
+            // An import keeps its type.
+            let weight = if index < self.imported_funcs as usize { 8 } else { 1 };
+            let ty = &self.types[*ty as usize];
+            work.add(weight * (ty.params.len() + ty.results.len()), 0)?;
+        }
+        work.declared = self.func_types.len();
         Ok(())
     }
 

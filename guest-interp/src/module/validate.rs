@@ -5,10 +5,10 @@ use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{
-    BinaryReader, BinaryReaderError, FrameKind, FrameStack, FuncToValidate, FuncType, FuncValidator,
-    FuncValidatorAllocations, FunctionBody, GlobalType, HeapType, MemoryType, Payload, RefType, SubType, TableType,
-    ValType as WasmType, ValidPayload, Validator, ValidatorResources, VisitOperator, WasmFeatures, WasmModuleResources,
-    types::CoreTypeId,
+    BinaryReader, BinaryReaderError, BlockType, CompositeInnerType, FrameKind, FrameStack, FuncToValidate, FuncType,
+    FuncValidator, FuncValidatorAllocations, FunctionBody, GlobalType, HeapType, MemoryType, Payload, RefType, SubType,
+    TableType, ValType as WasmType, ValidPayload, Validator, ValidatorResources, VisitOperator, WasmFeatures,
+    WasmModuleResources, types::CoreTypeId,
 };
 
 use super::parse::{invalid, of_sections, val_type_in};
@@ -18,12 +18,57 @@ use crate::error::Error;
 
 /// Prefix of vector instructions.
 const VECTOR: u8 = 0xfd;
+/// Codes of the instructions on locals.
+const LOCAL_GET: u8 = 0x20;
+const LOCAL_TEE: u8 = 0x22;
 /// From this number after the prefix on, instructions are of relaxed SIMD.
 const RELAXED: u32 = 0x100;
 /// Index of the table that the calls go through, and of the first of the types: beyond what any module has.
 const SHOWN: u32 = u32::MAX - 64;
 /// In the alignment of a memory access: the memory's index follows.
 const HAS_MEMORY_INDEX: u32 = 1 << 6;
+
+/// A type of more parameters and results than this is wide. Without one, what instructions move is in proportion to their
+/// bytes, and is not counted.
+pub(super) const WIDE: usize = 16;
+/// Values that the declarations and instructions of any module may name by wide types, and how many more for each byte of
+/// it. One byte can name a type of 2,000 values, each of which is looked at: no program needs that all over.
+const LEAST_WORK: u64 = 1_000_000;
+const WORK_PER_BYTE: u64 = 32;
+
+/// Values that declarations and instructions name by their types.
+pub(super) struct Work {
+    /// Are there types for which it matters.
+    pub(super) is_needed: bool,
+    /// Functions whose types have been counted.
+    pub(super) declared: usize,
+    left: u64,
+    most: u64,
+}
+
+impl Work {
+    /// For a module of so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
+        let most = LEAST_WORK + WORK_PER_BYTE * bytes as u64;
+        Work { is_needed: false, declared: 0, left: most, most }
+    }
+
+    /// Counts values that are named at `offset`.
+    ///
+    /// # Errors
+    /// A program error when there are too many.
+    pub(super) fn add(&mut self, values: usize, offset: usize) -> Result<(), Error> {
+        let most = self.most;
+        let beyond = || {
+            Error::program(format!(
+                "the module's instructions and functions name too many values by their types: more than {most}, which is \
+                 {LEAST_WORK} and {WORK_PER_BYTE} for each of its bytes (at offset {offset:#x})"
+            ))
+        };
+        self.left = self.left.checked_sub(values as u64).ok_or_else(beyond)?;
+        Ok(())
+    }
+}
 
 /// What bodies of a module are validated with.
 pub(super) struct Bodies {
@@ -247,7 +292,48 @@ struct Body<'a, 'b> {
     start: usize,
     features: WasmFeatures,
     vectors: &'a Vectors,
+    /// The locals, where they are defined as they are named.
+    named: Option<NamedLocals>,
 }
+
+/// The locals of a function that declares many more than it has bytes: one by one they would take time and memory out of
+/// proportion. The validator is told only of those that instructions name, in the order in which they do.
+struct NamedLocals {
+    /// Index behind each group, and the type of its locals.
+    groups: Vec<(u32, WasmType)>,
+    params: u32,
+    /// The validator's indices of those that have been named.
+    known: BTreeMap<u32, u32>,
+}
+
+impl NamedLocals {
+    /// A body may declare so many locals for each of its bytes, and those that any may, and they are still defined at once.
+    const AT_ONCE: usize = 8;
+    const ALWAYS_AT_ONCE: usize = 256;
+
+    /// The groups of a body with more; none of one whose locals the validator should read itself, to refuse them too.
+    fn of(params: u32, body: &FunctionBody<'_>) -> Option<NamedLocals> {
+        let mut reader = body.get_locals_reader().ok()?;
+        let (mut groups, mut end) = (Vec::new(), params);
+        for _ in 0..reader.get_count() {
+            let (count, ty) = reader.read().ok()?;
+            end = end.checked_add(count)?;
+            groups.push((end, ty));
+        }
+        let at_once = Self::ALWAYS_AT_ONCE + Self::AT_ONCE * body.as_bytes().len();
+        let many = (at_once..=MOST_LOCALS).contains(&(end as usize));
+        many.then(|| NamedLocals { groups, params, known: BTreeMap::new() })
+    }
+
+    /// The type of a local that is declared.
+    fn type_of(&self, local: u32) -> Option<WasmType> {
+        let group = self.groups.partition_point(|(end, _)| *end <= local);
+        self.groups.get(group).map(|(_, ty)| *ty)
+    }
+}
+
+/// Locals that a function may have.
+const MOST_LOCALS: usize = 50_000;
 
 impl Bodies {
     pub(super) fn new(features: Features, hidden: BTreeSet<u32>) -> Self {
@@ -263,9 +349,14 @@ impl Bodies {
         func: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
         allocations: FuncValidatorAllocations,
+        work: &mut Work,
     ) -> Result<FuncValidatorAllocations, Error> {
-        let mut body = self.begin(func, body, allocations)?;
+        let named = |params| NamedLocals::of(params, body);
+        let mut body = self.begin(func, body, allocations, named)?;
         while !body.reader.eof() {
+            if work.is_needed {
+                work.add(body.width(), body.reader.original_position())?;
+            }
             body.instruction()?;
         }
         let end = body.reader.original_position();
@@ -282,7 +373,7 @@ impl Bodies {
         ids: &BTreeMap<CoreTypeId, u32>,
         found: &mut dyn FnMut(u32, TypesAt),
     ) -> Result<(), Error> {
-        let mut body = self.begin(func, body, FuncValidatorAllocations::default())?;
+        let mut body = self.begin(func, body, FuncValidatorAllocations::default(), |_| None)?;
         let mut left = offsets.len();
         while left > 0 && !body.reader.eof() {
             let at = u32::try_from(body.reader.original_position()).ok();
@@ -300,15 +391,26 @@ impl Bodies {
         func: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'b>,
         allocations: FuncValidatorAllocations,
+        named: impl FnOnce(u32) -> Option<NamedLocals>,
     ) -> Result<Body<'a, 'b>, Error> {
         let resources = Resources { module: func.resources, hidden: &self.hidden, vectors: &self.vectors };
         let func = FuncToValidate { resources, index: func.index, ty: func.ty, features: self.features };
         let mut validator = func.into_validator(allocations);
         let mut reader = body.get_binary_reader();
-        validator.read_locals(&mut reader)?;
+        let named = named(validator.len_locals());
+        match &named {
+            None => validator.read_locals(&mut reader)?,
+            Some(named) => {
+                // None of them yet, but each of their types must be one.
+                for (_, ty) in &named.groups {
+                    validator.define_locals(reader.original_position(), 0, *ty)?;
+                }
+                reader = body.get_binary_reader_for_operators()?;
+            }
+        }
         reader.set_features(self.features);
         let (bytes, start) = (body.as_bytes(), body.range().start);
-        Ok(Body { validator, reader, bytes, start, features: self.features, vectors: &self.vectors })
+        Ok(Body { validator, reader, bytes, start, features: self.features, vectors: &self.vectors, named })
     }
 }
 
@@ -325,13 +427,98 @@ impl Body<'_, '_> {
 
     fn instruction(&mut self) -> Result<(), Error> {
         let at = self.reader.original_position();
-        if self.bytes.get(at - self.start) == Some(&VECTOR) {
-            return self.vector(at);
+        match self.bytes.get(at - self.start) {
+            Some(&VECTOR) => return self.vector(at),
+            Some(&code @ LOCAL_GET..=LOCAL_TEE) if self.named.is_some() => return self.named_local(code, at),
+            _ => {}
         }
         self.reader.visit_operator(&mut Supported(self.validator.visitor(at)))?.map_err(|fault| match fault {
             Fault::Invalid(error) => error.into(),
             Fault::Unsupported(proposal) => invalid(&format!("{proposal} support is not enabled"), at),
         })
+    }
+
+    /// An instruction on a local of a function that declares many.
+    #[cold]
+    fn named_local(&mut self, code: u8, at: usize) -> Result<(), Error> {
+        self.reader.read_u8()?;
+        let local = self.reader.read_var_u32()?;
+        let known = self.known_local(local, at)?;
+        let mut visitor = self.validator.visitor(at);
+        let result = match code {
+            LOCAL_GET => visitor.visit_local_get(known),
+            LOCAL_TEE => visitor.visit_local_tee(known),
+            _ => visitor.visit_local_set(known),
+        };
+        // The one message that names the local.
+        let named = |error: &BinaryReaderError| error.message() == format!("uninitialized local: {known}");
+        match result {
+            Err(error) if named(&error) => Err(invalid(&format!("uninitialized local: {local}"), at)),
+            other => Ok(other?),
+        }
+    }
+
+    /// The validator's index of a local, which it is told of now if it has not been.
+    fn known_local(&mut self, local: u32, at: usize) -> Result<u32, Error> {
+        let Some(named) = &mut self.named else { return Ok(local) };
+        if local < named.params {
+            return Ok(local);
+        }
+        if let Some(known) = named.known.get(&local) {
+            return Ok(*known);
+        }
+        let unknown = || invalid(&format!("unknown local {local}: local index out of bounds"), at);
+        let ty = named.type_of(local).ok_or_else(unknown)?;
+        let known = self.validator.len_locals();
+        self.validator.define_locals(at, 1, ty)?;
+        named.known.insert(local, known);
+        Ok(known)
+    }
+
+    /// How many values the next instruction names by a type.
+    fn width(&self) -> usize {
+        let rest = self.bytes.get(self.reader.original_position() - self.start..);
+        let Some((code, rest)) = rest.and_then(<[u8]>::split_first) else { return 0 };
+        let mut reader = BinaryReader::new(rest, 0);
+        let index = reader.clone().read_var_u32().unwrap_or(u32::MAX);
+        match code {
+            // `block`, `loop`, `if`, `try_table`: a type by its index, or a negative number.
+            0x02..=0x04 | 0x1f => self.width_of(reader.read_var_s33().ok().and_then(|ty| u32::try_from(ty).ok())),
+            // `throw`.
+            0x08 => self.validator.resources().tag_at(index).map_or(0, |ty| ty.params().len()),
+            // `br`, `br_if`, `br_on_null`, `br_on_non_null`.
+            0x0c | 0x0d | 0xd5 | 0xd6 => self.width_of_label(index),
+            0x0e => self.width_of_table(&mut reader).unwrap_or(0),
+            // `return`.
+            0x0f => self.width_of_label(self.validator.control_stack_height().saturating_sub(1)),
+            // Calls: of a function, or of a type.
+            0x10 | 0x12 => self.width_of(self.validator.resources().type_index_of_function(index)),
+            0x11 | 0x13..=0x15 => self.width_of(Some(index)),
+            _ => 0,
+        }
+    }
+
+    fn width_of(&self, ty: Option<u32>) -> usize {
+        let ty = ty.and_then(|ty| self.validator.resources().sub_type_at(ty)).map(|ty| &ty.composite_type.inner);
+        match ty {
+            Some(CompositeInnerType::Func(ty)) => ty.params().len() + ty.results().len(),
+            _ => 0,
+        }
+    }
+
+    fn width_of_label(&self, depth: u32) -> usize {
+        match self.validator.get_control_frame(depth as usize).map(|frame| frame.block_type) {
+            Some(BlockType::FuncType(ty)) => self.width_of(Some(ty)),
+            _ => 0,
+        }
+    }
+
+    fn width_of_table(&self, reader: &mut BinaryReader<'_>) -> Option<usize> {
+        let mut width = 0_usize;
+        for _ in 0..=reader.read_var_u32().ok()? {
+            width = width.saturating_add(self.width_of_label(reader.read_var_u32().ok()?));
+        }
+        Some(width)
     }
 
     #[cold]

@@ -2,10 +2,10 @@
 //! are too many, they are numbered anew in the order in which the program reaches them, and what it cannot reach is
 //! dropped. So equal states have equal numbers, however they came about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Machine, Store};
-use crate::code::Body;
+use crate::code::{Body, KindsBefore};
 use crate::module::{HeapType, Kind, slot_kinds};
 
 /// An exception that was caught with a reference to it.
@@ -90,8 +90,8 @@ impl Renumbering {
     }
 }
 
-/// Kinds of locals and operands by function address and index of the instruction.
-type KindsAt = BTreeMap<(u32, u32), (Vec<Kind>, Vec<Kind>)>;
+/// What the slots of the frames on a call stack hold, by function address.
+type KindsAt = BTreeMap<u32, KindsBefore>;
 
 impl Machine {
     /// The slots that count once there is room for one more exception; none if the program holds too many. Those that it can
@@ -124,23 +124,32 @@ impl Machine {
     }
 
     fn visit_frames(&mut self, numbers: &mut Renumbering) {
-        let mut kinds_at = KindsAt::new();
+        let kinds_at = self.kinds_of_frames();
         for number in 0..self.frames.len() {
             let frame = self.frames[number];
             let end = self.frames.get(number + 1).map_or(usize::MAX, |next| next.base as usize);
-            let place = (frame.func, self.resume_index(number));
-            let store = &self.store;
-            let (locals, operands) = kinds_at.entry(place).or_insert_with(|| {
-                let func = &store.funcs[place.0 as usize];
-                let module = &store.instances[func.instance as usize].module;
-                Body::kinds_before(module, func.index, place.1)
-            });
+            let KindsBefore { locals, operands } = &kinds_at[&frame.func];
+            let operands = &operands[&self.resume_index(number)];
             let base = frame.base as usize;
             let top = (base + locals.len() + operands.len()).min(end);
             let (locals_at, operands_at) = self.stack[base..top].split_at_mut(locals.len());
             numbers.visit_slots(locals_at, locals);
             numbers.visit_slots(operands_at, operands);
         }
+    }
+
+    /// Decodes each function on the call stack once, in however many places its frames rest.
+    fn kinds_of_frames(&self) -> KindsAt {
+        let mut places: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for (number, frame) in self.frames.iter().enumerate() {
+            places.entry(frame.func).or_default().insert(self.resume_index(number));
+        }
+        let kinds = |(address, indices): (u32, BTreeSet<u32>)| {
+            let func = &self.store.funcs[address as usize];
+            let module = &self.store.instances[func.instance as usize].module;
+            (address, Body::kinds_before(module, func.index, &indices))
+        };
+        places.into_iter().map(kinds).collect()
     }
 }
 

@@ -62,7 +62,8 @@ impl Machine {
         self.store.instances.iter().map(|instance| self.instance_state(instance)).collect()
     }
 
-    fn instance_state(&self, instance: &Instance) -> InstanceState {
+    /// What one of its instances holds.
+    pub(crate) fn instance_state(&self, instance: &Instance) -> InstanceState {
         let module = &instance.module;
         let defined = |addresses: &[u32], imported: u32| addresses[imported as usize..].to_vec();
         let dropped = |flags: &[bool]| (0..).zip(flags).filter(|(_, dropped)| **dropped).map(|(i, _)| i).collect();

@@ -20,7 +20,7 @@ use super::state::{FrameState, InstanceState, Phase, State};
 use crate::code::{Body, Instr, Op};
 use crate::error::Error;
 use crate::limits::WASM_PAGE;
-use crate::module::{FuncType, HeapType, RefType, TypesAt, ValType, slots, types_at};
+use crate::module::{FuncType, HeapType, RefType, TypesAt, ValType, types_at};
 use crate::runtime::{FuncKind, Instance, Machine};
 
 /// A state that fits the program.
@@ -68,7 +68,7 @@ pub fn check_state(
     others: &[(Number, u64)],
 ) -> Result<CheckedState, Error> {
     let exceptions = state.exceptions.len() as u64;
-    let mut checker = Checker { machine, exceptions, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
+    let mut checker = Checker::new(machine, exceptions);
     checker.instances(&state)?;
     checker.exceptions(&state)?;
     checker.sizes(&state)?;
@@ -85,6 +85,15 @@ struct Checker<'a> {
     bodies: BTreeMap<u32, Arc<Body>>,
     /// Whether functions make tail calls.
     tail_callers: BTreeMap<u32, bool>,
+    /// Whether the results of one type fit those of another, by their numbers.
+    fitting: BTreeMap<(u32, u32), bool>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(machine: &'a mut Machine, exceptions: u64) -> Self {
+        let (bodies, tail_callers, fitting) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Checker { machine, exceptions, bodies, tail_callers, fitting }
+    }
 }
 
 fn mismatch(what: impl std::fmt::Display, found: impl std::fmt::Display, expected: impl std::fmt::Display) -> Error {
@@ -109,8 +118,7 @@ impl Checker<'_> {
         let store = &self.machine.store;
         let Some(instance) = store.instances.get(number) else { return Err(mismatch("the instance", number, "less")) };
         let module = &instance.module;
-        let initial = self.machine.instance_states();
-        let Some(initial) = initial.get(number) else { return Err(mismatch("the instance", number, "less")) };
+        let initial = self.machine.instance_state(instance);
         let types = module.globals().iter().skip(module.imported_globals() as usize);
         let types = types.flat_map(|(ty, _)| ty.value.slot_types().map(|slot| (ty.mutable, slot)));
         same_count("slots of globals", state.globals.len(), initial.globals.len())?;
@@ -273,9 +281,9 @@ impl Checker<'_> {
             self.callee(wanted, None, called)
         } else {
             let wanted = instance.types.get(immediate).copied();
-            let results = instance.module.types().get(immediate).map_or(0, FuncType::result_slots);
-            let same = store.funcs.get(called as usize).map(|f| f.type_number) == wanted;
-            if same { Ok(results as usize) } else { self.callee(called, Some((frame, immediate)), called) }
+            let found = store.funcs.get(called as usize).filter(|func| Some(func.type_number) == wanted);
+            let results = found.map(|func| func.results as usize);
+            results.map_or_else(|| self.callee(called, Some((frame, immediate)), called), Ok)
         }
     }
 
@@ -289,16 +297,15 @@ impl Checker<'_> {
             }
             None => store.funcs.get(wanted as usize).map(|func| func.type_number),
         };
-        let expected = number.and_then(|number| store.types.get(number as usize)).map(|ty| ty.results.clone());
-        let found = store.func_type(called).results.clone();
-        let count = slots(&found) as usize;
+        let Some(func) = store.funcs.get(called as usize).copied() else {
+            return Err(mismatch("a function", called, "one of the store's"));
+        };
+        let count = func.results as usize;
         if wanted == called && indirect.is_none() {
             return Ok(count);
         }
-        let fits = |expected: Vec<ValType>| {
-            expected.len() == found.len() && found.iter().zip(expected).all(|(found, expected)| found.matches(expected))
-        };
-        let by_tail_call = expected.is_some_and(fits) && (indirect.is_some() || self.may_tail_call(wanted));
+        let fits = number.is_some_and(|number| self.results_fit(func.type_number, number));
+        let by_tail_call = fits && (indirect.is_some() || self.may_tail_call(wanted));
         if by_tail_call {
             Ok(count)
         } else {
@@ -308,6 +315,21 @@ impl Checker<'_> {
             };
             Err(mismatch("what runs", self.shown(called), expected))
         }
+    }
+
+    /// Can what returns the results of the first type (by number) return where those of the second are expected. Each pair
+    /// is compared once: many frames can stand between two types with many results.
+    fn results_fit(&mut self, found: u32, expected: u32) -> bool {
+        if let Some(known) = self.fitting.get(&(found, expected)) {
+            return *known;
+        }
+        let results = |number: u32| self.machine.store.types.get(number as usize).map(|ty| &ty.results);
+        let fits = results(found).zip(results(expected)).is_some_and(|(found, expected)| {
+            let mut pairs = found.iter().zip(expected.iter());
+            found.len() == expected.len() && pairs.all(|(found, expected)| found.matches(*expected))
+        });
+        self.fitting.insert((found, expected), fits);
+        fits
     }
 
     /// A function (store address) in messages.
@@ -370,8 +392,11 @@ impl Checker<'_> {
         let store = &self.machine.store;
         let mut slots_taken = 0u64;
         for (number, exception) in state.exceptions.iter().enumerate() {
-            let found = store.tags.iter().find(|t| (t.instance, t.index) == (exception.instance, exception.tag));
-            let ty = found.and_then(|tag| store.types.get(tag.type_number as usize));
+            let instance = store.instances.get(exception.instance as usize);
+            let address = instance.and_then(|instance| instance.tags.get(exception.tag as usize));
+            let tag = address.and_then(|address| store.tags.get(*address as usize));
+            let own = tag.filter(|tag| (tag.instance, tag.index) == (exception.instance, exception.tag));
+            let ty = own.and_then(|tag| store.types.get(tag.type_number as usize));
             let ty = ty.ok_or_else(|| mismatch("a tag", exception.tag, "one of the instance's own"));
             let ty = ty.map_err(|e| e.context(format!("exception {number}")))?;
             same_count("slots of the payload", exception.values.len(), ty.param_slots() as usize)?;
@@ -379,8 +404,9 @@ impl Checker<'_> {
             self.values("slot", types, &exception.values).map_err(|e| e.context(format!("exception {number}")))?;
             slots_taken = slots_taken.saturating_add(1).saturating_add(exception.values.len() as u64);
         }
-        let greatest = store.tags.iter().filter_map(|tag| store.types.get(tag.type_number as usize));
-        let greatest = greatest.map(FuncType::param_slots).max().unwrap_or(0);
+        let numbers: BTreeSet<u32> = store.tags.iter().map(|tag| tag.type_number).collect();
+        let types = numbers.into_iter().filter_map(|number| store.types.get(number as usize));
+        let greatest = types.map(FuncType::param_slots).max().unwrap_or(0);
         let most = u64::from(self.machine.limits().exception_slots).saturating_add(1).saturating_add(greatest.into());
         in_range("slots of all exceptions".to_owned(), state.exception_slots, slots_taken, most)
     }
@@ -419,7 +445,7 @@ impl Checker<'_> {
 /// An element that is no valid reference of its table's type; an exception out of order, or that nothing reaches.
 pub fn check_tables(machine: &mut Machine) -> Result<(), Error> {
     let exceptions = machine.store.exceptions.list().len() as u64;
-    let checker = Checker { machine, exceptions, bodies: BTreeMap::new(), tail_callers: BTreeMap::new() };
+    let checker = Checker::new(machine, exceptions);
     for (number, table) in checker.machine.store.tables.iter().enumerate() {
         let ty = Some(ValType::Ref(table.ty().element));
         for (index, element) in table.elements().iter().enumerate() {

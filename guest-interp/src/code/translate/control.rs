@@ -1,6 +1,8 @@
 //! Branches, calls and returns. A branch whose values are not where its target wants them goes through a stub at the end of
 //! the function, so that the straight line pays nothing for it.
 
+use std::collections::BTreeMap;
+
 use super::{Fix, Landing, Place, Stub, Translator};
 use crate::code::{Inst, Instr, Op, Target};
 
@@ -178,21 +180,16 @@ impl Translator<'_> {
     }
 
     pub(super) fn conditional(&mut self, branch: Inst, target: Target) {
-        let height = self.stack.len();
-        let arity = target.arity as usize;
-        let in_place = target.height as usize + arity == height;
-        if in_place && self.stack[height - arity..].iter().all(|p| *p == Place::Slot) && !self.leaves(target) {
-            return self.branch(branch, Landing::Index(target.index), true);
-        }
-        let stub = self.new_stub(target);
-        self.branch(branch, Landing::Stub(stub), true);
+        let to = self.way(target);
+        self.branch(branch, to, true);
     }
 
     pub(super) fn leaves(&self, target: Target) -> bool {
         target.index as usize == self.body.instrs.len()
     }
 
-    pub(super) fn new_stub(&mut self, target: Target) -> usize {
+    pub(super) fn new_stub(&mut self, target: Target) -> u32 {
+        self.stub_places += target.arity as usize;
         let from = self.stack.len() - target.arity as usize;
         let places = (from..self.stack.len()).map(|h| match self.stack[h] {
             // The operand's own slot, by height, told apart from a local by being beyond the locals.
@@ -200,7 +197,7 @@ impl Translator<'_> {
             other => other,
         });
         self.stubs.push(Stub { places: places.collect(), target });
-        self.stubs.len() - 1
+        self.stubs.len() as u32 - 1
     }
 
     /// Emits a branch and its edge; a conditional one goes on in a new block.
@@ -209,8 +206,9 @@ impl Translator<'_> {
         let at = self.insts.len();
         self.emit(branch);
         let edge = self.emit_edge(extra);
-        let from = conditional.then(|| self.blocks.len() - 1);
-        self.fixes.push(Fix { branch: Some(at), edge, from, to });
+        debug_assert_eq!(edge, at + 1, "a branch with an edge takes two words");
+        let from = conditional.then(|| self.blocks.len() as u32 - 1);
+        self.fixes.push(Fix { edge: edge as u32, from, to });
         if conditional {
             self.begin_block(true);
         } else {
@@ -253,18 +251,25 @@ impl Translator<'_> {
         let targets = &self.body.targets[first..=first + instr.aux as usize];
         let a = self.register(index);
         self.emit(Inst::BrTable { a, count: instr.aux });
-        let height = self.stack.len();
+        // What leads to one place does so by one stub, however often it is named.
+        let mut ways = BTreeMap::new();
         for target in targets {
-            let arity = target.arity as usize;
-            let in_place = target.height as usize + arity == height;
-            let settled = self.stack[height - arity..].iter().all(|p| *p == Place::Slot);
-            let to = if in_place && settled && !self.leaves(*target) {
-                Landing::Index(target.index)
-            } else {
-                Landing::Stub(self.new_stub(*target))
-            };
+            let to = *ways.entry((target.index, target.height)).or_insert_with(|| self.way(*target));
             self.branch(Inst::Br { off: 0 }, to, false);
+            if self.is_beyond_budget() {
+                return;
+            }
         }
+    }
+
+    /// Where a branch that carries the topmost operands leads: to its target, or to a stub that moves them.
+    fn way(&mut self, target: Target) -> Landing {
+        let (height, arity) = (self.stack.len(), target.arity as usize);
+        let in_place = target.height as usize + arity == height;
+        if in_place && self.stack[height - arity..].iter().all(|p| *p == Place::Slot) && !self.leaves(target) {
+            return Landing::Index(target.index);
+        }
+        Landing::Stub(self.new_stub(target))
     }
 
     pub(super) fn return_(&mut self) {

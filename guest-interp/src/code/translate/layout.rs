@@ -7,28 +7,30 @@ impl Translator<'_> {
     pub(super) fn finish(mut self) -> Result<Translation, TooLarge> {
         let totals = self.totals();
         for fix in &self.fixes {
-            let Landed { pc, block } = match fix.to {
-                Landing::Index(index) => self.landings[index as usize],
-                Landing::Stub(number) => self.stub_landings[number],
-                Landing::Block(block) => Landed { pc: 0, block: block as u32 },
+            let edge = fix.edge as usize;
+            let (landed, branch) = match fix.to {
+                Landing::Index(index) => (self.landings[index as usize], Some(edge - 1)),
+                Landing::Stub(number) => (self.stub_landings[number as usize], Some(edge - 1)),
+                Landing::Block(block) => (Landed { pc: 0, block }, None),
             };
-            if let Some(at) = fix.branch {
+            let Landed { pc, block } = landed;
+            if let Some(at) = branch {
                 let offset = i32::try_from(i64::from(pc) - at as i64).map_err(|_| TooLarge)?;
                 if !self.insts[at].set_offset(offset) {
                     return Err(TooLarge);
                 }
             }
-            let not_taken = fix.from.map_or(0, |block| following(&self.blocks, &totals, block));
+            let not_taken = fix.from.map_or(0, |block| following(&self.blocks, &totals, block as usize));
             let cost =
                 i64::try_from(totals[block as usize]).ok().and_then(|t| t.checked_sub(i64::try_from(not_taken).ok()?));
             let cost = cost.and_then(|c| i32::try_from(c).ok()).ok_or(TooLarge)?;
-            match &mut self.insts[fix.edge] {
+            match &mut self.insts[edge] {
                 Inst::Edge { cost: place, .. } | Inst::Charge { cost: place } => *place = cost,
                 _ => unreachable!("BUG: an instruction carries no cost"),
             }
         }
         for (entry, block) in self.entries.iter_mut().zip(&self.entry_blocks) {
-            entry.cost = i32::try_from(totals[*block]).map_err(|_| TooLarge)? as u32;
+            entry.cost = i32::try_from(totals[*block as usize]).map_err(|_| TooLarge)? as u32;
         }
         if let Some(watch) = &mut self.watch {
             let block = &self.blocks[watch.block];

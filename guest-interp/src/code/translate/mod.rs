@@ -18,6 +18,13 @@ use crate::runtime::Outline;
 /// Above this much gas in straight line the chain of blocks is cut, so that the stepper never has far to walk.
 const CHAIN_LIMIT: u64 = 4096;
 
+/// Words of register code (of 8 bytes) that a byte of a function may become, on average; and those that any function may
+/// have. A branch that carries many values becomes as many words: a function made of such branches runs on the stepper.
+const WORDS_PER_BYTE: usize = 4;
+const LEAST_BUDGET: usize = 4096;
+/// Words of a stub beside the values that it carries.
+const STUB_WORDS: usize = 2;
+
 /// What the translator must know of the function's instance.
 pub struct Environment<'a> {
     /// Prices.
@@ -94,7 +101,8 @@ pub struct FuncCode {
     pub outlines: Vec<Outline>,
 }
 
-/// The function does not fit the register form (frame over 65,536 slots, costs or branches out of range): the stepper runs it.
+/// The function does not fit the register form (frame over 65,536 slots, costs or branches out of range, more code than its
+/// bytes may become): the stepper runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge;
 
@@ -143,24 +151,24 @@ struct GasBlock {
     falls: bool,
 }
 
-/// A branch whose target is not placed yet.
+/// An edge whose target is not placed yet. There is one for every target of a branch table: it must be small.
 struct Fix {
-    /// The branch instruction; `None` for the cost of a call's or tick's continuation.
-    branch: Option<usize>,
-    edge: usize,
+    /// The word of the edge.
+    edge: u32,
     /// The block that the edge leaves, if what follows that block has been charged.
-    from: Option<usize>,
+    from: Option<u32>,
     to: Landing,
 }
 
+/// What an edge leads to.
 #[derive(Clone, Copy)]
 enum Landing {
-    /// A branch target by decoded index.
+    /// A branch target by decoded index; the branch is the word before the edge.
     Index(u32),
-    /// Stub by number.
-    Stub(usize),
-    /// Gas block by number.
-    Block(usize),
+    /// Stub by number; likewise.
+    Stub(u32),
+    /// Gas block by number: what follows a call or a tick, with no branch.
+    Block(u32),
 }
 
 /// Where a branch lands: position of the code, and the block that begins there.
@@ -193,12 +201,14 @@ pub(super) struct Translator<'a> {
     /// All operands below this height are in their own slots.
     settled: usize,
     entries: Vec<Entry>,
-    entry_blocks: Vec<usize>,
+    entry_blocks: Vec<u32>,
     blocks: Vec<GasBlock>,
     chain: u64,
     reachable: bool,
     fixes: Vec<Fix>,
     stubs: Vec<Stub>,
+    /// Values that the stubs carry, all together.
+    stub_places: usize,
     /// By decoded index.
     landings: Vec<Landed>,
     /// By number of the stub.
@@ -239,6 +249,7 @@ impl<'a> Translator<'a> {
             reachable: false,
             fixes: Vec::with_capacity(edges),
             stubs: Vec::new(),
+            stub_places: 0,
             landings,
             stub_landings: Vec::new(),
             last_result: None,
@@ -277,7 +288,7 @@ impl<'a> Translator<'a> {
             self.place(index as u32, instr);
             self.start(index as u32);
             self.instruction(index as u32, instr);
-            if self.too_large {
+            if self.too_large || self.is_beyond_budget() {
                 return Err(TooLarge);
             }
         }
@@ -286,6 +297,12 @@ impl<'a> Translator<'a> {
         }
         self.emit_stubs();
         self.finish()
+    }
+
+    /// Is there more code, written or still to be written by stubs, than the function's bytes may become.
+    fn is_beyond_budget(&self) -> bool {
+        let stubs = self.stub_places + self.stubs.len() * STUB_WORDS;
+        self.insts.len() + stubs > LEAST_BUDGET + self.body.bytes as usize * WORDS_PER_BYTE
     }
 
     fn start(&mut self, index: u32) {
@@ -315,14 +332,22 @@ impl<'a> Translator<'a> {
         if self.entries.last().is_some_and(|e| e.pc == here) && self.blocks.last().is_some_and(|b| b.cost > 0) {
             self.emit(Inst::Nop);
         }
-        self.stack.clear();
-        self.stack.resize(height as usize, Place::Slot);
-        self.settled = height as usize;
+        self.settle_at(height);
         self.begin_block(falls);
         self.last_result = None;
         self.reachable = true;
         self.landings[index as usize] = self.here();
         self.enter(index);
+    }
+
+    /// Has so many operands, all in their own slots. Those that were settled before are not looked at again: there may be
+    /// tens of thousands of them at each of as many landings.
+    fn settle_at(&mut self, height: u32) {
+        self.stack.truncate(height as usize);
+        let settled = self.settled.min(self.stack.len());
+        self.stack[settled..].fill(Place::Slot);
+        self.stack.resize(height as usize, Place::Slot);
+        self.settled = height as usize;
     }
 
     /// The block that has just begun.
@@ -334,8 +359,13 @@ impl<'a> Translator<'a> {
     fn charge_next(&mut self) {
         let edge = self.insts.len();
         self.emit(Inst::Charge { cost: 0 });
-        self.fixes.push(Fix { branch: None, edge, from: None, to: Landing::Block(self.blocks.len()) });
+        self.fix_next(edge);
         self.reachable = false;
+    }
+
+    /// The word at `edge` gets the cost of the block to come.
+    fn fix_next(&mut self, edge: usize) {
+        self.fixes.push(Fix { edge: edge as u32, from: None, to: Landing::Block(self.blocks.len() as u32) });
     }
 
     fn begin_block(&mut self, falls: bool) {
@@ -352,7 +382,7 @@ impl<'a> Translator<'a> {
     /// Goes on after an instruction that ends the chain but not the straight line. The word at `edge` gets the cost of
     /// what follows.
     fn continue_after(&mut self, edge: usize) {
-        self.fixes.push(Fix { branch: None, edge, from: None, to: Landing::Block(self.blocks.len()) });
+        self.fix_next(edge);
         self.begin_block(false);
         self.last_result = None;
     }
@@ -360,7 +390,7 @@ impl<'a> Translator<'a> {
     /// Makes the place reached an entry, before the instruction `index`.
     fn enter(&mut self, index: u32) {
         self.entries.push(Entry { index, pc: self.insts.len() as u32, cost: 0 });
-        self.entry_blocks.push(self.blocks.len() - 1);
+        self.entry_blocks.push(self.blocks.len() as u32 - 1);
     }
 
     fn charge(&mut self, cost: u64) {

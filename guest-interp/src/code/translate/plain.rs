@@ -57,10 +57,7 @@ impl Translator<'_> {
         if matches!(instr.op, Op::ReturnCall | Op::ReturnCallIndirect | Op::Throw | Op::ThrowRef) {
             return self.end_block();
         }
-        let next = &self.body.instrs[index as usize + 1];
-        self.stack.clear();
-        self.stack.resize(next.height as usize, Place::Slot);
-        self.settled = self.stack.len();
+        self.settle_at(self.body.instrs[index as usize + 1].height);
         self.enter(index + 1);
     }
 

@@ -1,0 +1,125 @@
+//! What loading a module and running it once costs, beyond what the smallest module does.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use host_runner::engine::Node;
+use host_runner::native::NativeNode;
+use host_runner::sandbox::WasmNode;
+
+use super::Bomb;
+use crate::runner::{self, node_module};
+use crate::runtimes::peak;
+
+/// Where a module is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the node's wasm.
+    Wasm,
+    /// In the node linked natively.
+    Native,
+}
+
+/// What it took.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// Time to load it and to run it to its end.
+    pub time: Duration,
+    /// Bytes of the node's memory, inside wasm.
+    pub memory: u64,
+    /// How it ended: exit code, and what is the same everywhere, or the error.
+    pub outcome: String,
+}
+
+/// A bomb at its size and at twice that.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Bytes of the larger module.
+    pub bytes: usize,
+    /// Nanoseconds for a byte of it.
+    pub nanoseconds: f64,
+    /// Bytes of memory for a byte of it.
+    pub memory: f64,
+    /// Time of the larger over time of the smaller one.
+    pub growth: f64,
+    /// How it ended.
+    pub outcome: String,
+}
+
+/// Loads the module in `dir` and runs it.
+///
+/// # Errors
+/// If there is no node.
+pub fn measure(place: Place, dir: &Path) -> Result<Cost> {
+    match place {
+        Place::Native => Ok(timed(&mut NativeNode::new(), dir)),
+        Place::Wasm => {
+            let mut node = WasmNode::new(node_module())?;
+            let cost = timed(&mut node, dir);
+            Ok(Cost { memory: node.memory_image().len() as u64, ..cost })
+        }
+    }
+}
+
+fn argv() -> Vec<String> {
+    ["--snapshot-output", "out", "bomb.wasm", "run"].map(str::to_owned).to_vec()
+}
+
+fn timed(node: &mut dyn Node, dir: &Path) -> Cost {
+    let before = Instant::now();
+    let ended = runner::run(node, &argv(), dir);
+    let time = before.elapsed();
+    let outcome = match ended {
+        Ok(ended) => {
+            format!("{} {}", ended.exit_code, ended.portable_hash().map_or_else(|e| e.to_string(), |h| h.to_string()))
+        }
+        Err(error) => format!("error: {error}"),
+    };
+    Cost { time, memory: 0, outcome }
+}
+
+/// Greatest resident size of a host runner's process that does the same natively.
+fn resident(dir: &Path) -> Result<u64> {
+    let mut command = Command::new(runner::host_runner()?);
+    command.args(["--engine", "native"]).args(argv()).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(peak(command.spawn()?)?.unwrap_or(0))
+}
+
+/// The smallest of what three tries took, and the memory, beyond what nothing takes.
+fn beyond(place: Place, wasm: &[u8], nothing: &Cost) -> Result<Cost> {
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("bomb.wasm"), wasm)?;
+    let mut best = measure(place, dir.path())?;
+    for _ in 0..2 {
+        let again = measure(place, dir.path())?;
+        best.time = best.time.min(again.time);
+    }
+    if place == Place::Native {
+        best.memory = resident(dir.path())?;
+    }
+    best.time = best.time.saturating_sub(nothing.time);
+    best.memory = best.memory.saturating_sub(nothing.memory);
+    Ok(best)
+}
+
+/// Measures a bomb in one place, at its size and at twice that.
+///
+/// # Errors
+/// If there is no node, or the module cannot be written.
+pub fn row(bomb: &Bomb, place: Place) -> Result<Row> {
+    let none = Cost { time: Duration::ZERO, memory: 0, outcome: String::new() };
+    let nothing = beyond(place, &super::plain(Vec::new()), &none).context("the smallest module")?;
+    let small = beyond(place, &(bomb.make)(bomb.size), &nothing)?;
+    let wasm = (bomb.make)(bomb.size * 2);
+    let large = beyond(place, &wasm, &nothing)?;
+    let per = |value: f64| value / wasm.len() as f64;
+    Ok(Row {
+        bytes: wasm.len(),
+        nanoseconds: per(large.time.as_nanos() as f64),
+        memory: per(large.memory as f64),
+        growth: large.time.as_secs_f64() / small.time.as_secs_f64().max(1e-3),
+        outcome: large.outcome,
+    })
+}

@@ -1,0 +1,129 @@
+//! Work in proportion to what is there: modules that are made to be dear, exceptions in deep stacks, and a node whose memory
+//! is not enough. `cargo xtask bombs` measures more of it.
+
+use std::time::{Duration, Instant};
+
+use guest_interp::module::{Features, Module};
+use host_runner::sandbox::WasmNode;
+use node_tests::runner::{self, node_module, nodes};
+use node_tests::session::{Drive, Job, program};
+
+fn refusal(text: &str) -> String {
+    let module = Module::parse(wat::parse_str(text).unwrap(), Features::default());
+    module.map(|_| "accepted".to_owned()).unwrap_or_else(|error| error.message().to_owned())
+}
+
+#[test]
+fn a_function_of_many_locals_is_validated_by_those_that_it_names() {
+    let locals = "(local $f i32)".to_owned() + &"(local i64)".repeat(3000) + "(local $r (ref func))";
+    let cases = [
+        ("(local.set 2999 (i64.const 1)) (drop (local.get 2999))", "accepted"),
+        ("(drop (i32.eqz (local.get 5)))", "type mismatch: expected i32, found i64"),
+        ("(drop (local.get 3002))", "unknown local 3002: local index out of bounds"),
+        ("(drop (local.get $r))", "uninitialized local: 3001"),
+        ("(local.set $r (ref.func 0)) (drop (local.get $r))", "accepted"),
+        ("(block (local.set $r (ref.func 0))) (drop (local.get $r))", "uninitialized local: 3001"),
+    ];
+    for (code, expected) in cases {
+        let found = refusal(&format!("(module (elem declare func 0) (func {locals} {code}))"));
+        assert!(found.contains(expected), "{code}: {found}");
+    }
+}
+
+#[test]
+fn a_module_whose_instructions_name_too_many_values_is_refused_and_one_with_some_is_not() {
+    let results = "i32 ".repeat(1000);
+    let values = "i32.const 0 ".repeat(1000);
+    let with = |n: usize| {
+        let branches = "i32.const 0 br_if 0 ".repeat(n);
+        refusal(&format!("(module (func (result {results}) {values} {branches}))"))
+    };
+    assert_eq!(with(500), "accepted");
+    let refused = with(2000);
+    assert!(refused.contains("name too many values by their types: more than 1"), "{refused}");
+}
+
+/// A branch table of many targets at each of which 1,000 values are wanted elsewhere than they are.
+#[test]
+fn a_branch_table_that_carries_many_values_ends_alike_everywhere() {
+    let results = "i32 ".repeat(1000);
+    let text = format!(
+        "(module (func $f (param i32) (result {results}) i32.const 7 {} local.get 0 br_table {} 0)
+           (func (export \"run\") (result i32) i32.const 3 call $f {}))",
+        "i32.const 5 ".repeat(1000),
+        "0 ".repeat(500),
+        "drop ".repeat(999)
+    );
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("t.wasm"), wat::parse_str(text).unwrap()).unwrap();
+    let argv = ["--snapshot-output", "out", "t.wasm", "run"].map(str::to_owned);
+    let mut results = Vec::new();
+    for (name, mut node) in nodes().unwrap() {
+        let ended = runner::run(&mut *node, &argv, dir.path()).unwrap();
+        assert_eq!((ended.exit_code, ended.files["result.txt"].as_slice()), (0, b"5\n".as_slice()), "{name}");
+        results.push(ended.portable_hash().unwrap());
+    }
+    assert_eq!(results[0], results[1]);
+}
+
+/// `depth` frames of one function, each at a call of its own, with a reference to an exception.
+fn deep_exceptions(depth: usize) -> Job {
+    let calls: String = (0..depth)
+        .map(|n| format!("(if (i32.eq (local.get 0) (i32.const {n})) (then (call $down (i32.const {})) (return)))", n + 1))
+        .collect();
+    let text = format!(
+        "(module (tag $t)
+           (func $down (export \"run\") (param i32) (local $e exnref)
+             (local.set $e (block $c (result exnref) (try_table (catch_all_ref $c) (throw $t)) (unreachable)))
+             {calls}
+             (loop $spin (br $spin))))"
+    );
+    Job::new(program(&text), "--gas-limit 30000000", "program.wasm run 0")
+}
+
+#[test]
+fn a_snapshot_of_exceptions_in_a_deep_stack_takes_time_in_proportion_to_the_stack() {
+    let time = |depth: usize| {
+        let job = deep_exceptions(depth);
+        let before = Instant::now();
+        let run = job.start("", Drive::WHOLE).unwrap();
+        assert!(run.files.keys().any(|name| name.ends_with(".snap")), "{:?}", run.files.keys());
+        before.elapsed()
+    };
+    time(10);
+    // 4,000 places of one function, each of which was once looked for from its beginning: 15 s then.
+    let taken = time(3000);
+    assert!(taken < Duration::from_secs(6), "{taken:?}");
+}
+
+/// Every limit of the node's memory, page by page, until it is enough.
+#[test]
+fn a_node_without_enough_memory_says_so_and_calls_no_import() {
+    let functions: String = (0..3000).map(|n| format!("(func (result i32) (i32.const {n}))")).collect();
+    let calls: String = (0..3000).map(|n| format!("(drop (call {n}))")).collect();
+    let text = format!(
+        "(module (memory 20) {functions} (func (export \"run\") (result i32) {calls}
+           (drop (memory.grow (i32.const 10))) (memory.fill (i32.const 0) (i32.const 1) (i32.const 100000)) (memory.size)))"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("t.wasm"), wat::parse_str(text).unwrap()).unwrap();
+    let argv = ["--snapshot-output", "out", "--gas-limit", "20000", "t.wasm", "run"].map(str::to_owned);
+    let least = WasmNode::new(node_module()).unwrap().memory_image().len();
+    let (mut refused, mut out_of_memory) = (0, 0);
+    for pages in 0..2000 {
+        let mut node = WasmNode::with_memory(node_module(), least + pages * 65_536).unwrap();
+        let Err(error) = runner::run(&mut node, &argv, dir.path()) else {
+            println!("{refused} sizes were not enough, {out_of_memory} of them for what nobody can be told of");
+            assert!(refused > 20 && out_of_memory > 5, "{refused} {out_of_memory}");
+            return;
+        };
+        let failure = error.downcast_ref::<host_runner::failure::Failure>().unwrap_or_else(|| panic!("{error:#}"));
+        let text = failure.to_string();
+        assert_eq!(failure.code(), 74, "{text}");
+        assert!(text.contains("ran out of memory") || text.contains("the node cannot hold"), "{pages} pages: {text}");
+        assert!(!text.contains("caused by"), "{pages} pages: {text}");
+        refused += 1;
+        out_of_memory += usize::from(text.contains("ran out of memory"));
+    }
+    panic!("no memory is enough");
+}
