@@ -69,7 +69,9 @@ fn a_branch_table_that_carries_many_values_ends_alike_everywhere() {
 /// `depth` frames of one function, each at a call of its own, with a reference to an exception.
 fn deep_exceptions(depth: usize) -> Job {
     let calls: String = (0..depth)
-        .map(|n| format!("(if (i32.eq (local.get 0) (i32.const {n})) (then (call $down (i32.const {})) (return)))", n + 1))
+        .map(|n| {
+            format!("(if (i32.eq (local.get 0) (i32.const {n})) (then (call $down (i32.const {})) (return)))", n + 1)
+        })
         .collect();
     let text = format!(
         "(module (tag $t)

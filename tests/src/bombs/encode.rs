@@ -2,14 +2,14 @@
 
 /// A module in the making.
 #[derive(Clone, Debug, Default)]
-pub struct Encoder {
+pub(super) struct Encoder {
     sections: Vec<(u8, Vec<u8>)>,
     bodies: Vec<Vec<u8>>,
     types_of: Vec<u32>,
 }
 
 /// Unsigned LEB128.
-pub fn leb(mut value: usize) -> Vec<u8> {
+pub(super) fn leb(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
@@ -20,37 +20,37 @@ pub fn leb(mut value: usize) -> Vec<u8> {
 }
 
 /// How many, then all of them.
-pub fn list(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+pub(super) fn list(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     let items: Vec<Vec<u8>> = items.into_iter().collect();
     [leb(items.len()), items.concat()].concat()
 }
 
 /// A name, or any bytes with their length.
-pub fn name(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn name(bytes: &[u8]) -> Vec<u8> {
     [leb(bytes.len()), bytes.to_vec()].concat()
 }
 
 /// A function type.
-pub fn func_type(params: &[u8], results: &[u8]) -> Vec<u8> {
+pub(super) fn func_type(params: &[u8], results: &[u8]) -> Vec<u8> {
     [vec![0x60], name(params), name(results)].concat()
 }
 
 impl Encoder {
     /// Adds a section; those of functions and code come by themselves.
-    pub fn section(mut self, id: u8, bytes: Vec<u8>) -> Self {
+    pub(super) fn section(mut self, id: u8, bytes: Vec<u8>) -> Self {
         self.sections.push((id, bytes));
         self
     }
 
     /// Adds a function without its end.
-    pub fn func(mut self, ty: u32, locals: Vec<u8>, code: Vec<u8>) -> Self {
+    pub(super) fn func(mut self, ty: u32, locals: Vec<u8>, code: Vec<u8>) -> Self {
         self.types_of.push(ty);
         self.bodies.push([locals, code, vec![0x0b]].concat());
         self
     }
 
     /// The module; it exports the function of this index as `run`.
-    pub fn finish(mut self, run: usize) -> Vec<u8> {
+    pub(super) fn finish(mut self, run: usize) -> Vec<u8> {
         self.sections.push((3, list(self.types_of.iter().map(|ty| leb(*ty as usize)))));
         if !self.sections.iter().any(|(id, _)| *id == 7) {
             self.sections.push((7, list([[name(b"run"), vec![0], leb(run)].concat()])));

@@ -108,7 +108,7 @@ fn branch_table(n: usize) -> Vec<u8> {
 
 /// A function of 1,000 results of this code behind as many constants.
 fn wide(code: &[u8]) -> Vec<u8> {
-    let run = [[vec![0x10, 0], vec![0x1a; 1000]].concat()].concat();
+    let run = [vec![0x10, 0], vec![0x1a; 1000]].concat();
     Encoder::default()
         .section(1, list([func_type(&[], &[I32; 1000]), func_type(&[], &[])]))
         .func(0, NONE.to_vec(), [&[0x41, 0].repeat(1000), code].concat())
@@ -159,7 +159,7 @@ fn locals_at_once() -> Vec<u8> {
 }
 
 fn locals_one_by_one() -> Vec<u8> {
-    list((0..20_000).map(|local| vec![1, I32 - (local % 2)]))
+    list((0..20_000_u32).map(|local| vec![1, I32 - (local % 2) as u8]))
 }
 
 /// 30,000 operands, then so many times this code.
