@@ -135,29 +135,74 @@ fn same(fast: &mut Machine, fast_stop: Stop, stepper: &mut Machine, stepper_stop
 /// # Errors
 /// The first difference, with the call and the budget.
 pub fn engines_agree(bytes: &[u8], schedule: &Schedule, seed: u64, bounds: Bounds) -> Result<Figures> {
-    let module = Arc::new(Module::parse(bytes.to_vec(), Features::default())?);
-    let mut fast = Machine::new(schedule.clone(), LIMITS);
-    let mut figures = Figures { modules: 1, ..Figures::default() };
-    let Ok(instance) = fast.link("", module.clone(), &Linker::default(), &NoHost) else { return Ok(figures) };
-    if fast.store.write_segments(instance).is_err() {
-        return Ok(figures);
+    linked_engines_agree(&[(String::new(), bytes.to_vec())], schedule, seed, bounds)
+}
+
+/// Compares the engines on every exported function of modules that import from each other, their start functions first. A
+/// module that does not link, or whose segments or start function trap, exports nothing; what it has written stays.
+///
+/// # Errors
+/// The first difference, with the call and the budget.
+pub fn linked_engines_agree(
+    modules: &[(String, Vec<u8>)],
+    schedule: &Schedule,
+    seed: u64,
+    bounds: Bounds,
+) -> Result<Figures> {
+    let machine = Machine::new(schedule.clone(), LIMITS);
+    let mut comparison = Comparison { machine, rng: Rng::new(seed), bounds, figures: Figures::default() };
+    let mut linker = Linker::default();
+    let mut instances = Vec::new();
+    for (name, bytes) in modules {
+        let module = Arc::new(Module::parse(bytes.clone(), Features::default())?);
+        let Ok(instance) = comparison.machine.link(name, module.clone(), &linker, &NoHost) else { continue };
+        if comparison.machine.store.write_segments(instance).is_err() {
+            continue;
+        }
+        if let Some(start) = module.start() {
+            let func = comparison.machine.store.instances[instance as usize].funcs[start as usize];
+            if !comparison.call(func, &[]).with_context(|| format!("{name:?}: start function"))? {
+                continue;
+            }
+        }
+        linker.register(name, instance);
+        instances.push((name, instance, module));
     }
-    let mut rng = Rng::new(seed);
-    for export in module.exports() {
-        let Some(Extern::Func(func)) = fast.store.export(instance, &export.name) else { continue };
-        for _ in 0..bounds.calls {
-            let ty = fast.store.func_type(func).clone();
+    comparison.figures.modules += 1;
+    for (name, instance, module) in &instances {
+        for export in module.exports() {
+            let Some(Extern::Func(func)) = comparison.machine.store.export(*instance, &export.name) else { continue };
+            let ty = comparison.machine.store.func_type(func).clone();
             if ty.params.iter().any(|ty| matches!(ty, ValType::Ref(ty) if !ty.nullable)) {
                 continue;
             }
-            let args = random_args(&mut rng, &ty);
-            let call = Call { func, args: &args, bounds, results: &slot_kinds(&ty.results) };
-            let (machine, one) = call.compare(&fast, &mut rng).with_context(|| format!("{}{args:x?}", export.name))?;
-            figures.add(&one);
-            fast = machine;
+            for _ in 0..bounds.calls {
+                let args = random_args(&mut comparison.rng, &ty);
+                comparison.call(func, &args).with_context(|| format!("{name}.{}{args:x?}", export.name))?;
+            }
         }
     }
-    Ok(figures)
+    Ok(comparison.figures)
+}
+
+/// Calls on one machine, one after the other.
+struct Comparison {
+    machine: Machine,
+    rng: Rng,
+    bounds: Bounds,
+    figures: Figures,
+}
+
+impl Comparison {
+    /// Compares the engines on a call, and lets the machine go on from its end; did it return.
+    fn call(&mut self, func: u32, args: &[u64]) -> Result<bool> {
+        let results = slot_kinds(&self.machine.store.func_type(func).results);
+        let call = Call { func, args, bounds: self.bounds, results: &results };
+        let (machine, one) = call.compare(&self.machine, &mut self.rng)?;
+        self.figures.add(&one);
+        self.machine = machine;
+        Ok(one.returned == 1)
+    }
 }
 
 struct Call<'a> {

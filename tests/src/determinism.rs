@@ -14,7 +14,7 @@ use guest_interp::limits::Limits;
 use guest_interp::module::{Features, Module};
 use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
 
-use crate::differential::{Differential, End};
+use crate::differential::{ALONE, Differential, End};
 use crate::{node_js, runner};
 use operators::Operator;
 use program::{RESULTS, combinations, result_bytes};
@@ -108,7 +108,7 @@ fn traps(operators: &[Operator], wasmtime: &Differential, figures: &mut Figures)
                 Stop::Trap(trap) => End::Trapped(trap),
                 other => bail!("{}{args:x?}: {other:?}", operator.text),
             };
-            let theirs = wasmtime.call(&operator.text, &args)?;
+            let theirs = wasmtime.call(ALONE, &operator.text, &args)?;
             if ours != theirs {
                 let line = format!("{}{args:x?}: native {ours:x?}, wasmtime itself {theirs:x?}", operator.text);
                 figures.differences.push(line);
@@ -139,16 +139,16 @@ fn one_by_one(
             let prepare = format!("prepare {name}");
             native.call(&prepare, &[])?;
             stepper.call(&prepare, &[])?;
-            wasmtime.call(&prepare, &[])?;
+            wasmtime.call(ALONE, &prepare, &[])?;
         }
         let Stop::Done(hash) = native.call(name, &[])? else { bail!("{name} ends otherwise") };
         ensure!(stepper.call(name, &[])? == Stop::Done(hash.clone()), "{name}: the stepper differs");
-        wasmtime.call(name, &[])?;
+        wasmtime.call(ALONE, name, &[])?;
         hashes.extend(hash);
         let range = RESULTS..RESULTS + combinations.len() * result_bytes(operator);
         let results = &native.memory()[range.clone()];
         rules::check(operator, &combinations, results, figures);
-        let theirs = &wasmtime.memory("memory")[range];
+        let theirs = &wasmtime.memory(ALONE, "memory")[range];
         let wrong = different(operator, &combinations, results, theirs);
         if KNOWN.contains(&operator.mnemonic.as_str()) {
             figures.known.push((operator.mnemonic.clone(), wrong.len()));

@@ -1,6 +1,8 @@
 //! Random modules that run: from wasm-smith, for breadth, and from a generator of our own ([`program`]), whose programs
-//! loop, call, branch with values and touch memory for long before they trap. A seed gives the same module everywhere.
+//! loop, call, branch with values and touch memory for long before they trap; several such that are linked ([`linked`]). A
+//! seed gives the same module everywhere.
 
+pub mod linked;
 pub mod program;
 mod schedule;
 mod smith;

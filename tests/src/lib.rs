@@ -19,6 +19,7 @@ pub mod mutate;
 pub mod node_js;
 pub mod omissions;
 pub mod opcodes;
+pub mod oracles;
 pub mod places;
 pub mod price;
 pub mod program_files;

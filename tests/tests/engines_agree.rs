@@ -2,7 +2,8 @@
 //! seed; `cargo xtask differential` runs more seeds.
 
 use guest_interp::gas::Schedule;
-use node_tests::agree::{Bounds, Figures, engines_agree};
+use node_tests::agree::{Bounds, Figures, engines_agree, linked_engines_agree};
+use node_tests::generate::linked::random_linked;
 use node_tests::generate::program::random_program;
 use node_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
 
@@ -165,4 +166,12 @@ fn where_an_access_by_a_long_address_traps() {
       (i64.store (i64.const 65528) (local.get $x))
       (v128.store (i64.const 65520) (v128.load offset=1 (i64.const 65519)))";
     assert_trap_alike("(memory i64 1)", begin, &traps);
+}
+
+#[test]
+fn engines_agree_at_every_budget_on_linked_modules() {
+    let figures = sum("linked", 0..60, |seed| {
+        linked_engines_agree(&random_linked(seed), &Schedule::default(), seed, Bounds { stops: 40, ..BOUNDS })
+    });
+    assert!(figures.returned >= 100 && figures.budgets >= 5_000, "{figures:?}");
 }

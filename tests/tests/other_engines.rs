@@ -1,6 +1,7 @@
 //! The node gives what wasmtime and wasmi give. `cargo xtask differential` runs more seeds.
 
 use node_tests::differential::{Differential, Figures};
+use node_tests::generate::linked::random_linked;
 use node_tests::generate::program::random_program;
 use node_tests::generate::smith_module;
 
@@ -30,4 +31,18 @@ fn a_module_at_which_wasmi_panics_is_compared_with_wasmtime() {
     let figures = Differential::new().unwrap().compare(&own, 6_047_574, 4).unwrap();
     assert_eq!(figures.wasmi_alone, 1, "{figures:?}");
     assert!(figures.calls > 0 && figures.wasmtime_only == figures.calls, "{figures:?}");
+}
+
+#[test]
+fn linked_modules_give_the_same_in_wasmtime() {
+    let engines = Differential::new().unwrap();
+    let mut figures = Figures::default();
+    for seed in 0..100 {
+        match engines.compare_linked(&random_linked(seed), seed, 2) {
+            Ok(one) => figures.add(&one),
+            Err(error) => panic!("linked seed {seed}: {error:#}"),
+        }
+    }
+    println!("{figures:?}");
+    assert!(figures.calls >= 500 && figures.returned >= 100, "{figures:?}");
 }

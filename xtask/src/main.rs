@@ -13,6 +13,7 @@ mod migration;
 mod mutate;
 mod ngrams;
 mod omissions;
+mod oracles;
 mod overheads;
 mod peers;
 mod perf_check;
@@ -59,6 +60,8 @@ enum Command {
     Ngrams(ngrams::Args),
     /// Leave something out of proofs, in every way, and check them
     Omissions(omissions::Args),
+    /// Compare gas with wasmtime's fuel, and states with what its debugger sees
+    Oracles(oracles::Args),
     /// Measure what the node costs beside running: start-up, size, memory, snapshots, pauses
     Overheads(overheads::Args),
     /// Measure the node beside other runtimes
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),
         Command::Omissions(args) => omissions::run(&args),
+        Command::Oracles(args) => oracles::run(&args),
         Command::Overheads(args) => overheads::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::PerfCheck(args) => perf_check::run(&args),

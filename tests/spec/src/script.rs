@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use guest_interp::error::{Error, ErrorKind};
+use guest_interp::gas::Schedule;
 use guest_interp::module::{Features, Module, ValType};
 use guest_interp::runtime::{Extern, Linker, NoHost};
 use guest_interp::trap::Trap;
@@ -14,7 +15,7 @@ use wast::token::Id;
 use wast::{QuoteWat, Wast, WastDirective, WastExecute, WastInvoke, WastRet};
 
 use super::drive::{Driver, Outcome};
-use super::{Config, Score, value};
+use super::{Called, Config, Follower, Score, value};
 
 /// The module that the suite's files import from.
 const SPECTEST: &str = r#"(module
@@ -40,8 +41,9 @@ enum Refused {
     Other(anyhow::Error),
 }
 
-struct Script {
+struct Script<'f> {
     driver: Driver,
+    follower: Option<&'f mut dyn Follower>,
     features: Features,
     linker: Linker,
     /// Instances by their names in the file.
@@ -52,9 +54,16 @@ struct Script {
 }
 
 /// Runs a file.
-pub(super) fn run(file: &TestFile<'_>, features: Features, config: Config) -> Score {
+pub(super) fn run(
+    file: &TestFile<'_>,
+    features: Features,
+    config: Config,
+    schedule: Schedule,
+    follower: Option<&mut dyn Follower>,
+) -> Score {
     let mut score = Score::default();
-    if let Err(error) = execute(file, features, config, &mut score) {
+    let state = Script::new(features, Driver::new(config, schedule), follower);
+    if let Err(error) = state.and_then(|state| execute(file, state, &mut score)) {
         score.others += 1;
         score.others_failed += 1;
         score.failures.push(format!("{}: {error:#}", file.name()));
@@ -62,12 +71,11 @@ pub(super) fn run(file: &TestFile<'_>, features: Features, config: Config) -> Sc
     score
 }
 
-fn execute(file: &TestFile<'_>, features: Features, config: Config, score: &mut Score) -> Result<()> {
+fn execute(file: &TestFile<'_>, mut state: Script<'_>, score: &mut Score) -> Result<()> {
     let mut lexer = wast::lexer::Lexer::new(file.raw());
     lexer.allow_confusing_unicode(true);
     let buffer = wast::parser::ParseBuffer::new_with_lexer(lexer)?;
     let script: Wast<'_> = wast::parser::parse(&buffer)?;
-    let mut state = Script::new(features, config)?;
     for directive in script.directives {
         let (line, _) = directive.span().linecol_in(file.raw());
         let assertion = is_assertion(&directive);
@@ -129,10 +137,11 @@ fn is_assertion(directive: &WastDirective<'_>) -> bool {
     }
 }
 
-impl Script {
-    fn new(features: Features, config: Config) -> Result<Self> {
+impl<'f> Script<'f> {
+    fn new(features: Features, driver: Driver, follower: Option<&'f mut dyn Follower>) -> Result<Self> {
         let mut script = Self {
-            driver: Driver::new(config),
+            driver,
+            follower,
             features,
             linker: Linker::default(),
             instances: BTreeMap::new(),
@@ -142,7 +151,7 @@ impl Script {
         };
         let spectest = Module::parse(wat::parse_str(SPECTEST)?, Features::default())?;
         let spectest = script.instantiate(Arc::new(spectest), None).map_err(Refused::into_error)?;
-        script.linker.register("spectest", spectest);
+        script.register("spectest", spectest);
         script.current = None;
         Ok(script)
     }
@@ -166,7 +175,7 @@ impl Script {
             }
             D::Register { name, module, .. } => {
                 let instance = self.instance(module)?;
-                self.linker.register(name, instance);
+                self.register(name, instance);
             }
             D::Invoke(invoke) => {
                 self.returned(&invoke)?;
@@ -196,6 +205,13 @@ impl Script {
         Ok(())
     }
 
+    fn register(&mut self, name: &str, instance: u32) {
+        self.linker.register(name, instance);
+        if let Some(follower) = &mut self.follower {
+            follower.registered(name, instance);
+        }
+    }
+
     fn parse(&self, bytes: Vec<u8>) -> Result<Arc<Module>, Error> {
         Module::parse(bytes, self.features).map(Arc::new)
     }
@@ -216,23 +232,31 @@ impl Script {
         let start = module.start();
         let Driver { machine, history, .. } = &mut self.driver;
         history.add(module.clone(), self.linker.clone(), machine);
-        let instance = machine.link("", module, &self.linker, &NoHost).map_err(|e| {
+        let instance = machine.link("", module.clone(), &self.linker, &NoHost).map_err(|e| {
             history.forget();
             Refused::Link(e)
         })?;
-        machine.store.write_segments(instance).map_err(Refused::Trap)?;
-        if let Some(start) = start {
-            let func = machine.store.instances[instance as usize].funcs[start as usize];
-            match self.driver.call(func, &[]).map_err(Refused::Other)? {
-                Outcome::Returned(_) => {}
-                Outcome::Trapped(trap) => return Err(Refused::Trap(trap)),
-            }
+        let initialized = self.initialize(instance, start);
+        if let Some(follower) = &mut self.follower {
+            follower.instantiated(&module, instance, initialized.is_err()).map_err(Refused::Other)?;
         }
+        initialized?;
         if let Some(name) = name {
             self.instances.insert(name.name().to_owned(), instance);
         }
         self.current = Some(instance);
         Ok(instance)
+    }
+
+    fn initialize(&mut self, instance: u32, start: Option<u32>) -> Result<(), Refused> {
+        let store = &mut self.driver.machine.store;
+        store.write_segments(instance).map_err(Refused::Trap)?;
+        let Some(start) = start else { return Ok(()) };
+        let func = store.instances[instance as usize].funcs[start as usize];
+        match self.driver.call(func, &[]).map_err(Refused::Other)? {
+            Outcome::Returned(_) => Ok(()),
+            Outcome::Trapped(trap) => Err(Refused::Trap(trap)),
+        }
     }
 
     fn instance(&self, name: Option<Id<'_>>) -> Result<u32> {
@@ -255,7 +279,31 @@ impl Script {
         ensure!(ty.params.len() == invoke.args.len(), "{} arguments for {ty}", invoke.args.len());
         let args = invoke.args.iter().zip(&ty.params).map(|(arg, ty)| value::argument(arg, *ty));
         let args = args.collect::<Result<Vec<Vec<u64>>>>()?.concat();
-        Ok((self.driver.call(func, &args)?, ty.results))
+        let machine = &self.driver.machine;
+        let before = (machine.gas_total(), machine.gas_stepped());
+        let outcome = self.driver.call(func, &args)?;
+        self.follow(invoke, &args, &outcome, before)?;
+        Ok((outcome, ty.results))
+    }
+
+    /// Tells the follower of a call; `before` it, so much gas had been charged, and so much of it for instructions.
+    fn follow(&mut self, invoke: &WastInvoke<'_>, args: &[u64], outcome: &Outcome, before: (u64, u64)) -> Result<()> {
+        let instance = self.instance(invoke.module)?;
+        let machine = &mut self.driver.machine;
+        let (total, instructions) = (machine.gas_total() - before.0, machine.gas_stepped() - before.1);
+        let Some(follower) = &mut self.follower else { return Ok(()) };
+        let trap = match outcome {
+            Outcome::Returned(_) => None,
+            Outcome::Trapped(trap) => Some((*trap, machine.next_mnemonic())),
+        };
+        follower.called(Called {
+            instance,
+            export: invoke.name,
+            args,
+            trap,
+            instructions,
+            by_unit: total - instructions,
+        })
     }
 
     fn returned(&mut self, invoke: &WastInvoke<'_>) -> Result<(Vec<u64>, Vec<ValType>)> {

@@ -1,5 +1,7 @@
 //! The other engines behind one face.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, anyhow, bail};
 use guest_interp::trap::Trap;
 
@@ -8,6 +10,11 @@ use crate::caught::caught;
 
 /// Cranelift with canonical NaNs.
 pub(super) fn wasmtime_engine() -> Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&wasmtime_config()).map_err(|e| anyhow!("{e}"))
+}
+
+/// The part of wasmtime's configuration that decides what programs compute.
+pub(crate) fn wasmtime_config() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config.cranelift_nan_canonicalization(true).cranelift_opt_level(wasmtime::OptLevel::None);
     config.cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass).parallel_compilation(false);
@@ -18,20 +25,47 @@ pub(super) fn wasmtime_engine() -> Result<wasmtime::Engine> {
     config.wasm_gc(true);
     config.wasm_multi_memory(true).wasm_memory64(true).wasm_extended_const(true);
     config.wasm_simd(true).wasm_relaxed_simd(true).relaxed_simd_deterministic(true);
-    wasmtime::Engine::new(&config).map_err(|e| anyhow!("{e}"))
+    config
 }
 
-pub(super) struct Wasmtime {
-    store: wasmtime::Store<()>,
-    instance: wasmtime::Instance,
+/// Instances in wasmtime that import from each other.
+pub(crate) struct Wasmtime {
+    pub(crate) store: wasmtime::Store<()>,
+    instances: BTreeMap<String, wasmtime::Instance>,
+    silent: Option<&'static str>,
 }
 
 impl Wasmtime {
-    pub(super) fn boxed(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Box<dyn Engine>> {
-        let module = wasmtime::Module::new(engine, bytes).map_err(|e| anyhow!("{e:#}"))?;
-        let mut store = wasmtime::Store::new(engine, ());
-        let instance = wasmtime::Instance::new(&mut store, &module, &[]).map_err(|e| anyhow!("{e:#}"))?;
-        Ok(Box::new(Self { store, instance }))
+    pub(crate) fn new(engine: &wasmtime::Engine) -> Self {
+        Self { store: wasmtime::Store::new(engine, ()), instances: BTreeMap::new(), silent: None }
+    }
+
+    /// Offers every function that is imported from this module, and answers none of them.
+    pub(crate) fn silent(&mut self, module: &'static str) {
+        self.silent = Some(module);
+    }
+
+    /// Lets an instance also be found under another name.
+    pub(crate) fn rename(&mut self, instance: &str, name: &str) {
+        if let Some(instance) = self.instances.get(instance) {
+            self.instances.insert(name.to_owned(), *instance);
+        }
+    }
+
+    /// The instance of this name.
+    pub(crate) fn instance(&self, name: &str) -> Result<wasmtime::Instance> {
+        self.instances.get(name).copied().with_context(|| format!("wasmtime has no instance {name:?}"))
+    }
+
+    fn imports(&mut self, module: &wasmtime::Module) -> Result<Vec<wasmtime::Extern>> {
+        let found = |import: wasmtime::ImportType<'_>| match (self.instances.get(import.module()), import.ty()) {
+            (None, wasmtime::ExternType::Func(ty)) if Some(import.module()) == self.silent => {
+                let refuse = |_: wasmtime::Caller<'_, ()>, _: &[_], _: &mut [_]| wasmtime::bail!("nobody answers");
+                Some(wasmtime::Func::new(&mut self.store, ty, refuse).into())
+            }
+            (instance, _) => instance?.get_export(&mut self.store, import.name()),
+        };
+        module.imports().map(found).collect::<Option<_>>().context("wasmtime: an import is not there")
     }
 }
 
@@ -40,57 +74,94 @@ impl Engine for Wasmtime {
         "wasmtime"
     }
 
-    fn call(&mut self, export: &str, args: &[u64]) -> Result<End> {
-        use wasmtime::{Val, ValType};
-        let func = self.instance.get_func(&mut self.store, export).context("no such export")?;
+    fn instantiate(&mut self, name: &str, bytes: &[u8]) -> Result<Option<Trap>> {
+        let module = wasmtime::Module::new(self.store.engine(), bytes).map_err(|e| anyhow!("{e:#}"))?;
+        let imports = self.imports(&module)?;
+        match wasmtime::Instance::new(&mut self.store, &module, &imports) {
+            Ok(instance) => {
+                self.instances.insert(name.to_owned(), instance);
+                Ok(None)
+            }
+            Err(error) => Ok(Some(self.trap_of(error)?)),
+        }
+    }
+
+    fn call(&mut self, instance: &str, export: &str, args: &[u64]) -> Result<End> {
+        let func = self.instance(instance)?.get_func(&mut self.store, export).context("no such export")?;
         let ty = func.ty(&self.store);
-        let mut slots = args.iter().copied();
-        let mut slot = || slots.next().unwrap_or(0);
-        let value = |ty: ValType| match ty {
+        let args = arguments(&mut self.store, &ty, args)?;
+        let mut results = vec![wasmtime::Val::I32(0); ty.results().len()];
+        match func.call(&mut self.store, &args, &mut results) {
+            Ok(()) => Ok(End::Returned(results.iter().map(wasmtime_bits).collect())),
+            Err(error) => Ok(End::Trapped(self.trap_of(error)?)),
+        }
+    }
+
+    fn memory(&mut self, instance: &str, export: &str) -> &[u8] {
+        let memory = self.instances[instance].get_memory(&mut self.store, export).expect("the node has this export");
+        memory.data(&self.store)
+    }
+
+    fn table(&mut self, instance: &str, export: &str) -> Vec<bool> {
+        let mut store = wasmtime::RootScope::new(&mut self.store);
+        let table = self.instances[instance].get_table(&mut store, export).expect("the node has this export");
+        let size = table.size(&store);
+        (0..size).map(|i| table.get(&mut store, i).is_some_and(|element| !element.is_null())).collect()
+    }
+
+    fn global(&mut self, instance: &str, export: &str) -> u128 {
+        let global = self.instances[instance].get_global(&mut self.store, export).expect("the node has this export");
+        wasmtime_bits(&global.get(&mut self.store))
+    }
+}
+
+impl Wasmtime {
+    /// The trap that an error of wasmtime's is; an exception that nothing caught is forgotten.
+    fn trap_of(&mut self, error: wasmtime::Error) -> Result<Trap> {
+        if error.is::<wasmtime::ThrownException>() {
+            self.store.take_pending_exception();
+            return Ok(Trap::UncaughtException);
+        }
+        match error.downcast_ref::<wasmtime::Trap>() {
+            Some(trap) => wasmtime_trap(*trap),
+            None => bail!("wasmtime: {error:#}"),
+        }
+    }
+}
+
+/// Arguments from their slots.
+pub(crate) fn arguments(
+    store: &mut wasmtime::Store<()>,
+    ty: &wasmtime::FuncType,
+    slots: &[u64],
+) -> Result<Vec<wasmtime::Val>> {
+    use wasmtime::{HeapType, Val, ValType};
+    let mut slots = slots.iter().copied();
+    let mut slot = || slots.next().unwrap_or(0);
+    let value = |ty: ValType| {
+        Ok(match ty {
             ValType::I32 => Val::I32(slot() as i32),
             ValType::I64 => Val::I64(slot() as i64),
             ValType::F32 => Val::F32(slot() as u32),
             ValType::F64 => Val::F64(slot()),
             ValType::V128 => Val::V128((u128::from(slot()) | u128::from(slot()) << 64).into()),
-            ValType::Ref(ty) => {
-                slot();
-                Val::null_ref(ty.heap_type())
-            }
-        };
-        let args: Vec<Val> = ty.params().map(value).collect();
-        let mut results = vec![Val::I32(0); ty.results().len()];
-        match func.call(&mut self.store, &args, &mut results) {
-            Ok(()) => Ok(End::Returned(results.iter().map(wasmtime_bits).collect())),
-            Err(error) if error.is::<wasmtime::ThrownException>() => {
-                self.store.take_pending_exception();
-                Ok(End::Trapped(Trap::UncaughtException))
-            }
-            Err(error) => match error.downcast_ref::<wasmtime::Trap>() {
-                Some(trap) => Ok(End::Trapped(wasmtime_trap(*trap)?)),
-                None => bail!("wasmtime: {error:#}"),
+            ValType::Ref(ty) => match (slot(), ty.heap_type()) {
+                (0, heap) => Val::null_ref(heap),
+                (number, HeapType::Extern) => host_reference(store, number)?,
+                (_, heap) => bail!("wasmtime: no reference to {heap} can be given"),
             },
-        }
-    }
-
-    fn memory(&mut self, export: &str) -> &[u8] {
-        let memory = self.instance.get_memory(&mut self.store, export).expect("the node has this export");
-        memory.data(&self.store)
-    }
-
-    fn table(&mut self, export: &str) -> Vec<bool> {
-        let mut store = wasmtime::RootScope::new(&mut self.store);
-        let table = self.instance.get_table(&mut store, export).expect("the node has this export");
-        let size = table.size(&store);
-        (0..size).map(|i| table.get(&mut store, i).is_some_and(|element| !element.is_null())).collect()
-    }
-
-    fn global(&mut self, export: &str) -> u128 {
-        let global = self.instance.get_global(&mut self.store, export).expect("the node has this export");
-        wasmtime_bits(&global.get(&mut self.store))
-    }
+        })
+    };
+    ty.params().map(value).collect()
 }
 
-fn wasmtime_bits(value: &wasmtime::Val) -> u128 {
+/// A reference to something of the embedder's, told apart by its number.
+fn host_reference(store: &mut wasmtime::Store<()>, number: u64) -> Result<wasmtime::Val> {
+    let reference = wasmtime::ExternRef::new(store, number).map_err(|e| anyhow!("{e}"))?;
+    Ok(wasmtime::Val::ExternRef(Some(reference)))
+}
+
+pub(crate) fn wasmtime_bits(value: &wasmtime::Val) -> u128 {
     use wasmtime::Val;
     match value {
         Val::I32(v) => u128::from(*v as u32),
@@ -128,20 +199,25 @@ const WASMI_FUEL: u64 = 500_000_000;
 
 pub(super) struct Wasmi {
     store: wasmi::Store<()>,
-    instance: wasmi::Instance,
+    instances: BTreeMap<String, wasmi::Instance>,
 }
 
 impl Wasmi {
-    /// It stops at some modules by a panic in translation. That happens here, once for all functions, and not in the
-    /// midst of a run, where it would end the process; and its engine is used for nothing else.
-    pub(super) fn boxed(bytes: &[u8]) -> Result<Box<dyn Engine>> {
+    /// Its engine is used for nothing else: see [`Wasmi::instantiate`].
+    pub(super) fn new() -> Self {
         let eager = wasmi::CompilationMode::Eager;
         let engine = wasmi::Engine::new(wasmi::Config::default().consume_fuel(true).compilation_mode(eager));
-        let module = caught(|| Ok(wasmi::Module::new(&engine, bytes)?))?;
-        let mut store = wasmi::Store::new(&engine, ());
-        store.set_fuel(WASMI_FUEL)?;
-        let instance = wasmi::Instance::new(&mut store, &module, &[])?;
-        Ok(Box::new(Self { store, instance }))
+        Self { store: wasmi::Store::new(&engine, ()), instances: BTreeMap::new() }
+    }
+
+    fn instance(&self, name: &str) -> Result<wasmi::Instance> {
+        self.instances.get(name).copied().with_context(|| format!("wasmi has no instance {name:?}"))
+    }
+
+    fn imports(&self, module: &wasmi::Module) -> Result<Vec<wasmi::Extern>> {
+        let found =
+            |import: wasmi::ImportType<'_>| self.instances.get(import.module())?.get_export(&self.store, import.name());
+        module.imports().map(found).collect::<Option<_>>().context("wasmi: an import is not there")
     }
 }
 
@@ -150,9 +226,24 @@ impl Engine for Wasmi {
         super::WASMI
     }
 
-    fn call(&mut self, export: &str, args: &[u64]) -> Result<End> {
+    /// It stops at some modules by a panic in translation. That happens here, once for all functions, and not in the
+    /// midst of a run, where it would end the process.
+    fn instantiate(&mut self, name: &str, bytes: &[u8]) -> Result<Option<Trap>> {
+        let module = caught(|| Ok(wasmi::Module::new(self.store.engine(), bytes)?))?;
+        self.store.set_fuel(WASMI_FUEL)?;
+        let imports = self.imports(&module)?;
+        match wasmi::Instance::new(&mut self.store, &module, &imports) {
+            Ok(instance) => {
+                self.instances.insert(name.to_owned(), instance);
+                Ok(None)
+            }
+            Err(error) => Ok(Some(wasmi_trap_of(&error)?)),
+        }
+    }
+
+    fn call(&mut self, instance: &str, export: &str, args: &[u64]) -> Result<End> {
         use wasmi::{Val, ValType};
-        let func = self.instance.get_func(&self.store, export).context("no such export")?;
+        let func = self.instance(instance)?.get_func(&self.store, export).context("no such export")?;
         let ty = func.ty(&self.store);
         let mut slots = args.iter().copied();
         let mut slot = || slots.next().unwrap_or(0);
@@ -172,19 +263,16 @@ impl Engine for Wasmi {
         self.store.set_fuel(WASMI_FUEL)?;
         match func.call(&mut self.store, &args, &mut results) {
             Ok(()) => Ok(End::Returned(results.iter().map(wasmi_bits).collect())),
-            Err(error) => match error.as_trap_code() {
-                Some(code) => Ok(End::Trapped(wasmi_trap(code)?)),
-                None => bail!("wasmi: {error}"),
-            },
+            Err(error) => Ok(End::Trapped(wasmi_trap_of(&error)?)),
         }
     }
 
-    fn memory(&mut self, export: &str) -> &[u8] {
-        self.instance.get_memory(&self.store, export).expect("the node has this export").data(&self.store)
+    fn memory(&mut self, instance: &str, export: &str) -> &[u8] {
+        self.instances[instance].get_memory(&self.store, export).expect("the node has this export").data(&self.store)
     }
 
-    fn table(&mut self, export: &str) -> Vec<bool> {
-        let table = self.instance.get_table(&self.store, export).expect("the node has this export");
+    fn table(&mut self, instance: &str, export: &str) -> Vec<bool> {
+        let table = self.instances[instance].get_table(&self.store, export).expect("the node has this export");
         let not_null = |element: wasmi::Ref| match element {
             wasmi::Ref::Func(element) => !element.is_null(),
             wasmi::Ref::Extern(element) => !element.is_null(),
@@ -192,8 +280,8 @@ impl Engine for Wasmi {
         (0..table.size(&self.store)).map(|i| table.get(&self.store, i).is_some_and(not_null)).collect()
     }
 
-    fn global(&mut self, export: &str) -> u128 {
-        let global = self.instance.get_global(&self.store, export).expect("the node has this export");
+    fn global(&mut self, instance: &str, export: &str) -> u128 {
+        let global = self.instances[instance].get_global(&self.store, export).expect("the node has this export");
         wasmi_bits(&global.get(&self.store))
     }
 }
@@ -208,6 +296,13 @@ fn wasmi_bits(value: &wasmi::Val) -> u128 {
         Val::V128(v) => v.as_u128(),
         Val::FuncRef(r) => u128::from(!r.is_null()),
         Val::ExternRef(r) => u128::from(!r.is_null()),
+    }
+}
+
+fn wasmi_trap_of(error: &wasmi::Error) -> Result<Trap> {
+    match error.as_trap_code() {
+        Some(code) => wasmi_trap(code),
+        None => bail!("wasmi: {error}"),
     }
 }
 

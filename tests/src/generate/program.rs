@@ -6,23 +6,23 @@ mod features;
 
 use super::Rng;
 
-const TYPES: [&str; 4] = ["i32", "i64", "f32", "f64"];
+pub(super) const TYPES: [&str; 4] = ["i32", "i64", "f32", "f64"];
 /// Elements of the table, which holds all functions and some nulls.
 const TABLE: usize = 12;
 
 #[derive(Clone)]
-struct Signature {
-    params: Vec<&'static str>,
-    results: Vec<&'static str>,
+pub(super) struct Signature {
+    pub(super) params: Vec<&'static str>,
+    pub(super) results: Vec<&'static str>,
 }
 
 impl Signature {
-    fn random(rng: &mut Rng) -> Self {
+    pub(super) fn random(rng: &mut Rng) -> Self {
         let mut list = |most: usize| (0..rng.below(most + 1)).map(|_| any_type(rng)).collect();
         Self { params: list(3), results: list(3) }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         format!("(param {}) (result {})", self.params.join(" "), self.results.join(" "))
     }
 }
@@ -30,6 +30,27 @@ impl Signature {
 fn random_type(rng: &mut Rng) -> &'static str {
     // Integers twice as often: they decide where control goes.
     TYPES[[0, 0, 1, 1, 2, 3][rng.below(6)]]
+}
+
+/// The text of a function of a module: its parameters and results are those of `funcs[index]`.
+pub(super) fn random_function(rng: &mut Rng, funcs: &[Signature], index: usize, surroundings: &Surroundings) -> String {
+    let Surroundings { newest, seen, elements } = surroundings;
+    let long_first = rng.once_in(4);
+    let (text, labels) = (String::new(), Vec::new());
+    let mut body =
+        Body { rng, funcs, index, text, labels, left: 40, newest: *newest, long_first, seen, elements: *elements };
+    body.function();
+    body.text
+}
+
+/// What the functions of a module find around them.
+pub(super) struct Surroundings {
+    /// Are there exceptions and typed references.
+    pub(super) newest: bool,
+    /// The functions that the module names; it finds others in the table.
+    pub(super) seen: Vec<bool>,
+    /// Elements of the table.
+    pub(super) elements: usize,
 }
 
 /// Also a vector, which takes two slots.
@@ -59,7 +80,8 @@ pub fn random_program(seed: u64) -> String {
     if newest {
         text.push_str("(tag $e0 (param i32))\n(tag $e1 (param v128 i64))\n");
     }
-    text.push_str(&format!("(table $table (export \"table\") {TABLE} 20 funcref)\n(table $other 4 9 funcref)\n"));
+    text.push_str(&format!("(table $table (export \"table\") {TABLE} 20 funcref)\n"));
+    text.push_str("(table $other (export \"other\") 4 9 funcref)\n");
     let names: Vec<String> = (0..count).map(|i| format!("$f{i}")).collect();
     text.push_str(&format!("(elem (table $table) (i32.const 1) func {})\n", names.join(" ")));
     text.push_str(&format!("(elem $segment func {})\n", names.join(" ")));
@@ -78,6 +100,8 @@ pub fn random_program(seed: u64) -> String {
             left: 60,
             newest,
             long_first,
+            seen: &vec![true; count],
+            elements: TABLE,
         };
         body.function();
         let written = std::mem::take(&mut body.text);
@@ -100,6 +124,10 @@ struct Body<'a> {
     newest: bool,
     /// Is the memory with 64-bit addresses the first one.
     long_first: bool,
+    /// The functions that the module names; it finds others in the table.
+    seen: &'a [bool],
+    /// Elements of the table.
+    elements: usize,
 }
 
 impl Body<'_> {
@@ -395,6 +423,9 @@ impl Body<'_> {
                 self.table_index(callee);
                 self.emit(format!("call_indirect $table (type $t{callee})"));
             }
+            _ if !self.seen[callee] => {
+                self.emit(format!("i32.const {}\ncall_indirect $table (type $t{callee})", callee + 1));
+            }
             2 if self.newest => {
                 self.typed_reference(callee);
                 self.emit(format!("call_ref $t{callee}"));
@@ -405,7 +436,7 @@ impl Body<'_> {
 
     /// The element of a function, or, rarely, any other.
     fn table_index(&mut self, callee: usize) {
-        let element = if self.rng.once_in(12) { self.rng.below(TABLE + 2) } else { callee + 1 };
+        let element = if self.rng.once_in(12) { self.rng.below(self.elements + 2) } else { callee + 1 };
         self.emit(format!("i32.const {element}"));
     }
 
@@ -563,6 +594,9 @@ impl Body<'_> {
                 self.table_index(callee);
                 self.emit(format!("return_call_indirect $table (type $t{callee})"));
             }
+            _ if !self.seen[callee] => {
+                self.emit(format!("i32.const {}\nreturn_call_indirect $table (type $t{callee})", callee + 1));
+            }
             2 if self.newest => {
                 self.typed_reference(callee);
                 self.emit(format!("return_call_ref $t{callee}"));
@@ -600,7 +634,7 @@ impl Body<'_> {
     }
 
     fn references(&mut self, depth: usize) {
-        let callee = self.rng.below(self.funcs.len());
+        let callee = Some(self.rng.below(self.funcs.len())).filter(|callee| self.seen[*callee]).unwrap_or(self.index);
         match self.rng.below(8) {
             0 => self.emit(format!("i32.const {}\nref.func $f{callee}\ntable.set $table", 1 + callee)),
             1 => {
