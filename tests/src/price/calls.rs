@@ -12,7 +12,7 @@ fn imports(text: &str) -> String {
         "fd_filestat_set_size" => "i32 i64",
         "fd_filestat_set_times" => "i32 i64 i64 i32",
         "fd_pread" | "fd_pwrite" => "i32 i32 i32 i64 i32",
-        "fd_read" | "fd_write" | "poll_oneoff" | "sock_accept4" => "i32 i32 i32 i32",
+        "fd_read" | "fd_write" | "poll_oneoff" => "i32 i32 i32 i32",
         "fd_readdir" => "i32 i32 i32 i64 i32",
         "fd_seek" => "i32 i64 i32 i32",
         "fd_prestat_dir_name" | "path_create_directory" | "path_remove_directory" | "path_unlink_file" => "i32 i32 i32",
@@ -206,10 +206,7 @@ fn data() -> Vec<Row> {
     let buffers = "(i32.store (i32.const 4096) (i32.const 0)) (i32.store (i32.const 4100) (i32.const 8))
         (i32.store (i32.const 4104) (i32.const 65536)) (i32.store (i32.const 4108) (i32.const 1048576))";
     let with = |name, state, before: &str, call: &str| row(name, state, &format!("{buffers} {before}"), &ok(call));
-    let megabyte = format!(
-        "{}",
-        ok(&format!("(call $fd_pwrite {fd} (i32.const 4104) (i32.const 1) (i64.const 0) (i32.const 0))"))
-    );
+    let megabyte = ok(&format!("(call $fd_pwrite {fd} (i32.const 4104) (i32.const 1) (i64.const 0) (i32.const 0))"));
     let far = |at: u64| format!("(call $fd_pwrite {fd} (i32.const 4096) (i32.const 1) (i64.const {at}) (i32.const 0))");
     let cut = format!("(call $fd_filestat_set_size {fd} (i64.const 0))");
     let last = (1u64 << 30) - 4096;
