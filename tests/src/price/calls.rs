@@ -277,7 +277,7 @@ fn paths() -> Vec<Row> {
                 "{} {} (if (i32.gt_u (local.get $k) (i32.const 3)) (then {})) (local.set $k (i32.load (i32.const 8)))",
                 ok("(call $path_create_directory (local.get $k) (i32.const 32) (i32.const 1))"),
                 ok(
-                    "(call $path_open (local.get $k) (i32.const 0) (i32.const 32) (i32.const 1) (i32.const 2) (i64.const -1) (i64.const -1) (i32.const 0) (i32.const 8))"
+                    "(call $path_open (local.get $k) (i32.const 0) (i32.const 32) (i32.const 1) (i32.const 2) (i64.const -65) (i64.const -1) (i32.const 0) (i32.const 8))"
                 ),
                 ok("(call $fd_close (local.get $k))")
             )
