@@ -4,6 +4,7 @@
 //!
 //! Each kind of proof is a file of this folder with a list of its honest proofs, and a row of [`KINDS`].
 
+pub mod bundle;
 pub mod parts;
 pub mod witness;
 
@@ -62,7 +63,8 @@ pub struct Statement {
 pub type Make = fn(all: bool) -> Result<Vec<Box<dyn Proof>>>;
 
 /// The kinds, by name.
-pub const KINDS: [(&str, Make); 1] = [("witness", witness::proofs)];
+pub const KINDS: [(&str, Make); 3] =
+    [("witness", witness::proofs), ("bundle", bundle::bundles), ("archive", bundle::archives)];
 
 /// Counts of what was judged.
 #[derive(Clone, Debug, Default)]
