@@ -60,8 +60,8 @@ fn changes(parts: &[Part], at: usize) -> Vec<Change> {
         // Of a hash one bit is as good as any, and the contents of a page are hashed.
         "hash" => *byte == 0,
         "page" => *byte < 16 || byte % (PAGE / PLACES) == 16,
-        "state" => length <= 4_000 || byte % (length / 1_000) == 0,
-        _ => length <= SHORT || *byte < HEAD || byte % (length / PLACES) == 0,
+        "state" => length <= 4_000 || byte.is_multiple_of(length / 1_000),
+        _ => length <= SHORT || *byte < HEAD || byte.is_multiple_of(length / PLACES),
     };
     changes.extend((0..length).filter(is_flipped).map(Change::Flip));
     changes

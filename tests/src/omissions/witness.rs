@@ -334,8 +334,12 @@ impl WitnessProof {
             };
             let mut without = honest.clone();
             without.remove(&number);
-            other("is not in the state", &without, &|raw| drop(raw.state.spaces.remove(at)));
-            other("is not in the state, its pages are", &honest, &|raw| drop(raw.state.spaces.remove(at)));
+            other("is not in the state", &without, &|raw| {
+                raw.state.spaces.remove(at);
+            });
+            other("is not in the state, its pages are", &honest, &|raw| {
+                raw.state.spaces.remove(at);
+            });
             other("is empty in the state", &without, &|raw| raw.state.spaces[at].root = empty_root());
             other("is a page shorter", &honest, &|raw| raw.state.spaces[at].pages = space.pages.saturating_sub(1));
             other("is a page longer", &honest, &|raw| raw.state.spaces[at].pages += 1);
