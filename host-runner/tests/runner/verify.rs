@@ -338,7 +338,8 @@ fn a_pause_is_verified_and_never_started_from_without_a_word() {
     expect_fault(&dir, "fib.wasm", "paused.snap: differs at byte");
     dir.run("resume out --engine native --snapshot-output elsewhere").says("which is taken on trust");
     // What does not belong to the chain is refused by both.
-    let changes: [(&dyn Fn(&mut RawSnapshot), &str); 4] = [
+    type Change<'a> = &'a dyn Fn(&mut RawSnapshot);
+    let changes: [(Change, &str); 4] = [
         (&|raw| raw.segment.previous_snap[0] ^= 1, "does not follow 3.snap: files of two chains are mixed"),
         (&|raw| raw.state.gas_total += 1, "151001 gas in total, expected 150000 and the segment's 1000"),
         (&|raw| raw.segment.id = 2, "does not follow 2.snap"),
