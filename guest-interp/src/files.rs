@@ -44,6 +44,11 @@ const BASE: &str = "base.bin";
 pub fn read(path: &str, most: u64, each: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<Option<u64>, Error> {
     let failed = |error: &io::Error| Error::io(format!("cannot read '{path}': {error}"));
     let Some(mut file) = open(Path::new(path))? else { return Ok(None) };
+    let too_long = || Error::io(format!("cannot read '{path}': longer than {most} bytes"));
+    // Known before anything of it is read: a file may have no bottom.
+    if file.metadata().map_err(|error| failed(&error))?.len() > most {
+        return Err(too_long());
+    }
     let mut buffer = vec![0; CHUNK];
     let mut total = 0u64;
     loop {
@@ -55,7 +60,7 @@ pub fn read(path: &str, most: u64, each: &mut dyn FnMut(&[u8]) -> Result<(), Err
         };
         total = total.saturating_add(len as u64);
         if total > most {
-            return Err(Error::io(format!("cannot read '{path}': longer than {most} bytes")));
+            return Err(too_long());
         }
         each(buffer.get(..len).unwrap_or_default())?;
     }
@@ -198,13 +203,12 @@ pub fn prepare_output(dir: &str, job_hash: &[u8; 32], start_id: u64) -> Result<(
 /// Adds the ids above `start_id`, without a gap, of which there is a file.
 fn probe(dir: &Path, start_id: u64, ids: &mut BTreeSet<u64>) {
     let there = |name: String| fs::symlink_metadata(dir.join(name)).is_ok();
-    for id in start_id.saturating_add(1).. {
-        if !there(format!("{id}.snap")) && !there(format!("{id}.bin")) {
-            // a crash can have left nothing but the temporary file of the next one
-            ids.insert(id);
-            return;
-        }
+    let mut next = start_id.checked_add(1);
+    while let Some(id) = next {
+        // a crash can have left nothing but the temporary file of the next one
         ids.insert(id);
+        let is_there = there(format!("{id}.snap")) || there(format!("{id}.bin"));
+        next = id.checked_add(1).filter(|_| is_there);
     }
 }
 

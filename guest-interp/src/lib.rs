@@ -24,6 +24,7 @@ mod room;
 pub mod runtime;
 pub mod selftest;
 pub mod session;
+pub mod shown;
 pub mod snapshot;
 mod step;
 pub mod trap;

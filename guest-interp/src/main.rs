@@ -15,6 +15,7 @@ use guest_interp::files;
 use guest_interp::report::Outcome;
 use guest_interp::selftest;
 use guest_interp::session::{Budget, Event, Session};
+use guest_interp::shown::ShownLines;
 use source::Source;
 
 /// Exit code for a trap where a runtime may turn codes from 126 up into 1.
@@ -101,10 +102,11 @@ fn arguments() -> Result<Vec<String>, Error> {
         .collect()
 }
 
-/// Hands the session every file that it asks for. It bounds the sizes itself, by what it takes the file for.
+/// Hands the session every file that it asks for; it says how long one may be that it holds.
 fn supply_inputs(session: &mut Session) -> Result<(), Error> {
     while let Some(path) = session.want()? {
-        let found = files::read(&path, u64::MAX, &mut |chunk| session.give(chunk))?;
+        let most = session.most_wanted();
+        let found = files::read(&path, most, &mut |chunk| session.give(chunk))?;
         session.give_end(found.is_some())?;
     }
     Ok(())
@@ -139,9 +141,9 @@ fn forward_messages(session: &mut Session) {
     }
 }
 
-/// A line on standard error; where that is closed, the exit code still tells.
+/// A line on standard error; where that is closed, the exit code still tells. Names of others may be in it.
 fn report(line: &str) {
-    drop(writeln!(io::stderr().lock(), "{line}"));
+    drop(writeln!(io::stderr().lock(), "{}", ShownLines(line)));
 }
 
 /// The exit code by the node's own table, but 70 for a trap, and 125 for a program's own code from 126 up.

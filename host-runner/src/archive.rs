@@ -1,17 +1,21 @@
 //! A chain as one file: a tar archive, so that everybody can look into it, with the files of the chain and those of the job.
-//! Who imports one trusts nothing of it: only plain names are taken, nothing is written outside, links are not made, and
-//! the chain must hang together.
+//! Who imports one trusts nothing of it: only regular files of plain names are taken, none larger than its kind may be,
+//! nothing is written outside, links are not made, and the chain must hang together. What the archive says about itself is
+//! compared with a bound, or with the bytes that are there, before anything is allocated or written for it.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use tar::{Archive, Builder, EntryType, Header};
+use tar::{Archive, Builder, Entry, EntryType, Header};
 
+use crate::bisect::DISPUTE;
+use crate::chain;
 use crate::deliver;
-use crate::durable;
+use crate::disk::{Directory, Disk};
+use crate::durable::{self, Name};
 use crate::failure::{Failure, IO, Result};
+use crate::foreign::{Foreign, Kind};
 use crate::job_files::JobFiles;
 use crate::search::FILES;
 
@@ -31,15 +35,18 @@ impl Writer {
         Ok(Self { builder: Builder::new(file), target: target.to_path_buf() })
     }
 
-    /// Adds the file at `path` under `name`.
+    /// Adds the file of the job at `path` under `name`.
     ///
     /// # Errors
     /// Exit code 74.
     pub fn file(&mut self, name: &str, path: &Path) -> Result<()> {
-        let failed = |error: io::Error| Failure::io(path, &error);
-        let file = File::open(path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
-        self.builder.append_data(&mut header(size), name, file.take(size)).map_err(failed)
+        self.add(name, Foreign::named(path, Kind::Input)?)
+    }
+
+    fn add(&mut self, name: &str, mut file: Foreign) -> Result<()> {
+        let size = file.length();
+        let added = self.builder.append_data(&mut header(size), name, (&mut file).take(size));
+        added.map_err(|error| Failure::io(file.path(), &error))
     }
 
     /// Adds bytes under `name`.
@@ -57,7 +64,12 @@ impl Writer {
     /// Exit code 74.
     pub fn chain(&mut self, folder: &str, dir: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
         for name in durable::names_in(dir)?.into_iter().filter(|name| wanted(name)) {
-            self.file(&format!("{folder}{name}"), &dir.join(&name))?;
+            let kind = Name::kind_of(&name).unwrap_or(Kind::Input);
+            if kind == Kind::Bin {
+                // Larger than what it says it is made of, it would be copied to its end.
+                chain::check_bin(dir, &name)?;
+            }
+            self.add(&format!("{folder}{name}"), Foreign::within(dir, &name, kind)?)?;
         }
         Ok(())
     }
@@ -99,40 +111,109 @@ fn header(size: u64) -> Header {
     header
 }
 
+/// Most files of an archive: a chain of 300,000 snapshots has three each.
+const MOST_FILES: u64 = 1 << 20;
+/// Bytes of the longest name.
+const LONGEST_NAME: u64 = 4096;
+
 /// Unpacks an archive into `directory`, which must be empty.
 ///
 /// # Errors
 /// Exit code 65 for what is no archive of ours, 74 for what cannot be written.
 pub fn unpack(archive: &Path, directory: &Path) -> Result<()> {
-    let file = File::open(archive).map_err(|error| Failure::io(archive, &error))?;
+    let file = Foreign::named(archive, Kind::Archive)?;
     let bad = |error: io::Error| Failure::data(format!("{}: no archive that can be read: {error}", archive.display()));
-    let mut names = BTreeSet::new();
+    let length = file.length();
     let mut tar = Archive::new(file);
-    for entry in tar.entries().map_err(bad)? {
+    // Raw: headers that say more about the next one, of any length they like, are entries like others then.
+    let (mut long_name, mut files) = (None, 0);
+    for entry in tar.entries().map_err(bad)?.raw(true) {
         let mut entry = entry.map_err(bad)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let plain = entry.header().entry_type() == EntryType::Regular && deliver::check_name(&name).is_ok();
-        if !plain || !names.insert(name.clone()) {
-            let what = format!("{}: the entry {name:?} is no regular file of a plain name, once", archive.display());
-            return Err(Failure::data(what).help("nothing was imported"));
-        }
-        let path = directory.join(&name);
-        let failed = |error: io::Error| match error.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::Other => bad(error),
-            _ => Failure::new(IO, format!("{}: {error}", path.display())),
+        let name = match entry.header().entry_type() {
+            EntryType::GNULongName if long_name.is_none() => {
+                long_name = Some(read_name(archive, &mut entry)?);
+                continue;
+            }
+            _ => long_name.take().unwrap_or_else(|| String::from_utf8_lossy(&entry.path_bytes()).into_owned()),
         };
-        path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
-        let mut out = File::create_new(&path).map_err(failed)?;
-        let (size, copied) = (entry.size(), io::copy(&mut entry, &mut out).map_err(failed)?);
-        if copied != size {
+        files += 1;
+        if files > MOST_FILES {
+            return Err(Failure::data(format!("{}: more than {MOST_FILES} files", archive.display())));
+        }
+        let plain = entry.header().entry_type() == EntryType::Regular && deliver::check_name(&name).is_ok();
+        if !plain {
+            return Err(not_plain(archive, &name));
+        }
+        let path = archive.join(&name);
+        kind_of(&name).check_length(&path, entry.size())?;
+        if entry.size() > length {
             return Err(Failure::data(format!("{}: cut short in {name}", archive.display())));
         }
-        out.sync_all().map_err(failed)?;
+        unpack_file(archive, &mut entry, &name, directory)?;
     }
     Ok(())
 }
 
-/// Unpacks an archive into a new directory, which appears when `check` finds nothing wrong with it.
+/// What an entry of this name is taken for: the folders of a bundle are chains too.
+fn kind_of(name: &str) -> Kind {
+    let chain = ["a/", "b/"].iter().find_map(|side| name.strip_prefix(side)).unwrap_or(name);
+    match name {
+        DISPUTE => Kind::Dispute,
+        _ => Name::kind_of(chain).unwrap_or(Kind::Input),
+    }
+}
+
+fn not_plain(archive: &Path, name: &str) -> Failure {
+    let what = format!("{}: the entry {name:?} is no regular file of a plain name, once", archive.display());
+    Failure::data(what).help("nothing was imported")
+}
+
+/// The name of the next entry, where it does not fit into a header.
+fn read_name(archive: &Path, entry: &mut Entry<'_, Foreign>) -> Result<String> {
+    let size = entry.size();
+    if size > LONGEST_NAME {
+        let what = format!("{}: a name of {size} bytes, at most {LONGEST_NAME} are allowed", archive.display());
+        return Err(Failure::data(what).help("nothing was imported"));
+    }
+    let mut name = Vec::new();
+    entry.read_to_end(&mut name).map_err(|error| Failure::io(archive, &error))?;
+    let name = name.strip_suffix(b"\0").unwrap_or(&name);
+    Ok(String::from_utf8_lossy(name).into_owned())
+}
+
+fn unpack_file(archive: &Path, entry: &mut Entry<'_, Foreign>, name: &str, directory: &Path) -> Result<()> {
+    let path = directory.join(name);
+    let cut_short = || Failure::data(format!("{}: cut short in {name}", archive.display()));
+    let failed = |error: io::Error| Failure::io(&path, &error);
+    path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+    let mut out = match File::create_new(&path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(not_plain(archive, name)),
+        created => created.map_err(failed)?,
+    };
+    let mut first = [0; 8];
+    let (size, kind) = (entry.size(), kind_of(name));
+    let most = usize::try_from(size).map_or(first.len(), |size| size.min(first.len()));
+    let first = first.get_mut(..most).unwrap_or_default();
+    entry.read_exact(first).map_err(|_| cut_short())?;
+    // The rest of something else is not worth writing.
+    if !kind.can_begin_with(first) {
+        let what = format!("{}: the entry {name:?} is not what its name says", archive.display());
+        return Err(Failure::data(what).help("nothing was imported"));
+    }
+    out.write_all(first).map_err(failed)?;
+    let copied = io::copy(entry, &mut out).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::Other => cut_short().caused_by(error),
+        _ => failed(error),
+    })?;
+    if copied.saturating_add(most as u64) != size {
+        return Err(cut_short());
+    }
+    out.sync_all().map_err(failed)
+}
+
+/// Unpacks an archive into a new directory, which appears when `check` finds nothing wrong with it. Until then it is beside
+/// its place, under a name that says whose it is: an import that was killed leaves it there, and the next one of that name
+/// removes it.
 ///
 /// # Errors
 /// As those of [`unpack`] and of `check`; exit code 74 when there is something at `directory` already.
@@ -145,11 +226,67 @@ pub fn import(archive: &Path, directory: &Path, check: impl FnOnce(&Path) -> Res
         let failure = Failure::new(IO, format!("{}: there is something already", directory.display()));
         return Err(failure.help("name a directory that is empty or not there"));
     }
-    let folder = directory.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |error: io::Error| Failure::io(directory, &error);
-    fs::create_dir_all(folder).map_err(failed)?;
-    let staged = tempfile::Builder::new().prefix(".import-").tempdir_in(folder).map_err(failed)?;
-    unpack(archive, staged.path())?;
-    check(staged.path())?;
-    fs::rename(staged.keep(), directory).map_err(failed)
+    let staged = Staged::create(directory)?;
+    unpack(archive, &staged.path)?;
+    check(&staged.path)?;
+    staged.place(directory)
+}
+
+/// A folder beside the directory of an import, which nobody else writes to. It goes when this is dropped.
+struct Staged {
+    path: PathBuf,
+    folder: Directory,
+}
+
+impl Staged {
+    fn create(directory: &Path) -> Result<Self> {
+        let name = directory.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.ok_or_else(|| Failure::usage(format!("{}: names no directory", directory.display())))?;
+        let path = directory.with_file_name(format!(".{name}.import"));
+        let failed = |error: io::Error| Failure::io(&path, &error);
+        // A link would lead the import, and the removal of what it left, elsewhere.
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
+            return Err(Failure::new(IO, format!("{}: is in the way of the import", path.display())));
+        }
+        let folder = Directory::open(&path).map_err(failed)?;
+        match folder.lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let what = format!("{}: another import is writing to this directory", path.display());
+                return Err(Failure::new(IO, what).help("wait until it ends, or choose another directory"));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let staged = Self { path: path.clone(), folder };
+        staged.empty().map_err(failed)?;
+        Ok(staged)
+    }
+
+    /// Removes what a killed import has left.
+    fn empty(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        }
+        Ok(())
+    }
+
+    /// Gives it its place.
+    fn place(mut self, directory: &Path) -> Result<()> {
+        let placed = self.folder.sync().and_then(|()| fs::rename(&self.path, directory));
+        placed.map_err(|error| Failure::io(directory, &error))?;
+        // What may have this name from now on is another import's.
+        self.path = PathBuf::new();
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            // What cannot be removed now, the next import removes.
+            drop(fs::remove_dir_all(&self.path));
+        }
+    }
 }

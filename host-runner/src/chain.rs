@@ -2,8 +2,7 @@
 //! cannot tell is whether the program leads from one snapshot to the next: `verify` executes it to see.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use guest_interp::job::Job;
@@ -12,6 +11,7 @@ use guest_interp::snapshot::state::Segment;
 
 use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
+use crate::foreign::{self, Foreign, Kind};
 use crate::place::Place;
 
 /// Bytes read at a time.
@@ -84,7 +84,7 @@ impl Chain {
 
     /// The highest id of any file of the chain; 0 when there is none.
     pub fn last(&self) -> u64 {
-        self.links.keys().chain(self.faults.keys()).copied().max().unwrap_or(0)
+        self.ids().last().copied().unwrap_or(0)
     }
 
     /// Path of the `.bin` of a snapshot.
@@ -94,7 +94,7 @@ impl Chain {
 
     /// Whether the `.bin` of a snapshot was merged into the base.
     pub fn is_merged(&self, id: u64) -> bool {
-        self.base.is_some_and(|(base, _)| id <= base) && !self.bin_path(id).exists()
+        self.base.is_some_and(|(base, _)| id <= base) && !foreign::is_there(&self.dir, &format!("{id}.bin"))
     }
 
     /// Records that something is wrong with the files of a snapshot.
@@ -103,7 +103,7 @@ impl Chain {
     }
 
     fn read_base(&mut self) {
-        match check_bin(&self.dir.join(BASE)) {
+        match check_bin(&self.dir, BASE) {
             Ok(footer) if footer.header.base => self.base = Some((footer.header.id, footer.header.previous)),
             Ok(footer) => self.fault(footer.header.id, format!("{BASE}: is no base")),
             Err(error) => self.fault(1, error.what().to_owned()),
@@ -186,10 +186,11 @@ impl Chain {
     pub fn check_bins(&mut self, each: &mut dyn FnMut(u64)) {
         let ids: Vec<u64> = self.links.keys().copied().collect();
         for id in ids {
-            let Some(link) = self.links.get(&id).filter(|link| link.bin_bytes > 0) else { continue };
+            let name = format!("{id}.bin");
+            let Some(link) = self.links.get(&id).filter(|_| foreign::is_there(&self.dir, &name)) else { continue };
             let (bytes, segment) = (link.bin_bytes, link.segment);
             let before = self.links.get(&id.wrapping_sub(1)).map(|link| link.segment.bin);
-            let wrong = match check_bin(&self.bin_path(id)) {
+            let wrong = match check_bin(&self.dir, &name) {
                 Err(failure) => Some(failure.what().to_owned()),
                 Ok(found) if found.hash != segment.bin => {
                     Some(format!("{id}.bin: is not the .bin that {id}.snap commits to"))
@@ -271,19 +272,19 @@ impl PageSink for Nowhere {
     }
 }
 
-/// Reads a `.bin` to its end, giving its pages to `sink`.
+/// Reads the `.bin` called `name` to its end, giving its pages to `sink`.
 ///
 /// # Errors
 /// Exit code 74 when it cannot be read, 65 when it is no canonical `.bin` or the sink refuses.
-pub fn read_bin(path: &Path, sink: &mut dyn PageSink) -> Result<BinFooter> {
-    let refused = |error: guest_interp::error::Error| {
-        Failure::new(error.exit_code(), format!("{}: {}", path.display(), error.message()))
-    };
-    let mut file = File::open(path).map_err(|error| Failure::io(path, &error))?;
+pub fn read_bin(dir: &Path, name: &str, sink: &mut dyn PageSink) -> Result<BinFooter> {
+    let mut file = Foreign::within(dir, name, Kind::Bin)?;
+    let path = file.path().display().to_string();
+    let refused =
+        |error: guest_interp::error::Error| Failure::new(error.exit_code(), format!("{path}: {}", error.message()));
     let mut reader = BinReader::new();
     let mut chunk = vec![0; CHUNK];
     loop {
-        let length = file.read(&mut chunk).map_err(|error| Failure::io(path, &error))?;
+        let length = file.read_chunk(&mut chunk)?;
         match chunk.get(..length) {
             Some([]) | None => return reader.finish().map_err(refused),
             Some(bytes) => reader.push(bytes, sink).map_err(refused)?,
@@ -292,6 +293,6 @@ pub fn read_bin(path: &Path, sink: &mut dyn PageSink) -> Result<BinFooter> {
 }
 
 /// Checks that a `.bin` is whole and canonical.
-fn check_bin(path: &Path) -> Result<BinFooter> {
-    read_bin(path, &mut Nowhere)
+pub(crate) fn check_bin(dir: &Path, name: &str) -> Result<BinFooter> {
+    read_bin(dir, name, &mut Nowhere)
 }

@@ -2,13 +2,13 @@
 //! goes to standard error, because standard output then holds the one JSON object). Our own words go to standard error;
 //! progress only when that is a terminal.
 
-use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::Progress;
-use crate::failure::{Failure, IO, Result};
+use crate::failure::Result;
+use crate::terminal;
 
 /// Where a run's output and messages go.
 pub trait Sink {
@@ -53,7 +53,7 @@ pub struct Console {
 impl Console {
     /// A console that says as much as `verbosity` wants; with `json`, standard output is kept for the final object.
     pub fn new(verbosity: Verbosity, json: bool) -> Self {
-        let visible = verbosity > Verbosity::Quiet && io::stderr().is_terminal();
+        let visible = verbosity > Verbosity::Quiet && terminal::is_watched();
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
@@ -84,20 +84,9 @@ impl Console {
         }
     }
 
-    /// A line on standard error; where that is closed, the exit code still tells.
+    /// A line on standard error.
     fn line(&self, text: &str) {
-        self.bar.suspend(|| drop(writeln!(io::stderr().lock(), "{text}")));
-    }
-
-    fn write(&self, to_stdout: bool, bytes: &[u8]) -> io::Result<()> {
-        self.bar.suspend(|| {
-            if to_stdout {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(bytes).and_then(|()| stdout.flush())
-            } else {
-                io::stderr().lock().write_all(bytes)
-            }
-        })
+        self.bar.suspend(|| terminal::say(text));
     }
 }
 
@@ -110,8 +99,7 @@ impl Sink for Console {
             if fd == 1 { stdout } else { stderr }.extend_from_slice(bytes);
         }
         let to_stdout = fd == 1 && !self.stdout_is_taken;
-        let name = if to_stdout { "standard output" } else { "standard error" };
-        self.write(to_stdout, bytes).map_err(|error| Failure::new(IO, format!("{name}: {error}")))
+        self.bar.suspend(|| terminal::pass_on(to_stdout, bytes))
     }
 
     fn warning(&mut self, text: &str) {

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use crate::engine::Deliver;
 use crate::failure::{Failure, IO, Result};
 
+/// Bytes of the longest path below a directory, as the node has it.
+const LONGEST: usize = 4096;
+
 /// A file that waits in the folder.
 struct Staged {
     from: PathBuf,
@@ -37,6 +40,8 @@ pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
         staged.push(Staged { from, to: name });
         next = node.deliver_name()?;
     }
+    // What the system has no path for is known before anything is in its place.
+    staged.iter().try_for_each(|file| check_path(directory, file))?;
     staged.iter().try_for_each(|file| place(directory, file))?;
     Ok(staged.len())
 }
@@ -54,6 +59,13 @@ fn stage(node: &mut dyn Deliver, path: &Path) -> Result<()> {
 
 /// Refuses names that mean something else than a name on some system.
 pub(crate) fn check_name(name: &str) -> Result<()> {
+    if name.len() > LONGEST {
+        let (length, start) = (name.len(), name.chars().take(60).collect::<String>());
+        let what = format!(
+            "the program left a file {start:?}..., a path of {length} bytes, at most {LONGEST} can be delivered"
+        );
+        return Err(Failure::new(IO, format!("{what}: nothing was delivered")));
+    }
     let is_plain = |part: &str| {
         let bad = |c: char| c.is_control() || matches!(c, '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*');
         !part.is_empty() && !part.ends_with(['.', ' ']) && !part.contains(bad) && !is_device(part)
@@ -70,6 +82,18 @@ fn is_device(part: &str) -> bool {
     let stem = part.split('.').next().unwrap_or_default().to_ascii_uppercase();
     let numbered = |prefix| stem.strip_prefix(prefix).is_some_and(|n: &str| matches!(n.as_bytes(), [b'1'..=b'9']));
     matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
+}
+
+/// Refuses a file for whose path the system says that it is too long, or otherwise no path.
+fn check_path(directory: &Path, file: &Staged) -> Result<()> {
+    let at = directory.join(&file.to);
+    match fs::symlink_metadata(&at) {
+        // Something else than a directory on the way is in the way, which is for the place to say.
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(Failure::io(&at, &error).help("nothing was delivered"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Renames a staged file to its place, below directories that are really directories. A link there is replaced, not followed.
@@ -121,6 +145,24 @@ mod tests {
             let contents = self.1.take().unwrap_or_default();
             *chunk = contents.as_bytes().to_vec();
             Ok(!contents.is_empty())
+        }
+    }
+
+    #[test]
+    fn a_path_that_no_system_or_no_node_has_is_named_and_nothing_is_delivered() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let directory = temporary.path().join("out");
+        let deep: &'static str = "d/".repeat(2040).leak();
+        let file = |length: usize| -> &'static str { format!("{deep}{}", "f".repeat(length - deep.len())).leak() };
+        for (name, what) in [
+            (file(4096), "File name too long"),
+            (file(4097), "a path of 4097 bytes, at most 4096 can be delivered: nothing was delivered"),
+            (&*"n".repeat(256).leak(), "File name too long"),
+        ] {
+            let failure = delivered(&directory, &[("a", "1"), (name, "2")]).expect_err("too long");
+            assert_eq!(failure.code(), 74);
+            assert!(failure.what().contains(what) && failure.what().contains(&name[..60]), "{failure}");
+            assert!(names(&directory).is_empty(), "{:?}", names(&directory));
         }
     }
 

@@ -6,6 +6,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::foreign::{Foreign, Kind as FileKind};
+
 /// What stands at a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -13,9 +15,9 @@ pub enum Kind {
     Nothing,
     /// A directory, not a link to one.
     Directory,
-    /// A regular file, or a link to one.
+    /// A regular file.
     File,
-    /// A pipe, a device, or a link to something that is no regular file.
+    /// A pipe, a device, or a link to anything.
     Other,
 }
 
@@ -124,17 +126,20 @@ impl Disk for Directory {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Kind::Nothing),
             Err(error) => Err(error),
             Ok(found) if found.is_dir() => Ok(Kind::Directory),
-            Ok(_) if fs::metadata(&path).is_ok_and(|found| found.is_file()) => Ok(Kind::File),
+            Ok(found) if found.is_file() => Ok(Kind::File),
             Ok(_) => Ok(Kind::Other),
         }
     }
 
     fn first_bytes(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        File::open(self.path.join(name))?.take(most).read_to_end(&mut bytes)?;
+        let file =
+            Foreign::within(&self.path, name, FileKind::Bin).map_err(|failure| io::Error::other(failure.what()))?;
+        file.take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a new file, to write it")]
     fn create_new(&self, name: &str) -> io::Result<Box<dyn NewFile>> {
         let file = OpenOptions::new().write(true).create_new(true).open(self.path.join(name))?;
         Ok(Box::new(file))
@@ -165,6 +170,7 @@ impl NewFile for File {
 
 /// What carries the lock: the directory itself, so that no extra file appears in it.
 #[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "a directory, to lock and to sync it")]
 fn open_directory(path: &Path) -> io::Result<File> {
     let directory = File::open(path)?;
     if directory.metadata()?.is_dir() { Ok(directory) } else { Err(ErrorKind::NotADirectory.into()) }
@@ -172,6 +178,7 @@ fn open_directory(path: &Path) -> io::Result<File> {
 
 /// What carries the lock where directories cannot be opened: a file in it.
 #[cfg(not(unix))]
+#[expect(clippy::disallowed_methods, reason = "a file of ours, to lock it")]
 fn open_directory(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).open(path.join(".lock"))
 }

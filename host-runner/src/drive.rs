@@ -92,7 +92,12 @@ impl Leave {
 /// The node's, exit code 74 for a file that cannot be read, 130 when the user stops it.
 pub fn load(node: &mut dyn Node, argv: &[String], sink: &mut dyn Sink, stop: &Stop) -> Result<()> {
     node.load(argv)?;
-    Supply::default().feed(node, stop)?;
+    let mut supply = Supply::default();
+    // Flags come before everything that is the program's.
+    if let Some([_, dir]) = argv.array_windows().find(|[flag, _]| flag == "--snapshot-input") {
+        supply.chain(dir.trim_end_matches('/'));
+    }
+    supply.feed(node, stop)?;
     forward_messages(node, sink)
 }
 

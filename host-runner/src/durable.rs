@@ -14,6 +14,7 @@ use guest_interp::snapshot::{PREFIX_LEN, Prefix};
 use crate::chain::BASE;
 use crate::disk::{Directory, Disk, Kind, NewFile};
 use crate::failure::{Failure, IO, Result};
+use crate::foreign;
 
 /// Names of a pause, the part that decides first: without it the other one means nothing.
 pub(crate) const PAUSE: [&str; 3] = ["paused.snap", "paused.bin", "paused.calls"];
@@ -79,6 +80,24 @@ impl Name {
             "calls" => Some(Self::Calls(number)),
             _ => None,
         }
+    }
+
+    /// What the file of this name below a chain's directory is taken for; none for a name that is not ours.
+    pub(crate) fn kind_of(name: &str) -> Option<foreign::Kind> {
+        let kind = match Self::parse(name)? {
+            Self::Calls(_) => foreign::Kind::Calls,
+            Self::Bin(_) | Self::Base => foreign::Kind::Bin,
+            Self::Snap(_) => foreign::Kind::Snap,
+            Self::Pause | Self::Final => match name.rsplit('.').next() {
+                Some("snap") => foreign::Kind::Snap,
+                Some("bin") => foreign::Kind::Bin,
+                _ => foreign::Kind::Calls,
+            },
+            Self::Result if name.ends_with(".bin") => foreign::Kind::ReadWriteSet,
+            Self::Result => foreign::Kind::Text,
+            Self::Temporary => return None,
+        };
+        Some(kind)
     }
 
     /// The snapshot's id, for the files of the chain.

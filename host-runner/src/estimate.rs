@@ -2,7 +2,6 @@
 //! linked as a run links it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use guest_interp::module::{ExternKind, Features, FuncType, Module, ValType};
 use guest_interp::runtime::{HostImports, Linker, Machine};
 
 use crate::failure::{Failure, Result};
+use crate::foreign::{Foreign, Kind};
 
 /// An exported function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn link(options: &Options) -> Result<(Machine, Arc<Module>)> {
     })?);
     let mut linker = Linker::default();
     let mut link = |name: &str, path: &str| -> Result<Arc<Module>> {
-        let bytes = read(path)?;
+        let bytes = read(path, Kind::Module)?;
         let of_file = |error: Error| Failure::from(error.context(path));
         let module = Arc::new(Module::parse(bytes, features).map_err(of_file)?);
         let instance = machine.link(name, module.clone(), &linker, &host).map_err(of_file)?;
@@ -91,20 +91,17 @@ fn schedule(name: Option<&str>) -> Result<Schedule> {
     if let Some(schedule) = Schedule::builtin(name) {
         return Ok(schedule);
     }
-    let text = String::from_utf8(read(name)?).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let text =
+        String::from_utf8(read(name, Kind::Schedule)?).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     let file_name = Path::new(name).file_name().map(|name| name.to_string_lossy().into_owned());
     Ok(Schedule::parse(&file_name.unwrap_or_default(), &text)?)
 }
 
-fn read(path: &str) -> Result<Vec<u8>> {
+fn read(path: &str, kind: Kind) -> Result<Vec<u8>> {
     let path = Path::new(path);
-    match fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            // As a run has it.
-            Err(Failure::usage(format!("{}: no such file", path.display())))
-        }
-        other => other.map_err(|error| Failure::io(path, &error)),
-    }
+    // As a run has it.
+    let absent = || Failure::usage(format!("{}: no such file", path.display()));
+    Foreign::find_named(path, kind)?.ok_or_else(absent)?.bytes()
 }
 
 /// The functions that the node offers to programs.

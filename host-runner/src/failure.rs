@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use guest_interp::shown::{Shown, ShownLines};
+
 /// Exit code: the node and the reference (or two chains) differ.
 pub const MISMATCH: i32 = 1;
 /// Exit code: the command line is wrong.
@@ -21,7 +23,8 @@ pub const INTERRUPTED: i32 = 130;
 /// Exit code: the program trapped.
 pub const TRAP: i32 = 134;
 
-/// A failure with its exit code. Printed as `error: what`, then `  caused by: ...` and `  help: ...` lines.
+/// A failure with its exit code. Printed as `error: what`, then `  caused by: ...` and `  help: ...` lines. Names of others
+/// are in it as they are; what is printed of them cannot begin a line or do anything to a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     code: i32,
@@ -61,7 +64,8 @@ impl Failure {
     /// Adds what caused the failure; several calls go from the near cause to the far one.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
-        self.causes.push(cause.to_string());
+        // Another failure brings its own causes.
+        self.causes.extend(cause.to_string().lines().map(|line| line.trim().to_owned()));
         self
     }
 
@@ -91,12 +95,12 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        write!(f, "error: {}", ShownLines(&self.what))?;
         for cause in &self.causes {
-            write!(f, "\n  caused by: {cause}")?;
+            write!(f, "\n  caused by: {}", Shown(cause))?;
         }
         match &self.help {
-            Some(help) => write!(f, "\n  help: {help}"),
+            Some(help) => write!(f, "\n  help: {}", Shown(help)),
             None => Ok(()),
         }
     }
@@ -120,5 +124,12 @@ mod tests {
         let text = "error: 7.snap: damaged\n  caused by: checksum differs\n  help: take an older snapshot";
         assert_eq!(failure.to_string(), text);
         assert_eq!(failure.code(), 65);
+    }
+
+    #[test]
+    fn a_name_in_a_failure_begins_no_line_and_moves_no_cursor() {
+        let failure = Failure::data("a\u{1b}[2J\nerror: b").caused_by("c\nd\u{7}").help("e\u{202e}");
+        let text = "error: a\\u001b[2J\n  error: b\n  caused by: c\n  caused by: d\\u0007\n  help: e\\u202e";
+        assert_eq!(failure.to_string(), text);
     }
 }

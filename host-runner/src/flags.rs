@@ -77,6 +77,9 @@ pub struct ContractFlags {
     /// Leave the store as it is; what would be written is in rwset.bin
     #[arg(long, requires = "store")]
     pub no_commit: bool,
+    /// Wait so long for a store that another process has open [default: 10; 0 fails at once]
+    #[arg(long, value_name = "SECONDS", requires = "store")]
+    pub wait: Option<u64>,
     /// A contract that can be called by name (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
     pub contract: Vec<String>,

@@ -1,30 +1,28 @@
 //! A frozen node as a file: the linear memory of a node between two calls, which is everything that it knows, page by page
 //! (docs/migration.md). The checksum finds accidents. Nothing finds a forger: a memory image is taken as it is.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use crate::durable;
-use crate::failure::{Failure, IO, Result};
+use crate::failure::{Failure, Result};
+use crate::foreign::{self, Foreign, Kind};
 use crate::image;
 
 /// Bytes of a page of linear memory.
 pub const PAGE: usize = 64 << 10;
 /// Pages of the largest linear memory.
 pub const MOST_PAGES: u32 = 1 << 16;
-const MAGIC: [u8; 8] = *b"NODEFRZ1";
+pub(crate) const MAGIC: [u8; 8] = *b"NODEFRZ1";
 /// Magic, node, size, number of pages.
 const HEADER: usize = 48;
 /// An index and a page.
 const RECORD: usize = 4 + PAGE;
 const CHECKSUM: usize = 32;
-/// Bytes of the shortest file.
-const LEAST: usize = HEADER + CHECKSUM;
 /// Bytes of the longest file.
-const MOST_BYTES: u64 = HEADER as u64 + MOST_PAGES as u64 * RECORD as u64 + CHECKSUM as u64;
+pub(crate) const MOST_BYTES: u64 = HEADER as u64 + MOST_PAGES as u64 * RECORD as u64 + CHECKSUM as u64;
 static ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// The pages of `memory` that are not zero, with their indices.
@@ -73,24 +71,7 @@ pub fn write(path: &Path, memory: &[u8]) -> Result<u64> {
 /// # Errors
 /// Exit code 74 when it cannot be read, 65 when it is longer than any frozen node.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error: io::Error| Failure::io(path, &error);
-    let shown = path.display();
-    let found = fs::metadata(path).map_err(failed)?;
-    if !found.is_file() {
-        return Err(Failure::new(IO, format!("{shown} is no regular file")));
-    }
-    let length = found.len();
-    if length > MOST_BYTES {
-        return Err(Failure::data(format!("{shown}: {length} bytes, a frozen node has at most {MOST_BYTES}")));
-    }
-    let mut file = fs::File::open(path).map_err(failed)?;
-    let mut bytes = vec![0; LEAST.min(usize::try_from(length).unwrap_or(LEAST))];
-    file.read_exact(&mut bytes).map_err(failed)?;
-    // The rest of something else is not worth reading.
-    if bytes.starts_with(&MAGIC) {
-        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    }
-    Ok(bytes)
+    foreign::read(path, Kind::Frozen)
 }
 
 /// Refuses to put a frozen node in the place of something else, and a place where it could not be written, before a run
@@ -100,12 +81,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// Exit code 2 when there is a file at `path` that is no frozen node, 74 when nothing can be written there.
 pub fn check_place(path: &Path) -> Result<()> {
     let mut magic = [0; MAGIC.len()];
-    let taken = match fs::File::open(path) {
-        Ok(mut file) if file.metadata().is_ok_and(|found| found.is_file()) => {
-            file.read_exact(&mut magic).is_err() || magic != MAGIC
-        }
-        _ => false,
-    };
+    // What is no regular file is replaced, or refused by name when it is.
+    let there = Foreign::named(path, Kind::Frozen);
+    let taken = there.is_ok_and(|mut file| file.read_exact(&mut magic).is_err() || magic != MAGIC);
     if taken {
         let what = format!("{} is there already and is no frozen node", path.display());
         return Err(Failure::usage(what).help("choose another name, or remove it"));

@@ -8,6 +8,7 @@ use guest_interp::job::{Job, ModuleRef};
 
 use crate::failure::{Failure, Result};
 use crate::flags::{InputFlags, named};
+use crate::foreign::{Foreign, Kind};
 use crate::search::{self, Search};
 use crate::supply::Supply;
 
@@ -104,7 +105,7 @@ fn find_program(job: &Job, program: Option<&str>, search: &Search) -> Result<Str
     let Some(program) = program else {
         return search.required(&job.program.name, &job.program.hash, "--program FILE");
     };
-    let found = search::file_hash(Path::new(program)).map_err(|error| Failure::io(Path::new(program), &error))?;
+    let found = search::file_hash(Foreign::named(Path::new(program), Kind::Module)?)?;
     if found == job.program.hash {
         return Ok(program.to_owned());
     }
@@ -161,6 +162,7 @@ impl Rerun {
             "" => if dir.has_root() { "/" } else { "." }.to_owned(),
             dir => dir.to_owned(),
         };
+        supply.chain(&dir);
         Self { job, supply, files: flags, program, dir }
     }
 

@@ -2,6 +2,9 @@
 //! Ctrl-C, and compares it with wasmtime running the same program directly. The node itself is WebAssembly, embedded here
 //! and run with no imports; `engine` drives it or the same library linked natively, through one trait.
 
+// Tests make what strangers would have made, and look at what came of it.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod archive;
 pub mod bisect;
 pub mod cache;
@@ -18,6 +21,7 @@ pub mod estimate;
 pub mod failure;
 pub mod flags;
 pub mod fold;
+pub mod foreign;
 pub mod frozen;
 pub mod image;
 pub mod interrupt;
@@ -34,5 +38,6 @@ pub mod state;
 pub mod store;
 pub(crate) mod strict;
 pub mod supply;
+pub mod terminal;
 pub mod verify;
 pub mod witness;

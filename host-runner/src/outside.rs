@@ -6,6 +6,7 @@ use guest_interp::host::outside::{Answer, Question, decode_calls};
 
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, Result};
+use crate::foreign::{self, Kind};
 
 /// Who answers.
 pub trait Outside {
@@ -84,7 +85,8 @@ impl Replay {
 
     fn load(&mut self, id: u64, job_hash: [u8; 32]) -> Result<()> {
         let path = self.path(id);
-        let bytes = std::fs::read(&path).map_err(|error| Failure::io(&path, &error))?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let bytes = foreign::read_within(&self.dir, name, Kind::Calls)?;
         let refused = |what: &str| Failure::data(format!("{}: {what}", path.display()));
         let (prefix, answers) = decode_calls(&bytes).map_err(|error| refused(error.message()))?;
         // Those of a pause have the id of the snapshot before it.

@@ -1,6 +1,5 @@
 //! A snapshot as users name it: `DIR` or `DIR@ID`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use guest_interp::snapshot::snap::{self, RawSnapshot};
@@ -8,6 +7,7 @@ use guest_interp::snapshot::snap::{self, RawSnapshot};
 use crate::chain;
 use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
+use crate::foreign::{self, Kind};
 
 /// A snapshot in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +49,7 @@ impl Place {
     /// # Errors
     /// Exit code 74 when it cannot be read, 65 when it is longer than any.
     pub fn read_bytes(&self) -> Result<Vec<u8>> {
-        let path = self.snap_path();
-        let size = fs::metadata(&path).map_err(|error| Failure::io(&path, &error))?.len();
-        if size > snap::MAX_SNAP {
-            let limit = snap::MAX_SNAP;
-            return Err(Failure::data(format!("{}: {size} bytes, a snapshot has at most {limit}", path.display())));
-        }
-        fs::read(&path).map_err(|error| Failure::io(&path, &error))
+        foreign::read_within(&self.dir, &format!("{}.snap", self.id), Kind::Snap)
     }
 
     /// The `.snap`, decoded.
@@ -120,7 +114,7 @@ impl Place {
 
 /// The pause of a directory, else its highest snapshot.
 fn latest(dir: &Path) -> Result<String> {
-    if dir.join("paused.snap").is_file() {
+    if foreign::is_there(dir, "paused.snap") {
         return Ok("paused".to_owned());
     }
     let highest = durable::files_in(dir)?.into_iter().filter_map(|(kind, _)| match kind {
@@ -133,6 +127,8 @@ fn latest(dir: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,25 +1,41 @@
 //! Where a job's files are: a snapshot names them and knows their hashes, so that nobody has to say again where they came from.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
+use crate::foreign::{Foreign, Kind};
 
 /// Folder below a chain's directory that an import puts the job's files into.
 pub(crate) const FILES: &str = "files";
 
 /// Where a job's files are looked for.
 pub(crate) struct Search {
-    folders: Vec<PathBuf>,
+    folders: Vec<Folder>,
+}
+
+struct Folder {
+    path: PathBuf,
+    /// It came with the chain: no link in it is followed.
+    is_foreign: bool,
+}
+
+impl Folder {
+    fn open(&self, name: &str) -> Result<Foreign> {
+        match self.is_foreign {
+            true => Foreign::within(&self.path, name, Kind::Input),
+            false => Foreign::named(&self.path.join(name), Kind::Input),
+        }
+    }
 }
 
 impl Search {
     /// In `dir`, in what an import left there, beside it, and in the working directory.
     pub(crate) fn around(dir: &Path) -> Self {
         let beside = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
-        let folders = [Some(dir.to_path_buf()), Some(dir.join(FILES)), beside, Some(PathBuf::from("."))];
-        Self { folders: folders.into_iter().flatten().collect() }
+        let foreign = [dir.to_path_buf(), dir.join(FILES)].map(|path| Folder { path, is_foreign: true });
+        let own = beside.into_iter().chain([PathBuf::from(".")]).map(|path| Folder { path, is_foreign: false });
+        Self { folders: foreign.into_iter().chain(own).collect() }
     }
 
     /// The file called `name` (or the last part of it) with hash `hash`. Names come from the snapshot, so only plain paths
@@ -28,15 +44,16 @@ impl Search {
         let plain = |name: &&str| name.split(['/', '\\']).all(|part| !matches!(part, "" | "." | ".."));
         let last = name.rsplit(['/', '\\']).next();
         let names: Vec<&str> = [Some(name), last].into_iter().flatten().filter(plain).collect();
-        let candidates = self.folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
-        let mut matching = candidates.filter(|path| file_hash(path).is_ok_and(|found| found == *hash));
-        matching.next().and_then(|path| path.to_str().map(str::to_owned))
+        let candidates = self.folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, *name)));
+        let mut matching =
+            candidates.filter(|(folder, name)| folder.open(name).and_then(file_hash).is_ok_and(|found| found == *hash));
+        matching.next().and_then(|(folder, name)| folder.path.join(name).to_str().map(str::to_owned))
     }
 
     pub(crate) fn required(&self, name: &str, hash: &[u8; 32], flag: &str) -> Result<String> {
         self.find(name, hash).ok_or_else(|| {
             let hash = blake3::Hash::from_bytes(*hash).to_hex();
-            let folders: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+            let folders: Vec<String> = self.folders.iter().map(|folder| folder.path.display().to_string()).collect();
             Failure::data(format!("the snapshot needs {name} with BLAKE3 hash {hash}, which was not found"))
                 .caused_by(format!("looked in {}", folders.join(", ")))
                 .help(format!("give it with {flag}"))
@@ -45,17 +62,16 @@ impl Search {
 }
 
 /// BLAKE3 hash of a regular file.
-pub(crate) fn file_hash(path: &Path) -> io::Result<[u8; 32]> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+pub(crate) fn file_hash(mut file: Foreign) -> Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
-    io::copy(&mut File::open(path)?, &mut hasher)?;
+    io::copy(&mut file, &mut hasher).map_err(|error| Failure::io(file.path(), &error))?;
     Ok(*hasher.finalize().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

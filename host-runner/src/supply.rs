@@ -2,13 +2,13 @@
 //! rebuilds a run from its snapshots gives the node names of its own, and says here what they stand for.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::durable::Name;
 use crate::engine::Node;
-use crate::failure::{Failure, INTERRUPTED, IO, Result};
+use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::foreign::{Foreign, Kind};
 use crate::interrupt::Stop;
 
 /// Bytes read from a file at a time.
@@ -26,9 +26,16 @@ enum Source {
 #[derive(Clone, Debug, Default)]
 pub struct Supply {
     names: BTreeMap<String, Source>,
+    /// Directory of the chain that the run goes on from: nobody has to trust what is in it.
+    chain: Option<String>,
 }
 
 impl Supply {
+    /// Lets the names below `dir` be those of a chain: whoever wrote it, no link in it is followed.
+    pub fn chain(&mut self, dir: impl Into<String>) {
+        self.chain = Some(dir.into());
+    }
+
     /// Lets `name` stand for the file at `path`.
     pub fn file(&mut self, name: impl Into<String>, path: impl Into<PathBuf>) {
         self.names.insert(name.into(), Source::File(path.into()));
@@ -46,6 +53,18 @@ impl Supply {
 
     fn source(&self, name: &str) -> Source {
         self.names.get(name).cloned().unwrap_or_else(|| Source::File(PathBuf::from(name)))
+    }
+
+    /// Opens what a name stands for; none where there is nothing.
+    fn open(&self, name: &str, path: PathBuf) -> Result<Option<Foreign>> {
+        let in_chain = self.chain.as_ref().and_then(|dir| {
+            let file = name.strip_prefix(dir.as_str())?.strip_prefix('/')?;
+            Some((dir, file, Name::kind_of(file)?))
+        });
+        match in_chain {
+            Some((dir, file, kind)) => Foreign::find_within(dir.as_ref(), file, kind),
+            None => Foreign::find_named(&path, Kind::Input),
+        }
     }
 
     /// Gives the node every file that it asks for.
@@ -67,7 +86,10 @@ impl Supply {
                 break;
             }
             match self.source(&name) {
-                Source::File(path) => give_file(node, &path, &mut chunk, stop)?,
+                Source::File(path) => match self.open(&name, path)? {
+                    Some(file) => give_file(node, file, &mut chunk, stop)?,
+                    None => node.give_end(false)?,
+                },
                 Source::Absent => node.give_end(false)?,
                 Source::Bytes(bytes) => {
                     bytes.chunks(CHUNK).try_for_each(|chunk| node.give(chunk))?;
@@ -79,51 +101,16 @@ impl Supply {
     }
 }
 
-/// Gives the node the contents of the file at `path`, chunk by chunk.
-fn give_file(node: &mut dyn Node, path: &Path, chunk: &mut [u8], stop: &Stop) -> Result<()> {
-    let Some(mut file) = open(path)? else { return node.give_end(false) };
+/// Gives the node the contents of a file, chunk by chunk.
+fn give_file(node: &mut dyn Node, mut file: Foreign, chunk: &mut [u8], stop: &Stop) -> Result<()> {
     loop {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted while loading: nothing was written"));
         }
-        let length = match file.read(chunk) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            other => other.map_err(|error| Failure::io(path, &error))?,
-        };
+        let length = file.read_chunk(chunk)?;
         match chunk.get(..length) {
             Some([]) | None => return node.give_end(true),
             Some(bytes) => node.give(bytes)?,
-        }
-    }
-}
-
-/// Opens a regular file; none where there is nothing. Anything else is refused: a pipe in place of a snapshot's file would
-/// keep us waiting, deaf to Ctrl-C.
-fn open(path: &Path) -> Result<Option<File>> {
-    let file = fs::metadata(path).and_then(|found| if found.is_file() { File::open(path).map(Some) } else { Ok(None) });
-    match file {
-        Ok(Some(file)) => Ok(Some(file)),
-        Ok(None) => Err(Failure::new(IO, format!("{}: not a regular file", path.display()))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::io(path, &error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_regular_file_is_refused_and_what_is_not_there_is_none() {
-        let temporary = tempfile::tempdir().expect("a temporary directory");
-        assert!(open(&temporary.path().join("1.bin")).expect("nothing").is_none());
-        let mut irregular = vec![temporary.path().to_path_buf()];
-        if cfg!(unix) {
-            irregular.push(PathBuf::from("/dev/zero"));
-        }
-        for path in irregular {
-            let failure = open(&path).expect_err("refused");
-            assert_eq!((failure.code(), failure.what()), (IO, &*format!("{}: not a regular file", path.display())));
         }
     }
 }

@@ -302,7 +302,8 @@ impl Run {
         std::mem::take(stderr)
     }
 
-    /// The files that the program leaves behind, once it has ended normally: paths are the program's own.
+    /// The files that the program leaves behind, once it has ended normally: paths are the program's own. One of more
+    /// than 4096 bytes stands for a file, or a directory of files, that no path can name.
     pub fn left_files(&mut self) -> Vec<(String, Vec<u8>)> {
         let (mut files, mut chunk) = (Vec::new(), Vec::new());
         while let Some(path) = self.session.deliver_name() {

@@ -16,6 +16,7 @@ use std::ops::Range;
 use wasmparser::WasmFeatures;
 
 use crate::error::Error;
+use crate::shown::Shown;
 
 /// The language features of a job.
 ///
@@ -268,6 +269,6 @@ impl Module {
     /// Exported functions with their signatures, one a line, for error messages.
     pub fn export_signatures(&self) -> String {
         let lines = self.exports.iter().filter(|e| e.kind == ExternKind::Func);
-        lines.map(|e| format!("  {} {}", e.name, self.func_type(e.index))).collect::<Vec<_>>().join("\n")
+        lines.map(|e| format!("  {} {}", Shown(&e.name), self.func_type(e.index))).collect::<Vec<_>>().join("\n")
     }
 }

@@ -19,7 +19,8 @@ pub(super) struct Delivering {
 impl Session {
     /// Path, without a leading slash, of the next file that the program leaves behind; `None` when there are no more, and
     /// when the program has not ended or not ended normally. Names are the program's own: whoever makes files of them
-    /// must see to it that they stay where they should.
+    /// must see to it that they stay where they should. One that is longer than any path can be stands for a file, or a
+    /// directory of files, that cannot be delivered.
     pub fn deliver_name(&mut self) -> Option<String> {
         let running = self.running.as_deref_mut().filter(|running| running.has_ended_normally())?;
         let wasi = &running.wasi;
@@ -51,14 +52,17 @@ impl Running {
         matches!(self.outcome, Some(Outcome::Finished | Outcome::Exited(_)))
     }
 
-    /// The first [`MAX_FILES`] files that the program leaves behind, and how many there are beside them. A file is hashed
-    /// once, however many names it has.
+    /// The first [`MAX_FILES`] files that the program leaves behind, of those that a path can name, and how many there are
+    /// beside them. A file is hashed once, however many names it has.
     pub(super) fn left_files(&self) -> (Vec<FileReport>, u64) {
         let (mut files, mut omitted) = (Vec::new(), 0);
         let mut hashes = BTreeMap::new();
         if self.has_ended_normally() {
             let mut walk = self.wasi.left_files();
             while let Some(file) = self.wasi.next_left(&mut walk) {
+                if file.is_beyond_paths() {
+                    continue;
+                }
                 if files.len() < MAX_FILES {
                     let hash = *hashes.entry(file.node).or_insert_with(|| self.file_hash(&file));
                     files.push(FileReport { path: file.path, bytes: file.length, hash });

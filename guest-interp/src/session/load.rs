@@ -170,6 +170,15 @@ impl Session {
         Ok(None)
     }
 
+    /// Bytes of the longest file that can be wanted now. A `.bin` is not held, and says itself when it is too long.
+    pub fn most_wanted(&self) -> u64 {
+        match self.loading.wants.front().map(|want| &want.purpose) {
+            Some(Purpose::Bin { .. } | Purpose::Base) | None => u64::MAX,
+            Some(Purpose::Snap) => MAX_SNAP,
+            Some(_) => MAX_FILE,
+        }
+    }
+
     /// The next bytes of the wanted file.
     ///
     /// # Errors
@@ -179,7 +188,7 @@ impl Session {
         if let Purpose::Bin { .. } | Purpose::Base = want.purpose {
             return self.give_pages(chunk).map_err(|e| e.context(&want.path));
         }
-        let most = if matches!(want.purpose, Purpose::Snap) { MAX_SNAP } else { MAX_FILE };
+        let most = self.most_wanted();
         let bytes = &mut self.loading.bytes;
         if bytes.len() as u64 + chunk.len() as u64 > most {
             return Err(Error::usage(format!("{}: longer than {most} bytes", want.path)));

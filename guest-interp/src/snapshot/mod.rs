@@ -121,7 +121,8 @@ impl Prefix {
     /// Reads the first bytes of either file; what follows the prefix is ignored.
     ///
     /// # Errors
-    /// Too few bytes, an unknown magic, another version, a flag other than 0 and 1, or id 0 outside a paused snapshot.
+    /// Too few bytes, an unknown magic, another version, a flag other than 0 and 1, id 0 outside a paused snapshot, or an
+    /// id that none could follow.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut rest = bytes;
         let file = match take::<8>(&mut rest) {
@@ -144,6 +145,9 @@ impl Prefix {
         let id = take(&mut rest).map(u64::from_le_bytes).ok_or_else(|| too_short(bytes))?;
         if id == 0 && !paused {
             return Err(Error::snapshot("snapshot id 0, expected 1 or more at byte 16"));
+        }
+        if id == u64::MAX {
+            return Err(Error::snapshot(format!("snapshot id {id}, which none could follow, at byte 16")));
         }
         let job_hash = take(&mut rest).ok_or_else(|| too_short(bytes))?;
         Ok(Self { file, paused, id, job_hash })
@@ -254,6 +258,9 @@ mod tests {
         assert_eq!(with(8, 1), "format version 1, expected 3 at byte 8");
         assert_eq!(with(12, 2), "paused flag 2, expected 0 or 1 at byte 12");
         assert_eq!(with(16, 0), "snapshot id 0, expected 1 or more at byte 16");
+        let last = Prefix { id: u64::MAX, ..prefix() };
+        let expected = "snapshot id 18446744073709551615, which none could follow, at byte 16";
+        assert_eq!(Prefix::decode(&last.encode()).unwrap_err().message(), expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::chain::Chain;
 use crate::durable::{self, Name};
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
+use crate::foreign::{Foreign, Kind};
 use crate::job_files::{FileFlags, JobFiles, Rerun};
 use crate::search::FILES;
 use crate::strict;
@@ -22,7 +23,7 @@ use super::executor::{ALL_STEPS, Position, reach};
 use super::executors::Divergence;
 
 /// Name of the verdict in a bundle.
-const DISPUTE: &str = "dispute.json";
+pub(crate) const DISPUTE: &str = "dispute.json";
 
 /// What a bundle says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +161,8 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
     let dir = folder.path();
     archive::unpack(bundle, dir)?;
     let bad = |what: String| Failure::data(format!("{}: {what}", bundle.display()));
-    let text = fs::read(dir.join(DISPUTE)).map_err(|error| bad(format!("{DISPUTE}: {error}")))?;
+    let none = || bad(format!("no bundle: it holds no {DISPUTE}"));
+    let text = Foreign::find_within(dir, DISPUTE, Kind::Dispute)?.ok_or_else(none)?.bytes()?;
     let dispute: Dispute =
         strict::parse(&text).and_then(serde_json::from_value).map_err(|error| bad(format!("{DISPUTE}: {error}")))?;
     check_names(dir, &dispute).map_err(bad)?;
@@ -228,6 +230,7 @@ fn check_names(dir: &Path, dispute: &Dispute) -> std::result::Result<(), String>
 }
 
 /// The chain that a side claims, made of what the two share and the side's own files.
+#[expect(clippy::disallowed_methods, reason = "regular files of ours, which the archive was unpacked to")]
 fn open_side(dir: &Path, side: &str) -> Result<(Chain, Rerun)> {
     let own = dir.join(side);
     for name in durable::names_in(dir)? {

@@ -5,6 +5,7 @@
 use crate::chain::Chain;
 use crate::engine::{Budget, Engine, Event, Node};
 use crate::failure::{Failure, Result};
+use crate::foreign::{Foreign, Kind};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
@@ -123,11 +124,7 @@ fn first_difference(a: &Chain, b: &Chain, questions: &mut u32) -> Result<Option<
 
 /// What the outside answered in the segment up to snapshot `id`, if the chain has it.
 fn answers(chain: &Chain, id: u64) -> Result<Option<Vec<u8>>> {
-    let path = chain.dir.join(format!("{id}.calls"));
-    match std::fs::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some).map_err(|error| Failure::io(&path, &error)),
-    }
+    Foreign::find_within(&chain.dir, &format!("{id}.calls"), Kind::Calls)?.map(Foreign::bytes).transpose()
 }
 
 /// Executes the segment after snapshot `id` of a chain; the `.snap` and `.bin` that it leads to.

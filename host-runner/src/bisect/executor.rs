@@ -16,6 +16,7 @@ use crate::failure::{Failure, IO, Result};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
+use crate::terminal;
 
 /// A moment of a segment: after `gas` units of gas since its start, the last of which may be followed by at most `steps`
 /// transfers of control that cost nothing.
@@ -92,8 +93,7 @@ impl Reached {
 /// # Errors
 /// Exit code 74 when an answer cannot be written.
 pub fn serve(reach: &mut dyn FnMut(Position) -> Result<Reached>) -> Result<()> {
-    let failed = |error: std::io::Error| Failure::new(IO, format!("standard input or output: {error}"));
-    let mut out = std::io::stdout().lock();
+    let failed = |error: std::io::Error| Failure::new(IO, format!("standard input: {error}"));
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(failed)?;
         if line == "quit" {
@@ -101,7 +101,7 @@ pub fn serve(reach: &mut dyn FnMut(Position) -> Result<Reached>) -> Result<()> {
         }
         let answer = answer(reach, &line);
         let answer = answer.unwrap_or_else(|failure| format!("error {}", failure.to_string().replace('\n', ";")));
-        writeln!(out, "{answer}").and_then(|()| out.flush()).map_err(failed)?;
+        terminal::print(&answer)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 use crate::engine::Engine;
 use crate::failure::Result;
+use crate::foreign::{self, Kind};
 use crate::job_files::Rerun;
 use crate::place::Place;
 use crate::state::{Difference, FrameView, FrameViews, LoadedState, differences};
@@ -131,11 +132,8 @@ fn claimed(
 ) -> Result<Vec<Difference>> {
     let folder = tempfile::tempdir().map_err(|error| crate::failure::Failure::io(&question.place.dir, &error))?;
     let id = executor.state(position, folder.path())?;
-    let read = |ending: &str| {
-        let path = folder.path().join(format!("{id}.{ending}"));
-        std::fs::read(&path).map_err(|error| crate::failure::Failure::io(&path, &error))
-    };
-    match state(&read("snap")?, &read("bin")?, question.rerun) {
+    let read = |ending: &str, kind: Kind| foreign::read_within(folder.path(), &format!("{id}.{ending}"), kind);
+    match state(&read("snap", Kind::Snap)?, &read("bin", Kind::Bin)?, question.rerun) {
         Ok(mut theirs) => Ok(differences(own, &mut theirs)),
         Err(failure) => Ok(vec![Difference {
             what: "state".to_owned(),

@@ -15,6 +15,7 @@ use crate::failure::{Failure, INTERRUPTED, IO, MISMATCH, Result};
 use crate::flags::{ConfigFlags, JobFlags};
 use crate::interrupt::Stop;
 use crate::reference;
+use crate::terminal::print_lines;
 
 /// A schedule by which gas counts executed instructions, without those that only structure code.
 const ONE_EACH: &str = "*,1\nblock,0\nloop,0\nelse,0\nend,0\nnop,0\n";
@@ -98,7 +99,7 @@ pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
     if args.json {
         print(&object(gas, instructions, &all).to_string())?;
     } else {
-        print(&table(gas, instructions, &all))?;
+        print_lines(&table(gas, instructions, &all))?;
     }
     Ok(0)
 }

@@ -10,6 +10,7 @@ use crate::failure::{Failure, Result};
 use crate::flags::JobFlags;
 use crate::interrupt::Stop;
 use crate::store::Given;
+use crate::terminal::print_lines;
 
 /// Arguments of `estimate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,7 +45,7 @@ fn least(args: &EstimateArgs) -> Result<i32> {
     } else {
         estimate::table(&schedule, &costs)
     };
-    print(&text)?;
+    print_lines(&text)?;
     Ok(0)
 }
 
@@ -66,6 +67,6 @@ fn exact(args: &EstimateArgs) -> Result<i32> {
     if args.job.gas_limit.is_some() {
         lines.push(format!("snapshots: {}", ran.snapshots));
     }
-    print(&lines.join("\n"))?;
+    print_lines(&lines.join("\n"))?;
     Ok(0)
 }

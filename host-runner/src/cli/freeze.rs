@@ -106,7 +106,7 @@ impl Moving<'_> {
         };
         let output_dir = self.out.path().display().to_string();
         if frozen.is_none() {
-            self.console.note(&run::closing_line(&summary, &output_dir));
+            run::closing_lines(&summary, &output_dir).iter().for_each(|line| self.console.note(line));
         }
         if self.output.json {
             let mut object = report::run_object(&summary, &output_dir, &runner);
@@ -129,11 +129,10 @@ impl Moving<'_> {
         let bytes = frozen::write(file, memory)?;
         let shown = file.display().to_string();
         self.console.note(&format!(
-            "frozen: {shown}, {bytes} bytes of a memory of {}; go on with: host-runner thaw {shown}\n  {}, in {}",
-            memory.len(),
-            run::figures(summary),
-            self.out.path().display()
+            "frozen: {shown}, {bytes} bytes of a memory of {}; go on with: host-runner thaw {shown}",
+            memory.len()
         ));
+        self.console.note(&format!("  {}, in {}", run::figures(summary), self.out.path().display()));
         Ok(json!({ "file": shown, "bytes": bytes, "memory_bytes": memory.len() }))
     }
 }

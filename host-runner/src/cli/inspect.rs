@@ -5,6 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::job_files::FileFlags;
 use crate::place::Place;
 use crate::state::{LoadedState, hex_dump};
+use crate::terminal::print_lines;
 use guest_interp::snapshot::SPACE_MEMORY;
 
 /// Arguments of `inspect`.
@@ -77,9 +78,9 @@ pub(super) fn execute(args: &InspectArgs) -> Result<i32> {
         print(&object.to_string())?;
         return Ok(0);
     }
-    print(&view.to_string())?;
+    print_lines(&view.to_string())?;
     for (memory, address, bytes) in dumps {
-        print(&format!("memory {memory}:\n{}", hex_dump(address, &bytes).trim_end()))?;
+        print_lines(&format!("memory {memory}:\n{}", hex_dump(address, &bytes).trim_end()))?;
     }
     Ok(0)
 }

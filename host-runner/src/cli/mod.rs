@@ -19,13 +19,12 @@ mod verify;
 mod witness;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 use clap::{Parser, Subcommand};
 
 use crate::console::Verbosity;
-use crate::failure::{Failure, IO, Result};
 use crate::image;
+use crate::terminal::{self, print};
 
 /// Exit codes, below the help.
 const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 75 stopped at the gas limit, 76 store conflict, \
@@ -150,17 +149,9 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         Some(Command::ExportNode(args)) => export_node::execute(args),
     };
     done.unwrap_or_else(|failure| {
-        // Where standard error is closed, the exit code still tells.
-        drop(writeln!(io::stderr().lock(), "{failure}"));
+        terminal::complain(&failure);
         failure.code()
     })
-}
-
-/// Prints a line of ours on standard output.
-fn print(line: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-    written.map_err(|error| Failure::new(IO, format!("standard output: {error}")))
 }
 
 #[cfg(test)]

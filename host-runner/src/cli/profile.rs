@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use guest_interp::profile::ProfileLimits;
 
-use crate::cli::{OutputArgs, print};
+use crate::cli::OutputArgs;
 use crate::console::{Console, Verbosity};
 use crate::durable;
 use crate::failure::Result;
@@ -12,6 +12,7 @@ use crate::flags::JobFlags;
 use crate::interrupt::Stop;
 use crate::profile;
 use crate::store::Given;
+use crate::terminal::print_lines;
 
 /// Arguments of `profile`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,7 +58,7 @@ pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
     }
     let text = if args.output.json { profiled.object().to_string() } else { profiled.table(args.top) };
     if args.output.verbosity() != Verbosity::Quiet || args.output.json {
-        print(&text)?;
+        print_lines(&text)?;
     }
     Ok(0)
 }

@@ -43,6 +43,9 @@ pub(super) struct ResumeArgs {
     /// Leave the store as it is, as for `run`
     #[arg(long, requires = "store")]
     no_commit: bool,
+    /// Wait so long for a store that another process has open [default: 10; 0 fails at once]
+    #[arg(long, value_name = "SECONDS", requires = "store")]
+    wait: Option<u64>,
     /// Directory for the files that the program leaves behind, when it ends normally
     #[arg(long, value_name = "DIR")]
     deliver: Option<PathBuf>,
@@ -69,6 +72,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
     let contract = ContractFlags {
         store: args.store.clone(),
         no_commit: args.no_commit,
+        wait: args.wait,
         contract: files.contracts.into_iter().map(flag).collect(),
         ..ContractFlags::default()
     };

@@ -74,7 +74,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         console.note(&format!("committed: the store is at version {version}"));
     }
 
-    console.note(&closing_line(&summary, &output_dir));
+    closing_lines(&summary, &output_dir).iter().for_each(|line| console.note(line));
     let comparison = if args.check_reference { compare(args, &summary, &mut console)? } else { None };
     if args.output.json {
         let mut object = report::run_object(&summary, &output_dir, &runner);
@@ -119,13 +119,11 @@ fn mismatch(comparison: &Comparison) -> Failure {
     comparison.by_nature.iter().map(by_nature).fold(failure, Failure::caused_by)
 }
 
-/// One line on what the run came to.
-pub(super) fn closing_line(summary: &Summary, output_dir: &str) -> String {
+/// What the run came to, in a line or two.
+pub(super) fn closing_lines(summary: &Summary, output_dir: &str) -> Vec<String> {
     if summary.interrupted() {
-        return format!(
-            "interrupted: the state is in {output_dir}; go on with: host-runner resume {output_dir}\n  {}",
-            figures(summary)
-        );
+        let what = format!("interrupted: the state is in {output_dir}; go on with: host-runner resume {output_dir}");
+        return vec![what, format!("  {}", figures(summary))];
     }
     let mut lines = summary.result.lines();
     let status = lines.next().unwrap_or("?");
@@ -136,7 +134,7 @@ pub(super) fn closing_line(summary: &Summary, output_dir: &str) -> String {
     };
     let trap =
         summary.receipt.as_ref().and_then(report::trap_text).map(|trap| format!(" ({trap})")).unwrap_or_default();
-    format!("{outcome}{trap}, {}, results in {output_dir}", figures(summary))
+    vec![format!("{outcome}{trap}, {}, results in {output_dir}", figures(summary))]
 }
 
 pub(super) fn figures(summary: &Summary) -> String {

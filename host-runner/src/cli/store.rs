@@ -1,19 +1,23 @@
 //! `store`: look at a key-value store, change it by hand, export it for nodes without a database, commit a run's writes.
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Subcommand;
 use guest_interp::host::store::ReadWriteSet;
 
 use crate::cli::print;
-use crate::failure::{Failure, IO, Result};
-use crate::store::{Database, read_set};
+use crate::durable;
+use crate::failure::{Failure, Result};
+use crate::store::{Database, WAIT, read_set};
+use crate::terminal;
 
 /// Arguments of `store`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct StoreArgs {
+    /// Wait so long for a store that another process has open; 0 fails at once
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = WAIT.as_secs())]
+    wait: u64,
     #[command(subcommand)]
     action: Action,
 }
@@ -65,13 +69,17 @@ enum Action {
 }
 
 pub(super) fn execute(args: &StoreArgs) -> Result<i32> {
+    let open = |store: &Path, create| Database::open_within(store, create, Duration::from_secs(args.wait));
     match &args.action {
-        Action::Get { store, key } => get(store, key),
-        Action::Put { store, key, value } => change(&Database::open(store, true)?, key, Some(bytes(value)?)),
-        Action::Delete { store, key } => change(&Database::open(store, false)?, key, None),
-        Action::List { store } => list(store),
-        Action::Export { store, file } => export(store, file),
-        Action::Commit { store, rwset } => commit(store, rwset),
+        Action::Get { store, key } => get(&open(store, false)?, key),
+        Action::Put { store, key, value } => change(&open(store, true)?, key, Some(bytes(value)?)),
+        Action::Delete { store, key } => change(&open(store, false)?, key, None),
+        Action::List { store } => list(&open(store, false)?),
+        Action::Export { store, file } => export(&open(store, false)?, file),
+        Action::Commit { store, rwset } => {
+            let set = read_set(rwset)?;
+            commit(&open(store, false)?, &set)
+        }
     }
 }
 
@@ -80,14 +88,10 @@ fn bytes(text: &str) -> Result<Vec<u8>> {
     guest_interp::args::data(text).map_err(|error| Failure::usage(error.message()))
 }
 
-fn get(store: &Path, key: &str) -> Result<i32> {
-    match Database::open(store, false)?.view()?.get(&bytes(key)?)? {
+fn get(store: &Database, key: &str) -> Result<i32> {
+    match store.view()?.get(&bytes(key)?)? {
         None => Ok(1),
-        Some(found) => {
-            let mut stdout = std::io::stdout().lock();
-            let written = stdout.write_all(&found.value).and_then(|()| stdout.flush());
-            written.map(|()| 0).map_err(|error| Failure::new(IO, format!("standard output: {error}")))
-        }
+        Some(found) => terminal::pass_on(true, &found.value).map(|()| 0),
     }
 }
 
@@ -96,8 +100,8 @@ fn change(store: &Database, key: &str, value: Option<Vec<u8>>) -> Result<i32> {
     print(&format!("version {version}")).map(|()| 0)
 }
 
-fn list(store: &Path) -> Result<i32> {
-    let view = Database::open(store, false)?.view()?;
+fn list(store: &Database) -> Result<i32> {
+    let view = store.view()?;
     for (key, found) in view.list(&[], None, usize::MAX)? {
         let (key, value) = (ReadWriteSet::shown(&key), ReadWriteSet::shown(&found.value));
         print(&format!("{key} version {} {value}", found.version))?;
@@ -105,15 +109,14 @@ fn list(store: &Path) -> Result<i32> {
     print(&format!("version {}", view.version())).map(|()| 0)
 }
 
-fn export(store: &Path, file: &Path) -> Result<i32> {
-    let export = Database::open(store, false)?.view()?.export()?;
-    fs::write(file, export.encode()).map_err(|error| Failure::io(file, &error))?;
+fn export(store: &Database, file: &Path) -> Result<i32> {
+    let export = store.view()?.export()?;
+    durable::replace(file, &export.encode())?;
     let count = export.entries.len();
     print(&format!("{count} entries at version {} in {}", export.version, file.display())).map(|()| 0)
 }
 
-fn commit(store: &Path, rwset: &Path) -> Result<i32> {
-    let set = read_set(rwset)?;
-    let version = Database::open(store, false)?.commit(&set)?;
+fn commit(store: &Database, set: &ReadWriteSet) -> Result<i32> {
+    let version = store.commit(set)?;
     print(&format!("{} writes, version {version}", set.writes.len())).map(|()| 0)
 }

@@ -47,7 +47,7 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     out.prepare(&job, highest, false)?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     if (1..=highest).any(|id| !out.path().join(format!("{id}.snap")).exists()) {
-        let (named, out) = (named.escape_debug(), out.path().display());
+        let out = out.path().display();
         console.warning(&format!(
             "snapshots up to {highest} are where the node was frozen, in '{named}': copy them to {out} before resume or verify"
         ));

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::failure::{Failure, MISMATCH, Result};
 use crate::interrupt::Stop;
 use crate::job_files::{FileFlags, JobFiles, Rerun};
+use crate::terminal;
 use crate::verify::{self, Options, Step, Verdict, Verification};
 
 /// Names that are shown of those that are not covered.
@@ -147,8 +148,7 @@ fn listed(names: &[String]) -> String {
 
 /// A bar over the gas of all segments.
 fn progress_bar(chain: &Chain, options: &Options, verbosity: Verbosity) -> ProgressBar {
-    use std::io::IsTerminal;
-    let visible = verbosity > Verbosity::Quiet && std::io::stderr().is_terminal();
+    let visible = verbosity > Verbosity::Quiet && terminal::is_watched();
     let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let to = options.to.unwrap_or(u64::MAX);
     let gas = chain.links.iter().filter(|(id, _)| options.from < **id && **id <= to);

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli::print;
 use crate::durable;
 use crate::failure::{Failure, MISMATCH, Result};
+use crate::foreign::{self, Kind};
 use crate::job_files::{FileFlags, JobFiles};
 use crate::place::Place;
 use crate::witness::{self, Next};
@@ -72,7 +73,7 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(args: &CheckArgs) -> Result<i32> {
-    let bytes = std::fs::read(&args.witness).map_err(|error| Failure::io(&args.witness, &error))?;
+    let bytes = foreign::read(&args.witness, Kind::Witness)?;
     let decoded = guest_interp::witness::Witness::decode(&bytes);
     let refused = |error: Error| Failure::data(format!("{}: {}", args.witness.display(), error.message()));
     let decoded = decoded.map_err(refused)?;
@@ -82,9 +83,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<i32> {
     let checked = witness::check(&closed, &files)?;
     let right = match (&args.expect, &checked.next) {
         (None, _) => true,
-        (Some(path), Next::Snapshot { snap, .. }) => {
-            std::fs::read(path).map_err(|error| Failure::io(path, &error))? == *snap
-        }
+        (Some(path), Next::Snapshot { snap, .. }) => foreign::read(path, Kind::Snap)? == *snap,
         (Some(_), Next::End { .. }) => false,
     };
     if let (Some(path), Next::Snapshot { snap, .. }) = (&args.output, &checked.next) {

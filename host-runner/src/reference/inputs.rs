@@ -2,11 +2,12 @@
 //! program may write as it may in the node's own file system. The folder goes after the run; the inputs stay as they are.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
 use crate::failure::{Failure, IO, Result};
+use crate::foreign::{Foreign, Kind};
 
 /// The folder; it goes when this is dropped.
 pub(super) struct InputTree(TempDir);
@@ -21,7 +22,9 @@ impl InputTree {
             if place == tree.0.path() || has_bad_part(guest) {
                 return Err(Failure::usage(format!("--file {guest}: expected a path without empty, . and .. parts")));
             }
-            let copied = place.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| copy_writable(host, &place));
+            let mut file = Foreign::named(host, Kind::Input)?;
+            let made = place.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::File::create(&place));
+            let copied = made.and_then(|mut made| std::io::copy(&mut file, &mut made));
             copied.map_err(|error| Failure::io(host, &error))?;
         }
         for name in preopens {
@@ -45,11 +48,6 @@ impl InputTree {
 
 fn has_bad_part(guest: &str) -> bool {
     guest.strip_prefix('/').unwrap_or(guest).split('/').any(|part| matches!(part, "" | "." | ".."))
-}
-
-/// Copies a file that may be read-only to one that the program can write.
-fn copy_writable(host: &Path, place: &Path) -> std::io::Result<()> {
-    std::io::copy(&mut fs::File::open(host)?, &mut fs::File::create(place)?).map(drop)
 }
 
 #[cfg(test)]

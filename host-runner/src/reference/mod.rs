@@ -23,6 +23,7 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 use crate::cache;
 use crate::failure::{DATA, Failure, IO, Result};
 use crate::flags::InputFlags;
+use crate::foreign::{self, Kind};
 use crate::reference::inputs::InputTree;
 use crate::reference::replay::Replay;
 
@@ -229,7 +230,7 @@ fn wasi(job: &Job, tree: &InputTree, stdout: MemoryOutputPipe, stderr: MemoryOut
     let mut builder = WasiCtxBuilder::new();
     let name = job.program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     builder.arg(name).args(&job.words).envs(&job.env);
-    let input = job.stdin.as_ref().map(|path| read(path)).transpose()?.unwrap_or_default();
+    let input = job.stdin.as_ref().map(|path| foreign::read(path, Kind::Input)).transpose()?.unwrap_or_default();
     builder.stdin(MemoryInputPipe::new(input)).stdout(stdout).stderr(stderr);
     for name in &job.preopens {
         let opened = builder.preopened_dir(tree.place(name), name, FsPerms::ReadWrite).map(|_| ());
@@ -250,11 +251,7 @@ fn any_exit_code(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 fn load(engine: &Engine, path: &Path) -> Result<Module> {
     let refused = |error| Failure::wasmtime(DATA, format!("{}: wasmtime refuses it", path.display()), &error);
-    Module::new(engine, read(path)?).map_err(refused)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Failure::io(path, &error))
+    Module::new(engine, foreign::read(path, Kind::Module)?).map_err(refused)
 }
 
 /// Names the first import that nobody provides, before anything runs.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::engine::Engine;
 use crate::image;
+use crate::terminal::html as html_text;
 use crate::verify::{Checked, Verification};
 
 impl Verification {
@@ -48,7 +49,7 @@ pub fn html(found: &Verification, dir: &str, engine: Engine) -> String {
          td,th{{border:1px solid #ccc;padding:.2em .6em;text-align:left}}.same{{background:#dfd}}.differs{{background:#fbb}}\
          .not{{background:#fe9}}</style>\n<h1>{dir}: {verdict}</h1>\n<p>{same} of {all} segments are the same, from snapshot \
          {from}{trust}. Node {node} ({engine} engine), {jobs} workers, {seconds:.1} s.</p>\n",
-        dir = escaped(dir),
+        dir = html_text(dir),
         same = found.count("same"),
         all = found.segments.len(),
         from = found.from,
@@ -59,7 +60,7 @@ pub fn html(found: &Verification, dir: &str, engine: Engine) -> String {
     );
     if !found.faults.is_empty() {
         page.push_str("<h2>Faults of the files</h2>\n<ul>\n");
-        found.faults.iter().for_each(|fault| page.push_str(&format!("<li>{}</li>\n", escaped(fault))));
+        found.faults.iter().for_each(|fault| page.push_str(&format!("<li>{}</li>\n", html_text(fault))));
         page.push_str("</ul>\n");
     }
     page.push_str("<table>\n<tr><th>from</th><th>to</th><th>verdict</th><th>gas</th><th>ms</th><th>worker</th></tr>\n");
@@ -71,15 +72,10 @@ pub fn html(found: &Verification, dir: &str, engine: Engine) -> String {
 fn row(page: &mut String, checked: &Checked) {
     let name = checked.verdict.name();
     let class = name.split(' ').next().unwrap_or_default();
-    let details: String = checked.verdict.details().iter().map(|detail| format!("<br>{}", escaped(detail))).collect();
+    let details: String = checked.verdict.details().iter().map(|detail| format!("<br>{}", html_text(detail))).collect();
     let (from, to) = (checked.segment.from, checked.segment.target());
     let (gas, time, worker) = (checked.gas, checked.time.as_millis(), checked.worker);
     page.push_str(&format!(
         "<tr class=\"{class}\"><td>{from}</td><td>{to}</td><td>{name}{details}</td><td>{gas}</td><td>{time}</td><td>{worker}</td></tr>\n"
     ));
-}
-
-/// Text for a page: what is in it comes from files and programs.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

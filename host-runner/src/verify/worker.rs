@@ -1,7 +1,6 @@
 //! A worker: a node that is taken through a contiguous range of segments.
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -10,9 +9,10 @@ use serde_json::Value;
 
 use crate::chain::Chain;
 use crate::drive::Slice;
-use crate::durable::FINAL;
+use crate::durable::{FINAL, Name};
 use crate::engine::{Deliver, Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::foreign::{self, Foreign, Kind};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
@@ -151,7 +151,7 @@ impl<'a> Worker<'a> {
             (Event::Finished, Some(id)) => {
                 Ok(Found::only(vec![format!("the program ends in this segment: snapshot {id} is one too many")]))
             }
-            (Event::Snapshot(id), None) if self.chain.dir.join("result.txt").exists() => {
+            (Event::Snapshot(id), None) if foreign::is_there(&self.chain.dir, "result.txt") => {
                 Ok(Found::only(vec![format!("the run goes on to a snapshot {id}, which is missing")]))
             }
             (event, _) => Err(Failure::data(format!("nothing says how the run ended ({event:?} came next)"))
@@ -187,9 +187,10 @@ impl<'a> Worker<'a> {
                 node.drop_file()?;
                 continue;
             }
-            let path = self.chain.dir.join(&name);
+            let there = self.open(&name)?;
             self.compared(&name);
-            let Some(difference) = compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))? else { continue };
+            let difference = compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?;
+            let Some(difference) = difference else { continue };
             found.differences.push(difference);
             if name.ends_with(".snap") {
                 found.stands_at = None;
@@ -203,20 +204,25 @@ impl<'a> Worker<'a> {
         drop(self.messages.send(Message::Compared(name.to_owned())));
     }
 
+    /// Opens the chain's file of a name that the node gives.
+    fn open(&self, name: &str) -> Result<Option<Foreign>> {
+        let kind = Name::kind_of(name).ok_or_else(|| Failure::data(format!("the node named a file {name}")))?;
+        Foreign::find_within(&self.chain.dir, name, kind)
+    }
+
     /// Compares what the end of the run leaves.
     fn compare_end(&self, node: &mut dyn Node) -> Result<Vec<String>> {
-        let dir = &self.chain.dir;
         let mut differences = Vec::new();
         let mut compared = false;
         while let Some(name) = node.take_name()? {
-            let path = dir.join(&name);
+            let there = self.open(&name)?;
             self.compared(&name);
             if name == "receipt.json" {
-                differences.extend(compare_receipt(&path, &node.take_all()?)?);
+                differences.extend(compare_receipt(there, &node.take_all()?)?);
                 continue;
             }
-            compared |= name == "result.txt" && path.exists();
-            differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
+            compared |= name == "result.txt" && there.is_some();
+            differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
         }
         if !compared {
             return Err(Failure::data("result.txt is missing: how the run ended cannot be compared")
@@ -235,30 +241,25 @@ fn shown(failure: &Failure) -> String {
 
 /// Compares a file with what `next` hands out; what differs, if anything does.
 pub(super) fn compare_file(
-    path: &Path,
+    mut file: Option<Foreign>,
     name: &str,
     next: &mut dyn FnMut(&mut Vec<u8>) -> Result<bool>,
 ) -> Result<Option<String>> {
-    let mut file = match File::open(path) {
-        Ok(file) => Some(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Failure::io(path, &error)),
-    };
-    let failed = |error: std::io::Error| Failure::io(path, &error);
     let (mut chunk, mut offset) = (Vec::new(), 0u64);
     let mut difference = file.is_none().then(|| format!("{name}: missing"));
     while next(&mut chunk)? {
         let Some(file) = file.as_mut().filter(|_| difference.is_none()) else { continue };
         let mut there = Vec::with_capacity(chunk.len());
-        file.take(chunk.len() as u64).read_to_end(&mut there).map_err(failed)?;
+        let read = file.take(chunk.len() as u64).read_to_end(&mut there);
+        read.map_err(|error| Failure::io(file.path(), &error))?;
         let same = there.iter().zip(&chunk).take_while(|(a, b)| a == b).count();
         offset = offset.saturating_add(same as u64);
         if same < chunk.len() {
             difference = Some(format!("{name}: differs at byte {offset}"));
         }
     }
-    if let (Some(file), None) = (&mut file, &difference) {
-        let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
+    if let (Some(file), None) = (&file, &difference) {
+        let size = file.length();
         difference = (size > offset).then(|| format!("{name}: {size} bytes, expected {offset}"));
     }
     Ok(difference)
@@ -266,13 +267,9 @@ pub(super) fn compare_file(
 
 /// Compares the `result` and `run` objects, which are the node's, with a receipt, in which the runner has a say too. What the
 /// runner says of itself, and the node of its version, proves nothing and is not compared.
-fn compare_receipt(path: &Path, expected: &[u8]) -> Result<Vec<String>> {
-    let text = match fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(vec!["receipt.json: missing".to_owned()]);
-        }
-        read => read.map_err(|error| Failure::io(path, &error))?,
-    };
+fn compare_receipt(file: Option<Foreign>, expected: &[u8]) -> Result<Vec<String>> {
+    let Some(file) = file else { return Ok(vec!["receipt.json: missing".to_owned()]) };
+    let text = file.bytes()?;
     let unreadable = |error| Failure::data(format!("the node wrote no receipt that can be read: {error}"));
     let expected = strict::parse(expected).map_err(unreadable)?;
     let found = match strict::parse(&text) {
@@ -312,7 +309,8 @@ fn compare_delivered(directory: &Path, node: &mut dyn Node) -> Result<Vec<String
         }
         let shown = format!("delivered file {name}");
         let next = &mut |chunk: &mut Vec<u8>| Deliver::deliver_chunk(node, chunk);
-        differences.extend(compare_file(&directory.join(&name), &shown, next)?);
+        let there = Foreign::find_within(directory, &name, Kind::Delivered)?;
+        differences.extend(compare_file(there, &shown, next)?);
     }
     Ok(differences)
 }

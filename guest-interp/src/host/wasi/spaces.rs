@@ -2,7 +2,7 @@
 //! behind.
 
 use super::Wasi;
-use super::fs::Delivery;
+use super::fs::{Delivery, MAX_PATH};
 use crate::error::Error;
 use crate::snapshot::SPACE_FILE;
 use crate::snapshot::merkle::PageTree;
@@ -43,6 +43,13 @@ pub struct LeftFile {
     pub length: u64,
     /// The file itself, which may have several names.
     pub(crate) node: u32,
+}
+
+impl LeftFile {
+    /// Whether its path is longer than any that can be opened.
+    pub fn is_beyond_paths(&self) -> bool {
+        self.path.len() > MAX_PATH
+    }
 }
 
 /// A walk through the files that the program leaves behind.

@@ -18,7 +18,8 @@ impl Delivery {
         Self { open: vec![(ROOT, 0, 0)], path: String::new() }
     }
 
-    /// Path, without a leading slash, and number of the next file. What lies deeper than a path can say is left out.
+    /// Path, without a leading slash, and number of the next file. A directory whose path is longer than any that can be
+    /// opened stands for what is in it: whoever delivers files cannot deliver those, and says so.
     pub(in crate::host::wasi) fn next(&mut self, fs: &FileSystem) -> Option<(String, u32)> {
         while let Some((directory, position, length)) = self.open.last_mut() {
             self.path.truncate(*length);
@@ -33,10 +34,10 @@ impl Delivery {
                 self.path.push('/');
             }
             self.path.push_str(&entry.name);
-            if self.path.len() > MAX_PATH {
-                continue;
-            }
+            let is_too_long = self.path.len() > MAX_PATH;
             match fs.get(entry.node).map(|node| &node.kind) {
+                Some(Kind::Directory(entries)) if is_too_long && entries.is_empty() => {}
+                Some(Kind::Directory(_)) if is_too_long => return Some((self.path.clone(), entry.node)),
                 Some(Kind::Directory(_)) => self.open.push((entry.node, 0, self.path.len())),
                 Some(Kind::File { .. }) if !fs.is_as_given(directory, entry) => {
                     return Some((self.path.clone(), entry.node));

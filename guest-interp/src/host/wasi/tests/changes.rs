@@ -399,3 +399,22 @@ fn a_right_that_was_given_up_is_missed() {
     assert_eq!(guest.open("top", 0).map(drop), Ok(()));
     assert_eq!(guest.left(), [("new".to_owned(), 0)]);
 }
+
+#[test]
+fn a_file_deeper_than_any_path_is_handed_out_under_a_name_that_is_longer_than_any() {
+    let mut guest = Guest::new();
+    let tree = |root: &str, depth: usize| root.to_owned() + &format!("/{}", "d".repeat(200)).repeat(depth);
+    for (root, depth) in [("a", 17), ("b", 4)] {
+        for depth in 0..=depth {
+            assert_eq!(guest.mkdir(&tree(root, depth)), 0);
+        }
+    }
+    // Without a file in it there is nothing to hand out.
+    let deep = format!("{}/b", tree("a", 17));
+    assert_eq!(guest.rename("b", &deep), 0);
+    assert_eq!(guest.left(), []);
+    assert_eq!(guest.rename(&deep, "b"), 0);
+    guest.create(&format!("{}/f", tree("b", 4)));
+    assert_eq!(guest.rename("b", &deep), 0);
+    assert_eq!(guest.left(), [(tree(&deep, 4), 0)]);
+}
