@@ -173,5 +173,5 @@ fn engines_agree_at_every_budget_on_linked_modules() {
     let figures = sum("linked", 0..60, |seed| {
         linked_engines_agree(&random_linked(seed), &Schedule::default(), seed, Bounds { stops: 40, ..BOUNDS })
     });
-    assert!(figures.returned >= 100 && figures.budgets >= 5_000, "{figures:?}");
+    assert!(figures.returned >= 25 && figures.budgets >= 3_000, "{figures:?}");
 }

@@ -29,7 +29,7 @@ fn random_modules_cost_the_fuel_of_wasmtime() {
             }
         }
         println!("{figures:?}");
-        assert!(figures.returned >= 200 && figures.trapped_exact >= 20 && figures.counted > 0, "{figures:?}");
+        assert!(figures.returned >= 100 && figures.trapped_exact >= 10 && figures.counted > 0, "{figures:?}");
     }
 }
 
@@ -96,7 +96,7 @@ fn at_random_instructions_the_debugger_of_wasmtime_sees_our_state() {
     }
     println!("{figures:?}");
     assert!(
-        figures.stops >= 3_000 && figures.frames > figures.stops && figures.values > 10 * figures.stops,
+        figures.stops >= 1_000 && figures.frames > figures.stops && figures.values > 10 * figures.stops,
         "{figures:?}"
     );
 }
