@@ -8,6 +8,7 @@ use crate::chain::{BASE, Chain};
 use crate::durable::OutputDir;
 use crate::engine::Node;
 use crate::failure::{Failure, IO, Result};
+use crate::foreign::{Foreign, Kind};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::native::NativeNode;
@@ -99,8 +100,7 @@ pub fn verify_base(chain: &Chain, rerun: &Rerun) -> Result<()> {
         expected.update(bytes);
         Ok(())
     })?;
-    let path = chain.dir.join(BASE);
-    let found = file_hash(&path).map_err(|error| Failure::io(&path, &error))?;
+    let found = file_hash(Foreign::within(&chain.dir, BASE, Kind::Bin)?)?;
     match found == *expected.finalize().as_bytes() {
         true => Ok(()),
         false => Err(wrong(&format!("is not the base that snapshot {id} leads to"))),

@@ -9,6 +9,7 @@ use crate::chain::Chain;
 use crate::durable::{self, Name, PAUSE};
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::foreign::Foreign;
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
@@ -99,8 +100,9 @@ fn compare_pause(chain: &Chain, node: &mut dyn Node) -> Result<Vec<String>> {
     let mut differences = Vec::new();
     let mut written = BTreeSet::new();
     while let Some(name) = node.take_name()? {
-        let path = chain.dir.join(&name);
-        differences.extend(compare_file(&path, &name, &mut |chunk| node.take_chunk(chunk))?);
+        let kind = Name::kind_of(&name).ok_or_else(|| Failure::data(format!("the node named a file {name}")))?;
+        let there = Foreign::find_within(&chain.dir, &name, kind)?;
+        differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
         written.insert(name);
     }
     let extra = PAUSE.iter().filter(|name| !written.contains(**name) && chain.dir.join(name).exists());

@@ -76,7 +76,7 @@ fn names_that_do_not_fit_into_a_header_are_carried_all_the_same() {
         .code(0);
     dir.run("export out -o chain.tar").code(0);
     dir.run("import chain.tar new").code(0);
-    assert_eq!(dir.names("new/files"), [long.clone()]);
+    assert_eq!(dir.names("new/files"), [long.as_str()]);
     dir.run(&format!("verify new/files/{long} new --engine native")).code(0);
 }
 

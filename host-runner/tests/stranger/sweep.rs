@@ -315,7 +315,9 @@ fn freeze(dir: &Dir) {
 
 /// The table: for each command and file, the outcomes with the states that come to them.
 fn table(rows: &[Row], met: &BTreeMap<usize, String>) -> String {
-    let mut grouped: Vec<((&str, &str), Vec<(&str, Vec<&str>)>)> = Vec::new();
+    /// Outcomes, each with the states that come to it.
+    type Outcomes<'a> = Vec<(&'a str, Vec<&'a str>)>;
+    let mut grouped: Vec<((&str, &str), Outcomes<'_>)> = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         let of = (row.command, row.file);
         if grouped.last().is_none_or(|(last, _)| *last != of) {
