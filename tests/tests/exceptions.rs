@@ -346,7 +346,7 @@ fn a_tag_is_the_one_that_was_imported_and_no_other_of_the_same_type() {
           (i32.const 1000) (i32.add))))";
     let mut files = program(main);
     files.insert("lib.wasm".to_owned(), wat::parse_str(library).unwrap());
-    let job = Job::new(files, "--preload lib=lib.wasm", "program.wasm run");
+    let job = Job::new(files, "--gas-schedule default-1 --preload lib=lib.wasm", "program.wasm run");
     let (cut, _) = job.all_ways(8, 20, &[1]).unwrap();
     assert_eq!(cut.values(), "5");
     // The number of the tag in the instance that defines it.

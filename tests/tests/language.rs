@@ -236,7 +236,8 @@ fn addresses_of_64_bits_are_compared_whole() {
       (func (export \"fill\") (param i64) (memory.fill (local.get 0) (i32.const 1) (i64.const 0x100000000)))
       (func (export \"none\") (param i64) (memory.fill (local.get 0) (i32.const 1) (i64.const 0))))";
     let ends = |entry: &str, address: &str| {
-        let job = Job::new(program(text), "", &format!("program.wasm {entry} {address}"));
+        // Under the first schedule, so that a limit of 2 pays for each instruction.
+        let job = Job::new(program(text), "--gas-schedule default-1", &format!("program.wasm {entry} {address}"));
         let (run, _) = job.all_ways(2, 10, &[1]).unwrap();
         match run.receipt()["trap"]["message"].as_str() {
             Some(message) => message.to_owned(),

@@ -23,8 +23,13 @@ fn holds(job: &Job, parts: u64, values: &str) -> Run {
     cut
 }
 
+/// The first schedule: nearly every instruction costs 1, so that segments can be as short as an instruction.
+const CHEAP: &str = "--gas-schedule default-1";
+/// The same, of a program with a library.
+const LINKED: &str = "--gas-schedule default-1 --preload lib=lib.wasm";
+
 fn wat(text: &str) -> Job {
-    Job::new(program(text), "", "program.wasm run")
+    Job::new(program(text), CHEAP, "program.wasm run")
 }
 
 fn state(run: &Run, id: u64) -> State {
@@ -177,7 +182,7 @@ fn linked_instances_keep_what_they_share_and_what_they_own() {
             (table.grow (ref.func $mine) (i32.const 1))))";
     let mut files = program(main);
     files.insert("lib.wasm".to_owned(), wat::parse_str(library).unwrap());
-    let job = Job::new(files, "--preload lib=lib.wasm", "program.wasm run");
+    let job = Job::new(files, LINKED, "program.wasm run");
     let whole = job.start("", Drive::WHOLE).unwrap();
     assert_eq!(whole.values(), "101 1027 1047 2");
     for limit in [4_097, 4_100, 4_111, 4_120] {
@@ -207,7 +212,7 @@ fn a_tail_call_into_another_instance_returns_into_the_memory_of_its_callers_call
     for library in [with_memory, without] {
         let mut files = program(main);
         files.insert("lib.wasm".to_owned(), wat::parse_str(library).unwrap());
-        let job = Job::new(files, "--preload lib=lib.wasm", "program.wasm run");
+        let job = Job::new(files, LINKED, "program.wasm run");
         holds(&job, 10, "67 65 68 65 69 65");
     }
 }
@@ -231,7 +236,7 @@ fn a_start_function_and_initialize_go_on_where_they_were_interrupted() {
     );
     let mut files = program(&main);
     files.insert("lib.wasm".to_owned(), wat::parse_str(library).unwrap());
-    let job = Job::new(files, "--preload lib=lib.wasm", "program.wasm run");
+    let job = Job::new(files, LINKED, "program.wasm run");
     let cut = holds(&job, 12, "101010");
     let phases: Vec<Phase> = (1..=cut.id).map(|id| state(&cut, id).phase).collect();
     for phase in [Phase::Start { instance: 0 }, Phase::Start { instance: 1 }, Phase::Initialize] {

@@ -343,7 +343,7 @@ fn a_pause_is_verified_and_never_started_from_without_a_word() {
         (&|raw| raw.segment.previous_snap[0] ^= 1, "does not follow 3.snap: files of two chains are mixed"),
         (&|raw| raw.state.gas_total += 1, "151001 gas in total, expected 150000 and the segment's 1000"),
         (&|raw| raw.segment.id = 2, "does not follow 2.snap"),
-        (&|raw| raw.segment.id = u64::MAX, "what it follows: "),
+        (&|raw| raw.segment.id = u64::MAX, "which none could follow"),
     ];
     for (change, fault) in changes {
         forge(change);

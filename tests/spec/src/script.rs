@@ -290,8 +290,8 @@ impl<'f> Script<'f> {
     fn follow(&mut self, invoke: &WastInvoke<'_>, args: &[u64], outcome: &Outcome, before: (u64, u64)) -> Result<()> {
         let instance = self.instance(invoke.module)?;
         let machine = &mut self.driver.machine;
-        let (total, instructions) = (machine.gas_total() - before.0, machine.gas_stepped() - before.1);
         let Some(follower) = &mut self.follower else { return Ok(()) };
+        let (total, instructions) = (machine.gas_total() - before.0, machine.gas_stepped() - before.1);
         let trap = match outcome {
             Outcome::Returned(_) => None,
             Outcome::Trapped(trap) => Some((*trap, machine.next_mnemonic())),

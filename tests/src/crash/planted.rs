@@ -104,7 +104,8 @@ impl Face<'_> {
             (Self::Host, Thing::Directory) => {
                 refused(74, format!("out/{name}: is a directory where a file is to be written"))
             }
-            (Self::Host, Thing::Link | Thing::Bytes) if is_snapshot => {
+            // A link is replaced like what is no file: the host runner follows none.
+            (Self::Host, Thing::Bytes) if is_snapshot => {
                 refused(65, format!("out/{name}: the output directory holds a file that is not this node's"))
             }
             (Self::Node(_), Thing::Directory | Thing::Pipe) if is_snapshot => {

@@ -258,12 +258,14 @@ mod tests {
     #[test]
     fn every_instruction_and_every_host_call_has_a_row_or_a_reason() {
         let (rows, reasons) = (rows(), without_row());
-        let instructions = Op::ALL.iter().map(|op| op.mnemonic());
-        let calls = wasi::call_names().chain(store::function_names());
-        for name in instructions.chain(calls) {
-            let has_row = rows.iter().any(|row| row.name == name);
-            let has_reason = reasons.iter().any(|(other, why)| *other == name && !why.is_empty());
-            assert!(has_row != has_reason, "{name}: row {has_row}, reason {has_reason}");
+        let has_row = |name: &str| rows.iter().any(|row| row.name == name);
+        let has_reason = |name: &str| reasons.iter().any(|(other, why)| *other == name && !why.is_empty());
+        for name in Op::ALL.iter().map(|op| op.mnemonic()).chain(wasi::call_names()) {
+            assert!(has_row(name) || has_reason(name), "{name}: no row and no reason");
+        }
+        // A function of the store's may be called like an instruction, which has a row.
+        for name in store::function_names() {
+            assert!(has_reason(name), "{name}: no reason");
         }
     }
 
