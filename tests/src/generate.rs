@@ -8,7 +8,7 @@ mod schedule;
 mod smith;
 
 pub use schedule::random_schedule;
-pub use smith::{relaxed_smith_module, smith_module};
+pub use smith::{chosen_module, relaxed_smith_module, smith_module};
 
 use guest_interp::module::{FuncType, ValType};
 

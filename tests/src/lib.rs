@@ -12,6 +12,8 @@ pub mod determinism;
 pub mod differential;
 pub mod embedders;
 pub mod footprint;
+pub mod fuzz;
+pub mod fuzz_host;
 pub mod generate;
 pub mod history;
 pub mod migration;

@@ -2,6 +2,7 @@
 //! state that it says or with an error, never with a panic; what was accepted must be encoded again as it was, must run,
 //! and what it runs to must be accepted in its turn.
 
+mod by_format;
 mod change;
 pub mod module;
 mod subject;
@@ -17,7 +18,7 @@ use crate::generate::Rng;
 use crate::session::{Files, OUT, load, pause, with};
 
 pub use change::{change_bytes, change_field, change_pages, roots};
-pub use subject::{Subject, subjects};
+pub use subject::{Subject, small_subjects, subjects};
 pub use verdict::{assert_all, changed, loaded, with_elements, with_snap};
 
 /// Gas that an accepted snapshot is run for.

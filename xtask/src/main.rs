@@ -9,9 +9,11 @@ mod determinism;
 mod differential;
 mod evidence;
 mod footprint;
+mod fuzz;
 mod migration;
 mod mutate;
 mod ngrams;
+mod nightly;
 mod omissions;
 mod oracles;
 mod overheads;
@@ -54,6 +56,12 @@ enum Command {
     Migration(migration::Args),
     /// Measure what the node takes of the machine: time to start, memory
     Footprint(footprint::Args),
+    /// Fuzz every decoder and both engines with coverage
+    Fuzz(fuzz::Args),
+    /// Run the allocator and the loop of the fast engine under Miri
+    Miri(nightly::Args),
+    /// Run 1,000 assertions of the suite under AddressSanitizer
+    Asan(nightly::Args),
     /// Change snapshots or modules, and load them
     Mutate(mutate::Args),
     /// Count which instructions of register code run after each other in the benchmark programs
@@ -101,6 +109,9 @@ fn main() -> ExitCode {
         Command::Differential(args) => differential::run(&args),
         Command::Migration(args) => migration::run(&args),
         Command::Footprint(args) => footprint::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
+        Command::Miri(args) => nightly::miri(&args),
+        Command::Asan(args) => nightly::asan(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Ngrams(args) => ngrams::run(&args),
         Command::Omissions(args) => omissions::run(&args),

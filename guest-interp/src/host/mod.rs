@@ -1,7 +1,7 @@
 //! Host modules: functions that a program imports and that the node itself serves. The engine hands a call over as a
 //! value (function id, argument bit patterns) and goes on with the answer; a host module sees the program only through
 //! [`GuestMemory`], so it depends on no engine, and every byte it writes takes the same tracked path as the program's own
-//! stores. A call is priced by [`HostModule::units`] before its first effect and does not run if it cannot be paid.
+//! stores. A call is priced by [`HostModule::work`] before its first effect and does not run if it cannot be paid.
 
 #![cfg_attr(
     not(test),

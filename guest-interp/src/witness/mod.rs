@@ -60,7 +60,7 @@ pub struct Witness {
     pub snap: Vec<u8>,
     /// Contents of the pages that are here, by space.
     pub pages: BTreeMap<Number, Pages>,
-    /// Hashes of the subtrees beside them, of every space of the state, in the order of [`siblings`].
+    /// Hashes of the subtrees beside them, of every space of the state, in the order of [`siblings`](crate::snapshot::merkle::siblings).
     pub hashes: BTreeMap<Number, Vec<[u8; 32]>>,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The database trusts its file: some damaged ones it takes for bugs of its own, and panics. That is caught here, and only
 //! here, so that a file is an error like others (exit code 74) that names it. What it says may be nonsense without a
-//! panic too: so the entries have a checksum of ours ([`seal`]).
+//! panic too: so the entries have a checksum of ours ([`seal`](super::seal)).
 
 use std::cell::Cell;
 use std::fs::{File, TryLockError};

@@ -186,7 +186,8 @@ pub struct Score {
 }
 
 impl Score {
-    fn add(&mut self, other: Score) {
+    /// Adds that of another run.
+    pub fn add(&mut self, other: Score) {
         self.assertions += other.assertions;
         self.passed += other.passed;
         self.others += other.others;

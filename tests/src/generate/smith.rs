@@ -40,9 +40,20 @@ fn module(seed: u64, floats: bool, relaxed: bool) -> Option<Vec<u8>> {
     generate(&mut rng, config)
 }
 
+/// A module that these bytes choose, of the kind that the seed says: a fuzzer's choices instead of random ones.
+pub fn chosen_module(choices: &[u8], seed: u64) -> Option<Vec<u8>> {
+    let mut rng = Rng::new(seed);
+    let config = if rng.once_in(4) { simple(true) } else { rich(&mut rng, true, false) };
+    chosen(choices, config)
+}
+
 fn generate(rng: &mut Rng, config: Config) -> Option<Vec<u8>> {
     let bytes: Vec<u8> = (0..1024).flat_map(|_| rng.bits().to_le_bytes()).collect();
-    let mut source = arbitrary::Unstructured::new(&bytes);
+    chosen(&bytes, config)
+}
+
+fn chosen(choices: &[u8], config: Config) -> Option<Vec<u8>> {
+    let mut source = arbitrary::Unstructured::new(choices);
     let mut module = wasm_smith::Module::new(config, &mut source).ok()?;
     module.ensure_termination(2_000).ok()?;
     Some(module.to_bytes())

@@ -11,6 +11,7 @@ use guest_interp::limits::Limits;
 use guest_interp::module::{ExternKind, ExternType, Features, FuncType, Import, Module};
 use guest_interp::runtime::{Budget, FuncKind, HostImports, Linker, Machine};
 
+use super::by_format::wasm_mutate;
 use crate::caught::caught;
 use crate::generate::program::random_program;
 use crate::generate::{Rng, random_args, relaxed_smith_module, smith_module};
@@ -122,18 +123,6 @@ fn base(samples: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
         _ => smith_module(seed, true),
     };
     random.unwrap_or_else(|| samples[0].clone())
-}
-
-/// A change that knows the format; none if wasm-mutate finds no place for it, or gives up.
-fn wasm_mutate(bytes: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
-    let mut mutate = || {
-        let mut mutate = wasm_mutate::WasmMutate::default();
-        mutate.seed(rng.bits()).fuel(200);
-        let mut changed = mutate.run(bytes).ok()?;
-        changed.next()?.ok()
-    };
-    // It is not the one that is tested: it gives up by a panic on some modules.
-    caught(|| Ok(mutate())).ok().flatten()
 }
 
 /// One to three changes that know nothing but, at best, where sections are.

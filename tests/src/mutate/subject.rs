@@ -1,5 +1,7 @@
 //! The real snapshots that are changed.
 
+use std::sync::OnceLock;
+
 use guest_interp::error::Error;
 use guest_interp::host::outside::Versioned;
 use guest_interp::host::store::Export;
@@ -187,28 +189,42 @@ pub fn subjects() -> Vec<Subject> {
         let flags = format!("--max-memory 4194304 --max-call-depth 2000 {flags}");
         Job::new(names.iter().map(|name| wasmfile(name)).collect(), &flags, call)
     };
+    let samples = [
+        ("fib32", sample(&["fib32"], "", "fib32.wasm fib 14"), 2),
+        ("grow_table_trap", sample(&["grow_table_trap"], "", "grow_table_trap.wasm work"), 3),
+        ("linked", sample(&["linked_a", "linked_b"], "--preload lib=linked_b.wasm", "linked_a.wasm run"), 1),
+        ("sha256", sample(&["sha256"], "", "sha256.wasm 300"), 1),
+    ];
+    of_jobs(samples.into_iter().chain(small_jobs()))
+}
+
+/// Those of the subjects whose programs are of a few instructions, which the fuzz targets begin with.
+///
+/// # Panics
+/// If a program runs otherwise.
+pub fn small_subjects() -> &'static [Subject] {
+    static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
+    SUBJECTS.get_or_init(|| of_jobs(small_jobs().into_iter()))
+}
+
+fn small_jobs() -> [(&'static str, Job, u64); 3] {
     let extended = Job::new(program(EXTENDED), "--max-memory 4194304 --max-exceptions 64", "program.wasm run 50");
     let references = Job::new(program(REFERENCES), "--max-memory 4194304", "program.wasm run 50");
     let mut inputs = program(CONTRACT);
     inputs.extend(program(INNER).into_values().map(|inner| ("inner.wasm".to_owned(), inner)));
     let flags = "--max-memory 4194304 --max-files 1048576 --store-version 3 --contract inner=inner.wasm";
     let contracts = Job::new(inputs, flags, "program.wasm run 9");
-    let mut subjects = Vec::new();
-    for (name, job, id) in [
-        ("fib32", sample(&["fib32"], "", "fib32.wasm fib 14"), 2),
-        ("grow_table_trap", sample(&["grow_table_trap"], "", "grow_table_trap.wasm work"), 3),
-        ("linked", sample(&["linked_a", "linked_b"], "--preload lib=linked_b.wasm", "linked_a.wasm run"), 1),
-        ("sha256", sample(&["sha256"], "", "sha256.wasm 300"), 1),
-        ("references", references, 3),
-        ("extended", extended, 3),
-        ("contracts", contracts, 2),
-    ] {
+    [("references", references, 3), ("extended", extended, 3), ("contracts", contracts, 2)]
+}
+
+fn of_jobs(jobs: impl Iterator<Item = (&'static str, Job, u64)>) -> Vec<Subject> {
+    let subjects = |(name, job, id): (&str, Job, u64)| {
         let limit = match name {
             "linked" => 4_160,
             "contracts" => 6_000,
             _ => job.start("", Drive::WHOLE).unwrap().gas / 5 + 1,
         };
-        subjects.extend(Subject::both(name, job, limit, id));
-    }
-    subjects
+        Subject::both(name, job, limit, id)
+    };
+    jobs.flat_map(subjects).collect()
 }
