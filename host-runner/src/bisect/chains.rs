@@ -51,7 +51,8 @@ pub fn part(a: &Chain, b: &Chain, rerun: [&Rerun; 2], engine: Engine) -> Result<
     let Some((low, high)) = first_difference(a, b, &mut questions)? else { return Ok(None) };
     let limits = [a, b].map(|chain| chain.links.get(&high).map(|link| link.segment.limit));
     if limits[0] != limits[1] {
-        let what = format!("segment {low} -> {high} ran under two gas limits, {limits:?}: both chains can be right");
+        let shown = limits.map(|limit| limit.map_or("none".to_owned(), |limit| limit.to_string())).join(" and ");
+        let what = format!("segment {low} -> {high} ran under two gas limits, {shown}: both chains can be right");
         return Err(Failure::data(what));
     }
     let limit = limits[0].unwrap_or(u64::MAX);
