@@ -9,7 +9,6 @@ use crate::chain::Chain;
 use crate::durable::{self, Name, PAUSE};
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
-use crate::foreign::Foreign;
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
@@ -17,7 +16,7 @@ use crate::place::Place;
 use crate::search::FILES;
 
 use super::Options;
-use super::worker::compare_file;
+use super::worker::{compare_file, open};
 
 /// Moments with the gas of a pause that are compared with it: more than one when the run was stopped before instructions
 /// that cost nothing.
@@ -100,8 +99,7 @@ fn compare_pause(chain: &Chain, node: &mut dyn Node) -> Result<Vec<String>> {
     let mut differences = Vec::new();
     let mut written = BTreeSet::new();
     while let Some(name) = node.take_name()? {
-        let kind = Name::kind_of(&name).ok_or_else(|| Failure::data(format!("the node named a file {name}")))?;
-        let there = Foreign::find_within(&chain.dir, &name, kind)?;
+        let there = open(chain, &name)?;
         differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
         written.insert(name);
     }

@@ -187,7 +187,7 @@ impl<'a> Worker<'a> {
                 node.drop_file()?;
                 continue;
             }
-            let there = self.open(&name)?;
+            let there = open(self.chain, &name)?;
             self.compared(&name);
             let difference = compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?;
             let Some(difference) = difference else { continue };
@@ -204,18 +204,12 @@ impl<'a> Worker<'a> {
         drop(self.messages.send(Message::Compared(name.to_owned())));
     }
 
-    /// Opens the chain's file of a name that the node gives.
-    fn open(&self, name: &str) -> Result<Option<Foreign>> {
-        let kind = Name::kind_of(name).ok_or_else(|| Failure::data(format!("the node named a file {name}")))?;
-        Foreign::find_within(&self.chain.dir, name, kind)
-    }
-
     /// Compares what the end of the run leaves.
     fn compare_end(&self, node: &mut dyn Node) -> Result<Vec<String>> {
         let mut differences = Vec::new();
         let mut compared = false;
         while let Some(name) = node.take_name()? {
-            let there = self.open(&name)?;
+            let there = open(self.chain, &name)?;
             self.compared(&name);
             if name == "receipt.json" {
                 differences.extend(compare_receipt(there, &node.take_all()?)?);
@@ -237,6 +231,12 @@ impl<'a> Worker<'a> {
 
 fn shown(failure: &Failure) -> String {
     failure.to_string().trim_start_matches("error: ").replace('\n', ";")
+}
+
+/// Opens the chain's file of a name that the node gives.
+pub(super) fn open(chain: &Chain, name: &str) -> Result<Option<Foreign>> {
+    let kind = Name::kind_of(name).ok_or_else(|| Failure::data(format!("the node named a file {name}")))?;
+    Foreign::find_within(&chain.dir, name, kind)
 }
 
 /// Compares a file with what `next` hands out; what differs, if anything does.
