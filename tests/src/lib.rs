@@ -1,36 +1,29 @@
 //! The test harness: the runner of the specification's test suite, and the oracles that compare engines. Tests in
 //! `tests/` and the commands of xtask are thin callers of what is here.
 
-pub mod agree;
 pub mod apps;
 pub mod benchmarks;
 pub mod bombs;
-pub mod caught;
 pub mod contracts;
 pub mod crash;
 pub mod determinism;
 pub mod differential;
 pub mod embedders;
 pub mod footprint;
-pub mod fuzz;
 pub mod fuzz_host;
-pub mod generate;
 pub mod history;
 pub mod migration;
-pub mod mutate;
 pub mod node_js;
 pub mod omissions;
-pub mod opcodes;
 pub mod oracles;
 pub mod places;
 pub mod price;
 pub mod program_files;
-pub mod programs;
 pub mod reactor;
 pub mod runner;
 pub mod runtimes;
 pub mod self_hosting;
-pub mod session;
 pub mod wasi_suite;
 
+pub use engine_tests::{agree, caught, fuzz, generate, mutate, opcodes, programs, session};
 pub use spec_suite as spec;

@@ -2,10 +2,10 @@
 //! single-segment runs in new sessions, runs resumed with refill from every snapshot, runs in slices, and runs that are
 //! paused, encoded, restored and continued again and again; and the stepper alone writes what the fast engine writes.
 
+use engine_tests::generate::program::random_program;
+use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
+use engine_tests::session::{Drive, End, Figures, Files, Job, program, wasmfile, words};
 use guest_interp::module::{ExternKind, Features, Module, ValType};
-use node_tests::generate::program::random_program;
-use node_tests::generate::{Rng, random_args, random_schedule, smith_module};
-use node_tests::session::{Drive, End, Figures, Files, Job, program, wasmfile, words};
 
 /// Gas after which a random program is cut off.
 const MOST_GAS: u64 = 20_000;

@@ -1,11 +1,11 @@
 //! The fast engine equals the stepper: on random programs, under every schedule, at every budget. A failure prints the
 //! seed; `cargo xtask differential` runs more seeds.
 
+use engine_tests::agree::{Bounds, Figures, engines_agree, linked_engines_agree};
+use engine_tests::generate::linked::random_linked;
+use engine_tests::generate::program::random_program;
+use engine_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
 use guest_interp::gas::Schedule;
-use node_tests::agree::{Bounds, Figures, engines_agree, linked_engines_agree};
-use node_tests::generate::linked::random_linked;
-use node_tests::generate::program::random_program;
-use node_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
 
 const BOUNDS: Bounds = Bounds { gas: 20_000, steps: 3_000, stops: 150, calls: 1 };
 

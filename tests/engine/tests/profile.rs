@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use engine_tests::agree::LIMITS;
+use engine_tests::generate::program::random_program;
+use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
+use engine_tests::session::{self, Drive, Files, program, words};
 use guest_interp::gas::Schedule;
 use guest_interp::module::{Features, Module, ValType};
 use guest_interp::profile::{InstructionCounts, Profile, ProfileLimits, Profiler};
 use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
-use node_tests::agree::LIMITS;
-use node_tests::generate::program::random_program;
-use node_tests::generate::{Rng, random_args, random_schedule, smith_module};
-use node_tests::session::{self, Drive, Files, program, words};
 
 /// The profile adds up, each way.
 #[track_caller]

@@ -2,12 +2,12 @@
 //! program reaches it and drop what it does not reach. Equal states are equal bytes, and no snapshot changes what a limit
 //! does later.
 
+use engine_tests::mutate::{Subject, assert_all, changed, with_elements};
+use engine_tests::session::{Drive, End, Job, OUT, Run, program};
 use guest_interp::snapshot::SPACE_TABLE;
 use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::{ExceptionState, Phase, State, state_hash};
 use guest_interp::trap::Trap;
-use node_tests::mutate::{Subject, assert_all, changed, with_elements};
-use node_tests::session::{Drive, End, Job, OUT, Run, program};
 
 /// Functions on exceptions: `$n` carries a number, `$e` another exception and a number.
 const LIBRARY: &str = "(tag $n (export \"n\") (param i32)) (tag $e (param exnref i64))

@@ -1,16 +1,16 @@
 //! Snapshots are hostile input: whatever a file says, loading it ends with the state that it says or with an error that
 //! names what is wrong, before anything is allocated for it.
 
+use engine_tests::mutate::{
+    Figures, Subject, assert_all, case, changed, forge, loaded, seal, subjects, with_elements, with_snap,
+};
+use engine_tests::session::{Drive, Files, Job, OUT, drive, load, program, wasmfile, with};
 use guest_interp::code::Body;
 use guest_interp::module::{Features, Module};
 use guest_interp::snapshot::bin::{BinHeader, BinWriter};
 use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::{FrameState, HostState, Phase};
 use guest_interp::snapshot::{PAGE, SPACE_MEMORY, SPACE_TABLE};
-use node_tests::mutate::{
-    Figures, Subject, assert_all, case, changed, forge, loaded, seal, subjects, with_elements, with_snap,
-};
-use node_tests::session::{Drive, Files, Job, OUT, drive, load, program, wasmfile, with};
 
 fn subject(name: &str) -> Subject {
     subjects().into_iter().find(|s| s.name == name).unwrap()
@@ -345,7 +345,7 @@ fn gas_that_cannot_be_is_refused() {
     files.insert(subject.snap_path(), forge(&raw));
     let run = drive(&with(subject.job.inputs.clone(), &files), &subject.resume_argv(), Drive::WHOLE).unwrap();
     let text = "18446744073709551615 gas have been used: the counter holds no more";
-    assert_eq!(run.end, node_tests::session::End::Error(text.to_owned()));
+    assert_eq!(run.end, engine_tests::session::End::Error(text.to_owned()));
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn a_snapshot_of_another_job_is_refused_by_what_differs() {
     let linked = subject("linked");
     let resume = |inputs: &Files, flags: &str| {
         let line = format!("--snapshot-input {OUT} --snapshot-id 1 {flags}");
-        let result = load(&with(inputs.clone(), &linked.files), &node_tests::session::words(&line));
+        let result = load(&with(inputs.clone(), &linked.files), &engine_tests::session::words(&line));
         result.err().map_or_else(|| "loaded".to_owned(), |e| e.message().to_owned())
     };
     let flags = "--max-memory 4194304 --max-call-depth 2000 --preload lib=linked_b.wasm";
@@ -448,7 +448,7 @@ fn the_chain_of_bin_files_must_be_whole_in_order_and_of_one_run() {
     let gas = job.start("", Drive::WHOLE).unwrap().gas;
     // The same job under another limit: another chain of the same job.
     let other = job.start(&format!("--gas-limit {} --enable-gas-refill", gas / 6 + 1), Drive::WHOLE).unwrap();
-    let foreign = Job { call: node_tests::session::words("program.wasm run 51"), ..job.clone() };
+    let foreign = Job { call: engine_tests::session::words("program.wasm run 51"), ..job.clone() };
     let foreign = foreign.start(&format!("--gas-limit {} --enable-gas-refill", gas / 5 + 1), Drive::WHOLE).unwrap();
     let change = |change: &dyn Fn(&mut Files)| {
         let mut files = subject.files.clone();

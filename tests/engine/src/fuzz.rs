@@ -54,7 +54,7 @@ pub fn check(targets: &[Target], name: &str, data: &[u8]) {
 
 /// Where the inputs of a target are kept.
 pub fn corpus_path(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "..", "fuzz", "corpus", &format!("{name}.hex")].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "..", "..", "fuzz", "corpus", &format!("{name}.hex")].iter().collect()
 }
 
 /// The inputs of a target that are kept: none if there is no file of them.

@@ -265,7 +265,7 @@ pub fn program(text: &str) -> Files {
 /// # Panics
 /// If it is not there.
 pub fn wasmfile(name: &str) -> (String, Vec<u8>) {
-    let path = format!("{}/../wasmfiles/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/../../wasmfiles/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
     (format!("{name}.wasm"), std::fs::read(&path).unwrap_or_else(|e| panic!("wasmfiles/{name}.wasm: {e}")))
 }
 

@@ -1,12 +1,12 @@
 //! What the language of a job is: every feature can be turned off, and is then refused by its name; garbage collection is
 //! refused always. Vectors, several memories and 64-bit memories through the command line, result and snapshots.
 
+use engine_tests::session::{Drive, Job, OUT, Run, program};
 use guest_interp::error::ErrorKind;
 use guest_interp::module::{Features, Module};
 use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::State;
 use guest_interp::snapshot::{SPACE_MEMORY, SPACE_TABLE};
-use node_tests::session::{Drive, Job, OUT, Run, program};
 
 /// A feature, a module that needs it, and how the refusal names it.
 const NEEDING: [(&str, &str, &str); 14] = [

@@ -1,7 +1,7 @@
 //! Snapshots of a program that writes files: their size follows what changed, their files do not outgrow the job's limit, and
 //! an input that is not the one of the job is named.
 
-use node_tests::session::{Drive, Files, Job, OUT, load, program, words};
+use engine_tests::session::{Drive, Files, Job, OUT, load, program, words};
 
 /// Writes `count` blocks of 64 KiB to `/data`, then one byte into each of the first few again and again, exporting both as
 /// parts of `_start`: the blocks first.

@@ -82,7 +82,7 @@ pub struct Call {
 
 /// The directory of the sample programs.
 pub fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wasmfiles")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../wasmfiles")
 }
 
 /// What the programs are expected to do.
