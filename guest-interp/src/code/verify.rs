@@ -171,10 +171,15 @@ fn check_outline(words: &[Inst], code: &FuncCode, scope: &Scope<'_>) -> Result<(
     }
 }
 
-/// The branches after a [`Inst::BrTable`].
+/// The branches after a [`Inst::BrTable`]: one a target, and one more.
 fn check_table(insts: &[Inst], count: u32) -> Result<(), &'static str> {
-    let branches = insts.chunks(2).take(count as usize + 1);
-    let whole = branches.len() == count as usize + 1;
-    let alike = branches.into_iter().all(|pair| matches!(pair, [Inst::Br { .. }, Inst::Edge { .. }]));
-    if whole && alike { Ok(()) } else { Err("a branch table is not followed by its branches") }
+    let mut branches = insts.chunks(2);
+    // In 64 bits, for the greatest count.
+    let wanted = u64::from(count) + 1;
+    let is_branch = |pair: &[Inst]| matches!(pair, [Inst::Br { .. }, Inst::Edge { .. }]);
+    let all = branches.len() as u64 >= wanted && (0..wanted).all(|_| branches.next().is_some_and(is_branch));
+    if all { Ok(()) } else { Err("a branch table is not followed by its branches") }
 }
+
+#[cfg(test)]
+mod tests;
