@@ -5,15 +5,17 @@
 //!
 //! `host-runner/build.rs` and `xtask` call it; nothing else builds the node for shipping.
 
+mod target;
+
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Target that the node is built for.
-pub const TARGET: &str = "wasm32-wasip1";
+pub const TARGET: &str = target::TARGET;
 /// Cargo profile (in the workspace's `Cargo.toml`) that the node is built with.
 pub const PROFILE: &str = "node";
 /// Package and binary that is the node.
@@ -67,7 +69,7 @@ pub type Result<T> = std::result::Result<T, BuildError>;
 /// Two clean builds of the same sources in different folders, with different home folders, give the same bytes.
 ///
 /// # Errors
-/// When cargo or rustc cannot be started, the `wasm32-wasip1` target is not installed, or the build fails; the error
+/// When cargo or rustc cannot be started, the `wasm32-wasip1` target is not there and cannot be added, or the build fails; the error
 /// then carries cargo's output.
 pub fn build_node(workspace_root: &Path, target_dir: &Path) -> Result<PathBuf> {
     build_wasm(workspace_root, target_dir, PACKAGE, &[])
@@ -80,7 +82,8 @@ pub fn build_node(workspace_root: &Path, target_dir: &Path) -> Result<PathBuf> {
 pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str, features: &[&str]) -> Result<PathBuf> {
     let root = canonical(workspace_root)?;
     let sysroot = sysroot(&root)?;
-    check_target(&sysroot)?;
+    let say = |line: &str| eprintln!("{line}");
+    target::ensure_target(&sysroot, OsStr::new("rustup"), target::is_offline(), say).map_err(BuildError)?;
     let cargo_home = cargo_home();
     let known = registries(&cargo_home);
     let build = || {
@@ -170,15 +173,6 @@ fn sysroot(root: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()))
 }
 
-/// Says what to do when the standard library for the node's target is missing; cargo's own message does not.
-fn check_target(sysroot: &Path) -> Result<()> {
-    if sysroot.join("lib").join("rustlib").join(TARGET).is_dir() {
-        return Ok(());
-    }
-    let place = sysroot.display();
-    Err(BuildError(format!("the target {TARGET} is not installed in {place}: run `rustup target add {TARGET}`")))
-}
-
 /// Where cargo keeps the sources of dependencies, whose paths panic messages mention.
 fn cargo_home() -> PathBuf {
     let home =
@@ -238,9 +232,46 @@ mod tests {
         );
     }
 
+    /// A toolchain without the target, and a rustup that does what it is told, or fails.
+    fn toolchain(rustup: &str) -> (PathBuf, PathBuf) {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = env::temp_dir().join(format!("node-build-{}-{}", std::process::id(), rustup.len()));
+        let (sysroot, program) = (dir.join("1.95.0-any"), dir.join("rustup"));
+        fs::create_dir_all(&sysroot).expect("a folder");
+        let text = format!("#!/bin/sh\ncd '{}'\necho \"$@\" >called\n{rustup}\n", dir.display());
+        fs::write(&program, text).expect("a file");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+        (sysroot, program)
+    }
+
     #[test]
-    fn a_missing_target_says_how_to_install_it() {
-        let error = check_target(Path::new("/nowhere")).expect_err("there is no such folder");
-        assert!(error.to_string().contains("rustup target add wasm32-wasip1"), "{error}");
+    fn a_missing_target_is_added_and_that_is_said_in_one_line() {
+        let (sysroot, rustup) = toolchain("mkdir -p 1.95.0-any/lib/rustlib/wasm32-wasip1");
+        let said = std::cell::RefCell::new(Vec::new());
+        let say = |line: &str| said.borrow_mut().push(line.to_owned());
+        for _ in 0..2 {
+            target::ensure_target(&sysroot, rustup.as_os_str(), false, say).expect("the target is added");
+        }
+        let called = fs::read_to_string(rustup.with_file_name("called")).expect("rustup was called");
+        assert_eq!(called, "target add --toolchain 1.95.0-any wasm32-wasip1\n");
+        let expected = "adding it (rustup target add --toolchain 1.95.0-any wasm32-wasip1)";
+        assert!(matches!(said.borrow().as_slice(), [line] if line.ends_with(expected)), "{said:?}");
+        fs::remove_dir_all(rustup.parent().expect("its folder")).expect("removed");
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_added_is_an_error_that_names_the_command() {
+        let (sysroot, rustup) = toolchain("echo no network >&2; exit 3");
+        let by_hand = "rustup target add --toolchain 1.95.0-any wasm32-wasip1";
+        let error = target::ensure_target(&sysroot, rustup.as_os_str(), false, |_| ()).expect_err("rustup fails");
+        assert!(error.contains(by_hand) && error.ends_with("no network"), "{error}");
+        fs::remove_file(rustup.with_file_name("called")).expect("rustup was called");
+        let error = target::ensure_target(&sysroot, rustup.as_os_str(), true, |_| ()).expect_err("nothing is fetched");
+        assert!(error.ends_with(&format!("and STEPMARK_OFFLINE is set: run `{by_hand}`")), "{error}");
+        assert!(!rustup.with_file_name("called").exists());
+        let error =
+            target::ensure_target(&sysroot, OsStr::new("/nowhere/rustup"), false, |_| ()).expect_err("no rustup");
+        assert!(error.contains("rustup cannot be started"), "{error}");
+        fs::remove_dir_all(rustup.parent().expect("its folder")).expect("removed");
     }
 }

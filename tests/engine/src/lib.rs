@@ -10,3 +10,4 @@ pub mod mutate;
 pub mod opcodes;
 pub mod programs;
 pub mod session;
+pub mod witness;
