@@ -11,6 +11,7 @@ mod evidence;
 mod footprint;
 mod fuzz;
 mod migration;
+mod mutants;
 mod mutate;
 mod ngrams;
 mod nightly;
@@ -58,6 +59,8 @@ enum Command {
     Footprint(footprint::Args),
     /// Fuzz every decoder and both engines with coverage
     Fuzz(fuzz::Args),
+    /// Change the checks that everything rests on: does a test notice each change
+    Mutants(mutants::Args),
     /// Run the allocator and the loop of the fast engine under Miri
     Miri(nightly::Args),
     /// Run 1,000 assertions of the suite under AddressSanitizer
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         Command::Migration(args) => migration::run(&args),
         Command::Footprint(args) => footprint::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Miri(args) => nightly::miri(&args),
         Command::Asan(args) => nightly::asan(&args),
         Command::Mutate(args) => mutate::run(&args),
