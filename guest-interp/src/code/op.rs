@@ -372,7 +372,7 @@ macro_rules! define_op {
             }
 
             /// Is it an instruction on vectors.
-            pub(crate) fn is_vector(self) -> bool {
+            pub(crate) const fn is_vector(self) -> bool {
                 self as u16 > LAST_SCALAR as u16
             }
         }

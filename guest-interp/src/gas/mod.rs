@@ -279,11 +279,13 @@ impl Schedule {
     }
 
     /// Is this a transfer of control that costs nothing, and therefore counts as an uncharged step.
+    #[inline]
     pub fn is_uncharged_transfer(&self, op: Op) -> bool {
-        let transfers =
+        let transfers = || {
             matches!(op, Op::Br | Op::BrIf | Op::BrTable | Op::BrOnNull | Op::BrOnNonNull | Op::Throw | Op::ThrowRef)
-                || op.is_call();
-        transfers && self.cost(op) == 0
+                || op.is_call()
+        };
+        self.cost(op) == 0 && transfers()
     }
 }
 

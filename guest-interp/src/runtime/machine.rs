@@ -269,6 +269,7 @@ impl Machine {
                 self.set_resume(Resume::Fast(entry.pc));
                 self.run_fast(entry.cost)
             }
+            None if self.stepper_only || !self.code.is_translated(top.func) => self.walk(top.func),
             None => self.step(),
         }
     }
@@ -450,6 +451,7 @@ impl Machine {
         body
     }
 
+    #[inline]
     pub(crate) fn set_resume(&mut self, resume: Resume) {
         self.frames.last_mut().expect("BUG: there is a frame").resume = resume;
     }
@@ -498,6 +500,7 @@ impl Machine {
     }
 
     /// Charges gas that the budget has been checked for: an instruction, and its part by the unit.
+    #[inline]
     pub(crate) fn spend(&mut self, instruction: u64, units: u64) {
         self.left -= instruction + units;
         self.gas_total += instruction + units;

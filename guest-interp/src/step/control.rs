@@ -8,7 +8,7 @@ use crate::trap::Trap;
 
 impl Op {
     /// Is this one of the six calls.
-    pub(crate) fn is_call(self) -> bool {
+    pub(crate) const fn is_call(self) -> bool {
         matches!(self, Op::Call | Op::CallIndirect | Op::CallRef) || self.is_tail_call()
     }
 
@@ -18,19 +18,19 @@ impl Op {
     }
 
     /// Does this call replace the frame of its caller.
-    pub(crate) fn is_tail_call(self) -> bool {
+    pub(crate) const fn is_tail_call(self) -> bool {
         matches!(self, Op::ReturnCall | Op::ReturnCallIndirect | Op::ReturnCallRef)
     }
 }
 
 impl Machine {
-    pub(super) fn control(&mut self, at: At, body: &Body) -> Done {
+    pub(super) fn control(&mut self, at: &At, body: &Body) -> Done {
         let imm = at.instr.imm as usize;
         match at.instr.op {
             Op::Unreachable => return Err(Trap::Unreachable.into()),
             Op::If => {
                 if self.operand(at, 0) == 0 {
-                    self.branch(At { top: at.top - 1, ..at }, body, body.targets[at.instr.aux as usize]);
+                    self.branch(&At { top: at.top - 1, ..*at }, body, body.targets[at.instr.aux as usize]);
                 } else {
                     self.next(at);
                 }
@@ -40,12 +40,12 @@ impl Machine {
                 if self.operand(at, 0) == 0 {
                     self.next(at);
                 } else {
-                    self.branch(At { top: at.top - 1, ..at }, body, body.targets[imm]);
+                    self.branch(&At { top: at.top - 1, ..*at }, body, body.targets[imm]);
                 }
             }
             Op::BrOnNull => {
                 if self.operand(at, 0) == 0 {
-                    self.branch(At { top: at.top - 1, ..at }, body, body.targets[imm]);
+                    self.branch(&At { top: at.top - 1, ..*at }, body, body.targets[imm]);
                 } else {
                     self.next(at);
                 }
@@ -59,7 +59,7 @@ impl Machine {
             }
             Op::BrTable => {
                 let choice = (self.operand(at, 0) as u32).min(at.instr.aux) as usize;
-                self.branch(At { top: at.top - 1, ..at }, body, body.targets[imm + choice]);
+                self.branch(&At { top: at.top - 1, ..*at }, body, body.targets[imm + choice]);
             }
             Op::Return => self.leave(at.base, at.top, body.results),
             Op::End => {
@@ -74,7 +74,7 @@ impl Machine {
         Ok(())
     }
 
-    fn branch(&mut self, at: At, body: &Body, target: Target) {
+    fn branch(&mut self, at: &At, body: &Body, target: Target) {
         if target.index as usize == body.instrs.len() {
             return self.leave(at.base, at.top, body.results);
         }
@@ -91,8 +91,8 @@ impl Machine {
         self.frames.pop();
     }
 
-    pub(super) fn call_instr(&mut self, at: At, _body: &Body) -> Done {
-        let (op, instr) = (at.instr.op, at.instr);
+    pub(super) fn call_instr(&mut self, at: &At, _body: &Body) -> Done {
+        let (op, instr) = (at.instr.op, &at.instr);
         self.afford(instr, 0)?;
         let indirect = op.is_indirect_call();
         let func = if indirect {
@@ -129,14 +129,14 @@ impl Machine {
 
     /// Whether a call is one that the fast engine always hands over: into another instance, or through a table with 64-bit
     /// addresses.
-    fn is_far_call(&self, instr: Instr, callee: u32) -> bool {
+    fn is_far_call(&self, instr: &Instr, callee: u32) -> bool {
         let through_table = matches!(instr.op, Op::CallIndirect | Op::ReturnCallIndirect);
         let is64 = |index: u32| self.store.tables[self.instance().tables[index as usize] as usize].ty().limits.is64;
         callee != self.instance_number() || (through_table && is64(instr.aux))
     }
 
     /// The function that an indirect call names.
-    fn callee(&self, at: At) -> Result<u32, Trap> {
+    fn callee(&self, at: &At) -> Result<u32, Trap> {
         let instance = self.instance();
         if matches!(at.instr.op, Op::CallRef | Op::ReturnCallRef) {
             return self.store.func_of_ref(self.operand(at, 0)).ok_or(Trap::NullFunctionReference);
@@ -161,6 +161,6 @@ impl Machine {
         let height = body.instrs[at.index as usize + 1].height as usize;
         let end = at.operands + height;
         self.stack[end - results.len()..end].copy_from_slice(results);
-        self.next(at);
+        self.next(&at);
     }
 }

@@ -27,6 +27,15 @@ impl From<Trap> for Halt {
     }
 }
 
+impl Halt {
+    fn into_stop(self) -> Stop {
+        match self {
+            Halt::Trap(trap) => Stop::Trap(trap),
+            Halt::Stop(stop) => stop,
+        }
+    }
+}
+
 pub(crate) type Done = Result<(), Halt>;
 
 /// An instruction about to be executed, and where its operands lie.
@@ -42,6 +51,16 @@ pub(crate) struct At {
     top: usize,
 }
 
+impl At {
+    #[inline]
+    fn new(body: &Body, base: u32, index: u32) -> Self {
+        let instr = body.instrs[index as usize];
+        let base = base as usize;
+        let operands = base + body.locals as usize;
+        At { instr, index, base, operands, top: operands + instr.height as usize }
+    }
+}
+
 impl Machine {
     /// Executes the next instruction of the top frame; tells if the run stops.
     pub(crate) fn step(&mut self) -> Option<Stop> {
@@ -51,21 +70,31 @@ impl Machine {
             return Some(Stop::Failed(error));
         }
         let (at, body) = self.locate();
-        match self.execute(at, &body) {
-            Ok(()) => None,
-            Err(Halt::Trap(trap)) => Some(Stop::Trap(trap)),
-            Err(Halt::Stop(stop)) => Some(stop),
+        self.execute(&at, &body).err().map(Halt::into_stop)
+    }
+
+    /// Steps on until the top frame is of another function than `func`, which has no register code: what finding a function's
+    /// body costs is paid once, not by each of its instructions.
+    pub(crate) fn walk(&mut self, func: u32) -> Option<Stop> {
+        if self.watch.is_some() {
+            return self.step();
         }
+        let body = self.body(func);
+        while let Some(top) = self.frames.last().filter(|top| top.func == func) {
+            let Resume::Wasm(index) = top.resume else { break };
+            let at = At::new(&body, top.base, index);
+            if let Err(halt) = self.execute(&at, &body) {
+                return Some(halt.into_stop());
+            }
+        }
+        None
     }
 
     fn locate(&mut self) -> (At, Arc<Body>) {
         let frame = *self.frames.last().expect("BUG: there is a frame to step");
         let Resume::Wasm(index) = frame.resume else { unreachable!("BUG: the frame is in canonical form") };
         let body = self.body(frame.func);
-        let instr = body.instrs[index as usize];
-        let base = frame.base as usize;
-        let operands = base + body.locals as usize;
-        (At { instr, index, base, operands, top: operands + instr.height as usize }, body)
+        (At::new(&body, frame.base, index), body)
     }
 
     /// The instruction at which the top frame rests.
@@ -74,29 +103,40 @@ impl Machine {
         Some(self.locate().0.instr)
     }
 
-    fn execute(&mut self, at: At, body: &Body) -> Done {
-        if has_units(at.instr.op) {
+    /// Executes an instruction. What has no case of its own here is found in two steps, numeric ones in one.
+    fn execute(&mut self, at: &At, body: &Body) -> Done {
+        match KINDS[at.instr.op as usize] {
+            Kind::Numeric => {
+                self.charge(&at.instr, 0)?;
+                self.numeric(at)?;
+            }
+            Kind::Vector => {
+                self.charge(&at.instr, 0)?;
+                self.vector(at, body)?;
+            }
+            Kind::Other => {
+                self.charge(&at.instr, 0)?;
+                return self.other(at, body);
+            }
+            // Most are free, and then nothing can stop them.
+            Kind::Marker => {
+                if self.schedule.cost(at.instr.op) > 0 {
+                    self.charge(&at.instr, 0)?;
+                }
+                self.pass(at, body);
+                return Ok(());
+            }
             // These charge themselves: their cost depends on their operands.
-            return self.bulk(at);
-        }
-        if at.instr.op.is_call() {
-            return self.call_instr(at, body);
-        }
-        if matches!(at.instr.op, Op::Throw | Op::ThrowRef) {
-            return self.throw(at);
-        }
-        self.charge(at.instr, 0)?;
-        if at.instr.op.is_vector() {
-            self.vector(at, body)?;
-        } else if !self.numeric(at)? {
-            return self.other(at, body);
+            Kind::Bulk => return self.bulk(at),
+            Kind::Call => return self.call_instr(at, body),
+            Kind::Throw => return self.throw(at),
         }
         self.next(at);
         Ok(())
     }
 
     /// Executes an instruction on vectors.
-    fn vector(&mut self, at: At, body: &Body) -> Result<(), Trap> {
+    fn vector(&mut self, at: &At, body: &Body) -> Result<(), Trap> {
         let instance = self.instance_number() as usize;
         let what = Outline::new(&at.instr, body, &self.store.instances[instance].memories);
         let what = what.expect("BUG: vectors have a shape");
@@ -121,44 +161,56 @@ impl Machine {
     }
 
     /// Charges an instruction and `extra` gas by the unit, or stops before it.
-    pub(crate) fn charge(&mut self, instr: Instr, extra: u64) -> Done {
+    #[inline]
+    pub(crate) fn charge(&mut self, instr: &Instr, extra: u64) -> Done {
+        let base = self.schedule.cost(instr.op);
+        if base == 0 || instr.carried > 0 || base.saturating_add(extra) > self.left {
+            return self.charge_special(instr, extra);
+        }
+        self.spend(base, extra);
+        Ok(())
+    }
+
+    /// The same for what is free, carries much, or cannot be paid.
+    fn charge_special(&mut self, instr: &Instr, extra: u64) -> Done {
         self.afford(instr, extra)?;
         if self.schedule.is_uncharged_transfer(instr.op) {
             self.steps -= 1;
         }
-        self.spend(self.schedule.cost_of(&instr), extra);
+        self.spend(self.schedule.cost_of(instr), extra);
         Ok(())
     }
 
     /// Stops before an instruction that the budget does not cover.
-    pub(crate) fn afford(&self, instr: Instr, extra: u64) -> Done {
-        let need = self.schedule.cost_of(&instr).saturating_add(extra);
+    pub(crate) fn afford(&self, instr: &Instr, extra: u64) -> Done {
+        let need = self.schedule.cost_of(instr).saturating_add(extra);
         if need > self.left {
             return Err(Halt::Stop(Stop::OutOfGas { need }));
         }
-        if self.schedule.is_uncharged_transfer(instr.op) && self.steps == 0 {
+        if self.steps == 0 && self.schedule.is_uncharged_transfer(instr.op) {
             return Err(Halt::Stop(Stop::OutOfSteps));
         }
         Ok(())
     }
 
     /// Charges only the base cost of an instruction that traps.
-    pub(crate) fn charge_trap(&mut self, instr: Instr, trap: Trap) -> Halt {
+    pub(crate) fn charge_trap(&mut self, instr: &Instr, trap: Trap) -> Halt {
         match self.charge(instr, 0) {
             Ok(()) => Halt::Trap(trap),
             Err(halt) => halt,
         }
     }
 
-    pub(crate) fn next(&mut self, at: At) {
+    #[inline]
+    pub(crate) fn next(&mut self, at: &At) {
         self.set_resume(Resume::Wasm(at.index + 1));
     }
 
     /// Goes on after a marker: in a function that has no register code, where nothing but this would keep a program from
     /// walking over markers without pay, after all of them that follow and are free.
-    pub(crate) fn pass(&mut self, at: At, body: &Body) {
+    pub(crate) fn pass(&mut self, at: &At, body: &Body) {
         let func = self.frames.last().expect("BUG: there is a frame").func;
-        let skips = !self.single_steps && !self.code.is_translated(func);
+        let skips = !body.markers.is_empty() && !self.single_steps && !self.code.is_translated(func);
         let next = if skips { body.after_markers(at.index) } else { at.index + 1 };
         self.set_resume(Resume::Wasm(next));
     }
@@ -168,34 +220,38 @@ impl Machine {
     }
 
     /// The operand `depth` below the topmost.
-    pub(crate) fn operand(&self, at: At, depth: usize) -> u64 {
+    #[inline]
+    pub(crate) fn operand(&self, at: &At, depth: usize) -> u64 {
         self.stack[at.top - 1 - depth]
     }
 
     /// Address of memory 0, or of another by index, of the running instance.
+    #[inline]
     pub(crate) fn memory_address(&self, index: u32) -> u32 {
         self.instance().memories[index as usize]
     }
 
+    #[inline]
     pub(crate) fn instance_number(&self) -> u32 {
         let func = self.frames.last().expect("BUG: there is a frame").func;
         self.store.funcs[func as usize].instance
     }
 
+    #[inline]
     pub(crate) fn instance(&self) -> &crate::runtime::Instance {
         &self.store.instances[self.instance_number() as usize]
     }
 
-    fn other(&mut self, at: At, body: &Body) -> Done {
+    fn other(&mut self, at: &At, body: &Body) -> Done {
         let (imm, top) = (at.instr.imm as usize, at.top);
         let slots = 1 + at.instr.aux as usize;
         match at.instr.op {
-            Op::Nop | Op::Block | Op::Loop => {
-                self.pass(at, body);
-                return Ok(());
-            }
             Op::TryTable | Op::Drop => {}
             Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => self.stack[top] = at.instr.imm,
+            Op::V128Const => {
+                let constant = body.vectors[imm];
+                self.stack[top..top + 2].copy_from_slice(&[constant as u64, (constant >> 64) as u64]);
+            }
             Op::RefNull => self.stack[top] = 0,
             Op::RefFunc => self.stack[top] = self.store.func_ref(self.instance().funcs[imm]),
             Op::RefIsNull => self.stack[top - 1] = u64::from(self.stack[top - 1] == 0),
@@ -262,19 +318,45 @@ fn read_slots(stack: &[u64], place: usize, slots: u8) -> u128 {
     }
 }
 
-/// Operators whose cost has a part by the unit.
-fn has_units(op: Op) -> bool {
-    matches!(
-        op,
-        Op::MemoryGrow
-            | Op::MemoryFill
-            | Op::MemoryCopy
-            | Op::MemoryInit
-            | Op::TableGrow
-            | Op::TableFill
-            | Op::TableCopy
-            | Op::TableInit
-    )
+/// Who executes an instruction.
+#[derive(Clone, Copy)]
+enum Kind {
+    Numeric,
+    Vector,
+    Marker,
+    Bulk,
+    Call,
+    Throw,
+    Other,
+}
+
+/// By instruction, so that a step finds it with one look.
+const KINDS: [Kind; Op::ALL.len()] = {
+    let mut kinds = [Kind::Other; Op::ALL.len()];
+    let mut i = 0;
+    while i < Op::ALL.len() {
+        let op = Op::ALL[i];
+        kinds[op as usize] = if is_numeric(op) {
+            Kind::Numeric
+        } else if op.is_vector() && !matches!(op, Op::V128Const) {
+            Kind::Vector
+        } else {
+            special(op)
+        };
+        i += 1;
+    }
+    kinds
+};
+
+const fn special(op: Op) -> Kind {
+    match op {
+        Op::MemoryGrow | Op::MemoryFill | Op::MemoryCopy | Op::MemoryInit => Kind::Bulk,
+        Op::TableGrow | Op::TableFill | Op::TableCopy | Op::TableInit => Kind::Bulk,
+        Op::Throw | Op::ThrowRef => Kind::Throw,
+        Op::Nop | Op::Block | Op::Loop => Kind::Marker,
+        op if op.is_call() => Kind::Call,
+        _ => Kind::Other,
+    }
 }
 
 macro_rules! define_numeric {
@@ -290,9 +372,18 @@ macro_rules! define_numeric {
         store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
         other { $($ot:ident $ot_name:literal;)* }
     ) => {
+        /// Is it a numeric operator or a memory access.
+        const fn is_numeric(op: Op) -> bool {
+            matches!(
+                op,
+                $(| Op::$un)* $(| Op::$tu)* $(| Op::$bin)* $(| Op::$ib)* $(| Op::$ic)* $(| Op::$fc)* $(| Op::$tb)*
+                $(| Op::$ld)* $(| Op::$st)*
+            )
+        }
+
         impl Machine {
-            /// Executes numeric operators and memory accesses; `false` for all other instructions.
-            fn numeric(&mut self, at: At) -> Result<bool, Trap> {
+            /// Executes numeric operators and memory accesses.
+            fn numeric(&mut self, at: &At) -> Result<(), Trap> {
                 let top = at.top;
                 macro_rules! unary {
                     ($result:expr) => { self.stack[top - 1] = Slot::to_slot($result) };
@@ -321,9 +412,9 @@ macro_rules! define_numeric {
                         let value: u64 = operand!(0);
                         self.store.memories[memory].store(operand!(1), at.instr.imm, (value as $st_mem).to_le_bytes())?;
                     })*
-                    _ => return Ok(false),
+                    other => unreachable!("BUG: {} is not numeric", other.mnemonic()),
                 }
-                Ok(true)
+                Ok(())
             }
         }
     };

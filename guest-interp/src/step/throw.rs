@@ -32,8 +32,8 @@ struct Caught {
 }
 
 impl Machine {
-    pub(super) fn throw(&mut self, at: At) -> Done {
-        let instr = at.instr;
+    pub(super) fn throw(&mut self, at: &At) -> Done {
+        let instr = &at.instr;
         self.afford(instr, 0)?;
         let Some(thrown) = self.thrown(at) else { return Err(self.charge_trap(instr, Trap::NullReference)) };
         let (caught, looked_at) = self.find_catch(at.index, thrown.tag);
@@ -59,7 +59,7 @@ impl Machine {
     }
 
     /// The exception at the top of the stack, none for a null reference.
-    fn thrown(&self, at: At) -> Option<Exception> {
+    fn thrown(&self, at: &At) -> Option<Exception> {
         if at.instr.op == Op::ThrowRef {
             return self.store.exceptions.get(self.operand(at, 0)).cloned();
         }

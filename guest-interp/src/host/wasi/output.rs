@@ -27,16 +27,27 @@ impl OutputHash {
     pub fn update(&mut self, mut bytes: &[u8]) {
         self.length = self.length.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         while !bytes.is_empty() {
+            if self.partial.is_empty()
+                && let Some((block, rest)) = bytes.split_at_checked(BLOCK)
+            {
+                self.chain_on(block);
+                bytes = rest;
+                continue;
+            }
             let room = BLOCK.saturating_sub(self.partial.len()).min(bytes.len());
             let Some((head, tail)) = bytes.split_at_checked(room) else { return };
             self.partial.extend_from_slice(head);
             bytes = tail;
             if self.partial.len() == BLOCK {
-                self.chain =
-                    *blake3::Hasher::new_keyed(KEY).update(&self.chain).update(&self.partial).finalize().as_bytes();
-                self.partial.clear();
+                let block = std::mem::take(&mut self.partial);
+                self.chain_on(&block);
             }
         }
+    }
+
+    /// Hashes a whole block. In one piece, which is several times faster than in two.
+    fn chain_on(&mut self, block: &[u8]) {
+        self.chain = *blake3::keyed_hash(KEY, &[&self.chain, block].concat()).as_bytes();
     }
 
     /// Bytes so far.
