@@ -53,6 +53,8 @@ pub fn function_names() -> impl Iterator<Item = &'static str> {
 
 /// Bytes that looking at a key of the program's own counts as.
 const LOOK: u64 = 16;
+/// Places for iterators that a step of looking for a free one passes.
+const PLACES: u64 = 16;
 /// Length that stands for no limit.
 const NO_LIMIT: u64 = u32::MAX as u64;
 /// Bytes of a result of a contract, or of the arguments that it is called with.
@@ -79,6 +81,13 @@ pub enum Called {
 /// The work of looking at keys of the program's own and moving bytes.
 fn looking(looked: u64, bytes: u64) -> Work {
     Work { bytes: looked.saturating_mul(LOOK).saturating_add(bytes), steps: looked, pages: 0 }
+}
+
+/// The work of a write. The key goes to the log, to the map and to the list of writes, the value to the log: a step beside
+/// the bytes, and one for so many of either.
+fn writing(key: u64, value: u64) -> Work {
+    let steps = [1, key >> 7, value >> 8];
+    Work { bytes: key.saturating_add(value), steps: steps.into_iter().fold(0, u64::saturating_add), pages: 0 }
 }
 
 /// Arguments of a call.
@@ -189,11 +198,13 @@ impl Store {
                 if !self.is_seen(&key) {
                     return Ok(Plan::Ask(Question::Get { key }));
                 }
-                key.len().saturating_add(value.len())
+                return Ok(Plan::Pay(writing(key.len() as u64, value.len() as u64)));
             }
             Func::Iterate => {
                 let start = key(memory, words)?;
-                start.len().saturating_add(limit_of(memory, words)?.map_or(0, |limit| limit.len()))
+                let moved = start.len().saturating_add(limit_of(memory, words)?.map_or(0, |limit| limit.len()));
+                let steps = self.places().checked_div(PLACES).unwrap_or_default().saturating_add(1);
+                return Ok(Plan::Pay(Work { steps, ..Work::moving(moved as u64) }));
             }
             Func::Next => return self.plan_next(words, memory),
             Func::Debug => bytes(memory, words.range(0), "text")?.len(),

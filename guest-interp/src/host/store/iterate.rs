@@ -1,6 +1,8 @@
 //! Iterators: the keys of a range in order, the program's own writes among those of the store. An iterator asks the store for
 //! one entry at a time, and remembers how far it has looked: up to there a key that somebody adds is a conflict too.
 
+use std::ops::Bound;
+
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_ITERATORS, Store};
@@ -76,6 +78,11 @@ impl Store {
         usize::try_from(before).unwrap_or(usize::MAX)
     }
 
+    /// Places that [`open`](Self::open) may have to look at.
+    pub(super) fn places(&self) -> u64 {
+        self.iterators.len().saturating_sub(self.first_iterator()) as u64
+    }
+
     /// Place of an open iterator.
     fn place(&self, handle: u32) -> Result<usize, String> {
         let place = usize::try_from(handle).ok().and_then(|handle| self.first_iterator().checked_add(handle));
@@ -104,19 +111,22 @@ impl Store {
     /// What an iterator yields next.
     pub(super) fn following(&self, handle: u32) -> Result<Following, String> {
         let iterator = self.iterator(handle)?;
-        let limit = iterator.limit.clone();
-        if iterator.ended || limit.as_ref().is_some_and(|limit| *limit <= iterator.at) {
+        // Nothing as long as a key is copied or compared for what does not pay for it.
+        let limit = iterator.limit.as_deref();
+        if iterator.ended || limit.is_some_and(|limit| limit <= iterator.at.as_slice()) {
             return Ok(Following::End(0));
         }
-        if iterator.ahead == Ahead::Unknown {
-            return Ok(Following::Ask { from: iterator.at.clone(), limit });
-        }
-        let ahead = if let Ahead::Key(key) = &iterator.ahead { Some(key) } else { None };
+        let ask = |from: Vec<u8>| Following::Ask { from, limit: iterator.limit.clone() };
+        let ahead = match &iterator.ahead {
+            Ahead::Unknown => return Ok(ask(iterator.at.clone())),
+            Ahead::Key(key) => Some(key.as_slice()),
+            Ahead::End => None,
+        };
+        let end = ahead.map_or(limit.map_or(Bound::Unbounded, Bound::Excluded), Bound::Included);
+        // Only a forged state has the store's next key before its place.
+        let at = ahead.map_or(iterator.at.as_slice(), |ahead| ahead.min(&iterator.at));
         let mut looked = 0u64;
-        for (key, known) in self.keys.keys.range(iterator.at.clone()..) {
-            if limit.as_ref().is_some_and(|limit| key >= limit) || ahead.is_some_and(|ahead| key > ahead) {
-                break;
-            }
+        for (key, known) in self.keys.keys.range::<[u8], _>((Bound::Included(at), end)) {
             looked = looked.saturating_add(1);
             if matches!(known.written, Some(Some(_))) {
                 return Ok(Following::Key(key.clone(), looked));
@@ -125,9 +135,9 @@ impl Store {
         Ok(match ahead {
             None => Following::End(looked),
             Some(key) if self.keys.keys.get(key).is_some_and(|known| known.written == Some(None)) => {
-                Following::Ask { from: successor(key), limit }
+                ask(successor(key))
             }
-            Some(key) => Following::Key(key.clone(), looked),
+            Some(key) => Following::Key(key.to_vec(), looked),
         })
     }
 
