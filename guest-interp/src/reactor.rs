@@ -314,6 +314,16 @@ pub(crate) extern "C" fn node_deliver_name() -> i32 {
     })
 }
 
+/// 1 and the position of an earlier name of that file among those given so far, 0 if this is its first, or a negated exit
+/// code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_deliver_link() -> i32 {
+    status(|reactor| {
+        let link = reactor.session()?.deliver_link();
+        Ok(link.map_or(0, |position| i32::try_from(position).map_or(0, |position| position.saturating_add(1))))
+    })
+}
+
 /// Length of the next chunk of that file, 0 at its end, or a negated exit code.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_deliver() -> i32 {

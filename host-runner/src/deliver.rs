@@ -2,7 +2,8 @@
 //! nobody has to trust: no file is made outside the directory, and no link is followed or made there.
 //!
 //! All files are first written under names of our own into a folder inside the directory, so that nothing is delivered
-//! that could not be delivered whole; then each is renamed to its place.
+//! that could not be delivered whole; then each is renamed to its place. A file with several names is written once, for the
+//! program has paid for it once; its other names are hard links, as they were for the program.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -25,7 +26,7 @@ struct Staged {
 ///
 /// # Errors
 /// Exit code 74 for a name that is not safe on every system, for a link or file where a directory must be, and for what the
-/// system refuses.
+/// system refuses: on some, that a file has several names.
 pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
     let Some(first) = node.deliver_name()? else { return Ok(0) };
     fs::create_dir_all(directory).map_err(|error| Failure::io(directory, &error))?;
@@ -36,7 +37,10 @@ pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
     while let Some(name) = next {
         check_name(&name)?;
         let from = folder.path().join(staged.len().to_string());
-        stage(node, &from)?;
+        match node.deliver_link()? {
+            Some(first) => link(&folder.path().join(first.to_string()), &from, &name)?,
+            None => stage(node, &from)?,
+        }
         staged.push(Staged { from, to: name });
         next = node.deliver_name()?;
     }
@@ -44,6 +48,12 @@ pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
     staged.iter().try_for_each(|file| check_path(directory, file))?;
     staged.iter().try_for_each(|file| place(directory, file))?;
     Ok(staged.len())
+}
+
+/// Makes `path` another name of the file at `first`.
+fn link(first: &Path, path: &Path, name: &str) -> Result<()> {
+    let help = || format!("the program left {name:?}, another name of a file that it left: nothing was delivered");
+    fs::hard_link(first, path).map_err(|error| Failure::io(path, &error).help(help()))
 }
 
 /// Writes the contents of the file under way.
@@ -128,8 +138,11 @@ mod tests {
     use super::*;
     use crate::durable::tests::names;
 
-    /// A node whose program left these files.
-    struct Left(Vec<(&'static str, &'static str)>, Option<&'static str>);
+    /// A node whose program left these files; the contents under way, and the names given.
+    struct Left(Vec<(&'static str, &'static str)>, Option<&'static str>, Vec<&'static str>);
+
+    /// Contents that begin so are another name of the file that was named at this position.
+    const LINK: &str = "link to ";
 
     impl Deliver for Left {
         fn deliver_name(&mut self) -> Result<Option<String>> {
@@ -138,7 +151,13 @@ mod tests {
             }
             let (name, contents) = self.0.remove(0);
             self.1 = Some(contents);
+            self.2.push(name);
             Ok(Some(name.to_owned()))
+        }
+
+        fn deliver_link(&mut self) -> Result<Option<usize>> {
+            let first = self.1.and_then(|contents| contents.strip_prefix(LINK));
+            Ok(first.and_then(|first| self.2.iter().position(|name| *name == first)))
         }
 
         fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
@@ -167,7 +186,25 @@ mod tests {
     }
 
     fn delivered(directory: &Path, files: &[(&'static str, &'static str)]) -> Result<usize> {
-        deliver(&mut Left(files.to_vec(), None), directory)
+        deliver(&mut Left(files.to_vec(), None, Vec::new()), directory)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_with_several_names_is_written_once() {
+        use std::os::unix::fs::MetadataExt;
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let files = [("a", "1"), ("b/c", "link to a"), ("d", "2"), ("e", "link to a")];
+        assert_eq!(delivered(temporary.path(), &files).expect("delivers"), 4);
+        let metadata = |name| fs::metadata(temporary.path().join(name)).expect("is there");
+        assert_eq!(["a", "b/c", "e"].map(|name| metadata(name).ino()), [metadata("a").ino(); 3]);
+        assert_eq!([metadata("a").nlink(), metadata("d").nlink()], [3, 1]);
+        assert_eq!(fs::read(temporary.path().join("b/c")).expect("readable"), b"1");
+        // They are delivered anew: what was there under the same names stays as it is elsewhere.
+        fs::hard_link(temporary.path().join("a"), temporary.path().join("kept")).expect("a link");
+        assert_eq!(delivered(temporary.path(), &[("a", "3"), ("e", "link to a")]).expect("delivers"), 2);
+        assert_eq!(fs::read(temporary.path().join("kept")).expect("readable"), b"1");
+        assert_eq!(fs::read(temporary.path().join("e")).expect("readable"), b"3");
     }
 
     #[test]

@@ -209,6 +209,12 @@ pub trait Deliver {
     /// Those of the engine only.
     fn deliver_name(&mut self) -> Result<Option<String>>;
 
+    /// Position, among the names given so far, of an earlier one of the same file; none if this is its first.
+    ///
+    /// # Errors
+    /// Those of the engine only.
+    fn deliver_link(&mut self) -> Result<Option<usize>>;
+
     /// Replaces the contents of `chunk` by the next bytes of that file; false when it is complete.
     ///
     /// # Errors

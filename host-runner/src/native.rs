@@ -139,6 +139,10 @@ impl Deliver for NativeNode {
         Ok(self.session()?.deliver_name())
     }
 
+    fn deliver_link(&mut self) -> Result<Option<usize>> {
+        Ok(self.session()?.deliver_link().map(|position| position as usize))
+    }
+
     fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
         Ok(self.session()?.deliver_chunk(chunk))
     }

@@ -39,6 +39,7 @@ struct Exports {
     take_name: TypedFunc<(), i32>,
     take: TypedFunc<(), i32>,
     deliver_name: TypedFunc<(), i32>,
+    deliver_link: TypedFunc<(), i32>,
     deliver: TypedFunc<(), i32>,
     output: TypedFunc<u32, i32>,
     exit_code: TypedFunc<(), i32>,
@@ -267,6 +268,7 @@ impl Exports {
             take_name: instance.get_typed_func(&mut *store, "node_take_name")?,
             take: instance.get_typed_func(&mut *store, "node_take")?,
             deliver_name: instance.get_typed_func(&mut *store, "node_deliver_name")?,
+            deliver_link: instance.get_typed_func(&mut *store, "node_deliver_link")?,
             deliver: instance.get_typed_func(&mut *store, "node_deliver")?,
             output: instance.get_typed_func(&mut *store, "node_output")?,
             exit_code: instance.get_typed_func(&mut *store, "node_exit_code")?,
@@ -440,6 +442,11 @@ impl Deliver for WasmNode {
     fn deliver_name(&mut self) -> Result<Option<String>> {
         let value = self.call(|exports| &exports.deliver_name, ())?;
         self.optional_text(value)
+    }
+
+    fn deliver_link(&mut self) -> Result<Option<usize>> {
+        let value = self.call(|exports| &exports.deliver_link, ())?;
+        Ok(self.check(value)?.checked_sub(1))
     }
 
     fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {

@@ -439,6 +439,11 @@ impl Deliver for Reactor<'_> {
         self.text("node_deliver_name").map_err(failure)
     }
 
+    fn deliver_link(&mut self) -> Outcome<Option<usize>> {
+        let position = self.call("node_deliver_link", &[]).map_err(failure)?;
+        Ok(usize::try_from(position).ok().and_then(|position| position.checked_sub(1)))
+    }
+
     fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Outcome<bool> {
         let length = self.call("node_deliver", &[]).map_err(failure)?;
         *chunk = self.get(length).map_err(failure)?;

@@ -14,6 +14,9 @@ pub(super) struct Delivering {
     walk: LeftFiles,
     /// The file under way, and how much of it was taken.
     file: Option<(LeftFile, u64)>,
+    /// Position of the first name of each file among all names, and how many have been given.
+    first: BTreeMap<u32, u32>,
+    names: u32,
 }
 
 impl Session {
@@ -24,10 +27,22 @@ impl Session {
     pub fn deliver_name(&mut self) -> Option<String> {
         let running = self.running.as_deref_mut().filter(|running| running.has_ended_normally())?;
         let wasi = &running.wasi;
-        let start = || Delivering { walk: wasi.left_files(), file: None };
+        let start = || Delivering { walk: wasi.left_files(), file: None, first: BTreeMap::new(), names: 0 };
         let delivering = running.delivery.get_or_insert_with(start);
         delivering.file = wasi.next_left(&mut delivering.walk).map(|file| (file, 0));
-        delivering.file.as_ref().map(|(file, _)| file.path.clone())
+        let (file, _) = delivering.file.as_ref()?;
+        delivering.first.entry(file.node).or_insert(delivering.names);
+        delivering.names += 1;
+        Some(file.path.clone())
+    }
+
+    /// Position, among the names that [`deliver_name`](Self::deliver_name) gave, of an earlier one of the same file; `None` if
+    /// the present name is its first. A program pays once for what a file holds, however many names it gives it: so its
+    /// contents need be taken and written only once.
+    pub fn deliver_link(&self) -> Option<u32> {
+        let delivering = self.running.as_deref()?.delivery.as_ref()?;
+        let (file, _) = delivering.file.as_ref()?;
+        delivering.first.get(&file.node).copied().filter(|first| first + 1 < delivering.names)
     }
 
     /// Replaces `out` by the next bytes of the file that [`deliver_name`](Self::deliver_name) named; `false`, with nothing, at its end.
