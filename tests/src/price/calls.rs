@@ -3,7 +3,7 @@
 use super::Row;
 
 /// Imports of all the calls that a text makes, by name.
-fn imports(text: &str) -> String {
+pub(super) fn imports(text: &str) -> String {
     let signature = |name: &str| match name {
         "clock_time_get" => "i32 i64 i32",
         "fd_advise" => "i32 i64 i64 i32",
@@ -36,7 +36,7 @@ fn imports(text: &str) -> String {
 }
 
 /// Functions that rows share. Names lie at 1024 as eight hexadecimal digits of a number.
-const HELPERS: &str = r#"
+pub(super) const HELPERS: &str = r#"
     (memory (export "memory") 64)
     (data (i32.const 16) "file") (data (i32.const 32) "d") (data (i32.const 48) "e") (data (i32.const 64) "link")
     (data (i32.const 80) "m") (data (i32.const 96) "top")
@@ -50,14 +50,14 @@ const HELPERS: &str = r#"
 "#;
 
 /// A call of a function that must succeed.
-fn ok(call: &str) -> String {
+pub(super) fn ok(call: &str) -> String {
     format!("(call $ok {call})")
 }
 
 const OPEN_FILE: &str = "(call $path_open (i32.const 3) (i32.const 1) (i32.const 16) (i32.const 4) (i32.const 1)
     (i64.const -1) (i64.const -1) (i32.const 0) (i32.const 8))";
 
-fn open_name(dir: &str, oflags: u32) -> String {
+pub(super) fn open_name(dir: &str, oflags: u32) -> String {
     format!(
         "(call $path_open {dir} (i32.const 0) (i32.const 1024) (i32.const 8) (i32.const {oflags}) (i64.const -1)
             (i64.const -1) (i32.const 0) (i32.const 8))"
@@ -65,7 +65,7 @@ fn open_name(dir: &str, oflags: u32) -> String {
 }
 
 /// A counted loop in which `$i` goes from 0 up.
-fn counted(count: u32, body: &str) -> String {
+pub(super) fn counted(count: u32, body: &str) -> String {
     format!(
         "(local.set $i (i32.const 0)) (loop $c {body}
             (br_if $c (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {count}))))"
@@ -93,14 +93,7 @@ fn failing(name: &str, call: &str) -> Row {
 }
 
 pub(super) fn without_row() -> Vec<(&'static str, &'static str)> {
-    let mut reasons = vec![("proc_exit", "ends the program")];
-    let mut names: Vec<_> = guest_interp::host::store::function_names().collect();
-    names.sort_unstable();
-    names.dedup();
-    reasons.extend(
-        names.into_iter().map(|name| (name, "asks the outside; what it moves and walks is charged as for files")),
-    );
-    reasons
+    vec![("proc_exit", "ends the program")]
 }
 
 pub(super) fn rows() -> Vec<Row> {

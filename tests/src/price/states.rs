@@ -259,6 +259,15 @@ fn without_register_code() -> Vec<Row> {
         row("i32.add", "on the stepper", &"(drop (i32.add (i32.const 1) (i32.const 1)))".repeat(8)),
         row("nop", "10,000 on the stepper", &"nop ".repeat(10_000)),
         row("block", "10,000 on the stepper", &"(block)".repeat(10_000)),
+        row("br", "out of a block each, on the stepper", &"(block (br 0))".repeat(8)),
+        row("br_if", "on the stepper", &"(block (br_if 0 (local.get $l)))".repeat(8)),
+        row("select", "on the stepper", &"(drop (select (local.get $m) (local.get $m) (local.get $l)))".repeat(8)),
+        row("f64.sqrt", "on the stepper", &"(drop (f64.sqrt (f64.const 2)))".repeat(8)),
+        row(
+            "i64x2.add",
+            "on the stepper",
+            &"(drop (i64x2.add (v128.const i64x2 1 2) (v128.const i64x2 1 2)))".repeat(8),
+        ),
         row("local.get", "on the stepper", &"(drop (local.get $l))".repeat(8)),
     ]
 }
