@@ -134,8 +134,11 @@ pub fn unpack(archive: &Path, directory: &Path) -> Result<()> {
                 long_name = Some(read_name(archive, &mut entry)?);
                 continue;
             }
-            _ => long_name.take().unwrap_or_else(|| String::from_utf8_lossy(&entry.path_bytes()).into_owned()),
+            _ => long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned()),
         };
+        // One that is not UTF-8 would get another name here.
+        let name =
+            String::from_utf8(name).map_err(|error| not_plain(archive, &String::from_utf8_lossy(error.as_bytes())))?;
         files += 1;
         if files > MOST_FILES {
             return Err(Failure::data(format!("{}: more than {MOST_FILES} files", archive.display())));
@@ -143,6 +146,11 @@ pub fn unpack(archive: &Path, directory: &Path) -> Result<()> {
         let plain = entry.header().entry_type() == EntryType::Regular && deliver::check_name(&name).is_ok();
         if !plain {
             return Err(not_plain(archive, &name));
+        }
+        if !is_ours(&name) {
+            let what =
+                format!("{}: the entry {name:?} is no part of a chain, of its job or of a dispute", archive.display());
+            return Err(Failure::data(what).help("nothing was imported"));
         }
         let path = archive.join(&name);
         kind_of(&name).check_length(&path, entry.size())?;
@@ -154,13 +162,23 @@ pub fn unpack(archive: &Path, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What an entry of this name is taken for: the folders of a bundle are chains too.
+/// What an entry of this name is taken for.
 fn kind_of(name: &str) -> Kind {
-    let chain = ["a/", "b/"].iter().find_map(|side| name.strip_prefix(side)).unwrap_or(name);
     match name {
         DISPUTE => Kind::Dispute,
-        _ => Name::kind_of(chain).unwrap_or(Kind::Input),
+        _ => Name::kind_of(in_chain(name)).unwrap_or(Kind::Input),
     }
+}
+
+/// Whether an export or a bundle has entries of this name.
+fn is_ours(name: &str) -> bool {
+    let of_job = name.strip_prefix(FILES).is_some_and(|rest| rest.starts_with('/'));
+    name == DISPUTE || of_job || Name::kind_of(in_chain(name)).is_some()
+}
+
+/// The name below the directory of its chain: the folders of a bundle are chains too.
+fn in_chain(name: &str) -> &str {
+    ["a/", "b/"].iter().find_map(|side| name.strip_prefix(side)).unwrap_or(name)
 }
 
 fn not_plain(archive: &Path, name: &str) -> Failure {
@@ -169,7 +187,7 @@ fn not_plain(archive: &Path, name: &str) -> Failure {
 }
 
 /// The name of the next entry, where it does not fit into a header.
-fn read_name(archive: &Path, entry: &mut Entry<'_, Foreign>) -> Result<String> {
+fn read_name(archive: &Path, entry: &mut Entry<'_, Foreign>) -> Result<Vec<u8>> {
     let size = entry.size();
     if size > LONGEST_NAME {
         let what = format!("{}: a name of {size} bytes, at most {LONGEST_NAME} are allowed", archive.display());
@@ -177,15 +195,21 @@ fn read_name(archive: &Path, entry: &mut Entry<'_, Foreign>) -> Result<String> {
     }
     let mut name = Vec::new();
     entry.read_to_end(&mut name).map_err(|error| Failure::io(archive, &error))?;
-    let name = name.strip_suffix(b"\0").unwrap_or(&name);
-    Ok(String::from_utf8_lossy(name).into_owned())
+    if name.last() == Some(&0) {
+        name.pop();
+    }
+    Ok(name)
 }
 
 fn unpack_file(archive: &Path, entry: &mut Entry<'_, Foreign>, name: &str, directory: &Path) -> Result<()> {
     let path = directory.join(name);
     let cut_short = || Failure::data(format!("{}: cut short in {name}", archive.display()));
     let failed = |error: io::Error| Failure::io(&path, &error);
-    path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+    path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|error| match error.kind() {
+        // An entry before has the name of a folder of this one.
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => not_plain(archive, name),
+        _ => failed(error),
+    })?;
     let mut out = match File::create_new(&path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(not_plain(archive, name)),
         created => created.map_err(failed)?,

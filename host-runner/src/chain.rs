@@ -102,6 +102,20 @@ impl Chain {
         self.faults.entry(id).or_default().push(what);
     }
 
+    /// Bytes of the `.snap` of a snapshot once more: those that were there when the chain was opened.
+    ///
+    /// # Errors
+    /// Exit code 65 when they are others now, or never were a snapshot; 74 when they cannot be read.
+    pub fn snap_again(&self, id: u64) -> Result<Vec<u8>> {
+        let place = Place::new(&self.dir, id.to_string());
+        let bytes = place.read_bytes()?;
+        let hash = place.decode(&bytes)?.hash;
+        match self.links.get(&id) {
+            Some(link) if link.hash != hash => Err(Failure::data(changed(id))),
+            _ => Ok(bytes),
+        }
+    }
+
     fn read_base(&mut self) {
         match check_bin(&self.dir, BASE) {
             Ok(footer) if footer.header.base => self.base = Some((footer.header.id, footer.header.previous)),
@@ -166,7 +180,7 @@ impl Chain {
     fn check_aside(&mut self) {
         for stem in ["paused", "final"] {
             let place = Place::new(&self.dir, stem);
-            if !place.snap_path().exists() {
+            if !foreign::is_there(&self.dir, &format!("{stem}.snap")) {
                 continue;
             }
             let checked = place.read().and_then(|raw| {
@@ -211,6 +225,11 @@ impl Chain {
             self.fault(id, format!("{BASE}: does not stand for {id}.bin"));
         }
     }
+}
+
+/// What is wrong with a `.snap` that is not the one that the chain was opened with.
+pub(crate) fn changed(id: u64) -> String {
+    format!("{id}.snap: was another file when the chain was opened: somebody writes to the directory")
 }
 
 /// Checks that a segment goes on from a snapshot with this hash and so much gas in total; of the start both are zero.

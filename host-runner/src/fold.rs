@@ -90,9 +90,11 @@ fn encode_base(
 pub fn verify_base(chain: &Chain, rerun: &Rerun) -> Result<()> {
     let Some((id, _)) = chain.base else { return Ok(()) };
     let wrong = |what: &str| Failure::data(format!("{BASE}: {what}"));
-    let raw = Place::new(&chain.dir, id.to_string()).read().map_err(|failure| wrong(failure.what()))?;
+    let place = Place::new(&chain.dir, id.to_string());
+    let raw = chain.snap_again(id).and_then(|bytes| place.decode(&bytes)).map_err(|failure| wrong(failure.what()))?;
     let header = base_header(&raw, id);
-    let restored = LoadedState::restore(raw, &rerun.without_first_bin(), &id.to_string());
+    let opened = rerun.as_opened(chain, id).map_err(|failure| wrong(failure.what()))?;
+    let restored = LoadedState::restore(raw, &opened.without_first_bin(), &id.to_string());
     let mut state =
         restored.map_err(|failure| wrong(&format!("does not restore snapshot {id}: {}", failure.what())))?;
     let mut expected = blake3::Hasher::new();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use guest_interp::gas::Schedule;
 use guest_interp::job::{Job, ModuleRef};
 
+use crate::chain::Chain;
 use crate::failure::{Failure, Result};
 use crate::flags::{InputFlags, named};
 use crate::foreign::{Foreign, Kind};
@@ -169,6 +170,18 @@ impl Rerun {
     /// Lets these bytes be the `.snap` of snapshot `id`.
     pub fn snap(&mut self, id: &str, bytes: Vec<u8>) {
         self.supply.bytes(format!("{}/{id}.snap", self.dir), bytes);
+    }
+
+    /// The job with the `.snap` of snapshot `id` as it was when the chain was opened; 0 is the start, which has none.
+    ///
+    /// # Errors
+    /// As those of [`Chain::snap_again`].
+    pub fn as_opened(&self, chain: &Chain, id: u64) -> Result<Self> {
+        let mut rerun = self.clone();
+        if id > 0 {
+            rerun.snap(&id.to_string(), chain.snap_again(id)?);
+        }
+        Ok(rerun)
     }
 
     /// Lets these bytes be the `.bin` of snapshot `id`.

@@ -81,7 +81,7 @@ impl Place {
         if id == 0 {
             return chain::check_follows(segment, raw.state.gas_total, ([0; 32], 0));
         }
-        if !segment.paused && !before.snap_path().exists() {
+        if !segment.paused && !foreign::is_there(&self.dir, &format!("{id}.snap")) {
             return Ok(());
         }
         let before = before.read().map_err(|failure| format!("what it follows: {}", failure.what()))?;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes chains with a host runner, checks each with check_chain.py, damages some and expects that to be noticed.
 #     tests/second/run.sh HOST_RUNNER [KEPT]
-# KEPT is what `cargo xtask omissions --keep KEPT --every 40` has left: proofs that lack something, and the node's verdicts.
+# KEPT is what `cargo xtask omissions --every 4 --keep KEPT --keep-every 10` has left: proofs that lack something, and the node's verdicts.
 # Needs Python 3.11 or later with venv, and a package index for the first step.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -125,5 +125,14 @@ witness memory64 2 "$files/bench/extensions/memory64_sort.wasm"
 witness indirect_calls 3 "$files/bench/indirect_calls.wasm"
 witness posix 4 "$files/wasi/posix.wasm" "${given[@]}"
 [ -z "$kept" ] || "$python" "$here/check_witness.py" --list "$kept/list"
+
+# Bundles: of a chain and one that says something else of its last segment, and those that lack something.
+cp -r "$work/matrix" "$work/twin"
+"$python" "$here/damage.py" root_repaired "$work/twin"
+status=0
+"$runner" bisect "$matrix" "$work/matrix" "$work/twin" --engine native --bundle "$work/twin.tar" >"$work/twin.out" || status=$?
+[ "$status" = 1 ] || { cat "$work/twin.out"; fail "bisect: exit code $status, expected 1"; }
+"$python" "$here/check_bundle.py" "$work/twin.tar"
+[ -z "$kept" ] || "$python" "$here/check_bundle.py" --list "$kept/list"
 
 echo "second implementation: $chains chains, $snapshots snapshots, $roots roots agree; $refused damaged chains refused"

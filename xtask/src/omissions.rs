@@ -22,9 +22,12 @@ pub(crate) struct Args {
     /// Write some of what was judged to this directory, with a list of the verdicts, for another checker
     #[arg(long)]
     keep: Option<PathBuf>,
-    /// Of how many omissions one is written
+    /// Of how many that were judged one is written
     #[arg(long, default_value_t = 1)]
-    every: u64,
+    keep_every: u64,
+    /// Of how many omissions one is judged
+    #[arg(long, default_value_t = 1)]
+    every: usize,
     /// Threads
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -44,8 +47,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let start = Instant::now();
     let mut total = Figures::default();
     let mut rows = Vec::new();
-    let kept = args.keep.as_deref().map(|dir| Kept::new(dir, args.every)).transpose()?;
+    let kept = args.keep.as_deref().map(|dir| Kept::new(dir, args.keep_every)).transpose()?;
     for (kind, make) in kinds {
+        let begun = Instant::now();
         let mut figures = Figures::default();
         let seen = |omission: &Omission, verdict: &Result<Verdict>| {
             kept.iter().for_each(|kept| kept.take(kind, omission, verdict));
@@ -53,11 +57,13 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         let proofs = make(args.all).with_context(|| (*kind).to_owned())?;
         // Panics are counted as failures; their traces would drown the figures.
         std::panic::set_hook(Box::new(|_| ()));
-        let swept =
-            proofs.iter().try_for_each(|proof| sweep(&**proof, args.threads, &seen).map(|one| figures.add(one)));
+        let swept = proofs
+            .iter()
+            .try_for_each(|proof| sweep(&**proof, args.every, args.threads, &seen).map(|one| figures.add(one)));
         drop(std::panic::take_hook());
         swept?;
         figures.failures.iter().take(20).for_each(|line| println!("{kind}: {line}"));
+        eprintln!("{kind}: {:.0} s", begun.elapsed().as_secs_f64());
         rows.push((*kind, figures.clone()));
         total.add(figures);
     }

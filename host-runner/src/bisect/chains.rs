@@ -1,6 +1,6 @@
 //! Two chains of one job: the first snapshot where they part is found by its hash, and the segment before it is executed to
-//! see which chain is right. A `.snap` names its predecessor's hash, so chains that part once stay apart: a binary search
-//! finds the place.
+//! see which chain is right. Honest chains that part once stay apart, as a `.snap` names its predecessor's hash; a forged one
+//! need not, so every snapshot is compared until they part.
 
 use crate::chain::Chain;
 use crate::engine::{Budget, Engine, Event, Node};
@@ -106,12 +106,8 @@ fn first_difference(a: &Chain, b: &Chain, questions: &mut u32) -> Result<Option<
         }
     }
     let both: Vec<u64> = a.links.keys().filter(|id| b.links.contains_key(id)).copied().collect();
-    // The same below `from`, different from `to` on.
-    let (mut from, mut to) = (0usize, both.len());
-    while let Some(id) = both.get(from.midpoint(to)).filter(|_| from < to) {
-        *questions = questions.saturating_add(1);
-        if hash(a, *id) == hash(b, *id) { from = from.midpoint(to).saturating_add(1) } else { to = from.midpoint(to) }
-    }
+    let to = both.iter().position(|id| hash(a, *id) != hash(b, *id)).unwrap_or(both.len());
+    *questions = u32::try_from(both.len().min(to.saturating_add(1))).unwrap_or(u32::MAX);
     let Some(high) = both.get(to).copied() else { return Ok(None) };
     let low = to.checked_sub(1).and_then(|before| both.get(before)).copied().unwrap_or(0);
     if high.saturating_sub(low) > 1 {

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::chain::Chain;
 use crate::durable::{self, Name, PAUSE};
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::foreign;
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
@@ -53,9 +55,31 @@ pub(super) fn not_covered(chain: &Chain, options: &Options) -> Result<Vec<String
     Ok(names.filter(|name| !is_judged(name)).map(std::borrow::Cow::into_owned).collect())
 }
 
+/// Most files of which it is said that they lie beside those that were delivered.
+const MOST_BESIDE: usize = 1_000;
+
+/// Files in a directory of delivered files that the program has not left behind: nothing is said of them.
+pub(super) fn beside_delivered(directory: &Path, delivered: &BTreeSet<String>) -> Vec<String> {
+    let (mut found, mut folders) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(folder) = folders.pop().filter(|_| found.len() < MOST_BESIDE) {
+        // One that cannot be looked into holds nothing that was compared.
+        let entries = fs::read_dir(directory.join(&folder)).into_iter().flatten().flatten();
+        for entry in entries.take(MOST_BESIDE) {
+            let name = folder.join(entry.file_name());
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(name),
+                _ if delivered.contains(&*name.to_string_lossy()) => {}
+                _ => found.push(directory.join(name).to_string_lossy().into_owned()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 /// Executes the segment that was paused again, up to the gas of the pause, and compares its files; what is wrong.
 pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop: &Stop) -> Result<Vec<String>> {
-    if !PAUSE.iter().any(|name| chain.dir.join(name).exists()) {
+    if !PAUSE.iter().any(|name| foreign::is_there(&chain.dir, name)) {
         return Ok(Vec::new());
     }
     // That it belongs to the chain was checked when the chain was opened.
@@ -63,6 +87,7 @@ pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop:
         return Ok(vec!["paused.snap: missing or damaged beside other files of a pause".to_owned()]);
     };
     let target = raw.state.gas_total;
+    let rerun = rerun.as_opened(chain, raw.segment.id)?;
     let mut node = options.engine.start()?;
     node.load(&rerun.from(raw.segment.id, raw.segment.limit, true))?;
     rerun.supply().feed(node.as_mut(), stop)?;
@@ -103,7 +128,7 @@ fn compare_pause(chain: &Chain, node: &mut dyn Node) -> Result<Vec<String>> {
         differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
         written.insert(name);
     }
-    let extra = PAUSE.iter().filter(|name| !written.contains(**name) && chain.dir.join(name).exists());
+    let extra = PAUSE.iter().filter(|name| !written.contains(**name) && foreign::is_there(&chain.dir, name));
     differences.extend(extra.map(|name| format!("{name}: superfluous: this run does not write it")));
     Ok(differences)
 }

@@ -91,7 +91,7 @@ pub struct Verification {
     pub segments: Vec<Checked>,
     /// What is wrong with the files themselves.
     pub faults: Vec<String>,
-    /// Names in the directory of which nothing is said.
+    /// Names in the directory, and among delivered files, of which nothing is said.
     pub not_covered: Vec<String>,
     /// Snapshot that was taken on trust.
     pub from: u64,
@@ -139,22 +139,23 @@ pub fn verify(
     let shares = plan::shares(&segments, chain, options.jobs);
     let jobs = shares.len();
     let (sender, receiver) = mpsc::channel();
-    let (mut checked, compared) = thread::scope(|scope| {
+    let (mut checked, compared, delivered) = thread::scope(|scope| {
         let chain = &*chain;
         for (number, share) in shares.into_iter().enumerate() {
             let sender = sender.clone();
             scope.spawn(move || worker::Worker::new(number, chain, rerun, options, stop, sender).run(&share));
         }
         drop(sender);
-        let (mut checked, mut compared) = (Vec::new(), BTreeSet::new());
+        let (mut checked, mut compared, mut delivered) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for message in receiver {
             match message {
                 worker::Message::Executed(gas) => each(Step::Executed(gas)),
                 worker::Message::Done(done) => checked.push(*done),
                 worker::Message::Compared(name) => drop(compared.insert(name)),
+                worker::Message::Delivered(name) => drop(delivered.insert(name)),
             }
         }
-        (checked, compared)
+        (checked, compared, delivered)
     });
     if stop.is_requested() {
         return Err(Failure::new(INTERRUPTED, "interrupted: nothing was decided"));
@@ -174,6 +175,9 @@ pub fn verify(
         let wrong = aside::check_pause(chain, rerun, options, stop);
         faults.extend(wrong.unwrap_or_else(|failure| vec![format!("the pause: {}", failure.what())]));
     }
-    let not_covered = aside::not_covered(chain, options)?;
+    let mut not_covered = aside::not_covered(chain, options)?;
+    if let Some(directory) = &options.delivered {
+        not_covered.extend(aside::beside_delivered(directory, &delivered));
+    }
     Ok(Verification { segments: checked, faults, not_covered, from: low, jobs, time: started.elapsed() })
 }

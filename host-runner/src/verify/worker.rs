@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::chain::Chain;
+use crate::chain::{self, Chain};
 use crate::drive::Slice;
 use crate::durable::{FINAL, Name};
 use crate::engine::{Deliver, Event, Node};
@@ -27,6 +27,8 @@ pub(super) enum Message {
     Done(Box<Checked>),
     /// The file of this name was compared.
     Compared(String),
+    /// The file of this name, which the program leaves behind, was compared.
+    Delivered(String),
 }
 
 pub(super) struct Worker<'a> {
@@ -125,14 +127,15 @@ impl<'a> Worker<'a> {
 
     /// A node in the state of snapshot `id`.
     fn restore(&self, id: u64, limit: u64, refill: bool) -> Result<At> {
+        let rerun = self.rerun.as_opened(self.chain, id)?;
         let mut node = self.options.engine.start()?;
-        let mut argv = self.rerun.from(id, limit, refill);
-        if FINAL.iter().any(|name| self.chain.dir.join(name).exists()) {
+        let mut argv = rerun.from(id, limit, refill);
+        if FINAL.iter().any(|name| foreign::is_there(&self.chain.dir, name)) {
             argv.insert(0, "--keep-final".to_owned());
         }
         node.load(&argv)?;
-        self.rerun.supply().feed(node.as_mut(), self.stop)?;
-        if node.job_hash()? != self.rerun.job().job_hash() {
+        rerun.supply().feed(node.as_mut(), self.stop)?;
+        if node.job_hash()? != rerun.job().job_hash() {
             return Err(Failure::data("the files that were given do not make the job of the snapshots"));
         }
         Ok(At { node, id, limit, refill, replay: Replay::new(&self.chain.dir) })
@@ -189,8 +192,12 @@ impl<'a> Worker<'a> {
             }
             let there = open(self.chain, &name)?;
             self.compared(&name);
-            let difference = compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?;
-            let Some(difference) = difference else { continue };
+            let mut hasher = Trailer::default();
+            let difference = compare_file(there, &name, &mut |chunk| hasher.pass(node.take_chunk(chunk)?, chunk))?;
+            // What others started from, and what the hashes were checked of, is what the chain was opened with.
+            let opened = self.chain.links.get(&id).is_none_or(|link| link.hash == hasher.last);
+            let changed = || (name.ends_with(".snap") && !opened).then(|| chain::changed(id));
+            let Some(difference) = difference.or_else(changed) else { continue };
             found.differences.push(difference);
             if name.ends_with(".snap") {
                 found.stands_at = None;
@@ -223,9 +230,43 @@ impl<'a> Worker<'a> {
                 .help("verify up to the last snapshot with --to"));
         }
         if let Some(delivered) = &self.options.delivered {
-            differences.extend(compare_delivered(delivered, node)?);
+            differences.extend(self.compare_delivered(delivered, node)?);
         }
         Ok(differences)
+    }
+
+    /// Compares the files that the program leaves behind with a directory that they were delivered to.
+    fn compare_delivered(&self, directory: &Path, node: &mut dyn Node) -> Result<Vec<String>> {
+        let mut differences = Vec::new();
+        while let Some(name) = node.deliver_name()? {
+            let is_plain = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
+            if !is_plain {
+                differences.push(format!("the program left a file {name:?}, which cannot be delivered"));
+                continue;
+            }
+            let shown = format!("delivered file {name}");
+            let next = &mut |chunk: &mut Vec<u8>| Deliver::deliver_chunk(node, chunk);
+            let there = Foreign::find_within(directory, &name, Kind::Delivered)?;
+            differences.extend(compare_file(there, &shown, next)?);
+            drop(self.messages.send(Message::Delivered(name)));
+        }
+        Ok(differences)
+    }
+}
+
+/// The last 32 bytes of a file that comes by in chunks: the hash of a `.snap`.
+#[derive(Default)]
+struct Trailer {
+    last: [u8; 32],
+}
+
+impl Trailer {
+    fn pass(&mut self, more: bool, chunk: &[u8]) -> Result<bool> {
+        if more {
+            let both = [&self.last, chunk].concat();
+            self.last = both.last_chunk().copied().unwrap_or_default();
+        }
+        Ok(more)
     }
 }
 
@@ -294,23 +335,6 @@ fn compare_receipt(file: Option<Foreign>, expected: &[u8]) -> Result<Vec<String>
             let (found, expected) = (show(found.get(name)), show(expected.get(name)));
             format!("receipt.json: {name:?} of {part} is {found}, expected {expected}")
         }));
-    }
-    Ok(differences)
-}
-
-/// Compares the files that the program leaves behind with a directory that they were delivered to.
-fn compare_delivered(directory: &Path, node: &mut dyn Node) -> Result<Vec<String>> {
-    let mut differences = Vec::new();
-    while let Some(name) = node.deliver_name()? {
-        let is_plain = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if !is_plain {
-            differences.push(format!("the program left a file {name:?}, which cannot be delivered"));
-            continue;
-        }
-        let shown = format!("delivered file {name}");
-        let next = &mut |chunk: &mut Vec<u8>| Deliver::deliver_chunk(node, chunk);
-        let there = Foreign::find_within(directory, &name, Kind::Delivered)?;
-        differences.extend(compare_file(there, &shown, next)?);
     }
     Ok(differences)
 }

@@ -147,6 +147,27 @@ fn bisect_finds_the_false_chain_and_what_it_claims() {
 }
 
 #[test]
+fn bisect_finds_a_false_snapshot_whose_successors_are_the_right_ones() {
+    let dir = with_false_chain();
+    for name in ["2.snap", "3.snap", "3.bin"] {
+        fs::copy(dir.path(&format!("out/{name}")), dir.path(&format!("false/{name}"))).expect("copied");
+    }
+    for id in ["1", "2"] {
+        let mut raw = snap::decode(&dir.read(&format!("out/{id}.snap"))).expect("a snapshot");
+        raw.state.frames[0].locals[0] ^= 1;
+        let (bytes, _) = snap::encode(&raw.job, &raw.segment, &raw.state).expect("encodes");
+        fs::write(dir.path(&format!("false/{id}.snap")), bytes).expect("written");
+        for chains in ["out false", "false out"] {
+            let found = dir.run(&format!("bisect fib.wasm {chains} --engine native")).code(1);
+            let shown = text(found.stdout());
+            let parted = format!("the chains part at snapshot {id} ({id} hashes compared)");
+            assert!(shown.contains(&parted) && shown.contains("again: out is right"), "{shown}");
+        }
+        fs::copy(dir.path(&format!("out/{id}.snap")), dir.path(&format!("false/{id}.snap"))).expect("copied");
+    }
+}
+
+#[test]
 fn executors_that_agree_and_executors_that_do_not_start_alike() {
     let dir = with_false_chain();
     let runner = env!("CARGO_BIN_EXE_host-runner");

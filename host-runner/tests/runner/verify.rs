@@ -162,6 +162,41 @@ fn the_report_is_one_page_with_every_verdict() {
 }
 
 #[test]
+fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
+    use host_runner::chain::Chain;
+    use host_runner::engine::Engine;
+    use host_runner::interrupt::Stop;
+    use host_runner::job_files::{FileFlags, JobFiles, Rerun};
+    let dir = chain("native");
+    let honest: Vec<_> = [2, 3].map(|id| (format!("out/{id}.snap"), dir.read(&format!("out/{id}.snap")))).to_vec();
+    let write = |files: &[(String, Vec<u8>)]| {
+        files.iter().for_each(|(name, bytes)| fs::write(dir.path(name), bytes).expect("written"));
+    };
+    forge(&dir, 2, |raw| raw.state.frames[0].locals[0] ^= 1);
+    let forged: Vec<_> = honest.iter().map(|(name, _)| (name.clone(), dir.read(name))).collect();
+    for (opened, then) in [(&honest, &forged), (&forged, &honest)] {
+        for (from, fault) in [(0, "2.snap: "), (2, "2.snap: was another file when the chain was opened")] {
+            write(opened);
+            let mut chain = Chain::open(&dir.path("out")).expect("a chain");
+            write(then);
+            let job = chain.job.clone().expect("a job");
+            let program = dir.path("fib.wasm").display().to_string();
+            let files = JobFiles::find(&job, Some(&program), &FileFlags::default(), &chain.dir).expect("its files");
+            let rerun = Rerun::new(job, &files, &chain.dir);
+            let options =
+                host_runner::verify::Options { from, to: None, jobs: 1, engine: Engine::Native, delivered: None };
+            let found = host_runner::verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {})
+                .expect("a verdict");
+            let details: Vec<String> = found.segments.iter().flat_map(|segment| segment.verdict.details()).collect();
+            assert!(
+                !found.is_right() && details.iter().any(|detail| detail.contains(fault)),
+                "from {from}: {details:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn delivered_files_are_compared_too() {
     let dir = Dir::new();
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/wasi/files.wasm");
@@ -175,6 +210,14 @@ fn delivered_files_are_compared_too() {
     fs::write(dir.path("out/receipt.copy"), dir.read("out/receipt.json")).expect("a copy");
     let verify = "verify files.wasm out --engine native --dir in::/data --delivered left";
     dir.run(verify).code(0);
+    // What lies beside is not called right.
+    fs::write(dir.path("left/more"), "").expect("written");
+    let shown = dir.run(verify).code(0);
+    assert!(
+        String::from_utf8_lossy(shown.stdout()).contains("not covered, and read by nothing: ")
+            && String::from_utf8_lossy(shown.stdout()).contains("\"left/more\"")
+    );
+    fs::remove_file(dir.path("left/more")).expect("removed");
     assert!(code == 0 || code < 126, "{code}");
     let first = dir.path("left").join(&left[0]);
     let victim = if first.is_dir() {
@@ -244,6 +287,25 @@ fn a_base_with_another_page_and_its_hash_repaired_is_not_right() {
         cases += 1;
     }
     assert!(cases > 20, "{cases}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nowhere_in_the_place_of_a_file_of_ours_is_a_fault() {
+    let dir = chain("native");
+    for (name, fault) in [
+        ("paused.snap", "paused.snap: is a link, and links in a directory are not followed"),
+        ("paused.bin", "paused.snap: missing or damaged beside other files of a pause"),
+        ("final.snap", "final.snap: is a link, and links in a directory are not followed"),
+        ("final.bin", "final.bin: is a link"),
+        ("base.bin", "base.bin: is a link, and links in a directory are not followed"),
+        ("4.calls", "4.calls: superfluous"),
+    ] {
+        std::os::unix::fs::symlink("nowhere", dir.path("out").join(name)).expect("a link");
+        expect_fault(&dir, "fib.wasm", fault);
+        fs::remove_file(dir.path("out").join(name)).expect("removed");
+    }
+    expect_fault(&dir, "fib.wasm", "");
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Proof for Tar {
 }
 
 /// A refusal, where it has the code of one.
-fn refused(failure: &Failure) -> Result<Verdict> {
+pub(super) fn refused(failure: &Failure) -> Result<Verdict> {
     ensure!(matches!(failure.code(), 65 | 74), "exit code {}: {failure}", failure.code());
     Ok(Verdict::Refused(failure.to_string()))
 }
@@ -162,27 +162,41 @@ fn judge_archive(path: &Path) -> Result<Verdict> {
     if let Err(failure) = checked {
         return refused(&failure);
     }
-    let mut chain = Chain::open(&dir)?;
-    let Some(job) = chain.job.clone() else { return Ok(Verdict::Refused("no snapshot".to_owned())) };
-    let files = match JobFiles::find(&job, None, &FileFlags::default(), &dir) {
-        Err(failure) => return refused(&failure),
-        Ok(files) => files,
+    let found = verified(&dir)?;
+    let about = match found {
+        Ok(job) => job.to_vec(),
+        Err(why) => return Ok(Verdict::Refused(why)),
     };
-    let rerun = Rerun::new(job, &files, &dir);
-    let options = verify::Options { from: 0, to: None, jobs: 1, engine: Engine::Native, delivered: None };
-    let found = match verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {}) {
-        Err(failure) => return refused(&failure),
-        Ok(found) => found,
-    };
-    if !found.is_right() {
-        return Ok(Verdict::Refused(format!("{:?}", found.faults)));
-    }
-    let about = rerun.job().job_hash().to_vec();
     Ok(Verdict::Says(Statement { about, result: fs::read(dir.join("result.txt"))? }))
 }
 
+/// What `verify` says of a directory that has the job's files too: the hash of the job if all is right, else what is wrong.
+pub(super) fn verified(dir: &Path) -> Result<Result<[u8; 32], String>> {
+    let why = |failure: &Failure| match refused(failure)? {
+        Verdict::Refused(why) => Ok(Err(why)),
+        Verdict::Says(_) => Ok(Err(String::new())),
+    };
+    let mut chain = Chain::open(dir)?;
+    let Some(job) = chain.job.clone() else { return Ok(Err("no snapshot".to_owned())) };
+    let files = match JobFiles::find(&job, None, &FileFlags::default(), dir) {
+        Err(failure) => return why(&failure),
+        Ok(files) => files,
+    };
+    let rerun = Rerun::new(job, &files, dir);
+    let options = verify::Options { from: 0, to: None, jobs: 1, engine: Engine::Native, delivered: None };
+    let found = match verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {}) {
+        Err(failure) => return why(&failure),
+        Ok(found) => found,
+    };
+    let wrong = || {
+        let segments = found.segments.iter().flat_map(|checked| checked.verdict.details());
+        found.faults.iter().cloned().chain(segments).collect::<Vec<_>>().join("; ")
+    };
+    Ok(if found.is_right() { Ok(rerun.job().job_hash()) } else { Err(wrong()) })
+}
+
 /// Names and contents of an archive that the runner has written.
-fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(super) fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut rest = bytes;
     let mut entries = Vec::new();
     while let Some((header, after)) = rest.split_at_checked(BLOCK).filter(|(header, _)| header[0] != 0) {
@@ -199,18 +213,32 @@ fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
 
 /// An archive of what the parts say, each with the hash at its end repaired; none with a name that no archive can have.
 fn join(parts: &[Part]) -> Option<Vec<u8>> {
-    let mut archive = Vec::new();
-    for part in parts {
+    let files = parts.iter().map(|part| {
         let at = part.bytes.iter().position(|byte| *byte == 0).filter(|at| (1..100).contains(at))?;
         let (name, mut contents) = (&part.bytes[..at], part.bytes[at + 1..].to_vec());
         if let Some(body) = contents.len().checked_sub(32).filter(|_| part.sort != "file") {
             let hash = *blake3::hash(&contents[..body]).as_bytes();
             contents[body..].copy_from_slice(&hash);
         }
+        Some((name, contents))
+    });
+    Some(archived(files.collect::<Option<Vec<_>>>()?))
+}
+
+/// An archive of these files, whatever they are called.
+pub(super) fn archived<N: AsRef<[u8]>>(files: impl IntoIterator<Item = (N, Vec<u8>)>) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, mut contents) in files {
         let mut header = [0; BLOCK];
         let size = format!("{:011o}", contents.len());
-        let fields: [(usize, &[u8]); 6] =
-            [(0, name), (100, b"0000644"), (124, size.as_bytes()), (148, b"        "), (156, b"0"), (257, b"ustar  ")];
+        let fields: [(usize, &[u8]); 6] = [
+            (0, name.as_ref()),
+            (100, b"0000644"),
+            (124, size.as_bytes()),
+            (148, b"        "),
+            (156, b"0"),
+            (257, b"ustar  "),
+        ];
         for (at, field) in fields {
             header[at..at + field.len()].copy_from_slice(field);
         }
@@ -221,7 +249,7 @@ fn join(parts: &[Part]) -> Option<Vec<u8>> {
         archive.extend(contents);
     }
     archive.extend([0; 2 * BLOCK]);
-    Some(archive)
+    archive
 }
 
 #[cfg(test)]
@@ -233,7 +261,7 @@ mod tests {
     fn what_is_left_out_of_a_bundle_or_an_archive_changes_no_verdict() {
         for make in [bundles, archives] {
             for proof in make(false).expect("proofs") {
-                let figures = sweep(&*proof, 2, &|_, _| {}).expect("the honest one is believed");
+                let figures = sweep(&*proof, 4, 2, &|_, _| {}).expect("the honest one is believed");
                 assert!(figures.failures.is_empty(), "{:#?}", figures.failures);
                 assert!(figures.refused > 100, "{figures:?}");
             }

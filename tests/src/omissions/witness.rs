@@ -119,7 +119,7 @@ const SHARING: &str = r#"(module (type $t (func (result i32)))
     (i32.add (global.get $n) (i32.add (i32.load $own (i32.const 9000)) (call_indirect (type $t) (i32.const 1))))))"#;
 
 /// The programs: name, job, and the gas limit of a segment.
-fn programs() -> Result<Vec<(String, Job, u64)>> {
+pub(super) fn programs() -> Result<Vec<(String, Job, u64)>> {
     let job = |text: &str, call: &str| Job::new(program(text), "--max-memory 8388608", call);
     let mut sharing = program(SHARING);
     sharing.extend(program(LIB).into_values().map(|lib| ("lib.wasm".to_owned(), lib)));

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use guest_interp::error::Error;
-use guest_interp::host::outside::Versioned;
+use guest_interp::host::outside::{Answer, Question, Versioned};
 use guest_interp::host::store::Export;
 use guest_interp::session::{Budget, Event, Session};
 use guest_interp::snapshot::snap::{self, RawSnapshot};
@@ -174,9 +174,14 @@ impl Subject {
     }
 }
 
+/// What the store answers to the subject with contracts.
+pub fn answer_to(question: &Question) -> Option<Answer> {
+    store().answer(question)
+}
+
 /// Answers what a run of the subject with contracts asks.
 pub(super) fn answer(session: &mut Session) -> Result<(), Error> {
-    let answer = session.question().and_then(|question| store().answer(question));
+    let answer = session.question().and_then(answer_to);
     session.answer(answer.ok_or_else(|| Error::usage("nobody answers"))?)
 }
 
