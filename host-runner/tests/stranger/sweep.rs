@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -20,11 +21,14 @@ use crate::{MOST_MEMORY, meet, most_memory};
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stranger/table.txt");
 
 /// What stands in the place of a file.
-const STATES: [&str; 10] =
-    ["absent", "empty", "text", "directory", "FIFO", "socket", "device", "loop", "link out", "8 GiB"];
+const STATES: [&str; 11] =
+    ["absent", "empty", "text", "directory", "FIFO", "socket", "device", "loop", "link out", "8 GiB", "no permission"];
+
+/// Who runs a command that has no permission: root has every one.
+const NOBODY: u32 = 65_534;
 
 /// Commands, and the files that they read, of the directory that `fixture` makes.
-const READS: [(&str, &str); 32] = [
+const READS: [(&str, &str); 36] = [
     (
         "verify fib.wasm out --engine native --jobs 1",
         "fib.wasm out/1.snap out/2.snap out/1.bin out/2.bin out/receipt.json out/result.txt",
@@ -33,6 +37,16 @@ const READS: [(&str, &str); 32] = [
     (
         "verify token.wasm answers --engine native --jobs 1",
         "answers/1.calls answers/2.calls answers/rwset.bin answers/rwset.json",
+    ),
+    (
+        "verify files.wasm kept --engine native --jobs 1 --delivered left",
+        "left/db/copy left/db/table1 kept/receipt.json input.txt",
+    ),
+    ("executor out@2 fib.wasm --engine native", "out/2.snap out/1.bin fib.wasm"),
+    ("bench fib.wasm fib 5", "fib.wasm"),
+    (
+        "--engine native --store s.redb --no-commit --contract c=module.wasm --call-data 0x00 --snapshot-output new token.wasm invoke",
+        "module.wasm token.wasm",
     ),
     ("inspect out@2", "out/2.snap out/1.bin out/2.bin out/fib.wasm"),
     ("inspect out", "out/3.snap"),
@@ -107,6 +121,10 @@ fn fixture() -> Dir {
     dir.run("store put s.redb balance/alice 0x6400000000000000").code(0);
     let data = "0x7472616e7366657220616c69636520626f62203330";
     dir.run(&format!("--engine native --gas-limit 5000 --enable-gas-refill --store s.redb --no-commit --call-data {data} --snapshot-output answers token.wasm invoke")).code(0);
+    dir.sample("wasi/files.wasm");
+    fs::write(dir.path("input.txt"), "some text\n").expect("written");
+    dir.run(&format!("{chain} --file /data/input.txt=input.txt --deliver left --snapshot-output kept files.wasm"))
+        .code(0);
     pause(&dir);
     dispute(&dir);
     dir.run("witness out@1 fib.wasm -o segment.witness").code(0);
@@ -158,6 +176,10 @@ fn put(state: &str, path: &Path, honest: &Path) {
         "loop" => symlink(path, path).expect("made"),
         "link out" => symlink(honest, path).expect("made"),
         "8 GiB" => File::create(path).and_then(|file| file.set_len(8 << 30)).expect("made"),
+        "no permission" => {
+            fs::copy(honest, path).expect("copied");
+            fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("set");
+        }
         other => panic!("{other}"),
     }
 }
@@ -175,7 +197,14 @@ fn rows() -> Vec<Row> {
     for (command, files) in READS.into_iter().chain(FROZEN) {
         for file in files.split_whitespace() {
             let honest = !command.starts_with("thaw") && !command.starts_with("freeze");
-            let states = STATES.into_iter().filter(|state| honest || !matches!(*state, "link out" | "absent"));
+            // What a good node or a measurement says differs from run to run; one that cannot be read is replaced by a good one.
+            let is_met = |state: &&str| match *state {
+                "no permission" => !command.starts_with("freeze"),
+                "link out" => honest && !command.starts_with("bench"),
+                "absent" => honest,
+                _ => true,
+            };
+            let states = STATES.into_iter().filter(is_met);
             rows.extend(states.map(|state| Row { command, state, file }));
         }
     }
@@ -204,10 +233,12 @@ fn listing(dir: &Path) -> BTreeMap<PathBuf, String> {
     for entry in fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
         let found = fs::symlink_metadata(&path).expect("there");
-        let contents = match found.is_file() && found.len() < 1 << 20 {
-            true => blake3::hash(&fs::read(&path).expect("readable")).to_hex().to_string(),
-            false => String::new(),
-        };
+        // A database that is opened is written to, whatever comes of it; what it holds is the matter of `databases`.
+        let is_compared =
+            found.is_file() && found.len() < 1 << 20 && !path.extension().is_some_and(|ext| ext == "redb");
+        // Who is not root cannot read what has no permission.
+        let contents = if is_compared { fs::read(&path).ok() } else { None };
+        let contents = contents.map_or_else(String::new, |bytes| blake3::hash(&bytes).to_hex().to_string());
         all.insert(path.clone(), format!("{:?} {} {contents}", found.file_type(), found.len()));
         if found.is_dir() {
             all.extend(listing(&path));
@@ -227,9 +258,13 @@ fn meet_row(row: &Row, fixture: &Path, scratch: &Path) -> String {
         state => put(state, &path, &fixture.join(row.file)),
     }
     let before = listing(&work);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host-runner"));
+    let mut command = Command::new(scratch.with_file_name("host-runner"));
     command.args(row.command.split_whitespace()).current_dir(&work).env("TMPDIR", aside.join("tmp"));
     command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    if row.state == "no permission" && is_root() {
+        give_away(scratch);
+        command.uid(NOBODY).gid(NOBODY);
+    }
     let met = meet(&mut command, &aside);
     let said =
         if met.stderr.is_empty() || met.code == Some(1) { [&*met.stderr, &met.stdout].concat() } else { met.stderr };
@@ -241,6 +276,19 @@ fn meet_row(row: &Row, fixture: &Path, scratch: &Path) -> String {
     }
     fs::remove_dir_all(scratch).expect("removed");
     outcome
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").expect("known").uid() == 0
+}
+
+/// Makes somebody else the owner of everything below a directory.
+fn give_away(path: &Path) {
+    let found = fs::symlink_metadata(path).expect("there");
+    lchown(path, Some(NOBODY), Some(NOBODY)).expect("given away");
+    if found.is_dir() {
+        fs::read_dir(path).expect("a directory").for_each(|entry| give_away(&entry.expect("an entry").path()));
+    }
 }
 
 /// What was said, in one line, without what differs from run to run.
@@ -270,6 +318,9 @@ fn no_file_of_a_strangers_makes_a_command_wait_swell_or_change_anything() {
     freeze(&fixture);
     let rows = rows();
     let scratch = Dir::new();
+    // Others must get to where they work, and to the program.
+    fs::set_permissions(scratch.path(""), fs::Permissions::from_mode(0o755)).expect("set");
+    fs::copy(env!("CARGO_BIN_EXE_host-runner"), scratch.path("host-runner")).expect("copied");
     let (next, met) = (Mutex::new(rows.iter().enumerate()), Mutex::new(BTreeMap::new()));
     let largest = most_memory();
     assert!(largest < MOST_MEMORY, "honest files take {largest} KiB");
