@@ -3,10 +3,7 @@
 //! `wasm32-wasip1`; the same job gives the same bytes in both.
 
 pub mod args;
-#[cfg(target_family = "wasm")]
 pub mod blocks;
-#[cfg(not(target_family = "wasm"))]
-mod blocks;
 pub mod code;
 pub mod error;
 pub mod estimate;

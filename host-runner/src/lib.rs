@@ -26,6 +26,7 @@ pub mod frozen;
 pub mod image;
 pub mod interrupt;
 pub mod job_files;
+pub mod memory;
 pub mod native;
 pub mod outside;
 pub mod place;

@@ -1,6 +1,7 @@
 //! The test harness: the runner of the specification's test suite, and the oracles that compare engines. Tests in
 //! `tests/` and the commands of xtask are thin callers of what is here.
 
+pub mod allocations;
 pub mod apps;
 pub mod benchmarks;
 pub mod bombs;

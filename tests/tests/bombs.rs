@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use guest_interp::module::{Features, Module};
-use host_runner::sandbox::WasmNode;
-use node_tests::runner::{self, node_module, nodes};
+use node_tests::allocations::sizes_of_memory;
+use node_tests::runner::{self, nodes};
 use node_tests::session::{Drive, Job, program};
 
 fn refusal(text: &str) -> String {
@@ -101,30 +101,8 @@ fn a_snapshot_of_exceptions_in_a_deep_stack_takes_time_in_proportion_to_the_stac
 /// Every limit of the node's memory, page by page, until it is enough.
 #[test]
 fn a_node_without_enough_memory_says_so_and_calls_no_import() {
-    let functions: String = (0..3000).map(|n| format!("(func (result i32) (i32.const {n}))")).collect();
-    let calls: String = (0..3000).map(|n| format!("(drop (call {n}))")).collect();
-    let text = format!(
-        "(module (memory 20) {functions} (func (export \"run\") (result i32) {calls}
-           (drop (memory.grow (i32.const 10))) (memory.fill (i32.const 0) (i32.const 1) (i32.const 100000)) (memory.size)))"
-    );
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("t.wasm"), wat::parse_str(text).unwrap()).unwrap();
-    let argv = ["--snapshot-output", "out", "--gas-limit", "20000", "t.wasm", "run"].map(str::to_owned);
-    let least = WasmNode::new(node_module()).unwrap().memory_image().len();
-    let (mut refused, mut out_of_memory) = (0, 0);
-    for pages in 0..2000 {
-        let mut node = WasmNode::with_memory(node_module(), least + pages * 65_536).unwrap();
-        let Err(error) = runner::run(&mut node, &argv, dir.path()) else {
-            println!("{refused} sizes were not enough, {out_of_memory} of them for what nobody can be told of");
-            assert!(refused > 20 && out_of_memory > 5, "{refused} {out_of_memory}");
-            return;
-        };
-        let failure = error.downcast_ref::<host_runner::failure::Failure>().unwrap_or_else(|| panic!("{error:#}"));
-        let text = failure.to_string();
-        assert_eq!(failure.code(), 74, "{text}");
-        assert!(!text.contains("import"), "{pages} pages: {text}");
-        refused += 1;
-        out_of_memory += usize::from(text.contains("ran out of memory"));
-    }
-    panic!("no memory is enough");
+    let rows = sizes_of_memory().unwrap();
+    let not_enough: Vec<bool> = rows.iter().map(|(_, refused, _)| *refused > 20).collect();
+    let otherwise: Vec<&String> = rows.iter().flat_map(|(.., otherwise)| otherwise).collect();
+    assert_eq!((not_enough, otherwise), (vec![true; 2], Vec::<&String>::new()), "{rows:?}");
 }

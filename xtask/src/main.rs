@@ -1,6 +1,7 @@
 //! Every check that is longer or stranger than `cargo test`. Each command prints its figure on its last line and exits
 //! with 1 when the figure is not what it must be.
 
+mod allocations;
 mod apps;
 mod benches;
 mod bombs;
@@ -43,6 +44,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Let the n-th allocation fail while a program is loaded, run, resumed and verified natively
+    Allocations(allocations::Args),
+    /// The host runner with an allocation that fails, for the command above
+    #[command(hide = true)]
+    AllocationsChild(allocations::ChildArgs),
     /// Run real programs in segments, and each segment again from its snapshot
     Apps(apps::Args),
     /// Load modules that are made to be dear, and measure what each byte of them costs
@@ -105,6 +111,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Allocations(args) => allocations::run(&args),
+        Command::AllocationsChild(args) => allocations::child(&args),
         Command::Apps(args) => apps::run(&args),
         Command::Bombs(args) => bombs::run(&args),
         Command::Crash(args) => crash::run(&args),

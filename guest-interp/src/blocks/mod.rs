@@ -62,6 +62,19 @@ mod wasm {
         }
     }
 
+    /// Gives the C library's allocator its memory, in the stead of that library's own function, which traps where the
+    /// allocator gives back the first part of what it wanted because there is no second: an allocation that fails would end
+    /// the node without a word. Here the part stays unused and the allocation fails as any other.
+    #[unsafe(no_mangle)]
+    extern "C" fn sbrk(increment: isize) -> usize {
+        const FAILED: usize = usize::MAX;
+        let Ok(bytes) = usize::try_from(increment) else { return FAILED };
+        match wasm32::memory_grow(0, pages(bytes)) {
+            FAILED => FAILED,
+            end => end * PAGE,
+        }
+    }
+
     fn is_large(layout: Layout) -> bool {
         layout.size() >= LARGE && layout.align() <= PAGE
     }
@@ -216,11 +229,33 @@ pub use wasm::{exhausted, set_last_words};
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::{lengthen_in_place, may_fail};
 
-/// Natively everybody who asks by `try_reserve` is told.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) fn may_fail<T>(ask: impl FnOnce() -> T) -> T {
-    ask()
+mod native {
+    use std::cell::Cell;
+
+    thread_local! {
+        static MAY_FAIL: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Asks for memory that may not be there.
+    pub(crate) fn may_fail<T>(ask: impl FnOnce() -> T) -> T {
+        let before = MAY_FAIL.replace(true);
+        let answer = ask();
+        MAY_FAIL.set(before);
+        answer
+    }
+
+    /// Is this thread asking for memory that may not be there: a process whose allocator ends it where there is none must not
+    /// do so then.
+    pub fn is_told() -> bool {
+        MAY_FAIL.get()
+    }
 }
+
+#[cfg(not(target_family = "wasm"))]
+pub use native::is_told;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::may_fail;
 
 /// Natively the system's allocator does all this.
 #[cfg(not(target_family = "wasm"))]

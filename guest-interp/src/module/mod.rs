@@ -260,10 +260,15 @@ impl Module {
         }
     }
 
-    /// Name of a function from the name section, decoded on demand; `None` where there is none.
+    /// Name of a function from the name section; `None` where there is none.
     pub fn func_name(&self, func: u32) -> Option<String> {
-        let range = self.name_section.clone()?;
-        parse::func_name(&self.bytes[range.clone()], range.start, func)
+        self.func_names([func]).remove(&func)
+    }
+
+    /// Names of these functions from the name section, which is read once for all of them.
+    pub fn func_names(&self, funcs: impl IntoIterator<Item = u32>) -> BTreeMap<u32, String> {
+        let Some(range) = self.name_section.clone() else { return BTreeMap::new() };
+        parse::func_names(&self.bytes[range.clone()], range.start, funcs.into_iter().collect())
     }
 
     /// Exported functions with their signatures, one a line, for error messages.

@@ -1,6 +1,6 @@
 //! Reads the sections of a module while wasmparser validates them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{
     AbstractHeapType, BinaryReaderError, CompositeInnerType, ConstExpr as WasmExpr, ElementItems, ElementKind,
@@ -11,7 +11,7 @@ use super::globals;
 use super::validate::{Bodies, WIDE, Work, validate_section};
 use super::{
     ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType,
-    GlobalType, HeapType, Import, Module, RefType, SizeLimits, TableType, ValType,
+    GlobalType, HeapType, Import, Items, Module, RefType, SizeLimits, TableType, ValType,
 };
 use crate::code::Op;
 use crate::code::binary::{Encoded, Reader};
@@ -114,7 +114,7 @@ impl Module {
                 }
             }
             Payload::FunctionSection(reader) => {
-                self.func_types.reserve_exact(reader.count() as usize);
+                self.func_types.reserve_exact((reader.count() as usize).min(bytes.len()));
                 for ty in reader {
                     self.func_types.push(ty?);
                 }
@@ -135,7 +135,7 @@ impl Module {
                 }
             }
             Payload::GlobalSection(reader) => {
-                self.globals.reserve_exact(reader.count() as usize);
+                self.globals.reserve_exact((reader.count() as usize).min(bytes.len()));
                 for global in globals::Entries::new(&reader, bytes)? {
                     let (ty, init) = global?;
                     let ty = global_type(&ty)?;
@@ -149,7 +149,7 @@ impl Module {
                 }
             }
             Payload::ExportSection(reader) => {
-                self.exports.reserve_exact(reader.count() as usize);
+                self.exports.reserve_exact((reader.count() as usize).min(bytes.len()));
                 for export in reader {
                     let export = export?;
                     let kind = extern_kind(export.kind);
@@ -158,14 +158,14 @@ impl Module {
             }
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(reader) => {
-                self.elements.reserve_exact(reader.count() as usize);
+                self.elements.reserve_exact((reader.count() as usize).min(bytes.len()));
                 for element in reader {
                     let element = self.element_segment(element?, bytes)?;
                     self.elements.push(element);
                 }
             }
             Payload::DataSection(reader) => {
-                self.data.reserve_exact(reader.count() as usize);
+                self.data.reserve_exact((reader.count() as usize).min(bytes.len()));
                 for data in reader {
                     let data = data?;
                     let active = match data.kind {
@@ -195,19 +195,15 @@ impl Module {
                 ElementMode::Active { table: table_index.unwrap_or(0), offset: self.scalar(&offset_expr, bytes)? }
             }
         };
-        let mut items = Vec::new();
-        let ty = match element.items {
+        let (items, ty) = match element.items {
             ElementItems::Functions(reader) => {
-                for func in reader {
-                    items.push(Box::from([ConstOp::Func(func?)]));
-                }
-                RefType::FUNCREF
+                let funcs: Result<Box<[u32]>, _> = reader.into_iter().collect();
+                (Items::Funcs(funcs?), RefType::FUNCREF)
             }
             ElementItems::Expressions(ty, reader) => {
-                for expr in reader {
-                    items.push(self.scalar(&expr?, bytes)?);
-                }
-                ref_type(ty)?
+                let exprs: Result<Box<[ConstExpr]>, Error> =
+                    reader.into_iter().map(|expr| self.scalar(&expr?, bytes)).collect();
+                (Items::Exprs(exprs?), ref_type(ty)?)
             }
         };
         Ok(ElementSegment { mode, ty, items })
@@ -412,17 +408,23 @@ fn extern_kind(kind: ExternalKind) -> ExternKind {
     }
 }
 
-/// Looks `func` up in the name section's bytes, which begin at `offset` of the module.
-pub(super) fn func_name(section: &[u8], offset: usize, func: u32) -> Option<String> {
+/// Looks these functions up in the name section's bytes, which begin at `offset` of the module. The first name of a function
+/// is its name; a section that is damaged has those before the damage.
+pub(super) fn func_names(section: &[u8], offset: usize, mut wanted: BTreeSet<u32>) -> BTreeMap<u32, String> {
     let reader = NameSectionReader::new(wasmparser::BinaryReader::new(section, offset));
-    for subsection in reader {
-        let Ok(Name::Function(names)) = subsection else { continue };
-        for naming in names {
-            let naming = naming.ok()?;
-            if naming.index == func {
-                return Some(naming.name.to_owned());
-            }
+    let functions = reader.into_iter().filter_map(|subsection| match subsection {
+        Ok(Name::Function(names)) => Some(names),
+        _ => None,
+    });
+    let mut found = BTreeMap::new();
+    for naming in functions.flatten() {
+        let Ok(naming) = naming else { break };
+        if wanted.remove(&naming.index) {
+            found.insert(naming.index, naming.name.to_owned());
+        }
+        if wanted.is_empty() {
+            break;
         }
     }
-    None
+    found
 }

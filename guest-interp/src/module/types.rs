@@ -357,6 +357,26 @@ pub struct ElementSegment {
     pub mode: ElementMode,
     /// Type of its elements.
     pub ty: RefType,
+    /// Its elements.
+    pub items: Items,
+}
+
+/// The elements of a segment. Most are of functions by index, for which an expression each would be a hundred times the bytes
+/// in the module.
+#[derive(Clone, Debug)]
+pub enum Items {
+    /// References to the functions of these indices.
+    Funcs(Box<[u32]>),
     /// One expression an element.
-    pub items: Vec<ConstExpr>,
+    Exprs(Box<[ConstExpr]>),
+}
+
+impl Items {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Items::Funcs(funcs) => funcs.len(),
+            Items::Exprs(exprs) => exprs.len(),
+        }
+    }
 }

@@ -12,8 +12,8 @@ use crate::code::binary::Reader;
 use crate::error::Error;
 use crate::limits::{Limits, WASM_PAGE};
 use crate::module::{
-    ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Import, Module, RefType, SizeLimits,
-    TableType, ValType,
+    ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Import, Items, Module, RefType,
+    SizeLimits, TableType, ValType,
 };
 use crate::trap::Trap;
 
@@ -518,7 +518,7 @@ impl Store {
             if let ElementMode::Active { table, offset } = &segment.mode {
                 let start = self.constant(&self.instances[number as usize], offset) as u64;
                 let table = self.instances[number as usize].tables[*table as usize];
-                self.table_init(number, i as u32, table, start, 0, segment.items.len() as u64)?;
+                self.table_init(number, i as u32, table, start, 0, segment.items.count() as u64)?;
             }
             if !matches!(segment.mode, ElementMode::Passive) {
                 self.instances[number as usize].dropped_elements[i] = true;
@@ -562,7 +562,7 @@ impl Store {
     ) -> Result<Ranges, Trap> {
         let instance = &self.instances[number as usize];
         let dropped = instance.dropped_elements[segment as usize];
-        let items = if dropped { 0 } else { instance.module.elements()[segment as usize].items.len() };
+        let items = if dropped { 0 } else { instance.module.elements()[segment as usize].items.count() };
         let source = subrange(from, length, items).ok_or(Trap::TableOutOfBounds)?;
         Ok((source, self.tables[table as usize].check(to, length)?))
     }
@@ -585,8 +585,12 @@ impl Store {
             return Ok(());
         }
         let instance = &self.instances[number as usize];
-        let items = &instance.module.elements()[segment as usize].items[items];
-        let values: Vec<u64> = items.iter().map(|item| self.constant(instance, item) as u64).collect();
+        let values: Vec<u64> = match &instance.module.elements()[segment as usize].items {
+            Items::Funcs(funcs) => {
+                funcs[items].iter().map(|func| self.func_ref(instance.funcs[*func as usize])).collect()
+            }
+            Items::Exprs(exprs) => exprs[items].iter().map(|expr| self.constant(instance, expr) as u64).collect(),
+        };
         self.tables[table as usize].write(range, &values);
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The files that a run makes, handed out in chunks: a `.bin` is produced while it is taken, so that it is never in memory
 //! whole, and the `.snap` that commits to it comes after it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::contents::Contents;
 use super::{Running, Session};
 use crate::error::Error;
@@ -289,11 +291,16 @@ impl Running {
         frames.reverse();
         frames.truncate(crate::report::MAX_BACKTRACE);
         let store = &self.machine.store;
-        let name = |instance: u32, func: u32| store.instances[instance as usize].module.func_name(func);
+        let mut funcs: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for frame in &frames {
+            funcs.entry(frame.instance).or_default().insert(frame.func);
+        }
+        let names = |(instance, funcs)| (instance, store.instances[instance as usize].module.func_names(funcs));
+        let names: BTreeMap<u32, BTreeMap<u32, String>> = funcs.into_iter().map(names).collect();
         let report = |f: &crate::snapshot::state::FrameState| FrameReport {
             instance: f.instance,
             function: f.func,
-            name: name(f.instance, f.func),
+            name: names[&f.instance].get(&f.func).cloned(),
             offset: f.offset,
         };
         self.phase = Phase::Trapped { trap };

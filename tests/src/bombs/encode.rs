@@ -49,6 +49,11 @@ impl Encoder {
         self
     }
 
+    /// The module with one function that does nothing.
+    pub(super) fn finish_plain(self) -> Vec<u8> {
+        self.section(1, list([func_type(&[], &[])])).func(0, vec![0], Vec::new()).finish(0)
+    }
+
     /// The module; it exports the function of this index as `run`.
     pub(super) fn finish(mut self, run: usize) -> Vec<u8> {
         self.sections.push((3, list(self.types_of.iter().map(|ty| leb(*ty as usize)))));

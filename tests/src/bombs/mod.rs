@@ -24,7 +24,7 @@ const I32: u8 = 0x7f;
 const NONE: [u8; 1] = [0];
 
 /// All of them.
-pub const BOMBS: [Bomb; 31] = [
+pub const BOMBS: &[Bomb] = &[
     Bomb { name: "targets of a branch table", make: |n| plain(branch_table(n)), size: 300_000 },
     Bomb { name: "targets of a branch table that carry 1,000 values", make: |n| wide(&branch_table(n)), size: 40_000 },
     Bomb {
@@ -87,7 +87,56 @@ pub const BOMBS: [Bomb; 31] = [
         size: 300_000,
     },
     Bomb { name: "indirect calls", make: |n| indirect(n), size: 75_000 },
+    Bomb { name: "one function of the greatest size", make: |n| plain(vec![0x01; n]), size: 3_827_000 },
     Bomb { name: "one function of 20 MB", make: |n| plain(vec![0x01; n * 66]), size: 300_000 },
+    Bomb { name: "functions of 20,000 locals, every other a vector", make: |n| declaring(n, &vectors(), 1), size: 8 },
+    Bomb { name: "operands that are vectors", make: vector_operands, size: 60_000 },
+    Bomb {
+        name: "steps of a global's constant",
+        make: |n| plain_with(6, list([[vec![I32, 0], constant(n), vec![0x0b]].concat()]), vec![]),
+        size: 100_000,
+    },
+    Bomb { name: "steps of an offset's constant", make: long_offset, size: 100_000 },
+    Bomb {
+        name: "blocks of 1,000 results in unreachable code",
+        make: |n| wide(&[vec![0x00], [0x02, 0, 0x00, 0x0b].repeat(n)].concat()),
+        size: 75_000,
+    },
+    Bomb {
+        name: "blocks of 1,000 results, few",
+        make: |n| wide(&[vec![0x00], [0x02, 0, 0x00, 0x0b].repeat(n)].concat()),
+        size: 400,
+    },
+    Bomb { name: "imports", make: imports, size: 50_000 },
+    Bomb { name: "custom sections", make: |n| (0..n).fold(Encoder::default(), custom).finish_plain(), size: 75_000 },
+    Bomb {
+        name: "element expressions",
+        make: |n| plain_with(9, list([[vec![5, 0x70], list(vec![vec![0xd2, 0, 0x0b]; n])].concat()]), vec![]),
+        size: 100_000,
+    },
+    Bomb {
+        name: "selects",
+        make: |n| plain([vec![0x41, 0], [0x41, 0, 0x41, 0, 0x1b].repeat(n), vec![0x1a]].concat()),
+        size: 60_000,
+    },
+    Bomb {
+        name: "selects of references",
+        make: |n| plain([vec![0xd0, 0x70], [0xd0, 0x70, 0x41, 0, 0x1c, 1, 0x70].repeat(n), vec![0x1a]].concat()),
+        size: 40_000,
+    },
+    Bomb { name: "memories", make: |n| plain_with(5, list(vec![vec![0, 0]; n]), vec![]), size: 50 },
+    Bomb { name: "memories, too many", make: |n| plain_with(5, list(vec![vec![0, 0]; n]), vec![]), size: 150_000 },
+    Bomb { name: "tables", make: |n| plain_with(4, list(vec![vec![0x70, 0, 0]; n]), vec![]), size: 50 },
+    Bomb { name: "tables, too many", make: |n| plain_with(4, list(vec![vec![0x70, 0, 0]; n]), vec![]), size: 100_000 },
+    Bomb { name: "a long start function", make: |n| plain_with(8, leb(0), vec![0x01; n]), size: 300_000 },
+    Bomb { name: "names of locals", make: local_names, size: 50_000 },
+    Bomb { name: "active data segments", make: active_data, size: 45_000 },
+    Bomb { name: "a count of types, and nothing else", make: |n| counted(1, n), size: 500_000 },
+    Bomb { name: "a count of functions, and nothing else", make: |n| counted(3, n), size: 500_000 },
+    Bomb { name: "a count of globals, and nothing else", make: |n| counted(6, n), size: 500_000 },
+    Bomb { name: "a count of exports, and nothing else", make: |n| counted(7, n), size: 50_000 },
+    Bomb { name: "a count of element segments, and nothing else", make: |n| counted(9, n), size: 50_000 },
+    Bomb { name: "a count of data segments, and nothing else", make: |n| counted(11, n), size: 50_000 },
 ];
 
 /// A function without parameters and results of this code, which is run.
@@ -197,6 +246,57 @@ fn group(number: usize) -> Vec<u8> {
 fn exports(n: usize) -> Vec<u8> {
     let others = (1..n).map(|number| [name(format!("{number:x}").as_bytes()), vec![0, 0]].concat());
     plain_with(7, list([[name(b"run"), vec![0, 0]].concat()].into_iter().chain(others)), vec![])
+}
+
+/// Locals of which every other is a vector.
+fn vectors() -> Vec<u8> {
+    list((0..20_000).map(|local| vec![1, if local % 2 == 0 { 0x7b } else { I32 }]))
+}
+
+/// So many vectors on the stack at once.
+fn vector_operands(n: usize) -> Vec<u8> {
+    plain([[0x41, 0, 0xfd, 0x0f].repeat(n), vec![0x1a; n]].concat())
+}
+
+/// A constant expression of so many additions, without its end.
+fn constant(n: usize) -> Vec<u8> {
+    [vec![0x41, 0], [0x41, 0, 0x6a].repeat(n)].concat()
+}
+
+fn long_offset(n: usize) -> Vec<u8> {
+    let segment = [vec![0], constant(n), vec![0x0b, 0]].concat();
+    Encoder::default().section(5, list([vec![0, 1]])).section(11, list([segment])).finish_plain()
+}
+
+/// So many imports of functions that nobody has.
+fn imports(n: usize) -> Vec<u8> {
+    let import = [name(b"m"), name(b"f"), vec![0, 0]].concat();
+    Encoder::default()
+        .section(1, list([func_type(&[], &[])]))
+        .section(2, list(vec![import; n]))
+        .func(0, NONE.to_vec(), vec![])
+        .finish(n)
+}
+
+fn custom(encoder: Encoder, _: usize) -> Encoder {
+    encoder.section(0, name(b"x"))
+}
+
+/// Names of so many locals, of one function.
+fn local_names(n: usize) -> Vec<u8> {
+    let locals = list((0..n).map(|local| [leb(local), name(b"name")].concat()));
+    let functions = list([[leb(0), locals].concat()]);
+    Encoder::default().section(0, [name(b"name"), vec![2], name(&functions)].concat()).finish_plain()
+}
+
+fn active_data(n: usize) -> Vec<u8> {
+    let segment = vec![0, 0x41, 0, 0x0b, 1, 7];
+    Encoder::default().section(5, list([vec![0, 1]])).section(11, list(vec![segment; n])).finish_plain()
+}
+
+/// A section that says how many there are, and has none.
+fn counted(id: u8, n: usize) -> Vec<u8> {
+    [b"\0asm\x01\0\0\0".to_vec(), vec![id], name(&leb(n))].concat()
 }
 
 /// Names of so many functions, which a trap in 64 frames looks for.
