@@ -136,7 +136,7 @@ fn changed(part: &Part, known: &[Survivor]) -> Result<Figures> {
     let mut command = Command::new("cargo");
     command.current_dir(crate::workspace()).args(["mutants", "--package", part.package, "--no-shuffle", "--colors"]);
     command.args(["never", "--timeout", "300", "--output"]).arg(out.path());
-    part.files.iter().for_each(|file| drop(command.args(["--file", file])));
+    command.args(part.files.iter().flat_map(|file| ["--file", file]));
     command.args(["--", "--locked"]).args(part.tests);
     // What is compiled once for each change need not be fast.
     for (name, value) in [("OPT_LEVEL", "0"), ("INCREMENTAL", "true"), ("DEBUG", "false")] {
