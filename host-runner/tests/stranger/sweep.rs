@@ -234,8 +234,7 @@ fn listing(dir: &Path) -> BTreeMap<PathBuf, String> {
         let path = entry.expect("an entry").path();
         let found = fs::symlink_metadata(&path).expect("there");
         // A database that is opened is written to, whatever comes of it; what it holds is the matter of `databases`.
-        let is_compared =
-            found.is_file() && found.len() < 1 << 20 && !path.extension().is_some_and(|ext| ext == "redb");
+        let is_compared = found.is_file() && found.len() < 1 << 20 && path.extension().is_none_or(|ext| ext != "redb");
         // Who is not root cannot read what has no permission.
         let contents = if is_compared { fs::read(&path).ok() } else { None };
         let contents = contents.map_or_else(String::new, |bytes| blake3::hash(&bytes).to_hex().to_string());
