@@ -180,6 +180,18 @@ impl Foreign {
         self.length
     }
 
+    /// What tells it from every other file of this system, whatever it is called; none where the system does not say.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let metadata = self.file.get_ref().metadata().ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        }
+        #[cfg(not(unix))]
+        None
+    }
+
     /// Its path, for messages.
     pub fn path(&self) -> &Path {
         &self.path

@@ -181,6 +181,11 @@ impl Body {
 
     /// Index of the first instruction after a marker that is no marker or is not free.
     pub(crate) fn after_markers(&self, index: u32) -> u32 {
+        // Most stand alone: no run of them has to be found.
+        let is_alone = |next: &Instr| !matches!(next.op, Op::Nop | Op::Block | Op::Loop | Op::End);
+        if self.instrs.get(index as usize + 1).is_none_or(is_alone) {
+            return index + 1;
+        }
         let run =
             self.markers.partition_point(|(first, _)| *first <= index).checked_sub(1).map(|run| self.markers[run]);
         run.filter(|(_, after)| index < *after).map_or(index + 1, |(_, after)| after)

@@ -22,6 +22,8 @@ use crate::trap::Trap;
 const STORE: u32 = 1 << 16;
 /// Numbers of host functions from here on are those that the job declares.
 const OUTSIDE: u32 = 1 << 17;
+/// Steps that keeping an answer of the store takes, beside its bytes: it is hashed, and goes to the log and to the map.
+const KEEPING_STEPS: u64 = 6;
 
 /// What `contract.call` returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,8 +209,9 @@ impl Running {
                         return self.ask(call, |_| question);
                     };
                     outside::check(&question, &answer, &[]).map_err(forged)?;
-                    let cost = self.machine.schedule().units(Unit::HostBytes, Store::answer_bytes(&question, &answer));
-                    self.pay(0, cost)?;
+                    let schedule = self.machine.schedule();
+                    let moved = schedule.units(Unit::HostBytes, Store::answer_bytes(&question, &answer));
+                    self.pay(0, moved.saturating_add(schedule.units(Unit::HostSteps, KEEPING_STEPS)))?;
                     self.outside.used();
                     self.store.take_in(&call.args, question, &answer).map_err(|reason| self.refuse(reason))?;
                     continue;

@@ -230,6 +230,41 @@ fn delivered_files_are_compared_too() {
     assert!(String::from_utf8_lossy(ran.stdout()).contains("delivered file"), "{}", ran.stderr());
 }
 
+/// Leaves a file of four bytes under three names.
+const THREE_NAMES: &str = r#"(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_link" (func $link (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 0) "abc") (data (i32.const 8) "\00\00\00\00\04\00\00\00")
+  (func (export "_start")
+    (drop (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 1) (i64.const 64) (i64.const 0)
+      (i32.const 0) (i32.const 16)))
+    (drop (call $write (i32.load (i32.const 16)) (i32.const 8) (i32.const 1) (i32.const 20)))
+    (drop (call $link (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 3) (i32.const 1) (i32.const 1)))
+    (drop (call $link (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 3) (i32.const 2) (i32.const 1)))))"#;
+
+#[test]
+fn a_delivered_file_of_several_names_is_compared_under_each_that_is_another_file() {
+    let dir = Dir::with("links.wasm", THREE_NAMES);
+    dir.run("--engine native --preopen / --deliver left --snapshot-output out links.wasm").code(0);
+    assert_eq!(dir.names("left"), ["a", "b", "c"]);
+    let verify = "verify links.wasm out --engine native --delivered left";
+    dir.run(verify).code(0);
+    let replace = |name: &str, bytes: &[u8]| {
+        fs::remove_file(dir.path(name)).expect("removed");
+        fs::write(dir.path(name), bytes).expect("written");
+    };
+    replace("left/b", b"abc\0");
+    dir.run(verify).code(0);
+    replace("left/b", b"abcd");
+    let ran = dir.run(verify).code(1);
+    assert!(text(ran.stdout()).contains("delivered file b: differs at byte 3"), "{}", text(ran.stdout()));
+    fs::write(dir.path("left/a"), b"Abc\0").expect("written");
+    let said = text(dir.run(verify).code(1).stdout());
+    assert!(said.contains("delivered file a: differs at byte 0"), "{said}");
+}
+
 #[test]
 fn a_file_name_with_a_high_id_is_the_end_of_a_gap_and_named_at_once() {
     let dir = chain("native");

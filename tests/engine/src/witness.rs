@@ -18,16 +18,17 @@ const BUDGET: Budget = Budget { gas: 100_000, steps: 100_000 };
 /// # Errors
 /// The witness is not closed or does not fit the program, or the segment touches what is not there.
 pub fn executed(subject: &Subject, witness: &Witness) -> Result<Files, Error> {
+    let closed = witness.close()?;
     let mut session = Session::new(&subject.resume_argv())?;
     while let Some(path) = session.want()?.filter(|path| !path.ends_with(".bin")) {
-        let snap = (path == subject.snap_path()).then_some(&witness.snap);
-        let found = snap.or_else(|| subject.job.inputs.get(&path));
+        let snap = (path == subject.snap_path()).then_some(closed.snap());
+        let found = snap.or_else(|| subject.job.inputs.get(&path).map(Vec::as_slice));
         if let Some(bytes) = found {
             session.give(bytes)?;
         }
         session.give_end(found.is_some())?;
     }
-    let touched = session.give_witness(&witness.close()?)?;
+    let touched = session.give_witness(&closed)?;
     let files = segment(&mut session)?;
     touched.check()?;
     Ok(files)

@@ -42,7 +42,7 @@ pub(super) fn rows() -> Vec<Row> {
 fn keys() -> Vec<Row> {
     let put = format!("(call $put {KEY} (i32.const 2048) (i32.const 8))");
     let get = format!("(drop (call $get {KEY} (i32.const 2048) (i32.const 8)))");
-    let fill = counted(20_000, &format!("(call $name (local.get $i)) {put}"));
+    let fill = counted(3000, &format!("(call $name (local.get $i)) {put}"));
     let another = "(call $name (i32.add (local.get $n) (i32.const 100000)))";
     let long = |call: &str| format!("(i64.store (i32.const 131056) (i64.load (i32.const 1024))) {call}");
     let put_long = format!("(call $put {LONG_KEY} (i32.const 2048) (i32.const 8))");
@@ -51,14 +51,14 @@ fn keys() -> Vec<Row> {
     vec![
         row("get", "plain", &put, &get.repeat(4)),
         row("get", "nothing there", "", &get.repeat(4)),
-        row("get", "20,000 keys", &fill, &get.repeat(4)),
+        row("get", "3,000 keys", &fill, &get.repeat(4)),
         row("get", "a key each, asked for outside", "", &format!("{another} {get}")).at_most(16_384),
         row("get", "1 MB", &format!("(call $put {KEY} {MEGABYTE})"), &format!("(drop (call $get {KEY} {MEGABYTE}))")),
         row("get", "64 KB of key, 200 alike", &many_long, &format!("(drop (call $get {LONG_KEY} {KEY}))")),
         row("qlcchain_storage_read", "plain", &put, &read(KEY, KEY).repeat(4)),
         row("qlcchain_storage_write", "plain", "", &put.repeat(4)).at_most(65_536),
         row("put", "plain", "", &put.repeat(4)).at_most(65_536),
-        row("put", "20,000 keys", &fill, &put).at_most(65_536),
+        row("put", "3,000 keys", &fill, &put).at_most(65_536),
         row("put", "a key each, asked for outside", "", &format!("{another} {put}")).at_most(16_384),
         row("put", "1 MB", "", &format!("(call $put {KEY} {MEGABYTE})")).at_most(128),
         row("put", "64 KB of key, 200 alike", &many_long, &put_long).at_most(1024),
@@ -77,13 +77,13 @@ fn iterators() -> Vec<Row> {
     let to_the_end = format!(
         "(local.set $k (call $iterate (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 65528))) {next}"
     );
-    let (fill, empty) = (counted(20_000, &put), counted(20_000, &delete));
+    let (fill, empty) = (counted(3000, &put), counted(3000, &delete));
     vec![
         row("iterate", "plain", "", &format!("{open} {close}").repeat(4)),
         row("close", "after a key", &fill, &format!("{open} {next} {close}")).at_most(65_536),
         row("iterate", "1,000 open", &counted(1000, &format!("(drop {all})")), &format!("{open} {close}").repeat(4)),
-        row("next", "20,000 keys", &fill, &format!("{open} {} {close}", next.repeat(8))).at_most(65_536),
-        row("next", "20,000 keys that were deleted", &format!("{fill} {empty}"), &format!("{open} {next} {close}"))
+        row("next", "3,000 keys", &fill, &format!("{open} {} {close}", next.repeat(8))).at_most(65_536),
+        row("next", "3,000 keys that were deleted", &format!("{fill} {empty}"), &format!("{open} {next} {close}"))
             .at_most(256),
         row("next", "at the end, its limit 64 KB", &to_the_end, &next.repeat(4)),
     ]
