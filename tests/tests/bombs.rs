@@ -43,6 +43,22 @@ fn a_module_whose_instructions_name_too_many_values_is_refused_and_one_with_some
     assert!(refused.contains("name too many values by their types: more than 1"), "{refused}");
 }
 
+#[test]
+fn a_function_of_more_operands_than_its_bytes_can_be_for_is_refused() {
+    let with = |n: usize, before: &str, after: &str| {
+        let results = "i32 ".repeat(1000);
+        let (call, after) = ("call $f ".repeat(n), after.repeat(1000 * n));
+        refusal(&format!("(module (func $f (result {results}) unreachable) (func {before} {call} {after}))"))
+    };
+    assert_eq!(with(65, "", "drop "), "accepted");
+    let refused = with(200, "unreachable", "");
+    // Of 200 calls of 2 bytes, `unreachable`, `end` and the number of groups of locals.
+    assert!(
+        refused.contains("a function has too many operands: more than 66342, which is 65536 and 2 for"),
+        "{refused}"
+    );
+}
+
 /// A branch table of many targets at each of which 1,000 values are wanted elsewhere than they are.
 #[test]
 fn a_branch_table_that_carries_many_values_ends_alike_everywhere() {

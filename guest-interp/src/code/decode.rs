@@ -200,7 +200,10 @@ impl Body {
     pub fn decode(module: &Module, func: u32) -> Body {
         let mut decoder = Decoder::new(module, func);
         while decoder.next() {}
-        decoder.body
+        let mut body = decoder.body;
+        body.instrs.shrink_to_fit();
+        body.targets.shrink_to_fit();
+        body
     }
 
     /// What the slots of a frame of a function hold: its locals, and its operands before each of these instructions. The
@@ -226,21 +229,19 @@ impl Body {
     }
 }
 
-/// No target is before this one: more than a function has.
+/// Stands for no target, block or handler: more than a function has.
 const NONE: u32 = u32::MAX;
 
+/// A block that is open. There may be one for every third byte of a function: it must be small.
 struct Label {
     op: Op,
-    block: Block,
-    /// The last of the targets to be set once the end is known. Until then each has the one before it as its index, so
-    /// that a branch takes no room beside its target.
-    forward: Option<u32>,
-    /// For a loop: index of its body.
-    start: u32,
-    /// For an `if` without `else` so far: its target when false.
-    when_false: Option<u32>,
-    /// For a `try_table`: its handler.
-    handler: Option<u32>,
+    /// Which of the blocks; [`NONE`] for the function itself.
+    block: u32,
+    /// For a loop: index of its body. Else the last of the targets to be set once the end is known. Until then each has
+    /// the one before it as its index, so that a branch takes no room beside its target.
+    landing: u32,
+    /// For an `if` without `else` so far: its target when false. For a `try_table`: its handler. Else [`NONE`].
+    own: u32,
     /// The block type, for the kinds of parameters and results.
     ty: BlockType,
 }
@@ -289,8 +290,8 @@ impl<'a> Decoder<'a> {
             locals: locals.slots(),
             results,
             max_height: results,
-            // Two bytes an instruction is what compilers' output comes to.
-            instrs: Vec::with_capacity(range.len() / 2),
+            // There cannot be more: growing would need room for the old ones beside it.
+            instrs: Vec::with_capacity(range.len()),
             targets: Vec::new(),
             blocks: Vec::new(),
             handlers: Vec::new(),
@@ -311,7 +312,7 @@ impl<'a> Decoder<'a> {
             watched: BTreeMap::new(),
         };
         let ty = BlockType::Type(module.func_type_index(func));
-        decoder.open(Op::Block, Block { height: 0, params: 0, results }, ty);
+        decoder.open(Op::Block, NONE, NONE, ty);
         decoder
     }
 
@@ -532,28 +533,26 @@ impl<'a> Decoder<'a> {
         };
         let taken = u32::from(op == Op::If);
         let block = Block { height: self.height() - taken - params, params, results };
-        let index = self.body.blocks.len() as u64;
+        let index = self.body.blocks.len() as u32;
         self.body.blocks.push(block);
-        let aux = match op {
-            Op::If => self.body.targets.len(),
-            Op::TryTable => self.body.handlers.len() - 1,
-            _ => 0,
+        let own = match op {
+            Op::If => self.body.targets.len() as u32,
+            Op::TryTable => self.body.handlers.len() as u32 - 1,
+            _ => NONE,
         };
         if op == Op::If {
             let base = block.height;
             self.body.targets.push(Target { index: 0, height: base, arity: params });
         }
-        self.push(op, offset, index, aux as u32);
+        self.push(op, offset, index.into(), if own == NONE { 0 } else { own });
         self.pop(taken);
-        self.open(op, block, ty);
-        if op == Op::If {
-            self.innermost().when_false = Some(aux as u32);
-        }
+        self.open(op, index, own, ty);
         if op == Op::TryTable {
-            self.body.handlers[aux].start = self.next_index();
-            self.innermost().handler = Some(aux as u32);
-            if !self.body.handlers[aux].catches.is_empty() {
-                self.change_handler(self.next_index(), Some(aux as u32));
+            let next = self.next_index();
+            let handler = &mut self.body.handlers[own as usize];
+            handler.start = next;
+            if !handler.catches.is_empty() {
+                self.change_handler(next, Some(own));
             }
         }
     }
@@ -573,9 +572,15 @@ impl<'a> Decoder<'a> {
         self.body.handler_changes.push(HandlerChange { index, innermost });
     }
 
-    fn open(&mut self, op: Op, block: Block, ty: BlockType) {
-        let start = self.next_index();
-        self.labels.push(Label { op, block, forward: None, start, when_false: None, handler: None, ty });
+    fn open(&mut self, op: Op, block: u32, own: u32, ty: BlockType) {
+        let landing = if op == Op::Loop { self.next_index() } else { NONE };
+        self.labels.push(Label { op, block, landing, own, ty });
+    }
+
+    /// The block of a label.
+    fn block_of(&self, block: u32) -> Block {
+        let function = Block { height: 0, params: 0, results: self.body.results };
+        self.body.blocks.get(block as usize).copied().unwrap_or(function)
     }
 
     fn innermost(&mut self) -> &mut Label {
@@ -588,9 +593,10 @@ impl<'a> Decoder<'a> {
         self.push(Op::Else, offset, target as u64, dead.into());
         let next = self.next_index();
         let label = self.innermost();
-        let before = label.forward.replace(target as u32).unwrap_or(NONE);
+        let before = std::mem::replace(&mut label.landing, target as u32);
+        let when_false = std::mem::replace(&mut label.own, NONE);
         let (block, ty) = (label.block, label.ty);
-        let when_false = label.when_false.take().expect("BUG: else belongs to an if");
+        let block = self.block_of(block);
         self.body.targets.push(Target { index: before, height: block.height, arity: block.results });
         self.body.targets[when_false as usize].index = next;
         self.kinds.truncate(block.height as usize);
@@ -606,22 +612,23 @@ impl<'a> Decoder<'a> {
         let index = self.next_index();
         self.push(Op::End, offset, 0, self.unreachable.into());
         let label = self.labels.pop().expect("BUG: blocks are balanced");
-        let mut next = label.forward.unwrap_or(NONE);
+        let mut next = if label.op == Op::Loop { NONE } else { label.landing };
         while let Some(target) = self.body.targets.get_mut(next as usize) {
             next = std::mem::replace(&mut target.index, index + 1);
         }
-        if let Some(target) = label.when_false {
-            self.body.targets[target as usize].index = index + 1;
-        }
-        if let Some(handler) = label.handler {
-            let handler = &mut self.body.handlers[handler as usize];
-            handler.end = index;
-            if !handler.catches.is_empty() {
-                let outer = handler.outer;
-                self.change_handler(index, outer);
+        match label.op {
+            Op::If if label.own != NONE => self.body.targets[label.own as usize].index = index + 1,
+            Op::TryTable => {
+                let handler = &mut self.body.handlers[label.own as usize];
+                handler.end = index;
+                if !handler.catches.is_empty() {
+                    let outer = handler.outer;
+                    self.change_handler(index, outer);
+                }
             }
+            _ => {}
         }
-        self.kinds.truncate(label.block.height as usize);
+        self.kinds.truncate(self.block_of(label.block).height as usize);
         match label.ty {
             BlockType::Simple(None) => {}
             BlockType::Simple(Some(kind)) => self.push_kind(kind, kind.slots()),
@@ -638,13 +645,13 @@ impl<'a> Decoder<'a> {
     fn target(&mut self, depth: u32) -> u64 {
         let target = self.body.targets.len();
         let position = self.labels.len() - 1 - depth as usize;
+        let block = self.block_of(self.labels[position].block);
         let label = &mut self.labels[position];
-        let arity = if label.op == Op::Loop { label.block.params } else { label.block.results };
-        let index = match label.op {
-            Op::Loop => label.start,
-            _ => label.forward.replace(target as u32).unwrap_or(NONE),
+        let (index, arity) = match label.op {
+            Op::Loop => (label.landing, block.params),
+            _ => (std::mem::replace(&mut label.landing, target as u32), block.results),
         };
-        self.body.targets.push(Target { index, height: label.block.height, arity });
+        self.body.targets.push(Target { index, height: block.height, arity });
         target as u64
     }
 }

@@ -36,6 +36,11 @@ pub(super) const WIDE: usize = 16;
 const LEAST_WORK: u64 = 1_000_000;
 const WORK_PER_BYTE: u64 = 32;
 
+/// Operands that a function may have at once, and how many more for each byte of its body. An instruction that pushes one
+/// value takes two bytes; one that calls a function of 1,000 results, or leaves such a block, pushes as many by as few.
+const LEAST_OPERANDS: u32 = 65_536;
+const OPERANDS_PER_BYTE: u32 = 2;
+
 /// Values that declarations and instructions name by their types.
 pub(super) struct Work {
     /// Are there types for which it matters.
@@ -358,6 +363,7 @@ impl Bodies {
                 work.add(body.width(), body.reader.original_position())?;
             }
             body.instruction()?;
+            body.check_height()?;
         }
         let end = body.reader.original_position();
         body.reader.finish_expression(&body.validator.visitor(end))?;
@@ -436,6 +442,19 @@ impl Body<'_, '_> {
             Fault::Invalid(error) => error.into(),
             Fault::Unsupported(proposal) => invalid(&format!("{proposal} support is not enabled"), at),
         })
+    }
+
+    /// Refuses more operands than a body of this length may have at once.
+    fn check_height(&self) -> Result<(), Error> {
+        let most = LEAST_OPERANDS.saturating_add(OPERANDS_PER_BYTE.saturating_mul(self.bytes.len() as u32));
+        if self.validator.operand_stack_height() <= most {
+            return Ok(());
+        }
+        Err(Error::program(format!(
+            "a function has too many operands: more than {most}, which is {LEAST_OPERANDS} and {OPERANDS_PER_BYTE} for each \
+             byte of its body (at offset {:#x})",
+            self.reader.original_position()
+        )))
     }
 
     /// An instruction on a local of a function that declares many.

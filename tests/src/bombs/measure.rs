@@ -97,8 +97,8 @@ fn resident(dir: &Path) -> Result<u64> {
     Ok(peak(command.spawn()?)?.unwrap_or(0))
 }
 
-/// The smallest of what three tries took, and the memory, beyond what nothing takes.
-fn beyond(place: Place, wasm: &[u8], nothing: &Cost) -> Result<Cost> {
+/// The smallest of what three tries took, and the memory.
+fn least(place: Place, wasm: &[u8]) -> Result<Cost> {
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("bomb.wasm"), wasm)?;
     let mut best = measure(place, dir.path())?;
@@ -109,21 +109,40 @@ fn beyond(place: Place, wasm: &[u8], nothing: &Cost) -> Result<Cost> {
     if place == Place::Native {
         best.memory = resident(dir.path())?;
     }
-    best.time = best.time.saturating_sub(nothing.time);
-    best.memory = best.memory.saturating_sub(nothing.memory);
     Ok(best)
 }
 
-/// Measures a bomb in one place, at its size and at twice that.
+/// What the smallest module costs in a place.
+#[derive(Clone, Debug)]
+pub struct Nothing(Place, Cost);
+
+impl Nothing {
+    /// What a module costs beyond it in the same place.
+    fn beyond(&self, wasm: &[u8]) -> Result<Cost> {
+        let Nothing(place, nothing) = self;
+        let mut cost = least(*place, wasm)?;
+        cost.time = cost.time.saturating_sub(nothing.time);
+        cost.memory = cost.memory.saturating_sub(nothing.memory);
+        Ok(cost)
+    }
+}
+
+/// Measures the smallest module.
 ///
 /// # Errors
 /// If there is no node, or the module cannot be written.
-pub fn row(bomb: &Bomb, place: Place) -> Result<Row> {
-    let none = Cost { time: Duration::ZERO, memory: 0, outcome: String::new() };
-    let nothing = beyond(place, &super::plain(Vec::new()), &none).context("the smallest module")?;
-    let small = beyond(place, &(bomb.make)(bomb.size), &nothing)?;
+pub fn nothing(place: Place) -> Result<Nothing> {
+    Ok(Nothing(place, least(place, &super::plain(Vec::new())).context("the smallest module")?))
+}
+
+/// Measures a bomb beside the smallest module, at its size and at twice that.
+///
+/// # Errors
+/// If there is no node, or the module cannot be written.
+pub fn row(bomb: &Bomb, nothing: &Nothing) -> Result<Row> {
+    let small = nothing.beyond(&(bomb.make)(bomb.size))?;
     let wasm = (bomb.make)(bomb.size * 2);
-    let large = beyond(place, &wasm, &nothing)?;
+    let large = nothing.beyond(&wasm)?;
     let per = |value: f64| value / wasm.len() as f64;
     Ok(Row {
         bytes: wasm.len(),

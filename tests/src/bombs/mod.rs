@@ -6,7 +6,7 @@ mod measure;
 
 use encode::{Encoder, func_type, leb, list, name};
 
-pub use measure::{Cost, Place, Row, measure, row};
+pub use measure::{Cost, Nothing, Place, Row, measure, nothing, row};
 
 /// A kind of module, made from a number.
 #[derive(Clone, Copy)]
@@ -32,6 +32,7 @@ pub const BOMBS: &[Bomb] = &[
         make: |n| wide(&branch_table(n)),
         size: 300,
     },
+    Bomb { name: "targets of branch tables of 100", make: |n| plain(branch_tables(n)), size: 3_000 },
     Bomb {
         name: "conditional branches that carry 1,000 values",
         make: |n| wide(&[0x41, 0, 0x0d, 0].repeat(n)),
@@ -43,6 +44,8 @@ pub const BOMBS: &[Bomb] = &[
         size: 300,
     },
     Bomb { name: "calls of 1,000 parameters in unreachable code", make: wide_calls, size: 100_000 },
+    Bomb { name: "calls of 16 results", make: |n| sixteen_results(n, &[]), size: 15_000 },
+    Bomb { name: "calls of 16 results in unreachable code", make: |n| sixteen_results(n, &[0x00]), size: 100_000 },
     Bomb { name: "functions of 1,000 parameters", make: |n| many(n, &[I32; 1000], &NONE, &[]), size: 40_000 },
     Bomb { name: "imports of a type of 1,000 parameters", make: wide_imports, size: 40_000 },
     Bomb { name: "blocks, nested", make: |n| plain([[0x02, 0x40].repeat(n), vec![0x0b; n]].concat()), size: 100_000 },
@@ -56,6 +59,11 @@ pub const BOMBS: &[Bomb] = &[
         name: "try_tables, nested",
         make: |n| plain([[0x1f, 0x40, 0].repeat(n), vec![0x0b; n]].concat()),
         size: 75_000,
+    },
+    Bomb {
+        name: "try_tables of a clause, nested",
+        make: |n| plain([[0x1f, 0x40, 1, 2, 0].repeat(n), vec![0x0b; n]].concat()),
+        size: 50_000,
     },
     Bomb {
         name: "landings above 30,000 operands",
@@ -162,6 +170,21 @@ fn wide(code: &[u8]) -> Vec<u8> {
         .section(1, list([func_type(&[], &[I32; 1000]), func_type(&[], &[])]))
         .func(0, NONE.to_vec(), [&[0x41, 0].repeat(1000), code].concat())
         .func(1, NONE.to_vec(), run)
+        .finish(1)
+}
+
+/// So many branch tables of 100 targets, each in a block.
+fn branch_tables(n: usize) -> Vec<u8> {
+    [vec![0x02, 0x40], branch_table(100), vec![0x0b]].concat().repeat(n)
+}
+
+/// So many calls of a function of 16 results behind this code, which are dropped where that can be reached.
+fn sixteen_results(n: usize, before: &[u8]) -> Vec<u8> {
+    let drops = if before.is_empty() { vec![0x1a; 16 * n] } else { Vec::new() };
+    Encoder::default()
+        .section(1, list([func_type(&[], &[I32; 16]), func_type(&[], &[])]))
+        .func(0, NONE.to_vec(), [0x41, 0].repeat(16))
+        .func(1, NONE.to_vec(), [before.to_vec(), [0x10, 0].repeat(n), drops].concat())
         .finish(1)
 }
 

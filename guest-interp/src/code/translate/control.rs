@@ -2,6 +2,7 @@
 //! the function, so that the straight line pays nothing for it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use super::{Fix, Landing, Place, Stub, Translator};
 use crate::code::{Inst, Instr, Op, Target};
@@ -207,8 +208,8 @@ impl Translator<'_> {
         self.emit(branch);
         let edge = self.emit_edge(extra);
         debug_assert_eq!(edge, at + 1, "a branch with an edge takes two words");
-        let from = conditional.then(|| self.blocks.len() as u32 - 1);
-        self.fixes.push(Fix { edge: edge as u32, from, to });
+        let behind = NonZeroU32::new(self.blocks.len() as u32).filter(|_| conditional);
+        self.fixes.push(Fix { edge: edge as u32, behind, to });
         if conditional {
             self.begin_block(true);
         } else {

@@ -20,7 +20,7 @@ impl Translator<'_> {
                     return Err(TooLarge);
                 }
             }
-            let not_taken = fix.from.map_or(0, |block| following(&self.blocks, &totals, block as usize));
+            let not_taken = fix.behind.map_or(0, |block| following(&self.blocks, &totals, block.get() as usize - 1));
             let cost =
                 i64::try_from(totals[block as usize]).ok().and_then(|t| t.checked_sub(i64::try_from(not_taken).ok()?));
             let cost = cost.and_then(|c| i32::try_from(c).ok()).ok_or(TooLarge)?;

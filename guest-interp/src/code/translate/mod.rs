@@ -11,6 +11,8 @@ mod layout;
 mod plain;
 mod wide;
 
+use std::num::NonZeroU32;
+
 use super::{Body, Inst, Instr, Op, Target};
 use crate::gas::Schedule;
 use crate::runtime::Outline;
@@ -22,6 +24,8 @@ const CHAIN_LIMIT: u64 = 4096;
 /// have. A branch that carries many values becomes as many words: a function made of such branches runs on the stepper.
 const WORDS_PER_BYTE: usize = 4;
 const LEAST_BUDGET: usize = 4096;
+/// Frames of fewer slots have register code. One slot more than the frame, so that every slot number plus one fits too.
+const MOST_SLOTS: u32 = u16::MAX as u32;
 /// Words of a stub beside the values that it carries.
 const STUB_WORDS: usize = 2;
 
@@ -155,8 +159,8 @@ struct GasBlock {
 struct Fix {
     /// The word of the edge.
     edge: u32,
-    /// The block that the edge leaves, if what follows that block has been charged.
-    from: Option<u32>,
+    /// The block behind the one that the edge leaves, if what follows that one has been charged.
+    behind: Option<NonZeroU32>,
     to: Landing,
 }
 
@@ -238,9 +242,10 @@ impl<'a> Translator<'a> {
             body,
             environment,
             fuse,
-            insts: Vec::with_capacity(body.instrs.len()),
+            // A target of a branch table becomes a branch of two words.
+            insts: Vec::with_capacity(body.instrs.len() + 2 * body.targets.len()),
             outlines: Vec::new(),
-            stack: Vec::with_capacity(body.max_height as usize),
+            stack: Vec::with_capacity(body.max_height.min(MOST_SLOTS) as usize),
             settled: 0,
             entries: Vec::with_capacity(blocks),
             entry_blocks: Vec::with_capacity(blocks),
@@ -275,8 +280,7 @@ impl<'a> Translator<'a> {
     }
 
     pub(super) fn run(mut self) -> Result<Translation, TooLarge> {
-        // One slot more than the frame, so that every slot number plus one fits too.
-        if self.body.frame_slots() >= u32::from(u16::MAX) {
+        if self.body.frame_slots() >= MOST_SLOTS {
             return Err(TooLarge);
         }
         for (index, instr) in self.body.instrs.iter().enumerate() {
@@ -365,7 +369,7 @@ impl<'a> Translator<'a> {
 
     /// The word at `edge` gets the cost of the block to come.
     fn fix_next(&mut self, edge: usize) {
-        self.fixes.push(Fix { edge: edge as u32, from: None, to: Landing::Block(self.blocks.len() as u32) });
+        self.fixes.push(Fix { edge: edge as u32, behind: None, to: Landing::Block(self.blocks.len() as u32) });
     }
 
     fn begin_block(&mut self, falls: bool) {
