@@ -5,7 +5,7 @@ use std::fs;
 use guest_interp::snapshot::snap::{self, RawSnapshot};
 use guest_interp::snapshot::state::Segment;
 
-use crate::util::{Dir, FIB, Ran, TRAP};
+use crate::util::{Dir, FIB, Ran, TRAP, text};
 
 /// A chain of three snapshots and an end.
 fn chain(engine: &str) -> Dir {
