@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use guest_interp::module::{Features, Module};
+use guest_interp::session::Session;
 use node_tests::allocations::sizes_of_memory;
 use node_tests::runner::{self, nodes};
 use node_tests::session::{Drive, Job, program};
@@ -121,4 +122,21 @@ fn a_node_without_enough_memory_says_so_and_calls_no_import() {
     let not_enough: Vec<bool> = rows.iter().map(|(_, refused, _)| *refused > 20).collect();
     let otherwise: Vec<&String> = rows.iter().flat_map(|(.., otherwise)| otherwise).collect();
     assert_eq!((not_enough, otherwise), (vec![true; 2], Vec::<&String>::new()), "{rows:?}");
+}
+
+#[test]
+fn a_job_that_may_take_more_than_the_node_as_wasm_can_hold_is_told_so_at_its_start() {
+    let message = |argv: &[&str]| {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let mut session = Session::new(&argv).unwrap();
+        while session.want().unwrap().is_some() {
+            session.give(&wat::parse_str("(module (func (export \"run\")))").unwrap()).unwrap();
+            session.give_end(true).unwrap();
+        }
+        session.take_message()
+    };
+    assert_eq!(message(&["a.wasm", "run"]), None);
+    let expected = "the job's limits allow 5787600592 bytes, more than the 3758096384 that the node as wasm can hold: \
+                    where it runs as wasm it may end with exit code 74";
+    assert_eq!(message(&["--max-memory", "4294967296", "a.wasm", "run"]).as_deref(), Some(expected));
 }

@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The clauses of a `try_table`.
-    pub(crate) fn clauses(&self, table: Encoded) -> impl Iterator<Item = Clause> + use<'a> {
+    pub(crate) fn clauses(&self, table: Encoded) -> impl ExactSizeIterator<Item = Clause> + use<'a> {
         let mut reader = self.at(table.aux.into());
         let count = reader.u32();
         (0..count).map(move |_| reader.clause())

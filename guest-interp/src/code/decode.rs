@@ -558,8 +558,10 @@ impl<'a> Decoder<'a> {
     }
 
     fn try_table(&mut self, instruction: Encoded, offset: u32) {
-        let mut catches = Vec::new();
-        for clause in self.reader.clauses(instruction) {
+        let clauses = self.reader.clauses(instruction);
+        // Most have one or two.
+        let mut catches = Vec::with_capacity(clauses.len());
+        for clause in clauses {
             let target = self.target(clause.depth) as u32;
             catches.push(Catch { tag: clause.tag, with_reference: clause.with_reference, target });
         }

@@ -114,7 +114,7 @@ impl Module {
                 }
             }
             Payload::FunctionSection(reader) => {
-                self.func_types.reserve_exact((reader.count() as usize).min(bytes.len()));
+                self.func_types.reserve_exact(reader.count() as usize);
                 for ty in reader {
                     self.func_types.push(ty?);
                 }
@@ -135,7 +135,7 @@ impl Module {
                 }
             }
             Payload::GlobalSection(reader) => {
-                self.globals.reserve_exact((reader.count() as usize).min(bytes.len()));
+                self.globals.reserve_exact(reader.count() as usize);
                 for global in globals::Entries::new(&reader, bytes)? {
                     let (ty, init) = global?;
                     let ty = global_type(&ty)?;
@@ -149,7 +149,7 @@ impl Module {
                 }
             }
             Payload::ExportSection(reader) => {
-                self.exports.reserve_exact((reader.count() as usize).min(bytes.len()));
+                self.exports.reserve_exact(reader.count() as usize);
                 for export in reader {
                     let export = export?;
                     let kind = extern_kind(export.kind);
@@ -158,14 +158,14 @@ impl Module {
             }
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(reader) => {
-                self.elements.reserve_exact((reader.count() as usize).min(bytes.len()));
+                self.elements.reserve_exact(reader.count() as usize);
                 for element in reader {
                     let element = self.element_segment(element?, bytes)?;
                     self.elements.push(element);
                 }
             }
             Payload::DataSection(reader) => {
-                self.data.reserve_exact((reader.count() as usize).min(bytes.len()));
+                self.data.reserve_exact(reader.count() as usize);
                 for data in reader {
                     let data = data?;
                     let active = match data.kind {

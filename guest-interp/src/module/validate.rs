@@ -235,6 +235,7 @@ pub(super) fn validate_section<'a>(
     imported_globals: u32,
     features: Features,
 ) -> Result<(Option<Function<'a>>, BTreeSet<u32>), Error> {
+    check_count(payload, bytes)?;
     let simd = features.0.contains(WasmFeatures::SIMD);
     if let Some((section, hidden)) = globals::without_vectors(payload, bytes, imported_globals, simd)? {
         validator.global_section(&section.reader()?)?;
@@ -244,6 +245,26 @@ pub(super) fn validate_section<'a>(
         ValidPayload::Func(func, body) => (Some((func, body)), BTreeSet::new()),
         _ => (None, BTreeSet::new()),
     })
+}
+
+/// Refuses a section that says it has more entries than the module has bytes: the validator makes room for as many as it
+/// is told.
+fn check_count(payload: &Payload<'_>, bytes: &[u8]) -> Result<(), Error> {
+    let (count, range) = match payload {
+        Payload::TypeSection(section) => (section.count(), section.range()),
+        Payload::ImportSection(section) => (section.count(), section.range()),
+        Payload::FunctionSection(section) => (section.count(), section.range()),
+        Payload::TableSection(section) => (section.count(), section.range()),
+        Payload::MemorySection(section) => (section.count(), section.range()),
+        Payload::TagSection(section) => (section.count(), section.range()),
+        Payload::GlobalSection(section) => (section.count(), section.range()),
+        Payload::ExportSection(section) => (section.count(), section.range()),
+        Payload::ElementSection(section) => (section.count(), section.range()),
+        Payload::DataSection(section) => (section.count(), section.range()),
+        _ => return Ok(()),
+    };
+    let fits = usize::try_from(count).is_ok_and(|count| count <= bytes.len());
+    if fits { Ok(()) } else { Err(invalid("unexpected end-of-file", range.end)) }
 }
 
 /// The validator of those instructions that the node has. What it validates of others is then not in the node.

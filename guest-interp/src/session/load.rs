@@ -326,6 +326,7 @@ impl Session {
             self.loading.chain = Some(Chain { next: 1, last: snapshot.segment.id, paused: snapshot.segment.paused });
         }
         self.loading.snapshot = builder.loading.snapshot;
+        self.messages.extend(running.job.limits.warning());
         self.running = Some(Box::new(running));
         Ok(())
     }
