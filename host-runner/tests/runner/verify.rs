@@ -247,7 +247,7 @@ const THREE_NAMES: &str = r#"(module
 #[test]
 fn a_delivered_file_of_several_names_is_compared_under_each_that_is_another_file() {
     let dir = Dir::with("links.wasm", THREE_NAMES);
-    dir.run("--engine native --preopen / --deliver left --snapshot-output out links.wasm").code(0);
+    dir.run("--engine native --gas-limit 300 --enable-gas-refill --preopen / --deliver left --snapshot-output out links.wasm").code(0);
     assert_eq!(dir.names("left"), ["a", "b", "c"]);
     let verify = "verify links.wasm out --engine native --delivered left";
     dir.run(verify).code(0);
