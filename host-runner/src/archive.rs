@@ -3,6 +3,7 @@
 //! nothing is written outside, links are not made, and the chain must hang together. What the archive says about itself is
 //! compared with a bound, or with the bytes that are there, before anything is allocated or written for it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ impl Writer {
     /// # Errors
     /// Exit code 74 when it cannot be created.
     pub fn create(target: &Path) -> Result<Self> {
+        durable::check_no_device(target)?;
         let file = durable::temporary_beside(target).map_err(|error| Failure::io(target, &error))?;
         Ok(Self { builder: Builder::new(file), target: target.to_path_buf() })
     }
@@ -80,7 +82,10 @@ impl Writer {
     /// Exit code 74.
     pub fn job(&mut self, program: &str, files: &JobFiles) -> Result<()> {
         self.file(&format!("{FILES}/{program}"), Path::new(&files.program))?;
-        for (name, path) in &files.modules {
+        // Contracts too are looked for by their names; one that is linked under the same name is the same file, or is not found.
+        let linked: BTreeSet<&str> = files.modules.iter().map(|(name, _)| name.as_str()).collect();
+        let contracts = files.contracts.iter().filter(|(name, _)| !linked.contains(name.as_str()));
+        for (name, path) in files.modules.iter().chain(contracts) {
             self.file(&format!("{FILES}/{name}.wasm"), Path::new(path))?;
         }
         for (name, path) in &files.inputs {

@@ -326,14 +326,31 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     replace_with(path, |file| file.write_all(contents))
 }
 
+/// Whether what is at `path`, and what a link there leads to, is a file or nothing: a directory, device, pipe or socket is
+/// never replaced by a file.
+///
+/// # Errors
+/// Exit code 74 when it is something else.
+pub fn check_no_device(path: &Path) -> Result<()> {
+    let found = [fs::symlink_metadata(path), fs::metadata(path)];
+    for found in found.into_iter().flatten() {
+        if found.is_dir() {
+            return Err(directory_in_the_way(path));
+        }
+        if !found.is_file() && !found.is_symlink() {
+            let what = format!("{}: is a device, pipe or socket where a file is to be written", path.display());
+            return Err(Failure::new(IO, what));
+        }
+    }
+    Ok(())
+}
+
 /// Replaces the file at `path`, as [`replace`], by what `write` writes.
 ///
 /// # Errors
 /// As [`replace`], also where `write` fails.
 pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
-        return Err(directory_in_the_way(path));
-    }
+    check_no_device(path)?;
     let failed = |error: &io::Error| Failure::io(path, error);
     let mut file = temporary_beside(path).map_err(|error| failed(&error))?;
     write(&mut file).and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
@@ -345,9 +362,7 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
 /// # Errors
 /// Exit code 74 when it could not.
 pub fn check_replaceable(path: &Path) -> Result<()> {
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
-        return Err(directory_in_the_way(path));
-    }
+    check_no_device(path)?;
     temporary_beside(path).map(drop).map_err(|error| Failure::io(path, &error))
 }
 

@@ -146,7 +146,7 @@ pub fn load(node: &mut dyn Node, argv: &[String], dir: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The node's.
-fn slice(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<bool> {
+pub fn slice(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<bool> {
     let event = node.run(Budget { gas, steps: 50_000_000 })?;
     ended.stdout.append(&mut node.take_output(1)?);
     ended.stderr.append(&mut node.take_output(2)?);
@@ -178,6 +178,7 @@ pub fn advance(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<bool>
         if before != node.progress()? {
             return Ok(false);
         }
+        ensure!(node.question()?.is_none(), "the program asks what nobody answers here");
         budget = budget.saturating_mul(2);
     }
 }

@@ -30,22 +30,22 @@ impl Machine {
             Op::Unreachable => return Err(Trap::Unreachable.into()),
             Op::If => {
                 if self.operand(at, 0) == 0 {
-                    self.branch(&At { top: at.top - 1, ..*at }, body, body.targets[at.instr.aux as usize]);
+                    self.branch(at, at.top - 1, body, body.targets[at.instr.aux as usize]);
                 } else {
                     self.next(at);
                 }
             }
-            Op::Else | Op::Br => self.branch(at, body, body.targets[imm]),
+            Op::Else | Op::Br => self.branch(at, at.top, body, body.targets[imm]),
             Op::BrIf => {
                 if self.operand(at, 0) == 0 {
                     self.next(at);
                 } else {
-                    self.branch(&At { top: at.top - 1, ..*at }, body, body.targets[imm]);
+                    self.branch(at, at.top - 1, body, body.targets[imm]);
                 }
             }
             Op::BrOnNull => {
                 if self.operand(at, 0) == 0 {
-                    self.branch(&At { top: at.top - 1, ..*at }, body, body.targets[imm]);
+                    self.branch(at, at.top - 1, body, body.targets[imm]);
                 } else {
                     self.next(at);
                 }
@@ -54,12 +54,12 @@ impl Machine {
                 if self.operand(at, 0) == 0 {
                     self.next(at);
                 } else {
-                    self.branch(at, body, body.targets[imm]);
+                    self.branch(at, at.top, body, body.targets[imm]);
                 }
             }
             Op::BrTable => {
                 let choice = (self.operand(at, 0) as u32).min(at.instr.aux) as usize;
-                self.branch(&At { top: at.top - 1, ..*at }, body, body.targets[imm + choice]);
+                self.branch(at, at.top - 1, body, body.targets[imm + choice]);
             }
             Op::Return => self.leave(at.base, at.top, body.results),
             Op::End => {
@@ -74,13 +74,13 @@ impl Machine {
         Ok(())
     }
 
-    fn branch(&mut self, at: &At, body: &Body, target: Target) {
+    fn branch(&mut self, at: &At, top: usize, body: &Body, target: Target) {
         if target.index as usize == body.instrs.len() {
-            return self.leave(at.base, at.top, body.results);
+            return self.leave(at.base, top, body.results);
         }
         let (arity, to) = (target.arity as usize, at.operands + target.height as usize);
-        if to != at.top - arity {
-            self.stack.copy_within(at.top - arity..at.top, to);
+        if arity > 0 && to != top - arity {
+            self.stack.copy_within(top - arity..top, to);
         }
         self.set_resume(Resume::Wasm(target.index));
     }

@@ -114,6 +114,10 @@ impl Machine {
                 self.charge(&at.instr, 0)?;
                 self.vector(at, body)?;
             }
+            Kind::Branch => {
+                self.charge(&at.instr, 0)?;
+                return self.control(at, body);
+            }
             Kind::Other => {
                 self.charge(&at.instr, 0)?;
                 return self.other(at, body);
@@ -327,6 +331,7 @@ enum Kind {
     Bulk,
     Call,
     Throw,
+    Branch,
     Other,
 }
 
@@ -354,6 +359,7 @@ const fn special(op: Op) -> Kind {
         Op::TableGrow | Op::TableFill | Op::TableCopy | Op::TableInit => Kind::Bulk,
         Op::Throw | Op::ThrowRef => Kind::Throw,
         Op::Nop | Op::Block | Op::Loop => Kind::Marker,
+        Op::Br | Op::BrIf | Op::BrTable | Op::If | Op::Else => Kind::Branch,
         op if op.is_call() => Kind::Call,
         _ => Kind::Other,
     }

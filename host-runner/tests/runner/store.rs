@@ -110,3 +110,20 @@ fn what_nobody_answers_is_named_and_a_store_that_is_none_refused() {
     dir.run("store list text").code(74);
     dir.run("store put s.redb 0x1 v").code(2).says("is not hexadecimal");
 }
+
+#[test]
+fn an_exported_chain_has_the_contracts_of_its_job_and_verifies_wherever_it_is() {
+    let dir = token();
+    let data = hex("token 100000 transfer alice bob 30");
+    let line = format!(
+        "--engine native --gas-limit 8000 --enable-gas-refill --store s.redb --contract token=token.wasm --call-data {data} \
+         --snapshot-output out router.wasm invoke"
+    );
+    dir.run(&line).code(0);
+    dir.run("export out -o chain.tar --program router.wasm --contract token=token.wasm").code(0);
+    let elsewhere = Dir::new();
+    fs::copy(dir.path("chain.tar"), elsewhere.path("chain.tar")).expect("copied");
+    elsewhere.run("import chain.tar chain").code(0);
+    assert_eq!(elsewhere.names("chain/files"), ["router.wasm", "token.wasm"]);
+    elsewhere.run("verify chain/files/router.wasm chain --engine native").code(0);
+}

@@ -57,6 +57,8 @@ const LOOK: u64 = 16;
 const PLACES: u64 = 16;
 /// Length that stands for no limit.
 const NO_LIMIT: u64 = u32::MAX as u64;
+/// Steps that an iterator takes, whose range is kept.
+const RANGE_STEPS: u64 = 9;
 /// Bytes of a result of a contract, or of the arguments that it is called with.
 const MAX_PASSED: usize = MAX_VALUE;
 
@@ -203,7 +205,8 @@ impl Store {
             Func::Iterate => {
                 let start = key(memory, words)?;
                 let moved = start.len().saturating_add(limit_of(memory, words)?.map_or(0, |limit| limit.len()));
-                let steps = self.places().checked_div(PLACES).unwrap_or_default().saturating_add(1);
+                // The range that it leaves behind is kept, hashed and listed.
+                let steps = self.places().checked_div(PLACES).unwrap_or_default().saturating_add(RANGE_STEPS);
                 return Ok(Plan::Pay(Work { steps, ..Work::moving(moved as u64) }));
             }
             Func::Next => return self.plan_next(words, memory),
