@@ -1,6 +1,7 @@
 //! Calls of contracts: a fresh instance runs on a call stack of its own while its caller's waits, and goes with everything that
 //! it defines when it returns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::stack::Frame;
@@ -127,8 +128,8 @@ impl Machine {
         store.global_types.truncate(mark.globals);
         store.tags.truncate(mark.tags);
         self.code.truncate(mark.funcs, mark.code);
-        self.bodies.retain(|func, _| (*func as usize) < mark.funcs);
-        self.catchers.retain(|func, _| (*func as usize) < mark.funcs);
+        cut(&mut self.bodies, mark.funcs);
+        cut(&mut self.catchers, mark.funcs);
         (self.current, self.passing) = (None, None);
     }
 
@@ -152,5 +153,12 @@ impl Machine {
         std::mem::swap(&mut self.frames, &mut waiting.frames);
         std::mem::swap(&mut self.stack, &mut waiting.stack);
         waiting.results = results;
+    }
+}
+
+/// Forgets what is kept of functions from the first `funcs` on: at the price of what is forgotten, however much is kept.
+fn cut<T>(kept: &mut BTreeMap<u32, T>, funcs: usize) {
+    while let Some(last) = kept.last_entry().filter(|last| *last.key() as usize >= funcs) {
+        last.remove();
     }
 }

@@ -27,8 +27,13 @@ const MEGABYTE: &str = "(i32.const 131072) (i32.const 1048576)";
 
 /// A row on an empty store, whose `before` runs once.
 fn row(name: &str, state: &str, before: &str, body: &str) -> Row {
+    row_of(name, state, "", before, body)
+}
+
+/// The same of a program with these parts beside.
+fn row_of(name: &str, state: &str, parts: &str, before: &str, body: &str) -> Row {
     let text = format!(
-        "(module {IMPORTS} {HELPERS} (func (export \"f\") (param $n i32) (local $i i32) (local $k i32)
+        "(module {IMPORTS} {HELPERS} {parts} (func (export \"f\") (param $n i32) (local $i i32) (local $k i32)
             (call $name (i32.const 7)) {before}
             (loop $next {body} (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"
     );
@@ -113,17 +118,23 @@ fn contracts() -> Vec<Row> {
         (0..count).map(|i| format!("(type (func (param {})))", "i32 ".repeat(i % 30))).collect::<String>()
     };
     let data = |length: usize| format!("(memory 1) (data (i32.const 0) \"{}\")", "a".repeat(length));
-    let row = |state: &str, parts: &str, body: &str| {
+    let called_by = |state: &str, parts: &str, body: &str, caller: &str, before: &str| {
         let contract = format!("(module {parts} (func (export \"invoke\") {body}))");
         let bytes = wat::parse_str(&contract).unwrap_or_else(|error| panic!("{state}: {error}"));
         let call = "(drop (call $call (i32.const 4096) (i32.const 1) (i32.const 0) (i32.const 0) (i64.const -1)))";
-        let mut row = row("call", state, "(i32.store8 (i32.const 4096) (i32.const 99))", call);
+        let before = format!("(i32.store8 (i32.const 4096) (i32.const 99)) {before}");
+        let mut row = row_of("call", state, caller, &before, call);
         row.flags += " --contract c=contract.wasm";
         row.files.insert("contract.wasm".to_owned(), bytes);
         row
     };
+    let row = |state: &str, parts: &str, body: &str| called_by(state, parts, body, "", "");
+    let throwing = |i: u32| format!("(func $h{i} (block $b (try_table (catch_all $b) (throw $t))))");
+    let thrown = (0..5000).map(throwing).collect::<String>();
+    let throws = (0..5000).map(|i| format!("(call $h{i})")).collect::<String>();
     vec![
         row("of nothing", "", ""),
+        called_by("by a program of 5,000 functions that have thrown", "", "", &format!("(tag $t) {thrown}"), &throws),
         row("that traps", "", "(unreachable)"),
         row("of 2,000 functions", &functions(2000, ""), ""),
         row("of 2,000 functions that it calls", &functions(2000, ""), &each(2000)),
