@@ -178,7 +178,6 @@ pub fn advance(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<bool>
         if before != node.progress()? {
             return Ok(false);
         }
-        ensure!(node.question()?.is_none(), "the program asks what nobody answers here");
         budget = budget.saturating_mul(2);
     }
 }

@@ -69,7 +69,7 @@ fn chains(args: &BisectArgs, first: &Path, second: &Path) -> Result<i32> {
     let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine)? else {
         let shared = a.last().min(b.last());
         let text = format!(
-            "the snapshots of both are the same up to {shared}, the last that both have; what follows it (results, outputs) was not \
+            "the chains are the same up to snapshot {shared}, the last that both have; what follows it (results, outputs) was not \
              compared, and nothing was executed"
         );
         print(&if args.json { json!({ "parted": false, "shared": shared }).to_string() } else { text })?;

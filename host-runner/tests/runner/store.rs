@@ -116,7 +116,7 @@ fn an_exported_chain_has_the_contracts_of_its_job_and_verifies_wherever_it_is() 
     let dir = token();
     let data = hex("token 100000 transfer alice bob 30");
     let line = format!(
-        "--engine native --gas-limit 8000 --enable-gas-refill --store s.redb --contract token=token.wasm --call-data {data} \
+        "--engine native --gas-limit 30000 --enable-gas-refill --store s.redb --contract token=token.wasm --call-data {data} \
          --snapshot-output out router.wasm invoke"
     );
     dir.run(&line).code(0);

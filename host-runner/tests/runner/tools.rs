@@ -143,7 +143,7 @@ fn bisect_finds_the_false_chain_and_what_it_claims() {
         assert_eq!(shown, "right: a, as the bundle says\n");
     }
     let same = text(dir.run("bisect fib.wasm out out").code(0).stdout());
-    let expected = "the snapshots of both are the same up to 3, the last that both have; ";
+    let expected = "the chains are the same up to snapshot 3, the last that both have; ";
     assert!(same.starts_with(expected) && same.ends_with("and nothing was executed\n"), "{same}");
 }
 
