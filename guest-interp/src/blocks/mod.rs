@@ -2,7 +2,7 @@
 //! library, which would have to write zeros into what the host gives zeroed. A program of 1 GiB that uses 1 MiB costs
 //! 1 MiB, and a block at the end of the memory grows in place.
 //!
-//! Where there is no memory, who asked for it by [`may_fail`] is told so. Nobody else can go on, and the standard library
+//! Where there is no memory, who asked for it by `may_fail` is told so. Nobody else can go on, and the standard library
 //! would call an import to say so: the node traps at once, and `exhausted` says what was asked for.
 #![cfg_attr(target_family = "wasm", expect(unsafe_code, reason = "an allocator works on addresses"))]
 
