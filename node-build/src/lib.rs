@@ -232,6 +232,9 @@ mod tests {
         );
     }
 
+    /// A program that is being written cannot be started, nor while a process that another thread starts has it open still.
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
     /// A toolchain without the target, and a rustup that does what it is told, or fails.
     fn toolchain(rustup: &str) -> (PathBuf, PathBuf) {
         use std::os::unix::fs::PermissionsExt;
@@ -246,6 +249,7 @@ mod tests {
 
     #[test]
     fn a_missing_target_is_added_and_that_is_said_in_one_line() {
+        let _alone = ONE_AT_A_TIME.lock();
         let (sysroot, rustup) = toolchain("mkdir -p 1.95.0-any/lib/rustlib/wasm32-wasip1");
         let said = std::cell::RefCell::new(Vec::new());
         let say = |line: &str| said.borrow_mut().push(line.to_owned());
@@ -261,6 +265,7 @@ mod tests {
 
     #[test]
     fn a_target_that_cannot_be_added_is_an_error_that_names_the_command() {
+        let _alone = ONE_AT_A_TIME.lock();
         let (sysroot, rustup) = toolchain("echo no network >&2; exit 3");
         let by_hand = "rustup target add --toolchain 1.95.0-any wasm32-wasip1";
         let error = target::ensure_target(&sysroot, rustup.as_os_str(), false, |_| ()).expect_err("rustup fails");
