@@ -20,6 +20,7 @@ from pathlib import Path
 
 from blake3 import blake3
 from formats import NO_HASH, Bad, derived, read_bin, read_snap
+from verdicts import agree
 
 FIELDS = {
     "chains": {"kind": str, "id": int, "limit": int, "snap_hash": str, "right": str},
@@ -164,28 +165,9 @@ def check(name, data):
     return f"the claims of snapshot {number} part, {dispute['right']} is called right; .bin files of {hold or 'no side'} are theirs"
 
 
-def verdict(path):
-    """What is wrong with a file; none if nothing."""
-    try:
-        check(path.name, path.read_bytes())
-    except Bad as bad:
-        return str(bad)
-    return None
-
-
-def agree(listed):
-    """Compares the verdicts on a list of files with those of the node; how many were refused, and how many not."""
-    refused = believed = 0
-    for line in listed.read_text().splitlines():
-        name, said, why = line.split("\t")
-        if not name.startswith("bundle-"):
-            continue
-        found = verdict(listed.parent / name)
-        must_be_refused = said == "refused" and any(part in why for part in STRUCTURE)
-        if (must_be_refused and found is None) or (said == "says" and found is not None):
-            raise Bad(f"{name}: the node: {said} {why}; here: {found or 'in order'}")
-        refused, believed = refused + (found is not None), believed + (found is None)
-    return refused, believed
+def sees(why):
+    """Whether a reason of the node's to refuse is one that is checked here too."""
+    return any(part in why for part in STRUCTURE)
 
 
 def main():
@@ -198,7 +180,7 @@ def main():
         for path in args.files:
             print(f"check_bundle: {path.name}: {check(path.name, path.read_bytes())}")
         if args.list:
-            refused, believed = agree(args.list)
+            refused, believed = agree(args.list, "bundle", check, sees, "in order")
             print(f"check_bundle: {refused} bundles refused, {believed} in order; where hashes decide, as the node says")
     except Bad as bad:
         print(bad)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from check_chain import shown, sizes
 from formats import MEMORY, PAGE, WASI_STATE, ZERO, ZERO_PAGE, Bad, Reader, derived, read_witness, root_of
+from verdicts import agree
 
 # Pages of 4 KiB in one of WebAssembly's.
 WASM_PAGE = 65536 // PAGE
@@ -88,28 +89,17 @@ def check(name, data):
     return sum(map(len, witness["groups"].values())), sum(map(len, witness["hashes"].values()))
 
 
-def verdict(path):
-    """What is wrong with a file; none if nothing."""
+def checked(name, data):
+    """As `check`: a witness whose hashes run out is refused like any other."""
     try:
-        check(path.name, path.read_bytes())
-    except (Bad, StopIteration) as bad:
-        return str(bad) or "too few hashes"
-    return None
+        return check(name, data)
+    except StopIteration as few:
+        raise Bad(f"{name}: too few hashes") from few
 
 
-def agree(listed):
-    """Compares the verdicts on a list of files with those of the node; how many were refused, and how many not."""
-    refused = believed = 0
-    for line in listed.read_text().splitlines():
-        name, said, why = line.split("\t")
-        if not name.startswith("witness-"):
-            continue
-        found = verdict(listed.parent / name)
-        must_be_refused = said == "refused" and why.startswith("witness: ") and not any(part in why for part in ELSEWHERE)
-        if (must_be_refused and found is None) or (said == "says" and found is not None):
-            raise Bad(f"{name}: the node: {said} {why}; here: {found or 'closed'}")
-        refused, believed = refused + (found is not None), believed + (found is None)
-    return refused, believed
+def sees(why):
+    """Whether a reason of the node's to refuse is one that is checked here too."""
+    return why.startswith("witness: ") and not any(part in why for part in ELSEWHERE)
 
 
 def main():
@@ -120,10 +110,10 @@ def main():
     args = parser.parse_args()
     try:
         for path in args.files:
-            pages, hashes = check(path.name, path.read_bytes())
+            pages, hashes = checked(path.name, path.read_bytes())
             print(f"check_witness: {path.name}: {pages} pages, {hashes} hashes, closed")
         if args.list:
-            refused, believed = agree(args.list)
+            refused, believed = agree(args.list, "witness", checked, sees, "closed")
             print(f"check_witness: {refused} witnesses refused, {believed} closed, as the node says")
     except Bad as bad:
         print(bad)
