@@ -1,7 +1,11 @@
 //! Where a job's files are: a snapshot names them and knows their hashes, so that nobody has to say again where they came from.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use guest_interp::shown::Shown;
 
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, Kind};
@@ -12,6 +16,8 @@ pub(crate) const FILES: &str = "files";
 /// Where a job's files are looked for.
 pub(crate) struct Search {
     folders: Vec<Folder>,
+    /// Hashes of the files that were looked at: a job may name one file many times, and it is read once.
+    hashes: RefCell<BTreeMap<PathBuf, Option<[u8; 32]>>>,
 }
 
 struct Folder {
@@ -35,7 +41,14 @@ impl Search {
         let beside = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
         let foreign = [dir.to_path_buf(), dir.join(FILES)].map(|path| Folder { path, is_foreign: true });
         let own = beside.into_iter().chain([PathBuf::from(".")]).map(|path| Folder { path, is_foreign: false });
-        Self { folders: foreign.into_iter().chain(own).collect() }
+        Self { folders: foreign.into_iter().chain(own).collect(), hashes: RefCell::default() }
+    }
+
+    /// Hash of a file in a folder, if it can be read.
+    fn hash(&self, folder: &Folder, name: &str) -> Option<[u8; 32]> {
+        let mut hashes = self.hashes.borrow_mut();
+        let path = folder.path.join(name);
+        *hashes.entry(path).or_insert_with(|| folder.open(name).and_then(file_hash).ok())
     }
 
     /// The file called `name` (or the last part of it) with hash `hash`. Names come from the snapshot, so only plain paths
@@ -45,8 +58,7 @@ impl Search {
         let last = name.rsplit(['/', '\\']).next();
         let names: Vec<&str> = [Some(name), last].into_iter().flatten().filter(plain).collect();
         let candidates = self.folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, *name)));
-        let mut matching =
-            candidates.filter(|(folder, name)| folder.open(name).and_then(file_hash).is_ok_and(|found| found == *hash));
+        let mut matching = candidates.filter(|(folder, name)| self.hash(folder, name) == Some(*hash));
         matching.next().and_then(|(folder, name)| folder.path.join(name).to_str().map(str::to_owned))
     }
 
@@ -54,6 +66,7 @@ impl Search {
         self.find(name, hash).ok_or_else(|| {
             let hash = blake3::Hash::from_bytes(*hash).to_hex();
             let folders: Vec<String> = self.folders.iter().map(|folder| folder.path.display().to_string()).collect();
+            let name = Shown(name);
             Failure::data(format!("the snapshot needs {name} with BLAKE3 hash {hash}, which was not found"))
                 .caused_by(format!("looked in {}", folders.join(", ")))
                 .help(format!("give it with {flag}"))
@@ -88,6 +101,24 @@ mod tests {
         assert_eq!(search.find("../a.wasm", blake3::hash(b"third").as_bytes()), None);
         let failure = search.required("b.wasm", &wanted, "--program FILE").expect_err("absent");
         assert!(failure.to_string().contains("help: give it with --program FILE"), "{failure}");
+    }
+
+    #[test]
+    fn a_file_that_many_names_lead_to_is_read_once() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        fs::write(temporary.path().join("a"), "wanted").expect("a file");
+        let search = Search::around(temporary.path());
+        let wanted = *blake3::hash(b"wanted").as_bytes();
+        let found = search.find("one/a", &wanted);
+        fs::write(temporary.path().join("a"), "other").expect("a file");
+        assert_eq!((search.find("two/a", &wanted), found.is_some()), (found, true));
+    }
+
+    #[test]
+    fn a_name_with_a_line_feed_takes_no_line_of_its_own() {
+        let search = Search::around(Path::new("."));
+        let failure = search.required("a\nerror: b", &[0; 32], "--file").expect_err("absent");
+        assert_eq!(failure.what().lines().count(), 1, "{failure}");
     }
 
     fn same_file(a: &str, b: &Path) -> bool {

@@ -63,7 +63,7 @@ pub const JOBS: &[Job] = &[
     job("exit code 42", "400 exit_code.wasm 42", 42),
     job("exit code 200", "400 exit_code.wasm 200", 200).short(),
     job("WebAssembly 3.0", "1200 language.wasm run 40", 0),
-    job("too many exceptions", "250 --max-exceptions 40 language.wasm run 40", 134),
+    job("too many exceptions", "250 --gas-schedule default-1 --max-exceptions 40 language.wasm run 40", 134),
     job("C++ exceptions", "5000000 apps/exceptions.wasm", 0),
     job("two linked modules", "250 --gas-schedule seed-ordinal --preload lib=linked_b.wasm linked_a.wasm run", 0),
     // The short ones: every kind of work, start and end once more.

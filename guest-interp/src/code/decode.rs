@@ -162,8 +162,11 @@ impl Instr {
     }
 }
 
+/// So many markers in a row are stepped over sooner than their run is found.
+const FEW_MARKERS: u32 = 3;
+
 impl Body {
-    /// Notes where markers of ops that are free follow each other.
+    /// Notes where many markers of ops that are free follow each other.
     pub(crate) fn find_markers(&mut self, is_free: impl Fn(Op) -> bool) {
         let last = self.instrs.len().saturating_sub(1) as u32;
         let is_marker = |op: Op| matches!(op, Op::Nop | Op::Block | Op::Loop | Op::End) && is_free(op);
@@ -171,7 +174,7 @@ impl Body {
         for (index, instr) in (0..).zip(&self.instrs) {
             let run = if index < last && is_marker(instr.op) { start.or(Some(index)) } else { None };
             if let (Some(first), None) = (start, run)
-                && index - first > 1
+                && index - first > FEW_MARKERS
             {
                 self.markers.push((first, index));
             }
@@ -711,15 +714,15 @@ mod tests {
     #[test]
     fn markers_that_follow_each_other_are_passed_at_once_and_only_if_they_are_free() {
         let mut body =
-            body("(module (func nop (block (loop nop)) (drop (i32.const 1)) nop (drop (i32.const 1)) nop nop))");
+            body("(module (func nop (block (loop nop)) (drop (i32.const 1)) nop (drop (i32.const 1)) nop nop nop nop))");
         body.find_markers(|op| op != Op::End);
-        assert_eq!(body.markers, [(0, 4), (11, 13)]);
+        assert_eq!(body.markers, [(0, 4), (11, 15)]);
         let mut all = body.clone();
         all.markers.clear();
         all.find_markers(|_| true);
-        assert_eq!(all.markers, [(0, 6), (11, 13)]);
+        assert_eq!(all.markers, [(0, 6), (11, 15)]);
         // Two blocks' ends; then an instruction; a marker by itself; the function's own `end` is none.
-        assert_eq!([0, 3, 5, 6, 8, 11, 12].map(|index| all.after_markers(index)), [6, 6, 6, 7, 9, 13, 13]);
+        assert_eq!([0, 3, 5, 6, 8, 11, 12].map(|index| all.after_markers(index)), [6, 6, 6, 7, 9, 15, 15]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ const SEED_ORDINALS: [Table; 1] = [Table {
 const DEFAULTS: [Table; 2] = [
     Table {
         text: include_str!("default-2.csv"),
-        hash: "83c32abc81a86a405f8b73f6818636ed57dbab7f7ad3d027d0a789afc00c9e60",
+        hash: "5199ac767936b14d5ca876bc6dd85a2fccaa3254db21d20cc0a431dd5f30a4f9",
     },
     Table {
         text: include_str!("default-1.csv"),
@@ -70,8 +70,12 @@ pub enum Unit {
     ZeroedLocals,
     /// Clauses and frames that a throw looks at.
     ThrowSearch,
+    /// The same by a throw that nothing catches.
+    ThrowUncaught,
     /// Slots of the payload that a caught exception carries.
     ThrowPayload,
+    /// Slots, frames and bytes of code that a throw looks through where it must make room for an exception.
+    ThrowCollect,
     /// Slots beyond the first [`FREE_CARRIED`](crate::code::FREE_CARRIED) that a branch or a call carries.
     Carried,
     /// Calls into another instance, or through a table with 64-bit addresses: those that the fast engine hands over.
@@ -87,7 +91,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    const ALL: [(Unit, &str); 17] = [
+    const ALL: [(Unit, &str); 19] = [
         (Unit::MemoryGrow, "memory.grow"),
         (Unit::MemoryFill, "memory.fill"),
         (Unit::MemoryCopy, "memory.copy"),
@@ -98,7 +102,9 @@ impl Unit {
         (Unit::TableInit, "table.init"),
         (Unit::ZeroedLocals, "call.locals"),
         (Unit::ThrowSearch, "throw.search"),
+        (Unit::ThrowUncaught, "throw.uncaught"),
         (Unit::ThrowPayload, "throw.payload"),
+        (Unit::ThrowCollect, "throw.collect"),
         (Unit::Carried, "carry.slots"),
         (Unit::FarCall, "call.far"),
         (Unit::HostBytes, "host.call"),

@@ -4,9 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Machine, Store};
-use crate::code::{Body, KindsBefore};
+use super::stack::Frame;
+use super::{Machine, Store, Table};
+use crate::code::{Body, Instr, KindsBefore};
+use crate::gas::Unit;
 use crate::module::{HeapType, Kind, slot_kinds};
+use crate::step::Done;
+use crate::trap::Trap;
 
 /// An exception that was caught with a reference to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,19 +97,71 @@ impl Renumbering {
 /// What the slots of the frames on a call stack hold, by function address.
 type KindsAt = BTreeMap<u32, KindsBefore>;
 
+/// That there is room for one more exception.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Room {
+    /// The slots that count once the instruction that asks is paid for.
+    pub counted: u64,
+    /// Gas for making room.
+    pub cost: u64,
+}
+
+/// A frame is worth so many slots: where it rests is looked up.
+const SLOTS_A_FRAME: u64 = 8;
+
 impl Machine {
-    /// The slots that count once there is room for one more exception; none if the program holds too many. Those that it can
-    /// still reach may take half of the limit, so that what is dropped pays for looking through everything. The count itself
-    /// stays, until the instruction that asks is paid for.
-    pub(crate) fn exception_room(&mut self) -> Option<u64> {
+    /// Makes room for one more exception, where `instr` can pay for looking through everything. Those that can still be
+    /// reached may take half of the limit, so that this is not done for each.
+    ///
+    /// # Errors
+    /// A halt: what cannot be paid for, or a trap, paid for, if the program holds too many.
+    pub(crate) fn exception_room(&mut self, instr: &Instr) -> Done<Room> {
         let limit = u64::from(self.limits.exception_slots);
         let counted = self.store.exceptions.counted;
         if counted < limit {
-            return Some(counted);
+            return Ok(Room { counted, cost: 0 });
         }
+        let cost = self.afford_collection(instr)?;
         self.collect_exceptions();
         let reachable = self.store.exceptions.list.iter().map(Exception::slots).sum();
-        (reachable <= limit / 2).then_some(reachable)
+        if reachable > limit / 2 {
+            return Err(self.charge_trap_after(instr, cost, Trap::ExceptionsExhausted));
+        }
+        Ok(Room { counted: reachable, cost })
+    }
+
+    /// The gas of a collection: what it looks through is part of the state, so that it costs the same wherever the run was
+    /// interrupted. It is added up step by step, each of them paid for by the one before: nobody pays for what cannot be
+    /// afforded.
+    fn afford_collection(&mut self, instr: &Instr) -> Done<u64> {
+        let mut work = self.store.exceptions.counted + (self.store.tables.len() + self.store.globals.len()) as u64;
+        self.for_each_stack(|machine| work += machine.frames.len() as u64 * SLOTS_A_FRAME);
+        self.afford(instr, self.units(Unit::ThrowCollect, work))?;
+        work += self.store.exception_tables().map(|table| table.elements.len() as u64).sum::<u64>();
+        self.for_each_stack(|machine| work += machine.code_on_stack());
+        self.afford(instr, self.units(Unit::ThrowCollect, work))?;
+        self.for_each_stack(|machine| work += machine.slots_on_stack());
+        let cost = self.units(Unit::ThrowCollect, work);
+        self.afford(instr, cost)?;
+        Ok(cost)
+    }
+
+    /// Bytes of the functions that have frames.
+    fn code_on_stack(&self) -> u64 {
+        let funcs: BTreeSet<u32> = self.frames.iter().map(|frame| frame.func).collect();
+        funcs.into_iter().map(|func| self.code_bytes(func)).sum()
+    }
+
+    fn code_bytes(&self, func: u32) -> u64 {
+        let func = &self.store.funcs[func as usize];
+        let body = self.store.instances[func.instance as usize].module.body(func.index);
+        body.expect("BUG: a frame is of a defined function").len() as u64
+    }
+
+    /// Slots of all frames.
+    fn slots_on_stack(&mut self) -> u64 {
+        let Some(Frame { func, base, .. }) = self.frames.last().copied() else { return 0 };
+        u64::from(base) + u64::from(self.passing_body(func).frame_slots())
     }
 
     /// Numbers exceptions in the order in which they are reached: from the frames, outermost first, the globals, the tables,
@@ -153,14 +209,23 @@ impl Machine {
     }
 }
 
+/// Can a table hold references to exceptions.
+fn holds_exceptions(table: &Table) -> bool {
+    table.ty().element.heap == HeapType::Exn
+}
+
 impl Store {
+    fn exception_tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().filter(|table| holds_exceptions(table))
+    }
+
     fn visit_globals(&mut self, numbers: &mut Renumbering) {
         let kinds: Vec<Kind> = self.global_types.iter().map(|ty| ty.value.kind()).collect();
         numbers.visit_slots(&mut self.globals, &kinds);
     }
 
     fn visit_tables(&mut self, numbers: &mut Renumbering) {
-        for table in self.tables.iter_mut().filter(|table| table.ty().element.heap == HeapType::Exn) {
+        for table in self.tables.iter_mut().filter(|table| holds_exceptions(table)) {
             for index in 0..table.elements.len() {
                 let mut reference = table.elements[index];
                 numbers.visit(&mut reference);

@@ -17,6 +17,7 @@ mod store;
 mod table;
 mod watch;
 
+pub(crate) use exceptions::Room;
 pub use exceptions::{Exception, Exceptions};
 pub use host_call::HostCall;
 pub use inspect::RegisterInst;

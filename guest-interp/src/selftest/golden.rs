@@ -10,7 +10,7 @@ const PROGRAM: &[u8] = include_bytes!("golden.wasm");
 const NAME: &str = "golden.wasm";
 const DIR: &str = "golden";
 /// BLAKE3 of the files of the job.
-const EXPECTED: &str = "4a42e762e851e16467c85eeff5262c862c88e2833a5580252fa8d3c062a74840";
+const EXPECTED: &str = "f8c8542d7190e101eb5046bc3abf7fe6a6871e4c7a73bd7434435c693dba9a0a";
 /// The snapshot in the middle.
 const MIDDLE: u64 = 2;
 

@@ -1,7 +1,7 @@
 //! From options to a run: which files are wanted, what they must be, and how a snapshot is restored. On resume the job comes
 //! from the snapshot; a flag that is given must agree with it, one that is omitted is taken from it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::calls::{Imports, plain_export};
@@ -54,6 +54,16 @@ struct Want {
     purpose: Purpose,
 }
 
+/// An input file's content.
+struct Content {
+    hash: [u8; 32],
+    bytes: Arc<[u8]>,
+}
+
+fn content_hash(bytes: &[u8]) -> [u8; 32] {
+    *blake3::hash(bytes).as_bytes()
+}
+
 /// What has been given so far.
 #[derive(Default)]
 pub(super) struct Loading {
@@ -65,7 +75,9 @@ pub(super) struct Loading {
     program: Option<Vec<u8>>,
     preloads: Vec<(String, Vec<u8>)>,
     stdin: Option<Arc<[u8]>>,
-    inputs: Vec<(String, Arc<[u8]>)>,
+    inputs: Vec<(String, Content)>,
+    /// Contents of input files: one that many names lead to is held once.
+    contents: BTreeMap<[u8; 32], Arc<[u8]>>,
     contracts: Vec<(String, Vec<u8>)>,
     /// The `.bin` files still to be wanted.
     chain: Option<Chain>,
@@ -140,11 +152,19 @@ impl Loading {
             Purpose::Program => self.program = Some(bytes),
             Purpose::Preload(name) => self.preloads.push((name, bytes)),
             Purpose::Stdin => self.stdin = Some(bytes.into()),
-            Purpose::Input(path) => self.inputs.push((path, bytes.into())),
+            Purpose::Input(path) => {
+                let content = self.content(bytes);
+                self.inputs.push((path, content));
+            }
             Purpose::Contract(name) => self.contracts.push((name, bytes)),
             Purpose::Bin { .. } | Purpose::Base | Purpose::Calls => unreachable!("BUG: pages are not collected"),
         }
         Ok(())
+    }
+
+    fn content(&mut self, bytes: Vec<u8>) -> Content {
+        let hash = content_hash(&bytes);
+        Content { hash, bytes: self.contents.entry(hash).or_insert_with(|| bytes.into()).clone() }
     }
 }
 
@@ -527,11 +547,10 @@ impl Builder<'_> {
         limits.file_bytes = options.max_files.unwrap_or(limits.file_bytes);
         limits.exception_slots = options.max_exceptions.unwrap_or(limits.exception_slots);
         let name = if recorded.is_some() { from.program.name.as_str() } else { file_name(&options.program) };
-        let content_hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
-        let input = |(path, content): &(String, Arc<[u8]>)| Input {
+        let input = |(path, content): &(String, Content)| Input {
             path: path.clone(),
-            size: content.len() as u64,
-            hash: content_hash(content),
+            size: content.bytes.len() as u64,
+            hash: content.hash,
         };
         let mut inputs: Vec<Input> = self.loading.inputs.iter().map(input).collect();
         inputs.sort_by(|a, b| a.path.cmp(&b.path));
@@ -607,7 +626,7 @@ impl Builder<'_> {
             args,
             env: job.env.clone(),
             stdin: self.loading.stdin.take().unwrap_or_default(),
-            inputs: inputs.into_iter().map(|(path, content)| InputFile { path, content }).collect(),
+            inputs: inputs.into_iter().map(|(path, file)| InputFile { path, content: file.bytes }).collect(),
             preopens: job.preopens.clone(),
             file_bytes: job.limits.file_bytes,
             clock_rate: job.clock_rate,

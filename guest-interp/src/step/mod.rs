@@ -36,7 +36,7 @@ impl Halt {
     }
 }
 
-pub(crate) type Done = Result<(), Halt>;
+pub(crate) type Done<T = ()> = Result<T, Halt>;
 
 /// An instruction about to be executed, and where its operands lie.
 #[derive(Clone, Copy)]
@@ -199,7 +199,12 @@ impl Machine {
 
     /// Charges only the base cost of an instruction that traps.
     pub(crate) fn charge_trap(&mut self, instr: &Instr, trap: Trap) -> Halt {
-        match self.charge(instr, 0) {
+        self.charge_trap_after(instr, 0, trap)
+    }
+
+    /// The same, and `extra` for what had to be done to know that it traps.
+    pub(crate) fn charge_trap_after(&mut self, instr: &Instr, extra: u64, trap: Trap) -> Halt {
+        match self.charge(instr, extra) {
             Ok(()) => Halt::Trap(trap),
             Err(halt) => halt,
         }
@@ -246,6 +251,14 @@ impl Machine {
         &self.store.instances[self.instance_number() as usize]
     }
 
+    /// Copies a value of one slot or more; most have one.
+    fn copy_slots(&mut self, from: usize, to: usize, slots: usize) {
+        match slots {
+            1 => self.stack[to] = self.stack[from],
+            _ => self.stack.copy_within(from..from + slots, to),
+        }
+    }
+
     fn other(&mut self, at: &At, body: &Body) -> Done {
         let (imm, top) = (at.instr.imm as usize, at.top);
         let slots = 1 + at.instr.aux as usize;
@@ -264,8 +277,8 @@ impl Machine {
                     return Err(Trap::NullReference.into());
                 }
             }
-            Op::LocalGet => self.stack.copy_within(at.base + imm..at.base + imm + slots, top),
-            Op::LocalSet | Op::LocalTee => self.stack.copy_within(top - slots..top, at.base + imm),
+            Op::LocalGet => self.copy_slots(at.base + imm, top, slots),
+            Op::LocalSet | Op::LocalTee => self.copy_slots(top - slots, at.base + imm, slots),
             Op::GlobalGet => {
                 let global = self.instance().globals[imm] as usize;
                 self.stack[top..top + slots].copy_from_slice(&self.store.globals[global..global + slots]);

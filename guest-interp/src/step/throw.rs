@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::{At, Done};
-use crate::code::{Catch, Handler, HandlerChange, Op, Target};
+use crate::code::{Catch, Handler, HandlerChange, Instr, Op, Target};
 use crate::gas::Unit;
-use crate::runtime::{Exception, Machine, Resume};
+use crate::runtime::{Exception, Machine, Resume, Room};
 use crate::trap::Trap;
 
 /// What a throw needs of a function that has handlers.
@@ -36,20 +36,23 @@ impl Machine {
         let instr = &at.instr;
         self.afford(instr, 0)?;
         let Some(thrown) = self.thrown(at) else { return Err(self.charge_trap(instr, Trap::NullReference)) };
-        let (caught, looked_at) = self.find_catch(at.index, thrown.tag);
-        let Some(caught) = caught else { return Err(self.charge_trap(instr, Trap::UncaughtException)) };
+        let (caught, looked_at) = self.find_catch(at, thrown.tag)?;
+        let Some(caught) = caught else {
+            let search = self.units(Unit::ThrowUncaught, looked_at);
+            return Err(self.charge_trap_after(instr, search, Trap::UncaughtException));
+        };
         let is_new = caught.catch.with_reference && instr.op == Op::Throw;
-        let counted = if is_new { self.exception_room() } else { Some(self.store.exceptions.counted()) };
-        let Some(counted) = counted else { return Err(self.charge_trap(instr, Trap::ExceptionsExhausted)) };
+        let room = if is_new { self.exception_room(instr)? } else { Room::default() };
         // Nothing has changed so far but numbers of exceptions, those among the values included.
         let payload = self.units(Unit::ThrowPayload, thrown.values.len() as u64);
-        self.charge(instr, self.units(Unit::ThrowSearch, looked_at).saturating_add(payload))?;
+        let search = self.units(Unit::ThrowSearch, looked_at);
+        self.charge(instr, search.saturating_add(payload).saturating_add(room.cost))?;
         let thrown = self.thrown(at).expect("BUG: it was there before");
         let reference = match (caught.catch.with_reference, is_new) {
             (false, _) => None,
             (true, false) => Some(self.operand(at, 0)),
             (true, true) => {
-                self.store.exceptions.set_counted(counted);
+                self.store.exceptions.set_counted(room.counted);
                 Some(self.store.exceptions.add(thrown.clone()))
             }
         };
@@ -69,9 +72,11 @@ impl Machine {
     }
 
     /// The innermost clause that catches an exception of `tag`, and how many clauses and frames were looked at for it.
-    fn find_catch(&mut self, index: u32, tag: u32) -> (Option<Caught>, u64) {
+    /// It stops where that cannot be paid for, found or not.
+    fn find_catch(&mut self, at: &At, tag: u32) -> Done<(Option<Caught>, u64)> {
         let mut looked_at = 0;
         for frame in (0..self.frames.len()).rev() {
+            self.afford_search(&at.instr, looked_at)?;
             let func = self.frames[frame].func;
             let catcher = self.catcher(func);
             if catcher.handlers.is_empty() {
@@ -79,21 +84,28 @@ impl Machine {
                 continue;
             }
             let is_top = frame + 1 == self.frames.len();
-            let index = if is_top { index } else { self.resume_index(frame) - 1 };
+            let index = if is_top { at.index } else { self.resume_index(frame) - 1 };
             let instance = self.store.funcs[func as usize].instance as usize;
             let tags = &self.store.instances[instance].tags;
             let innermost = HandlerChange::innermost(&catcher.changes, index);
             for handler in Handler::around(&catcher.handlers, innermost) {
+                self.afford_search(&at.instr, looked_at)?;
                 for catch in &handler.catches {
                     looked_at += 1;
                     if catch.tag.is_none_or(|wanted| tags[wanted as usize] == tag) {
-                        return (Some(Caught { frame, catch: *catch, catcher: catcher.clone() }), looked_at);
+                        return Ok((Some(Caught { frame, catch: *catch, catcher: catcher.clone() }), looked_at));
                     }
                 }
             }
             looked_at += 1;
         }
-        (None, looked_at)
+        Ok((None, looked_at))
+    }
+
+    /// Stops before a throw that has looked at more than the budget covers.
+    fn afford_search(&self, instr: &Instr, looked_at: u64) -> Done {
+        let (found, not_found) = (self.units(Unit::ThrowSearch, looked_at), self.units(Unit::ThrowUncaught, looked_at));
+        self.afford(instr, found.min(not_found))
     }
 
     /// Leaves the frames above the clause and branches where it says.

@@ -158,7 +158,7 @@ fn a_throw_is_charged_for_every_clause_and_frame_that_it_looks_at() {
 }
 
 #[test]
-fn a_throw_waits_for_the_gas_of_its_whole_search_and_pays_none_if_nothing_catches() {
+fn a_throw_waits_for_the_gas_of_its_whole_search_and_pays_for_it_too_if_nothing_catches() {
     for stepper_only in [false, true] {
         let mut machine = begin(SEARCH, &[0], &Schedule::default(), stepper_only);
         // Two tries, local.get, call; local.get, call; two tries; local.get, eqz, if, constant.
@@ -169,10 +169,92 @@ fn a_throw_waits_for_the_gas_of_its_whole_search_and_pays_none_if_nothing_catche
         assert_eq!(machine.run(gas(need)), Stop::OutOfGas { need: 1 });
         assert_eq!(machine.frames().len(), 1);
         let text = "(module (tag $x) (func (export \"f\") (try_table (call $g))) (func $g (throw $x)))";
-        let mut machine = begin(text, &[], &Schedule::default(), stepper_only);
-        assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::UncaughtException));
-        assert_eq!((machine.gas_total(), machine.frames().len()), (2 + THROW, 2));
+        let first = Schedule::builtin("default-1").unwrap();
+        for (schedule, cost) in [(Schedule::default(), 2 + THROW + 2 * LOOK), (first, 2 + 1)] {
+            let mut machine = begin(text, &[], &schedule, stepper_only);
+            assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::UncaughtException));
+            assert_eq!((machine.gas_total(), machine.frames().len()), (cost, 2));
+        }
     }
+}
+
+#[test]
+fn a_search_that_cannot_be_paid_for_ends_where_that_is_known() {
+    let text = format!(
+        "(module (tag $x) (tag $y) (func (export \"f\") {}(throw $x){}))",
+        format!("(try_table {}", "(catch $y 0)".repeat(100)).repeat(100),
+        ")".repeat(100)
+    );
+    let mut machine = begin(&text, &[], &Schedule::default(), true);
+    // All but one of the try_tables' clauses are looked at in vain.
+    let whole = THROW + LOOK * (100 * 100 + 1);
+    assert_eq!(machine.run(gas(100 + whole - 1)), Stop::OutOfGas { need: whole });
+    assert_eq!(machine.run(gas(THROW + LOOK * 250)), Stop::OutOfGas { need: THROW + LOOK * 300 });
+    assert_eq!(machine.run(gas(whole)), Stop::Trap(Trap::UncaughtException));
+}
+
+/// A program whose limit lets no exception be kept before everything has been looked through.
+fn collecting(parts: &str, depth: u32) -> Machine {
+    let text = format!(
+        "(module (tag $x) {parts}
+           (func $down (param $d i32)
+             (if (local.get $d) (then (return (call $down (i32.sub (local.get $d) (i32.const 1))))))
+             (drop (block $h (result exnref) (try_table (catch_all_ref $h) (throw $x)) (unreachable))))
+           (func (export \"f\") (call $down (i32.const {depth}))))"
+    );
+    let module = Module::parse(wat::parse_str(&text).unwrap(), Features::default()).unwrap();
+    let mut machine = Machine::new(Schedule::default(), Limits { exception_slots: 0, ..Limits::default() });
+    let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).unwrap();
+    let Some(Extern::Func(func)) = machine.store.export(instance, "f") else { panic!("the module exports f") };
+    machine.invoke(func, &[]).unwrap();
+    machine
+}
+
+#[test]
+fn a_throw_that_makes_room_pays_for_everything_that_it_looks_through() {
+    let cost = |parts: &str, depth: u32| {
+        let mut machine = collecting(parts, depth);
+        assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]), "{parts}");
+        machine.gas_total()
+    };
+    // 2 a unit.
+    let plain = cost("", 0);
+    for (parts, units) in [
+        ("(table 5000 exnref)", 1 + 5000),
+        // No reference to an exception is in these.
+        ("(table 5000 funcref)", 1),
+        ("(global i32 (i32.const 1)) (global (mut v128) (v128.const i64x2 1 2))", 3),
+        // No frame is of it.
+        ("(func $other (drop (i32.const 1)))", 0),
+    ] {
+        assert_eq!(cost(parts, 0) - plain, 2 * units, "{parts}");
+    }
+    // A call more: seven instructions; a frame as 8 slots, and the local that it has below the next one.
+    assert_eq!(cost("", 1) - plain, cost("", 2) - cost("", 1));
+    assert_eq!(cost("", 2) - cost("", 1), 7 + 2 * (8 + 1));
+}
+
+#[test]
+fn a_throw_that_finds_no_room_pays_as_much_and_looks_through_nothing_that_it_cannot_pay_for() {
+    let kept = "(global $g (mut exnref) (ref.null exn)) (table 5000 exnref)
+        (func (export \"keep\") (global.set $g (block $h (result exnref) (try_table (catch_all_ref $h) (throw $x)) (unreachable))))";
+    // So much is charged by a call of an export, and how it ends.
+    let call = |machine: &mut Machine, export: &str, budget: Budget| {
+        let Some(Extern::Func(func)) = machine.store.export(0, export) else { panic!("{export} is exported") };
+        let before = machine.gas_total();
+        machine.invoke(func, &[]).unwrap();
+        let stop = machine.run(budget);
+        (stop, machine.gas_total() - before)
+    };
+    let mut machine = collecting(kept, 0);
+    let (stop, room) = call(&mut machine, "f", Budget::UNLIMITED);
+    assert_eq!(stop, Stop::Done(vec![]));
+    assert_eq!(call(&mut machine, "keep", Budget::UNLIMITED).0, Stop::Done(vec![]));
+    // The search is not paid for, nor what comes after the throw.
+    let (stop, no_room) = call(&mut machine, "f", Budget::UNLIMITED);
+    assert_eq!((stop, no_room), (Stop::Trap(Trap::ExceptionsExhausted), room - LOOK - 1 + 2));
+    let (stop, before) = call(&mut machine, "f", gas(no_room - 1));
+    assert_eq!(stop, Stop::OutOfGas { need: no_room - before });
 }
 
 #[test]

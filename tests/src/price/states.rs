@@ -22,7 +22,7 @@ fn types(count: usize) -> String {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [carried(), memories(), tables(), exceptions(), calls(), without_register_code()].concat()
+    [carried(), memories(), tables(), exceptions(), collections(), calls(), without_register_code()].concat()
 }
 
 /// 1,000 values on branches, calls and returns. They are put there once and carried often.
@@ -165,6 +165,41 @@ fn tables() -> Vec<Row> {
         row("table.init", "1 element", &bulk("table.init", "$t $e", 1)),
         row("table.init", "1,000 elements", &bulk("table.init", "$t $e", 1000)),
         row("call_indirect", "64-bit addresses", "(call_indirect $w (type $v) (i64.const 0))"),
+    ]
+}
+
+/// Throws that must look through everything for room, each of them.
+fn collections() -> Vec<Row> {
+    let caught = "(drop (block $h (result exnref) (try_table (catch_all_ref $h) (throw $x)) (unreachable)))";
+    let row = |state: String, text: &str| {
+        Row::new("throw", &format!("kept, each time too many, {state}"), text).with("--max-exceptions 2")
+    };
+    let beside = |state: &str, parts: &str| row(state.to_owned(), &looped(&format!("(tag $x) {parts}"), "", caught));
+    let within = |instruction: &str, before: &str, after: &str| {
+        let many = format!("(if (local.get $l) (then {before} {} {after}))", instruction.repeat(200_000));
+        row(format!("a function of 200,000 {instruction}"), &looped("(tag $x)", &many, caught))
+    };
+    let deep = |depth: u32, locals: usize| {
+        let text = format!(
+            "(module (tag $x) (func $down (param $n i32) (param $d i32) (local {})
+                (if (local.get $d) (then (return (call $down (local.get $n) (i32.sub (local.get $d) (i32.const 1))))))
+                (loop $next {caught} (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+             (func (export \"f\") (param i32) (call $down (local.get 0) (i32.const {depth}))))",
+            types(locals)
+        );
+        row(format!("{depth} frames of {locals} locals"), &text)
+    };
+    vec![
+        beside("1,000,000 elements", "(table 1000000 exnref)"),
+        beside("90 tables", &"(table 1 exnref)".repeat(90)),
+        beside("20,000 globals", &"(global (mut i64) (i64.const 1))".repeat(20_000)),
+        within("nop ", "", ""),
+        within("i32.eqz ", "(local.get $l)", "drop"),
+        within("(block) ", "", ""),
+        within("(br_if 0 (local.get $l)) ", "", ""),
+        deep(1, 10_000),
+        deep(10_000, 0),
+        deep(10_000, 50),
     ]
 }
 

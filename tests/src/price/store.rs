@@ -129,6 +129,16 @@ fn contracts() -> Vec<Row> {
         row
     };
     let row = |state: &str, parts: &str, body: &str| called_by(state, parts, body, "", "");
+    // What is live takes more than half of the limit: the contract's exception has no room, and the caller goes on.
+    let kept = "(tag $t) (table $kept 600 exnref) (table 1000000 exnref)";
+    let keeps = counted(
+        600,
+        "(table.set $kept (local.get $i)
+        (block $h (result exnref) (try_table (catch_all_ref $h) (throw $t)) (unreachable)))",
+    );
+    let throws_one = "(drop (block $h (result exnref) (try_table (catch_all_ref $h) (throw $t)) (unreachable)))";
+    let mut failing_collection = called_by("that finds no room for an exception", "(tag $t)", throws_one, kept, &keeps);
+    failing_collection.flags += " --max-exceptions 610";
     let throwing = |i: u32| format!("(func $h{i} (block $b (try_table (catch_all $b) (throw $t))))");
     let thrown = (0..5000).map(throwing).collect::<String>();
     let throws = (0..5000).map(|i| format!("(call $h{i})")).collect::<String>();
@@ -136,6 +146,18 @@ fn contracts() -> Vec<Row> {
         row("of nothing", "", ""),
         called_by("by a program of 5,000 functions that have thrown", "", "", &format!("(tag $t) {thrown}"), &throws),
         row("that traps", "", "(unreachable)"),
+        row(
+            "that throws in vain through 1,000 frames",
+            "(tag $x) (func $d (param i32)
+            (if (local.get 0) (then (call $d (i32.sub (local.get 0) (i32.const 1)))) (else (throw $x))))",
+            "(call $d (i32.const 1000))",
+        ),
+        row(
+            "that throws in vain through 1,000 clauses",
+            "(tag $x) (tag $y)",
+            &format!("{}(throw $x){}", format!("(try_table {}", "(catch $y 0)".repeat(100)).repeat(10), ")".repeat(10)),
+        ),
+        failing_collection,
         row("of 2,000 functions", &functions(2000, ""), ""),
         row("of 2,000 functions that it calls", &functions(2000, ""), &each(2000)),
         row("of 200 functions of 100 instructions that it calls", &functions(200, &add.repeat(100)), &each(200)),

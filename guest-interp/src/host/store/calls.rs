@@ -85,10 +85,16 @@ fn looking(looked: u64, bytes: u64) -> Work {
     Work { bytes: looked.saturating_mul(LOOK).saturating_add(bytes), steps: looked, pages: 0 }
 }
 
-/// The work of a write. The key goes to the log, to the map and to the list of writes, the value to the log: a step beside
+/// The work of a read. The key is compared with others on the way to its own, twice: a step beside the bytes, and one for
+/// so many of it.
+fn reading(key: u64, value: u64) -> Work {
+    Work { bytes: key.saturating_add(value), steps: (key >> 5).saturating_add(1), pages: 0 }
+}
+
+/// The work of a write. The key goes to the log, to the map and to the list of writes, the value to the log: two steps beside
 /// the bytes, and one for so many of either.
 fn writing(key: u64, value: u64) -> Work {
-    let steps = [1, key >> 7, value >> 8];
+    let steps = [2, key >> 5, value >> 8];
     Work { bytes: key.saturating_add(value), steps: steps.into_iter().fold(0, u64::saturating_add), pages: 0 }
 }
 
@@ -191,7 +197,8 @@ impl Store {
                 buffer(memory, words.range(2))?;
                 let Some(known) = self.known(&key) else { return Ok(Plan::Ask(Question::Get { key })) };
                 let offset = if func == Func::Read { words.word(4).into() } else { 0 };
-                key.len().saturating_add(part(known.unwrap_or_default(), offset, words.range(2).1).len())
+                let value = part(known.unwrap_or_default(), offset, words.range(2).1);
+                return Ok(Plan::Pay(reading(key.len() as u64, value.len() as u64)));
             }
             Func::Write | Func::Delete => {
                 let key = key(memory, words)?;

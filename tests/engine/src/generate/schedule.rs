@@ -27,6 +27,9 @@ pub fn random_schedule(seed: u64) -> Schedule {
         }
     }
     text.push_str(&format!("throw.search,0,{},{}\n", rng.below(9), 1 + rng.below(3)));
+    for unit in ["throw.uncaught", "throw.payload", "throw.collect"] {
+        text.push_str(&format!("{unit},0,{},{}\n", rng.below(3), 1 + rng.below(40)));
+    }
     text.push_str(&format!("call.locals,0,{},{}\n", rng.below(3), 1 + rng.below(4)));
     Schedule::parse("random", &text).expect("the text is a schedule")
 }
