@@ -713,8 +713,9 @@ mod tests {
 
     #[test]
     fn markers_that_follow_each_other_are_passed_at_once_and_only_if_they_are_free() {
-        let mut body =
-            body("(module (func nop (block (loop nop)) (drop (i32.const 1)) nop (drop (i32.const 1)) nop nop nop nop))");
+        let mut body = body(
+            "(module (func nop (block (loop nop)) (drop (i32.const 1)) nop (drop (i32.const 1)) nop nop nop nop))",
+        );
         body.find_markers(|op| op != Op::End);
         assert_eq!(body.markers, [(0, 4), (11, 15)]);
         let mut all = body.clone();

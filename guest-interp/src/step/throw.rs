@@ -31,6 +31,9 @@ struct Caught {
     catcher: Arc<Catcher>,
 }
 
+/// Clauses and frames that are looked at between two looks at the budget.
+const LOOKS_BETWEEN: u64 = 64;
+
 impl Machine {
     pub(super) fn throw(&mut self, at: &At) -> Done {
         let instr = &at.instr;
@@ -76,11 +79,10 @@ impl Machine {
     fn find_catch(&mut self, at: &At, tag: u32) -> Done<(Option<Caught>, u64)> {
         let mut looked_at = 0;
         for frame in (0..self.frames.len()).rev() {
-            self.afford_search(&at.instr, looked_at)?;
             let func = self.frames[frame].func;
             let catcher = self.catcher(func);
             if catcher.handlers.is_empty() {
-                looked_at += 1;
+                self.look(&at.instr, &mut looked_at)?;
                 continue;
             }
             let is_top = frame + 1 == self.frames.len();
@@ -89,23 +91,27 @@ impl Machine {
             let tags = &self.store.instances[instance].tags;
             let innermost = HandlerChange::innermost(&catcher.changes, index);
             for handler in Handler::around(&catcher.handlers, innermost) {
-                self.afford_search(&at.instr, looked_at)?;
                 for catch in &handler.catches {
-                    looked_at += 1;
+                    self.look(&at.instr, &mut looked_at)?;
                     if catch.tag.is_none_or(|wanted| tags[wanted as usize] == tag) {
                         return Ok((Some(Caught { frame, catch: *catch, catcher: catcher.clone() }), looked_at));
                     }
                 }
             }
-            looked_at += 1;
+            self.look(&at.instr, &mut looked_at)?;
         }
         Ok((None, looked_at))
     }
 
-    /// Stops before a throw that has looked at more than the budget covers.
-    fn afford_search(&self, instr: &Instr, looked_at: u64) -> Done {
-        let (found, not_found) = (self.units(Unit::ThrowSearch, looked_at), self.units(Unit::ThrowUncaught, looked_at));
-        self.afford(instr, found.min(not_found))
+    /// Counts one more that was looked at; stops, every few, before a throw that cannot pay for them.
+    #[inline]
+    fn look(&self, instr: &Instr, looked_at: &mut u64) -> Done {
+        *looked_at += 1;
+        if *looked_at % LOOKS_BETWEEN == 0 {
+            let (found, in_vain) = (Unit::ThrowSearch, Unit::ThrowUncaught);
+            self.afford(instr, self.units(found, *looked_at).min(self.units(in_vain, *looked_at)))?;
+        }
+        Ok(())
     }
 
     /// Leaves the frames above the clause and branches where it says.

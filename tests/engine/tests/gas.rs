@@ -189,7 +189,7 @@ fn a_search_that_cannot_be_paid_for_ends_where_that_is_known() {
     // All but one of the try_tables' clauses are looked at in vain.
     let whole = THROW + LOOK * (100 * 100 + 1);
     assert_eq!(machine.run(gas(100 + whole - 1)), Stop::OutOfGas { need: whole });
-    assert_eq!(machine.run(gas(THROW + LOOK * 250)), Stop::OutOfGas { need: THROW + LOOK * 300 });
+    assert_eq!(machine.run(gas(THROW + LOOK * 250)), Stop::OutOfGas { need: THROW + LOOK * 256 });
     assert_eq!(machine.run(gas(whole)), Stop::Trap(Trap::UncaughtException));
 }
 
