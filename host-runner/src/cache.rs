@@ -33,7 +33,7 @@ fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
             absolute("HOME").map(|home| home.join(".cache"))
         }
     })?;
-    Some(user.join("host-runner").join(format!("code-{}-wasmtime-{}", image::VERSION, image::WASMTIME_VERSION)))
+    Some(user.join("stepmark").join(format!("code-{}-wasmtime-{}", image::VERSION, image::WASMTIME_VERSION)))
 }
 
 /// Creates `folder` for this user only; none when that fails or when others may write there already.
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn the_folder_is_below_the_users_cache() {
         let folder = folder(with("XDG_CACHE_HOME", "/caches")).expect("an absolute folder");
-        assert!(folder.starts_with("/caches/host-runner"), "{}", folder.display());
+        assert!(folder.starts_with("/caches/stepmark"), "{}", folder.display());
         assert!(folder.to_string_lossy().contains(image::WASMTIME_VERSION));
     }
 
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_private_folder_makes_a_cache() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
-        assert!(cache_in(temporary.path().join("host-runner").join("code")).is_some());
+        assert!(cache_in(temporary.path().join("stepmark").join("code")).is_some());
     }
 
     #[cfg(unix)]
@@ -89,7 +89,7 @@ mod tests {
     fn a_folder_that_others_may_write_is_not_used() {
         use std::os::unix::fs::PermissionsExt;
         let temporary = tempfile::tempdir().expect("a temporary folder");
-        let folder = temporary.path().join("host-runner").join("code");
+        let folder = temporary.path().join("stepmark").join("code");
         assert_eq!(create_private(&folder), Some(()));
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("permissions are set");
         assert_eq!(create_private(&folder), None);

@@ -21,7 +21,7 @@ impl Runner {
     /// The object, with the time that the run took.
     fn object(self, time: Duration) -> Value {
         json!({
-            "name": "host-runner",
+            "name": "stepmark",
             "version": image::VERSION,
             "engine": self.engine.to_string(),
             "wasmtime": image::WASMTIME_VERSION,

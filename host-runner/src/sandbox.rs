@@ -59,7 +59,7 @@ struct Exports {
 }
 
 /// A node's wasm, compiled. Instances of it share the machine code.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct NodeModule(Module);
 
 impl NodeModule {

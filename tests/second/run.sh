@@ -5,7 +5,7 @@
 # Needs Python 3.11 or later with venv, and a package index for the first step.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-runner=$(realpath "${1:?the path of a host-runner binary}")
+runner=$(realpath "${1:?the path of the command stepmark}")
 kept=${2:-}
 files=$here/../../wasmfiles
 work=$(mktemp -d)

@@ -114,7 +114,7 @@ pub fn nodes() -> Result<[(&'static str, Box<dyn Node>); 2]> {
 /// If it was not built, or carries another node than this program.
 pub fn host_runner() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let name = format!("host-runner{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("stepmark{}", std::env::consts::EXE_SUFFIX);
     let path = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|path| path.is_file());
     let path = path.with_context(|| format!("no {name} near {}: cargo build -p host-runner", own.display()))?;
     let version = Command::new(&path).arg("--version").output()?.stdout;

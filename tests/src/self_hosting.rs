@@ -133,7 +133,13 @@ impl Hosted {
         let program = dir.join(NODE).display().to_string();
         let files = JobFiles::find(&job, Some(&program), &flags, out)?;
         let rerun = Rerun::new(job, &files, out);
-        let options = verify::Options { from: 0, to: None, jobs: 2, engine: Engine::Wasm, delivered: None };
+        let options = verify::Options {
+            from: 0,
+            to: None,
+            jobs: 2,
+            executor: verify::Executor::Own(Engine::Wasm),
+            delivered: None,
+        };
         let found = verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {})?;
         ensure!(found.is_right(), "the outer chain does not verify");
         Ok(())

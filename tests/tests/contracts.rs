@@ -259,8 +259,15 @@ fn a_failed_inner_call_undoes_only_itself() {
 
 #[test]
 fn an_inner_call_is_in_the_state_and_uses_no_more_than_its_limit() {
+    // What is left when a page cannot be paid for goes too, wherever a segment ends.
+    for callee in ["(loop (br 0))", "(loop (drop (memory.grow (i32.const 1))) (br 0))"] {
+        inner_call_of(callee);
+    }
+}
+
+fn inner_call_of(callee: &str) {
     let store = export(&BTreeMap::new());
-    let (files, base) = caller_of("(loop (br 0))", 50_000);
+    let (files, base) = caller_of(callee, 50_000);
     let mut argv = words("--enable-gas-refill --gas-limit 7000");
     argv.extend(base);
     argv.extend(words("program.wasm invoke"));
@@ -275,6 +282,22 @@ fn an_inner_call_is_in_the_state_and_uses_no_more_than_its_limit() {
         let differing = node_tests::session::differing(&again.files, &whole.files);
         assert!(differing.is_empty(), "from {id}: {differing:?} differ: {:?}", again.end);
     }
+}
+
+#[test]
+fn a_contract_that_runs_out_of_gas_has_used_all_of_it() {
+    let store = export(&BTreeMap::new());
+    let gas = |gas: u64, schedule: &str| {
+        // More than there is, whatever is left.
+        let (files, mut argv) = caller_of("(drop (memory.grow (i32.const 100)))", gas);
+        argv.extend(words(&format!("--gas-schedule {schedule} program.wasm invoke")));
+        let run = invoke(&argv, &files, &store, Drive::WHOLE);
+        assert_eq!(run.values(), "2", "{:?}", run.receipt());
+        run.gas
+    };
+    assert_eq!(gas(60_000, "default") - gas(50_000, "default"), 10_000);
+    // The first table of prices lets its caller have it.
+    assert_eq!(gas(60_000, "default-1"), gas(50_000, "default-1"));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(crate) struct ChildArgs {
 /// The host runner in this process, with allocations that fail.
 pub(crate) fn child(args: &ChildArgs) -> ! {
     MEMORY.0.fail_from(if args.from == 0 { u64::MAX } else { args.from });
-    let code = host_runner::cli::execute(std::iter::once("host-runner".into()).chain(args.argv.iter().cloned()));
+    let code = host_runner::cli::execute(std::iter::once("stepmark".into()).chain(args.argv.iter().cloned()));
     let count = MEMORY.0.count();
     MEMORY.0.fail_from(0);
     eprintln!("allocations: {count}");

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let release = |name: &str| target_dir.join("measure").join(format!("{name}{EXE_SUFFIX}"));
     let startup = target_dir.join(node_build::TARGET).join(node_build::PROFILE).join("startup.wasm");
     let mut overheads = std::process::Command::new(release("overheads"));
-    overheads.arg("--runner").arg(release("host-runner")).arg("--startup").arg(startup).args(&args.options);
+    overheads.arg("--runner").arg(release("stepmark")).arg("--startup").arg(startup).args(&args.options);
     Ok(overheads.status().context("the measuring program does not start")?.success())
 }
 

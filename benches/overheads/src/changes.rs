@@ -122,7 +122,7 @@ fn witness(bench: &Bench, program: &[u8]) -> Result<Vec<Figure>> {
     let runner = |line: &[&str]| -> Result<String> {
         let ran = Command::new(&bench.runner).args(line).current_dir(dir.path()).stderr(Stdio::inherit()).output();
         let ran = ran.with_context(|| bench.runner.display().to_string())?;
-        ensure!(ran.status.success(), "host-runner {line:?}: {}", ran.status);
+        ensure!(ran.status.success(), "stepmark {line:?}: {}", ran.status);
         Ok(String::from_utf8(ran.stdout)?)
     };
     let line = ["-q", "--engine", "native", "--gas-limit", &limit, "--enable-gas-refill", "--snapshot-output", "out"];
@@ -161,6 +161,6 @@ fn peak(runner: &Path, dir: &Path, line: &[&str]) -> Result<f64> {
         most = most.max(kib.unwrap_or(0.0) * 1024.0);
         std::thread::sleep(Duration::from_micros(100));
     }
-    ensure!(child.wait()?.success(), "host-runner {line:?} failed");
+    ensure!(child.wait()?.success(), "stepmark {line:?} failed");
     Ok(most)
 }

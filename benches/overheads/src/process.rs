@@ -46,7 +46,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
             millis(process),
             "ms",
             Target::AtMost(50.0),
-            "host-runner fib32.wasm fib 1".to_owned(),
+            "stepmark fib32.wasm fib 1".to_owned(),
         ),
     ])
 }

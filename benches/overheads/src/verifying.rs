@@ -18,7 +18,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         let mut command = Command::new(&bench.runner);
         command.args(line).current_dir(dir.path()).stdout(Stdio::null());
         let status = command.status().with_context(|| bench.runner.display().to_string())?;
-        ensure!(status.success(), "host-runner {line:?}: {status}");
+        ensure!(status.success(), "stepmark {line:?}: {status}");
         Ok(())
     };
     let fib = fib.to_str().context("the programs' folder is not UTF-8")?;

@@ -29,7 +29,7 @@ const SEED_ORDINALS: [Table; 1] = [Table {
 const DEFAULTS: [Table; 2] = [
     Table {
         text: include_str!("default-2.csv"),
-        hash: "5199ac767936b14d5ca876bc6dd85a2fccaa3254db21d20cc0a431dd5f30a4f9",
+        hash: "044f459607699c05c4042d2e815ae698e6ca9c916ce93e973f3683365189bf68",
     },
     Table {
         text: include_str!("default-1.csv"),
@@ -88,10 +88,14 @@ pub enum Unit {
     HostPages,
     /// Bytes of the module of which a call of a contract makes an instance.
     ContractCode,
+    /// Local slots of the functions that a call of a contract begins with.
+    ContractLocals,
+    /// Gas that was left to a contract which runs out of it: what it could not pay for may have been begun.
+    ContractRest,
 }
 
 impl Unit {
-    const ALL: [(Unit, &str); 19] = [
+    const ALL: [(Unit, &str); 21] = [
         (Unit::MemoryGrow, "memory.grow"),
         (Unit::MemoryFill, "memory.fill"),
         (Unit::MemoryCopy, "memory.copy"),
@@ -111,6 +115,8 @@ impl Unit {
         (Unit::HostSteps, "host.steps"),
         (Unit::HostPages, "host.pages"),
         (Unit::ContractCode, "contract.code"),
+        (Unit::ContractLocals, "contract.locals"),
+        (Unit::ContractRest, "contract.rest"),
     ];
 
     /// The name that rows of a schedule have for it.
@@ -265,6 +271,12 @@ impl Schedule {
     pub fn units(&self, unit: Unit, amount: u64) -> u64 {
         let Some(price) = self.units.get(&unit) else { return 0 };
         amount.div_ceil(u64::from(price.size)).saturating_mul(u64::from(price.cost))
+    }
+
+    /// The largest amount of work that so much gas pays for.
+    pub fn most_units(&self, unit: Unit, gas: u64) -> u64 {
+        let price = self.units.get(&unit).filter(|price| price.cost > 0);
+        price.map_or(u64::MAX, |price| (gas / u64::from(price.cost)).saturating_mul(price.size.into()))
     }
 
     /// Cost of an instruction of a body, with the part by the unit that the code alone tells: the slots that it carries.

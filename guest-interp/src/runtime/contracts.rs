@@ -130,6 +130,7 @@ impl Machine {
         self.code.truncate(mark.funcs, mark.code);
         cut(&mut self.bodies, mark.funcs);
         cut(&mut self.catchers, mark.funcs);
+        cut(&mut self.frame_slots, mark.funcs);
         (self.current, self.passing) = (None, None);
     }
 

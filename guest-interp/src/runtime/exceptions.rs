@@ -161,7 +161,7 @@ impl Machine {
     /// Slots of all frames.
     fn slots_on_stack(&mut self) -> u64 {
         let Some(Frame { func, base, .. }) = self.frames.last().copied() else { return 0 };
-        u64::from(base) + u64::from(self.passing_body(func).frame_slots())
+        u64::from(base) + u64::from(self.frame_slots(func))
     }
 
     /// Numbers exceptions in the order in which they are reached: from the frames, outermost first, the globals, the tables,

@@ -75,6 +75,8 @@ pub struct Machine {
     pub(super) current: Option<(u32, Arc<Body>)>,
     /// One that was only looked at, to be translated or entered.
     pub(super) passing: Option<(u32, Arc<Body>)>,
+    /// Slots of the frames of functions that were called from the stepper, where their bodies may not be kept.
+    pub(super) frame_slots: BTreeMap<u32, u32>,
     /// Every instruction is stepped by itself, markers too.
     pub(crate) single_steps: bool,
     /// Handlers of exceptions of the functions that a throw has looked at.
@@ -108,6 +110,7 @@ impl Machine {
             bodies: BTreeMap::new(),
             current: None,
             passing: None,
+            frame_slots: BTreeMap::new(),
             single_steps: false,
             catchers: BTreeMap::new(),
             suspended: Vec::new(),
@@ -211,7 +214,7 @@ impl Machine {
             self.invoked_host = Some((func, args.to_vec()));
             return Ok(());
         }
-        let slots = self.passing_body(func).frame_slots();
+        let slots = self.frame_slots(func);
         self.reserve_frame(0, slots.max(callee.results))?;
         self.stack[..args.len()].copy_from_slice(args);
         self.push_frame(func, 0);
@@ -434,6 +437,16 @@ impl Machine {
         self.bodies.entry(func).or_insert_with(|| body.clone());
         self.current = Some((func, body.clone()));
         body
+    }
+
+    /// Slots of a function's frame: known after the first call, so that no function is decoded for each.
+    pub(crate) fn frame_slots(&mut self, func: u32) -> u32 {
+        if let Some(slots) = self.frame_slots.get(&func) {
+            return *slots;
+        }
+        let slots = self.passing_body(func).frame_slots();
+        self.frame_slots.insert(func, slots);
+        slots
     }
 
     /// The decoded body of a function that may never be stepped: most are only translated, and then not needed again.

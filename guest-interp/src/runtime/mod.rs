@@ -31,6 +31,7 @@ pub use outline::Outline;
 pub(crate) use outline::{MemoryParts, access, compute};
 pub use spaces::{Delta, Restore, Spaces};
 pub use stack::{Frame, Resume};
+pub(crate) use store::local_slots;
 pub use store::{Extern, Func, FuncKind, Store, Tag};
 pub use table::Table;
 pub use watch::{Access, Watch};

@@ -645,7 +645,7 @@ fn subrange(from: u64, length: u64, size: usize) -> Option<Range<usize>> {
 const OWN_GROUP: u32 = 1 << 31;
 
 /// Local slots of a defined function, parameters included.
-fn local_slots(module: &Module, func: u32) -> u32 {
+pub(crate) fn local_slots(module: &Module, func: u32) -> u32 {
     let range = module.body(func).expect("BUG: a defined function has a body");
     Locals::new(&module.func_type(func).params, Reader::new(&module.bytes()[range]).declared_locals()).slots()
 }

@@ -10,7 +10,7 @@ const PROGRAM: &[u8] = include_bytes!("golden.wasm");
 const NAME: &str = "golden.wasm";
 const DIR: &str = "golden";
 /// BLAKE3 of the files of the job.
-const EXPECTED: &str = "f8c8542d7190e101eb5046bc3abf7fe6a6871e4c7a73bd7434435c693dba9a0a";
+const EXPECTED: &str = "71afe53260580dc44cb53756d7be368469f4e85479d2643925715ac0467a1b87";
 /// The snapshot in the middle.
 const MIDDLE: u64 = 2;
 

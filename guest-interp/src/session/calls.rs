@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::Running;
+use super::names::ByName;
 use crate::error::{Error, ErrorKind};
 use crate::gas::Unit;
 use crate::host::outside::{self, Answer, Question};
@@ -14,7 +15,7 @@ use crate::host::{GuestMemory, HostFunc, HostModule, HostOutcome, Work};
 use crate::job::JobFunction;
 use crate::module::{ExternKind, FuncType, Module};
 use crate::report::Outcome;
-use crate::runtime::{Extern, HostCall, HostImports, Stop};
+use crate::runtime::{Extern, HostCall, HostImports, Stop, local_slots};
 use crate::snapshot::state::Phase;
 use crate::trap::Trap;
 
@@ -53,6 +54,7 @@ pub(super) struct Imports<'a> {
     pub(super) wasi: Option<&'a Wasi>,
     pub(super) store: &'a Store,
     pub(super) functions: &'a [JobFunction],
+    pub(super) names: &'a ByName,
 }
 
 impl HostImports for Imports<'_> {
@@ -67,8 +69,10 @@ impl HostImports for Imports<'_> {
         if let Some(func) = self.store.resolve(module, name) {
             return Some((STORE + func.id, typed(func)));
         }
-        let (id, function) = (0..).zip(self.functions).find(|(_, f)| f.module == module && f.name == name)?;
-        Some((OUTSIDE + id, outside::func_type(function)))
+        let wanted = (module, name);
+        let compared = |function: &JobFunction| (function.module.as_str(), function.name.as_str()).cmp(&wanted);
+        let id = self.names.find(|number| compared(&self.functions[number]))?;
+        Some((OUTSIDE + id, outside::func_type(&self.functions[id as usize])))
     }
 }
 
@@ -202,7 +206,8 @@ impl Running {
 
     fn store_call(&mut self, call: &HostCall, id: u32) -> Result<Served, Stop> {
         loop {
-            let work = match self.store.plan(id, &call.args, &self.machine.host_memory(call)) {
+            let steps = self.machine.schedule().most_units(Unit::HostSteps, self.machine.gas_left());
+            let work = match self.store.plan(id, &call.args, &self.machine.host_memory(call), steps) {
                 Ok(Plan::Pay(work)) => work,
                 Ok(Plan::Ask(question)) => {
                     let Some(answer) = self.outside.pending().cloned() else {
@@ -245,19 +250,15 @@ impl Running {
     fn call_contract(&mut self, call: &HostCall, work: Work) -> Result<Served, Stop> {
         let entered = self.store.contract_call(&call.args, &self.machine.host_memory(call));
         let (name, args, gas) = entered.map_err(|reason| self.refuse(reason))?;
-        let found = self.job.contracts.iter().position(|contract| contract.name == name);
-        let contract = found.map(|number| (number as u32, self.contracts[number].clone()));
-        let making = contract.as_ref().map_or((0, 0, 0, 0), |(_, module)| sizes(module));
+        let contracts = &self.job.contracts;
+        let found = self.contract_names.find(|number| contracts[number].name.as_str().cmp(&name));
+        let contract = found.map(|number| (number, self.contracts[number as usize].clone()));
+        let making = contract.as_ref().map_or_else(Vec::new, |(_, module)| sizes(module));
+        let own = self.machine.host_call_cost(work);
         let schedule = self.machine.schedule();
-        let making = [
-            schedule.units(Unit::MemoryGrow, making.0),
-            schedule.units(Unit::TableGrow, making.1),
-            schedule.units(Unit::MemoryInit, making.2),
-            schedule.units(Unit::ContractCode, making.3),
-        ];
+        let cost = making.iter().fold(own, |sum, (unit, size)| sum.saturating_add(schedule.units(*unit, *size)));
         let base = self.machine.host_call_cost(Work::NONE);
         let instruction = base - self.machine.schedule().host_call(Work::NONE);
-        let cost = making.into_iter().fold(self.machine.host_call_cost(work), u64::saturating_add);
         self.pay(instruction, cost)?;
         let Some((number, module)) = contract else { return self.answer_status(Status::Unknown) };
         // An `invoke_host` has no frame to come back to.
@@ -301,8 +302,8 @@ impl Running {
 
     /// A fresh instance of a contract, whose caller waits from now on.
     pub(super) fn make_contract(&mut self, module: &Arc<Module>) -> Result<u32, Error> {
-        let functions = &self.job.functions;
-        let instance = self.machine.enter(module, &Imports { wasi: None, store: &self.store, functions })?;
+        let (functions, names) = (&self.job.functions, &self.function_names);
+        let instance = self.machine.enter(module, &Imports { wasi: None, store: &self.store, functions, names })?;
         match self.machine.store.write_segments(instance) {
             Ok(()) => Ok(instance),
             Err(trap) => {
@@ -344,8 +345,12 @@ impl Running {
         self.end_contract(Status::Trapped)
     }
 
-    /// The contract's own limit is reached.
+    /// The contract's own limit is reached. What was left below it is gone: an instruction that cannot be paid for may have
+    /// been looked into before that was known.
     pub(super) fn contract_out_of_gas(&mut self) -> Result<(), Stop> {
+        let left = self.store.current().gas_left;
+        let rest = self.machine.schedule().units(Unit::ContractRest, left);
+        self.pay(0, rest)?;
         self.end_contract(Status::OutOfGas)
     }
 
@@ -407,10 +412,21 @@ fn forged(error: Error) -> Stop {
     Stop::Failed(Error::snapshot(error.message()).context("state: outside"))
 }
 
-/// Pages of memory, elements of tables, bytes of segments and bytes of the module that an instance takes.
-fn sizes(module: &Module) -> (u64, u64, u64, u64) {
+/// Pages of memory, elements of tables, bytes of segments, bytes of the module, and locals of the functions that are called in
+/// it: what a call of a contract takes.
+fn sizes(module: &Module) -> Vec<(Unit, u64)> {
     let pages = module.memories().iter().fold(0u64, |sum, memory| sum.saturating_add(memory.min));
     let elements = module.tables().iter().fold(0u64, |sum, (table, _)| sum.saturating_add(table.limits.min));
     let bytes = module.data().iter().fold(0u64, |sum, data| sum.saturating_add(data.bytes.len() as u64));
-    (pages, elements, bytes, module.bytes().len() as u64)
+    let entries = ["_initialize", "invoke"].into_iter().filter(|name| plain_export(module, name));
+    let funcs = entries.filter_map(|name| module.export(name)).map(|export| export.index);
+    let defined = funcs.filter(|func| module.body(*func).is_some());
+    let locals = defined.fold(0u64, |sum, func| sum.saturating_add(local_slots(module, func).into()));
+    vec![
+        (Unit::MemoryGrow, pages),
+        (Unit::TableGrow, elements),
+        (Unit::MemoryInit, bytes),
+        (Unit::ContractCode, module.bytes().len() as u64),
+        (Unit::ContractLocals, locals),
+    ]
 }

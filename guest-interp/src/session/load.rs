@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::calls::{Imports, plain_export};
 use super::contents::Contents;
+use super::names::ByName;
 use super::run::{Plan, val_kind};
 use super::{Running, Session};
 use crate::args::{DEFAULT_GAS_LIMIT, Options, SnapshotId, ValKind, parse_values};
@@ -486,7 +487,8 @@ impl Builder<'_> {
         let mut machine = Machine::new(schedule, job.limits);
         let code = program.code_size() + modules.iter().map(|(_, module)| module.code_size()).sum::<usize>();
         let room = Heap::before_memories(code);
-        let imports = Imports { wasi: Some(&wasi), store: &store, functions: &job.functions };
+        let names = ByName::functions(&job.functions);
+        let imports = Imports { wasi: Some(&wasi), store: &store, functions: &job.functions, names: &names };
         let plan = self.link_all(&mut machine, program, modules, &job, &imports)?;
         drop(room);
         let contracts = contracts.into_iter().map(|(_, module)| module).collect();
@@ -699,14 +701,16 @@ impl Builder<'_> {
         let spaces = Spaces::new(&mut Contents { store: &mut machine.store, files: &mut wasi, log: &mut store });
         let mut running = Running {
             job_hash: job.job_hash(),
-            job,
             machine,
             spaces,
             chain_spaces: None,
             paused_spaces: None,
             wasi,
             store,
+            contract_names: ByName::contracts(&job.contracts),
+            function_names: ByName::functions(&job.functions),
             contracts,
+            job,
             outside: Outside::default(),
             asked: None,
             detail: None,

@@ -8,6 +8,7 @@ mod delivery;
 mod files;
 mod live;
 mod load;
+mod names;
 mod restored;
 mod run;
 mod view;
@@ -16,6 +17,7 @@ mod witness;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::names::ByName;
 use crate::args::Options;
 use crate::error::Error;
 use crate::host::GuestMemory;
@@ -96,6 +98,8 @@ struct Running {
     store: Store,
     /// The contracts that can be called by name, as in the job.
     contracts: Vec<Arc<Module>>,
+    contract_names: ByName,
+    function_names: ByName,
     outside: Outside,
     /// What is asked of the outside, by which call.
     asked: Option<(Question, HostCall)>,

@@ -142,12 +142,12 @@ impl Running {
                 other => Err(other),
             };
             self.account();
-            left -= self.machine.gas_total() - before;
-            steps = self.machine.steps_left();
             let stop = match stop {
                 Err(stop) if self.in_contract() => self.stopped_in_contract(stop),
                 stop => stop,
             };
+            left -= self.machine.gas_total() - before;
+            steps = self.machine.steps_left();
             let halt = match stop {
                 Ok(Served::GoOn) => None,
                 Ok(Served::Ask) => Some(Halt::Asks),

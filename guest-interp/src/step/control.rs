@@ -109,7 +109,7 @@ impl Machine {
         }
         let base = if op.is_tail_call() { at.base } else { args };
         let exhausted = !op.is_tail_call() && self.frames.len() >= self.frames_left();
-        let slots = self.passing_body(func).frame_slots();
+        let slots = self.frame_slots(func);
         if exhausted || self.reserve_frame(base, slots).is_err() {
             return Err(self.charge_trap(instr, Trap::CallStackExhausted));
         }

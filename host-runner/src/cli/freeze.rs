@@ -120,7 +120,7 @@ impl Moving<'_> {
     fn save(&mut self, failure: Failure) -> Result<Value> {
         drive::pause(&mut self.node, &self.out)?;
         let shown = self.out.path().display();
-        Err(failure.help(format!("the state is in {shown} all the same; go on with: host-runner resume {shown}")))
+        Err(failure.help(format!("the state is in {shown} all the same; go on with: stepmark resume {shown}")))
     }
 
     /// Writes the node's memory into `file`; what `--json` says about it.
@@ -129,7 +129,7 @@ impl Moving<'_> {
         let bytes = frozen::write(file, memory)?;
         let shown = file.display().to_string();
         self.console.note(&format!(
-            "frozen: {shown}, {bytes} bytes of a memory of {}; go on with: host-runner thaw {shown}",
+            "frozen: {shown}, {bytes} bytes of a memory of {}; go on with: stepmark thaw {shown}",
             memory.len()
         ));
         self.console.note(&format!("  {}, in {}", run::figures(summary), self.out.path().display()));

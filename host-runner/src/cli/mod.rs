@@ -1,13 +1,14 @@
-//! The command line: one file a subcommand, and here what they share. `host-runner a.wasm` and `host-runner run a.wasm`
+//! The command line: one file a subcommand, and here what they share. `stepmark a.wasm` and `stepmark run a.wasm`
 //! are the same; everything after the program belongs to the program.
 
 mod bench;
 mod bisect;
 mod diff;
 mod estimate;
-mod export_node;
+mod export_module;
 mod fold;
 mod freeze;
+mod help;
 mod inspect;
 mod profile;
 mod reference;
@@ -20,7 +21,7 @@ mod witness;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::console::Verbosity;
 use crate::image;
@@ -30,9 +31,9 @@ use crate::terminal::{self, print};
 const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 75 stopped at the gas limit, 76 store conflict, \
 130 interrupted, 2 usage, 65 bad program or snapshot, 74 input or output, 1 mismatch";
 
-/// Runs WebAssembly programs in a deterministic, metered node, and leaves a chain of snapshots.
+/// Runs WebAssembly programs deterministically, counts gas, and leaves a chain of snapshots that anyone can check.
 #[derive(Debug, Parser)]
-#[command(name = "host-runner", version = image::version_text(), about, after_help = EXIT_CODES)]
+#[command(name = "stepmark", version = image::version_text(), after_help = EXIT_CODES)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
     #[command(subcommand)]
@@ -85,8 +86,13 @@ enum Command {
     Estimate(estimate::EstimateArgs),
     /// Show where the gas of a run goes: functions, source lines, call stacks
     Profile(profile::ProfileArgs),
-    /// Write out the node that this runner carries: one WebAssembly file
-    ExportNode(export_node::ExportNodeArgs),
+    /// Write out the Stepmark module that this command carries: one WebAssembly file
+    #[command(visible_alias = "export-node")]
+    ExportModule(export_module::ExportModuleArgs),
+    /// Print a script that completes this command line in a shell
+    Completions(help::CompletionsArgs),
+    /// Write pages for `man`
+    Man(help::ManArgs),
 }
 
 /// How much to say and in which form.
@@ -115,7 +121,8 @@ impl OutputArgs {
 
 /// Runs the command line `args` (with `argv[0]`) and returns the exit code of the process.
 pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
-    let cli = match Cli::try_parse_from(args) {
+    let parsed = help::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come here too, for standard output. A closed stream is no reason to say more.
@@ -146,7 +153,9 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         Some(Command::Bench(args)) => bench::execute(args),
         Some(Command::Estimate(args)) => estimate::execute(args),
         Some(Command::Profile(args)) => profile::execute(args),
-        Some(Command::ExportNode(args)) => export_node::execute(args),
+        Some(Command::ExportModule(args)) => export_module::execute(args),
+        Some(Command::Completions(args)) => help::completions(args),
+        Some(Command::Man(args)) => help::man(args),
     };
     done.unwrap_or_else(|failure| {
         terminal::complain(&failure);
@@ -157,15 +166,14 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parse(line: &str) -> std::result::Result<Cli, clap::Error> {
-        Cli::try_parse_from(std::iter::once("host-runner").chain(line.split_whitespace()))
+        Cli::try_parse_from(std::iter::once("stepmark").chain(line.split_whitespace()))
     }
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        help::command().debug_assert();
     }
 
     #[test]

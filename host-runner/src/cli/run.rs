@@ -122,7 +122,7 @@ fn mismatch(comparison: &Comparison) -> Failure {
 /// What the run came to, in a line or two.
 pub(super) fn closing_lines(summary: &Summary, output_dir: &str) -> Vec<String> {
     if summary.interrupted() {
-        let what = format!("interrupted: the state is in {output_dir}; go on with: host-runner resume {output_dir}");
+        let what = format!("interrupted: the state is in {output_dir}; go on with: stepmark resume {output_dir}");
         return vec![what, format!("  {}", figures(summary))];
     }
     let mut lines = summary.result.lines();

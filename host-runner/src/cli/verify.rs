@@ -16,7 +16,7 @@ use crate::failure::{Failure, MISMATCH, Result};
 use crate::interrupt::Stop;
 use crate::job_files::{FileFlags, JobFiles, Rerun};
 use crate::terminal;
-use crate::verify::{self, Options, Step, Verdict, Verification};
+use crate::verify::{self, Executor, Options, Step, Verdict, Verification};
 
 /// Names that are shown of those that are not covered.
 const MOST_NAMES: usize = 16;
@@ -41,6 +41,9 @@ pub(super) struct VerifyArgs {
     /// How the node runs: as wasm in wasmtime, or the same code natively
     #[arg(long, value_enum, default_value_t = Engine::Wasm)]
     engine: Engine,
+    /// Execute with the module in this file, such as an older release's: the one that the chain's receipt names
+    #[arg(long, value_name = "FILE.wasm", conflicts_with = "engine")]
+    module: Option<PathBuf>,
     /// Compare the files that the program left behind, too: where they were delivered to
     #[arg(long, value_name = "DIR")]
     delivered: Option<PathBuf>,
@@ -67,11 +70,15 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     let foreign = Schedule::builtin(&schedule.0).is_none();
     let files = JobFiles::find(&job, Some(&args.program), &args.files, &args.chain)?;
     let rerun = Rerun::new(job, &files, &args.chain);
+    let executor = match &args.module {
+        Some(path) => Executor::from_file(path, &args.chain)?,
+        None => Executor::Own(args.engine),
+    };
     let options = Options {
         from: args.from,
         to: args.to,
         jobs: args.jobs.map_or_else(processors, usize::from),
-        engine: args.engine,
+        executor,
         delivered: args.delivered.clone(),
     };
     let bar = progress_bar(&chain, &options, args.output.verbosity());
@@ -79,10 +86,10 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     bar.finish_and_clear();
     let found = found?;
     if let Some(path) = &args.report {
-        durable::replace(path, verify::html(&found, &shown, args.engine).as_bytes())?;
+        durable::replace(path, verify::html(&found, &shown, &options.executor).as_bytes())?;
     }
     if args.output.json {
-        let mut object = found.object(&shown, args.engine);
+        let mut object = found.object(&shown, &options.executor);
         object["schedule"] = serde_json::json!({ "name": schedule.0, "hash": schedule.1 });
         print(&object.to_string())?;
     }

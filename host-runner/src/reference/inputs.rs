@@ -15,7 +15,7 @@ pub(super) struct InputTree(TempDir);
 impl InputTree {
     /// Copies `files` (guest path, host file) and makes the directories `preopens`.
     pub(super) fn create(files: &[(String, PathBuf)], preopens: &[String]) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("host-runner-").tempdir();
+        let folder = tempfile::Builder::new().prefix("stepmark-").tempdir();
         let tree = Self(folder.map_err(|error| Failure::new(IO, "no temporary folder").caused_by(error))?);
         for (guest, host) in files {
             let place = tree.place(guest);

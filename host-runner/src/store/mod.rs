@@ -75,7 +75,7 @@ impl Database {
     pub fn open_within(path: &Path, create: bool, wait: Duration) -> Result<Self> {
         let name = path.display().to_string();
         if !create && !path.exists() {
-            return Err(Failure::usage(format!("{name}: no such store")).help("make one with: host-runner store put"));
+            return Err(Failure::usage(format!("{name}: no such store")).help("make one with: stepmark store put"));
         }
         let mut held = file::open(path, create, wait)?;
         if guarded(&name, || is_bare(&held, &name))? {

@@ -88,7 +88,7 @@ pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop:
     };
     let target = raw.state.gas_total;
     let rerun = rerun.as_opened(chain, raw.segment.id)?;
-    let mut node = options.engine.start()?;
+    let mut node = options.executor.start()?;
     node.load(&rerun.from(raw.segment.id, raw.segment.limit, true))?;
     rerun.supply().feed(node.as_mut(), stop)?;
     let mut replay = Replay::of_pause(&chain.dir);

@@ -4,6 +4,7 @@
 //! they are right; being right means that its own state is the one in the files.
 
 mod aside;
+mod executor;
 mod plan;
 mod report;
 mod worker;
@@ -14,12 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::chain::Chain;
-use crate::engine::Engine;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::fold;
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 
+pub use executor::Executor;
 pub use plan::{End, Segment};
 pub use report::html;
 
@@ -78,8 +79,8 @@ pub struct Options {
     pub to: Option<u64>,
     /// Workers.
     pub jobs: usize,
-    /// How the node runs.
-    pub engine: Engine,
+    /// What executes the segments.
+    pub executor: Executor,
     /// Directory of the files that the program left behind, to be compared too.
     pub delivered: Option<std::path::PathBuf>,
 }

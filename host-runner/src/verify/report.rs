@@ -2,14 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::Engine;
-use crate::image;
 use crate::terminal::html as html_text;
-use crate::verify::{Checked, Verification};
+use crate::verify::{Checked, Executor, Verification};
 
 impl Verification {
     /// The object of `--json`.
-    pub fn object(&self, dir: &str, engine: Engine) -> Value {
+    pub fn object(&self, dir: &str, executor: &Executor) -> Value {
         json!({
             "chain": dir,
             "right": self.is_right(),
@@ -21,8 +19,8 @@ impl Verification {
             "faults": self.faults,
             "not_covered": self.not_covered,
             "workers": self.jobs,
-            "engine": engine.to_string(),
-            "node_blake3": image::node_hash(),
+            "engine": executor.engine().to_string(),
+            "node_blake3": executor.hash(),
             "time_ms": u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX),
         })
     }
@@ -41,20 +39,21 @@ fn segment(checked: &Checked) -> Value {
 }
 
 /// The page of `--report`.
-pub fn html(found: &Verification, dir: &str, engine: Engine) -> String {
+pub fn html(found: &Verification, dir: &str, executor: &Executor) -> String {
     let verdict = if found.is_right() { "every segment is the same" } else { "not right" };
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Verification of {dir}</title>\n<style>\
          body{{font:15px sans-serif;margin:2em;max-width:70em}}table{{border-collapse:collapse}}\
          td,th{{border:1px solid #ccc;padding:.2em .6em;text-align:left}}.same{{background:#dfd}}.differs{{background:#fbb}}\
          .not{{background:#fe9}}</style>\n<h1>{dir}: {verdict}</h1>\n<p>{same} of {all} segments are the same, from snapshot \
-         {from}{trust}. Node {node} ({engine} engine), {jobs} workers, {seconds:.1} s.</p>\n",
+         {from}{trust}. Module {node} ({engine} engine), {jobs} workers, {seconds:.1} s.</p>\n",
         dir = html_text(dir),
         same = found.count("same"),
         all = found.segments.len(),
         from = found.from,
         trust = if found.from > 0 { ", which is taken on trust" } else { "" },
-        node = image::node_hash(),
+        node = executor.hash(),
+        engine = executor.engine(),
         jobs = found.jobs,
         seconds = found.time.as_secs_f64(),
     );

@@ -128,7 +128,7 @@ impl<'a> Worker<'a> {
     /// A node in the state of snapshot `id`.
     fn restore(&self, id: u64, limit: u64, refill: bool) -> Result<At> {
         let rerun = self.rerun.as_opened(self.chain, id)?;
-        let mut node = self.options.engine.start()?;
+        let mut node = self.options.executor.start()?;
         let mut argv = rerun.from(id, limit, refill);
         if FINAL.iter().any(|name| foreign::is_there(&self.chain.dir, name)) {
             argv.insert(0, "--keep-final".to_owned());

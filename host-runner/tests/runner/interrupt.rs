@@ -30,7 +30,7 @@ fn a_run_stopped_by_ctrl_c_ends_with_the_same_bytes() {
     dir.run(&format!("--engine native --snapshot-output whole {line} fib.wasm fib 36")).code(0);
 
     let stderr = interrupted(&dir, &format!("--snapshot-output parts {line} fib.wasm fib 36"));
-    assert!(stderr.contains("host-runner resume parts"), "{stderr}");
+    assert!(stderr.contains("stepmark resume parts"), "{stderr}");
     let names = dir.names("parts");
     assert!(names.contains(&"paused.snap".to_owned()) && !names.contains(&"result.txt".to_owned()), "{names:?}");
 
@@ -44,7 +44,7 @@ fn ctrl_c_freezes_a_node_that_is_to_be_frozen() {
     let line = "--gas-limit 40000000 --enable-gas-refill";
     dir.run(&format!("--engine native --snapshot-output whole {line} fib.wasm fib 34")).code(0);
     let output = interrupted(&dir, &format!("freeze a.frozen --snapshot-output parts {line} fib.wasm fib 34"));
-    assert!(output.contains("host-runner thaw a.frozen"), "{output}");
+    assert!(output.contains("stepmark thaw a.frozen"), "{output}");
     assert!(!dir.names("parts").contains(&"paused.snap".to_owned()));
     dir.run("thaw a.frozen").code(0);
     dir.assert_same("whole", "parts");

@@ -206,7 +206,7 @@ fn bisect_finds_a_false_snapshot_whose_successors_are_the_right_ones() {
 #[test]
 fn executors_that_agree_and_executors_that_do_not_start_alike() {
     let dir = with_false_chain();
-    let runner = env!("CARGO_BIN_EXE_host-runner");
+    let runner = env!("CARGO_BIN_EXE_stepmark");
     let command = |chain: &str, engine: &str| format!("{runner} executor {chain}@2 fib.wasm --engine {engine}");
     let bisect = |left: &str, right: &str| {
         let mut line = dir.command("bisect fib.wasm out@2 --engine native");
@@ -491,4 +491,20 @@ fn a_schedule_cannot_take_a_built_in_name() {
     job.schedule.name = "default".to_owned();
     let error = snap::encode(&job, &raw.segment, &raw.state).expect_err("refused");
     assert!(error.message().contains("the built-in schedule of this name"), "{error}");
+}
+
+#[test]
+fn completions_and_pages_for_man_name_every_subcommand() {
+    let dir = Dir::new();
+    for (shell, begins) in [("bash", "_stepmark()"), ("zsh", "#compdef stepmark"), ("fish", "# Print an optspec")] {
+        let script = text(dir.run(&format!("completions {shell}")).code(0).stdout());
+        assert!(script.contains(begins) && script.contains("check-witness"), "{shell}: {script}");
+    }
+    dir.run("man pages").code(0);
+    let names = dir.names("pages");
+    for name in ["stepmark.1", "stepmark-run.1", "stepmark-verify.1", "stepmark-export-module.1"] {
+        assert!(names.iter().any(|other| other == name), "{name} is not among {names:?}");
+    }
+    let page = dir.text("pages/stepmark-verify.1");
+    assert!(page.starts_with(".ie") && page.contains("stepmark verify program.wasm output"), "{page}");
 }

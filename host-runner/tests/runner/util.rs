@@ -59,7 +59,7 @@ impl Dir {
 
     /// The runner with the arguments of `line`, not started yet.
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_host-runner"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stepmark"));
         command.args(line.split_whitespace()).current_dir(self.0.path());
         command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
         command

@@ -5,7 +5,7 @@ use std::fs;
 use guest_interp::snapshot::snap::{self, RawSnapshot};
 use guest_interp::snapshot::state::Segment;
 
-use crate::util::{Dir, FIB, Ran, TRAP, text};
+use crate::util::{Dir, FIB, Ran, TRAP, json, text};
 
 /// A chain of three snapshots and an end.
 fn chain(engine: &str) -> Dir {
@@ -183,8 +183,13 @@ fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
             let program = dir.path("fib.wasm").display().to_string();
             let files = JobFiles::find(&job, Some(&program), &FileFlags::default(), &chain.dir).expect("its files");
             let rerun = Rerun::new(job, &files, &chain.dir);
-            let options =
-                host_runner::verify::Options { from, to: None, jobs: 1, engine: Engine::Native, delivered: None };
+            let options = host_runner::verify::Options {
+                from,
+                to: None,
+                jobs: 1,
+                executor: host_runner::verify::Executor::Own(Engine::Native),
+                delivered: None,
+            };
             let found = host_runner::verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {})
                 .expect("a verdict");
             let details: Vec<String> = found.segments.iter().flat_map(|segment| segment.verdict.details()).collect();
@@ -449,4 +454,28 @@ fn a_pause_is_verified_and_never_started_from_without_a_word() {
             dir.run(&format!("{command} --engine native")).code(65).says(fault);
         }
     }
+}
+
+#[test]
+fn the_module_that_a_receipt_names_verifies_the_chain_and_no_other() {
+    let dir = chain("wasm");
+    dir.run("export-module own.wasm").code(0);
+    // Another release: the same code, and a custom section `x` of two bytes.
+    let other = [dir.read("own.wasm"), vec![0, 3, 1, b'x', 7]].concat();
+    fs::write(dir.path("other.wasm"), &other).expect("written");
+    let hash = blake3::hash(&other).to_hex().to_string();
+    let verify = |module: &str| dir.run(&format!("verify fib.wasm out --json --module {module}"));
+    let own = json(verify("own.wasm").code(0).stdout())["node_blake3"].as_str().expect("text").to_owned();
+    verify("other.wasm").code(65).says("other.wasm: is not the module that the receipt of out names");
+    let receipt = dir.text("out/receipt.json").replace(&own, &hash);
+    fs::write(dir.path("out/receipt.json"), receipt).expect("written");
+    let ran = verify("other.wasm").code(0);
+    assert_eq!(
+        (json(ran.stdout())["node_blake3"].as_str(), verdicts(&ran)),
+        (Some(hash.as_str()), vec!["same".to_owned(); 4])
+    );
+    verify("own.wasm").code(65).says(&format!("its BLAKE3 hash is {own}, expected {hash}"));
+    // Where no receipt names one, any Stepmark module may be given, and nothing else.
+    fs::remove_file(dir.path("out/receipt.json")).expect("removed");
+    verify("fib.wasm").code(65).says("fib.wasm: is no Stepmark module");
 }

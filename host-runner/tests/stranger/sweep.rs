@@ -257,7 +257,7 @@ fn meet_row(row: &Row, fixture: &Path, scratch: &Path) -> String {
         state => put(state, &path, &fixture.join(row.file)),
     }
     let before = listing(&work);
-    let mut command = Command::new(scratch.with_file_name("host-runner"));
+    let mut command = Command::new(scratch.with_file_name("stepmark"));
     command.args(row.command.split_whitespace()).current_dir(&work).env("TMPDIR", aside.join("tmp"));
     command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     if row.state == "no permission" && is_root() {
@@ -319,7 +319,7 @@ fn no_file_of_a_strangers_makes_a_command_wait_swell_or_change_anything() {
     let scratch = Dir::new();
     // Others must get to where they work, and to the program.
     fs::set_permissions(scratch.path(""), fs::Permissions::from_mode(0o755)).expect("set");
-    fs::copy(env!("CARGO_BIN_EXE_host-runner"), scratch.path("host-runner")).expect("copied");
+    fs::copy(env!("CARGO_BIN_EXE_stepmark"), scratch.path("stepmark")).expect("copied");
     let (next, met) = (Mutex::new(rows.iter().enumerate()), Mutex::new(BTreeMap::new()));
     let largest = most_memory();
     assert!(largest < MOST_MEMORY, "honest files take {largest} KiB");
@@ -354,7 +354,7 @@ fn no_file_of_a_strangers_makes_a_command_wait_swell_or_change_anything() {
 fn freeze(dir: &Dir) {
     let mut command = Command::new("sh");
     let line = "(\"$0\" freeze node.frozen --after 50000 --gas-limit 50000 --enable-gas-refill --snapshot-output frozen fib.wasm fib 20 >log 2>&1; mv log done) &";
-    command.args(["-c", line, env!("CARGO_BIN_EXE_host-runner")]).current_dir(dir.path(""));
+    command.args(["-c", line, env!("CARGO_BIN_EXE_stepmark")]).current_dir(dir.path(""));
     command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     assert!(command.status().expect("starts").success());
     while !dir.path("done").exists() {

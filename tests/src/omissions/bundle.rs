@@ -183,7 +183,13 @@ pub(super) fn verified(dir: &Path) -> Result<Result<[u8; 32], String>> {
         Ok(files) => files,
     };
     let rerun = Rerun::new(job, &files, dir);
-    let options = verify::Options { from: 0, to: None, jobs: 1, engine: Engine::Native, delivered: None };
+    let options = verify::Options {
+        from: 0,
+        to: None,
+        jobs: 1,
+        executor: verify::Executor::Own(Engine::Native),
+        delivered: None,
+    };
     let found = match verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {}) {
         Err(failure) => return why(&failure),
         Ok(found) => found,

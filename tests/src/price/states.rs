@@ -275,6 +275,15 @@ fn calls() -> Vec<Row> {
     let mut far = far.with("--preload m=other.wasm");
     let other = wat::parse_str("(module (func (export \"g\")))").expect("BUG: it is a module");
     far.files.insert("other.wasm".to_owned(), other);
+    let long =
+        |i: u32| format!("(func $f{i} (type $p) (br_if 0 (local.get 0)) {})", "(drop (i32.const 1))".repeat(7000));
+    let call = |i: u32| format!("(call_indirect $t (type $p) (i32.const 1) (i64.const {i}))");
+    let parts = format!(
+        "(type $p (func (param i32))) (table $t i64 2 2 funcref) (elem (table $t) (i64.const 0) func $f0 $f1) {}{}",
+        long(0),
+        long(1)
+    );
+    let in_turn = looped(&parts, "", &format!("{}{}", call(0), call(1)));
     vec![
         Row::new("call", "5,000 locals", &looped(&locals, "", &"(call $g)".repeat(8))),
         Row::new(
@@ -283,6 +292,7 @@ fn calls() -> Vec<Row> {
             &looped(&format!("(memory 1) (global $x (mut i32) (i32.const 0)) {bodies}"), "", &each),
         ),
         far,
+        Row::new("call_indirect", "64-bit addresses, two functions of 20 KB in turn", &in_turn),
     ]
 }
 

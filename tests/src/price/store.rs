@@ -118,15 +118,19 @@ fn contracts() -> Vec<Row> {
         (0..count).map(|i| format!("(type (func (param {})))", "i32 ".repeat(i % 30))).collect::<String>()
     };
     let data = |length: usize| format!("(memory 1) (data (i32.const 0) \"{}\")", "a".repeat(length));
-    let called_by = |state: &str, parts: &str, body: &str, caller: &str, before: &str| {
+    let limited_to = |gas: i64, state: &str, parts: &str, body: &str, caller: &str, before: &str| {
         let contract = format!("(module {parts} (func (export \"invoke\") {body}))");
         let bytes = wat::parse_str(&contract).unwrap_or_else(|error| panic!("{state}: {error}"));
-        let call = "(drop (call $call (i32.const 4096) (i32.const 1) (i32.const 0) (i32.const 0) (i64.const -1)))";
+        let call =
+            format!("(drop (call $call (i32.const 4096) (i32.const 1) (i32.const 0) (i32.const 0) (i64.const {gas})))");
         let before = format!("(i32.store8 (i32.const 4096) (i32.const 99)) {before}");
-        let mut row = row_of("call", state, caller, &before, call);
+        let mut row = row_of("call", state, caller, &before, &call);
         row.flags += " --contract c=contract.wasm";
         row.files.insert("contract.wasm".to_owned(), bytes);
         row
+    };
+    let called_by = |state: &str, parts: &str, body: &str, caller: &str, before: &str| {
+        limited_to(-1, state, parts, body, caller, before)
     };
     let row = |state: &str, parts: &str, body: &str| called_by(state, parts, body, "", "");
     // What is live takes more than half of the limit: the contract's exception has no room, and the caller goes on.
@@ -139,6 +143,31 @@ fn contracts() -> Vec<Row> {
     let throws_one = "(drop (block $h (result exnref) (try_table (catch_all_ref $h) (throw $t)) (unreachable)))";
     let mut failing_collection = called_by("that finds no room for an exception", "(tag $t)", throws_one, kept, &keeps);
     failing_collection.flags += " --max-exceptions 610";
+    let begun = limited_to(
+        1_000_000,
+        "whose gas does not pay for looking through everything",
+        "(tag $t)",
+        throws_one,
+        kept,
+        &keeps,
+    );
+    let begun = Row { flags: begun.flags.clone() + " --max-exceptions 610", ..begun };
+    let delete = format!("(call $name (local.get $i)) (call $delete {KEY})");
+    let iterates = "(drop (call $next (call $open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1))
+        (i32.const 0) (i32.const 64) (i32.const 64) (i32.const 64)))";
+    let imports = r#"(import "store" "iterate" (func $open (param i32 i32 i32 i32) (result i32)))
+        (import "store" "next" (func $next (param i32 i32 i32 i32 i32) (result i64))) (memory 1)"#;
+    let deleted = limited_to(
+        5000,
+        "whose gas does not pay for going over 30,000 deleted keys",
+        imports,
+        iterates,
+        "",
+        &counted(30_000, &delete),
+    );
+    let among = row("by name, among 1,000", "", "");
+    let others: String = (0..1000).map(|i| format!(" --contract a{i:04}=contract.wasm")).collect();
+    let among = Row { flags: among.flags.clone() + &others, ..among };
     let throwing = |i: u32| format!("(func $h{i} (block $b (try_table (catch_all $b) (throw $t))))");
     let thrown = (0..5000).map(throwing).collect::<String>();
     let throws = (0..5000).map(|i| format!("(call $h{i})")).collect::<String>();
@@ -158,6 +187,10 @@ fn contracts() -> Vec<Row> {
             &format!("{}(throw $x){}", format!("(try_table {}", "(catch $y 0)".repeat(100)).repeat(10), ")".repeat(10)),
         ),
         failing_collection,
+        begun,
+        deleted,
+        among,
+        row("of 50,000 locals", "", &format!("(local {})", "v128 ".repeat(50_000))),
         row("of 2,000 functions", &functions(2000, ""), ""),
         row("of 2,000 functions that it calls", &functions(2000, ""), &each(2000)),
         row("of 200 functions of 100 instructions that it calls", &functions(200, &add.repeat(100)), &each(200)),

@@ -184,11 +184,11 @@ impl Store {
         }
     }
 
-    /// What the call lacks.
+    /// What the call lacks. No more than `most` keys of the program's own are looked at: that many can be paid for.
     ///
     /// # Errors
     /// The call traps, for the reason given.
-    pub(crate) fn plan(&self, id: u32, args: &[u64], memory: &dyn GuestMemory) -> Result<Plan, String> {
+    pub(crate) fn plan(&self, id: u32, args: &[u64], memory: &dyn GuestMemory, most: u64) -> Result<Plan, String> {
         let words = Words(args);
         let func = Self::func(id);
         let moved = match func {
@@ -216,7 +216,7 @@ impl Store {
                 let steps = self.places().checked_div(PLACES).unwrap_or_default().saturating_add(RANGE_STEPS);
                 return Ok(Plan::Pay(Work { steps, ..Work::moving(moved as u64) }));
             }
-            Func::Next => return self.plan_next(words, memory),
+            Func::Next => return self.plan_next(words, memory, most),
             Func::Debug => bytes(memory, words.range(0), "text")?.len(),
             Func::SetResult => limited(memory, words.range(0), "result", MAX_PASSED)?.len(),
             Func::Call => {
@@ -232,12 +232,12 @@ impl Store {
         Ok(Plan::Pay(Work::moving(moved as u64)))
     }
 
-    fn plan_next(&self, words: Words<'_>, memory: &dyn GuestMemory) -> Result<Plan, String> {
+    fn plan_next(&self, words: Words<'_>, memory: &dyn GuestMemory, most: u64) -> Result<Plan, String> {
         buffer(memory, words.range(1))?;
         buffer(memory, words.range(3))?;
-        Ok(match self.following(words.word(0))? {
+        Ok(match self.following(words.word(0), most)? {
             Following::Ask { from, limit } => Plan::Ask(Question::Next { from, limit }),
-            Following::End(looked) => Plan::Pay(looking(looked, 0)),
+            Following::End(looked) | Following::Unpaid(looked) => Plan::Pay(looking(looked, 0)),
             Following::Key(key, looked) => {
                 let value = self.known(&key).flatten().unwrap_or_default();
                 Plan::Pay(looking(looked, key.len().saturating_add(value.len()) as u64))
@@ -347,7 +347,7 @@ impl Store {
 
     fn next(&mut self, words: Words<'_>, memory: &mut dyn GuestMemory, steps: &mut Steps) -> Result<u64, String> {
         let handle = words.word(0);
-        let key = match self.following(handle)? {
+        let key = match self.following(handle, u64::MAX)? {
             Following::Key(key, looked) => {
                 steps.take(looked);
                 key
@@ -357,7 +357,7 @@ impl Store {
                 self.end(handle)?;
                 return Ok(u64::MAX);
             }
-            Following::Ask { .. } => unreachable!("BUG: the answer was there when the call was planned"),
+            Following::Ask { .. } | Following::Unpaid(_) => unreachable!("BUG: the call was planned and paid for"),
         };
         let value = self.known(&key).flatten().unwrap_or_default();
         let ((key_at, key_cap), (value_at, value_cap)) = (words.range(1), words.range(3));

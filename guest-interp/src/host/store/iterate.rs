@@ -38,6 +38,8 @@ pub(super) enum Following {
     Key(Vec<u8>, u64),
     /// Nothing more, after looking at so many keys of the program's own.
     End(u64),
+    /// That was not looked for to the end: so many keys are more than can be paid for.
+    Unpaid(u64),
 }
 
 /// The key right after `key`.
@@ -108,8 +110,8 @@ impl Store {
         self.close(self.place(handle)?)
     }
 
-    /// What an iterator yields next.
-    pub(super) fn following(&self, handle: u32) -> Result<Following, String> {
+    /// What an iterator yields next, if no more than `most` keys of the program's own lie before it.
+    pub(super) fn following(&self, handle: u32, most: u64) -> Result<Following, String> {
         let iterator = self.iterator(handle)?;
         // Nothing as long as a key is copied or compared for what does not pay for it.
         let limit = iterator.limit.as_deref();
@@ -128,6 +130,9 @@ impl Store {
         let mut looked = 0u64;
         for (key, known) in self.keys.keys.range::<[u8], _>((Bound::Included(at), end)) {
             looked = looked.saturating_add(1);
+            if looked > most {
+                return Ok(Following::Unpaid(looked));
+            }
             if matches!(known.written, Some(Some(_))) {
                 return Ok(Following::Key(key.clone(), looked));
             }

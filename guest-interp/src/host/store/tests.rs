@@ -107,7 +107,7 @@ impl Checked {
     /// A call, as a session makes it.
     fn call(&mut self, id: u32, args: &[u64]) -> Option<u64> {
         let work = loop {
-            match self.store.plan(id, args, &self.memory).unwrap() {
+            match self.store.plan(id, args, &self.memory, u64::MAX).unwrap() {
                 Plan::Pay(work) => break work,
                 Plan::Ask(question) => {
                     self.asked += 1;
@@ -269,7 +269,7 @@ fn a_value_is_read_in_parts_by_offset() {
 #[test]
 fn ranges_outside_the_memory_and_keys_too_long_trap_with_a_reason() {
     let checked = Checked::new(Entries::new());
-    let message = |id, args: &[u64]| checked.store.plan(id, args, &checked.memory).unwrap_err();
+    let message = |id, args: &[u64]| checked.store.plan(id, args, &checked.memory, u64::MAX).unwrap_err();
     assert_eq!(message(READ, &[190, 3, 0, 0, 0]), "key: 3 bytes at 0xbe are outside the memory");
     assert_eq!(message(READ, &[0, 65_537, 0, 0, 0]), "key: 65537 bytes, at most 65536");
     assert_eq!(message(READ, &[0, 1, 192, 1, 0]), "buffer: 1 bytes at 0xc0 are outside the memory");

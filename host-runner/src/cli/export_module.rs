@@ -1,4 +1,4 @@
-//! `export-node`: the node as a file, for other runtimes and for people who check its hash.
+//! `export-module`: the Stepmark module as a file, for other runtimes and for people who check its hash.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,14 @@ use crate::durable;
 use crate::failure::Result;
 use crate::image;
 
-/// Arguments of `export-node`.
+/// Arguments of `export-module`.
 #[derive(Debug, clap::Args)]
-pub(super) struct ExportNodeArgs {
-    /// Where to write the node
+pub(super) struct ExportModuleArgs {
+    /// Where to write the module
     file: PathBuf,
 }
 
-pub(super) fn execute(args: &ExportNodeArgs) -> Result<i32> {
+pub(super) fn execute(args: &ExportModuleArgs) -> Result<i32> {
     durable::replace(&args.file, image::NODE_WASM)?;
     print(&format!("{}  {}", image::node_hash(), args.file.display()))?;
     Ok(0)
