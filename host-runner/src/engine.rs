@@ -152,7 +152,7 @@ pub trait Node: Deliver {
     /// Those of the engine only.
     fn take_output(&mut self, fd: u32) -> Result<Vec<u8>>;
 
-    /// Exit code of the run, by README's table.
+    /// Exit code of the run, by the table of docs/cli.md.
     ///
     /// # Errors
     /// Those of the engine only.

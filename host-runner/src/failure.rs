@@ -1,4 +1,4 @@
-//! Failures of the runner: what went wrong, what caused it, what would help, and the exit code of README's table.
+//! Failures of the runner: what went wrong, what caused it, what would help, and the exit code of the table in docs/cli.md.
 
 use std::fmt;
 use std::io;
