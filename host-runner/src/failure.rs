@@ -1,4 +1,4 @@
-//! Failures of the runner: what went wrong, what caused it, what would help, and the exit code of the table in docs/cli.md.
+//! Failures of the runner: what went wrong, its causes, what would help, and the exit code (table: docs/cli.md).
 
 use std::fmt;
 use std::io;
