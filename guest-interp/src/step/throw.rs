@@ -107,7 +107,7 @@ impl Machine {
     #[inline]
     fn look(&self, instr: &Instr, looked_at: &mut u64) -> Done {
         *looked_at += 1;
-        if *looked_at % LOOKS_BETWEEN == 0 {
+        if looked_at.is_multiple_of(LOOKS_BETWEEN) {
             let (found, in_vain) = (Unit::ThrowSearch, Unit::ThrowUncaught);
             self.afford(instr, self.units(found, *looked_at).min(self.units(in_vain, *looked_at)))?;
         }
