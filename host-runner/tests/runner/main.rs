@@ -4,6 +4,7 @@
 
 mod bench;
 mod chain;
+mod corpus;
 mod estimate;
 mod exit_codes;
 mod frozen;
