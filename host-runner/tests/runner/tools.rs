@@ -5,21 +5,13 @@ use std::fs;
 use guest_interp::snapshot::snap;
 use guest_interp::snapshot::state::Segment;
 
-use crate::util::{Dir, FIB, TRAP};
+use crate::util::{Dir, FIB, TRAP, json, text};
 
 /// A chain of three snapshots and an end.
 fn chain() -> Dir {
     let dir = Dir::with("fib.wasm", FIB);
     dir.run("--engine native --gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
     dir
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn json(bytes: &[u8]) -> serde_json::Value {
-    serde_json::from_slice(bytes).expect("JSON")
 }
 
 #[test]

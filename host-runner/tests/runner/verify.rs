@@ -16,7 +16,7 @@ fn chain(engine: &str) -> Dir {
 }
 
 fn verdicts(ran: &Ran) -> Vec<String> {
-    let object: serde_json::Value = serde_json::from_slice(ran.stdout()).expect("JSON");
+    let object = json(ran.stdout());
     let segments = object["segments"].as_array().expect("a list");
     segments.iter().map(|segment| segment["verdict"].as_str().expect("text").to_owned()).collect()
 }
