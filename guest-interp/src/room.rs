@@ -34,16 +34,21 @@ pub(crate) fn held<T>(count: usize) -> Result<Vec<T>, NoRoom> {
     Ok(room)
 }
 
+/// Length from which a buffer that has to move inside wasm gets all the room that it may ever use: it lies where the next
+/// thing is put behind it again, and a few such moves would use up all addresses. They are no memory until they are used.
+const LONG: usize = 64 << 20;
+
 /// Makes the buffer `length` bytes long, the new ones zero: where it is if it can be, and if most of it is new or the move
-/// would make all of it resident (inside wasm), in memory that is touched only where the old contents are not zero.
-pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), NoRoom> {
+/// would make all of it resident (inside wasm), in memory that is touched only where the old contents are not zero. It will
+/// never be longer than `most`.
+pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize, most: usize) -> Result<(), NoRoom> {
     let more = length.saturating_sub(buffer.len());
     if more > buffer.capacity() - buffer.len() {
         if blocks::lengthen_in_place(buffer, length) {
             return Ok(());
         }
         if more >= buffer.len() || cfg!(target_family = "wasm") {
-            return lengthen_anew(buffer, length);
+            return lengthen_anew(buffer, length, most);
         }
     }
     make(buffer, more)?;
@@ -57,9 +62,11 @@ pub(crate) fn lengthen(buffer: &mut Vec<u8>, length: usize) -> Result<(), NoRoom
 
 /// The same by moving to new memory, which the system hands out zeroed page by page as it is used: a program of 1 GiB that
 /// uses 1 MiB costs 1 MiB. Where little is new there is room for an eighth more, so that not every growth moves.
-fn lengthen_anew(buffer: &mut Vec<u8>, length: usize) -> Result<(), NoRoom> {
+fn lengthen_anew(buffer: &mut Vec<u8>, length: usize, most: usize) -> Result<(), NoRoom> {
     let little = length - buffer.len() < buffer.len() / 8;
-    let mut longer = zeroed(length + if little { buffer.len() / 8 } else { 0 })?;
+    let some = length + if little { buffer.len() / 8 } else { 0 };
+    let all = if cfg!(target_family = "wasm") && length >= LONG { most.max(length) } else { some };
+    let mut longer = zeroed(all).or_else(|_| zeroed(some.min(all))).or_else(|_| zeroed(length))?;
     longer.truncate(length);
     for (to, from) in longer.chunks_mut(PAGE).zip(buffer.chunks(PAGE)) {
         if !is_zero(from) {

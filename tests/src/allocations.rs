@@ -132,6 +132,41 @@ pub fn sizes_of_memory() -> Result<Vec<(&'static str, usize, Vec<String>)>> {
     Ok(vec![first, at_each_size("resume to the end", resume, dir.path())?])
 }
 
+/// A program whose memory and file grow in turns, by 16 and 8 MiB, until both are as long as the default limits allow: each lies
+/// in the other's way. It exits with how many of its 128 growths failed.
+const IN_TURNS: &str = r#"(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 130)
+  (data (i32.const 100) "f")
+  (data (i32.const 200) "\00\04\00\00\00\00\80\00")
+  (func (export "_start") (local $n i32) (local $failed i32)
+    (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 1) (i64.const 0x1fffffff) (i64.const 0)
+      (i32.const 0) (i32.const 300))
+    (if (then unreachable))
+    (memory.fill (i32.const 1024) (i32.const 7) (i32.const 0x800000))
+    (loop $again
+      (if (i32.eq (memory.grow (i32.const 256)) (i32.const -1))
+        (then (local.set $failed (i32.add (local.get $failed) (i32.const 1)))))
+      (call $write (i32.load (i32.const 300)) (i32.const 200) (i32.const 1) (i32.const 304))
+      (if (then unreachable))
+      (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 128))))
+    (call $exit (local.get $failed))))"#;
+
+/// Runs inside wasm a program that uses all memory and all files that the default limits allow; the exit code, which is 1
+/// everywhere: the last growth is one page of 64 KiB too long.
+///
+/// # Errors
+/// The node cannot hold it.
+pub fn to_the_default_limits() -> Result<i32> {
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("turns.wasm"), wat::parse_str(IN_TURNS)?)?;
+    let line = words("--preopen / turns.wasm");
+    Ok(runner::run(&mut WasmNode::new(node_module())?, &line, dir.path())?.exit_code)
+}
+
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }

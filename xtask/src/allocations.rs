@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use host_runner::memory::Bounded;
-use node_tests::allocations::{Failing, sizes_of_memory, sweep};
+use node_tests::allocations::{Failing, sizes_of_memory, sweep, to_the_default_limits};
 use serde_json::json;
 
 use crate::evidence;
@@ -64,6 +64,13 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         table.push_str(&format!("| {name} | {refused} |\n"));
         figures.wrong.extend(otherwise.iter().map(|said| format!("{name}, inside wasm, {said}")));
     }
+    let whole = to_the_default_limits();
+    if !matches!(whole, Ok(1)) {
+        figures.wrong.push(format!("a memory and a file to the default limits, inside wasm: {whole:?}"));
+    }
+    table.push_str(
+        "\nA program whose memory and file grow in turns to the default limits runs to its end inside wasm.\n",
+    );
     print!("{table}");
     for wrong in figures.wrong.iter().take(20) {
         println!("{wrong}");

@@ -16,20 +16,23 @@ mod wasm {
     use std::cell::{Cell, RefCell};
     use std::mem::ManuallyDrop;
 
-    use super::runs::{FreeRuns, Pages, Run};
+    use super::runs::{FreeRuns, Pages, Run, Small};
     use crate::limits::WASM_PAGE;
 
     /// Bytes in a page.
     const PAGE: usize = WASM_PAGE as usize;
     /// Length from which a block is of whole pages.
     const LARGE: usize = 1 << 20;
-    /// Pages that the linear memory may have (node-build tells the linker), less 32 MiB: large blocks leave those to what is
-    /// small, whose allocator has no error where there is no memory at all.
-    const MOST: usize = 57_344 - 512;
+    /// Pages that the linear memory may have (node-build tells the linker).
+    const ALL: usize = 57_344;
+    /// Those that large blocks may have: they leave 32 MiB to what is small, whose allocator has no error where there is no
+    /// memory at all.
+    const MOST: usize = ALL - 512;
 
     #[global_allocator]
     static BLOCKS: Blocks = Blocks {
         runs: RefCell::new(FreeRuns::new()),
+        small: RefCell::new(Small::new()),
         may_fail: Cell::new(false),
         exhausted: Cell::new(0),
         last_words: Cell::new(None),
@@ -38,6 +41,8 @@ mod wasm {
     /// Large blocks by the page, all others by the C library.
     struct Blocks {
         runs: RefCell<FreeRuns>,
+        /// What the C library's allocator gets.
+        small: RefCell<Small>,
         /// Is somebody asking who is told that there is no memory.
         may_fail: Cell<bool>,
         /// Bytes that somebody asked for who could not be told.
@@ -49,8 +54,8 @@ mod wasm {
     // SAFETY: this target has one thread.
     unsafe impl Sync for Blocks {}
 
-    /// The node's own linear memory.
-    struct LinearMemory;
+    /// The node's own linear memory, of which so many pages may be used.
+    struct LinearMemory(usize);
 
     impl Pages for LinearMemory {
         fn end(&self) -> usize {
@@ -58,7 +63,7 @@ mod wasm {
         }
 
         fn grow(&mut self, pages: usize) -> bool {
-            self.end() + pages <= MOST && wasm32::memory_grow(0, pages) != usize::MAX
+            self.end() + pages <= self.0 && wasm32::memory_grow(0, pages) != usize::MAX
         }
     }
 
@@ -69,10 +74,8 @@ mod wasm {
     extern "C" fn sbrk(increment: isize) -> usize {
         const FAILED: usize = usize::MAX;
         let Ok(bytes) = usize::try_from(increment) else { return FAILED };
-        match wasm32::memory_grow(0, pages(bytes)) {
-            FAILED => FAILED,
-            end => end * PAGE,
-        }
+        let (mut small, mut runs) = (BLOCKS.small.borrow_mut(), BLOCKS.runs.borrow_mut());
+        small.take(&mut runs, &mut LinearMemory(ALL), pages(bytes)).map_or(FAILED, |start| start * PAGE)
     }
 
     fn is_large(layout: Layout) -> bool {
@@ -98,7 +101,7 @@ mod wasm {
 
         /// A block, of whose first so many bytes some may not be zero.
         fn take(&self, bytes: usize) -> Option<(*mut u8, usize)> {
-            let taken = self.runs.borrow_mut().take(&mut LinearMemory, pages(bytes))?;
+            let taken = self.runs.borrow_mut().take(&mut LinearMemory(MOST), pages(bytes))?;
             Some((std::ptr::with_exposed_provenance_mut(taken.start * PAGE), (taken.fresh - taken.start) * PAGE))
         }
 
@@ -113,7 +116,7 @@ mod wasm {
             if more == 0 {
                 return Some(had * PAGE);
             }
-            let fresh = self.runs.borrow_mut().extend(&mut LinearMemory, start + had, more)?;
+            let fresh = self.runs.borrow_mut().extend(&mut LinearMemory(MOST), start + had, more)?;
             Some((fresh - start) * PAGE)
         }
     }

@@ -95,6 +95,9 @@ impl FreeRuns {
     /// Takes a run back.
     pub(super) fn give(&mut self, run: Run) {
         let Run { mut start, mut pages } = run;
+        if pages == 0 {
+            return;
+        }
         let mut at = self.runs().iter().position(|free| free.start > start).unwrap_or(self.count);
         if let Some(after) = self.runs().get(at).copied().filter(|free| free.start == start + pages) {
             pages += after.pages;
@@ -130,6 +133,56 @@ impl FreeRuns {
     }
 }
 
+/// Pages of a free run that the small allocator gets at once. It asks twice where the first part does not follow what it had,
+/// each time for less than half of this, and takes the second for what follows the first.
+const PIECE: usize = 64;
+
+/// What the allocator of small blocks gets, in the order of `sbrk`: long free runs are used up by it too, or what a memory
+/// leaves behind when it moves would be lost to the small things that made it move.
+#[derive(Debug)]
+pub(super) struct Small {
+    /// What it will get next.
+    rest: Run,
+}
+
+impl Small {
+    pub(super) const fn new() -> Self {
+        Self { rest: Run::NONE }
+    }
+
+    /// The first of so many pages: behind those it got last if they are free, else of a free run of some length, else at the
+    /// end. Of 0 pages, where the next would begin.
+    pub(super) fn take(&mut self, free: &mut FreeRuns, memory: &mut impl Pages, pages: usize) -> Option<usize> {
+        if self.rest.pages < pages && !self.lengthen(free) {
+            free.give(std::mem::replace(&mut self.rest, Run::NONE));
+            match free.runs().iter().position(|run| run.pages >= PIECE) {
+                Some(at) => self.rest = Run { start: free.shorten(at, PIECE), pages: PIECE },
+                None => {
+                    let end = memory.end();
+                    return memory.grow(pages).then_some(end);
+                }
+            }
+        }
+        if pages == 0 && self.rest == Run::NONE {
+            return Some(memory.end());
+        }
+        let start = self.rest.start;
+        self.rest = Run { start: start + pages, pages: self.rest.pages.checked_sub(pages)? };
+        Some(start)
+    }
+
+    /// Adds what is free right behind the rest.
+    fn lengthen(&mut self, free: &mut FreeRuns) -> bool {
+        let end = self.rest.end();
+        let at = free.runs().iter().position(|run| self.rest != Run::NONE && run.start == end && run.pages >= PIECE);
+        if let Some(at) = at {
+            free.shorten(at, PIECE);
+            self.rest.pages += PIECE;
+        }
+        at.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -152,6 +205,20 @@ mod tests {
             self.end += if fits { pages } else { 0 };
             fits
         }
+    }
+
+    #[test]
+    fn small_blocks_use_long_free_runs_up_in_the_order_of_their_pages_and_then_the_end() {
+        let (mut free, mut memory, mut small) = (FreeRuns::new(), Fake { end: 300, most: 320 }, Small::new());
+        let mut take = |free: &mut FreeRuns, pages| small.take(free, &mut memory, pages);
+        assert_eq!([0, 1, 0, 2].map(|pages| take(&mut free, pages)), [300, 300, 301, 301].map(Some));
+        free.give(run(10, 63));
+        assert_eq!(take(&mut free, 1), Some(303), "a short run is left to large blocks");
+        free.give(run(100, 130));
+        assert_eq!([60, 17, 0, 40].map(|pages| take(&mut free, pages)), [100, 160, 177, 177].map(Some));
+        assert_eq!(free.runs(), [run(10, 63), run(228, 2)]);
+        assert_eq!([11, 1, 16, 1].map(|pages| take(&mut free, pages)), [Some(217), Some(304), None, Some(305)]);
+        assert_eq!(free.runs(), [run(10, 63), run(228, 2)]);
     }
 
     fn run(start: usize, pages: usize) -> Run {

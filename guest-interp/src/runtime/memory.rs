@@ -49,7 +49,7 @@ impl Memory {
     /// A resource error if the node cannot hold it.
     pub fn new(limits: SizeLimits, number: u32) -> Result<Memory, Error> {
         let mut memory = Memory { bytes: Vec::new(), dirty: Vec::new(), limits, number };
-        memory.resize(limits.min)?;
+        memory.resize(limits.min, limits.min)?;
         Ok(memory)
     }
 
@@ -79,11 +79,11 @@ impl Memory {
         self.limits.max.unwrap_or(most).min(most)
     }
 
-    /// Grows to `pages`, new bytes zero. The caller has checked the limits.
+    /// Grows to `pages`, new bytes zero; it will never have more than `most`. The caller has checked the limits.
     ///
     /// # Errors
     /// A resource error if the node cannot hold it: never a result that the program sees.
-    pub(crate) fn resize(&mut self, pages: u64) -> Result<(), Error> {
+    pub(crate) fn resize(&mut self, pages: u64, most: u64) -> Result<(), Error> {
         if pages == self.pages() {
             return Ok(());
         }
@@ -91,7 +91,8 @@ impl Memory {
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
         let marks = (length / DIRTY_PAGE).saturating_sub(self.dirty.len());
         room::make(&mut self.dirty, marks).map_err(|_| fault())?;
-        room::lengthen(&mut self.bytes, length).map_err(|_| fault())?;
+        let most = usize::try_from(most.saturating_mul(WASM_PAGE)).unwrap_or(length);
+        room::lengthen(&mut self.bytes, length, most).map_err(|_| fault())?;
         self.dirty.resize(length / DIRTY_PAGE, 0);
         Ok(())
     }

@@ -135,7 +135,7 @@ impl Machine {
         }
         let memories = &instance.memories[module.imported_memories() as usize..];
         for (address, pages) in memories.iter().zip(&state.memories) {
-            self.store.memories[*address as usize].resize(*pages)?;
+            self.store.memories[*address as usize].resize(*pages, *pages)?;
         }
         let tables = &instance.tables[module.imported_tables() as usize..];
         for (address, size) in tables.iter().zip(&state.tables) {

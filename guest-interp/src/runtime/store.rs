@@ -115,14 +115,16 @@ impl Store {
         memory.pages().saturating_add(pages) <= memory.max_pages() && total <= limits.memory_bytes
     }
 
-    /// Grows a memory within its limits; its old size in pages.
+    /// Grows a memory within its and the job's limits; its old size in pages.
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub fn grow_memory(&mut self, memory: u32, pages: u64) -> Result<u64, Error> {
+    pub fn grow_memory(&mut self, memory: u32, pages: u64, limits: &Limits) -> Result<u64, Error> {
+        let others = self.memory_bytes() - self.memories[memory as usize].pages() * WASM_PAGE;
         let memory = &mut self.memories[memory as usize];
         let old = memory.pages();
-        memory.resize(old + pages)?;
+        let most = memory.max_pages().min(limits.memory_bytes.saturating_sub(others) / WASM_PAGE);
+        memory.resize(old + pages, most)?;
         Ok(old)
     }
 

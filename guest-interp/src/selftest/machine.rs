@@ -41,7 +41,7 @@ fn equal(what: &str, found: u64, expected: u64) -> Check {
 fn memory() -> Check {
     let mut zeros = Vec::new();
     // As a program's memory is made: inside wasm nobody but the host has written the zeros.
-    room::lengthen(&mut zeros, GROWTH).map_err(|_| "there is no more memory".to_owned())?;
+    room::lengthen(&mut zeros, GROWTH, GROWTH).map_err(|_| "there is no more memory".to_owned())?;
     match black_box(&zeros).iter().position(|byte| *byte != 0) {
         Some(at) => Err(format!("byte {at} of new memory is not zero")),
         None => Ok(()),

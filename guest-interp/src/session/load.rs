@@ -414,6 +414,7 @@ struct Hosts {
     wasi: Wasi,
     store: Store,
     contracts: Vec<Arc<Module>>,
+    function_names: ByName,
 }
 
 /// Puts a run together from its files.
@@ -492,7 +493,7 @@ impl Builder<'_> {
         let plan = self.link_all(&mut machine, program, modules, &job, &imports)?;
         drop(room);
         let contracts = contracts.into_iter().map(|(_, module)| module).collect();
-        self.start(job, machine, Hosts { wasi, store, contracts }, plan)
+        self.start(job, machine, Hosts { wasi, store, contracts, function_names: names }, plan)
     }
 
     /// The snapshot's features or the default ones, and what the options make of them.
@@ -697,7 +698,7 @@ impl Builder<'_> {
     }
 
     fn start(&mut self, job: Job, mut machine: Machine, hosts: Hosts, plan: Plan) -> Result<Running, Error> {
-        let Hosts { mut wasi, mut store, contracts } = hosts;
+        let Hosts { mut wasi, mut store, contracts, function_names } = hosts;
         let spaces = Spaces::new(&mut Contents { store: &mut machine.store, files: &mut wasi, log: &mut store });
         let mut running = Running {
             job_hash: job.job_hash(),
@@ -708,7 +709,7 @@ impl Builder<'_> {
             wasi,
             store,
             contract_names: ByName::contracts(&job.contracts),
-            function_names: ByName::functions(&job.functions),
+            function_names,
             contracts,
             job,
             outside: Outside::default(),

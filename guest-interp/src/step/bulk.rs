@@ -41,7 +41,7 @@ impl Machine {
         let pages = self.operand(at, 0);
         let result = if self.store.may_grow_memory(memory, pages, &self.limits) {
             self.charge(&at.instr, self.units(Unit::MemoryGrow, pages))?;
-            let grown = self.store.grow_memory(memory, pages);
+            let grown = self.store.grow_memory(memory, pages, &self.limits);
             grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))?
         } else {
             self.charge(&at.instr, 0)?;

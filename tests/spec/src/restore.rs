@@ -64,7 +64,7 @@ impl Linked {
         // In the suite modules are linked after others have run; an import may rely on a memory that has grown since.
         for (memory, pages) in self.pages.iter().enumerate() {
             let more = pages - machine.store.memories[memory].pages();
-            machine.store.grow_memory(memory as u32, more)?;
+            machine.store.grow_memory(memory as u32, more, &Limits::default())?;
         }
         for (table, size) in self.elements.iter().enumerate() {
             let more = size - machine.store.tables[table].size();

@@ -40,7 +40,7 @@ impl Log {
     pub(super) fn zeroed(len: u64) -> Result<Self, ()> {
         let len = usize::try_from(len).map_err(|_| ())?;
         let mut log = Self::default();
-        room::lengthen(&mut log.bytes, len).map_err(|_| ())?;
+        room::lengthen(&mut log.bytes, len, len).map_err(|_| ())?;
         log.marks.resize(len.div_ceil(PAGE), 0);
         Ok(log)
     }
