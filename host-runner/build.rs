@@ -7,6 +7,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The packages that the module is linked of.
+const LINKED: [&str; 6] =
+    ["crates/core", "crates/hosts", "crates/session", "crates/snapshot", "crates/state", "guest-interp"];
+
 fn main() -> ExitCode {
     match build() {
         Ok(()) => ExitCode::SUCCESS,
@@ -20,8 +24,12 @@ fn main() -> ExitCode {
 fn build() -> Result<(), String> {
     let manifest_dir = variable("CARGO_MANIFEST_DIR")?;
     let root = manifest_dir.parent().ok_or("the package is not inside a workspace")?;
-    for input in ["guest-interp/src", "guest-interp/Cargo.toml", "Cargo.toml", "Cargo.lock", "node-build/src"] {
+    for input in ["Cargo.toml", "Cargo.lock", "node-build/src"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
+    }
+    for linked in LINKED {
+        println!("cargo::rerun-if-changed={}", root.join(linked).join("src").display());
+        println!("cargo::rerun-if-changed={}", root.join(linked).join("Cargo.toml").display());
     }
     // Its own folder: the build that runs this script holds the lock of the usual one.
     let target_dir = variable("OUT_DIR")?.join("node");

@@ -19,10 +19,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    error::Error,
-    snapshot::{FileKind, PREFIX_LEN, Prefix},
-};
+use stepmark_snapshot::{FileKind, PREFIX_LEN, Prefix};
+use stepmark_state::error::Error;
 
 /// Bytes that are read or written at a time.
 pub const CHUNK: usize = 64 << 10;

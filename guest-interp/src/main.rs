@@ -9,14 +9,15 @@ mod source;
 
 use std::io::{self, Write};
 
-use guest_interp::args::{self, Command};
-use guest_interp::error::Error;
+use guest_interp::args;
+use guest_interp::args::Command;
 use guest_interp::files;
-use guest_interp::report::Outcome;
 use guest_interp::selftest;
-use guest_interp::session::{Budget, Event, Session};
-use guest_interp::shown::ShownLines;
 use source::Source;
+use stepmark_session::report::Outcome;
+use stepmark_session::{Budget, Event, Session};
+use stepmark_state::error::Error;
+use stepmark_state::shown::ShownLines;
 
 /// Exit code for a trap where a runtime may turn codes from 126 up into 1.
 const TRAP_UNDER_WASI: i32 = 70;
@@ -25,7 +26,7 @@ const LARGEST_UNDER_WASI: i32 = 125;
 
 fn main() {
     #[cfg(target_family = "wasm")]
-    guest_interp::blocks::set_last_words(out_of_memory);
+    stepmark_core::blocks::set_last_words(out_of_memory);
     let code = execute().unwrap_or_else(|error| {
         report(&format!("error: {error}"));
         error.exit_code()
@@ -45,7 +46,7 @@ fn execute() -> Result<i32, Error> {
     match args::parse(&arguments()?)? {
         Command::Run(mut options) => {
             let source = Source::new(&mut options)?;
-            run(Session::with_options(*options), source)
+            run(Session::new(*options), source)
         }
         Command::Help => print(args::HELP),
         Command::Version => print(concat!("guest-interp ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -6,14 +6,15 @@
 
 use std::cell::RefCell;
 
-use guest_interp::blocks;
-use guest_interp::error::{Error, ErrorKind};
-use guest_interp::session::{Budget, Event, Session};
+use guest_interp::args;
+use stepmark_core::blocks;
+use stepmark_session::{Budget, Event, Session};
+use stepmark_state::error::{Error, ErrorKind};
 
 /// Version of the functions below and of what they exchange.
 const ABI_VERSION: u32 = 2;
 /// Bytes that an embedder may ask the exchange buffer to hold.
-const BUFFER_MAX: u32 = 1 << 20;
+const BUFFER_MAX: u32 = 16 << 20;
 /// Most bytes of output, answers or file contents that one call hands out.
 const CHUNK_MAX: usize = 64 << 10;
 
@@ -113,7 +114,7 @@ impl Reactor {
         std::panic::set_hook(Box::new(|_| ()));
         let exchange = std::mem::take(&mut self.exchange);
         *self = Self { exchange, ..Self::new() };
-        self.session = Some(Session::new(&argv)?);
+        self.session = Some(args::session(&argv)?);
         Ok(0)
     }
 

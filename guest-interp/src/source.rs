@@ -1,12 +1,12 @@
 //! Where the command face takes answers from outside: the records of a run that somebody else has made, or an export of the
 //! store.
 
-use guest_interp::args::Options;
-use guest_interp::error::Error;
 use guest_interp::files;
-use guest_interp::host::outside::{Answer, Question, decode_calls};
-use guest_interp::host::store::Export;
-use guest_interp::session::Session;
+use stepmark_hosts::outside::{Answer, Question, decode_calls};
+use stepmark_hosts::store::Export;
+use stepmark_session::Session;
+use stepmark_session::spec::JobSpec;
+use stepmark_state::error::Error;
 
 /// Bytes of a file of answers, or of an export.
 const MOST: u64 = 1 << 30;
@@ -26,7 +26,7 @@ impl Source {
     ///
     /// # Errors
     /// The export cannot be read.
-    pub(crate) fn new(options: &mut Options) -> Result<Self, Error> {
+    pub(crate) fn new(options: &mut JobSpec) -> Result<Self, Error> {
         let mut source = Self { calls: options.calls.clone(), ..Self::default() };
         if let Some(path) = &options.store {
             let bytes = read(path)?;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use guest_interp::job::Job;
-use guest_interp::snapshot::bin::{BinFooter, BinReader, PageSink};
-use guest_interp::snapshot::state::Segment;
+use stepmark_snapshot::bin::{BinFooter, BinReader, PageSink};
+use stepmark_snapshot::job::Job;
+use stepmark_state::canonical::Segment;
 
 use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
@@ -282,11 +282,11 @@ impl Files {
 struct Nowhere;
 
 impl PageSink for Nowhere {
-    fn space(&mut self, _: u8, _: u32, _: u64) -> std::result::Result<(), guest_interp::error::Error> {
+    fn space(&mut self, _: u8, _: u32, _: u64) -> std::result::Result<(), stepmark_state::error::Error> {
         Ok(())
     }
 
-    fn page(&mut self, _: u8, _: u32, _: u64, _: &[u8; 4096]) -> std::result::Result<(), guest_interp::error::Error> {
+    fn page(&mut self, _: u8, _: u32, _: u64, _: &[u8; 4096]) -> std::result::Result<(), stepmark_state::error::Error> {
         Ok(())
     }
 }
@@ -299,7 +299,7 @@ pub fn read_bin(dir: &Path, name: &str, sink: &mut dyn PageSink) -> Result<BinFo
     let mut file = Foreign::within(dir, name, Kind::Bin)?;
     let path = file.path().display().to_string();
     let refused =
-        |error: guest_interp::error::Error| Failure::new(error.exit_code(), format!("{path}: {}", error.message()));
+        |error: stepmark_state::error::Error| Failure::new(error.exit_code(), format!("{path}: {}", error.message()));
     let mut reader = BinReader::new();
     let mut chunk = vec![0; CHUNK];
     loop {

@@ -9,7 +9,7 @@ use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use guest_interp::snapshot::{PREFIX_LEN, Prefix};
+use stepmark_snapshot::{PREFIX_LEN, Prefix};
 
 use crate::chain::BASE;
 use crate::disk::{Directory, Disk, Kind, NewFile};
@@ -422,7 +422,7 @@ fn directory_in_the_way(path: &Path) -> Failure {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use guest_interp::snapshot::FileKind;
+    use stepmark_snapshot::FileKind;
     use tempfile::TempDir;
 
     const JOB: [u8; 32] = [7; 32];

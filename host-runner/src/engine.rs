@@ -7,9 +7,9 @@ use crate::failure::Result;
 use crate::native::NativeNode;
 use crate::sandbox::WasmNode;
 
-use guest_interp::host::outside::{Answer, Question};
+use stepmark_hosts::outside::{Answer, Question};
 
-pub use guest_interp::session::{Budget, Event, Progress};
+pub use stepmark_session::{Budget, Event, Progress};
 
 /// How the node runs. Both ways give the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

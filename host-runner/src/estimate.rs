@@ -1,19 +1,22 @@
-//! The least gas of the functions that a program exports, without running it: `guest_interp::estimate` on the program,
+//! The least gas of the functions that a program exports, without running it: `stepmark_tools::estimate` on the program,
 //! linked as a run links it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use guest_interp::args::{self, Command, Options};
-use guest_interp::error::Error;
-use guest_interp::estimate::least_costs;
-use guest_interp::gas::Schedule;
-use guest_interp::host::wasi::{Wasi, WasiConfig};
-use guest_interp::host::{HostModule, HostType};
-use guest_interp::limits::Limits;
-use guest_interp::module::{ExternKind, Features, FuncType, Module, ValType};
-use guest_interp::runtime::{HostImports, Linker, Machine};
+use guest_interp::args;
+use guest_interp::args::Command;
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{ExternKind, Features, FuncType, Module, ValType};
+use stepmark_core::runtime::{HostImports, Linker, Machine};
+use stepmark_hosts::HostModule;
+use stepmark_hosts::wasi::{Wasi, WasiConfig};
+use stepmark_session::spec::JobSpec;
+use stepmark_state::error::Error;
+use stepmark_state::host_type::HostType;
+use stepmark_state::limits::Limits;
+use stepmark_tools::estimate::least_costs;
 
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, Kind};
@@ -43,7 +46,7 @@ pub fn exports(argv: &[String]) -> Result<(String, Vec<LeastCost>)> {
     let own = machine.store.instances.last().map(|instance| instance.funcs.as_slice()).unwrap_or_default();
     let funcs: Vec<u32> = exported().filter_map(|export| own.get(export.index as usize).copied()).collect();
     let costs = least_costs(&machine.store, machine.schedule(), &funcs);
-    let least = |(export, gas): (&guest_interp::module::Export, Option<u64>)| LeastCost {
+    let least = |(export, gas): (&stepmark_core::module::Export, Option<u64>)| LeastCost {
         export: export.name.clone(),
         signature: program.func_type(export.index).to_string(),
         gas,
@@ -52,7 +55,7 @@ pub fn exports(argv: &[String]) -> Result<(String, Vec<LeastCost>)> {
 }
 
 /// The program, linked last, in a machine that runs nothing.
-fn link(options: &Options) -> Result<(Machine, Arc<Module>)> {
+fn link(options: &JobSpec) -> Result<(Machine, Arc<Module>)> {
     let mut features = Features::default();
     for (name, on) in &options.features {
         features.set(name, *on).map_err(|error| Failure::usage(format!("--feature: {}", error.message())))?;

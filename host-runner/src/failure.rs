@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use guest_interp::shown::{Shown, ShownLines};
+use stepmark_state::shown::{Shown, ShownLines};
 
 /// Exit code: the node and the reference (or two chains) differ.
 pub const MISMATCH: i32 = 1;
@@ -108,8 +108,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<guest_interp::error::Error> for Failure {
-    fn from(error: guest_interp::error::Error) -> Self {
+impl From<stepmark_state::error::Error> for Failure {
+    fn from(error: stepmark_state::error::Error) -> Self {
         Self::new(error.exit_code(), error.message())
     }
 }

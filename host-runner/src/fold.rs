@@ -1,8 +1,8 @@
 //! Making a chain smaller: the first `.bin` files become one base, which restores to the same states, and snapshots that
 //! nobody wants to keep go. Whatever happens on the way, what could be restored before can be restored.
 
-use guest_interp::snapshot::bin::{BinHeader, BinWriter};
-use guest_interp::snapshot::snap::RawSnapshot;
+use stepmark_snapshot::bin::{BinHeader, BinWriter};
+use stepmark_snapshot::snap::RawSnapshot;
 
 use crate::chain::{BASE, Chain};
 use crate::durable::OutputDir;

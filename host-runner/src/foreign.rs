@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Take};
 use std::path::{Path, PathBuf};
 
-use guest_interp::snapshot::snap::MAX_SNAP;
-use guest_interp::snapshot::{BASE_MAGIC, BIN_MAGIC, CALLS_MAGIC, SNAP_MAGIC};
+use stepmark_snapshot::snap::MAX_SNAP;
+use stepmark_snapshot::{BASE_MAGIC, BIN_MAGIC, CALLS_MAGIC, SNAP_MAGIC};
 
 use crate::failure::{Failure, Result};
 use crate::frozen;
@@ -85,7 +85,7 @@ impl Kind {
             Self::Snap => &[&SNAP_MAGIC],
             Self::Bin => &[&BIN_MAGIC, &BASE_MAGIC],
             Self::Calls => &[&CALLS_MAGIC],
-            Self::Witness => &[&guest_interp::witness::MAGIC],
+            Self::Witness => &[&stepmark_snapshot::witness::MAGIC],
             Self::Module => &[b"\0asm"],
             Self::Frozen => &[&frozen::MAGIC],
             Self::ReadWriteSet
@@ -269,6 +269,15 @@ pub fn read_within(dir: &Path, name: &str, kind: Kind) -> Result<Vec<u8>> {
 /// Whether there is anything called `name` in `dir`: a file, or something that stands in the place of one.
 pub fn is_there(dir: &Path, name: &str) -> bool {
     fs::symlink_metadata(dir.join(name)).is_ok()
+}
+
+/// Makes a file that is not there yet: no link is followed, and nothing is replaced.
+///
+/// # Errors
+/// The system's; also where something of this name is there.
+#[allow(clippy::disallowed_methods, reason = "this is the place")]
+pub fn create_new(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
 }
 
 /// Opens a regular file to read and write it, where the user has named one; with `create` it is made where there is none.

@@ -1,10 +1,11 @@
 //! The files of a job that a snapshot describes, and the node's command lines that start it again or go on from a snapshot.
 //! The snapshot says everything; only the contents of the files have to be found.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use guest_interp::gas::Schedule;
-use guest_interp::job::{Job, ModuleRef};
+use stepmark_core::gas::Schedule;
+use stepmark_snapshot::job::{Job, ModuleRef};
 
 use crate::chain::Chain;
 use crate::failure::{Failure, Result};
@@ -65,11 +66,13 @@ impl JobFiles {
         let mut files = Self { program: find_program(job, program, &search)?, ..Self::default() };
         files.modules = find_modules(&job.modules, &flags.preloads()?, "--preload", &search)?;
         files.contracts = find_modules(&job.contracts, &named("contract", &given.contract)?, "--contract", &search)?;
-        let inputs = flags.files()?;
+        let plain = |path: &str| path.trim_start_matches('/').to_owned();
+        // The first one given counts.
+        let inputs: BTreeMap<String, String> =
+            flags.files()?.into_iter().rev().map(|(path, file)| (plain(&path), file)).collect();
         for input in &job.inputs {
-            let plain = |path: &str| path.trim_start_matches('/').to_owned();
-            let path = match inputs.iter().find(|(path, _)| plain(path) == plain(&input.path)) {
-                Some((_, path)) => path.clone(),
+            let path = match inputs.get(&plain(&input.path)) {
+                Some(path) => path.clone(),
                 None => search.required(&plain(&input.path), &input.hash, &format!("--file {}=FILE", input.path))?,
             };
             files.inputs.push((input.path.clone(), path));
@@ -251,7 +254,7 @@ impl Rerun {
             flag("--store-version", version.to_string());
         }
         if !job.call_data.is_empty() {
-            flag("--call-data", format!("0x{}", guest_interp::snapshot::hex(&job.call_data)));
+            flag("--call-data", format!("0x{}", stepmark_state::encoding::hex(&job.call_data)));
         }
         if !job.caller.is_empty() {
             flag("--caller", job.caller.clone());

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::io::Write;
 
-use guest_interp::blocks;
+use stepmark_core::blocks;
 
 use crate::failure::IO;
 

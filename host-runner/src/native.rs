@@ -1,8 +1,8 @@
 //! The node linked natively: each call goes straight to the session of the same library that the wasm is built from.
 
-use guest_interp::error::Error;
-use guest_interp::host::outside::{Answer, Question};
-use guest_interp::session::Session;
+use stepmark_hosts::outside::{Answer, Question};
+use stepmark_session::Session;
+use stepmark_state::error::Error;
 
 use crate::engine::{Budget, Deliver, Event, Node, Progress};
 use crate::failure::Result;
@@ -43,7 +43,7 @@ impl NativeNode {
 impl Node for NativeNode {
     fn load(&mut self, argv: &[String]) -> Result<()> {
         self.session = None;
-        let session = self.session.insert(Session::new(argv)?);
+        let session = self.session.insert(guest_interp::args::session(argv)?);
         if self.look_only {
             session.look_only();
         }

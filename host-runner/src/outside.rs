@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use guest_interp::host::outside::{Answer, Question, decode_calls};
+use stepmark_hosts::outside::{Answer, Question, decode_calls};
 
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, Result};

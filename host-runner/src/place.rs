@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use guest_interp::snapshot::snap::{self, RawSnapshot};
+use stepmark_snapshot::snap;
+use stepmark_snapshot::snap::RawSnapshot;
 
 use crate::chain;
 use crate::durable::{self, Name};

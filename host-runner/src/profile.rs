@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use guest_interp::profile::{FunctionProfile, Profile, ProfileLimits, Profiler};
-use guest_interp::runtime::Machine;
 use serde_json::{Value, json};
+use stepmark_core::runtime::Machine;
+use stepmark_tools::profile::{FunctionProfile, Profile, ProfileLimits, Profiler};
 
 use crate::console::Sink;
 use crate::drive;
@@ -56,7 +56,7 @@ pub fn run(
     session.watch(profiler.clone());
     let ran = dry_run::run(&mut node, outside, shown.then_some(sink), stop)?;
     let session = node.session_mut().ok_or_else(no_run)?;
-    let has_ended = session.outcome().is_some_and(|outcome| *outcome != guest_interp::report::Outcome::GasLimit);
+    let has_ended = session.outcome().is_some_and(|outcome| *outcome != stepmark_session::report::Outcome::GasLimit);
     let machine = session.machine().ok_or_else(no_run)?;
     let mut profile = profiler.finish(machine, has_ended);
     for function in &mut profile.functions {
@@ -138,7 +138,7 @@ impl Profiled {
         }
         more(&mut text, profile.functions.len(), top);
         if lines.is_empty() {
-            text.push_str("no source lines: the program has no debug information (DWARF)\n");
+            text.push_str("no source lines: the program has no debug information (DWARF) that can be read\n");
         } else {
             let gas = width("gas", lines.iter().map(|line| line.gas));
             text.push_str(&format!("{:>gas$}  {:>6}  source line\n", "gas", ""));

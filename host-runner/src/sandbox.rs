@@ -1,7 +1,7 @@
 //! The node as wasm in wasmtime. Every import is defined as a trap: the exported functions call none, so the node has no
 //! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only.
 
-use guest_interp::host::outside::{Answer, Question};
+use stepmark_hosts::outside::{Answer, Question};
 use wasmtime::{
     Config, Engine, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults,
 };
@@ -203,7 +203,7 @@ impl WasmNode {
 
     /// Puts `bytes` into the exchange buffer and returns their length.
     fn write(&mut self, bytes: &[u8]) -> Result<u32> {
-        let too_long = || Failure::usage(format!("{} bytes of arguments are more than the node takes", bytes.len()));
+        let too_long = || Failure::usage(format!("the node does not take {} bytes at a time", bytes.len()));
         let length = u32::try_from(bytes.len()).map_err(|_| too_long())?;
         let address = self.call(|exports| &exports.buffer, length)?;
         if address == 0 {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use guest_interp::shown::Shown;
+use stepmark_state::shown::Shown;
 
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, Kind};

@@ -4,7 +4,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use guest_interp::shown::Shown;
+use stepmark_state::shown::Shown;
 
 use crate::failure::{Failure, IO, Result};
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use guest_interp::session::{Budget, Event, Session};
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::state::state_hash;
-use guest_interp::snapshot::{SPACE_MEMORY, hex};
-use guest_interp::witness::ClosedWitness;
+use stepmark_session::{Budget, Event, Session};
+use stepmark_snapshot::snap;
+use stepmark_snapshot::witness::ClosedWitness;
+use stepmark_state::canonical::state_hash;
+use stepmark_state::encoding::hex;
+use stepmark_state::pages::SPACE_MEMORY;
 
 use crate::engine::Node;
 use crate::failure::{Failure, Result, USAGE};
@@ -39,7 +40,7 @@ pub fn make(place: &Place, program: &str, files: &FileFlags) -> Result<Made> {
     }
     let snap = place.read_bytes()?;
     let raw = place.decode(&snap)?;
-    guest_interp::witness::refuse_answers(&raw.job)?;
+    stepmark_snapshot::witness::refuse_answers(&raw.job)?;
     let files = JobFiles::find(&raw.job, Some(program), files, &place.dir)?;
     let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
     let mut recorded = LoadedState::restore(raw.clone(), &rerun, &place.id)?;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use guest_interp::error::Error;
-use guest_interp::module::{Features, Module, Modules};
+use stepmark_core::module::{Features, Module, Modules};
+use stepmark_state::error::Error;
 
 /// BLAKE3 of the bytes, and the features that are on or off.
 type Key = ([u8; 32], Vec<(String, bool)>);

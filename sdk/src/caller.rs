@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use guest_interp::host::outside::{Answer, Charge};
+use stepmark_hosts::outside::{Answer, Charge};
 
 use crate::serve::Asking;
 

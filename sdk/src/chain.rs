@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use guest_interp::args;
-use guest_interp::host::outside::{Answer, decode_calls};
-use guest_interp::snapshot::snap;
+use stepmark_hosts::outside::{Answer, decode_calls};
+use stepmark_session::spec;
+use stepmark_snapshot::snap;
 
 use crate::error::Error;
 use crate::run::Segment;
@@ -22,12 +22,12 @@ pub enum SnapshotId {
 }
 
 impl SnapshotId {
-    pub(crate) fn resume(self) -> args::Resume {
+    pub(crate) fn resume(self) -> spec::Resume {
         let id = match self {
-            Self::Number(id) => args::SnapshotId::Number(id),
-            Self::Paused => args::SnapshotId::Paused,
+            Self::Number(id) => spec::SnapshotId::Number(id),
+            Self::Paused => spec::SnapshotId::Paused,
         };
-        args::Resume { dir: DIRECTORY.to_owned(), id }
+        spec::Resume { dir: DIRECTORY.to_owned(), id }
     }
 }
 

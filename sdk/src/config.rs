@@ -1,9 +1,9 @@
 //! What holds for every program of an embedder: language features, limits, the price of everything.
 
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::Features;
-use guest_interp::snapshot::state::{MAX_EXCEPTIONS, MAX_FRAMES};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::Features;
+use stepmark_state::canonical::{MAX_EXCEPTIONS, MAX_FRAMES};
+use stepmark_state::limits::Limits;
 
 use crate::error::Error;
 

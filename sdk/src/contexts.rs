@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use guest_interp::host::store::ReadWriteSet;
+use stepmark_hosts::store::ReadWriteSet;
 
 use crate::audit::AuditRecord;
 use crate::builder::VmBuilder;

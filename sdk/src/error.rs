@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use guest_interp::error::ErrorKind;
-use guest_interp::report::TrapReport;
+use stepmark_session::report::TrapReport;
+use stepmark_state::error::ErrorKind;
 
 use crate::value::ValueType;
 
@@ -128,8 +128,8 @@ fn trap(report: &TrapReport, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 impl std::error::Error for Error {}
 
-impl From<guest_interp::error::Error> for Error {
-    fn from(error: guest_interp::error::Error) -> Self {
+impl From<stepmark_state::error::Error> for Error {
+    fn from(error: stepmark_state::error::Error) -> Self {
         let message = error.message().to_owned();
         match error.kind() {
             ErrorKind::Usage => Self::Usage(message),

@@ -59,9 +59,9 @@ pub use typed::{WasmNumber, WasmParams, WasmResults};
 pub use value::{Value, ValueType};
 pub use vm::Vm;
 
-pub use guest_interp::gas::{Schedule, ScheduleBuilder, Unit};
-pub use guest_interp::host::outside::{Answer, Charge, Question, Versioned};
-pub use guest_interp::host::store::{RangeRead, ReadWriteSet};
-pub use guest_interp::limits::Limits;
-pub use guest_interp::report::{FrameReport, TrapReport};
-pub use guest_interp::trap::Trap;
+pub use stepmark_core::gas::{Schedule, ScheduleBuilder, Unit};
+pub use stepmark_hosts::outside::{Answer, Charge, Question, Versioned};
+pub use stepmark_hosts::store::{RangeRead, ReadWriteSet};
+pub use stepmark_session::report::{FrameReport, TrapReport};
+pub use stepmark_state::limits::Limits;
+pub use stepmark_state::trap::Trap;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use guest_interp::host::HostType;
-use guest_interp::job::JobFunction;
+use stepmark_snapshot::job::JobFunction;
+use stepmark_state::host_type::HostType;
 
 use crate::caller::{Caller, HostError};
 use crate::error::Error;

@@ -1,7 +1,7 @@
 //! A live program's memory, as its embedder sees it: every access is checked.
 
-use guest_interp::host::GuestMemory;
-use guest_interp::runtime::MemoryView;
+use stepmark_core::host::GuestMemory;
+use stepmark_core::runtime::MemoryView;
 
 use crate::error::Error;
 

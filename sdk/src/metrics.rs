@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use guest_interp::host::outside::{Answer, Question};
-pub use guest_interp::profile::InstructionCounts;
 use serde::Serialize;
+use stepmark_hosts::outside::{Answer, Question};
+pub use stepmark_tools::profile::InstructionCounts;
 
 /// How long things took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

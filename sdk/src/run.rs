@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use guest_interp::error;
-use guest_interp::host::outside::Answer;
-use guest_interp::profile::{ProfileLimits, Profiler};
-use guest_interp::report;
-use guest_interp::session::{Budget, Event, Session};
-use guest_interp::snapshot::bin::{BinReader, PageSink};
-use guest_interp::snapshot::{PAGE, hex};
+use stepmark_hosts::outside::Answer;
+use stepmark_session::report;
+use stepmark_session::{Budget, Event, Session};
+use stepmark_snapshot::bin::{BinReader, PageSink};
+use stepmark_state::encoding::hex;
+use stepmark_state::error;
+use stepmark_state::pages::PAGE;
+use stepmark_tools::profile::{ProfileLimits, Profiler};
 
 use crate::audit::AuditRecord;
 use crate::chain::{Chain, SnapshotId};

@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use guest_interp::host::GuestMemory;
-use guest_interp::host::outside::{Answer, Question};
-use guest_interp::session::{Live, Session};
+use stepmark_core::host::GuestMemory;
+use stepmark_hosts::outside::{Answer, Question};
+use stepmark_session::{Live, Session};
 
 use crate::caller::{Caller, GasView};
 use crate::error::Error;

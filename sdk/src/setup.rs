@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use guest_interp::args::Options;
-use guest_interp::gas::Schedule;
-use guest_interp::module::{ExternKind, Module, Modules};
-use guest_interp::session::Session;
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{ExternKind, Module, Modules};
+use stepmark_session::Session;
+use stepmark_session::spec::JobSpec;
 
 use crate::cache::ModuleCache;
 use crate::chain::{Chain, DIRECTORY};
@@ -81,13 +81,13 @@ impl Setup {
     }
 
     /// The options of a session, which name every file.
-    pub(crate) fn options(&self, entry: &Entry) -> Options {
+    pub(crate) fn options(&self, entry: &Entry) -> JobSpec {
         let named = |kind: &str, files: &[NamedFile]| {
             let path = |(name, _): &NamedFile| (name.clone(), format!("/{kind}/{name}"));
             files.iter().map(path).collect()
         };
         let limits = self.config.limits();
-        Options {
+        JobSpec {
             gas_schedule: Some(self.schedule_path()),
             preload: named("module", &self.modules),
             functions: self.linker.functions(),
@@ -108,7 +108,7 @@ impl Setup {
             seed: self.seed,
             program: self.name.clone(),
             positionals: entry.words.clone(),
-            ..Options::default()
+            ..JobSpec::default()
         }
     }
 
@@ -142,8 +142,8 @@ impl Setup {
     ///
     /// # Errors
     /// What is given makes no run.
-    pub(crate) fn session(&self, options: Options, chain: Option<&Chain>, live: bool) -> Result<Session, Error> {
-        let mut session = Session::with_options(options);
+    pub(crate) fn session(&self, options: JobSpec, chain: Option<&Chain>, live: bool) -> Result<Session, Error> {
+        let mut session = Session::new(options);
         if live {
             session.without_entry();
         }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use guest_interp::host::outside::Versioned;
-use guest_interp::host::store::{RangeRead, ReadWriteSet};
+use stepmark_hosts::outside::Versioned;
+use stepmark_hosts::store::{RangeRead, ReadWriteSet};
 
 use crate::error::Error;
 

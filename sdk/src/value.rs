@@ -1,8 +1,8 @@
 //! Values as they pass between a program and its embedder, and their bit patterns on the program's side.
 
-use guest_interp::args::ValKind;
-use guest_interp::host::HostType;
-use guest_interp::module::ValType;
+use stepmark_core::module::ValType;
+use stepmark_session::values::ValKind;
+use stepmark_state::host_type::HostType;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl Value {
         }
     }
 
-    pub(crate) fn from_report(value: &guest_interp::report::Value) -> Self {
+    pub(crate) fn from_report(value: &stepmark_session::report::Value) -> Self {
         let ty = match value.kind {
             ValKind::I32 => ValueType::I32,
             ValKind::I64 => ValueType::I64,
@@ -174,7 +174,7 @@ impl std::fmt::Display for Value {
             ValueType::V128 => ValKind::V128,
             ValueType::Ref => ValKind::Ref,
         };
-        guest_interp::report::Value { kind, bits: self.bits() }.fmt(f)
+        stepmark_session::report::Value { kind, bits: self.bits() }.fmt(f)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use guest_interp::host::store::ReadWriteSet;
-use guest_interp::session::{Budget, Live, LiveEvent};
+use stepmark_hosts::store::ReadWriteSet;
+use stepmark_session::{Budget, Live, LiveEvent};
 
 use crate::builder::VmBuilder;
 use crate::chain::{Chain, SnapshotId};

@@ -9,10 +9,10 @@ pub mod values;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{Features, Module};
-use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{Features, Module};
+use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_state::limits::Limits;
 
 use crate::differential::{ALONE, Differential, End};
 use crate::{node_js, runner};

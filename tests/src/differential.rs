@@ -9,11 +9,11 @@ pub(crate) mod others;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{ExternKind, Features, Module, ValType};
-use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
-use guest_interp::trap::Trap;
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{ExternKind, Features, Module, ValType};
+use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_state::limits::Limits;
+use stepmark_state::trap::Trap;
 
 use crate::generate::{Rng, random_args};
 

@@ -6,13 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use guest_interp::host::store::ReadWriteSet;
-use guest_interp::session::{Event, Session};
 use host_runner::engine::{Budget, Node};
 use host_runner::failure::CONFLICT;
 use host_runner::native::NativeNode;
 use host_runner::outside;
 use host_runner::store::Database;
+use stepmark_hosts::store::ReadWriteSet;
+use stepmark_session::{Event, Session};
 
 use crate::programs;
 

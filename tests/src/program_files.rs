@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::module::{Features, Module};
 use sha2::{Digest, Sha256};
+use stepmark_core::module::{Features, Module};
 use tempfile::TempDir;
 
 use crate::programs::{self, Case, Program};

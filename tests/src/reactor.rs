@@ -5,9 +5,9 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
-use guest_interp::host::outside::{Answer, Question};
 use host_runner::engine::{Budget, Deliver, Event, Node, Progress};
 use host_runner::failure::{Failure, IO};
+use stepmark_hosts::outside::{Answer, Question};
 use wasmparser::{BinaryReader, ExportSectionReader, GlobalSectionReader, Parser, Payload};
 use wasmtime::{Config, Engine, Global, Instance, Linker, Memory, Module, Store, Val};
 

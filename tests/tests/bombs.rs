@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use guest_interp::module::{Features, Module};
-use guest_interp::session::Session;
 use node_tests::allocations::sizes_of_memory;
 use node_tests::runner::{self, nodes};
 use node_tests::session::{Drive, Job, program};
+use stepmark_core::module::{Features, Module};
 
 fn refusal(text: &str) -> String {
     let module = Module::parse(wat::parse_str(text).unwrap(), Features::default());
@@ -128,7 +127,7 @@ fn a_node_without_enough_memory_says_so_and_calls_no_import() {
 fn a_job_that_may_take_more_than_the_node_as_wasm_can_hold_is_told_so_at_its_start() {
     let message = |argv: &[&str]| {
         let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
-        let mut session = Session::new(&argv).unwrap();
+        let mut session = guest_interp::args::session(&argv).unwrap();
         while session.want().unwrap().is_some() {
             session.give(&wat::parse_str("(module (func (export \"run\")))").unwrap()).unwrap();
             session.give_end(true).unwrap();
@@ -136,7 +135,7 @@ fn a_job_that_may_take_more_than_the_node_as_wasm_can_hold_is_told_so_at_its_sta
         session.take_message()
     };
     assert_eq!(message(&["a.wasm", "run"]), None);
-    let expected = "the job's limits allow 5787600592 bytes, more than the 3758096384 that the node as wasm can hold: \
+    let expected = "the job's limits allow 5923915472 bytes, more than the 3758096384 that the node as wasm can hold: \
                     where it runs as wasm it may end with exit code 74";
     assert_eq!(message(&["--max-memory", "4294967296", "a.wasm", "run"]).as_deref(), Some(expected));
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use guest_interp::host::outside::{Answer, Question, Versioned};
-use guest_interp::host::store::{Export, ReadWriteSet};
 use node_tests::contracts::{self, Contract, Invocation};
 use node_tests::programs;
 use node_tests::session::{Drive, End, Files, OUT, Run, load, run_answered, with, words};
+use stepmark_hosts::outside::{Answer, Question, Versioned};
+use stepmark_hosts::store::{Export, ReadWriteSet};
 
 /// Version of the store in these tests.
 const VERSION: u64 = 7;
@@ -190,7 +190,7 @@ fn a_pause_while_an_answer_is_awaited_goes_on_with_the_same_question() {
     });
     assert_eq!(asked, [Question::Get { key: b"balance/alice".to_vec() }]);
     let paused = node_tests::session::pause(&mut session).unwrap();
-    let snap = guest_interp::snapshot::snap::decode(&paused[&format!("{OUT}/paused.snap")]).unwrap();
+    let snap = stepmark_snapshot::snap::decode(&paused[&format!("{OUT}/paused.snap")]).unwrap();
     assert!(snap.state.awaiting);
     let resume = argv(&token, &case, &format!("--snapshot-input {OUT} --snapshot-id paused"));
     let mut again = load(&with(inputs, &paused), &resume).unwrap();
@@ -330,7 +330,7 @@ fn what_cannot_be_called_says_why_and_costs_only_the_call() {
 
 #[test]
 fn a_function_of_the_embedders_charges_writes_and_refunds() {
-    use guest_interp::host::outside::Charge;
+    use stepmark_hosts::outside::Charge;
     let module = "(module (import \"env\" \"f\" (func $f (param i32 f64) (result i64))) (memory (export \"memory\") 1)
         (func (export \"run\") (result i64) (i64.add (call $f (i32.const 8) (f64.const 0.5)) (i64.load (i32.const 8)))))";
     let files = Files::from([("p.wasm".to_owned(), wat::parse_str(module).unwrap())]);

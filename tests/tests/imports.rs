@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use guest_interp::module::{ExternType, Features, Module};
 use host_runner::image::NODE_WASM;
 use node_tests::node_js::{self, read_files};
 use node_tests::places::{JOBS, Job};
+use stepmark_core::module::{ExternType, Features, Module};
 
 /// Calls of preview 1 by what they are for. `environ_*` is there because the standard library asks for it when it starts.
 const ALLOWED: [(&str, &[&str]); 4] = [
@@ -20,7 +20,7 @@ const ALLOWED: [(&str, &[&str]); 4] = [
 /// Names of the node's imports, all of them functions of preview 1.
 fn imports() -> Vec<String> {
     let module = Module::parse(NODE_WASM.to_vec(), Features::default()).unwrap();
-    let name = |import: &guest_interp::module::Import| {
+    let name = |import: &stepmark_core::module::Import| {
         assert_eq!(import.module, "wasi_snapshot_preview1", "{}", import.name);
         assert!(matches!(import.ty, ExternType::Func(_)), "{} is no function", import.name);
         import.name.clone()

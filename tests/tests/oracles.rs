@@ -1,7 +1,5 @@
 //! What wasmtime says from outside: its fuel is our gas, and what its debugger sees is our state. `cargo xtask oracles` runs more.
 
-use guest_interp::code::Op;
-use guest_interp::gas::Schedule;
 use node_tests::generate::program::random_program;
 use node_tests::generate::smith_module;
 use node_tests::oracles::gas::{Figures, GasOracle};
@@ -10,6 +8,8 @@ use node_tests::oracles::samples::compare_samples;
 use node_tests::oracles::state::{self, StateOracle};
 use node_tests::oracles::suite::compare_suite;
 use node_tests::spec::Suite;
+use stepmark_core::code::Op;
+use stepmark_core::gas::Schedule;
 
 fn oracles() -> [GasOracle; 2] {
     [Schedule::default(), distinct().unwrap()].map(|schedule| GasOracle::new(&schedule).unwrap())

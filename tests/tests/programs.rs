@@ -1,9 +1,9 @@
 //! The sample programs that need no WASI do what `expected.toml` says, on both engines, for the same gas; the fast engine
 //! runs nearly all of it.
 
-use guest_interp::gas::Schedule;
 use node_tests::benchmarks;
 use node_tests::programs::{self, Case, Program, expected, run_case};
+use stepmark_core::gas::Schedule;
 
 fn cases(mut each: impl FnMut(&Program, &Case)) {
     for program in expected().unwrap().program.iter().filter(|p| p.kind != "command") {

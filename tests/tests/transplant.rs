@@ -5,12 +5,12 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use guest_interp::module::{Features, Module};
 use host_runner::engine::Node;
 use host_runner::image::NODE_WASM;
 use node_tests::places::{JOBS, Job};
 use node_tests::reactor::{ExposedNode, Reactor};
 use node_tests::runner::{self, Ended};
+use stepmark_core::module::{Features, Module};
 
 /// What the node may import: arguments, environment, files, exit; no clock, no randomness, no sockets.
 const IMPORTS: &str = include_str!("../node-imports.txt");

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use guest_interp::gas::Schedule;
 use node_tests::agree::{self, Bounds, linked_engines_agree};
 use node_tests::caught::caught;
 use node_tests::differential::{self, ALONE, Differential};
 use node_tests::generate::linked::{Linked, random_linked};
 use node_tests::generate::program::random_program;
 use node_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
+use stepmark_core::gas::Schedule;
 
 /// Bytes of host stack of a worker.
 const WORKER_STACK: usize = 1 << 30;

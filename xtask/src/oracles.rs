@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use guest_interp::gas::Schedule;
 use node_tests::caught::caught;
 use node_tests::generate::program::random_program;
 use node_tests::generate::smith_module;
@@ -15,6 +14,7 @@ use node_tests::oracles::state::{self, StateOracle};
 use node_tests::oracles::suite::{SuiteFigures, compare_suite};
 use node_tests::spec::Suite;
 use serde_json::json;
+use stepmark_core::gas::Schedule;
 
 use crate::evidence;
 

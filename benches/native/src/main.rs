@@ -6,8 +6,8 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use guest_interp::error::Error;
-use guest_interp::session::{Budget, Event, Session};
+use stepmark_state::error::Error;
+use stepmark_session::{Budget, Event, Session};
 use serde_json::{Value, json};
 
 fn main() -> Result<()> {
@@ -52,7 +52,7 @@ impl Native {
     fn load(&mut self, argv: &Value) -> Result<Value> {
         let argv: Vec<String> = serde_json::from_value(argv.clone())?;
         self.stdout.clear();
-        let session = self.session.insert(Session::new(&argv).map_err(text)?);
+        let session = self.session.insert(guest_interp::args::session(&argv).map_err(text)?);
         while let Some(path) = session.want().map_err(text)? {
             let contents = std::fs::read(&path).context(path)?;
             session.give(&contents).and_then(|()| session.give_end(true)).map_err(text)?;

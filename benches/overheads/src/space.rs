@@ -2,7 +2,7 @@
 //! running.
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::snapshot::snap;
+use stepmark_snapshot::snap;
 use host_runner::engine::{Event, Node};
 use host_runner::native::NativeNode;
 use host_runner::sandbox::{NodeModule, WasmNode};

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use guest_interp::error::Error;
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{ExternType, Features, FuncType, Module};
-use guest_interp::runtime::{FuncKind, HostImports, Linker, Machine};
+use stepmark_state::error::Error;
+use stepmark_core::gas::Schedule;
+use stepmark_state::limits::Limits;
+use stepmark_core::module::{ExternType, Features, FuncType, Module};
+use stepmark_core::runtime::{FuncKind, HostImports, Linker, Machine};
 
 /// A program that is linked.
 pub struct Program(Machine);

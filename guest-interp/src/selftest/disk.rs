@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::golden;
 use super::{Check, Report};
-use crate::error::Error;
 use crate::files;
+use stepmark_state::error::Error;
 
 /// The folder that is made and removed.
 pub(super) const FOLDER: &str = "guest-interp-selftest";

@@ -1,8 +1,9 @@
 //! A job in memory whose files are known, as one run and gone on with from the middle.
 
 use super::{Check, Report};
-use crate::error::Error;
-use crate::session::{Budget, Event, Session};
+use crate::args;
+use stepmark_session::{Budget, Event, Session};
+use stepmark_state::error::Error;
 
 /// `golden.wat` as a binary.
 const PROGRAM: &[u8] = include_bytes!("golden.wasm");
@@ -57,7 +58,7 @@ fn from_the_middle(whole: &Files) -> Check {
 fn job(flags: &[&str], chain: &Files) -> Result<Golden, Error> {
     let rest = ["--snapshot-output", DIR, NAME, "run", "30"];
     let argv: Vec<String> = flags.iter().chain(&rest).map(|word| (*word).to_owned()).collect();
-    let mut session = Session::new(&argv)?;
+    let mut session = args::session(&argv)?;
     while let Some(path) = session.want()? {
         let name = path.rsplit('/').next().unwrap_or_default();
         let found = || chain.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes.as_slice());
@@ -103,7 +104,7 @@ fn hash(files: &Files) -> String {
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
-    use crate::gas::Schedule;
+    use stepmark_core::gas::Schedule;
 
     #[test]
     fn the_binary_is_that_of_the_text() {

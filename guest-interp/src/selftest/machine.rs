@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use super::{Check, Report};
-use crate::room;
+use stepmark_core::room;
 
 /// Bytes that the memory must be able to grow by: what a small program needs.
 const GROWTH: usize = 64 << 20;

@@ -66,7 +66,7 @@ pub enum Dispute {
 pub fn write_chains(path: &Path, chains: [&Chain; 2], files: &JobFiles, parting: &Parting) -> Result<u64> {
     let [a, b] = chains;
     let limit = a.links.get(&parting.id).map_or(u64::MAX, |link| link.segment.limit);
-    let snap_hash = guest_interp::snapshot::hex(&parting.snap_hash);
+    let snap_hash = stepmark_state::encoding::hex(&parting.snap_hash);
     let right = side_name(parting.right).to_owned();
     let dispute = Dispute::Chains { id: parting.id, limit, snap_hash, right };
     let claim = |name: &str| is_claim(name, parting.id);
@@ -176,7 +176,7 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
             let claimed = a.0.links.get(&parting.id).map(|link| link.segment.limit);
             let found = side_name(parting.right);
             let same = (parting.id, claimed) == (*id, Some(*limit))
-                && guest_interp::snapshot::hex(&parting.snap_hash) == *snap_hash;
+                && stepmark_state::encoding::hex(&parting.snap_hash) == *snap_hash;
             (found, same && found == right)
         }
         Dispute::Executors { id, agreed, agreed_hash, parted, left_hash, right_hash, right } => {

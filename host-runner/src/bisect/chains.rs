@@ -181,7 +181,7 @@ struct Honest {
 impl Honest {
     fn execute(rerun: &Rerun, low: u64, high: u64, limit: u64, engine: Engine) -> Result<Self> {
         let (snap, bin) = execute(rerun, low, limit, engine)?;
-        let hash = guest_interp::snapshot::snap::decode(&snap)?.hash;
+        let hash = stepmark_snapshot::snap::decode(&snap)?.hash;
         Ok(Self { snap, bin, hash, low, high })
     }
 
@@ -193,7 +193,7 @@ impl Honest {
             Ok(mut claimed) => {
                 let mut found = differences(&mut honest, &mut claimed);
                 if found.is_empty() {
-                    let hashes = [&honest, &claimed].map(|state| guest_interp::snapshot::hex(&state.raw.hash));
+                    let hashes = [&honest, &claimed].map(|state| stepmark_state::encoding::hex(&state.raw.hash));
                     let [left, right] = hashes;
                     found.push(Difference {
                         what: "hash of the .snap, the states being the same".to_owned(),

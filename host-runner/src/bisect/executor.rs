@@ -1,18 +1,18 @@
 //! An executor answers questions about one segment: what is the state after so much gas. Any node, engine or runtime can be
 //! one; docs/bisect.md has the protocol. This is ours, and the client's end of it.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use guest_interp::snapshot::hex;
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::state::state_hash;
+use stepmark_snapshot::snap;
+use stepmark_state::canonical::state_hash;
+use stepmark_state::encoding::hex;
 
 use super::chains::take_snapshot;
 use crate::engine::{Budget, Engine, Event, Node};
 use crate::failure::{Failure, IO, Result};
+use crate::foreign;
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
@@ -94,8 +94,8 @@ impl Reached {
 /// Exit code 74 when an answer cannot be written.
 pub fn serve(reach: &mut dyn FnMut(Position) -> Result<Reached>) -> Result<()> {
     let failed = |error: std::io::Error| Failure::new(IO, format!("standard input: {error}"));
-    for line in std::io::stdin().lock().lines() {
-        let line = line.map_err(failed)?;
+    let mut input = std::io::stdin().lock();
+    while let Some(line) = read_line(&mut input).map_err(failed)? {
         if line == "quit" {
             break;
         }
@@ -104,6 +104,26 @@ pub fn serve(reach: &mut dyn FnMut(Position) -> Result<Reached>) -> Result<()> {
         terminal::print(&answer)?;
     }
     Ok(())
+}
+
+/// Bytes of a line at most: a question names a directory, an answer may say what is wrong.
+const MAX_LINE: u64 = 64 << 10;
+
+/// The next line; none at the end.
+fn read_line(input: &mut dyn BufRead) -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    if input.take(MAX_LINE).read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.len() as u64 == MAX_LINE && !line.ends_with('\n') {
+        return Err(std::io::Error::other(format!("a line is longer than {MAX_LINE} bytes")));
+    }
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Writes a file that is not there yet: whoever asks is a stranger, and nothing of ours is replaced for him.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    foreign::create_new(path).and_then(|mut file| file.write_all(bytes)).map_err(|error| Failure::io(path, &error))
 }
 
 fn answer(reach: &mut dyn FnMut(Position) -> Result<Reached>, line: &str) -> Result<String> {
@@ -123,8 +143,7 @@ fn answer(reach: &mut dyn FnMut(Position) -> Result<Reached>, line: &str) -> Res
             let dir = dir.join(" ");
             let stem = if reached.halted { "final" } else { "paused" };
             for (ending, bytes) in [("bin", &reached.bin), ("snap", &reached.snap)] {
-                let path = Path::new(&dir).join(format!("{stem}.{ending}"));
-                fs::write(&path, bytes).map_err(|error| Failure::io(&path, &error))?;
+                write_new(&Path::new(&dir).join(format!("{stem}.{ending}")), bytes)?;
             }
             Ok(format!("state {stem}"))
         }
@@ -163,11 +182,7 @@ impl Executor {
         let Some(input) = &mut self.input else { return Err(ended()) };
         // Whether it ended before it was asked or after comes to the same.
         writeln!(input, "{question}").and_then(|()| input.flush()).map_err(|error| ended().caused_by(error))?;
-        let mut line = String::new();
-        if self.output.read_line(&mut line).map_err(|error| ended().caused_by(error))? == 0 {
-            return Err(ended());
-        }
-        let line = line.trim_end().to_owned();
+        let line = read_line(&mut self.output).map_err(|error| ended().caused_by(error))?.ok_or_else(ended)?;
         match line.strip_prefix("error ") {
             Some(error) => Err(Failure::data(format!("{}: {error}", self.name))),
             None => Ok(line),

@@ -82,7 +82,7 @@ fn chains(args: &BisectArgs, first: &Path, second: &Path) -> Result<i32> {
     if args.json {
         let object = json!({
             "parted": true, "snapshot": id, "right": parting.right, "questions": parting.questions,
-            "snap_hash": guest_interp::snapshot::hex(&parting.snap_hash), "a": parting.a, "b": parting.b,
+            "snap_hash": stepmark_state::encoding::hex(&parting.snap_hash), "a": parting.a, "b": parting.b,
         });
         print(&object.to_string())?;
         return Ok(MISMATCH);

@@ -6,7 +6,7 @@ use crate::job_files::FileFlags;
 use crate::place::Place;
 use crate::state::{LoadedState, hex_dump};
 use crate::terminal::print_lines;
-use guest_interp::snapshot::SPACE_MEMORY;
+use stepmark_state::pages::SPACE_MEMORY;
 
 /// Arguments of `inspect`.
 #[derive(Clone, Debug, clap::Args)]

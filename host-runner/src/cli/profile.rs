@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use guest_interp::profile::ProfileLimits;
+use stepmark_tools::profile::ProfileLimits;
 
 use crate::cli::OutputArgs;
 use crate::console::{Console, Verbosity};

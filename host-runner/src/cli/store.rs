@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
-use guest_interp::host::store::ReadWriteSet;
+use stepmark_hosts::store::ReadWriteSet;
 
 use crate::cli::print;
 use crate::durable;

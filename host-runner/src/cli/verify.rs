@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use guest_interp::gas::Schedule;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use stepmark_core::gas::Schedule;
 
 use crate::chain::Chain;
 use crate::cli::{OutputArgs, print};
@@ -66,7 +66,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
         let failure = chain.faults.values().flatten().fold(failure, Failure::caused_by);
         return Err(failure.help("a run without snapshots is verified by running it again"));
     };
-    let schedule = (job.schedule.name.clone(), guest_interp::snapshot::hex(&job.schedule.hash));
+    let schedule = (job.schedule.name.clone(), stepmark_state::encoding::hex(&job.schedule.hash));
     let foreign = Schedule::builtin(&schedule.0).is_none();
     let files = JobFiles::find(&job, Some(&args.program), &args.files, &args.chain)?;
     let rerun = Rerun::new(job, &files, &args.chain);

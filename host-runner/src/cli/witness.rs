@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use guest_interp::error::Error;
-use guest_interp::snapshot::hex;
 use serde_json::json;
+use stepmark_state::encoding::hex;
+use stepmark_state::error::Error;
 
 use crate::cli::print;
 use crate::durable;
@@ -74,7 +74,7 @@ pub(super) struct CheckArgs {
 
 pub(super) fn check(args: &CheckArgs) -> Result<i32> {
     let bytes = foreign::read(&args.witness, Kind::Witness)?;
-    let decoded = guest_interp::witness::Witness::decode(&bytes);
+    let decoded = stepmark_snapshot::witness::Witness::decode(&bytes);
     let refused = |error: Error| Failure::data(format!("{}: {}", args.witness.display(), error.message()));
     let decoded = decoded.map_err(refused)?;
     let closed = decoded.close().map_err(refused)?;

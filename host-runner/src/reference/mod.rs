@@ -11,8 +11,8 @@ mod replay;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use guest_interp::args::{self, ValKind};
-use guest_interp::limits::Limits;
+use stepmark_session::values::{ValKind, parse_values};
+use stepmark_state::limits::Limits;
 use wasmtime::{
     Config, Engine, Extern, Func, FuncType, Instance, Linker, Module, ResourceLimiter, Store, Val, ValType,
 };
@@ -76,7 +76,7 @@ impl Job {
             preopens: inputs.preopens(&files),
             program: program.into(),
             words: words.to_vec(),
-            env: guest_interp::job::last_wins(inputs.environment()?),
+            env: stepmark_snapshot::job::last_wins(inputs.environment()?),
             stdin: inputs.stdin.as_ref().map(PathBuf::from),
             files: files.into_iter().map(|(guest, host)| (guest, host.into())).collect(),
             preload: inputs.preloads()?,
@@ -188,7 +188,7 @@ fn execute(
     };
     let ty = function.ty(&*store);
     let kinds: Vec<ValKind> = ty.params().map(|ty| kind(&ty)).collect();
-    let bits = args::parse_values(&kinds, arguments, &signature(entry, &ty)).map_err(Failure::from)?;
+    let bits = parse_values(&kinds, arguments, &signature(entry, &ty)).map_err(Failure::from)?;
     let mut slots = bits.into_iter();
     let params: Vec<Val> = kinds.iter().map(|kind| value(*kind, &mut slots)).collect();
     if let Some(initialize) = niladic(store, instance, "_initialize").filter(|_| entry != "_initialize") {

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use guest_interp::args::ValKind;
-use guest_interp::report::Value;
-use guest_interp::trap::Trap;
+use stepmark_session::report::Value;
+use stepmark_session::values::ValKind;
+use stepmark_state::trap::Trap;
 use wasmtime::Val;
 use wasmtime_wasi::I32Exit;
 

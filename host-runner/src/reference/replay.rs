@@ -1,5 +1,5 @@
 //! Feeding the reference with the node's recorded answers. The functions whose answers come from a clock or from a random
-//! source are replaced by ones that read the record (its format is described in `guest_interp::host::wasi`), in the order
+//! source are replaced by ones that read the record (its format is described in `stepmark_hosts::wasi`), in the order
 //! of the calls. A program that asks for something else than it asked the node for has diverged, and that is named.
 
 use std::fmt;

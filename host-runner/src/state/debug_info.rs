@@ -1,10 +1,87 @@
 //! Source lines of code offsets, from the DWARF sections of a module, when it has them.
 
 use addr2line::Context;
-use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian};
+use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, Section, UnitHeader};
 use wasmparser::{Parser, Payload};
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
+
+/// What reading debug information may come to. Its parts may name others again and again: a small module could ask for all memory.
+struct Budget {
+    /// Bytes of abbreviations, read for each unit.
+    abbreviations: usize,
+    /// Bytes of line programs, each of which may become a line of 24 bytes.
+    lines: usize,
+    /// Ranges of addresses.
+    ranges: usize,
+}
+
+impl Budget {
+    const WHOLE: Self = Self { abbreviations: 256 << 20, lines: 16 << 20, ranges: 2 << 20 };
+
+    /// Takes what a unit comes to; none if that is too much, or nothing can be read.
+    fn take(&mut self, dwarf: &Dwarf<Slice<'_>>, header: UnitHeader<Slice<'_>>) -> Option<()> {
+        let table = dwarf.debug_abbrev.reader().slice().get(header.debug_abbrev_offset().0..)?;
+        self.abbreviations = self.abbreviations.checked_sub(abbreviation_bytes(table))?;
+        let unit = dwarf.unit(header).ok()?;
+        if let Some(program) = &unit.line_program {
+            self.lines = self.lines.checked_sub(program.header().raw_program_buf().len())?;
+        }
+        let mut ranges = dwarf.unit_ranges(&unit).ok()?;
+        while ranges.next().ok()?.is_some() {
+            self.ranges = self.ranges.checked_sub(1)?;
+        }
+        Some(())
+    }
+}
+
+/// Whether all of it can be read in memory and time in proportion to real programs.
+fn is_bounded(dwarf: &Dwarf<Slice<'_>>) -> bool {
+    let mut budget = Budget::WHOLE;
+    let mut units = dwarf.units();
+    loop {
+        match units.next() {
+            Ok(Some(header)) if budget.take(dwarf, header).is_some() => {}
+            Ok(None) => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// Bytes of a table of abbreviations, up to the 0 that ends it (DWARF 5, section 7.5.3).
+fn abbreviation_bytes(table: &[u8]) -> usize {
+    /// `DW_FORM_implicit_const`, after which a number stands.
+    const IMPLICIT: u64 = 0x21;
+    let mut rest = table;
+    let number = |rest: &mut &[u8]| {
+        let mut value = 0;
+        let mut shift = 0;
+        while let Some((byte, after)) = rest.split_first() {
+            *rest = after;
+            value |= if shift < 64 { u64::from(byte & 0x7f) << shift } else { 0 };
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        value
+    };
+    // Code, tag, one byte, then pairs of attribute and form.
+    while number(&mut rest) != 0 {
+        number(&mut rest);
+        rest = rest.get(1..).unwrap_or_default();
+        loop {
+            let (attribute, form) = (number(&mut rest), number(&mut rest));
+            if form == IMPLICIT {
+                number(&mut rest);
+            }
+            if (attribute, form) == (0, 0) {
+                break;
+            }
+        }
+    }
+    table.len() - rest.len()
+}
 
 /// The source lines of a module.
 pub struct SourceLines<'a> {
@@ -31,7 +108,8 @@ impl<'a> SourceLines<'a> {
         let load = |id: addr2line::gimli::SectionId| -> std::result::Result<Slice<'a>, addr2line::gimli::Error> {
             Ok(EndianSlice::new(find(id.name()), LittleEndian))
         };
-        let context = has_lines.then(|| Dwarf::load(load).and_then(Context::from_dwarf).ok()).flatten();
+        let dwarf = has_lines.then(|| Dwarf::load(load).ok().filter(is_bounded)).flatten();
+        let context = dwarf.and_then(|dwarf| Context::from_dwarf(dwarf).ok());
         Self { context, code }
     }
 
@@ -44,5 +122,44 @@ impl<'a> SourceLines<'a> {
             (Some(file), None) => file.to_owned(),
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module with the debug information of so many units, all of which name one list of so many ranges.
+    fn module(units: u32, ranges: u32) -> Vec<u8> {
+        // DW_TAG_compile_unit without children: DW_AT_ranges as an offset.
+        let abbreviations = vec![1, 0x11, 0, 0x55, 0x17, 0, 0, 0];
+        // Length, version 4, abbreviations at 0, addresses of 4 bytes, code 1, ranges at 0.
+        let unit = [12, 0, 0, 0, 4, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+        let list = (1..=ranges).flat_map(|at| [2 * at, 2 * at + 1]).chain([0, 0]);
+        let sections = [
+            (".debug_abbrev", abbreviations),
+            (".debug_info", unit.repeat(units as usize)),
+            (".debug_ranges", list.flat_map(u32::to_le_bytes).collect()),
+            (".debug_line", vec![0]),
+        ];
+        let text = sections.map(|(name, bytes)| {
+            let bytes: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+            format!("(@custom \"{name}\" \"{bytes}\")")
+        });
+        wat::parse_str(format!("(module {})", text.concat())).unwrap()
+    }
+
+    #[test]
+    fn units_that_share_a_long_list_are_not_read_where_they_come_to_too_much() {
+        assert!(SourceLines::new(&module(100, 1000)).context.is_some());
+        assert!(SourceLines::new(&module(3000, 1000)).context.is_none(), "60 KB that come to 3,000,000 ranges");
+    }
+
+    #[test]
+    fn a_table_of_abbreviations_ends_at_its_0() {
+        // Code 1, tag, children, one attribute of an implicit constant, and its end; then the 0, and another table.
+        let table = [1, 0x11, 0, 0x55, 0x21, 0x7f, 0, 0, 0, 9, 9];
+        assert_eq!(abbreviation_bytes(&table), 9);
+        assert_eq!((abbreviation_bytes(&[]), abbreviation_bytes(&[1, 0x11, 1, 0x80])), (0, 4));
     }
 }

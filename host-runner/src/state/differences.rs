@@ -1,9 +1,9 @@
 //! How two states differ, in the terms of the program.
 
-use guest_interp::snapshot::paged::Number;
-use guest_interp::snapshot::state::FrameState;
-use guest_interp::snapshot::{PAGE, SPACE_MEMORY, space_name};
 use serde::Serialize;
+use stepmark_state::canonical::FrameState;
+use stepmark_state::paged::Number;
+use stepmark_state::pages::{PAGE, SPACE_MEMORY, space_name};
 
 use super::view::{FrameView, FrameViews, phase};
 use super::{LoadedState, StateView};
@@ -143,7 +143,7 @@ fn table_elements(found: &mut Found, table: &str, left: &[(u64, String)], right:
 fn spaces(found: &mut Found, left: &mut LoadedState, right: &mut LoadedState) {
     for (number, pages) in left.session_mut().differing_pages(right.session_mut()) {
         let name = format!("{} {}", space_name(number.0).unwrap_or("space"), number.1);
-        if number.0 != SPACE_MEMORY && number.0 != guest_interp::snapshot::SPACE_FILE {
+        if number.0 != SPACE_MEMORY && number.0 != stepmark_state::pages::SPACE_FILE {
             continue;
         }
         let mut named = 0;

@@ -4,10 +4,11 @@ mod debug_info;
 mod differences;
 mod view;
 
-use guest_interp::session::Session;
-use guest_interp::snapshot::PAGE;
-use guest_interp::snapshot::paged::Number;
-use guest_interp::snapshot::snap::{self, RawSnapshot};
+use stepmark_session::Session;
+use stepmark_snapshot::snap;
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_state::paged::Number;
+use stepmark_state::pages::PAGE;
 
 use crate::engine::Node;
 use crate::failure::{Failure, Result};

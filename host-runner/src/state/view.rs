@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use guest_interp::code::Body;
-use guest_interp::gas::Schedule;
-use guest_interp::module::{HeapType, Module, RefType, TypesAt, ValType, types_at};
-use guest_interp::runtime::Machine;
-use guest_interp::snapshot::snap::RawSnapshot;
-use guest_interp::snapshot::state::{FrameState, Phase};
-use guest_interp::snapshot::{hex, space_name, state::state_hash};
 use serde::Serialize;
+use stepmark_core::code::Body;
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{HeapType, Module, RefType, TypesAt, ValType, types_at};
+use stepmark_core::runtime::Machine;
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_state::canonical::state_hash;
+use stepmark_state::canonical::{FrameState, Phase};
+use stepmark_state::encoding::hex;
+use stepmark_state::pages::space_name;
 
 use super::{LoadedState, SourceLines};
 
@@ -216,7 +218,7 @@ impl LoadedState {
         let frames = state.frames.iter().rev().enumerate();
         let frames = views.map(|views| frames.map(|(number, frame)| views.view(frame, number == 0)).collect());
         let stream = |fd| wasi.and_then(|wasi| wasi.output_hash(fd)).map_or(0, |hash| hash.length());
-        let descriptors = wasi.map(guest_interp::host::wasi::Wasi::descriptors).unwrap_or_default();
+        let descriptors = wasi.map(stepmark_hosts::wasi::Wasi::descriptors).unwrap_or_default();
         StateView {
             program: job.program.name.clone(),
             entry: job.entry.clone().unwrap_or_else(|| "_start".to_owned()),
@@ -274,13 +276,13 @@ impl LoadedState {
     }
 }
 
-fn table_view(table: &guest_interp::runtime::Table) -> TableView {
+fn table_view(table: &stepmark_core::runtime::Table) -> TableView {
     let ty = table.ty().element;
     let set = (0u64..).zip(table.elements()).filter(|(_, element)| **element != 0);
     TableView { size: table.size(), elements: set.map(|(index, element)| (index, reference(ty, *element))).collect() }
 }
 
-fn space(space: &guest_interp::snapshot::state::SpaceState) -> SpaceView {
+fn space(space: &stepmark_state::canonical::SpaceState) -> SpaceView {
     let name = space_name(space.kind).unwrap_or("space");
     SpaceView { space: format!("{name} {}", space.index), pages: space.pages, root: hex(&space.root) }
 }

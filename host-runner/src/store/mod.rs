@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use guest_interp::host::outside::{Answer, MAX_KEY, MAX_VALUE, Question, Versioned};
-use guest_interp::host::store::{Export, RangeRead, ReadWriteSet};
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle, WriteTransaction};
+use stepmark_hosts::outside::{Answer, MAX_KEY, MAX_VALUE, Question, Versioned};
+use stepmark_hosts::store::{Export, RangeRead, ReadWriteSet};
 
 use crate::engine::Node;
 use crate::failure::{CONFLICT, Failure, Result};

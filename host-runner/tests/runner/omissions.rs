@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use guest_interp::host::outside::{Answer, decode_calls};
-use guest_interp::snapshot::PREFIX_LEN;
+use stepmark_hosts::outside::{Answer, decode_calls};
+use stepmark_snapshot::PREFIX_LEN;
 
 use crate::util::{Dir, FIB, text};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use guest_interp::module::{Features, Module};
+use stepmark_core::module::{Features, Module};
 
 use crate::util::{Dir, FIB, TRAP, json, text};
 
@@ -74,7 +74,7 @@ fn a_table_shows_the_dearest_first_and_as_many_as_asked_for() {
                     \x20 4  50.0 %             4      1  dear\n\
                     \x20 2  25.0 %             8      1  main\n\
                     \x20 2  25.0 %             2      1  cheap\n\
-                    no source lines: the program has no debug information (DWARF)\n";
+                    no source lines: the program has no debug information (DWARF) that can be read\n";
     assert_eq!(table, expected);
     let table = text(dir.run("profile --top 1 a.wasm run").code(0).stdout());
     assert!(table.contains("dear") && !table.contains("cheap") && table.contains("and 2 more"), "{table}");

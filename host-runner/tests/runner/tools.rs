@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::state::Segment;
+use stepmark_snapshot::snap;
+use stepmark_state::canonical::Segment;
 
 use crate::util::{Dir, FIB, TRAP, json, text};
 
@@ -215,6 +215,35 @@ fn executors_that_agree_and_executors_that_do_not_start_alike() {
 }
 
 #[test]
+#[cfg(unix)]
+fn whoever_asks_an_executor_replaces_no_file_and_whoever_answers_takes_no_memory() {
+    use std::io::Write;
+    let dir = chain();
+    fs::create_dir(dir.path("asker")).expect("made");
+    fs::write(dir.path("precious"), "kept").expect("written");
+    std::os::unix::fs::symlink(dir.path("precious"), dir.path("asker/paused.snap")).expect("linked");
+    let mut command = dir.command("executor out@1 fib.wasm --engine native");
+    let mut child =
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("starts");
+    let mut input = child.stdin.take().expect("piped");
+    writeln!(input, "state 10 0 {}", dir.path("asker").display()).expect("asked");
+    input.write_all(&vec![b'a'; 100_000]).expect("asked");
+    drop(input);
+    let ended = child.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(said.starts_with("error ") && said.contains("paused.snap"), "{said}");
+    assert_eq!(
+        (ended.status.code(), fs::read_to_string(dir.path("precious")).expect("there")),
+        (Some(74), "kept".into())
+    );
+    let mut bisect = dir.command("bisect fib.wasm out@2 --engine native --right true");
+    let bisect = bisect.args(["--left", "cat /dev/zero"]).output().expect("starts");
+    assert_eq!(bisect.status.code(), Some(65));
+    let said = String::from_utf8_lossy(&bisect.stderr);
+    assert!(said.contains("a line is longer than 65536 bytes"), "{said}");
+}
+
+#[test]
 fn a_merged_chain_restores_and_verifies_as_before() {
     let dir = chain();
     dir.run("resume out@3 --engine native --snapshot-output before").code(0);
@@ -401,7 +430,7 @@ fn check_bundle_answers_as_bisect_does_on_the_two_directories() {
 }
 
 fn hex_of_snap(bytes: &[u8]) -> String {
-    guest_interp::snapshot::hex(&snap::decode(bytes).expect("a snapshot").hash)
+    stepmark_state::encoding::hex(&snap::decode(bytes).expect("a snapshot").hash)
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use guest_interp::snapshot::snap::{self, RawSnapshot};
-use guest_interp::snapshot::state::Segment;
+use stepmark_snapshot::snap;
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_state::canonical::Segment;
 
 use crate::util::{Dir, FIB, Ran, TRAP, json, text};
 

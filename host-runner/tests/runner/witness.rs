@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use guest_interp::snapshot::merkle::{PageTree, page_hash, siblings, subtree};
-use guest_interp::witness::{Witness, contents, kept};
+use stepmark_snapshot::witness::{Witness, contents, kept};
+use stepmark_state::merkle::{PageTree, page_hash, siblings, subtree};
 
 use crate::util::{Dir, Ran};
 

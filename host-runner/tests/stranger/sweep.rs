@@ -111,7 +111,7 @@ fn fixture() -> Dir {
     dir.add("module.wasm", "(module)");
     dir.sample("contracts/token.wasm");
     fs::write(dir.path("input"), "text").expect("written");
-    fs::write(dir.path("prices"), guest_interp::gas::Schedule::default().text()).expect("written");
+    fs::write(dir.path("prices"), stepmark_core::gas::Schedule::default().text()).expect("written");
     let chain = "--engine native --gas-limit 50000 --enable-gas-refill";
     for name in ["out", "merged"] {
         dir.run(&format!("{chain} --keep-final --snapshot-output {name} fib.wasm fib 20")).code(0);
@@ -148,7 +148,7 @@ fn pause(dir: &Dir) {
 
 /// The bundle of a dispute between `out` and a chain whose second snapshot is forged.
 fn dispute(dir: &Dir) {
-    use guest_interp::snapshot::snap;
+    use stepmark_snapshot::snap;
     fs::create_dir(dir.path("false")).expect("a directory");
     for name in ["1.snap", "1.bin", "2.bin"] {
         fs::copy(dir.path(&format!("out/{name}")), dir.path(&format!("false/{name}"))).expect("copied");

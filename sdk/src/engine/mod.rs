@@ -8,7 +8,7 @@ mod node;
 #[cfg(feature = "engines")]
 mod reference;
 
-use guest_interp::trap::Trap;
+use stepmark_state::trap::Trap;
 
 use crate::builder::VmBuilder;
 use crate::error::Error;

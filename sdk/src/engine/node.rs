@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use guest_interp::args::Options;
 use host_runner::engine::{Budget, Event, Node};
 use host_runner::failure::Failure;
 use host_runner::sandbox::WasmNode;
+use stepmark_session::spec::JobSpec;
 
 use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
 use crate::error::Error;
@@ -55,7 +55,7 @@ impl Engine for WasmEngine {
         let began = Instant::now();
         let setup = &job.program.setup;
         let entry = setup.entry(job.entry.as_deref(), &job.args)?;
-        let options = Options { gas_limit: job.gas_limit, ..setup.options(&entry) };
+        let options = JobSpec { gas_limit: job.gas_limit, ..setup.options(&entry) };
         let mut node = WasmNode::embedded().map_err(|failure| failed(&failure))?;
         give(&mut node, &arguments(&options), setup).map_err(|failure| failed(&failure))?;
         self.metrics = Metrics::default();
@@ -201,7 +201,7 @@ fn reports(node: &mut WasmNode) -> Result<(Vec<String>, serde_json::Value), Fail
 
 fn ended(code: i32, receipt: &serde_json::Value) -> Ended {
     let message = receipt["result"]["trap"]["message"].as_str();
-    let trap = message.and_then(guest_interp::trap::Trap::from_message);
+    let trap = message.and_then(stepmark_state::trap::Trap::from_message);
     match (trap, code) {
         (Some(trap), _) => Ended::Trapped(trap),
         (None, 0) => Ended::Returned,
@@ -210,7 +210,7 @@ fn ended(code: i32, receipt: &serde_json::Value) -> Ended {
 }
 
 /// The options as a command line.
-fn arguments(options: &Options) -> Vec<String> {
+fn arguments(options: &JobSpec) -> Vec<String> {
     let mut argv = Vec::new();
     let mut flag = |name: &str, value: Option<String>| {
         argv.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
@@ -226,7 +226,7 @@ fn arguments(options: &Options) -> Vec<String> {
     flag("seed", number(options.seed));
     flag("stdin", options.stdin.clone());
     flag("store-version", number(options.store_version));
-    flag("call-data", options.call_data.as_ref().map(|data| format!("0x{}", guest_interp::snapshot::hex(data))));
+    flag("call-data", options.call_data.as_ref().map(|data| format!("0x{}", stepmark_state::encoding::hex(data))));
     flag("caller", options.caller.clone().filter(|caller| !caller.is_empty()));
     options.functions.iter().for_each(|function| flag("function", Some(function.text())));
     let pairs = [

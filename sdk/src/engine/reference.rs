@@ -91,7 +91,7 @@ fn reference_job(job: &Job, directory: &Path) -> Result<reference::Job, Error> {
     Ok(reference::Job {
         words: setup.entry(job.entry.as_deref(), &job.args)?.words,
         program: write(format!("program/{}", setup.name), setup.program.as_deref().unwrap_or_default())?,
-        env: guest_interp::job::last_wins(setup.env.clone()),
+        env: stepmark_snapshot::job::last_wins(setup.env.clone()),
         stdin: setup.stdin.as_ref().map(|bytes| write("stdin".to_owned(), bytes)).transpose()?,
         files: named("file", &setup.inputs)?,
         preopens: if setup.preopens.is_empty() { root() } else { setup.preopens.clone() },

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{Features, Kind, Module, ValType, slot_kinds};
-use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
-use guest_interp::snapshot::state::{ExceptionState, FrameState, InstanceState};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{Features, Kind, Module, ValType, slot_kinds};
+use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_state::canonical::{ExceptionState, FrameState, InstanceState};
+use stepmark_state::limits::Limits;
 
 use crate::generate::{Rng, random_args};
 

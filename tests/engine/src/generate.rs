@@ -10,7 +10,7 @@ mod smith;
 pub use schedule::random_schedule;
 pub use smith::{chosen_module, relaxed_smith_module, smith_module};
 
-use guest_interp::module::{FuncType, ValType};
+use stepmark_core::module::{FuncType, ValType};
 
 /// A small generator of random numbers (SplitMix64).
 #[derive(Clone, Debug)]

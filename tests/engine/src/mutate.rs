@@ -9,9 +9,10 @@ mod subject;
 mod verdict;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::session::{Budget, Event, Session};
-use guest_interp::snapshot::snap::{self, RawSnapshot};
-use guest_interp::snapshot::{FileKind, Prefix};
+use stepmark_session::{Budget, Event, Session};
+use stepmark_snapshot::snap;
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_snapshot::{FileKind, Prefix};
 
 use crate::caught::caught;
 use crate::generate::Rng;

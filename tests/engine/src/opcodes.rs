@@ -1,6 +1,6 @@
 //! One small module for each instruction of the node: what it executes is known, so that what it is charged can be.
 
-use guest_interp::code::Op;
+use stepmark_core::code::Op;
 
 /// A module whose function `f` executes `op`, and how often it executes each instruction.
 #[derive(Clone, Debug)]

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{ExternType, Features, FuncType, Module};
-use guest_interp::runtime::{Budget, Extern, HostImports, Linker, Machine, NoHost, Stop};
 use serde::Deserialize;
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{ExternType, Features, FuncType, Module};
+use stepmark_core::runtime::{Budget, Extern, HostImports, Linker, Machine, NoHost, Stop};
+use stepmark_state::limits::Limits;
 
 /// `expected.toml`.
 #[derive(Debug, Deserialize)]

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::error::Error;
-use guest_interp::host::outside::{Answer, Question};
-use guest_interp::session::{Budget, Event, Session};
+use stepmark_hosts::outside::{Answer, Question};
+use stepmark_session::{Budget, Event, Session};
+use stepmark_state::error::Error;
 
 /// Files by path.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -114,7 +114,7 @@ pub fn words(line: &str) -> Vec<String> {
 /// # Errors
 /// What the node refuses.
 pub fn load(inputs: &Files, argv: &[String]) -> Result<Session, Error> {
-    let mut session = Session::new(argv)?;
+    let mut session = guest_interp::args::session(argv)?;
     while let Some(path) = session.want()? {
         match inputs.get(&path) {
             Some(bytes) => {

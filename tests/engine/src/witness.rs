@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use guest_interp::error::Error;
-use guest_interp::session::{Budget, Event, Session};
-use guest_interp::snapshot::snap::RawSnapshot;
-use guest_interp::witness::Witness;
+use stepmark_session::{Budget, Event, Session};
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_snapshot::witness::Witness;
+use stepmark_state::error::Error;
 
 use crate::mutate::Subject;
 use crate::session::{Files, load, take_files, with};
@@ -19,7 +19,7 @@ const BUDGET: Budget = Budget { gas: 100_000, steps: 100_000 };
 /// The witness is not closed or does not fit the program, or the segment touches what is not there.
 pub fn executed(subject: &Subject, witness: &Witness) -> Result<Files, Error> {
     let closed = witness.close()?;
-    let mut session = Session::new(&subject.resume_argv())?;
+    let mut session = guest_interp::args::session(&subject.resume_argv())?;
     while let Some(path) = session.want()?.filter(|path| !path.ends_with(".bin")) {
         let snap = (path == subject.snap_path()).then_some(closed.snap());
         let found = snap.or_else(|| subject.job.inputs.get(&path).map(Vec::as_slice));

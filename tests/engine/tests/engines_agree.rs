@@ -5,7 +5,7 @@ use engine_tests::agree::{Bounds, Figures, engines_agree, linked_engines_agree};
 use engine_tests::generate::linked::random_linked;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
-use guest_interp::gas::Schedule;
+use stepmark_core::gas::Schedule;
 
 const BOUNDS: Bounds = Bounds { gas: 20_000, steps: 3_000, stops: 150, calls: 1 };
 

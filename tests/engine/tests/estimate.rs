@@ -6,11 +6,11 @@ use std::sync::Arc;
 use engine_tests::agree::LIMITS;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, relaxed_smith_module, smith_module};
-use guest_interp::estimate::least_costs;
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{Features, Module, ValType};
-use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{Features, Module, ValType};
+use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_state::limits::Limits;
+use stepmark_tools::estimate::least_costs;
 
 fn machine(bytes: &[u8], schedule: &Schedule, limits: Limits) -> Option<Machine> {
     let module = Arc::new(Module::parse(bytes.to_vec(), Features::default()).expect("a module"));

@@ -4,10 +4,10 @@
 
 use engine_tests::mutate::{Subject, assert_all, changed, with_elements};
 use engine_tests::session::{Drive, End, Job, OUT, Run, program};
-use guest_interp::snapshot::SPACE_TABLE;
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::state::{ExceptionState, Phase, State, state_hash};
-use guest_interp::trap::Trap;
+use stepmark_snapshot::snap;
+use stepmark_state::canonical::{ExceptionState, Phase, State, state_hash};
+use stepmark_state::pages::SPACE_TABLE;
+use stepmark_state::trap::Trap;
 
 /// Functions on exceptions: `$n` carries a number, `$e` another exception and a number.
 const LIBRARY: &str = "(tag $n (export \"n\") (param i32)) (tag $e (param exnref i64))

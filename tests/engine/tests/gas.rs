@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use engine_tests::opcodes::{Sample, sample_of};
-use guest_interp::code::Op;
-use guest_interp::gas::{Schedule, Unit};
-use guest_interp::limits::Limits;
-use guest_interp::module::{Features, Module};
-use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
-use guest_interp::trap::Trap;
+use stepmark_core::code::Op;
+use stepmark_core::gas::{Schedule, Unit};
+use stepmark_core::module::{Features, Module};
+use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_state::limits::Limits;
+use stepmark_state::trap::Trap;
 
 fn machine(text: &str, schedule: &Schedule, stepper_only: bool) -> Machine {
     let bytes = wat::parse_str(text).unwrap_or_else(|e| panic!("{e}\n{text}"));

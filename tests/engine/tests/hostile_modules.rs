@@ -1,7 +1,7 @@
 //! No module makes the node panic, however its bytes were changed. `cargo xtask mutate --what module` runs more cases.
 
 use engine_tests::mutate::module::{Figures, case, samples};
-use guest_interp::module::{Features, Module};
+use stepmark_core::module::{Features, Module};
 
 #[test]
 fn changed_modules_are_refused_or_run_alike_on_both_engines() {

@@ -5,12 +5,12 @@ use engine_tests::mutate::{
     Figures, Subject, assert_all, case, changed, forge, loaded, seal, subjects, with_elements, with_snap,
 };
 use engine_tests::session::{Drive, Files, Job, OUT, drive, load, program, wasmfile, with};
-use guest_interp::code::Body;
-use guest_interp::module::{Features, Module};
-use guest_interp::snapshot::bin::{BinHeader, BinWriter};
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::state::{FrameState, HostState, Phase};
-use guest_interp::snapshot::{PAGE, SPACE_MEMORY, SPACE_TABLE};
+use stepmark_core::code::Body;
+use stepmark_core::module::{Features, Module};
+use stepmark_snapshot::bin::{BinHeader, BinWriter};
+use stepmark_snapshot::snap;
+use stepmark_state::canonical::{FrameState, HostState, Phase};
+use stepmark_state::pages::{PAGE, SPACE_MEMORY, SPACE_TABLE};
 
 fn subject(name: &str) -> Subject {
     subjects().into_iter().find(|s| s.name == name).unwrap()

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use engine_tests::agree::{Bounds, engines_agree};
 use engine_tests::generate::program::random_program;
 use engine_tests::opcodes::{PARTS, sample_of};
-use guest_interp::code::Op;
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{Features, Module};
-use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::code::Op;
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{Features, Module};
+use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_state::limits::Limits;
 
-fn machine(bytes: &[u8], stepper_only: bool) -> Machine {
-    let module = Module::parse(bytes.to_vec(), Features::default()).unwrap();
+fn machine(module: &Arc<Module>, stepper_only: bool) -> Machine {
     let mut machine = Machine::new(Schedule::default(), Limits { stack_slots: 1000, ..Limits::default() });
     machine.set_stepper_only(stepper_only);
-    let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).unwrap();
+    let instance = machine.link("", module.clone(), &Linker::default(), &NoHost).unwrap();
     machine.store.write_segments(instance).unwrap();
     machine
 }
@@ -24,7 +23,9 @@ fn machine(bytes: &[u8], stepper_only: bool) -> Machine {
 /// Calls every function that the module exports, in order, on both tiers: how each ends and what it has cost.
 fn assert_alike(text: &str, names: &[String]) {
     let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let (mut fast, mut stepper) = (machine(&bytes, false), machine(&bytes, true));
+    // Parsed once: under Miri that is most of the work.
+    let module = Arc::new(Module::parse(bytes, Features::default()).unwrap());
+    let (mut fast, mut stepper) = (machine(&module, false), machine(&module, true));
     for name in names {
         let ended = [&mut fast, &mut stepper].map(|machine| {
             let Some(Extern::Func(func)) = machine.store.export(0, name) else { panic!("no {name}") };
@@ -34,7 +35,7 @@ fn assert_alike(text: &str, names: &[String]) {
         assert_eq!(ended[0], ended[1], "{name}");
         // A trap stops a machine for good.
         if !matches!(ended[0].0, Stop::Done(_)) {
-            (fast, stepper) = (machine(&bytes, false), machine(&bytes, true));
+            (fast, stepper) = (machine(&module, false), machine(&module, true));
         }
     }
 }

@@ -2,11 +2,11 @@
 //! refused always. Vectors, several memories and 64-bit memories through the command line, result and snapshots.
 
 use engine_tests::session::{Drive, Job, OUT, Run, program};
-use guest_interp::error::ErrorKind;
-use guest_interp::module::{Features, Module};
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::state::State;
-use guest_interp::snapshot::{SPACE_MEMORY, SPACE_TABLE};
+use stepmark_core::module::{Features, Module};
+use stepmark_snapshot::snap;
+use stepmark_state::canonical::State;
+use stepmark_state::error::ErrorKind;
+use stepmark_state::pages::{SPACE_MEMORY, SPACE_TABLE};
 
 /// A feature, a module that needs it, and how the refusal names it.
 const NEEDING: [(&str, &str, &str); 14] = [
@@ -42,7 +42,7 @@ const NEEDING: [(&str, &str, &str); 14] = [
     ("tail-call", "(module (func return_call 0))", "tail calls"),
 ];
 
-fn parse(text: &str, features: Features) -> Result<Module, guest_interp::error::Error> {
+fn parse(text: &str, features: Features) -> Result<Module, stepmark_state::error::Error> {
     Module::parse(wat::parse_str(text).unwrap_or_else(|e| panic!("{e}\n{text}")), features)
 }
 

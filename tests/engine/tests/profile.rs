@@ -6,10 +6,10 @@ use engine_tests::agree::LIMITS;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
 use engine_tests::session::{self, Drive, Files, program, words};
-use guest_interp::gas::Schedule;
-use guest_interp::module::{Features, Module, ValType};
-use guest_interp::profile::{InstructionCounts, Profile, ProfileLimits, Profiler};
-use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{Features, Module, ValType};
+use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_tools::profile::{InstructionCounts, Profile, ProfileLimits, Profiler};
 
 /// The profile adds up, each way.
 #[track_caller]

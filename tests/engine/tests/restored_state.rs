@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use engine_tests::session::{
     Drive, End, Files, Job, OUT, Run, differing, load, pause, program, run, take_files, wasmfile, with,
 };
-use guest_interp::session::{Budget, Event};
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::state::{Phase, State};
+use stepmark_session::{Budget, Event};
+use stepmark_snapshot::snap;
+use stepmark_state::canonical::{Phase, State};
 
 /// Checks that the job returns `values` however it is cut under a limit of an `n`th of its gas, and gives the run.
 fn holds(job: &Job, parts: u64, values: &str) -> Run {

@@ -5,7 +5,7 @@
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
 use engine_tests::session::{Drive, End, Figures, Files, Job, program, wasmfile, words};
-use guest_interp::module::{ExternKind, Features, Module, ValType};
+use stepmark_core::module::{ExternKind, Features, Module, ValType};
 
 /// Gas after which a random program is cut off.
 const MOST_GAS: u64 = 20_000;

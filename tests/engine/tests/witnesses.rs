@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use engine_tests::mutate::{Subject, forge, seal};
 use engine_tests::session::{Files, Job, program};
 use engine_tests::witness::{executed, made, resumed, witness_of};
-use guest_interp::job::{Job as SnapshotJob, JobFunction};
-use guest_interp::limits::WASM_PAGE;
-use guest_interp::snapshot::merkle::{PageTree, siblings};
-use guest_interp::snapshot::paged::Number;
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::{PAGE, SPACE_MEMORY, SPACE_TABLE};
-use guest_interp::witness::{Growth, Witness, is_recorded_by_page, kept, refuse_answers};
+use stepmark_snapshot::job::{Job as SnapshotJob, JobFunction};
+use stepmark_snapshot::snap;
+use stepmark_snapshot::witness::{Growth, Witness, is_recorded_by_page, kept, refuse_answers};
+use stepmark_state::limits::WASM_PAGE;
+use stepmark_state::merkle::{PageTree, siblings};
+use stepmark_state::paged::Number;
+use stepmark_state::pages::{PAGE, SPACE_MEMORY, SPACE_TABLE};
 
 /// Two memories, of which the segment touches three pages and grows one; a table of three pages (1,200 elements of 8
 /// bytes) whose contents decide what is called.
@@ -76,7 +76,7 @@ fn tree(number: Number) -> PageTree {
 }
 
 /// The honest witness with other pages of a space, and the hashes beside them as they are.
-fn with(number: Number, change: impl FnOnce(&mut guest_interp::witness::Pages)) -> Witness {
+fn with(number: Number, change: impl FnOnce(&mut stepmark_snapshot::witness::Pages)) -> Witness {
     let mut witness = HONEST.witness.clone();
     let pages = witness.pages.get_mut(&number).unwrap();
     change(pages);
@@ -125,7 +125,7 @@ fn a_page_of_a_memory_that_is_left_out_and_touched_is_missing_and_one_of_a_table
 fn pages_and_hashes_are_those_that_the_snap_commits_to() {
     let changed = |number, page: u64| {
         said(&with(number, |pages| {
-            let mut contents = *guest_interp::witness::contents(&pages[&page]);
+            let mut contents = *stepmark_snapshot::witness::contents(&pages[&page]);
             contents[9] ^= 1;
             pages.insert(page, kept(&contents));
         }))

@@ -1,10 +1,10 @@
 //! Runs a call to its end in one of the configurations.
 
 use anyhow::{Result, bail, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::runtime::{Budget, Machine, Stop};
-use guest_interp::trap::Trap;
+use stepmark_core::gas::Schedule;
+use stepmark_core::runtime::{Budget, Machine, Stop};
+use stepmark_state::limits::Limits;
+use stepmark_state::trap::Trap;
 
 use super::Config;
 use super::restore::{History, round_trip};

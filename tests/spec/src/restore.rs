@@ -4,16 +4,17 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::job::Job;
-use guest_interp::limits::Limits;
-use guest_interp::module::Module;
-use guest_interp::runtime::{Delta, Linker, Machine, NoHost, Restore, Spaces};
-use guest_interp::snapshot::bin::{BinHeader, BinReader};
-use guest_interp::snapshot::check::{check_state, check_tables};
-use guest_interp::snapshot::paged::{dirty_marks, set_dirty_marks};
-use guest_interp::snapshot::snap;
-use guest_interp::snapshot::state::{Phase, Segment, State};
+use stepmark_core::check::{check_state, check_tables};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::Module;
+use stepmark_core::runtime::{Linker, Machine, NoHost};
+use stepmark_snapshot::bin::{BinHeader, BinReader};
+use stepmark_snapshot::job::Job;
+use stepmark_snapshot::snap;
+use stepmark_snapshot::spaces::{Delta, Restore, Spaces};
+use stepmark_state::canonical::{Phase, Segment, State};
+use stepmark_state::limits::Limits;
+use stepmark_state::paged::{dirty_marks, set_dirty_marks};
 
 /// A module, what it was linked against, and how large all memories and tables were then.
 #[derive(Clone)]

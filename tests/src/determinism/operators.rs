@@ -1,8 +1,8 @@
 //! Every operator that computes or moves a value, with the types of its operands, found out by trying.
 
 use anyhow::{Context, Result};
-use guest_interp::code::Op;
-use guest_interp::module::{Features, Module};
+use stepmark_core::code::Op;
+use stepmark_core::module::{Features, Module};
 
 use super::values::Type;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow, bail};
-use guest_interp::trap::Trap;
+use stepmark_state::trap::Trap;
 
 use super::{End, Engine};
 use crate::caught::caught;

@@ -2,13 +2,13 @@
 //! has read and written of the store.
 
 use anyhow::{Context, Result, anyhow, ensure};
-use guest_interp::host::outside::decode_calls;
-use guest_interp::snapshot::PREFIX_LEN;
-use guest_interp::snapshot::snap::decode;
 use host_runner::chain::Chain;
 use host_runner::durable::OutputDir;
 use host_runner::fold;
 use host_runner::job_files::{FileFlags, JobFiles, Rerun};
+use stepmark_hosts::outside::decode_calls;
+use stepmark_snapshot::PREFIX_LEN;
+use stepmark_snapshot::snap::decode;
 
 use super::folder::{Changed, Folder, bin_parts, by_name, fields, sealed, snap_parts};
 use super::parts::{Part, variants};

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::snapshot::snap;
 use host_runner::archive::{self, Writer};
 use host_runner::bisect;
 use host_runner::chain::Chain;
@@ -14,6 +13,7 @@ use host_runner::failure::Failure;
 use host_runner::interrupt::Stop;
 use host_runner::job_files::{FileFlags, JobFiles, Rerun};
 use host_runner::verify;
+use stepmark_snapshot::snap;
 
 use super::parts::{Part, variants};
 use super::{Omission, Proof, Statement, Verdict};

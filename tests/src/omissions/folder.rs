@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::snapshot::snap::{RawSnapshot, decode};
 use host_runner::job_files::FileFlags;
 use host_runner::place::Place;
 use host_runner::state::LoadedState;
 use serde_json::Value;
+use stepmark_snapshot::snap::{RawSnapshot, decode};
 
 use super::bundle::{archived, entries, verified};
 use super::parts::Part;

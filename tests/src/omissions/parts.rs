@@ -1,7 +1,7 @@
 //! A proof as a list of parts, and every list that differs from it by one part. Whoever joins the parts again repairs
 //! lengths and hashes, as a forger does.
 
-use guest_interp::snapshot::PAGE;
+use stepmark_state::pages::PAGE;
 
 /// A piece of a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]

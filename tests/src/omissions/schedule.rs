@@ -2,8 +2,8 @@
 //! name and its hash, with all that follows from it made right: the hash of the job, and of every file in turn.
 
 use anyhow::{Context, Result, anyhow, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::snapshot::snap::decode;
+use stepmark_core::gas::Schedule;
+use stepmark_snapshot::snap::decode;
 
 use super::folder::{Changed, Folder, by_name};
 use super::parts::{Part, variants};

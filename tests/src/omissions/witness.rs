@@ -6,16 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use guest_interp::snapshot::PAGE;
-use guest_interp::snapshot::merkle::{PageTree, empty_root, siblings};
-use guest_interp::snapshot::paged::{Number, Page};
-use guest_interp::snapshot::snap::RawSnapshot;
-use guest_interp::witness::{Growth, Witness, contents};
 use host_runner::failure::{DATA, Failure};
 use host_runner::job_files::{FileFlags, JobFiles, Rerun};
 use host_runner::place::Place;
 use host_runner::state::LoadedState;
 use host_runner::witness::{self, Next};
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_snapshot::witness::{Growth, Witness, contents};
+use stepmark_state::merkle::{PageTree, empty_root, siblings};
+use stepmark_state::paged::{Number, Page};
+use stepmark_state::pages::PAGE;
 use tempfile::TempDir;
 
 use super::parts::{Part, variants};
@@ -230,7 +230,8 @@ impl WitnessProof {
     }
 
     fn honest(&self) -> Sets {
-        let of = |pages: &guest_interp::witness::Pages| pages.iter().map(|(i, page)| (*i, *contents(page))).collect();
+        let of =
+            |pages: &stepmark_snapshot::witness::Pages| pages.iter().map(|(i, page)| (*i, *contents(page))).collect();
         self.witness.pages.iter().map(|(number, pages)| (*number, of(pages))).collect()
     }
 
@@ -240,8 +241,8 @@ impl WitnessProof {
         let lengths = snap.get(56..80).unwrap_or_default();
         let job = 80 + u64::from_le_bytes(lengths[..8].try_into().unwrap_or_default()) as usize;
         let mut parts = vec![
-            Part::new("magic", guest_interp::witness::MAGIC),
-            Part::new("version", guest_interp::snapshot::VERSION.to_le_bytes()),
+            Part::new("magic", stepmark_snapshot::witness::MAGIC),
+            Part::new("version", stepmark_snapshot::VERSION.to_le_bytes()),
             Part::new("length", (snap.len() as u64).to_le_bytes()),
             Part::new("job", &snap[..job]),
             Part::new("state", &snap[job..snap.len() - 32]),

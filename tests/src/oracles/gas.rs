@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
-use guest_interp::code::Op;
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{ExternKind, Features, Module, ValType};
-use guest_interp::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
-use guest_interp::trap::Trap;
+use stepmark_core::code::Op;
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{ExternKind, Features, Module, ValType};
+use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_state::limits::Limits;
+use stepmark_state::trap::Trap;
 
 use super::prices::{Prices, is_call, only};
 use crate::differential::others::{Wasmtime, wasmtime_config};

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::code::Op;
-use guest_interp::gas::Schedule;
+use stepmark_core::code::Op;
+use stepmark_core::gas::Schedule;
 use wasmtime::{OperatorCost, VariableOperatorCost};
 
 /// Operators whose bytes or elements fuel counts too.

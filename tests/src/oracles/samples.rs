@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::trap::Trap;
+use stepmark_state::trap::Trap;
 
 use super::gas::{Figures, GasOracle, Spent, spent_fuel};
 use crate::benchmarks;

@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use guest_interp::code::{Body, Instr, Op};
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{ExternKind, Features, Module, ValType};
-use guest_interp::runtime::{Extern, Linker, Machine, NoHost, Stop};
-use guest_interp::snapshot::state::{ExceptionState, FrameState};
-use guest_interp::trap::Trap;
+use stepmark_core::code::{Body, Instr, Op};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{ExternKind, Features, Module, ValType};
+use stepmark_core::runtime::{Extern, Linker, Machine, NoHost, Stop};
+use stepmark_state::canonical::{ExceptionState, FrameState};
+use stepmark_state::limits::Limits;
+use stepmark_state::trap::Trap;
 use wasmtime::{AsContextMut, DebugEvent, DebugHandler, FrameHandle, StoreContextMut, Val};
 
 use crate::differential::others::{arguments, wasmtime_config};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use guest_interp::module::Module;
-use guest_interp::trap::Trap;
+use stepmark_core::module::Module;
+use stepmark_state::trap::Trap;
 
 use super::gas::{Figures, GasOracle, Spent, spent_fuel};
 use crate::differential::Engine;

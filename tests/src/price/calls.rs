@@ -26,7 +26,7 @@ pub(super) fn imports(text: &str) -> String {
         "fd_close" | "fd_datasync" | "fd_sync" | "proc_raise" => "i32",
         _ => "i32 i32",
     };
-    let names = guest_interp::host::wasi::call_names().filter(|name| text.contains(&format!("(call ${name} ")));
+    let names = stepmark_hosts::wasi::call_names().filter(|name| text.contains(&format!("(call ${name} ")));
     let import = |name: &str| {
         let params = signature(name);
         let param = if params.is_empty() { String::new() } else { format!("(param {params})") };

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::host::outside::{Answer, Question};
-use guest_interp::session::{Budget, Event, Session};
+use stepmark_hosts::outside::{Answer, Question};
+use stepmark_session::{Budget, Event, Session};
 
 use super::calls::{HELPERS, imports, ok, open_name};
 use super::{Effort, Row, clock};
@@ -43,7 +43,7 @@ pub struct Growth {
 }
 
 /// Bytes of output that make a session stop.
-const ENOUGH: u32 = guest_interp::session::OUTPUT_PENDING as u32;
+const ENOUGH: u32 = stepmark_session::OUTPUT_PENDING as u32;
 
 /// What a program does when it has made its state.
 fn stop() -> String {

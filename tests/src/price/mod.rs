@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use guest_interp::session::{Budget, Event};
+use stepmark_session::{Budget, Event};
 
 use crate::session::{Files, load, words};
 
@@ -263,8 +263,8 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use guest_interp::code::Op;
-    use guest_interp::host::{store as host_store, wasi};
+    use stepmark_core::code::Op;
+    use stepmark_hosts::{store as host_store, wasi};
 
     #[test]
     fn every_instruction_and_every_host_call_has_a_row_or_a_reason() {

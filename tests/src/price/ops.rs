@@ -1,6 +1,6 @@
 //! A loop over the sample of each instruction.
 
-use guest_interp::code::Op;
+use stepmark_core::code::Op;
 
 use super::Row;
 use crate::opcodes::{PARTS, sample_of};

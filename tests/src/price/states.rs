@@ -275,6 +275,14 @@ fn calls() -> Vec<Row> {
     let mut far = far.with("--preload m=other.wasm");
     let other = wat::parse_str("(module (func (export \"g\")))").expect("BUG: it is a module");
     far.files.insert("other.wasm".to_owned(), other);
+    let crowd = format!("(module {} {})", "(memory 0)".repeat(100), "(table 0 funcref)".repeat(100));
+    let crowd = wat::parse_str(crowd).expect("BUG: it is a module");
+    let crowded = |name, parts: &str, body: &str| {
+        let preloads: String = (0..20).map(|number| format!(" --preload m{number}=other.wasm")).collect();
+        let mut row = Row::new(name, "beside 2,000 others", &looped(parts, "", &body.repeat(8))).with(preloads.trim());
+        row.files.insert("other.wasm".to_owned(), crowd.clone());
+        row
+    };
     let long =
         |i: u32| format!("(func $f{i} (type $p) (br_if 0 (local.get 0)) {})", "(drop (i32.const 1))".repeat(7000));
     let call = |i: u32| format!("(call_indirect $t (type $p) (i32.const 1) (i64.const {i}))");
@@ -292,6 +300,8 @@ fn calls() -> Vec<Row> {
             &looped(&format!("(memory 1) (global $x (mut i32) (i32.const 0)) {bodies}"), "", &each),
         ),
         far,
+        crowded("memory.grow", "(memory 1)", "(drop (memory.grow (i32.const 0)))"),
+        crowded("table.grow", "(table 1 funcref)", "(drop (table.grow (ref.null func) (i32.const 0)))"),
         Row::new("call_indirect", "64-bit addresses, two functions of 20 KB in turn", &in_turn),
     ]
 }

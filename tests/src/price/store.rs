@@ -37,7 +37,8 @@ fn row_of(name: &str, state: &str, parts: &str, before: &str, body: &str) -> Row
             (call $name (i32.const 7)) {before}
             (loop $next {body} (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"
     );
-    Row::new(name, state, &text).with("--store-version 1 --call-data arguments --caller somebody")
+    Row::new(name, state, &text)
+        .with("--store-version 1 --call-data arguments --caller somebody --max-files 16000000000")
 }
 
 pub(super) fn rows() -> Vec<Row> {
@@ -83,6 +84,9 @@ fn iterators() -> Vec<Row> {
         "(local.set $k (call $iterate (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 65528))) {next}"
     );
     let (fill, empty) = (counted(3000, &put), counted(3000, &delete));
+    let put_long = format!("(call $put {LONG_KEY} (i32.const 2048) (i32.const 8))");
+    let number = "(call $name (local.get $i)) (i64.store (i32.const 131056) (i64.load (i32.const 1024)))";
+    let many_long = counted(200, &format!("{number} {put_long}"));
     vec![
         row("iterate", "plain", "", &format!("{open} {close}").repeat(4)),
         row("close", "after a key", &fill, &format!("{open} {next} {close}")).at_most(65_536),
@@ -90,6 +94,12 @@ fn iterators() -> Vec<Row> {
         row("next", "3,000 keys", &fill, &format!("{open} {} {close}", next.repeat(8))).at_most(65_536),
         row("next", "3,000 keys that were deleted", &format!("{fill} {empty}"), &format!("{open} {next} {close}"))
             .at_most(256),
+        row(
+            "next",
+            "64 KB of key, 200 alike, too long for the buffer",
+            &format!("{many_long} {open}"),
+            &next.repeat(4),
+        ),
         row("next", "at the end, its limit 64 KB", &to_the_end, &next.repeat(4)),
     ]
 }

@@ -1,9 +1,9 @@
 //! Bytes as a `.bin` without the hash at its end, behind a byte that says of which run: read in chunks of any length it is
 //! the same, what is accepted is written again as it is, and with all roots repaired it is refused or runs.
 
-use guest_interp::error::Error;
-use guest_interp::snapshot::PAGE;
-use guest_interp::snapshot::bin::{BinFooter, BinReader, BinWriter, PageSink};
+use stepmark_snapshot::bin::{BinFooter, BinReader, BinWriter, PageSink};
+use stepmark_state::error::Error;
+use stepmark_state::pages::PAGE;
 
 use crate::mutate::{forge, judge, roots, seal, small_subjects};
 

@@ -3,8 +3,8 @@
 
 use std::sync::OnceLock;
 
-use guest_interp::host::outside::{Answer, Charge, Versioned, decode_calls};
-use guest_interp::snapshot::{FileKind, Prefix};
+use stepmark_hosts::outside::{Answer, Charge, Versioned, decode_calls};
+use stepmark_snapshot::{FileKind, Prefix};
 
 use crate::mutate::{Subject, seal, small_subjects};
 use crate::session::{Drive, Run, load, run_answered};

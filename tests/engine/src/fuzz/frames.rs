@@ -1,7 +1,7 @@
 //! Bytes as a state alone, behind a byte that says of which run: job, segment and all hashes are those of the run, so that
 //! every change reaches the check of the state.
 
-use guest_interp::snapshot::snap::RawSnapshot;
+use stepmark_snapshot::snap::RawSnapshot;
 
 use crate::mutate::{forge, judge, small_subjects};
 

@@ -1,6 +1,6 @@
 //! Bytes as the choices of wasm-smith, which make a valid module: under every budget both engines come to the same state.
 
-use guest_interp::gas::Schedule;
+use stepmark_core::gas::Schedule;
 
 use crate::agree::{Bounds, engines_agree};
 use crate::generate::{Rng, chosen_module, random_schedule};

@@ -1,7 +1,7 @@
 //! Bytes as `rwset.bin`: what is accepted is encoded again as it is, and its JSON is JSON.
 
-use guest_interp::host::store::{RangeRead, ReadWriteSet};
-use guest_interp::report::rwset_json;
+use stepmark_hosts::store::{RangeRead, ReadWriteSet};
+use stepmark_session::report::rwset_json;
 
 pub(super) fn rwset(data: &[u8]) {
     let Some(set) = ReadWriteSet::decode(data) else { return };

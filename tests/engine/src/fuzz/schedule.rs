@@ -1,7 +1,7 @@
 //! Bytes as the text of a gas schedule: the canonical text of an accepted one means the same and is its own canonical text,
 //! and both engines charge it alike.
 
-use guest_interp::gas::Schedule;
+use stepmark_core::gas::Schedule;
 
 use crate::agree::{Bounds, engines_agree};
 use crate::generate::program::random_program;

@@ -1,7 +1,7 @@
 //! Bytes as a `.snap` without the hash at its end, behind a byte that says which run it replaces a snapshot of: it is refused,
 //! or encoded again as it is, and it runs, and what it runs to is accepted.
 
-use guest_interp::snapshot::{FileKind, Prefix, snap};
+use stepmark_snapshot::{FileKind, Prefix, snap};
 
 use super::frames::held_to_its_word;
 use crate::mutate::{forge, seal, small_subjects};

@@ -3,8 +3,8 @@
 
 use std::sync::OnceLock;
 
-use guest_interp::error::Error;
-use guest_interp::witness::Witness;
+use stepmark_snapshot::witness::Witness;
+use stepmark_state::error::Error;
 
 use crate::mutate::{Subject, seal, small_subjects};
 use crate::session::Files;

@@ -1,7 +1,7 @@
 //! Random gas schedules: free instructions, ordinary ones, and a few so dear that no register form can hold their cost.
 
-use guest_interp::code::Op;
-use guest_interp::gas::Schedule;
+use stepmark_core::code::Op;
+use stepmark_core::gas::Schedule;
 
 use super::Rng;
 

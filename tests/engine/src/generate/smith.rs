@@ -1,7 +1,7 @@
 //! Modules of wasm-smith. Each feature of the language is on or off by the seed, so that there are modules with everything
 //! and many that are small and simple.
 
-use guest_interp::module::{Features, Module};
+use stepmark_core::module::{Features, Module};
 use wasm_smith::{Config, MemoryOffsetChoices};
 
 use super::Rng;

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use guest_interp::error::Error;
-use guest_interp::module::{Features, Module};
-use guest_interp::runtime::{Linker, Machine, NoHost, Restore, Spaces};
-use guest_interp::snapshot::bin::{BinReader, BinWriter, PageSink};
-use guest_interp::snapshot::snap::RawSnapshot;
-use guest_interp::snapshot::state::{FrameState, InstanceState, Phase, SpaceState};
-use guest_interp::snapshot::{PAGE, check};
-use guest_interp::trap::Trap;
+use stepmark_core::check;
+use stepmark_core::module::{Features, Module};
+use stepmark_core::runtime::{Linker, Machine, NoHost};
+use stepmark_snapshot::bin::{BinReader, BinWriter, PageSink};
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_snapshot::spaces::{Restore, Spaces};
+use stepmark_state::canonical::{FrameState, InstanceState, Phase, SpaceState};
+use stepmark_state::error::Error;
+use stepmark_state::pages::PAGE;
+use stepmark_state::trap::Trap;
 
 use super::{Subject, forge, seal};
 use crate::generate::Rng;
@@ -390,7 +392,7 @@ pub fn roots(subject: &Subject, files: &Files) -> Option<Vec<SpaceState>> {
     let entry = subject.raw.job.entry.clone()?;
     let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).ok()?;
     machine.store.write_segments(instance).ok()?;
-    let guest_interp::runtime::Extern::Func(func) = machine.store.export(instance, &entry)? else { return None };
+    let stepmark_core::runtime::Extern::Func(func) = machine.store.export(instance, &entry)? else { return None };
     let mut spaces = Spaces::new(&mut machine.store);
     let checked = check::check_state(subject.raw.state.clone(), &mut machine, func, Vec::new(), &[]).ok()?;
     machine.restore(&checked).ok()?;

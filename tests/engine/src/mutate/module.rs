@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use guest_interp::gas::Schedule;
-use guest_interp::limits::Limits;
-use guest_interp::module::{ExternKind, ExternType, Features, FuncType, Import, Module};
-use guest_interp::runtime::{Budget, FuncKind, HostImports, Linker, Machine};
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::{ExternKind, ExternType, Features, FuncType, Import, Module};
+use stepmark_core::runtime::{Budget, FuncKind, HostImports, Linker, Machine};
+use stepmark_state::limits::Limits;
 
 use super::by_format::wasm_mutate;
 use crate::caught::caught;

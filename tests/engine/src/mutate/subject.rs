@@ -2,11 +2,12 @@
 
 use std::sync::OnceLock;
 
-use guest_interp::error::Error;
-use guest_interp::host::outside::{Answer, Question, Versioned};
-use guest_interp::host::store::Export;
-use guest_interp::session::{Budget, Event, Session};
-use guest_interp::snapshot::snap::{self, RawSnapshot};
+use stepmark_hosts::outside::{Answer, Question, Versioned};
+use stepmark_hosts::store::Export;
+use stepmark_session::{Budget, Event, Session};
+use stepmark_snapshot::snap;
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_state::error::Error;
 
 use crate::session::{Drive, Files, Job, OUT, load, pause, program, take_files, wasmfile, words};
 

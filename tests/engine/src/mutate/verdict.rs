@@ -1,8 +1,8 @@
 //! What a test asks of a changed snapshot: how loading it ends.
 
-use guest_interp::snapshot::PAGE;
-use guest_interp::snapshot::bin::{BinHeader, BinWriter};
-use guest_interp::snapshot::snap::RawSnapshot;
+use stepmark_snapshot::bin::{BinHeader, BinWriter};
+use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_state::pages::PAGE;
 
 use super::{Subject, forge, roots};
 use crate::session::{Files, OUT, load, with};

@@ -1,0 +1,247 @@
+//! Paths: name by name from a directory, which none can leave, neither by `..`, nor by being absolute, nor by a link.
+
+use super::{FileSystem, Kind, MAX_NAME};
+use crate::wasi::errno::Errno;
+use stepmark_core::host::Steps;
+
+/// Longest path in bytes, as most systems have it; longer ones answer `ENAMETOOLONG`.
+pub(in crate::wasi) const MAX_PATH: usize = 4096;
+
+/// Links that a path may lead through, as Linux has it.
+const MAX_LINKS: u32 = 40;
+
+/// Where a path leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::wasi) struct Found {
+    /// The directory that holds the last name.
+    pub(in crate::wasi) directory: u32,
+    /// The last name; none for a path that ends in `.` or `..`.
+    pub(in crate::wasi) name: Option<String>,
+    /// What it stands for, if there is something.
+    pub node: Option<u32>,
+    /// A slash follows: only a directory will do.
+    pub(in crate::wasi) slash: bool,
+}
+
+impl Found {
+    /// The place for something new that may only be a directory if a slash follows.
+    ///
+    /// # Errors
+    /// `EEXIST` if something is there.
+    pub(in crate::wasi) fn new_name(&self) -> Result<&str, Errno> {
+        match (self.node, &self.name) {
+            (None, Some(name)) => Ok(name),
+            _ => Err(Errno::Exist),
+        }
+    }
+
+    /// The name, of something that can be removed or moved.
+    ///
+    /// # Errors
+    /// `EINVAL` for a path that ends in `.` or `..`.
+    pub(in crate::wasi) fn own_name(&self) -> Result<&str, Errno> {
+        self.name.as_deref().ok_or(Errno::Inval)
+    }
+}
+
+/// A path that is being followed.
+struct Walk<'a> {
+    fs: &'a FileSystem,
+    /// Names still to come, the next one last.
+    rest: Vec<&'a str>,
+    at: u32,
+    /// Directories below the one where it began.
+    depth: u32,
+    links: u32,
+    /// Follow the last name too if it is a link.
+    follow: bool,
+    slash: bool,
+    steps: &'a mut Steps,
+}
+
+/// Steps of looking at the bytes of a name, a path or a link's target: one for each 16.
+pub(in crate::wasi) fn byte_steps(length: usize) -> u64 {
+    length as u64 >> 4
+}
+
+impl FileSystem {
+    /// Where `path` leads from directory `base`: a step for each name, also of links, and for 16 bytes. The last name need not exist; if it is a link, it is followed when asked.
+    ///
+    /// # Errors
+    /// `ENOTCAPABLE` for a path that would leave `base`, `ENOENT` for an empty path or a missing directory on the way,
+    /// `ENOTDIR` for a file on the way or with a slash after it, `ELOOP`, `ENAMETOOLONG`.
+    pub(in crate::wasi) fn resolve(
+        &self,
+        base: u32,
+        path: &str,
+        follow: bool,
+        steps: &mut Steps,
+    ) -> Result<Found, Errno> {
+        if path.is_empty() {
+            return Err(Errno::Noent);
+        }
+        let mut walk = Walk { fs: self, rest: Vec::new(), at: base, depth: 0, links: 0, follow, slash: false, steps };
+        walk.push(path)?;
+        let found = walk.run()?;
+        let is_file = found.node.is_some_and(|node| self.directory(node).is_none());
+        if found.slash && is_file { Err(Errno::Notdir) } else { Ok(found) }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// Puts the names of a path before those still to come.
+    fn push(&mut self, path: &'a str) -> Result<(), Errno> {
+        if path.starts_with('/') {
+            return Err(Errno::Notcapable);
+        }
+        self.slash |= self.rest.is_empty() && path.ends_with('/');
+        self.steps.take(byte_steps(path.len()));
+        self.rest.extend(path.rsplit('/').filter(|name| !name.is_empty()));
+        Ok(())
+    }
+
+    fn run(mut self) -> Result<Found, Errno> {
+        let mut found = self.here();
+        while let Some(name) = self.rest.pop() {
+            self.steps.take(1);
+            found = self.step(name)?;
+        }
+        Ok(found)
+    }
+
+    fn here(&self) -> Found {
+        Found { directory: self.at, name: None, node: Some(self.at), slash: false }
+    }
+
+    /// One name further.
+    fn step(&mut self, name: &'a str) -> Result<Found, Errno> {
+        let Some(directory) = self.fs.directory(self.at) else { return Err(Errno::Notdir) };
+        match name {
+            "." => return Ok(self.here()),
+            ".." => {
+                self.depth = self.depth.checked_sub(1).ok_or(Errno::Notcapable)?;
+                self.at = directory.parent;
+                return Ok(self.here());
+            }
+            _ if name.len() > MAX_NAME => return Err(Errno::Nametoolong),
+            _ => {}
+        }
+        let node = directory.get(name);
+        let is_last = self.rest.is_empty();
+        let found = Found { directory: self.at, name: Some(name.to_owned()), node, slash: is_last && self.slash };
+        match node.and_then(|number| self.fs.get(number)).map(|node| &node.kind) {
+            Some(Kind::Link(target)) if !is_last || self.follow || self.slash => self.enter_link(target)?,
+            _ if is_last => {}
+            Some(Kind::Directory(_)) => {
+                self.at = node.unwrap_or(self.at);
+                self.depth = self.depth.saturating_add(1);
+            }
+            Some(_) => return Err(Errno::Notdir),
+            None => return Err(Errno::Noent),
+        }
+        Ok(found)
+    }
+
+    fn enter_link(&mut self, target: &'a str) -> Result<(), Errno> {
+        self.links = self.links.saturating_add(1);
+        if self.links > MAX_LINKS { Err(Errno::Loop) } else { self.push(target) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ROOT;
+    use super::*;
+    use std::sync::Arc;
+
+    /// `/d/e/f` and `/g`: nodes 1 to 4.
+    fn tree() -> FileSystem {
+        let file = |path: &str| (path.to_owned(), Arc::from(path.as_bytes()));
+        FileSystem::new([file("/d/e/f"), file("/g")], &[], 1 << 20).unwrap().0
+    }
+
+    fn node(fs: &FileSystem, base: u32, path: &str) -> Result<Option<u32>, Errno> {
+        fs.resolve(base, path, true, &mut Steps::counting()).map(|found| found.node)
+    }
+
+    #[test]
+    fn paths_are_resolved_component_by_component() {
+        let fs = tree();
+        let cases = [
+            ("d", Ok(Some(1))),
+            ("d/", Ok(Some(1))),
+            (".", Ok(Some(0))),
+            ("d/./e/../e//f", Ok(Some(3))),
+            ("d/../g", Ok(Some(4))),
+            ("g", Ok(Some(4))),
+            ("g/", Err(Errno::Notdir)),
+            ("g/.", Err(Errno::Notdir)),
+            ("g/..", Err(Errno::Notdir)),
+            ("g/x", Err(Errno::Notdir)),
+            ("x", Ok(None)),
+            ("x/", Ok(None)),
+            ("x/.", Err(Errno::Noent)),
+            ("x/../g", Err(Errno::Noent)),
+            ("", Err(Errno::Noent)),
+            ("/d", Err(Errno::Notcapable)),
+            ("..", Err(Errno::Notcapable)),
+            ("../g", Err(Errno::Notcapable)),
+            ("d/../..", Err(Errno::Notcapable)),
+            ("d/e/../../../g", Err(Errno::Notcapable)),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(node(&fs, ROOT, path), expected, "{path}");
+        }
+        assert_eq!(node(&fs, 1, ".."), Err(Errno::Notcapable), "a directory is a root of its own");
+        assert_eq!(node(&fs, 1, "e/../e/f"), Ok(Some(3)));
+        assert_eq!(node(&fs, ROOT, &"n".repeat(256)), Err(Errno::Nametoolong));
+    }
+
+    #[test]
+    fn every_name_that_is_gone_through_is_a_step_and_so_are_16_bytes() {
+        let mut fs = tree();
+        let slashes = "/".repeat(200);
+        fs.create(0, "far", Kind::Link(format!("d{slashes}e/../../d/e")), 1).unwrap();
+        let cases = [
+            ("g", 1),
+            ("d/e/f", 3),
+            ("d/../d/./e", 5),
+            (&*format!("d{}e", "/".repeat(13)), 2),
+            (&*format!("d{}e", "/".repeat(14)), 1 + 2),
+            // The link, its target of 209 bytes and its six names, and what follows.
+            ("far/f", 1 + 13 + 6 + 1),
+            ("x/y", 1),
+            ("/d", 0),
+        ];
+        for (path, expected) in cases {
+            let mut steps = Steps::counting();
+            drop(fs.resolve(ROOT, path, true, &mut steps));
+            assert_eq!(steps.taken(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_link_leads_out_of_the_directory() {
+        let mut fs = tree();
+        let mut link = |directory, name: &str, target: &str| {
+            fs.create(directory, name, Kind::Link(target.to_owned()), 1).unwrap();
+        };
+        link(1, "up", "../g");
+        link(2, "twice", "../up");
+        link(1, "absolute", "/g");
+        link(1, "loop", "loop");
+        link(1, "inside", "e/../e/");
+        link(0, "dangling", "d/new");
+        assert_eq!(node(&fs, ROOT, "d/up"), Ok(Some(4)), "it stays below the root");
+        assert_eq!(node(&fs, ROOT, "d/e/twice"), Ok(Some(4)));
+        for path in ["up", "e/twice", "absolute", "up/x", "absolute/x"] {
+            assert_eq!(node(&fs, 1, path), Err(Errno::Notcapable), "{path}");
+        }
+        assert_eq!(node(&fs, 1, "loop"), Err(Errno::Loop));
+        assert_eq!(node(&fs, 1, "inside/f"), Ok(Some(3)));
+        let unfollowed = fs.resolve(1, "up", false, &mut Steps::counting()).unwrap();
+        assert_eq!((unfollowed.directory, unfollowed.name.as_deref()), (1, Some("up")));
+        let dangling = fs.resolve(ROOT, "dangling", true, &mut Steps::counting()).unwrap();
+        assert_eq!((dangling.directory, dangling.name.as_deref(), dangling.node), (1, Some("new"), None));
+    }
+}

@@ -1,0 +1,102 @@
+//! The files that a program leaves behind, handed out once it has ended normally: their paths and contents for whoever puts
+//! them somewhere, their hashes for the receipt.
+
+use std::collections::BTreeMap;
+
+use super::files::CHUNK;
+use super::{Running, Session};
+use crate::report::{FileReport, MAX_FILES, Outcome};
+use stepmark_hosts::wasi::{LeftFile, LeftFiles};
+
+/// How far the files have been handed out.
+#[derive(Clone)]
+pub(super) struct Delivering {
+    walk: LeftFiles,
+    /// The file under way, and how much of it was taken.
+    file: Option<(LeftFile, u64)>,
+    /// Position of the first name of each file among all names, and how many have been given.
+    first: BTreeMap<u32, u32>,
+    names: u32,
+}
+
+impl Session {
+    /// Path, without a leading slash, of the next file that the program leaves behind; `None` when there are no more, and
+    /// when the program has not ended or not ended normally. Names are the program's own: whoever makes files of them
+    /// must see to it that they stay where they should. One that is longer than any path can be stands for a file, or a
+    /// directory of files, that cannot be delivered.
+    pub fn deliver_name(&mut self) -> Option<String> {
+        let running = self.running.as_deref_mut().filter(|running| running.has_ended_normally())?;
+        let wasi = &running.wasi;
+        let start = || Delivering { walk: wasi.left_files(), file: None, first: BTreeMap::new(), names: 0 };
+        let delivering = running.delivery.get_or_insert_with(start);
+        delivering.file = wasi.next_left(&mut delivering.walk).map(|file| (file, 0));
+        let (file, _) = delivering.file.as_ref()?;
+        delivering.first.entry(file.node).or_insert(delivering.names);
+        delivering.names += 1;
+        Some(file.path.clone())
+    }
+
+    /// Position, among the names that [`deliver_name`](Self::deliver_name) gave, of an earlier one of the same file; `None` if
+    /// the present name is its first. A program pays once for what a file holds, however many names it gives it: so its
+    /// contents need be taken and written only once.
+    pub fn deliver_link(&self) -> Option<u32> {
+        let delivering = self.running.as_deref()?.delivery.as_ref()?;
+        let (file, _) = delivering.file.as_ref()?;
+        delivering.first.get(&file.node).copied().filter(|first| first + 1 < delivering.names)
+    }
+
+    /// Replaces `out` by the next bytes of the file that [`deliver_name`](Self::deliver_name) named; `false`, with nothing, at its end.
+    pub fn deliver_chunk(&mut self, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        let Some(running) = self.running.as_deref_mut() else { return false };
+        let Some((file, at)) = running.delivery.as_mut().and_then(|d| d.file.as_mut()) else { return false };
+        while out.len() < CHUNK {
+            let bytes = running.wasi.left_bytes(file, *at, (CHUNK - out.len()) as u64);
+            if bytes.is_empty() {
+                break;
+            }
+            out.extend_from_slice(bytes);
+            *at += bytes.len() as u64;
+        }
+        !out.is_empty()
+    }
+}
+
+impl Running {
+    fn has_ended_normally(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Finished | Outcome::Exited(_)))
+    }
+
+    /// The first [`MAX_FILES`] files that the program leaves behind, of those that a path can name, and how many there are
+    /// beside them. A file is hashed once, however many names it has.
+    pub(super) fn left_files(&self) -> (Vec<FileReport>, u64) {
+        let (mut files, mut omitted) = (Vec::new(), 0);
+        let mut hashes = BTreeMap::new();
+        if self.has_ended_normally() {
+            let mut walk = self.wasi.left_files();
+            while let Some(file) = self.wasi.next_left(&mut walk) {
+                if file.is_beyond_paths() {
+                    continue;
+                }
+                if files.len() < MAX_FILES {
+                    let hash = *hashes.entry(file.node).or_insert_with(|| self.file_hash(&file));
+                    files.push(FileReport { path: file.path, bytes: file.length, hash });
+                } else {
+                    omitted += 1;
+                }
+            }
+        }
+        (files, omitted)
+    }
+
+    fn file_hash(&self, file: &LeftFile) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        let mut at = 0;
+        while at < file.length {
+            let bytes = self.wasi.left_bytes(file, at, file.length);
+            hasher.update(bytes);
+            at += bytes.len() as u64;
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
