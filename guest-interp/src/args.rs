@@ -14,9 +14,10 @@ use std::collections::BTreeSet;
 
 use lexopt::{Arg, Parser};
 use stepmark_session::Session;
-use stepmark_session::spec::{JobSpec, Resume, SnapshotId};
+use stepmark_session::spec::{JobSpec, Resume};
 use stepmark_snapshot::job::JobFunction;
 use stepmark_state::canonical::{MAX_EXCEPTIONS, MAX_FRAMES};
+use stepmark_state::encoding::hex;
 use stepmark_state::error::Error;
 
 /// What `--help` prints.
@@ -88,19 +89,69 @@ pub enum Command {
     SelfTest,
 }
 
-/// A run as the command's arguments (without `argv[0]`) describe it.
+/// The job that arguments (without `argv[0]`) ask for, of whoever answers a run's questions.
 ///
 /// # Errors
 /// A usage error that names the flag; also for `--help` and `--version`, which the faces answer themselves.
-pub fn session(argv: &[String]) -> Result<Session, Error> {
+pub fn job(argv: &[String]) -> Result<JobSpec, Error> {
     check_length(argv)?;
     match parse(argv)? {
-        Command::Run(options) if options.store.is_some() || options.calls.is_some() => {
+        Command::Run(spec) if spec.store.is_some() || spec.calls.is_some() => {
             Err(Error::usage("--store and --calls are for the node's own command: answer its questions instead"))
         }
-        Command::Run(options) => Ok(Session::new(*options)),
+        Command::Run(spec) => Ok(*spec),
         _ => Err(Error::usage("--help and --version run no program")),
     }
+}
+
+/// A run of the [`job`] that arguments ask for.
+///
+/// # Errors
+/// As those of [`job`].
+pub fn session(argv: &[String]) -> Result<Session, Error> {
+    job(argv).map(Session::new)
+}
+
+/// The arguments that ask for a job: what [`job`] reads. Whoever drives a module, of whatever version, hands it these.
+pub fn print(spec: &JobSpec) -> Vec<String> {
+    let mut argv = Vec::new();
+    let mut flag = |name: &str, value: Option<String>| {
+        argv.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
+    };
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    if let Some(Resume { dir, id }) = &spec.resume {
+        flag("snapshot-input", Some(dir.clone()));
+        flag("snapshot-id", Some(id.to_string()));
+    }
+    flag("snapshot-output", spec.snapshot_output.clone());
+    flag("gas-limit", number(spec.gas_limit));
+    flag("gas-schedule", spec.gas_schedule.clone());
+    flag("max-memory", number(spec.max_memory));
+    flag("max-call-depth", number(spec.max_call_depth.map(u64::from)));
+    flag("max-files", number(spec.max_files));
+    flag("max-exceptions", number(spec.max_exceptions.map(u64::from)));
+    flag("clock-rate", number(spec.clock_rate));
+    flag("seed", number(spec.seed));
+    flag("stdin", spec.stdin.clone());
+    flag("store", spec.store.clone());
+    flag("calls", spec.calls.clone());
+    flag("store-version", number(spec.store_version));
+    flag("call-data", spec.call_data.as_ref().map(|data| format!("0x{}", hex(data))));
+    flag("caller", spec.caller.clone().filter(|caller| !caller.is_empty()));
+    spec.functions.iter().for_each(|function| flag("function", Some(function.text())));
+    let pairs = [("preload", &spec.preload), ("env", &spec.env), ("file", &spec.files), ("contract", &spec.contracts)];
+    for (name, pairs) in pairs {
+        pairs.iter().for_each(|(key, value)| flag(name, Some(format!("{key}={value}"))));
+    }
+    spec.preopens.iter().for_each(|path| flag("preopen", Some(path.clone())));
+    for (name, on) in &spec.features {
+        flag("feature", Some(format!("{name}={}", if *on { "on" } else { "off" })));
+    }
+    let switches = [("--enable-gas-refill", spec.gas_refill), ("--keep-final", spec.keep_final)];
+    argv.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned()));
+    argv.push(spec.program.clone());
+    argv.extend(spec.positionals.iter().cloned());
+    argv
 }
 
 /// Parses the arguments of the command, without `argv[0]`.
@@ -129,7 +180,10 @@ pub fn parse(argv: &[String]) -> Result<Command, Error> {
         };
         match flag.as_str() {
             "snapshot-input" => once(&flag, &mut input, directory(&flag, &mut parser)?)?,
-            "snapshot-id" => once(&flag, &mut id, snapshot_id(&value(&flag, &mut parser)?)?)?,
+            "snapshot-id" => {
+                let given = value(&flag, &mut parser)?.parse().map_err(|e: Error| e.context("--snapshot-id"))?;
+                once(&flag, &mut id, given)?;
+            }
             _ => take_flag(&mut spec, &mut keys, &flag, &mut parser)?,
         }
     }
@@ -259,19 +313,6 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn snapshot_id(text: &str) -> Result<SnapshotId, Error> {
-    match text {
-        "paused" => return Ok(SnapshotId::Paused),
-        "final" => return Ok(SnapshotId::Final),
-        _ => {}
-    }
-    let number = if is_digits(text) { text.parse().ok() } else { None };
-    number
-        .filter(|id| *id >= 1)
-        .map(SnapshotId::Number)
-        .ok_or_else(|| Error::usage(format!("--snapshot-id: '{text}' is neither a number from 1 nor 'paused'")))
-}
-
 /// A value of the form `KEY=VALUE`, split at the first `=`, the key not empty.
 fn pair(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String), Error> {
     let text = value(flag, parser)?;
@@ -333,6 +374,8 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use stepmark_session::spec::SnapshotId;
 
     use super::*;
 
@@ -410,6 +453,24 @@ mod tests {
         };
         assert_eq!(line(" "), expected);
         assert_eq!(line("="), expected);
+    }
+
+    #[test]
+    fn what_is_printed_is_read_as_the_same_job() {
+        let lines = [
+            "a.wasm",
+            "--snapshot-input in --snapshot-id 7 --snapshot-output out --gas-limit 3 --enable-gas-refill --keep-final a.wasm f 1",
+            "--snapshot-input in --snapshot-id paused --gas-schedule s.csv --preload m=m.wasm --preload n=m.wasm a.wasm",
+            "--function m.f(i32,f64)->(i64) --store-version 9 --contract c=c.wasm --call-data 0x --caller me a.wasm",
+            "--call-data text --env A=1 --env A= --env B=x=y --stdin in --file /a=b --file c=d=e --preopen / a.wasm -x --seed 1",
+            "--feature simd=off --feature memory64=on --max-memory 0 --max-call-depth 1 --max-files 7 a.wasm",
+            "--max-exceptions 3 --clock-rate 0 --seed 18446744073709551615 --store s --calls c a.wasm",
+        ];
+        for line in lines {
+            let spec = options(line);
+            let printed = print(&spec);
+            assert_eq!(parse(&printed), Ok(Command::Run(Box::new(spec))), "{line}: {printed:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::bin::{BinFooter, BinReader, PageSink};
 use stepmark_snapshot::job::Job;
 use stepmark_state::canonical::Segment;
@@ -12,7 +13,7 @@ use stepmark_state::canonical::Segment;
 use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, Kind};
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 
 /// Bytes read at a time.
 const CHUNK: usize = 256 << 10;
@@ -107,7 +108,7 @@ impl Chain {
     /// # Errors
     /// Exit code 65 when they are others now, or never were a snapshot; 74 when they cannot be read.
     pub fn snap_again(&self, id: u64) -> Result<Vec<u8>> {
-        let place = Place::new(&self.dir, id.to_string());
+        let place = SnapshotRef::new(&self.dir, SnapshotId::Number(id));
         let bytes = place.read_bytes()?;
         let hash = place.decode(&bytes)?.hash;
         match self.links.get(&id) {
@@ -125,7 +126,7 @@ impl Chain {
     }
 
     fn read_link(&mut self, id: u64, files: &Files) {
-        let raw = match Place::new(&self.dir, id.to_string()).read() {
+        let raw = match SnapshotRef::new(&self.dir, SnapshotId::Number(id)).read() {
             Ok(raw) => raw,
             Err(failure) => return self.fault(id, failure.what().to_owned()),
         };
@@ -178,8 +179,8 @@ impl Chain {
     /// Checks that the states outside the chain, of a pause and of the end, belong to it. Whether the program leads to them
     /// only executing shows.
     fn check_aside(&mut self) {
-        for stem in ["paused", "final"] {
-            let place = Place::new(&self.dir, stem);
+        for stem in [SnapshotId::Paused, SnapshotId::Final] {
+            let place = SnapshotRef::new(&self.dir, stem);
             if !foreign::is_there(&self.dir, &format!("{stem}.snap")) {
                 continue;
             }

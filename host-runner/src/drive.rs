@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use stepmark_session::spec::JobSpec;
+
 use crate::console::{self, Sink};
 use crate::deliver;
 use crate::durable::OutputDir;
@@ -90,12 +92,14 @@ impl Leave {
 ///
 /// # Errors
 /// The node's, exit code 74 for a file that cannot be read, 130 when the user stops it.
-pub fn load(node: &mut dyn Node, argv: &[String], sink: &mut dyn Sink, stop: &Stop) -> Result<()> {
-    node.load(argv)?;
+pub fn load(node: &mut dyn Node, job: &JobSpec, sink: &mut dyn Sink, stop: &Stop) -> Result<()> {
+    job.warnings.iter().for_each(|warning| sink.warning(warning));
+    // Said here, whatever runs the job.
+    let job = &JobSpec { warnings: Vec::new(), ..job.clone() };
+    node.load(job)?;
     let mut supply = Supply::default();
-    // Flags come before everything that is the program's.
-    if let Some([_, dir]) = argv.array_windows().find(|[flag, _]| flag == "--snapshot-input") {
-        supply.chain(dir.trim_end_matches('/'));
+    if let Some(resume) = &job.resume {
+        supply.chain(resume.dir.as_str());
     }
     supply.feed(node, stop)?;
     forward_messages(node, sink)

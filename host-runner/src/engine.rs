@@ -9,6 +9,7 @@ use crate::sandbox::WasmNode;
 
 use stepmark_hosts::outside::{Answer, Question};
 
+use stepmark_session::spec::JobSpec;
 pub use stepmark_session::{Budget, Event, Progress};
 
 /// How the node runs. Both ways give the same bytes.
@@ -44,11 +45,11 @@ impl fmt::Display for Engine {
 
 /// A node: the calls of the session (docs/guest-abi.md), in the order load, want and give, run and take.
 pub trait Node: Deliver {
-    /// Starts a job from the node's own arguments, without `argv[0]`.
+    /// Starts a job.
     ///
     /// # Errors
-    /// Exit code 2 when the arguments are wrong; so do all calls when no job is loaded.
-    fn load(&mut self, argv: &[String]) -> Result<()>;
+    /// Exit code 2 when it is none; so do all calls when no job is loaded.
+    fn load(&mut self, job: &JobSpec) -> Result<()>;
 
     /// Path, as the arguments have it, of the next file that the job needs; none when it is ready to run.
     ///

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use guest_interp::args;
-use guest_interp::args::Command;
 use stepmark_core::gas::Schedule;
 use stepmark_core::module::{ExternKind, Features, FuncType, Module, ValType};
 use stepmark_core::runtime::{HostImports, Linker, Machine};
@@ -36,12 +34,8 @@ pub struct LeastCost {
 ///
 /// # Errors
 /// As those of loading the program for a run; its entry and arguments do not matter.
-pub fn exports(argv: &[String]) -> Result<(String, Vec<LeastCost>)> {
-    let options = match args::parse(argv)? {
-        Command::Run(options) => *options,
-        _ => return Err(Failure::usage("--help and --version estimate nothing")),
-    };
-    let (machine, program) = link(&options)?;
+pub fn exports(job: &JobSpec) -> Result<(String, Vec<LeastCost>)> {
+    let (machine, program) = link(job)?;
     let exported = || program.exports().iter().filter(|export| export.kind == ExternKind::Func);
     let own = machine.store.instances.last().map(|instance| instance.funcs.as_slice()).unwrap_or_default();
     let funcs: Vec<u32> = exported().filter_map(|export| own.get(export.index as usize).copied()).collect();

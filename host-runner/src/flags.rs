@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use guest_interp::args;
+use stepmark_session::spec::JobSpec;
+
 use crate::failure::{Failure, Result};
 
 /// What decides a job, as the user typed it: the node's own flags.
@@ -115,11 +118,16 @@ pub struct InputFlags {
 }
 
 impl JobFlags {
-    /// The node's arguments, with `words` (the program, its entry and its arguments) last.
+    /// The job that these flags and `words` (the program, its entry and its arguments) ask for.
     ///
     /// # Errors
-    /// Exit code 2 for a `--dir` that cannot be passed on, 74 for one that cannot be read.
-    pub fn node_argv(&self, words: &[String]) -> Result<Vec<String>> {
+    /// Exit code 2 for what the module's own command would refuse, or a `--dir` that cannot be passed on; 74 for one that cannot be read.
+    pub fn job(&self, words: &[String]) -> Result<JobSpec> {
+        Ok(args::job(&self.arguments(words)?)?)
+    }
+
+    /// The flags as they were typed, with `words` last: one place judges them, the module's own.
+    fn arguments(&self, words: &[String]) -> Result<Vec<String>> {
         let config = &self.config;
         let inputs = &config.inputs;
         let single = [
@@ -166,7 +174,7 @@ impl InputFlags {
     /// order of the guest paths.
     ///
     /// # Errors
-    /// As [`JobFlags::node_argv`].
+    /// As [`JobFlags::job`].
     pub fn files(&self) -> Result<Vec<(String, String)>> {
         let mut files = Vec::new();
         for flag in &self.file {
@@ -270,7 +278,7 @@ mod tests {
             },
             ..JobFlags::default()
         };
-        let argv = flags.node_argv(&words("a.wasm run -7 --env")).expect("nothing to walk");
+        let argv = flags.arguments(&words("a.wasm run -7 --env")).expect("nothing to walk");
         let expected = "--snapshot-input in/ --snapshot-id 4 --gas-limit 0x10 --enable-gas-refill --env A=b --env C= \
                         a.wasm run -7 --env";
         assert_eq!(argv, words(expected));

@@ -1,6 +1,7 @@
 //! Making a chain smaller: the first `.bin` files become one base, which restores to the same states, and snapshots that
 //! nobody wants to keep go. Whatever happens on the way, what could be restored before can be restored.
 
+use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::bin::{BinHeader, BinWriter};
 use stepmark_snapshot::snap::RawSnapshot;
 
@@ -12,8 +13,8 @@ use crate::foreign::{Foreign, Kind};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::native::NativeNode;
-use crate::place::Place;
 use crate::search::file_hash;
+use crate::snapshot_ref::SnapshotRef;
 use crate::state::LoadedState;
 
 /// What a merge did.
@@ -33,9 +34,9 @@ pub struct Merged {
 /// # Errors
 /// Exit code 65 when snapshot `to` cannot be restored, 74 when something cannot be written.
 pub fn merge(chain: &Chain, rerun: &Rerun, out: &OutputDir, to: u64) -> Result<Merged> {
-    let raw = Place::new(&chain.dir, to.to_string()).read()?;
+    let raw = SnapshotRef::new(&chain.dir, SnapshotId::Number(to)).read()?;
     let header = base_header(&raw, to);
-    let mut state = LoadedState::restore(raw.clone(), rerun, &to.to_string())?;
+    let mut state = LoadedState::restore(raw.clone(), rerun, SnapshotId::Number(to))?;
     let after = write_base(&mut state, rerun, out, &header)?;
     check_base(raw, rerun, to)?;
     let mut merged = Merged { before: 0, after, files: 0 };
@@ -71,7 +72,7 @@ fn encode_base(
     let mut bytes = Vec::new();
     let mut writer = BinWriter::new(header, &mut bytes);
     for (number, pages) in changed {
-        writer.space(number.0, number.1, u64::try_from(pages.len()).unwrap_or(u64::MAX), &mut bytes);
+        writer.space(number.kind, number.index, u64::try_from(pages.len()).unwrap_or(u64::MAX), &mut bytes);
         for page in pages {
             writer.page(page, &state.session_mut().page(number, page), &mut bytes);
             write(&bytes)?;
@@ -90,11 +91,11 @@ fn encode_base(
 pub fn verify_base(chain: &Chain, rerun: &Rerun) -> Result<()> {
     let Some((id, _)) = chain.base else { return Ok(()) };
     let wrong = |what: &str| Failure::data(format!("{BASE}: {what}"));
-    let place = Place::new(&chain.dir, id.to_string());
+    let place = SnapshotRef::new(&chain.dir, SnapshotId::Number(id));
     let raw = chain.snap_again(id).and_then(|bytes| place.decode(&bytes)).map_err(|failure| wrong(failure.what()))?;
     let header = base_header(&raw, id);
     let opened = rerun.as_opened(chain, id).map_err(|failure| wrong(failure.what()))?;
-    let restored = LoadedState::restore(raw, &opened.without_first_bin(), &id.to_string());
+    let restored = LoadedState::restore(raw, &opened.without_first_bin(), SnapshotId::Number(id));
     let mut state =
         restored.map_err(|failure| wrong(&format!("does not restore snapshot {id}: {}", failure.what())))?;
     let mut expected = blake3::Hasher::new();
@@ -116,7 +117,7 @@ fn base_header(raw: &RawSnapshot, id: u64) -> BinHeader {
 
 /// Restores from the base before anything that it stands for goes.
 fn check_base(raw: RawSnapshot, rerun: &Rerun, to: u64) -> Result<()> {
-    let restored = LoadedState::restore(raw, &rerun.without_first_bin(), &to.to_string());
+    let restored = LoadedState::restore(raw, &rerun.without_first_bin(), SnapshotId::Number(to));
     let failed =
         |failure: Failure| Failure::new(IO, format!("{BASE}: does not restore snapshot {to}")).caused_by(failure);
     restored.map(|_| ()).map_err(failed)

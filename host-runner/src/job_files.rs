@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use stepmark_core::gas::Schedule;
+use stepmark_session::spec::{JobSpec, Resume, SnapshotId};
 use stepmark_snapshot::job::{Job, ModuleRef};
 
 use crate::chain::Chain;
@@ -123,9 +124,8 @@ fn find_program(job: &Job, program: Option<&str>, search: &Search) -> Result<Str
 pub struct Rerun {
     job: Job,
     supply: Supply,
-    /// The flags that name the job's files.
-    files: Vec<String>,
-    program: String,
+    /// The names that the job's files have for us.
+    files: JobSpec,
     /// Directory of the chain.
     dir: String,
 }
@@ -138,40 +138,38 @@ impl Rerun {
         // What the program is called is part of the job.
         let program = format!("program/{}", job.program.name);
         supply.file(&program, &files.program);
-        let mut flags = Vec::new();
-        let mut flag = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
-        for (number, (name, path)) in files.modules.iter().enumerate() {
-            supply.file(format!("module/{number}"), path);
-            flag("--preload", format!("{name}=module/{number}"));
-        }
-        for (number, (name, path)) in files.inputs.iter().enumerate() {
-            supply.file(format!("input/{number}"), path);
-            flag("--file", format!("{name}=input/{number}"));
-        }
-        for (number, (name, path)) in files.contracts.iter().enumerate() {
-            supply.file(format!("contract/{number}"), path);
-            flag("--contract", format!("{name}=contract/{number}"));
-        }
-        if let Some(path) = &files.stdin {
+        let mut named = |kind: &str, files: &[(String, String)]| -> Vec<(String, String)> {
+            let names = (0..).zip(files).map(|(number, (name, path))| {
+                let ours = format!("{kind}/{number}");
+                supply.file(&ours, path);
+                (name.clone(), ours)
+            });
+            names.collect()
+        };
+        let (preload, inputs) = (named("module", &files.modules), named("input", &files.inputs));
+        let contracts = named("contract", &files.contracts);
+        let stdin = files.stdin.as_ref().map(|path| {
             supply.file("stdin", path);
-            flag("--stdin", "stdin".to_owned());
-        }
-        if Schedule::builtin(&job.schedule.name).is_none_or(|schedule| schedule.hash() != job.schedule.hash) {
+            "stdin".to_owned()
+        });
+        let is_built_in = Schedule::builtin(&job.schedule.name).is_some_and(|known| known.hash() == job.schedule.hash);
+        let gas_schedule = (!is_built_in).then(|| {
             let name = format!("schedule/{}", job.schedule.name);
             supply.bytes(&name, job.schedule.bytes.clone());
-            flag("--gas-schedule", name);
-        }
+            name
+        });
+        let files = JobSpec { preload, files: inputs, contracts, stdin, gas_schedule, program, ..JobSpec::default() };
         // As the node has it, so that the names of snapshots are known whatever the user typed.
         let dir = match dir.display().to_string().trim_end_matches('/') {
             "" => if dir.has_root() { "/" } else { "." }.to_owned(),
             dir => dir.to_owned(),
         };
         supply.chain(&dir);
-        Self { job, supply, files: flags, program, dir }
+        Self { job, supply, files, dir }
     }
 
     /// Lets these bytes be the `.snap` of snapshot `id`.
-    pub fn snap(&mut self, id: &str, bytes: Vec<u8>) {
+    pub fn snap(&mut self, id: SnapshotId, bytes: Vec<u8>) {
         self.supply.bytes(format!("{}/{id}.snap", self.dir), bytes);
     }
 
@@ -182,13 +180,13 @@ impl Rerun {
     pub fn as_opened(&self, chain: &Chain, id: u64) -> Result<Self> {
         let mut rerun = self.clone();
         if id > 0 {
-            rerun.snap(&id.to_string(), chain.snap_again(id)?);
+            rerun.snap(SnapshotId::Number(id), chain.snap_again(id)?);
         }
         Ok(rerun)
     }
 
     /// Lets these bytes be the `.bin` of snapshot `id`.
-    pub fn bin(&mut self, id: &str, bytes: Vec<u8>) {
+    pub fn bin(&mut self, id: SnapshotId, bytes: Vec<u8>) {
         self.supply.bytes(format!("{}/{id}.bin", self.dir), bytes);
     }
 
@@ -214,74 +212,43 @@ impl Rerun {
         &self.supply
     }
 
-    /// The node's arguments to go on from snapshot `id` of the chain, 0 for the start.
-    pub fn from(&self, id: u64, limit: u64, refill: bool) -> Vec<String> {
+    /// The job from snapshot `id` of the chain on, 0 for the start.
+    pub fn from(&self, id: u64, limit: u64, refill: bool) -> JobSpec {
         match id {
             0 => self.from_start(limit, refill),
-            _ => self.from_snapshot(&id.to_string(), Some(limit), refill),
+            _ => self.from_snapshot(SnapshotId::Number(id), Some(limit), refill),
         }
     }
 
-    /// The node's arguments to run the job from its start.
-    pub fn from_start(&self, limit: u64, refill: bool) -> Vec<String> {
-        let job = &self.job;
-        let limits = &job.limits;
-        let mut argv = segment_flags(Some(limit), refill);
-        argv.extend_from_slice(&self.files);
-        let mut flag = |flag: &str, value: String| argv.extend([flag.to_owned(), value]);
-        if !self.files.iter().any(|flag| flag == "--gas-schedule") {
-            flag("--gas-schedule", job.schedule.name.clone());
+    /// The job from its start.
+    pub fn from_start(&self, limit: u64, refill: bool) -> JobSpec {
+        let Job { entry, args, env, preopens, schedule, features, limits, functions, .. } = self.job.clone();
+        let files = self.files.clone();
+        JobSpec {
+            gas_limit: Some(limit),
+            gas_refill: refill,
+            gas_schedule: files.gas_schedule.or(Some(schedule.name)),
+            functions,
+            store_version: self.job.store,
+            call_data: Some(self.job.call_data.clone()).filter(|data| !data.is_empty()),
+            caller: Some(self.job.caller.clone()).filter(|caller| !caller.is_empty()),
+            env,
+            preopens,
+            features,
+            max_memory: Some(limits.memory_bytes),
+            max_call_depth: Some(limits.call_depth),
+            max_files: Some(limits.file_bytes),
+            max_exceptions: Some(limits.exception_slots),
+            clock_rate: Some(self.job.clock_rate),
+            seed: Some(self.job.seed),
+            positionals: entry.into_iter().chain(args).collect(),
+            ..files
         }
-        for (name, value) in &job.env {
-            flag("--env", format!("{name}={value}"));
-        }
-        for directory in &job.preopens {
-            flag("--preopen", directory.clone());
-        }
-        for (name, on) in &job.features {
-            flag("--feature", format!("{name}={}", if *on { "on" } else { "off" }));
-        }
-        flag("--max-memory", limits.memory_bytes.to_string());
-        flag("--max-call-depth", limits.call_depth.to_string());
-        flag("--max-files", limits.file_bytes.to_string());
-        flag("--max-exceptions", limits.exception_slots.to_string());
-        flag("--clock-rate", job.clock_rate.to_string());
-        flag("--seed", job.seed.to_string());
-        for function in &job.functions {
-            flag("--function", function.text());
-        }
-        if let Some(version) = job.store {
-            flag("--store-version", version.to_string());
-        }
-        if !job.call_data.is_empty() {
-            flag("--call-data", format!("0x{}", stepmark_state::encoding::hex(&job.call_data)));
-        }
-        if !job.caller.is_empty() {
-            flag("--caller", job.caller.clone());
-        }
-        argv.push(self.program.clone());
-        argv.extend(job.entry.iter().chain(&job.args).cloned());
-        argv
     }
 
-    /// The node's arguments to go on from snapshot `id`, with the snapshot's own limit where none is given.
-    pub fn from_snapshot(&self, id: &str, limit: Option<u64>, refill: bool) -> Vec<String> {
-        let mut argv = segment_flags(limit, refill);
-        argv.extend_from_slice(&self.files);
-        let from = ["--snapshot-input", &self.dir, "--snapshot-id", id];
-        argv.extend(from.map(str::to_owned));
-        argv.push(self.program.clone());
-        argv
+    /// The job from a snapshot on, with the snapshot's own limit where none is given.
+    pub fn from_snapshot(&self, id: SnapshotId, limit: Option<u64>, refill: bool) -> JobSpec {
+        let resume = Some(Resume { dir: self.dir.clone(), id });
+        JobSpec { resume, gas_limit: limit, gas_refill: refill, ..self.files.clone() }
     }
-}
-
-fn segment_flags(limit: Option<u64>, refill: bool) -> Vec<String> {
-    let mut argv = Vec::new();
-    if let Some(limit) = limit {
-        argv.extend(["--gas-limit".to_owned(), limit.to_string()]);
-    }
-    if refill {
-        argv.push("--enable-gas-refill".to_owned());
-    }
-    argv
 }

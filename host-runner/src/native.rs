@@ -2,6 +2,7 @@
 
 use stepmark_hosts::outside::{Answer, Question};
 use stepmark_session::Session;
+use stepmark_session::spec::JobSpec;
 use stepmark_state::error::Error;
 
 use crate::engine::{Budget, Deliver, Event, Node, Progress};
@@ -41,9 +42,9 @@ impl NativeNode {
 }
 
 impl Node for NativeNode {
-    fn load(&mut self, argv: &[String]) -> Result<()> {
+    fn load(&mut self, job: &JobSpec) -> Result<()> {
         self.session = None;
-        let session = self.session.insert(guest_interp::args::session(argv)?);
+        let session = self.session.insert(Session::new(job.clone()));
         if self.look_only {
             session.look_only();
         }

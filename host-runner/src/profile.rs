@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use stepmark_core::runtime::Machine;
+use stepmark_session::spec::JobSpec;
 use stepmark_tools::profile::{FunctionProfile, Profile, ProfileLimits, Profiler};
 
 use crate::console::Sink;
@@ -41,7 +42,7 @@ pub struct Profiled {
 /// # Errors
 /// As those of a run; exit code 130 when the user stops it.
 pub fn run(
-    argv: &[String],
+    job: &JobSpec,
     limits: ProfileLimits,
     outside: &mut dyn Outside,
     sink: &mut dyn Sink,
@@ -49,7 +50,7 @@ pub fn run(
     stop: &Stop,
 ) -> Result<Profiled> {
     let mut node = NativeNode::new();
-    drive::load(&mut node, argv, sink, stop)?;
+    drive::load(&mut node, job, sink, stop)?;
     let no_run = || Failure::data("the run was not loaded");
     let session = node.session_mut().ok_or_else(no_run)?;
     let profiler = Profiler::new(session.machine().ok_or_else(no_run)?, limits);

@@ -1,7 +1,9 @@
 //! The node as wasm in wasmtime. Every import is defined as a trap: the exported functions call none, so the node has no
 //! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only.
 
+use guest_interp::args;
 use stepmark_hosts::outside::{Answer, Question};
+use stepmark_session::spec::JobSpec;
 use wasmtime::{
     Config, Engine, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults,
 };
@@ -289,8 +291,13 @@ impl Exports {
     }
 }
 
-impl Node for WasmNode {
-    fn load(&mut self, argv: &[String]) -> Result<()> {
+impl WasmNode {
+    /// Starts a job from arguments, without `argv[0]`: what a module of any version takes.
+    ///
+    /// # Errors
+    /// The module's, with its exit code, for arguments that are wrong.
+    pub fn load_arguments(&mut self, argv: &[String]) -> Result<()> {
+        args::check_length(argv)?;
         if let Some(word) = argv.iter().find(|word| word.contains('\0')) {
             return Err(Failure::usage(format!("argument holds a NUL character: {word:?}")));
         }
@@ -299,6 +306,12 @@ impl Node for WasmNode {
             0 => Ok(()),
             code => Err(self.failure(code)?),
         }
+    }
+}
+
+impl Node for WasmNode {
+    fn load(&mut self, job: &JobSpec) -> Result<()> {
+        self.load_arguments(&args::print(job))
     }
 
     fn want(&mut self) -> Result<Option<String>> {

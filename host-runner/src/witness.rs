@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use stepmark_session::spec::SnapshotId;
 use stepmark_session::{Budget, Event, Session};
 use stepmark_snapshot::snap;
 use stepmark_snapshot::witness::ClosedWitness;
@@ -15,7 +16,7 @@ use crate::failure::{Failure, Result, USAGE};
 use crate::interrupt::Stop;
 use crate::job_files::{FileFlags, JobFiles, Rerun};
 use crate::native::NativeNode;
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 use crate::state::LoadedState;
 
 /// A witness that was made.
@@ -34,8 +35,8 @@ pub struct Made {
 ///
 /// # Errors
 /// As those of resuming from it; exit code 2 for a pause or a state at the end.
-pub fn make(place: &Place, program: &str, files: &FileFlags) -> Result<Made> {
-    if place.id.parse::<u64>().is_err() {
+pub fn make(place: &SnapshotRef, program: &str, files: &FileFlags) -> Result<Made> {
+    if !matches!(place.id, SnapshotId::Number(_)) {
         return Err(Failure::usage(format!("a witness starts from a snapshot of the chain, not from {}", place.id)));
     }
     let snap = place.read_bytes()?;
@@ -43,7 +44,7 @@ pub fn make(place: &Place, program: &str, files: &FileFlags) -> Result<Made> {
     stepmark_snapshot::witness::refuse_answers(&raw.job)?;
     let files = JobFiles::find(&raw.job, Some(program), files, &place.dir)?;
     let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
-    let mut recorded = LoadedState::restore(raw.clone(), &rerun, &place.id)?;
+    let mut recorded = LoadedState::restore(raw.clone(), &rerun, place.id)?;
     let session = recorded.session_mut();
     let touched = session.watch_pages();
     let before = session.progress().gas_total;
@@ -52,7 +53,7 @@ pub fn make(place: &Place, program: &str, files: &FileFlags) -> Result<Made> {
     drop(recorded);
     let memory_pages =
         raw.state.spaces.iter().filter(|space| space.kind == SPACE_MEMORY).map(|space| space.pages).sum();
-    let mut state = LoadedState::restore(raw.clone(), &rerun, &place.id)?;
+    let mut state = LoadedState::restore(raw.clone(), &rerun, place.id)?;
     let touched = touched.pages();
     let witness = state.session_mut().witness(snap, raw, &touched)?;
     let touched_pages = u64::try_from(touched.len()).unwrap_or(u64::MAX);
@@ -103,10 +104,10 @@ pub fn check(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<Checked> {
 fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<Checked> {
     let snapshot = witness.snapshot();
     let mut rerun = Rerun::new(snapshot.job.clone(), files, Path::new(""));
-    let id = snapshot.segment.id.to_string();
-    rerun.snap(&id, witness.snap().to_vec());
+    let id = SnapshotId::Number(snapshot.segment.id);
+    rerun.snap(id, witness.snap().to_vec());
     let mut node = NativeNode::new();
-    node.load(&rerun.from_snapshot(&id, None, false))?;
+    node.load(&rerun.from_snapshot(id, None, false))?;
     rerun.supply().feed_until(&mut node, &Stop::new(), &|name| name.ends_with(".bin"))?;
     let mut session = node.into_session().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
     let touched = session.give_witness(witness)?;

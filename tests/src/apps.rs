@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use guest_interp::args;
 use host_runner::engine::Node;
 use host_runner::flags::InputFlags;
 use host_runner::reference;
@@ -283,7 +284,7 @@ impl Said {
 
 /// Loads a job with the files that `file` knows.
 fn load<'a>(node: &mut dyn Node, argv: &[String], file: impl Fn(&str) -> Option<&'a [u8]>) -> Result<()> {
-    node.load(argv)?;
+    node.load(&args::job(argv)?)?;
     while let Some(path) = node.want()? {
         let bytes = file(&path);
         bytes.into_iter().flat_map(|bytes| bytes.chunks(CHUNK)).try_for_each(|chunk| node.give(chunk))?;

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use guest_interp::args;
 use host_runner::engine::{Budget, Node};
 use host_runner::failure::CONFLICT;
 use host_runner::native::NativeNode;
@@ -68,7 +69,7 @@ fn invoke(token: &[u8], store: &Database, data: &str) -> Result<Ran> {
     let version = view.version().to_string();
     let argv = ["--store-version", &version, "--call-data", data, "token.wasm", "invoke"].map(str::to_owned);
     let mut node = NativeNode::new();
-    node.load(&argv)?;
+    node.load(&args::job(&argv)?)?;
     while node.want()?.is_some() {
         node.give(token)?;
         node.give_end(true)?;

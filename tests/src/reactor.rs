@@ -5,9 +5,11 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
+use guest_interp::args;
 use host_runner::engine::{Budget, Deliver, Event, Node, Progress};
 use host_runner::failure::{Failure, IO};
 use stepmark_hosts::outside::{Answer, Question};
+use stepmark_session::spec::JobSpec;
 use wasmparser::{BinaryReader, ExportSectionReader, GlobalSectionReader, Parser, Payload};
 use wasmtime::{Config, Engine, Global, Instance, Linker, Memory, Module, Store, Val};
 
@@ -326,11 +328,21 @@ fn failure(error: anyhow::Error) -> Failure {
 
 type Outcome<T> = host_runner::failure::Result<T>;
 
-impl Node for Reactor<'_> {
-    fn load(&mut self, argv: &[String]) -> Outcome<()> {
+impl Reactor<'_> {
+    /// Starts a job from arguments.
+    ///
+    /// # Errors
+    /// The module's.
+    pub fn load_arguments(&mut self, argv: &[String]) -> Outcome<()> {
         let length = self.put(argv.join("\0").as_bytes()).map_err(failure)?;
         let code = self.call("node_load", &[length]).map_err(failure)?;
         self.get(-code).map(|_| ()).map_err(failure)
+    }
+}
+
+impl Node for Reactor<'_> {
+    fn load(&mut self, job: &JobSpec) -> Outcome<()> {
+        self.load_arguments(&args::print(job))
     }
 
     fn want(&mut self) -> Outcome<Option<String>> {

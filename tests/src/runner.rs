@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
+use guest_interp::args;
 use host_runner::engine::{Budget, Event, Node};
 use host_runner::image::{self, NODE_WASM};
 use host_runner::native::NativeNode;
@@ -128,7 +129,7 @@ pub fn host_runner() -> Result<PathBuf> {
 /// # Errors
 /// The node's.
 pub fn load(node: &mut dyn Node, argv: &[String], dir: &Path) -> Result<()> {
-    node.load(argv)?;
+    node.load(&args::job(argv)?)?;
     while let Some(path) = node.want()? {
         let file = dir.join(&path);
         if file.exists() {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use guest_interp::args;
 use host_runner::flags::{ConfigFlags, InputFlags, JobFlags};
 use serde::Deserialize;
 
@@ -94,14 +95,14 @@ impl Program {
         std::iter::once(program).chain(self.expected.args.iter().cloned()).collect()
     }
 
-    /// The node's arguments.
+    /// The module's arguments.
     ///
     /// # Errors
     /// As [`Program::inputs`].
     pub fn argv(&self) -> Result<Vec<String>> {
         let config = ConfigFlags { inputs: self.inputs()?, ..ConfigFlags::default() };
         let flags = JobFlags { config, ..JobFlags::default() };
-        Ok(flags.node_argv(&self.words())?)
+        Ok(args::print(&flags.job(&self.words())?))
     }
 
     /// Runs it on both engines, which must agree.

@@ -8,8 +8,9 @@ use host_runner::bisect::{Executor, Question, diverge, recheck, write_executors}
 use host_runner::chain::Chain;
 use host_runner::engine::Engine;
 use host_runner::job_files::{FileFlags, JobFiles, Rerun};
-use host_runner::place::Place;
+use host_runner::snapshot_ref::SnapshotRef;
 use node_tests::session::{Drive, Job, program};
+use stepmark_session::spec::SnapshotId;
 
 /// Local 0 counts down from a million.
 const PROGRAM: &str = "(module (memory 1) (func $run (export \"run\") (param $n i32) (result i32)
@@ -49,7 +50,7 @@ fn the_first_instruction_that_differs_is_found_and_named() {
     let temporary = tempfile::tempdir().expect("a temporary directory");
     let dir = temporary.path();
     let (chain, rerun, files, program) = chain(dir);
-    let place = Place::new(dir, "2");
+    let place = SnapshotRef::new(dir, SnapshotId::Number(2));
     // Not between the subtraction and the `local.tee`, which would undo the change.
     for fault in [1, 333_336, GAS - 1] {
         let question = Question { rerun: &rerun, place: &place, gas: GAS, engine: Engine::Native };
@@ -81,7 +82,7 @@ fn executors_that_do_the_same_agree_also_beyond_the_end() {
     let dir = temporary.path();
     let (chain, rerun, _, program) = chain(dir);
     let id = (chain.last() - 1).to_string();
-    let place = Place::new(dir, id.clone());
+    let place = SnapshotRef::new(dir, id.parse().expect("an id"));
     // The program ends long before: a state that has ended stays what it is.
     let question = Question { rerun: &rerun, place: &place, gas: 100 * GAS, engine: Engine::Native };
     let mut left = executor("left", u64::MAX, dir, &id, &program);

@@ -94,7 +94,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     argv.extend(words.iter().cloned());
 
     let (mut node, stop, mut copies) = (WasmNode::new(runner::node_module())?, Stop::new(), Copies::default());
-    drive::load(&mut node, &argv, &mut copies, &stop)?;
+    drive::load(&mut node, &guest_interp::args::job(&argv)?, &mut copies, &stop)?;
     let out = OutputDir::open(&prepared.path().join("out"))?;
     let options = Options {
         runner: Runner { engine: Engine::Wasm },

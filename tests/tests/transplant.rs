@@ -136,13 +136,13 @@ fn a_move_between_a_snapshot_and_taking_its_files_loses_nothing() {
 fn errors_and_misuse_leave_the_globals_at_their_base_too() {
     let mut node = Reactor::new(exposed(), true).unwrap();
     assert_eq!(node.want().unwrap_err().code(), 2);
-    assert_eq!(node.load(&["--no-such-flag".to_owned()]).unwrap_err().code(), 2);
-    node.load(&["a.wasm".to_owned(), "run".to_owned()]).unwrap();
+    assert_eq!(node.load_arguments(&["--no-such-flag".to_owned()]).unwrap_err().code(), 2);
+    node.load_arguments(&["a.wasm".to_owned(), "run".to_owned()]).unwrap();
     assert_eq!(node.want().unwrap().as_deref(), Some("a.wasm"));
     node.give(b"no wasm").unwrap();
     let error = node.give_end(true).and_then(|()| node.want().map(|_| ())).unwrap_err();
     assert_eq!(error.code(), 65, "{error}");
-    node.load(&["a.wasm".to_owned()]).unwrap();
+    node.load_arguments(&["a.wasm".to_owned()]).unwrap();
     assert_eq!(node.want().unwrap().as_deref(), Some("a.wasm"));
     let error = node.give_end(false).and_then(|()| node.want().map(|_| ())).unwrap_err();
     assert!([2, 74].contains(&error.code()), "{error}");

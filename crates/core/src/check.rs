@@ -21,7 +21,8 @@ use crate::runtime::{FuncKind, Instance, Machine};
 use stepmark_state::canonical::{FrameState, InstanceState, Phase, State};
 use stepmark_state::error::Error;
 use stepmark_state::limits::WASM_PAGE;
-use stepmark_state::paged::{Number, Paged};
+use stepmark_state::paged::Paged;
+use stepmark_state::pages::SpaceId;
 
 /// A state that fits the program.
 #[derive(Clone, Debug)]
@@ -65,7 +66,7 @@ pub fn check_state(
     machine: &mut Machine,
     outermost: u32,
     waiting: Vec<Waiting>,
-    others: &[(Number, u64)],
+    others: &[(SpaceId, u64)],
 ) -> Result<CheckedState, Error> {
     let exceptions = state.exceptions.len() as u64;
     let mut checker = Checker::new(machine, exceptions);
@@ -155,16 +156,16 @@ impl Checker<'_> {
         in_range("elements of all tables".to_owned(), total, 0, limits.table_elements)
     }
 
-    fn spaces(&self, state: &State, others: &[(Number, u64)]) -> Result<(), Error> {
+    fn spaces(&self, state: &State, others: &[(SpaceId, u64)]) -> Result<(), Error> {
         let pages_of = |bytes: u64| bytes.div_ceil(stepmark_state::pages::PAGE as u64);
         let memories = state.instances.iter().flat_map(|i| &i.memories);
         let memories = memories.map(|pages| pages_of(pages.saturating_mul(WASM_PAGE)));
         let tables = state.instances.iter().flat_map(|i| &i.tables);
         let tables = tables.map(|size| pages_of(size.saturating_mul(8)));
         let numbers = self.machine.store.numbers();
-        let own = numbers.iter().zip(memories.chain(tables)).map(|((kind, index), pages)| (*kind, *index, pages));
-        let others = others.iter().map(|((kind, index), pages)| (*kind, *index, *pages));
-        let expected: Vec<_> = own.chain(others).collect();
+        let own = numbers.iter().zip(memories.chain(tables)).map(|(id, pages)| (*id, pages));
+        let others = others.iter().copied();
+        let expected: Vec<_> = own.chain(others).map(|(id, pages)| (id.kind, id.index, pages)).collect();
         let found: Vec<_> = state.spaces.iter().map(|s| (s.kind, s.index, s.pages)).collect();
         if found != expected {
             return Err(mismatch(

@@ -5,7 +5,8 @@ use stepmark_core::runtime::Store;
 use stepmark_hosts::store;
 use stepmark_hosts::wasi::Wasi;
 use stepmark_state::merkle::PageTree;
-use stepmark_state::paged::{Number, Page, Paged};
+use stepmark_state::paged::{Page, Paged};
+use stepmark_state::pages::SpaceId;
 use stepmark_state::pages::{SPACE_FILE, SPACE_KEY_VALUE};
 
 /// The three places.
@@ -16,16 +17,16 @@ pub(super) struct Contents<'a> {
 }
 
 impl Contents<'_> {
-    fn of(&self, number: Number) -> &dyn Paged {
-        match number.0 {
+    fn of(&self, number: SpaceId) -> &dyn Paged {
+        match number.kind {
             SPACE_FILE => self.files,
             SPACE_KEY_VALUE => self.log,
             _ => self.store,
         }
     }
 
-    fn of_mut(&mut self, number: Number) -> &mut dyn Paged {
-        match number.0 {
+    fn of_mut(&mut self, number: SpaceId) -> &mut dyn Paged {
+        match number.kind {
             SPACE_FILE => self.files,
             SPACE_KEY_VALUE => self.log,
             _ => self.store,
@@ -34,30 +35,30 @@ impl Contents<'_> {
 }
 
 impl Paged for Contents<'_> {
-    fn numbers(&self) -> Vec<Number> {
+    fn numbers(&self) -> Vec<SpaceId> {
         let mut numbers = self.store.numbers();
         numbers.append(&mut self.files.numbers());
         numbers.append(&mut self.log.numbers());
         numbers
     }
 
-    fn page_count(&self, number: Number) -> usize {
+    fn page_count(&self, number: SpaceId) -> usize {
         self.of(number).page_count(number)
     }
 
-    fn marks(&mut self, number: Number) -> &mut [u8] {
+    fn marks(&mut self, number: SpaceId) -> &mut [u8] {
         self.of_mut(number).marks(number)
     }
 
-    fn page(&self, number: Number, page: usize) -> Page {
+    fn page(&self, number: SpaceId, page: usize) -> Page {
         self.of(number).page(number, page)
     }
 
-    fn set_page(&mut self, number: Number, page: usize, contents: &Page) {
+    fn set_page(&mut self, number: SpaceId, page: usize, contents: &Page) {
         self.of_mut(number).set_page(number, page, contents);
     }
 
-    fn initial(&self, number: Number) -> PageTree {
+    fn initial(&self, number: SpaceId) -> PageTree {
         self.of(number).initial(number)
     }
 }

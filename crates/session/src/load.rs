@@ -108,7 +108,7 @@ impl Loading {
         let mut loading = Loading::default();
         let mut want = |path: &str, purpose| loading.wants.push_back(Want { path: path.to_owned(), purpose });
         if let Some(resume) = &spec.resume {
-            want(&format!("{}/{}.snap", resume.dir, resume.id.stem()), Purpose::Snap);
+            want(&format!("{}/{}.snap", resume.dir, resume.id), Purpose::Snap);
         }
         if let Some(schedule) = spec.gas_schedule.as_deref().filter(|name| Schedule::builtin(name).is_none()) {
             want(schedule, Purpose::Schedule);
@@ -366,10 +366,10 @@ impl Session {
             let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
             running.chain_spaces = Some(running.spaces.clone());
             if running.asks_outside() && !self.loading.look_only {
-                let path = format!("{}/{}.calls", resume.dir, resume.id.stem());
+                let path = format!("{}/{}.calls", resume.dir, resume.id);
                 self.loading.wants.push_back(Want { path, purpose: Purpose::Calls });
             }
-            (resume.id.stem(), Purpose::Bin { id: chain.last, paused: true })
+            (resume.id.to_string(), Purpose::Bin { id: chain.last, paused: true })
         } else {
             self.loading.chain = None;
             return;
@@ -817,12 +817,12 @@ impl Builder<'_> {
             SnapshotId::Number(id) => !segment.paused && segment.id == id,
             SnapshotId::Paused | SnapshotId::Final => segment.paused,
         };
-        let name = format!("{}/{}.snap", resume.dir, resume.id.stem());
+        let name = format!("{}/{}.snap", resume.dir, resume.id);
         if fits {
             return Ok(());
         }
         let kind = if segment.paused { "paused after " } else { "" };
-        Err(Error::snapshot(format!("{name}: is snapshot {kind}{}, expected {}", segment.id, resume.id.stem())))
+        Err(Error::snapshot(format!("{name}: is snapshot {kind}{}, expected {}", segment.id, resume.id)))
     }
 }
 

@@ -1,6 +1,10 @@
 //! A job as it is asked for, before any file of it is read.
 
+use std::fmt;
+use std::str::FromStr;
+
 use stepmark_snapshot::job::JobFunction;
+use stepmark_state::error::Error;
 
 /// Gas limit of a run from the start without `--gas-limit`.
 pub const DEFAULT_GAS_LIMIT: u64 = u64::MAX;
@@ -18,13 +22,32 @@ pub enum SnapshotId {
     Final,
 }
 
-impl SnapshotId {
-    /// File name without the extension.
-    pub fn stem(self) -> String {
+/// The file name without its extension.
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(id) => id.to_string(),
-            Self::Paused => "paused".to_owned(),
-            Self::Final => "final".to_owned(),
+            Self::Number(id) => write!(f, "{id}"),
+            Self::Paused => f.write_str("paused"),
+            Self::Final => f.write_str("final"),
+        }
+    }
+}
+
+impl FromStr for SnapshotId {
+    type Err = Error;
+
+    /// Reads what is [displayed](fmt::Display).
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text {
+            "paused" => Ok(Self::Paused),
+            "final" => Ok(Self::Final),
+            _ => text
+                .parse()
+                .ok()
+                .filter(|id| is_number && *id >= 1)
+                .map(Self::Number)
+                .ok_or_else(|| Error::usage(format!("'{text}' is neither a number from 1 nor 'paused'"))),
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::report::Value;
 use stepmark_core::runtime::{Machine, Watch};
 use stepmark_hosts::wasi::Wasi;
 use stepmark_snapshot::job::Job;
-use stepmark_state::paged::{Number, Page, Paged};
+use stepmark_state::paged::{Page, Paged};
+use stepmark_state::pages::SpaceId;
 
 impl Session {
     /// Lets a snapshot of a run that has ended be restored too, to look at it; it cannot go on. To be said before any file is
@@ -50,7 +51,7 @@ impl Session {
     }
 
     /// Contents of a page of a space; zeros where there is none.
-    pub fn page(&mut self, number: Number, page: u64) -> Page {
+    pub fn page(&mut self, number: SpaceId, page: u64) -> Page {
         let zeros = [0; stepmark_state::pages::PAGE];
         let Some(running) = self.running.as_deref_mut() else { return zeros };
         let contents = running.contents();
@@ -60,7 +61,7 @@ impl Session {
 
     /// The pages whose contents differ from those at the start of the run, by space, both ascending; `start` is a run of the
     /// same job in state 0.
-    pub fn pages_since_start(&mut self, start: &mut Session) -> Vec<(Number, Vec<u64>)> {
+    pub fn pages_since_start(&mut self, start: &mut Session) -> Vec<(SpaceId, Vec<u64>)> {
         let (Some(here), Some(start)) = (self.running.as_deref_mut(), start.running.as_deref_mut()) else {
             return Vec::new();
         };
@@ -82,7 +83,7 @@ impl Session {
     }
 
     /// The pages whose contents differ from those of another run's state, by space, both ascending.
-    pub fn differing_pages(&mut self, other: &mut Session) -> Vec<(Number, Vec<u64>)> {
+    pub fn differing_pages(&mut self, other: &mut Session) -> Vec<(SpaceId, Vec<u64>)> {
         let (Some(a), Some(b)) = (self.running.as_deref_mut(), other.running.as_deref_mut()) else { return Vec::new() };
         let mut numbers = a.contents().numbers();
         numbers.extend(b.contents().numbers());

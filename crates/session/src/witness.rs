@@ -10,7 +10,8 @@ use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::witness::{ClosedWitness, Pages, Witness, contents, is_recorded_by_page, kept, refuse_answers};
 use stepmark_state::error::Error;
 use stepmark_state::merkle::siblings;
-use stepmark_state::paged::{Number, Page, Paged};
+use stepmark_state::paged::{Page, Paged};
+use stepmark_state::pages::SpaceId;
 
 impl Session {
     /// Tells from now on which pages of memory the program touches.
@@ -94,27 +95,27 @@ impl Session {
 }
 
 /// The pages of a space that a witness has.
-fn pages_of(all: &Contents<'_>, number: Number, touched: &BTreeSet<(u32, u64)>) -> Pages {
+fn pages_of(all: &Contents<'_>, number: SpaceId, touched: &BTreeSet<(u32, u64)>) -> Pages {
     let count = all.page_count(number) as u64;
     let page = |index: u64| (index, kept(&all.page(number, index as usize)));
-    if !is_recorded_by_page(number.0) {
+    if !is_recorded_by_page(number.kind) {
         return (0..count).map(page).collect();
     }
-    let address = all.store.memory_of(number.1) as u32;
+    let address = all.store.memory_of(number.index) as u32;
     let touched = touched.range((address, 0)..=(address, u64::MAX)).map(|(_, index)| *index);
     // Pages that the memory grows by are zero.
     touched.map(|index| if index < count { page(index) } else { (index, None) }).collect()
 }
 
 /// Puts a page into its space. State 0 and zeros are there already.
-fn place(all: &mut Contents<'_>, number: Number, index: u64, page: &Page) -> Result<(), Error> {
+fn place(all: &mut Contents<'_>, number: SpaceId, index: u64, page: &Page) -> Result<(), Error> {
     if all.page(number, index as usize) == *page {
         return Ok(());
     }
     all.set_page(number, index as usize, page);
     // What is beyond the last element of a table is read as zeros.
     if all.page(number, index as usize) != *page {
-        let (kind, space) = (stepmark_state::pages::space_name(number.0).unwrap_or("space"), number.1);
+        let (kind, space) = (stepmark_state::pages::space_name(number.kind).unwrap_or("space"), number.index);
         return Err(Error::snapshot(format!("witness: page {index} of {kind} {space} has contents beyond the end")));
     }
     Ok(())

@@ -5,8 +5,9 @@ use crate::bin::{BinHeader, BinWriter, PageSink};
 use stepmark_state::canonical::SpaceState;
 use stepmark_state::error::Error;
 use stepmark_state::merkle::PageTree;
-use stepmark_state::paged::{Number, Page, Paged};
+use stepmark_state::paged::{Page, Paged};
 use stepmark_state::pages::SPACE_FILE;
+use stepmark_state::pages::SpaceId;
 
 /// Bytes that a `.bin` is produced in at a time, at least.
 const CHUNK: usize = 64 << 10;
@@ -15,7 +16,7 @@ const CHUNK: usize = 64 << 10;
 #[derive(Clone, Debug, Default)]
 pub struct Spaces {
     /// By ascending number.
-    trees: Vec<(Number, PageTree)>,
+    trees: Vec<(SpaceId, PageTree)>,
 }
 
 impl Spaces {
@@ -32,7 +33,7 @@ impl Spaces {
     }
 
     /// The same; the pages that really changed, by space, both ascending.
-    fn changed_pages(&mut self, contents: &mut dyn Paged) -> Vec<(Number, Vec<usize>)> {
+    fn changed_pages(&mut self, contents: &mut dyn Paged) -> Vec<(SpaceId, Vec<usize>)> {
         self.follow(contents);
         let mut changed = Vec::new();
         for (number, tree) in &mut self.trees {
@@ -57,16 +58,16 @@ impl Spaces {
     }
 
     /// The tree of a space.
-    pub fn tree(&mut self, number: Number) -> Option<&mut PageTree> {
+    pub fn tree(&mut self, number: SpaceId) -> Option<&mut PageTree> {
         let place = self.trees.binary_search_by_key(&number, |(number, _)| *number).ok()?;
         self.trees.get_mut(place).map(|(_, tree)| tree)
     }
 
-    /// Number, size and root of each.
+    /// SpaceId, size and root of each.
     pub fn states(&mut self, contents: &dyn Paged) -> Vec<SpaceState> {
-        let state = |(number, tree): &mut (Number, PageTree)| SpaceState {
-            kind: number.0,
-            index: number.1,
+        let state = |(number, tree): &mut (SpaceId, PageTree)| SpaceState {
+            kind: number.kind,
+            index: number.index,
             pages: contents.page_count(*number) as u64,
             root: tree.root(),
         };
@@ -92,7 +93,7 @@ fn take_marked(marks: &mut [u8]) -> Vec<usize> {
 pub struct Delta {
     writer: BinWriter,
     /// Pages that changed, in order; their trees know them already.
-    changed: Vec<(Number, Vec<usize>)>,
+    changed: Vec<(SpaceId, Vec<usize>)>,
     space: usize,
     page: usize,
 }
@@ -110,7 +111,7 @@ impl Delta {
         while out.len() < CHUNK {
             let Some((number, pages)) = self.changed.get(self.space) else { return false };
             if self.page == 0 {
-                self.writer.space(number.0, number.1, pages.len() as u64, out);
+                self.writer.space(number.kind, number.index, pages.len() as u64, out);
             }
             match pages.get(self.page) {
                 Some(page) => {
@@ -139,27 +140,22 @@ pub struct Restore<'a> {
     pub contracts: bool,
 }
 
-/// A space in messages.
-fn shown((kind, index): Number) -> String {
-    format!("{} {index}", stepmark_state::pages::space_name(kind).unwrap_or("space"))
-}
-
 impl Restore<'_> {
     /// Pages of a space; none of one that is gone by the snapshot being restored, whose pages are passed over.
-    fn present(&mut self, number: Number) -> Result<Option<u64>, Error> {
+    fn present(&mut self, number: SpaceId) -> Result<Option<u64>, Error> {
         match self.spaces.tree(number) {
             Some(_) => Ok(Some(self.contents.page_count(number) as u64)),
-            None if number.0 == SPACE_FILE || self.contracts => Ok(None),
-            None => Err(Error::snapshot(format!("{} is none of the program's", shown(number)))),
+            None if number.kind == SPACE_FILE || self.contracts => Ok(None),
+            None => Err(Error::snapshot(format!("{} is none of the program's", number))),
         }
     }
 }
 
 impl PageSink for Restore<'_> {
     fn space(&mut self, kind: u8, index: u32, pages: u64) -> Result<(), Error> {
-        match self.present((kind, index))? {
+        match self.present(SpaceId::new(kind, index))? {
             Some(present) if pages > present => {
-                let name = shown((kind, index));
+                let name = SpaceId::new(kind, index);
                 Err(Error::snapshot(format!("{name}: {pages} changed pages, it has {present}")))
             }
             _ => Ok(()),
@@ -167,20 +163,20 @@ impl PageSink for Restore<'_> {
     }
 
     fn page(&mut self, kind: u8, index: u32, page: u64, contents: &Page) -> Result<(), Error> {
-        let number = (kind, index);
+        let number = SpaceId::new(kind, index);
         let Some(present) = self.present(number)? else { return Ok(()) };
         let Some(place) = usize::try_from(page).ok().filter(|_| page < present) else {
-            return Err(Error::snapshot(format!("{}: page {page}, it has {present}", shown(number))));
+            return Err(Error::snapshot(format!("{}: page {page}, it has {present}", number)));
         };
         self.contents.set_page(number, place, contents);
         // What is beyond the last element of a table is read as zeros: compare what was kept, not what was sent.
         let kept = self.contents.page(number, place);
         let changed = self.spaces.tree(number).is_some_and(|tree| tree.update(page, &kept));
         if kept != *contents {
-            return Err(Error::snapshot(format!("{}: page {page} has elements beyond the end", shown(number))));
+            return Err(Error::snapshot(format!("{}: page {page} has elements beyond the end", number)));
         }
         if !changed {
-            return Err(Error::snapshot(format!("{}: page {page} is there, but did not change", shown(number))));
+            return Err(Error::snapshot(format!("{}: page {page} is there, but did not change", number)));
         }
         Ok(())
     }

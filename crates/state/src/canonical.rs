@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoding::bounded;
 use crate::encoding::not_ascending;
 use crate::error::Error;
-use crate::pages::{SPACE_KEY_VALUE, SPACE_MEMORY, space_name};
+use crate::pages::{SPACE_KEY_VALUE, SPACE_MEMORY, SpaceId, space_name};
 use crate::trap::Trap;
 
 /// Context string of the state hash (BLAKE3's key derivation mode).
@@ -137,6 +137,13 @@ pub struct SpaceState {
     pub pages: u64,
     /// Merkle root of its contents.
     pub root: [u8; 32],
+}
+
+impl SpaceState {
+    /// Which space it is.
+    pub fn id(&self) -> SpaceId {
+        SpaceId::new(self.kind, self.index)
+    }
 }
 
 /// The state of a host module, in a form of its own.

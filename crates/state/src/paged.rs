@@ -2,33 +2,30 @@
 //! changed, writes a `.bin` and restores from one.
 
 use crate::merkle::PageTree;
-use crate::pages::PAGE;
+use crate::pages::{PAGE, SpaceId};
 
 /// A page of a space.
 pub type Page = [u8; PAGE];
 
-/// Number of a space: its kind, and its index among those of its kind.
-pub type Number = (u8, u32);
-
 /// A set of spaces. A number that it does not have is a bug of the caller.
 pub trait Paged {
     /// The spaces, ascending.
-    fn numbers(&self) -> Vec<Number>;
+    fn numbers(&self) -> Vec<SpaceId>;
 
     /// Pages of a space, the last one possibly in part.
-    fn page_count(&self, number: Number) -> usize;
+    fn page_count(&self, number: SpaceId) -> usize;
 
     /// One byte for each page of a space: 1 if it may have changed since the last snapshot.
-    fn marks(&mut self, number: Number) -> &mut [u8];
+    fn marks(&mut self, number: SpaceId) -> &mut [u8];
 
     /// The contents of a page, filled up with zeros.
-    fn page(&self, number: Number, page: usize) -> Page;
+    fn page(&self, number: SpaceId, page: usize) -> Page;
 
     /// Replaces the contents of a page, unmarked: the caller takes it into the tree.
-    fn set_page(&mut self, number: Number, page: usize, contents: &Page);
+    fn set_page(&mut self, number: SpaceId, page: usize, contents: &Page);
 
     /// What a space holds before its first dirty page is looked at.
-    fn initial(&self, number: Number) -> PageTree;
+    fn initial(&self, number: SpaceId) -> PageTree;
 }
 
 /// The dirty marks of all spaces.

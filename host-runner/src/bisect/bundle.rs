@@ -17,6 +17,7 @@ use crate::foreign::{Foreign, Kind};
 use crate::job_files::{FileFlags, JobFiles, Rerun};
 use crate::search::FILES;
 use crate::strict;
+use stepmark_session::spec::SnapshotId;
 
 use super::chains::{Parting, Side, part};
 use super::executor::{ALL_STEPS, Position, reach};
@@ -189,8 +190,8 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
             if chain.last() != *id {
                 return Err(bad(format!("its chain ends at snapshot {}, expected {id}", chain.last())));
             }
-            let before = reach(&rerun, &id.to_string(), engine, *agreed)?.hash()?;
-            let after = reach(&rerun, &id.to_string(), engine, *parted)?.hash()?;
+            let before = reach(&rerun, SnapshotId::Number(*id), engine, *agreed)?.hash()?;
+            let after = reach(&rerun, SnapshotId::Number(*id), engine, *parted)?.hash()?;
             let found = who(&after, left_hash, right_hash);
             (found, found == right && before == *agreed_hash)
         }

@@ -2,6 +2,8 @@
 //! see which chain is right. Honest chains that part once stay apart, as a `.snap` names its predecessor's hash; a forged one
 //! need not, so every snapshot is compared until they part.
 
+use stepmark_session::spec::SnapshotId;
+
 use crate::chain::Chain;
 use crate::engine::{Budget, Engine, Event, Node};
 use crate::failure::{Failure, Result};
@@ -9,7 +11,7 @@ use crate::foreign::{Foreign, Kind};
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 use crate::state::{Difference, LoadedState, differences};
 
 /// One of two chains.
@@ -137,8 +139,7 @@ fn answers(chain: &Chain, id: u64) -> Result<Option<Vec<u8>>> {
 /// Executes the segment after snapshot `id` of a chain; the `.snap` and `.bin` that it leads to.
 fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut node = engine.start()?;
-    let argv = rerun.from(id, limit, true);
-    node.load(&argv)?;
+    node.load(&rerun.from(id, limit, true))?;
     rerun.supply().feed(node.as_mut(), &Stop::new())?;
     let mut replay = Replay::new(rerun.dir());
     loop {
@@ -188,8 +189,8 @@ impl Honest {
     /// How the state that a chain claims differs from this one.
     fn against(&self, chain: &Chain, rerun: &Rerun) -> Result<Vec<Difference>> {
         let mut honest = self.restore(chain, rerun)?;
-        let claimed = Place::new(&chain.dir, self.high.to_string()).read();
-        match claimed.and_then(|raw| LoadedState::restore(raw, rerun, &self.high.to_string())) {
+        let claimed = SnapshotRef::new(&chain.dir, SnapshotId::Number(self.high)).read();
+        match claimed.and_then(|raw| LoadedState::restore(raw, rerun, SnapshotId::Number(self.high))) {
             Ok(mut claimed) => {
                 let mut found = differences(&mut honest, &mut claimed);
                 if found.is_empty() {
@@ -217,6 +218,6 @@ impl Honest {
             Failure::data(format!("{}: snapshot {} cannot be restored", chain.dir.display(), self.low))
                 .caused_by(failure)
         };
-        LoadedState::from_files(&self.snap, &self.bin, rerun, &self.high.to_string()).map_err(failed)
+        LoadedState::from_files(&self.snap, &self.bin, rerun, SnapshotId::Number(self.high)).map_err(failed)
     }
 }

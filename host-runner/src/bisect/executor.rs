@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use stepmark_session::spec::{JobSpec, SnapshotId};
 use stepmark_snapshot::snap;
 use stepmark_state::canonical::state_hash;
 use stepmark_state::encoding::hex;
@@ -45,11 +46,9 @@ pub struct Reached {
 ///
 /// # Errors
 /// As those of resuming from it.
-pub fn reach(rerun: &Rerun, id: &str, engine: Engine, position: Position) -> Result<Reached> {
+pub fn reach(rerun: &Rerun, id: SnapshotId, engine: Engine, position: Position) -> Result<Reached> {
     let mut node = engine.start()?;
-    let mut argv = rerun.from_snapshot(id, Some(u64::MAX), false);
-    argv.insert(0, "--keep-final".to_owned());
-    node.load(&argv)?;
+    node.load(&JobSpec { keep_final: true, ..rerun.from_snapshot(id, Some(u64::MAX), false) })?;
     rerun.supply().feed(node.as_mut(), &Stop::new())?;
     let start = node.progress()?.gas_total;
     let mut replay = Replay::new(rerun.dir());

@@ -6,8 +6,9 @@ use crate::engine::Engine;
 use crate::failure::Result;
 use crate::foreign::{self, Kind};
 use crate::job_files::Rerun;
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 use crate::state::{Difference, FrameView, FrameViews, LoadedState, differences};
+use stepmark_session::spec::SnapshotId;
 
 use super::executor::{ALL_STEPS, Executor, Position, reach};
 
@@ -16,7 +17,7 @@ pub struct Question<'a> {
     /// The job and its chain.
     pub rerun: &'a Rerun,
     /// The snapshot that the segment starts from.
-    pub place: &'a Place,
+    pub place: &'a SnapshotRef,
     /// Gas of the segment.
     pub gas: u64,
     /// How the node runs that says in words what was found.
@@ -99,8 +100,8 @@ fn describe(
     (agreed, parted): (Position, Position),
 ) -> Result<Divergence> {
     let Question { rerun, place, engine, .. } = question;
-    let before = reach(rerun, &place.id, *engine, agreed)?;
-    let after = reach(rerun, &place.id, *engine, parted)?;
+    let before = reach(rerun, place.id, *engine, agreed)?;
+    let after = reach(rerun, place.id, *engine, parted)?;
     let last = state(&before.snap, &before.bin, rerun)?;
     let mut own = state(&after.snap, &after.bin, rerun)?;
     let frames = &last.raw.state.frames;
@@ -145,5 +146,5 @@ fn claimed(
 
 /// A state in the middle of the segment, or at its end.
 fn state(snap: &[u8], bin: &[u8], rerun: &Rerun) -> Result<LoadedState> {
-    LoadedState::from_files(snap, bin, rerun, "final")
+    LoadedState::from_files(snap, bin, rerun, SnapshotId::Final)
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use stepmark_session::spec::JobSpec;
+
 use crate::cli::print;
 use crate::console::{self, Console, Verbosity};
 use crate::drive;
@@ -39,8 +41,8 @@ pub(super) struct BenchArgs {
 }
 
 impl BenchArgs {
-    fn node_argv(&self, config: ConfigFlags) -> Result<Vec<String>> {
-        JobFlags { config, ..JobFlags::default() }.node_argv(&self.words)
+    fn job(&self, config: ConfigFlags) -> Result<JobSpec> {
+        JobFlags { config, ..JobFlags::default() }.job(&self.words)
     }
 }
 
@@ -84,12 +86,12 @@ pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let instructions = count_instructions(args, &stop)?;
-    let argv = args.node_argv(args.config.clone())?;
+    let job = args.job(args.config.clone())?;
     let mut all = RUNNERS.map(|(name, engine)| Measured { name, is_metered: engine.is_some(), runs: Vec::new() });
     for _ in 0..args.rounds {
         for (measured, (_, engine)) in all.iter_mut().zip(RUNNERS) {
             measured.runs.push(match engine {
-                Some(engine) => run_node(engine, &argv, &stop)?,
+                Some(engine) => run_node(engine, &job, &stop)?,
                 None => run_reference(args)?,
             });
         }
@@ -110,8 +112,8 @@ fn count_instructions(args: &BenchArgs, stop: &Stop) -> Result<u64> {
         tempfile::NamedTempFile::new().map_err(|error| Failure::new(IO, format!("a temporary file: {error}")))?;
     fs::write(file.path(), ONE_EACH).map_err(|error| Failure::io(file.path(), &error))?;
     let gas_schedule = Some(utf8(file.path())?.to_owned());
-    let argv = args.node_argv(ConfigFlags { gas_schedule, ..args.config.clone() })?;
-    Ok(run_node(Engine::Native, &argv, stop)?.gas)
+    let job = args.job(ConfigFlags { gas_schedule, ..args.config.clone() })?;
+    Ok(run_node(Engine::Native, &job, stop)?.gas)
 }
 
 fn utf8(path: &Path) -> Result<&str> {
@@ -119,11 +121,11 @@ fn utf8(path: &Path) -> Result<&str> {
 }
 
 /// Runs the job on the node to its end and throws away what it writes, but for the result.
-fn run_node(engine: Engine, argv: &[String], stop: &Stop) -> Result<Run> {
+fn run_node(engine: Engine, job: &JobSpec, stop: &Stop) -> Result<Run> {
     let mut node = engine.start()?;
     let mut console = Console::new(Verbosity::Normal, true);
     let began = Instant::now();
-    drive::load(node.as_mut(), argv, &mut console, stop)?;
+    drive::load(node.as_mut(), job, &mut console, stop)?;
     let load = began.elapsed();
     let began = Instant::now();
     run_to_the_end(node.as_mut(), stop)?;

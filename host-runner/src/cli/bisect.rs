@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use stepmark_session::spec::SnapshotId;
+
 use crate::bisect::{self, Executor, Question, Side};
 use crate::chain::Chain;
 use crate::cli::print;
 use crate::engine::Engine;
 use crate::failure::{Failure, MISMATCH, Result};
 use crate::job_files::{FileFlags, JobFiles, Rerun};
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 
 /// Arguments of `bisect`.
 #[derive(Clone, Debug, clap::Args)]
@@ -103,9 +105,10 @@ fn chains(args: &BisectArgs, first: &Path, second: &Path) -> Result<i32> {
 }
 
 fn executors(args: &BisectArgs, left: &str, right: &str) -> Result<i32> {
-    let place = Place::parse(&args.first)?;
-    let wrong = || Failure::usage(format!("{}: expected DIR@K, a snapshot of the chain", args.first));
-    let id: u64 = place.id.parse().map_err(|_| wrong())?;
+    let place = SnapshotRef::parse(&args.first)?;
+    let SnapshotId::Number(id) = place.id else {
+        return Err(Failure::usage(format!("{}: expected DIR@K, a snapshot of the chain", args.first)));
+    };
     let (chain, rerun, files) = open(args, &place.dir)?;
     let next = chain.links.get(&id.saturating_add(1)).or_else(|| chain.links.get(&id));
     let gas = args.gas.or(next.map(|link| link.segment.limit)).unwrap_or(u64::MAX);
@@ -155,11 +158,11 @@ pub(super) struct ExecutorArgs {
 }
 
 pub(super) fn serve(args: &ExecutorArgs) -> Result<i32> {
-    let place = Place::parse(&args.place)?;
+    let place = SnapshotRef::parse(&args.place)?;
     let job = place.read()?.job;
     let files = JobFiles::find(&job, Some(&args.program), &args.files, &place.dir)?;
     let rerun = Rerun::new(job, &files, &place.dir);
-    bisect::serve(&mut |position| bisect::reach(&rerun, &place.id, args.engine, position))?;
+    bisect::serve(&mut |position| bisect::reach(&rerun, place.id, args.engine, position))?;
     Ok(0)
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::print;
 use crate::failure::{MISMATCH, Result};
 use crate::job_files::FileFlags;
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 use crate::state::{LoadedState, differences};
 
 /// Arguments of `diff`.
@@ -28,7 +28,7 @@ pub(super) struct DiffArgs {
 }
 
 pub(super) fn execute(args: &DiffArgs) -> Result<i32> {
-    let open = |place: &str| LoadedState::open(&Place::parse(place)?, args.program.as_deref(), &args.files);
+    let open = |place: &str| LoadedState::open(&SnapshotRef::parse(place)?, args.program.as_deref(), &args.files);
     let (mut left, mut right) = (open(&args.left)?, open(&args.right)?);
     let found = differences(&mut left, &mut right);
     if args.json {

@@ -39,7 +39,7 @@ fn least(args: &EstimateArgs) -> Result<i32> {
         let failure = Failure::usage("--static is about all exported functions: it takes no entry and no arguments");
         return Err(failure.help("leave --static out to learn what one call takes"));
     }
-    let (schedule, costs) = estimate::exports(&args.job.node_argv(&args.words)?)?;
+    let (schedule, costs) = estimate::exports(&args.job.job(&args.words)?)?;
     let text = if args.output.json {
         estimate::object(&schedule, &costs).to_string()
     } else {
@@ -50,13 +50,13 @@ fn least(args: &EstimateArgs) -> Result<i32> {
 }
 
 fn exact(args: &EstimateArgs) -> Result<i32> {
-    let mut argv = args.job.node_argv(&args.words)?;
-    let mut store = Given::of(&args.job, &mut argv)?;
+    let mut job = args.job.job(&args.words)?;
+    let mut store = Given::of(&args.job, &mut job)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let mut node = args.engine.start()?;
-    drive::load(node.as_mut(), &argv, &mut console, &stop)?;
+    drive::load(node.as_mut(), &job, &mut console, &stop)?;
     let shown = args.output.verbosity() == Verbosity::Verbose;
     let ran = dry_run::run(node.as_mut(), &mut store, shown.then_some(&mut console as &mut dyn Sink), &stop)?;
     if args.output.json {

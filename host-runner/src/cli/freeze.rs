@@ -35,12 +35,12 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     let run = &args.run;
     refuse(run)?;
     frozen::check_place(&args.file)?;
-    let argv = run.job.node_argv(&run.words)?;
+    let job = run.job.job(&run.words)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let mut console = Console::new(run.output.verbosity(), run.output.json);
     let mut node = WasmNode::embedded()?;
-    drive::load(&mut node, &argv, &mut console, &stop)?;
+    drive::load(&mut node, &job, &mut console, &stop)?;
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;
     let from_pause = run::starts_from_pause(&run.job, out.path());

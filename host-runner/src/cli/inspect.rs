@@ -3,10 +3,10 @@
 use crate::cli::print;
 use crate::failure::{Failure, Result};
 use crate::job_files::FileFlags;
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 use crate::state::{LoadedState, hex_dump};
 use crate::terminal::print_lines;
-use stepmark_state::pages::SPACE_MEMORY;
+use stepmark_state::pages::{SPACE_MEMORY, SpaceId};
 
 /// Arguments of `inspect`.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,11 +59,11 @@ impl Range {
 
 pub(super) fn execute(args: &InspectArgs) -> Result<i32> {
     let ranges: Vec<Range> = args.memory.iter().map(|text| Range::parse(text)).collect::<Result<_>>()?;
-    let mut state = LoadedState::open(&Place::parse(&args.place)?, args.program.as_deref(), &args.files)?;
+    let mut state = LoadedState::open(&SnapshotRef::parse(&args.place)?, args.program.as_deref(), &args.files)?;
     let view = state.view();
     let mut dumps = Vec::new();
     for Range { memory, address, bytes } in ranges {
-        dumps.push((memory, address, state.bytes((SPACE_MEMORY, memory), address, bytes)));
+        dumps.push((memory, address, state.bytes(SpaceId::new(SPACE_MEMORY, memory), address, bytes)));
     }
     if args.json {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

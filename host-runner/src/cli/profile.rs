@@ -40,14 +40,14 @@ pub(super) struct ProfileArgs {
 }
 
 pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
-    let mut argv = args.job.node_argv(&args.words)?;
-    let mut store = Given::of(&args.job, &mut argv)?;
+    let mut job = args.job.job(&args.words)?;
+    let mut store = Given::of(&args.job, &mut job)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let limits = ProfileLimits { depth: args.max_depth, ..ProfileLimits::default() };
     let shown = args.output.verbosity() == Verbosity::Verbose;
-    let profiled = profile::run(&argv, limits, &mut store, &mut console, shown, &stop)?;
+    let profiled = profile::run(&job, limits, &mut store, &mut console, shown, &stop)?;
     if let Some(path) = &args.folded {
         durable::replace(path, profiled.profile.folded().as_bytes())?;
     }

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::failure::Result;
 use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
 use crate::job_files::{FileFlags, JobFiles};
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 
 /// Arguments of `resume`.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(super) fn execute(args: &ResumeArgs) -> Result<i32> {
 
 /// The command line of `run` that goes on from there.
 fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
-    let place = Place::parse(&args.from)?;
+    let place = SnapshotRef::parse(&args.from)?;
     let dir = place.dir.display().to_string();
     let files = JobFiles::find(&place.read()?.job, args.program.as_deref(), &args.files, &place.dir)?;
     let flag = |(name, path): (String, String)| format!("{name}={path}");
@@ -80,7 +80,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
         job: JobFlags {
             snapshot_output: args.snapshot_output.clone().or_else(|| Some(dir.clone())),
             snapshot_input: Some(dir),
-            snapshot_id: Some(place.id),
+            snapshot_id: Some(place.id.to_string()),
             gas_limit: args.gas_limit.clone(),
             enable_gas_refill: args.enable_gas_refill,
             keep_final: args.keep_final,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use stepmark_session::spec::Resume;
+
 use crate::cli::{OutputArgs, print};
 use crate::console::{self, Console, Sink};
 use crate::drive::{self, Options, Summary};
@@ -11,9 +13,9 @@ use crate::failure::{Failure, MISMATCH, Result};
 use crate::flags::JobFlags;
 use crate::image;
 use crate::interrupt::Stop;
-use crate::place::Place;
 use crate::reference::{self, Comparison};
 use crate::report::{self, Runner};
+use crate::snapshot_ref::SnapshotRef;
 use crate::store::{Given, read_set};
 
 /// Arguments of `run`.
@@ -42,9 +44,9 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         let failure = Failure::usage("--check-reference needs a run from the start: the reference cannot resume");
         return Err(failure.help("leave --snapshot-input out"));
     }
-    let mut argv = args.job.node_argv(&args.words)?;
+    let mut job = args.job.job(&args.words)?;
     let contract = &args.job.config.contract;
-    let mut store = Given::of(&args.job, &mut argv)?;
+    let mut store = Given::of(&args.job, &mut job)?;
     let stop = Stop::new();
     stop.on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
@@ -52,11 +54,11 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         console.keep_copies();
     }
     console.detail(&format!("node {} ({} engine)", image::node_hash(), args.engine));
-    if let (Some(dir), Some(id)) = (&args.job.snapshot_input, &args.job.snapshot_id) {
-        Place::new(dir, id).start()?.iter().for_each(|what| console.note(what));
+    if let Some(Resume { dir, id }) = &job.resume {
+        SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
     }
     let mut node = args.engine.start()?;
-    drive::load(node.as_mut(), &argv, &mut console, &stop)?;
+    drive::load(node.as_mut(), &job, &mut console, &stop)?;
 
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;

@@ -12,7 +12,7 @@ use crate::durable;
 use crate::failure::{Failure, MISMATCH, Result};
 use crate::foreign::{self, Kind};
 use crate::job_files::{FileFlags, JobFiles};
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 use crate::witness::{self, Next};
 
 /// Arguments of `witness`.
@@ -35,7 +35,7 @@ pub(super) struct WitnessArgs {
 
 pub(super) fn make(args: &WitnessArgs) -> Result<i32> {
     let started = Instant::now();
-    let made = witness::make(&Place::parse(&args.place)?, &args.program, &args.files)?;
+    let made = witness::make(&SnapshotRef::parse(&args.place)?, &args.program, &args.files)?;
     durable::replace(&args.output, &made.bytes)?;
     let (seconds, size) = (started.elapsed().as_secs_f64(), made.bytes.len());
     let (touched, memory) = (made.touched_pages, made.memory_pages);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use stepmark_state::canonical::FrameState;
-use stepmark_state::paged::Number;
+use stepmark_state::pages::SpaceId;
 use stepmark_state::pages::{PAGE, SPACE_MEMORY, space_name};
 
 use super::view::{FrameView, FrameViews, phase};
@@ -142,8 +142,8 @@ fn table_elements(found: &mut Found, table: &str, left: &[(u64, String)], right:
 /// Compares contents page by page, and names the ranges of memories and files that differ.
 fn spaces(found: &mut Found, left: &mut LoadedState, right: &mut LoadedState) {
     for (number, pages) in left.session_mut().differing_pages(right.session_mut()) {
-        let name = format!("{} {}", space_name(number.0).unwrap_or("space"), number.1);
-        if number.0 != SPACE_MEMORY && number.0 != stepmark_state::pages::SPACE_FILE {
+        let name = format!("{} {}", space_name(number.kind).unwrap_or("space"), number.index);
+        if number.kind != SPACE_MEMORY && number.kind != stepmark_state::pages::SPACE_FILE {
             continue;
         }
         let mut named = 0;
@@ -161,7 +161,7 @@ fn spaces(found: &mut Found, left: &mut LoadedState, right: &mut LoadedState) {
 fn ranges(
     found: &mut Found,
     name: &str,
-    number: Number,
+    number: SpaceId,
     page: u64,
     left: &mut LoadedState,
     right: &mut LoadedState,

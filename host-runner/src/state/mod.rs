@@ -5,17 +5,18 @@ mod differences;
 mod view;
 
 use stepmark_session::Session;
+use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
-use stepmark_state::paged::Number;
 use stepmark_state::pages::PAGE;
+use stepmark_state::pages::SpaceId;
 
 use crate::engine::Node;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Stop;
 use crate::job_files::{FileFlags, JobFiles, Rerun};
 use crate::native::NativeNode;
-use crate::place::Place;
+use crate::snapshot_ref::SnapshotRef;
 
 pub use debug_info::SourceLines;
 pub use differences::{Difference, differences};
@@ -33,18 +34,18 @@ impl LoadedState {
     ///
     /// # Errors
     /// As those of resuming from it.
-    pub fn open(place: &Place, program: Option<&str>, files: &FileFlags) -> Result<Self> {
+    pub fn open(place: &SnapshotRef, program: Option<&str>, files: &FileFlags) -> Result<Self> {
         let raw = place.read()?;
         let files = JobFiles::find(&raw.job, program, files, &place.dir)?;
         let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
-        Self::restore(raw, &rerun, &place.id)
+        Self::restore(raw, &rerun, place.id)
     }
 
     /// The state that these two files hold, beside the chain that they follow, where they count as snapshot `id`.
     ///
     /// # Errors
     /// As those of resuming from it.
-    pub fn from_files(snap: &[u8], bin: &[u8], rerun: &Rerun, id: &str) -> Result<Self> {
+    pub fn from_files(snap: &[u8], bin: &[u8], rerun: &Rerun, id: SnapshotId) -> Result<Self> {
         let raw = snap::decode(snap)?;
         let mut rerun = rerun.clone();
         rerun.snap(id, snap.to_vec());
@@ -56,7 +57,7 @@ impl LoadedState {
     ///
     /// # Errors
     /// As those of resuming from it.
-    pub fn restore(raw: RawSnapshot, rerun: &Rerun, id: &str) -> Result<Self> {
+    pub fn restore(raw: RawSnapshot, rerun: &Rerun, id: SnapshotId) -> Result<Self> {
         let mut node = NativeNode::to_look_at();
         node.load(&rerun.from_snapshot(id, None, false))?;
         rerun.supply().feed(&mut node, &Stop::new())?;
@@ -76,7 +77,7 @@ impl LoadedState {
     }
 
     /// Bytes of a space from `start` on, at most `length`; zeros beyond what is there.
-    pub fn bytes(&mut self, number: Number, start: u64, length: usize) -> Vec<u8> {
+    pub fn bytes(&mut self, number: SpaceId, start: u64, length: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(length);
         let page_size = u64::try_from(PAGE).unwrap_or(u64::MAX);
         let mut at = start;

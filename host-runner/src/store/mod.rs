@@ -14,6 +14,7 @@ use std::time::Duration;
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle, WriteTransaction};
 use stepmark_hosts::outside::{Answer, MAX_KEY, MAX_VALUE, Question, Versioned};
 use stepmark_hosts::store::{Export, RangeRead, ReadWriteSet};
+use stepmark_session::spec::JobSpec;
 
 use crate::engine::Node;
 use crate::failure::{CONFLICT, Failure, Result};
@@ -369,18 +370,18 @@ pub struct Given {
 }
 
 impl Given {
-    /// Opens the store that the flags name, if they do; where the run begins from the start, `argv` is told its version. On
+    /// Opens the store that the flags name, if they do; where the run begins from the start, the job is told its version. On
     /// resume the snapshot says at which version the run began.
     ///
     /// # Errors
     /// As [`Database::open`].
-    pub fn of(job: &JobFlags, argv: &mut Vec<String>) -> Result<Self> {
-        let Some(path) = &job.config.contract.store else { return Ok(Self::default()) };
-        let wait = job.config.contract.wait.map_or(WAIT, Duration::from_secs);
+    pub fn of(flags: &JobFlags, job: &mut JobSpec) -> Result<Self> {
+        let Some(path) = &flags.config.contract.store else { return Ok(Self::default()) };
+        let wait = flags.config.contract.wait.map_or(WAIT, Duration::from_secs);
         let database = Database::open_within(path, true, wait)?;
         let view = database.view()?;
-        if job.snapshot_input.is_none() {
-            argv.splice(0..0, ["--store-version".to_owned(), view.version().to_string()]);
+        if flags.snapshot_input.is_none() {
+            job.store_version = Some(view.version());
         }
         Ok(Self { database: Some(database), view: Some(view) })
     }

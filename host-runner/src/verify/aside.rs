@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use stepmark_session::spec::SnapshotId;
+
 use crate::chain::Chain;
 use crate::durable::{self, Name, PAUSE};
 use crate::engine::{Budget, Event, Node};
@@ -14,8 +16,8 @@ use crate::foreign;
 use crate::interrupt::Stop;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
-use crate::place::Place;
 use crate::search::FILES;
+use crate::snapshot_ref::SnapshotRef;
 
 use super::Options;
 use super::worker::{compare_file, open};
@@ -83,7 +85,7 @@ pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop:
         return Ok(Vec::new());
     }
     // That it belongs to the chain was checked when the chain was opened.
-    let Ok(raw) = Place::new(&chain.dir, "paused").read() else {
+    let Ok(raw) = SnapshotRef::new(&chain.dir, SnapshotId::Paused).read() else {
         return Ok(vec!["paused.snap: missing or damaged beside other files of a pause".to_owned()]);
     };
     let target = raw.state.gas_total;

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use stepmark_session::spec::JobSpec;
+
 use crate::chain::{self, Chain};
 use crate::drive::Slice;
 use crate::durable::{FINAL, Name};
@@ -129,11 +131,8 @@ impl<'a> Worker<'a> {
     fn restore(&self, id: u64, limit: u64, refill: bool) -> Result<At> {
         let rerun = self.rerun.as_opened(self.chain, id)?;
         let mut node = self.options.executor.start()?;
-        let mut argv = rerun.from(id, limit, refill);
-        if FINAL.iter().any(|name| foreign::is_there(&self.chain.dir, name)) {
-            argv.insert(0, "--keep-final".to_owned());
-        }
-        node.load(&argv)?;
+        let keep_final = FINAL.iter().any(|name| foreign::is_there(&self.chain.dir, name));
+        node.load(&JobSpec { keep_final, ..rerun.from(id, limit, refill) })?;
         rerun.supply().feed(node.as_mut(), self.stop)?;
         if node.job_hash()? != rerun.job().job_hash() {
             return Err(Failure::data("the files that were given do not make the job of the snapshots"));

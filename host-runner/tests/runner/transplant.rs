@@ -26,7 +26,7 @@ fn a_memory_put_into_a_fresh_instance_goes_on() {
 fn run(module: &NodeModule, transplant: bool) -> (Files, usize) {
     let argv = ["--gas-limit", "50000", "--enable-gas-refill", "fib.wasm", "fib", "20"].map(str::to_owned);
     let mut node = WasmNode::new(module).expect("instantiates");
-    node.load(&argv).expect("good arguments");
+    node.load_arguments(&argv).expect("good arguments");
     while let Some(path) = node.want().expect("goes on") {
         assert_eq!(path, "fib.wasm");
         node.give(&wat::parse_str(FIB).expect("valid text")).expect("taken");

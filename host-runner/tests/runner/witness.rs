@@ -4,6 +4,7 @@ use std::fs;
 
 use stepmark_snapshot::witness::{Witness, contents, kept};
 use stepmark_state::merkle::{PageTree, page_hash, siblings, subtree};
+use stepmark_state::pages::SpaceId;
 
 use crate::util::{Dir, Ran};
 
@@ -80,15 +81,14 @@ fn witness_of(dir: &Dir, place: &str, program: &str) -> Witness {
 }
 
 /// Hides a space: no page of it is there, and its root is the only hash.
-fn without_pages(witness: &mut Witness, number: (u8, u32)) {
-    let root =
-        witness.snapshot.state.spaces.iter().find(|space| (space.kind, space.index) == number).expect("there").root;
+fn without_pages(witness: &mut Witness, number: SpaceId) {
+    let root = witness.snapshot.state.spaces.iter().find(|space| space.id() == number).expect("there").root;
     witness.pages.remove(&number);
     witness.hashes.insert(number, vec![root]);
 }
 
 /// Leaves out the last page of a memory, and gives the hashes that are then beside the others.
-fn without_last(witness: &mut Witness, number: (u8, u32)) {
+fn without_last(witness: &mut Witness, number: SpaceId) {
     let pages = witness.pages.get_mut(&number).expect("pages");
     let all: Vec<u64> = pages.keys().copied().collect();
     let mut tree = PageTree::new();
@@ -105,8 +105,8 @@ fn without_last(witness: &mut Witness, number: (u8, u32)) {
     witness.hashes.insert(number, hashes);
 }
 
-const MEMORY: (u8, u32) = (1, 0);
-const TABLE: (u8, u32) = (2, 0);
+const MEMORY: SpaceId = SpaceId::new(1, 0);
+const TABLE: SpaceId = SpaceId::new(2, 0);
 
 #[test]
 fn a_witness_without_a_page_or_with_another_one_is_refused() {
@@ -120,8 +120,8 @@ fn a_witness_without_a_page_or_with_another_one_is_refused() {
     refused(&|w| without_last(w, MEMORY), "which is not there");
     refused(&|w| without_pages(w, MEMORY), "which is not there");
     refused(&|w| without_pages(w, TABLE), "page 0 of table 0 is not there, expected all 1 of it");
-    refused(&|w| drop(w.pages.insert((2, 1), [(0, None)].into())), "table 1 is not in the state");
-    refused(&|w| drop(w.pages.insert((3, 7), [(0, None)].into())), "file 7 is not in the state");
+    refused(&|w| drop(w.pages.insert(SpaceId::new(2, 1), [(0, None)].into())), "table 1 is not in the state");
+    refused(&|w| drop(w.pages.insert(SpaceId::new(3, 7), [(0, None)].into())), "file 7 is not in the state");
     let bytes = dir.read("w");
     for at in [0, 9, 30, bytes.len() / 2, bytes.len() - 1] {
         let mut bad = bytes.clone();

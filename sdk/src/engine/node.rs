@@ -55,9 +55,9 @@ impl Engine for WasmEngine {
         let began = Instant::now();
         let setup = &job.program.setup;
         let entry = setup.entry(job.entry.as_deref(), &job.args)?;
-        let options = JobSpec { gas_limit: job.gas_limit, ..setup.options(&entry) };
+        let spec = JobSpec { gas_limit: job.gas_limit, gas_refill: true, ..setup.options(&entry) };
         let mut node = WasmNode::embedded().map_err(|failure| failed(&failure))?;
-        give(&mut node, &arguments(&options), setup).map_err(|failure| failed(&failure))?;
+        give(&mut node, &spec, setup).map_err(|failure| failed(&failure))?;
         self.metrics = Metrics::default();
         self.metrics.times.setting_up = began.elapsed();
         self.node = Some((node, setup.server()));
@@ -82,8 +82,8 @@ impl Engine for WasmEngine {
     }
 }
 
-fn give(node: &mut WasmNode, argv: &[String], setup: &Setup) -> Result<(), Failure> {
-    node.load(argv)?;
+fn give(node: &mut WasmNode, job: &JobSpec, setup: &Setup) -> Result<(), Failure> {
+    node.load(job)?;
     while let Some(path) = node.want()? {
         let found = setup.file(&path, None);
         for chunk in found.into_iter().flat_map(|bytes| bytes.chunks(CHUNK)) {
@@ -207,43 +207,4 @@ fn ended(code: i32, receipt: &serde_json::Value) -> Ended {
         (None, 0) => Ended::Returned,
         (None, code) => Ended::Exited(code),
     }
-}
-
-/// The options as a command line.
-fn arguments(options: &JobSpec) -> Vec<String> {
-    let mut argv = Vec::new();
-    let mut flag = |name: &str, value: Option<String>| {
-        argv.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
-    };
-    let number = |number: Option<u64>| number.map(|number| number.to_string());
-    flag("gas-limit", number(options.gas_limit));
-    flag("gas-schedule", options.gas_schedule.clone());
-    flag("max-memory", number(options.max_memory));
-    flag("max-call-depth", number(options.max_call_depth.map(u64::from)));
-    flag("max-files", number(options.max_files));
-    flag("max-exceptions", number(options.max_exceptions.map(u64::from)));
-    flag("clock-rate", number(options.clock_rate));
-    flag("seed", number(options.seed));
-    flag("stdin", options.stdin.clone());
-    flag("store-version", number(options.store_version));
-    flag("call-data", options.call_data.as_ref().map(|data| format!("0x{}", stepmark_state::encoding::hex(data))));
-    flag("caller", options.caller.clone().filter(|caller| !caller.is_empty()));
-    options.functions.iter().for_each(|function| flag("function", Some(function.text())));
-    let pairs = [
-        ("preload", &options.preload),
-        ("env", &options.env),
-        ("file", &options.files),
-        ("contract", &options.contracts),
-    ];
-    for (name, pairs) in pairs {
-        pairs.iter().for_each(|(key, value)| flag(name, Some(format!("{key}={value}"))));
-    }
-    options.preopens.iter().for_each(|path| flag("preopen", Some(path.clone())));
-    for (name, on) in &options.features {
-        flag("feature", Some(format!("{name}={}", if *on { "on" } else { "off" })));
-    }
-    argv.push("--enable-gas-refill".to_owned());
-    argv.push(options.program.clone());
-    argv.extend(options.positionals.iter().cloned());
-    argv
 }

@@ -11,7 +11,7 @@ use stepmark_snapshot::snap;
 use stepmark_snapshot::witness::{Growth, Witness, is_recorded_by_page, kept, refuse_answers};
 use stepmark_state::limits::WASM_PAGE;
 use stepmark_state::merkle::{PageTree, siblings};
-use stepmark_state::paged::Number;
+use stepmark_state::pages::SpaceId;
 use stepmark_state::pages::{PAGE, SPACE_MEMORY, SPACE_TABLE};
 
 /// Two memories, of which the segment touches three pages and grows one; a table of three pages (1,200 elements of 8
@@ -31,9 +31,9 @@ const PROGRAM: &str = r#"(module (type $t (func (result i32)))
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (i32.add (local.get $sum) (i32.load $b (i32.const 8192)))))"#;
 
-const A: Number = (SPACE_MEMORY, 0);
-const B: Number = (SPACE_MEMORY, 1);
-const TABLE: Number = (SPACE_TABLE, 0);
+const A: SpaceId = SpaceId::new(SPACE_MEMORY, 0);
+const B: SpaceId = SpaceId::new(SPACE_MEMORY, 1);
+const TABLE: SpaceId = SpaceId::new(SPACE_TABLE, 0);
 /// Pages of the first memory before it grows; bytes of a page are 4,096.
 const PAGES: u64 = 32;
 /// The most that the first memory grows to by its type.
@@ -64,9 +64,9 @@ fn said(witness: &Witness) -> String {
 }
 
 /// The tree of a space with all its pages.
-fn tree(number: Number) -> PageTree {
+fn tree(number: SpaceId) -> PageTree {
     let mut session = resumed(&HONEST.subject).unwrap();
-    let space = HONEST.witness.snapshot.state.spaces.iter().find(|space| (space.kind, space.index) == number).unwrap();
+    let space = HONEST.witness.snapshot.state.spaces.iter().find(|space| space.id() == number).unwrap();
     let mut tree = PageTree::new();
     for page in 0..space.pages {
         tree.update(page, &session.page(number, page));
@@ -76,7 +76,7 @@ fn tree(number: Number) -> PageTree {
 }
 
 /// The honest witness with other pages of a space, and the hashes beside them as they are.
-fn with(number: Number, change: impl FnOnce(&mut stepmark_snapshot::witness::Pages)) -> Witness {
+fn with(number: SpaceId, change: impl FnOnce(&mut stepmark_snapshot::witness::Pages)) -> Witness {
     let mut witness = HONEST.witness.clone();
     let pages = witness.pages.get_mut(&number).unwrap();
     change(pages);
@@ -178,7 +178,7 @@ fn memories_grow_by_whole_pages_within_the_limit_of_all_of_them() {
 fn what_lies_beyond_the_end_of_a_space_is_zero() {
     let mut witness = HONEST.witness.clone();
     let mut raw = witness.snapshot.clone();
-    let space = raw.state.spaces.iter_mut().find(|space| (space.kind, space.index) == B).unwrap();
+    let space = raw.state.spaces.iter_mut().find(|space| space.id() == B).unwrap();
     // The memory is said to be a page of 64 KiB shorter: its contents are then beyond its end.
     space.pages = 0;
     witness.snap = forge(&raw);
@@ -190,17 +190,17 @@ fn what_lies_beyond_the_end_of_a_space_is_zero() {
 #[test]
 fn spaces_are_those_of_the_state() {
     let mut more = HONEST.witness.clone();
-    more.pages.insert((SPACE_TABLE, 1), more.pages[&TABLE].clone());
+    more.pages.insert(SpaceId::new(SPACE_TABLE, 1), more.pages[&TABLE].clone());
     assert_eq!(more.close().unwrap_err().message(), "witness: table 1 is not in the state");
     let mut more = HONEST.witness.clone();
-    more.hashes.insert((SPACE_MEMORY, 2), Vec::new());
+    more.hashes.insert(SpaceId::new(SPACE_MEMORY, 2), Vec::new());
     assert_eq!(more.close().unwrap_err().message(), "witness: memory 2 is not in the state");
     let mut less = HONEST.witness.clone();
     less.hashes.remove(&A);
     assert_eq!(less.close().unwrap_err().message(), "witness: the hashes of memory 0 are not there");
     // All hashes fit a state without a space, but the program has it.
     let mut raw = HONEST.witness.snapshot.clone();
-    raw.state.spaces.retain(|space| (space.kind, space.index) != B);
+    raw.state.spaces.retain(|space| space.id() != B);
     let mut witness = HONEST.witness.clone();
     witness.pages.remove(&B);
     witness.hashes.remove(&B);

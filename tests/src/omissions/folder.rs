@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use host_runner::job_files::FileFlags;
-use host_runner::place::Place;
+use host_runner::snapshot_ref::SnapshotRef;
 use host_runner::state::LoadedState;
 use serde_json::Value;
 use stepmark_snapshot::snap::{RawSnapshot, decode};
@@ -98,9 +98,9 @@ impl Folder {
     /// Reads every state that is there as `inspect` does; what it finds is held to the roots, so only panics are a fault.
     fn inspect(&self, dir: &Path, files: &Files) {
         for stem in self.questioned.iter().filter_map(|name| name.strip_suffix(".snap")) {
-            if files.contains_key(&format!("{stem}.snap")) {
+            if let (true, Ok(id)) = (files.contains_key(&format!("{stem}.snap")), stem.parse()) {
                 let program = dir.join(&self.job.call[0]).display().to_string();
-                drop(LoadedState::open(&Place::new(dir, stem), Some(&program), &FileFlags::default()));
+                drop(LoadedState::open(&SnapshotRef::new(dir, id), Some(&program), &FileFlags::default()));
             }
         }
     }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, ensure};
 use host_runner::failure::{DATA, Failure};
 use host_runner::job_files::{FileFlags, JobFiles, Rerun};
-use host_runner::place::Place;
+use host_runner::snapshot_ref::SnapshotRef;
 use host_runner::state::LoadedState;
 use host_runner::witness::{self, Next};
+use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::witness::{Growth, Witness, contents};
 use stepmark_state::merkle::{PageTree, empty_root, siblings};
-use stepmark_state::paged::{Number, Page};
+use stepmark_state::paged::Page;
 use stepmark_state::pages::PAGE;
+use stepmark_state::pages::{SPACE_KEY_VALUE, SpaceId};
 use tempfile::TempDir;
 
 use super::parts::{Part, variants};
@@ -185,26 +187,26 @@ struct WitnessProof {
     witness: Witness,
     files: JobFiles,
     /// All pages of the state, and the trees above them.
-    state: BTreeMap<Number, (Vec<Page>, PageTree)>,
+    state: BTreeMap<SpaceId, (Vec<Page>, PageTree)>,
     /// Where the job's files are.
     _dir: Arc<TempDir>,
 }
 
 /// The pages that a witness is to have.
-type Sets = BTreeMap<Number, BTreeMap<u64, Page>>;
+type Sets = BTreeMap<SpaceId, BTreeMap<u64, Page>>;
 
 impl WitnessProof {
     fn new(name: &str, dir: &Arc<TempDir>, program: &str, id: u64) -> Result<Self> {
-        let place = Place::new(dir.path().join("out"), id.to_string());
+        let place = SnapshotRef::new(dir.path().join("out"), SnapshotId::Number(id));
         let bytes = witness::make(&place, program, &FileFlags::default()).map_err(failed)?.bytes;
         let witness = Witness::decode(&bytes)?;
         let job = &witness.snapshot.job;
         let files = JobFiles::find(job, Some(program), &FileFlags::default(), &place.dir).map_err(failed)?;
         let rerun = Rerun::new(job.clone(), &files, &place.dir);
-        let mut loaded = LoadedState::restore(witness.snapshot.clone(), &rerun, &place.id).map_err(failed)?;
+        let mut loaded = LoadedState::restore(witness.snapshot.clone(), &rerun, place.id).map_err(failed)?;
         let mut state = BTreeMap::new();
         for space in &witness.snapshot.state.spaces {
-            let number = (space.kind, space.index);
+            let number = space.id();
             let pages: Vec<Page> = (0..space.pages).map(|page| loaded.session_mut().page(number, page)).collect();
             let mut tree = PageTree::new();
             for (index, page) in (0..).zip(&pages) {
@@ -249,7 +251,7 @@ impl WitnessProof {
         ];
         let header = self.bin_header();
         parts.extend([Part::new("bin", &header[..56]), Part::new("previous", &header[56..])]);
-        for ((kind, index), pages) in sets.iter().filter(|(_, pages)| !pages.is_empty()) {
+        for (SpaceId { kind, index }, pages) in sets.iter().filter(|(_, pages)| !pages.is_empty()) {
             parts.push(Part::new("space", [&[*kind][..], &index.to_le_bytes()].concat()));
             parts.push(Part::new("count", (pages.len() as u64).to_le_bytes()));
             parts.extend(pages.iter().map(|(index, page)| Part::new("page", page_bytes(*index, page))));
@@ -311,8 +313,11 @@ impl WitnessProof {
                 set(format!("has the pages of {other:?}"), &|own| own.clone_from(pages));
             }
         }
-        let stranger = honest.last_key_value().map(|((kind, index), pages)| ((*kind, index + 1), pages.clone()));
-        for (number, pages) in stranger.into_iter().chain([((4, 0), BTreeMap::from([(0, [1; PAGE])]))]) {
+        let stranger =
+            honest.last_key_value().map(|(id, pages)| (SpaceId { index: id.index + 1, ..*id }, pages.clone()));
+        for (number, pages) in
+            stranger.into_iter().chain([(SpaceId::new(SPACE_KEY_VALUE, 0), BTreeMap::from([(0, [1; PAGE])]))])
+        {
             let mut sets = honest.clone();
             sets.insert(number, pages);
             with(format!("{number:?} is there too"), sets);
@@ -327,7 +332,7 @@ impl WitnessProof {
         let honest = self.honest();
         let raw = &self.witness.snapshot;
         for (at, space) in raw.state.spaces.iter().enumerate() {
-            let number = (space.kind, space.index);
+            let number = space.id();
             let mut other = |what: &str, sets: &Sets, change: &dyn Fn(&mut RawSnapshot)| {
                 let mut raw = raw.clone();
                 change(&mut raw);

@@ -4,23 +4,24 @@ use super::Store;
 use super::memory::DIRTY_PAGE;
 use super::table::PAGE_ELEMENTS;
 use stepmark_state::merkle::PageTree;
-use stepmark_state::paged::{Number, Page, Paged};
+use stepmark_state::paged::{Page, Paged};
+use stepmark_state::pages::SpaceId;
 use stepmark_state::pages::{SPACE_MEMORY, SPACE_TABLE};
 
 impl Paged for Store {
-    fn numbers(&self) -> Vec<Number> {
-        let memories = self.memories.iter().map(|memory| (SPACE_MEMORY, memory.number));
-        memories.chain(self.tables.iter().map(|table| (SPACE_TABLE, table.number))).collect()
+    fn numbers(&self) -> Vec<SpaceId> {
+        let memories = self.memories.iter().map(|memory| SpaceId::new(SPACE_MEMORY, memory.number));
+        memories.chain(self.tables.iter().map(|table| SpaceId::new(SPACE_TABLE, table.number))).collect()
     }
 
-    fn page_count(&self, (kind, index): Number) -> usize {
+    fn page_count(&self, SpaceId { kind, index }: SpaceId) -> usize {
         match kind {
             SPACE_MEMORY => self.memories[self.memory_of(index)].dirty.len(),
             _ => self.tables[self.table_of(index)].dirty.len(),
         }
     }
 
-    fn marks(&mut self, (kind, index): Number) -> &mut [u8] {
+    fn marks(&mut self, SpaceId { kind, index }: SpaceId) -> &mut [u8] {
         match kind {
             SPACE_MEMORY => {
                 let address = self.memory_of(index);
@@ -33,7 +34,7 @@ impl Paged for Store {
         }
     }
 
-    fn page(&self, (kind, index): Number, page: usize) -> Page {
+    fn page(&self, SpaceId { kind, index }: SpaceId, page: usize) -> Page {
         let mut contents = [0; DIRTY_PAGE];
         match kind {
             SPACE_MEMORY => {
@@ -49,7 +50,7 @@ impl Paged for Store {
         contents
     }
 
-    fn set_page(&mut self, (kind, index): Number, page: usize, contents: &Page) {
+    fn set_page(&mut self, SpaceId { kind, index }: SpaceId, page: usize, contents: &Page) {
         match kind {
             SPACE_MEMORY => {
                 let address = self.memory_of(index);
@@ -65,7 +66,7 @@ impl Paged for Store {
         }
     }
 
-    fn initial(&self, _: Number) -> PageTree {
+    fn initial(&self, _: SpaceId) -> PageTree {
         PageTree::new()
     }
 }

@@ -11,7 +11,7 @@ use crate::outside::{Answer, Question, Versioned};
 use stepmark_core::host::GuestMemory;
 use stepmark_core::host::test_memory::VecMemory;
 use stepmark_state::paged::Paged;
-use stepmark_state::pages::SPACE_KEY_VALUE;
+use stepmark_state::pages::{SPACE_KEY_VALUE, SpaceId};
 
 const VERSION: u64 = 9;
 /// Where keys and values lie in the memory of these tests.
@@ -204,7 +204,7 @@ impl Checked {
 
     /// Saves everything, and goes on with what was restored from it.
     fn restore(&mut self) {
-        let number = (SPACE_KEY_VALUE, 0);
+        let number = SpaceId::new(SPACE_KEY_VALUE, 0);
         let mut restored = Store::new(Some(VERSION), 1 << 20, Invocation::default());
         restored.restore(&self.store.save((4, 2))).unwrap();
         for page in 0..self.store.page_count(number) {
@@ -316,7 +316,7 @@ fn damaged_states_are_refused() {
     assert_eq!(message(&mut store, &saved[1..]), "state: store: malformed");
     let mut store = Store::new(Some(2), 1 << 20, Invocation::default());
     store.restore(&saved).unwrap();
-    store.set_page((SPACE_KEY_VALUE, 0), 0, &checked.store.page((SPACE_KEY_VALUE, 0), 0));
+    store.set_page(SpaceId::new(SPACE_KEY_VALUE, 0), 0, &checked.store.page(SpaceId::new(SPACE_KEY_VALUE, 0), 0));
     // Version 3 was read by a run that began at version 2.
     assert_eq!(store.rebuild().unwrap_err().message(), "state: the store's log is malformed at byte 0");
 }

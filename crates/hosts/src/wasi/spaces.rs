@@ -5,31 +5,32 @@ use super::Wasi;
 use super::fs::{Delivery, MAX_PATH};
 use stepmark_state::error::Error;
 use stepmark_state::merkle::PageTree;
-use stepmark_state::paged::{Number, Page, Paged};
+use stepmark_state::paged::{Page, Paged};
 use stepmark_state::pages::SPACE_FILE;
+use stepmark_state::pages::SpaceId;
 
 impl Paged for Wasi {
-    fn numbers(&self) -> Vec<Number> {
-        self.fs.written().map(|file| (SPACE_FILE, file)).collect()
+    fn numbers(&self) -> Vec<SpaceId> {
+        self.fs.written().map(|file| SpaceId::new(SPACE_FILE, file)).collect()
     }
 
-    fn page_count(&self, (_, file): Number) -> usize {
+    fn page_count(&self, SpaceId { index: file, .. }: SpaceId) -> usize {
         self.fs.page_count(file)
     }
 
-    fn marks(&mut self, (_, file): Number) -> &mut [u8] {
+    fn marks(&mut self, SpaceId { index: file, .. }: SpaceId) -> &mut [u8] {
         self.fs.marks(file)
     }
 
-    fn page(&self, (_, file): Number, page: usize) -> Page {
+    fn page(&self, SpaceId { index: file, .. }: SpaceId, page: usize) -> Page {
         self.fs.page(file, page)
     }
 
-    fn set_page(&mut self, (_, file): Number, page: usize, contents: &Page) {
+    fn set_page(&mut self, SpaceId { index: file, .. }: SpaceId, page: usize, contents: &Page) {
         self.fs.set_page(file, page, contents);
     }
 
-    fn initial(&self, (_, file): Number) -> PageTree {
+    fn initial(&self, SpaceId { index: file, .. }: SpaceId) -> PageTree {
         self.fs.initial_tree(file)
     }
 }

@@ -17,12 +17,12 @@ use std::collections::BTreeSet;
 
 use crate::job::Job;
 use crate::snap::RawSnapshot;
-use crate::witness::{Pages, Witness, contents, shown};
+use crate::witness::{Pages, Witness, contents};
 use stepmark_state::canonical::SpaceState;
 use stepmark_state::error::Error;
 use stepmark_state::limits::WASM_PAGE;
 use stepmark_state::merkle::{PageTree, page_hash, root_of, siblings, subtree};
-use stepmark_state::paged::Number;
+use stepmark_state::pages::SpaceId;
 use stepmark_state::pages::{PAGE, SPACE_MEMORY};
 
 /// Bytes of a page.
@@ -93,9 +93,9 @@ impl Witness {
         if state.awaiting {
             return Err(Error::snapshot("witness: the state waits for an answer from outside"));
         }
-        let spaces: BTreeSet<Number> = state.spaces.iter().map(|space| (space.kind, space.index)).collect();
+        let spaces: BTreeSet<SpaceId> = state.spaces.iter().map(|space| space.id()).collect();
         if let Some(other) = self.pages.keys().chain(self.hashes.keys()).find(|number| !spaces.contains(number)) {
-            return Err(Error::snapshot(format!("witness: {} is not in the state", shown(*other))));
+            return Err(Error::snapshot(format!("witness: {} is not in the state", *other)));
         }
         let growth = Growth::new(&self.snapshot);
         state.spaces.iter().try_for_each(|space| self.close_space(space, growth))?;
@@ -103,14 +103,14 @@ impl Witness {
     }
 
     /// Pages of a space by index, with their hashes.
-    fn leaves(&self, number: Number) -> Vec<(u64, [u8; 32])> {
+    fn leaves(&self, number: SpaceId) -> Vec<(u64, [u8; 32])> {
         let pages = self.pages.get(&number).into_iter().flatten();
         pages.map(|(index, page)| (*index, page_hash(contents(page)))).collect()
     }
 
     fn close_space(&self, space: &SpaceState, growth: Growth) -> Result<(), Error> {
-        let number = (space.kind, space.index);
-        let name = shown(number);
+        let number = space.id();
+        let name = number;
         let refused = |why: String| Error::snapshot(format!("witness: {why}"));
         let none = Pages::new();
         let pages = self.pages.get(&number).unwrap_or(&none);
@@ -163,17 +163,17 @@ impl<'a> ClosedWitness<'a> {
     }
 
     /// The spaces, with their sizes in pages, ascending.
-    pub fn spaces(&self) -> impl Iterator<Item = (Number, u64)> + '_ {
-        self.witness.snapshot.state.spaces.iter().map(|space| ((space.kind, space.index), space.pages))
+    pub fn spaces(&self) -> impl Iterator<Item = (SpaceId, u64)> + '_ {
+        self.witness.snapshot.state.spaces.iter().map(|space| (space.id(), space.pages))
     }
 
     /// The pages of a space that are here, those beyond its end too.
-    pub fn pages(&self, number: Number) -> impl Iterator<Item = (u64, &'a Option<Box<[u8; PAGE]>>)> {
+    pub fn pages(&self, number: SpaceId) -> impl Iterator<Item = (u64, &'a Option<Box<[u8; PAGE]>>)> {
         self.witness.pages.get(&number).into_iter().flatten().map(|(index, page)| (*index, page))
     }
 
     /// The Merkle tree of a space of `count` pages, as far as it is known.
-    pub fn tree(&self, number: Number, count: u64) -> PageTree {
+    pub fn tree(&self, number: SpaceId, count: u64) -> PageTree {
         let beside = self.witness.hashes.get(&number).map(Vec::as_slice).unwrap_or_default();
         PageTree::of_some(&self.witness.leaves(number), beside, count)
     }
@@ -184,7 +184,7 @@ impl<'a> ClosedWitness<'a> {
     /// A snapshot error that names a page which there will never be.
     pub fn check_growth(&self, memory: u32, most: u64) -> Result<(), Error> {
         let most = most.saturating_mul(GROWTH_PAGES);
-        match self.pages((SPACE_MEMORY, memory)).last().filter(|(index, _)| *index >= most) {
+        match self.pages(SpaceId::new(SPACE_MEMORY, memory)).last().filter(|(index, _)| *index >= most) {
             None => Ok(()),
             Some((index, _)) => Err(Error::snapshot(format!(
                 "witness: memory {memory} grows to {most} pages: there is no page {index}"
@@ -194,9 +194,9 @@ impl<'a> ClosedWitness<'a> {
 
     /// The pages of memories that are here, by store address of the memory, which `address` gives: an execution may touch no others.
     pub fn touchable(&self, address: impl Fn(u32) -> u32) -> BTreeSet<(u32, u64)> {
-        let memories = self.witness.pages.iter().filter(|((kind, _), _)| is_recorded_by_page(*kind));
-        let pages = memories.flat_map(|((_, memory), pages)| {
-            let address = address(*memory);
+        let memories = self.witness.pages.iter().filter(|(space, _)| is_recorded_by_page(space.kind));
+        let pages = memories.flat_map(|(memory, pages)| {
+            let address = address(memory.index);
             pages.keys().map(move |page| (address, *page))
         });
         pages.collect()

@@ -23,8 +23,9 @@ use crate::snap::{MAX_SNAP, RawSnapshot};
 use stepmark_state::encoding::{is_zero, take};
 use stepmark_state::error::Error;
 use stepmark_state::merkle::each_sibling;
-use stepmark_state::paged::{Number, Page};
-use stepmark_state::pages::{PAGE, space_name};
+use stepmark_state::paged::Page;
+use stepmark_state::pages::PAGE;
+use stepmark_state::pages::SpaceId;
 
 pub use closed::{ClosedWitness, Growth, is_recorded_by_page, refuse_answers};
 
@@ -47,11 +48,6 @@ pub fn kept(contents: &Page) -> Option<Box<Page>> {
     (!is_zero(contents)).then(|| Box::new(*contents))
 }
 
-/// A space in messages.
-fn shown((kind, index): Number) -> String {
-    format!("{} {index}", space_name(kind).unwrap_or("space"))
-}
-
 /// A decoded witness: well-formed, and nothing more.
 #[derive(Clone, Debug)]
 pub struct Witness {
@@ -60,9 +56,9 @@ pub struct Witness {
     /// Its bytes.
     pub snap: Vec<u8>,
     /// Contents of the pages that are here, by space.
-    pub pages: BTreeMap<Number, Pages>,
+    pub pages: BTreeMap<SpaceId, Pages>,
     /// Hashes of the subtrees beside them, of every space of the state, in the order of [`siblings`](stepmark_state::merkle::siblings).
-    pub hashes: BTreeMap<Number, Vec<[u8; 32]>>,
+    pub hashes: BTreeMap<SpaceId, Vec<[u8; 32]>>,
 }
 
 impl Witness {
@@ -73,7 +69,7 @@ impl Witness {
         out.extend_from_slice(&(self.snap.len() as u64).to_le_bytes());
         out.extend_from_slice(&self.snap);
         let mut writer = BinWriter::new(&self.header(), &mut out);
-        for ((kind, index), pages) in self.pages.iter().filter(|(_, pages)| !pages.is_empty()) {
+        for (SpaceId { kind, index }, pages) in self.pages.iter().filter(|(_, pages)| !pages.is_empty()) {
             writer.space(*kind, *index, pages.len() as u64, &mut out);
             for (index, page) in pages {
                 writer.page(*index, contents(page), &mut out);
@@ -150,7 +146,7 @@ impl Witness {
         }
         self.pages = collected.0;
         for space in &self.snapshot.state.spaces {
-            let number = (space.kind, space.index);
+            let number = space.id();
             let pages: Vec<u64> = self.pages.get(&number).into_iter().flatten().map(|(page, _)| *page).collect();
             let mut hashes = Vec::new();
             each_sibling(&pages, |_, _| {
@@ -165,7 +161,7 @@ impl Witness {
 }
 
 /// Keeps pages.
-struct Collect(BTreeMap<Number, Pages>);
+struct Collect(BTreeMap<SpaceId, Pages>);
 
 impl PageSink for Collect {
     fn space(&mut self, _: u8, _: u32, _: u64) -> Result<(), Error> {
@@ -174,7 +170,7 @@ impl PageSink for Collect {
     }
 
     fn page(&mut self, kind: u8, index: u32, page: u64, contents: &Page) -> Result<(), Error> {
-        self.0.entry((kind, index)).or_default().insert(page, kept(contents));
+        self.0.entry(SpaceId::new(kind, index)).or_default().insert(page, kept(contents));
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use super::files::code;
 use super::*;
 use crate::wasi::Errno::*;
 use stepmark_state::paged::Paged;
+use stepmark_state::pages::{SPACE_FILE, SpaceId};
 
 const CREATE: u64 = 1;
 const TRUNCATE: u64 = 8;
@@ -120,9 +121,15 @@ fn writing_to_an_input_copies_the_pages_that_are_written_and_no_others() {
     let mut guest = Guest::new();
     let fd = guest.open_at(3, "big", 0, rights::ALL).unwrap();
     guest.pwrite(fd, 5000, b"x");
-    assert_eq!(guest.wasi.numbers(), [(3, 1)]);
-    let dirty: Vec<usize> =
-        guest.wasi.marks((3, 1)).iter().enumerate().filter(|(_, mark)| **mark == 1).map(|(page, _)| page).collect();
+    assert_eq!(guest.wasi.numbers(), [SpaceId::new(SPACE_FILE, 1)]);
+    let dirty: Vec<usize> = guest
+        .wasi
+        .marks(SpaceId::new(SPACE_FILE, 1))
+        .iter()
+        .enumerate()
+        .filter(|(_, mark)| **mark == 1)
+        .map(|(page, _)| page)
+        .collect();
     assert_eq!(dirty, [1]);
     let contents = guest.contents("big");
     assert_eq!((contents.len(), contents[4999], contents[5000], contents[5001]), (3 << 20, 7, b'x', 7));

@@ -3,7 +3,8 @@
 
 use super::*;
 use proptest::prelude::*;
-use stepmark_state::paged::{Number, Page, Paged};
+use stepmark_state::paged::{Page, Paged};
+use stepmark_state::pages::SpaceId;
 
 /// Arguments that reach far: small numbers, places in and around the memory, flags, and anything.
 fn argument() -> impl Strategy<Value = u64> {
@@ -78,7 +79,7 @@ fn play(guest: &mut Guest, calls: &[(usize, Vec<u64>)]) -> Vec<HostOutcome> {
     outcomes
 }
 
-fn pages(guest: &Guest) -> Vec<(Number, usize, Page)> {
+fn pages(guest: &Guest) -> Vec<(SpaceId, usize, Page)> {
     let wasi = &guest.wasi;
     let of = |number| (0..wasi.page_count(number)).map(move |page| (number, page, wasi.page(number, page)));
     wasi.numbers().into_iter().flat_map(of).collect()

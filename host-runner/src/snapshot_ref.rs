@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_state::error::Error;
 
 use crate::chain;
 use crate::durable::{self, Name};
@@ -12,14 +14,14 @@ use crate::foreign::{self, Kind};
 
 /// A snapshot in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SnapshotRef {
     /// The directory.
     pub dir: PathBuf,
-    /// A number, `paused` or `final`.
-    pub id: String,
+    /// Which of its snapshots.
+    pub id: SnapshotId,
 }
 
-impl Place {
+impl SnapshotRef {
     /// The snapshot that `DIR[@ID]` names: without an id the pause of the directory, else its highest snapshot. An `@` that
     /// is no part of an id belongs to the directory.
     ///
@@ -30,14 +32,16 @@ impl Place {
             matches!(id, "paused" | "final") || (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
         };
         match text.rsplit_once('@') {
-            Some((dir, id)) if is_id(id) && !Path::new(text).is_dir() => Ok(Self::new(dir, id)),
+            Some((dir, id)) if is_id(id) && !Path::new(text).is_dir() => {
+                Ok(Self::new(dir, id.parse().map_err(|error: Error| error.context(text))?))
+            }
             _ => Ok(Self::new(text, latest(Path::new(text))?)),
         }
     }
 
     /// Snapshot `id` of `dir`.
-    pub fn new(dir: impl Into<PathBuf>, id: impl Into<String>) -> Self {
-        Self { dir: dir.into(), id: id.into() }
+    pub fn new(dir: impl Into<PathBuf>, id: SnapshotId) -> Self {
+        Self { dir: dir.into(), id }
     }
 
     /// Path of the `.snap`.
@@ -78,7 +82,7 @@ impl Place {
     pub fn check_follows(&self, raw: &RawSnapshot) -> std::result::Result<(), String> {
         let segment = &raw.segment;
         let id = if segment.paused { segment.id } else { segment.id.saturating_sub(1) };
-        let before = Self::new(&self.dir, id.to_string());
+        let before = Self::new(&self.dir, SnapshotId::Number(id));
         if id == 0 {
             return chain::check_follows(segment, raw.state.gas_total, ([0; 32], 0));
         }
@@ -114,16 +118,16 @@ impl Place {
 }
 
 /// The pause of a directory, else its highest snapshot.
-fn latest(dir: &Path) -> Result<String> {
+fn latest(dir: &Path) -> Result<SnapshotId> {
     if foreign::is_there(dir, "paused.snap") {
-        return Ok("paused".to_owned());
+        return Ok(SnapshotId::Paused);
     }
     let highest = durable::files_in(dir)?.into_iter().filter_map(|(kind, _)| match kind {
         Name::Snap(id) => Some(id),
         _ => None,
     });
     let none = || Failure::data(format!("{}: holds no snapshot to resume from", dir.display()));
-    highest.max().map(|id| id.to_string()).ok_or_else(none)
+    highest.max().map(SnapshotId::Number).ok_or_else(none)
 }
 
 #[cfg(test)]
@@ -136,14 +140,17 @@ mod tests {
     fn without_an_id_the_pause_comes_first_and_then_the_highest() {
         let temporary = tempfile::tempdir().expect("a temporary directory");
         let dir = temporary.path().to_str().expect("UTF-8").to_owned();
-        assert_eq!(Place::parse(&dir).expect_err("empty").code(), 65);
+        assert_eq!(SnapshotRef::parse(&dir).expect_err("empty").code(), 65);
         // Other spellings of a number are not names of ours, here as everywhere.
         for name in ["2.snap", "10.snap", "9.bin", "x.snap", "+77.snap", "0012.snap", "0.snap"] {
             fs::write(temporary.path().join(name), "").expect("a file");
         }
-        assert_eq!(Place::parse(&dir).expect("found"), Place::new(&dir, "10"));
-        assert_eq!(Place::parse(&format!("{dir}@2")).expect("given"), Place::new(&dir, "2"));
+        assert_eq!(SnapshotRef::parse(&dir).expect("found"), SnapshotRef::new(&dir, SnapshotId::Number(10)));
+        assert_eq!(
+            SnapshotRef::parse(&format!("{dir}@2")).expect("given"),
+            SnapshotRef::new(&dir, SnapshotId::Number(2))
+        );
         fs::write(temporary.path().join("paused.snap"), "").expect("a file");
-        assert_eq!(Place::parse(&dir).expect("found"), Place::new(&dir, "paused"));
+        assert_eq!(SnapshotRef::parse(&dir).expect("found"), SnapshotRef::new(&dir, SnapshotId::Paused));
     }
 }
