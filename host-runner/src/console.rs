@@ -6,27 +6,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::Progress;
-use crate::failure::Result;
-use crate::terminal;
-
-/// Where a run's output and messages go.
-pub trait Sink {
-    /// Bytes that the program wrote to descriptor `fd` (1 or 2).
-    ///
-    /// # Errors
-    /// Exit code 74 when they cannot be passed on.
-    fn output(&mut self, fd: u32, bytes: &[u8]) -> Result<()>;
-
-    /// A warning of the node.
-    fn warning(&mut self, text: &str);
-
-    /// A detail for those who asked for them.
-    fn detail(&mut self, text: &str);
-
-    /// Where the run stands, about twenty times a second.
-    fn progress(&mut self, progress: &Progress, rate: f64);
-}
+use stepmark_runner::engine::Progress;
+use stepmark_runner::failure::Result;
+use stepmark_runner::sink::{Sink, rate};
+use stepmark_runner::terminal;
 
 /// How much to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,13 +116,6 @@ pub fn amount(number: u64) -> String {
 /// A rate in millions, as people compare engines.
 pub fn per_second(rate: f64) -> String {
     format!("{:.1} M gas/s", rate / 1e6)
-}
-
-/// Gas a second; 0 when no time has passed.
-pub fn rate(gas: u64, time: Duration) -> f64 {
-    // Figures for people: the 53 bits of a float are more than enough.
-    let seconds = time.as_secs_f64();
-    if seconds > 0.0 { gas as f64 / seconds } else { 0.0 }
 }
 
 #[cfg(test)]

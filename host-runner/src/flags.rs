@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use guest_interp::args;
 use stepmark_session::spec::JobSpec;
 
-use crate::failure::{Failure, Result};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+use stepmark_runner::engine::Engine;
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::job_files::GivenFiles;
 
 /// What decides a job, as the user typed it: the node's own flags.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -117,6 +120,52 @@ pub struct InputFlags {
     pub preopen: Vec<String>,
 }
 
+/// Where the files of a job are, if they are not found by their names and hashes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FileFlags {
+    /// A linked module's file, where it is not found by its hash
+    #[arg(long, value_name = "NAME=FILE")]
+    pub preload: Vec<String>,
+    /// The standard input's file
+    #[arg(long, value_name = "FILE")]
+    pub stdin: Option<String>,
+    /// An input file, where it is not found by its name and hash
+    #[arg(long, value_name = "GUESTPATH=HOSTFILE")]
+    pub file: Vec<String>,
+    /// A contract's file, where it is not found by its hash
+    #[arg(long, value_name = "NAME=FILE")]
+    pub contract: Vec<String>,
+    /// A directory of input files
+    #[arg(long, value_name = "HOST::GUEST")]
+    pub dir: Vec<String>,
+}
+
+impl FileFlags {
+    /// The files that are given.
+    ///
+    /// # Errors
+    /// Exit code 2 for a value without its sign between the halves, 74 for a directory that cannot be read.
+    pub fn given(&self) -> Result<GivenFiles> {
+        let inputs = InputFlags { file: self.file.clone(), dir: self.dir.clone(), ..InputFlags::default() };
+        Ok(GivenFiles {
+            modules: named("preload", &self.preload)?,
+            stdin: self.stdin.clone(),
+            inputs: inputs.files()?,
+            contracts: named("contract", &self.contract)?,
+        })
+    }
+}
+
+/// The engines, as `--engine` has them.
+pub fn engines() -> impl clap::builder::TypedValueParser<Value = Engine> {
+    let names = [
+        PossibleValue::new("wasm")
+            .help("The embedded wasm, in wasmtime, with no imports: what everybody else can run too"),
+        PossibleValue::new("native").help("The same library linked natively: faster, for trying things out"),
+    ];
+    PossibleValuesParser::new(names).map(|name| if name == "native" { Engine::Native } else { Engine::Wasm })
+}
+
 impl JobFlags {
     /// The job that these flags and `words` (the program, its entry and its arguments) ask for.
     ///
@@ -124,6 +173,11 @@ impl JobFlags {
     /// Exit code 2 for what the module's own command would refuse, or a `--dir` that cannot be passed on; 74 for one that cannot be read.
     pub fn job(&self, words: &[String]) -> Result<JobSpec> {
         Ok(args::job(&self.arguments(words)?)?)
+    }
+
+    /// The store's file, if one is named.
+    pub fn store(&self) -> Option<&Path> {
+        self.config.contract.store.as_deref()
     }
 
     /// The flags as they were typed, with `words` last: one place judges them, the module's own.
@@ -191,31 +245,6 @@ impl InputFlags {
             files.extend(found);
         }
         Ok(files)
-    }
-
-    /// The directories that are open to the program, when it finds `files`.
-    pub fn preopens(&self, files: &[(String, String)]) -> Vec<String> {
-        if self.preopen.is_empty() && !files.is_empty() { vec!["/".to_owned()] } else { self.preopen.clone() }
-    }
-
-    /// The modules to be linked: name and file.
-    ///
-    /// # Errors
-    /// Exit code 2 for a flag without `=`.
-    pub fn preloads(&self) -> Result<Vec<(String, PathBuf)>> {
-        named("preload", &self.preload)
-    }
-
-    /// The program's environment.
-    ///
-    /// # Errors
-    /// Exit code 2 for a flag without `=`.
-    pub fn environment(&self) -> Result<Vec<(String, String)>> {
-        let parse = |flag: &String| match flag.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-            _ => Err(Failure::usage(format!("--env {flag}: expected K=V"))),
-        };
-        self.env.iter().map(parse).collect()
     }
 }
 
@@ -308,8 +337,6 @@ mod tests {
         assert_eq!(flags.files().expect_err("no guest").what(), "--dir only-host: expected HOST::GUEST");
         let flags = InputFlags { file: vec!["=x".into()], ..InputFlags::default() };
         assert_eq!(flags.files().expect_err("no guest").code(), 2);
-        let flags = InputFlags { env: vec!["NOVALUE".into()], ..InputFlags::default() };
-        assert!(flags.environment().is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::alloc::System;
 
-use host_runner::memory::Bounded;
+use stepmark_runner::memory::Bounded;
 
 #[global_allocator]
 static MEMORY: Bounded<System> = Bounded(System);

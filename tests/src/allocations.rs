@@ -10,8 +10,8 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use host_runner::failure::Failure;
-use host_runner::sandbox::WasmNode;
+use stepmark_runner::failure::Failure;
+use stepmark_runner::sandbox::WasmNode;
 
 use crate::runner::{self, node_module};
 

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use guest_interp::args;
-use host_runner::engine::Node;
-use host_runner::flags::InputFlags;
-use host_runner::reference;
 use serde::Deserialize;
+use stepmark_runner::engine::Node;
+use stepmark_runner::reference;
+use stepmark_session::spec::JobSpec;
 
 use crate::program_files::sha256;
 use crate::programs;
@@ -184,14 +184,15 @@ impl App {
 
     fn check_reference(&self, whole: &Ended, answers: Vec<u8>) -> Result<()> {
         let path = |file: &String| directory().join(file).display().to_string();
-        let mut inputs = InputFlags::default();
-        inputs.file = self.inputs.iter().map(|(guest, host)| format!("{guest}={}", path(host))).collect();
-        if self.preopen {
-            inputs.preopen = vec!["/".to_owned()];
-        }
-        inputs.env = self.flags.windows(2).filter(|pair| pair[0] == "--env").map(|pair| pair[1].clone()).collect();
-        let words: Vec<String> = std::iter::once(path(&self.file)).chain(self.args.iter().cloned()).collect();
-        let mut job = reference::Job::new(&words, &inputs, None)?;
+        let env = self.flags.windows(2).filter(|pair| pair[0] == "--env").filter_map(|pair| pair[1].split_once('='));
+        let mut job = reference::Job::new(&JobSpec {
+            program: path(&self.file),
+            positionals: self.args.clone(),
+            files: self.inputs.iter().map(|(guest, host)| (guest.clone(), path(host))).collect(),
+            preopens: if self.preopen { vec!["/".to_owned()] } else { Vec::new() },
+            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            ..JobSpec::default()
+        });
         job.answers = Some(answers);
         let outcome = reference::run(job).context("directly on wasmtime")?;
         let (code, end) = (outcome.end.exit_code(), &outcome.end);

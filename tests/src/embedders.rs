@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use host_runner::image::NODE_WASM;
+use stepmark_runner::image::NODE_WASM;
 
 use crate::node_js;
 use crate::places::{JOBS, Place};

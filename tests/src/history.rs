@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use guest_interp::args;
-use host_runner::engine::{Budget, Node};
-use host_runner::failure::CONFLICT;
-use host_runner::native::NativeNode;
-use host_runner::outside;
-use host_runner::store::Database;
 use stepmark_hosts::store::ReadWriteSet;
+use stepmark_runner::engine::{Budget, Node};
+use stepmark_runner::failure::CONFLICT;
+use stepmark_runner::native::NativeNode;
+use stepmark_runner::outside;
+use stepmark_runner::store::Database;
 use stepmark_session::{Event, Session};
 
 use crate::programs;

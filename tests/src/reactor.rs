@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
 use guest_interp::args;
-use host_runner::engine::{Budget, Deliver, Event, Node, Progress};
-use host_runner::failure::{Failure, IO};
 use stepmark_hosts::outside::{Answer, Question};
+use stepmark_runner::engine::{Budget, Deliver, Event, Node, Progress};
+use stepmark_runner::failure::{Failure, IO};
 use stepmark_session::spec::JobSpec;
 use wasmparser::{BinaryReader, ExportSectionReader, GlobalSectionReader, Parser, Payload};
 use wasmtime::{Config, Engine, Global, Instance, Linker, Memory, Module, Store, Val};
@@ -326,7 +326,7 @@ fn failure(error: anyhow::Error) -> Failure {
     error.downcast::<Failure>().unwrap_or_else(|error| Failure::new(IO, format!("{error:#}")))
 }
 
-type Outcome<T> = host_runner::failure::Result<T>;
+type Outcome<T> = stepmark_runner::failure::Result<T>;
 
 impl Reactor<'_> {
     /// Starts a job from arguments.

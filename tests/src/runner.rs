@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use guest_interp::args;
-use host_runner::engine::{Budget, Event, Node};
-use host_runner::image::{self, NODE_WASM};
-use host_runner::native::NativeNode;
-use host_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::image::{self, NODE_WASM};
+use stepmark_runner::native::NativeNode;
+use stepmark_runner::sandbox::{NodeModule, WasmNode};
 
 /// Bytes of a file handed over in one call: few, so that there are several calls.
 const CHUNK: usize = 40_000;

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use host_runner::chain::Chain;
-use host_runner::engine::{Engine, Node};
-use host_runner::image::NODE_WASM;
-use host_runner::interrupt::Stop;
-use host_runner::job_files::{FileFlags, JobFiles, Rerun};
-use host_runner::sandbox::WasmNode;
-use host_runner::verify;
+use stepmark_runner::chain::Chain;
+use stepmark_runner::engine::{Engine, Node};
+use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::interrupt::Stop;
+use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::verify;
 
 use crate::node_js;
 use crate::places::{JOBS, Job};
@@ -129,7 +129,7 @@ impl Hosted {
         let mut chain = Chain::open(out)?;
         let job = chain.job.clone().context("no snapshot that can be read")?;
         let input = |name: &str| format!("/{name}={}", dir.join(name).display());
-        let flags = FileFlags { file: vec![input(self.program), input(NODE)], ..FileFlags::default() };
+        let flags = GivenFiles { file: vec![input(self.program), input(NODE)], ..GivenFiles::default() };
         let program = dir.join(NODE).display().to_string();
         let files = JobFiles::find(&job, Some(&program), &flags, out)?;
         let rerun = Rerun::new(job, &files, out);

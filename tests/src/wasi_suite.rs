@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use guest_interp::args;
 use host_runner::flags::{ConfigFlags, InputFlags, JobFlags};
 use serde::Deserialize;
+use stepmark_session::spec::JobSpec;
 
 use crate::runner::{self, Ended};
 
@@ -95,14 +96,13 @@ impl Program {
         std::iter::once(program).chain(self.expected.args.iter().cloned()).collect()
     }
 
-    /// The module's arguments.
+    /// It as a job.
     ///
     /// # Errors
     /// As [`Program::inputs`].
-    pub fn argv(&self) -> Result<Vec<String>> {
+    pub fn job(&self) -> Result<JobSpec> {
         let config = ConfigFlags { inputs: self.inputs()?, ..ConfigFlags::default() };
-        let flags = JobFlags { config, ..JobFlags::default() };
-        Ok(args::print(&flags.job(&self.words())?))
+        Ok(JobFlags { config, ..JobFlags::default() }.job(&self.words())?)
     }
 
     /// Runs it on both engines, which must agree.
@@ -110,7 +110,7 @@ impl Program {
     /// # Errors
     /// The node's, or that they differ.
     pub fn run(&self) -> Result<Ended> {
-        let argv = self.argv()?;
+        let argv = args::print(&self.job()?);
         let mut ended: Option<Ended> = None;
         for (engine, mut node) in runner::nodes()? {
             let other = runner::run(node.as_mut(), &argv, &self.folder).context(engine)?;

@@ -1,11 +1,11 @@
 //! Real programs do what they do on wasmtime, and every segment of theirs can be made again from the snapshot before it.
 
 use anyhow::Result;
-use host_runner::engine::Node;
-use host_runner::native::NativeNode;
-use host_runner::sandbox::WasmNode;
 use node_tests::apps::{self, App, SEGMENTS};
 use node_tests::runner;
+use stepmark_runner::engine::Node;
+use stepmark_runner::native::NativeNode;
+use stepmark_runner::sandbox::WasmNode;
 
 fn app(name: &str) -> App {
     apps::all().unwrap().into_iter().find(|app| app.name == name).unwrap_or_else(|| panic!("no {name}"))

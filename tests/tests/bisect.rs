@@ -4,12 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use host_runner::bisect::{Executor, Question, diverge, recheck, write_executors};
-use host_runner::chain::Chain;
-use host_runner::engine::Engine;
-use host_runner::job_files::{FileFlags, JobFiles, Rerun};
-use host_runner::snapshot_ref::SnapshotRef;
 use node_tests::session::{Drive, Job, program};
+use stepmark_runner::bisect::{Executor, Question, diverge, recheck, write_executors};
+use stepmark_runner::chain::Chain;
+use stepmark_runner::engine::Engine;
+use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::snapshot_ref::SnapshotRef;
 use stepmark_session::spec::SnapshotId;
 
 /// Local 0 counts down from a million.
@@ -35,7 +35,7 @@ fn chain(dir: &Path) -> (Chain, Rerun, JobFiles, String) {
     let chain = Chain::open(dir).expect("opens");
     let program = file.display().to_string();
     let job = chain.job.clone().expect("a job");
-    let files = JobFiles::find(&job, Some(&program), &FileFlags::default(), dir).expect("found");
+    let files = JobFiles::find(&job, Some(&program), &GivenFiles::default(), dir).expect("found");
     let rerun = Rerun::new(job, &files, dir);
     (chain, rerun, files, program)
 }
@@ -88,7 +88,7 @@ fn executors_that_do_the_same_agree_also_beyond_the_end() {
     let mut left = executor("left", u64::MAX, dir, &id, &program);
     let mut right = executor("right", u64::MAX, dir, &id, &program);
     assert!(diverge(&question, &mut left, &mut right).expect("decides").is_none());
-    let (hash, halted) = left.hash(host_runner::bisect::Position { gas: 5, steps: 0 }).expect("answers");
+    let (hash, halted) = left.hash(stepmark_runner::bisect::Position { gas: 5, steps: 0 }).expect("answers");
     assert!(!halted && hash.len() == 64);
-    assert!(left.hash(host_runner::bisect::Position { gas: 100 * GAS, steps: 0 }).expect("answers").1);
+    assert!(left.hash(stepmark_runner::bisect::Position { gas: 100 * GAS, steps: 0 }).expect("answers").1);
 }

@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use host_runner::image::NODE_WASM;
 use node_tests::node_js::{self, read_files};
 use node_tests::places::{JOBS, Job};
 use stepmark_core::module::{ExternType, Features, Module};
+use stepmark_runner::image::NODE_WASM;
 
 /// Calls of preview 1 by what they are for. `environ_*` is there because the standard library asks for it when it starts.
 const ALLOWED: [(&str, &[&str]); 4] = [

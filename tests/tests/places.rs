@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use host_runner::image::NODE_WASM;
 use node_tests::node_js;
 use node_tests::places::{JOBS, Job, Place};
+use stepmark_runner::image::NODE_WASM;
 
 /// Runs jobs in every place; what is wrong, a line each.
 fn compare(jobs: &[Job]) -> Vec<String> {

@@ -4,19 +4,18 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use host_runner::console::Sink;
-use host_runner::drive::{self, Options};
-use host_runner::durable::OutputDir;
-use host_runner::engine::{Engine, Progress};
-use host_runner::flags::InputFlags;
-use host_runner::interrupt::Stop;
-use host_runner::outside::Nobody;
-use host_runner::reference;
-use host_runner::report::Runner;
-use host_runner::sandbox::WasmNode;
 use node_tests::program_files::{Prepared, check_case, check_file};
 use node_tests::programs::{self, Case, Program};
 use node_tests::runner;
+use stepmark_runner::drive::{self, Options};
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::engine::{Engine, Progress};
+use stepmark_runner::interrupt::Stop;
+use stepmark_runner::outside::Nobody;
+use stepmark_runner::reference;
+use stepmark_runner::report::Runner;
+use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::sink::Sink;
 
 fn for_each_case(mut check: impl FnMut(&Program, &Case) -> Result<bool>) -> usize {
     let (mut count, mut wrong) = (0, Vec::new());
@@ -81,20 +80,21 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     if let Some(program) = words.first_mut() {
         *program = absolute(program)?;
     }
-    let mut inputs = InputFlags::default();
+    let mut argv = Vec::new();
     for flag in prepared.flags.as_chunks().0 {
         match flag {
-            [flag, value] if flag == "--env" => inputs.env.push(value.clone()),
-            [flag, value] if flag == "--stdin" => inputs.stdin = Some(absolute(value)?),
+            [flag, _] if flag == "--env" => {}
+            [flag, _] if flag == "--stdin" => {}
             other => anyhow::bail!("{other:?} is not expected here"),
         }
+        let [flag, value] = flag.clone();
+        argv.extend([flag.clone(), if flag == "--stdin" { absolute(&value)? } else { value }]);
     }
-    let mut argv: Vec<String> = inputs.env.iter().flat_map(|value| ["--env".to_owned(), value.clone()]).collect();
-    argv.extend(inputs.stdin.iter().flat_map(|path| ["--stdin".to_owned(), path.clone()]));
-    argv.extend(words.iter().cloned());
+    argv.extend(words);
+    let job = guest_interp::args::job(&argv)?;
 
     let (mut node, stop, mut copies) = (WasmNode::new(runner::node_module())?, Stop::new(), Copies::default());
-    drive::load(&mut node, &guest_interp::args::job(&argv)?, &mut copies, &stop)?;
+    drive::load(&mut node, &job, &mut copies, &stop)?;
     let out = OutputDir::open(&prepared.path().join("out"))?;
     let options = Options {
         runner: Runner { engine: Engine::Wasm },
@@ -106,7 +106,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     let summary = drive::run(&mut node, &out, &mut copies, &stop, &mut Nobody, options)?;
     ensure!(Path::new(out.path()).join("result.txt").exists(), "no result.txt");
 
-    let mut job = reference::Job::new(&words, &inputs, None)?;
+    let mut job = reference::Job::new(&job);
     job.answers = Some(summary.answers.clone());
     let expected = reference::run(job)?;
     let [stdout, stderr] = &copies.0;
@@ -118,7 +118,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
 struct Copies([Vec<u8>; 2]);
 
 impl Sink for Copies {
-    fn output(&mut self, fd: u32, bytes: &[u8]) -> host_runner::failure::Result<()> {
+    fn output(&mut self, fd: u32, bytes: &[u8]) -> stepmark_runner::failure::Result<()> {
         let [stdout, stderr] = &mut self.0;
         if fd == 1 { stdout } else { stderr }.extend_from_slice(bytes);
         Ok(())

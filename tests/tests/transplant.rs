@@ -5,12 +5,12 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use host_runner::engine::Node;
-use host_runner::image::NODE_WASM;
 use node_tests::places::{JOBS, Job};
 use node_tests::reactor::{ExposedNode, Reactor};
 use node_tests::runner::{self, Ended};
 use stepmark_core::module::{Features, Module};
+use stepmark_runner::engine::Node;
+use stepmark_runner::image::NODE_WASM;
 
 /// What the node may import: arguments, environment, files, exit; no clock, no randomness, no sockets.
 const IMPORTS: &str = include_str!("../node-imports.txt");
@@ -115,8 +115,8 @@ fn a_move_between_a_snapshot_and_taking_its_files_loses_nothing() {
     let dir = job.directory().unwrap();
     let mut node = Reactor::new(exposed(), false).unwrap();
     runner::load(&mut node, &job.argv(), dir.path()).unwrap();
-    let everything = host_runner::engine::Budget { gas: u64::MAX, steps: u64::MAX };
-    assert_eq!(node.run(everything).unwrap(), host_runner::engine::Event::Snapshot(1));
+    let everything = stepmark_runner::engine::Budget { gas: u64::MAX, steps: u64::MAX };
+    assert_eq!(node.run(everything).unwrap(), stepmark_runner::engine::Event::Snapshot(1));
     let mut moved = Ended::default();
     while let Some(name) = node.take_name().unwrap() {
         let (mut file, mut chunk) = (Vec::new(), Vec::new());

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use host_runner::reference;
 use node_tests::runner;
 use node_tests::session::{Drive, Job};
 use node_tests::wasi_suite::{self, Program};
+use stepmark_runner::reference;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../wasmfiles/wasi")
@@ -28,7 +28,7 @@ fn every_program_passes_on_both_engines() {
 #[test]
 fn every_program_does_the_same_directly_on_wasmtime() {
     for program in programs() {
-        let job = reference::Job::new(&program.words(), &program.inputs().unwrap(), None).unwrap();
+        let job = reference::Job::new(&program.job().unwrap());
         let outcome = reference::run(job).unwrap();
         let ended = program.run().unwrap();
         assert_eq!(

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::process::Command;
 
 use anyhow::Result;
-use host_runner::memory::Bounded;
 use node_tests::allocations::{Failing, sizes_of_memory, sweep, to_the_default_limits};
 use serde_json::json;
+use stepmark_runner::memory::Bounded;
 
 use crate::evidence;
 

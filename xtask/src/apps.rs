@@ -5,13 +5,13 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use host_runner::engine::Node;
-use host_runner::native::NativeNode;
-use host_runner::sandbox::WasmNode;
 use node_tests::apps::{self, App, Figures, SEGMENTS};
 use node_tests::program_files::sha256;
 use node_tests::runner;
 use serde_json::{Value, json};
+use stepmark_runner::engine::Node;
+use stepmark_runner::native::NativeNode;
+use stepmark_runner::sandbox::WasmNode;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use host_runner::image::NODE_WASM;
-use host_runner::sandbox::{NodeModule, WasmNode};
 use node_tests::footprint::{PROGRAMS, argv, directory};
 use node_tests::runtimes::{self, Runtime};
 use node_tests::{programs, runner};
 use serde_json::{Value, json};
+use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::sandbox::{NodeModule, WasmNode};
 
 use crate::portability::places;
 

@@ -57,9 +57,9 @@ const PARTS: [Part; 4] = [
     },
     Part {
         name: "bundle",
-        packages: &["host-runner"],
-        files: &["host-runner/src/bisect/bundle.rs", "host-runner/src/bisect/chains.rs"],
-        tests: &["--test", "runner", "bisect"],
+        packages: &["stepmark-runner"],
+        files: &["crates/runner/src/bisect/bundle.rs", "crates/runner/src/bisect/chains.rs"],
+        tests: &["-p", "host-runner", "--test", "runner", "bisect"],
     },
 ];
 

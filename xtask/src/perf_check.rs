@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use host_runner::image::NODE_WASM;
 use node_tests::benchmarks::{self, Benchmark};
 use node_tests::programs;
 use node_tests::reactor::{ExposedNode, Reactor};
 use node_tests::runner::{self, Ended};
 use serde::Deserialize;
 use serde_json::json;
+use stepmark_runner::image::NODE_WASM;
 
 /// Growth of a count that is still good, in percent.
 const ALLOWED: u64 = 5;

@@ -10,12 +10,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use host_runner::image::{self, NODE_WASM};
 use node_tests::node_js;
 use node_tests::places::{JOBS, Job, Place};
 use node_tests::runner::Ended;
 use node_tests::runtimes::{self, Places, Runtime};
 use serde_json::json;
+use stepmark_runner::image::{self, NODE_WASM};
 use table::{Ground, Reference, Row, Run};
 use tempfile::TempDir;
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use host_runner::image::{self, NODE_WASM};
 use serde_json::{Value, json};
+use stepmark_runner::image::{self, NODE_WASM};
 
 /// Most bytes of the node: 1.1 MiB.
 const MOST: usize = 1_153_433;

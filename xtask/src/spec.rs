@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
-use host_runner::engine::Node;
-use host_runner::sandbox::WasmNode;
 use node_tests::runner;
 use node_tests::spec::{Config, Score, Suite, assertions_of, run_suite};
+use stepmark_runner::engine::Node;
+use stepmark_runner::sandbox::WasmNode;
 
 /// Failures that are printed of one suite.
 const SHOWN: usize = 50;

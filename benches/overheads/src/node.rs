@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use host_runner::engine::{Budget, Event, Node};
-use host_runner::image::NODE_WASM;
-use host_runner::native::NativeNode;
-use host_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::native::NativeNode;
+use stepmark_runner::sandbox::{NodeModule, WasmNode};
 
 /// Where the node runs.
 #[derive(Clone)]

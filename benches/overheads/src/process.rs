@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use host_runner::image::NODE_WASM;
-use host_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::sandbox::{NodeModule, WasmNode};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, median, millis, timed};

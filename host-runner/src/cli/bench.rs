@@ -11,13 +11,14 @@ use stepmark_session::spec::JobSpec;
 
 use crate::cli::print;
 use crate::console::{self, Console, Verbosity};
-use crate::drive;
-use crate::engine::{Budget, Engine, Event, Node};
-use crate::failure::{Failure, INTERRUPTED, IO, MISMATCH, Result};
 use crate::flags::{ConfigFlags, JobFlags};
-use crate::interrupt::Stop;
-use crate::reference;
-use crate::terminal::print_lines;
+use crate::interrupt::on_ctrl_c;
+use stepmark_runner::drive;
+use stepmark_runner::engine::{Budget, Engine, Event, Node};
+use stepmark_runner::failure::{Failure, INTERRUPTED, IO, MISMATCH, Result};
+use stepmark_runner::interrupt::Stop;
+use stepmark_runner::reference;
+use stepmark_runner::terminal::print_lines;
 
 /// A schedule by which gas counts executed instructions, without those that only structure code.
 const ONE_EACH: &str = "*,1\nblock,0\nloop,0\nelse,0\nend,0\nnop,0\n";
@@ -83,8 +84,7 @@ impl Measured {
 }
 
 pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
-    let stop = Stop::new();
-    stop.on_ctrl_c()?;
+    let stop = on_ctrl_c()?;
     let instructions = count_instructions(args, &stop)?;
     let job = args.job(args.config.clone())?;
     let mut all = RUNNERS.map(|(name, engine)| Measured { name, is_metered: engine.is_some(), runs: Vec::new() });
@@ -162,7 +162,7 @@ fn take_result(node: &mut dyn Node) -> Result<String> {
 }
 
 fn run_reference(args: &BenchArgs) -> Result<Run> {
-    let job = reference::Job::new(&args.words, &args.config.inputs, args.config.max_memory.as_deref())?;
+    let job = reference::Job::new(&args.job(args.config.clone())?);
     let began = Instant::now();
     let outcome = reference::run(job)?;
     let whole = began.elapsed();
@@ -195,7 +195,7 @@ fn table(gas: u64, instructions: u64, all: &[Measured]) -> String {
     ];
     lines.extend(all.iter().map(|one| {
         let run = one.shortest(|run| run.run);
-        let rate = |count| format!("{:.1} M", console::rate(count, run) / 1e6);
+        let rate = |count| format!("{:.1} M", stepmark_runner::sink::rate(count, run) / 1e6);
         let gas_rate = if one.is_metered { rate(gas) } else { "-".to_owned() };
         let (load, median) = (one.shortest(|run| run.load), one.median());
         let [load, time, median] = [load, run, median].map(|time| format!("{:.3} ms", time.as_secs_f64() * 1e3));
@@ -213,8 +213,8 @@ fn object(gas: u64, instructions: u64, all: &[Measured]) -> Value {
             "load_ns": nanoseconds(one.shortest(|run| run.load)),
             "run_ns": nanoseconds(run),
             "run_median_ns": nanoseconds(one.median()),
-            "instructions_per_second": console::rate(instructions, run) as u64,
-            "gas_per_second": one.is_metered.then(|| console::rate(gas, run) as u64),
+            "instructions_per_second": stepmark_runner::sink::rate(instructions, run) as u64,
+            "gas_per_second": one.is_metered.then(|| stepmark_runner::sink::rate(gas, run) as u64),
         })
     };
     json!({

@@ -6,13 +6,14 @@ use serde_json::json;
 
 use stepmark_session::spec::SnapshotId;
 
-use crate::bisect::{self, Executor, Question, Side};
-use crate::chain::Chain;
 use crate::cli::print;
-use crate::engine::Engine;
-use crate::failure::{Failure, MISMATCH, Result};
-use crate::job_files::{FileFlags, JobFiles, Rerun};
-use crate::snapshot_ref::SnapshotRef;
+use crate::flags::{FileFlags, engines};
+use stepmark_runner::bisect::{self, Executor, Question, Side};
+use stepmark_runner::chain::Chain;
+use stepmark_runner::engine::Engine;
+use stepmark_runner::failure::{Failure, MISMATCH, Result};
+use stepmark_runner::job_files::{JobFiles, Rerun};
+use stepmark_runner::snapshot_ref::SnapshotRef;
 
 /// Arguments of `bisect`.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +39,7 @@ pub(super) struct BisectArgs {
     #[arg(long, value_name = "FILE.tar")]
     bundle: Option<PathBuf>,
     /// How the node runs that decides
-    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     #[command(flatten)]
     files: FileFlags,
@@ -151,7 +152,7 @@ pub(super) struct ExecutorArgs {
     /// The program
     program: String,
     /// How the node runs
-    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     #[command(flatten)]
     files: FileFlags,
@@ -173,7 +174,7 @@ pub(super) struct CheckBundleArgs {
     #[arg(value_name = "FILE.tar")]
     bundle: PathBuf,
     /// How the node runs
-    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     /// Print one JSON object
     #[arg(long)]

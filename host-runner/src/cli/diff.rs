@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::cli::print;
-use crate::failure::{MISMATCH, Result};
-use crate::job_files::FileFlags;
-use crate::snapshot_ref::SnapshotRef;
-use crate::state::{LoadedState, differences};
+use crate::flags::FileFlags;
+use stepmark_runner::failure::{MISMATCH, Result};
+use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::state::{LoadedState, differences};
 
 /// Arguments of `diff`.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,16 +1,17 @@
 //! `estimate`: what gas a run would take; with `--static`, what no call of an export can go below.
 
 use crate::cli::{OutputArgs, print};
-use crate::console::{Console, Sink, Verbosity};
-use crate::drive;
-use crate::dry_run;
-use crate::engine::Engine;
-use crate::estimate;
-use crate::failure::{Failure, Result};
-use crate::flags::JobFlags;
-use crate::interrupt::Stop;
-use crate::store::Given;
-use crate::terminal::print_lines;
+use crate::console::{Console, Verbosity};
+use crate::flags::{JobFlags, engines};
+use crate::interrupt::on_ctrl_c;
+use stepmark_runner::drive;
+use stepmark_runner::dry_run;
+use stepmark_runner::engine::Engine;
+use stepmark_runner::estimate;
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::sink::Sink;
+use stepmark_runner::store::Given;
+use stepmark_runner::terminal::print_lines;
 
 /// Arguments of `estimate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(super) struct EstimateArgs {
     #[arg(long = "static")]
     is_static: bool,
     /// How the node runs; the gas is the same
-    #[arg(long, value_enum, default_value_t = Engine::Native)]
+    #[arg(long, value_parser = engines(), default_value = "native")]
     engine: Engine,
     #[command(flatten)]
     output: OutputArgs,
@@ -51,9 +52,8 @@ fn least(args: &EstimateArgs) -> Result<i32> {
 
 fn exact(args: &EstimateArgs) -> Result<i32> {
     let mut job = args.job.job(&args.words)?;
-    let mut store = Given::of(&args.job, &mut job)?;
-    let stop = Stop::new();
-    stop.on_ctrl_c()?;
+    let mut store = Given::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
+    let stop = on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let mut node = args.engine.start()?;
     drive::load(node.as_mut(), &job, &mut console, &stop)?;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::cli::print;
-use crate::durable;
-use crate::failure::Result;
-use crate::image;
+use stepmark_runner::durable;
+use stepmark_runner::failure::Result;
+use stepmark_runner::image;
 
 /// Arguments of `export-module`.
 #[derive(Debug, clap::Args)]

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::archive;
-use crate::chain::Chain;
 use crate::cli::print;
-use crate::durable::OutputDir;
-use crate::failure::{Failure, Result};
-use crate::fold::{self, Keep};
-use crate::job_files::{FileFlags, JobFiles, Rerun};
+use crate::flags::FileFlags;
+use stepmark_runner::archive;
+use stepmark_runner::chain::Chain;
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::fold::{self, Keep};
+use stepmark_runner::job_files::{JobFiles, Rerun};
 
 /// A chain and the files of its job.
 #[derive(Clone, Debug, clap::Args)]

@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli::{OutputArgs, print, run};
-use crate::console::{Console, Sink};
-use crate::drive::{self, Leave, Options, Summary};
-use crate::durable::OutputDir;
-use crate::engine::{Engine, Node};
-use crate::failure::{Failure, Result};
-use crate::frozen;
-use crate::image;
-use crate::interrupt::Stop;
-use crate::outside::Nobody;
-use crate::report::{self, Runner};
-use crate::sandbox::WasmNode;
+use crate::console::Console;
+use crate::interrupt::on_ctrl_c;
+use stepmark_runner::drive::{self, Leave, Options, Summary};
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::engine::{Engine, Node};
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::frozen;
+use stepmark_runner::image;
+use stepmark_runner::interrupt::Stop;
+use stepmark_runner::outside::Nobody;
+use stepmark_runner::report::{self, Runner};
+use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::sink::Sink;
 
 /// Arguments of `freeze`.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,8 +38,7 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     refuse(run)?;
     frozen::check_place(&args.file)?;
     let job = run.job.job(&run.words)?;
-    let stop = Stop::new();
-    stop.on_ctrl_c()?;
+    let stop = on_ctrl_c()?;
     let mut console = Console::new(run.output.verbosity(), run.output.json);
     let mut node = WasmNode::embedded()?;
     drive::load(&mut node, &job, &mut console, &stop)?;

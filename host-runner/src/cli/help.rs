@@ -6,9 +6,9 @@ use clap::{Arg, Command, CommandFactory};
 use clap_complete::Shell;
 
 use crate::cli::Cli;
-use crate::durable;
-use crate::failure::{Failure, Result};
-use crate::terminal;
+use stepmark_runner::durable;
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::terminal;
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]

@@ -1,11 +1,11 @@
 //! `inspect`: what is in a snapshot.
 
 use crate::cli::print;
-use crate::failure::{Failure, Result};
-use crate::job_files::FileFlags;
-use crate::snapshot_ref::SnapshotRef;
-use crate::state::{LoadedState, hex_dump};
-use crate::terminal::print_lines;
+use crate::flags::FileFlags;
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::state::{LoadedState, hex_dump};
+use stepmark_runner::terminal::print_lines;
 use stepmark_state::pages::{SPACE_MEMORY, SpaceId};
 
 /// Arguments of `inspect`.

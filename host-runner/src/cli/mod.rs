@@ -24,8 +24,8 @@ use std::ffi::OsString;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::console::Verbosity;
-use crate::image;
-use crate::terminal::{self, print};
+use stepmark_runner::image;
+use stepmark_runner::terminal::{self, print};
 
 /// Exit codes, below the help.
 const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 75 stopped at the gas limit, 76 store conflict, \

@@ -6,13 +6,13 @@ use stepmark_tools::profile::ProfileLimits;
 
 use crate::cli::OutputArgs;
 use crate::console::{Console, Verbosity};
-use crate::durable;
-use crate::failure::Result;
 use crate::flags::JobFlags;
-use crate::interrupt::Stop;
-use crate::profile;
-use crate::store::Given;
-use crate::terminal::print_lines;
+use crate::interrupt::on_ctrl_c;
+use stepmark_runner::durable;
+use stepmark_runner::failure::Result;
+use stepmark_runner::profile;
+use stepmark_runner::store::Given;
+use stepmark_runner::terminal::print_lines;
 
 /// Arguments of `profile`.
 #[derive(Clone, Debug, clap::Args)]
@@ -41,9 +41,8 @@ pub(super) struct ProfileArgs {
 
 pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
     let mut job = args.job.job(&args.words)?;
-    let mut store = Given::of(&args.job, &mut job)?;
-    let stop = Stop::new();
-    stop.on_ctrl_c()?;
+    let mut store = Given::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
+    let stop = on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let limits = ProfileLimits { depth: args.max_depth, ..ProfileLimits::default() };
     let shown = args.output.verbosity() == Verbosity::Verbose;

@@ -5,10 +5,11 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::cli::{OutputArgs, print};
-use crate::console::{Console, Sink};
-use crate::failure::Result;
-use crate::flags::InputFlags;
-use crate::reference::{self, Outcome};
+use crate::console::Console;
+use crate::flags::{ConfigFlags, InputFlags, JobFlags};
+use stepmark_runner::failure::Result;
+use stepmark_runner::reference::{self, Outcome};
+use stepmark_runner::sink::Sink;
 
 /// Arguments of `reference`.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +28,9 @@ pub(super) struct ReferenceArgs {
 
 pub(super) fn execute(args: &ReferenceArgs) -> Result<i32> {
     let mut console = Console::new(args.output.verbosity(), args.output.json);
-    let job = reference::Job::new(&args.words, &args.inputs, args.max_memory.as_deref())?;
+    let config =
+        ConfigFlags { inputs: args.inputs.clone(), max_memory: args.max_memory.clone(), ..ConfigFlags::default() };
+    let job = reference::Job::new(&JobFlags { config, ..JobFlags::default() }.job(&args.words)?);
     let started = Instant::now();
     let outcome = reference::run(job)?;
     let time = started.elapsed();

@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 
 use crate::cli::{OutputArgs, run};
-use crate::engine::Engine;
-use crate::failure::Result;
 use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
-use crate::job_files::{FileFlags, JobFiles};
-use crate::snapshot_ref::SnapshotRef;
+use crate::flags::{FileFlags, engines};
+use stepmark_runner::engine::Engine;
+use stepmark_runner::failure::Result;
+use stepmark_runner::job_files::JobFiles;
+use stepmark_runner::snapshot_ref::SnapshotRef;
 
 /// Arguments of `resume`.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,7 +34,7 @@ pub(super) struct ResumeArgs {
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
     /// How the node runs: as wasm in wasmtime, or the same code natively
-    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     #[command(flatten)]
     files: FileFlags,

@@ -6,17 +6,17 @@ use stepmark_session::spec::Resume;
 
 use crate::cli::{OutputArgs, print};
 use crate::console::{self, Console, Sink};
-use crate::drive::{self, Options, Summary};
-use crate::durable::{OutputDir, same_directory};
-use crate::engine::Engine;
-use crate::failure::{Failure, MISMATCH, Result};
-use crate::flags::JobFlags;
-use crate::image;
-use crate::interrupt::Stop;
-use crate::reference::{self, Comparison};
-use crate::report::{self, Runner};
-use crate::snapshot_ref::SnapshotRef;
-use crate::store::{Given, read_set};
+use crate::flags::{JobFlags, engines};
+use crate::interrupt::on_ctrl_c;
+use stepmark_runner::drive::{self, Options, Summary};
+use stepmark_runner::durable::{OutputDir, same_directory};
+use stepmark_runner::engine::Engine;
+use stepmark_runner::failure::{Failure, MISMATCH, Result};
+use stepmark_runner::image;
+use stepmark_runner::reference::{self, Comparison};
+use stepmark_runner::report::{self, Runner};
+use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::store::{Given, read_set};
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) job: JobFlags,
     /// How the node runs: as wasm in wasmtime, or the same code natively
-    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    #[arg(long, value_parser = engines(), default_value = "wasm")]
     pub(super) engine: Engine,
     /// Run the program on wasmtime too, fed with the same clock and random answers, and name what differs
     #[arg(long)]
@@ -46,9 +46,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     }
     let mut job = args.job.job(&args.words)?;
     let contract = &args.job.config.contract;
-    let mut store = Given::of(&args.job, &mut job)?;
-    let stop = Stop::new();
-    stop.on_ctrl_c()?;
+    let mut store = Given::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
+    let stop = on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     if args.check_reference {
         console.keep_copies();
@@ -104,7 +103,7 @@ fn compare(args: &RunArgs, summary: &Summary, console: &mut Console) -> Result<O
         return Ok(None);
     }
     let [stdout, stderr] = console.take_copies();
-    let mut job = reference::Job::new(&args.words, &args.job.config.inputs, args.job.config.max_memory.as_deref())?;
+    let mut job = reference::Job::new(&args.job.job(&args.words)?);
     job.answers = Some(summary.answers.clone());
     let expected = reference::run(job)?;
     let comparison = reference::compare(summary, &stdout, &stderr, &expected);
@@ -142,6 +141,6 @@ pub(super) fn closing_lines(summary: &Summary, output_dir: &str) -> Vec<String> 
 pub(super) fn figures(summary: &Summary) -> String {
     let count = summary.snapshots.len();
     let plural = if count == 1 { "" } else { "s" };
-    let rate = console::per_second(console::rate(summary.gas_used, summary.time));
+    let rate = console::per_second(stepmark_runner::sink::rate(summary.gas_used, summary.time));
     format!("{count} snapshot{plural}, {} gas, {rate}", console::amount(summary.gas_used))
 }

@@ -7,10 +7,10 @@ use clap::Subcommand;
 use stepmark_hosts::store::ReadWriteSet;
 
 use crate::cli::print;
-use crate::durable;
-use crate::failure::{Failure, Result};
-use crate::store::{Database, WAIT, read_set};
-use crate::terminal;
+use stepmark_runner::durable;
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::store::{Database, WAIT, read_set};
+use stepmark_runner::terminal;
 
 /// Arguments of `store`.
 #[derive(Clone, Debug, clap::Args)]

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::OutputArgs;
 use crate::cli::freeze::{Freezing, Moving};
-use crate::console::{Console, Sink};
-use crate::durable::OutputDir;
-use crate::engine::Node;
-use crate::failure::{DATA, Failure, Result};
-use crate::frozen::{self, Frozen};
-use crate::interrupt::Stop;
-use crate::sandbox::{FAULT, WasmNode};
+use crate::console::Console;
+use crate::interrupt::on_ctrl_c;
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::engine::Node;
+use stepmark_runner::failure::{DATA, Failure, Result};
+use stepmark_runner::frozen::{self, Frozen};
+use stepmark_runner::sandbox::{FAULT, WasmNode};
+use stepmark_runner::sink::Sink;
 
 /// Advice about files that are no frozen nodes, or other ones.
 const SAME_FILE: &str = "a frozen node goes on in the same node file only; between nodes move snapshots (`resume`)";
@@ -39,8 +40,7 @@ pub(super) struct ThawArgs {
 
 pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     args.to.as_deref().map_or(Ok(()), frozen::check_place)?;
-    let stop = Stop::new();
-    stop.on_ctrl_c()?;
+    let stop = on_ctrl_c()?;
     let Thawed { node, named, job, highest } = Thawed::read(&args.file)?;
     let out = OutputDir::open(args.snapshot_output.as_deref().unwrap_or(Path::new(&named)))?;
     // What a run wrote that went on from here before.

@@ -7,16 +7,18 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use stepmark_core::gas::Schedule;
 
-use crate::chain::Chain;
 use crate::cli::{OutputArgs, print};
 use crate::console::{Console, Verbosity};
-use crate::durable;
-use crate::engine::Engine;
-use crate::failure::{Failure, MISMATCH, Result};
-use crate::interrupt::Stop;
-use crate::job_files::{FileFlags, JobFiles, Rerun};
-use crate::terminal;
-use crate::verify::{self, Executor, Options, Step, Verdict, Verification};
+use crate::flags::{FileFlags, engines};
+use crate::interrupt::on_ctrl_c;
+use stepmark_runner::chain::Chain;
+use stepmark_runner::durable;
+use stepmark_runner::engine::Engine;
+use stepmark_runner::failure::{Failure, MISMATCH, Result};
+use stepmark_runner::interrupt::Stop;
+use stepmark_runner::job_files::{JobFiles, Rerun};
+use stepmark_runner::terminal;
+use stepmark_runner::verify::{self, Executor, Options, Step, Verdict, Verification};
 
 /// Names that are shown of those that are not covered.
 const MOST_NAMES: usize = 16;
@@ -39,7 +41,7 @@ pub(super) struct VerifyArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
     /// How the node runs: as wasm in wasmtime, or the same code natively
-    #[arg(long, value_enum, default_value_t = Engine::Wasm)]
+    #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     /// Execute with the module in this file, such as an older release's: the one that the chain's receipt names
     #[arg(long, value_name = "FILE.wasm", conflicts_with = "engine")]
@@ -57,8 +59,7 @@ pub(super) struct VerifyArgs {
 }
 
 pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
-    let stop = Stop::new();
-    stop.on_ctrl_c()?;
+    let stop = on_ctrl_c()?;
     let mut chain = Chain::open(&args.chain)?;
     let shown = args.chain.display().to_string();
     let Some(job) = chain.job.clone() else {

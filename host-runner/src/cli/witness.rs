@@ -8,12 +8,13 @@ use stepmark_state::encoding::hex;
 use stepmark_state::error::Error;
 
 use crate::cli::print;
-use crate::durable;
-use crate::failure::{Failure, MISMATCH, Result};
-use crate::foreign::{self, Kind};
-use crate::job_files::{FileFlags, JobFiles};
-use crate::snapshot_ref::SnapshotRef;
-use crate::witness::{self, Next};
+use crate::flags::FileFlags;
+use stepmark_runner::durable;
+use stepmark_runner::failure::{Failure, MISMATCH, Result};
+use stepmark_runner::foreign::{self, Kind};
+use stepmark_runner::job_files::JobFiles;
+use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::witness::{self, Next};
 
 /// Arguments of `witness`.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,7 +40,7 @@ pub(super) fn make(args: &WitnessArgs) -> Result<i32> {
     durable::replace(&args.output, &made.bytes)?;
     let (seconds, size) = (started.elapsed().as_secs_f64(), made.bytes.len());
     let (touched, memory) = (made.touched_pages, made.memory_pages);
-    let rate = crate::console::per_second(crate::console::rate(made.gas, started.elapsed()));
+    let rate = crate::console::per_second(crate::stepmark_runner::sink::rate(made.gas, started.elapsed()));
     if args.json {
         let object = json!({ "bytes": size, "touched_pages": touched, "memory_pages": memory, "gas": made.gas, "seconds": seconds });
         print(&object.to_string())?;

@@ -1,7 +1,7 @@
 //! `freeze` and `thaw` as their users see them: what goes on where, what is refused, and what garbage does.
 
-use host_runner::frozen::{self, Frozen, PAGE};
-use host_runner::image;
+use stepmark_runner::frozen::{self, Frozen, PAGE};
+use stepmark_runner::image;
 
 use crate::util::{Dir, FIB, TRAP, json};
 

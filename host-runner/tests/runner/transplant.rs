@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use host_runner::engine::{Budget, Event, Node};
-use host_runner::frozen;
-use host_runner::image::NODE_WASM;
-use host_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::frozen;
+use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::sandbox::{NodeModule, WasmNode};
 
 use crate::util::FIB;
 

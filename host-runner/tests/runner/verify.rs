@@ -164,10 +164,10 @@ fn the_report_is_one_page_with_every_verdict() {
 
 #[test]
 fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
-    use host_runner::chain::Chain;
-    use host_runner::engine::Engine;
-    use host_runner::interrupt::Stop;
-    use host_runner::job_files::{FileFlags, JobFiles, Rerun};
+    use stepmark_runner::chain::Chain;
+    use stepmark_runner::engine::Engine;
+    use stepmark_runner::interrupt::Stop;
+    use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
     let dir = chain("native");
     let honest: Vec<_> = [2, 3].map(|id| (format!("out/{id}.snap"), dir.read(&format!("out/{id}.snap")))).to_vec();
     let write = |files: &[(String, Vec<u8>)]| {
@@ -182,16 +182,16 @@ fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
             write(then);
             let job = chain.job.clone().expect("a job");
             let program = dir.path("fib.wasm").display().to_string();
-            let files = JobFiles::find(&job, Some(&program), &FileFlags::default(), &chain.dir).expect("its files");
+            let files = JobFiles::find(&job, Some(&program), &GivenFiles::default(), &chain.dir).expect("its files");
             let rerun = Rerun::new(job, &files, &chain.dir);
-            let options = host_runner::verify::Options {
+            let options = stepmark_runner::verify::Options {
                 from,
                 to: None,
                 jobs: 1,
-                executor: host_runner::verify::Executor::Own(Engine::Native),
+                executor: stepmark_runner::verify::Executor::Own(Engine::Native),
                 delivered: None,
             };
-            let found = host_runner::verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {})
+            let found = stepmark_runner::verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {})
                 .expect("a verdict");
             let details: Vec<String> = found.segments.iter().flat_map(|segment| segment.verdict.details()).collect();
             assert!(

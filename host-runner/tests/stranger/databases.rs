@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use host_runner::store::Database;
+use stepmark_runner::store::Database;
 
 use crate::util::Dir;
 use crate::{MOST_MEMORY, meet, most_memory};
@@ -12,7 +12,7 @@ use crate::{MOST_MEMORY, meet, most_memory};
 type Entries = Vec<(Vec<u8>, u64, Vec<u8>)>;
 
 /// What a store holds.
-fn list(path: &Path) -> Result<Entries, host_runner::failure::Failure> {
+fn list(path: &Path) -> Result<Entries, stepmark_runner::failure::Failure> {
     let list = Database::open(path, false)?.view()?.list(&[], None, usize::MAX)?;
     Ok(list.into_iter().map(|(key, found)| (key, found.version, found.value)).collect())
 }

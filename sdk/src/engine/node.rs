@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use host_runner::engine::{Budget, Event, Node};
-use host_runner::failure::Failure;
-use host_runner::sandbox::WasmNode;
+use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::failure::Failure;
+use stepmark_runner::sandbox::WasmNode;
 use stepmark_session::spec::JobSpec;
 
 use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
@@ -34,8 +34,8 @@ impl WasmEngine {
 fn failed(failure: &Failure) -> Error {
     let message = failure.what().to_owned();
     match failure.code() {
-        host_runner::failure::USAGE => Error::Usage(message),
-        host_runner::failure::DATA => Error::Module(message),
+        stepmark_runner::failure::USAGE => Error::Usage(message),
+        stepmark_runner::failure::DATA => Error::Module(message),
         _ => Error::Node(message),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use host_runner::reference::{self, End};
+use stepmark_runner::reference::{self, End};
 use tempfile::TempDir;
 
 use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};

@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use host_runner::bisect::{Position, Reached, reach, serve};
-use host_runner::engine::Engine;
-use host_runner::failure::{Failure, Result};
-use host_runner::job_files::{FileFlags, JobFiles, Rerun};
-use host_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::bisect::{Position, Reached, reach, serve};
+use stepmark_runner::engine::Engine;
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::snapshot_ref::SnapshotRef;
 use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::snap;
 
@@ -29,7 +29,7 @@ fn execute(words: &[String]) -> Result<()> {
     let id: SnapshotId = id.parse()?;
     let place = SnapshotRef::new(dir, id);
     let job = place.read()?.job;
-    let files = JobFiles::find(&job, Some(program), &FileFlags::default(), Path::new(dir))?;
+    let files = JobFiles::find(&job, Some(program), &GivenFiles::default(), Path::new(dir))?;
     let rerun = Rerun::new(job, &files, Path::new(dir));
     serve(&mut |position| {
         if position.gas < fault {

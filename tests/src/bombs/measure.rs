@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use host_runner::engine::Node;
-use host_runner::native::NativeNode;
-use host_runner::sandbox::WasmNode;
+use stepmark_runner::engine::Node;
+use stepmark_runner::native::NativeNode;
+use stepmark_runner::sandbox::WasmNode;
 
 use super::Bomb;
 use crate::runner::{self, node_module};

@@ -7,7 +7,7 @@ use std::fs::TryLockError;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
-use host_runner::disk::{Disk, Kind, NewFile};
+use stepmark_runner::disk::{Disk, Kind, NewFile};
 
 use crate::session::Files;
 

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use host_runner::durable::OutputDir;
-use host_runner::failure::{Failure, IO};
-use host_runner::interrupt::Stop;
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::failure::{Failure, IO};
+use stepmark_runner::interrupt::Stop;
 
 use super::disk::{Fault, Model, Op};
 use super::job::{self, Judge, LIMIT, Listener, Promise};

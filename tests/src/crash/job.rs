@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use host_runner::console::Sink;
-use host_runner::drive::{self, Options, Summary};
-use host_runner::durable::OutputDir;
-use host_runner::engine::{Engine, Node, Progress};
-use host_runner::interrupt::Stop;
-use host_runner::native::NativeNode;
-use host_runner::outside::Nobody;
-use host_runner::report::Runner;
+use stepmark_runner::drive::{self, Options, Summary};
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::engine::{Engine, Node, Progress};
+use stepmark_runner::interrupt::Stop;
+use stepmark_runner::native::NativeNode;
+use stepmark_runner::outside::Nobody;
+use stepmark_runner::report::Runner;
+use stepmark_runner::sink::Sink;
 
 use crate::runner;
 use crate::session::{Files, OUT, words};
@@ -57,7 +57,7 @@ pub struct Listener<'a> {
 }
 
 impl Sink for Listener<'_> {
-    fn output(&mut self, _: u32, _: &[u8]) -> host_runner::failure::Result<()> {
+    fn output(&mut self, _: u32, _: &[u8]) -> stepmark_runner::failure::Result<()> {
         Ok(())
     }
 

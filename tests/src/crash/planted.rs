@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use host_runner::durable::OutputDir;
-use host_runner::failure::Failure;
-use host_runner::interrupt::Stop;
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::failure::Failure;
+use stepmark_runner::interrupt::Stop;
 
 use super::job::{self, Judge, LIMIT, Listener, Promise};
 use super::node::{CommandFace, PLENTY};

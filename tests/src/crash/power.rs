@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use host_runner::durable::OutputDir;
-use host_runner::interrupt::Stop;
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::interrupt::Stop;
 
 use super::disk::{Model, Op};
 use super::job::{self, Judge, LIMIT, Listener, OLDER_LIMIT, Promise};

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use host_runner::archive::{Writer, import, unpack};
-use host_runner::bisect::recheck;
-use host_runner::engine::Engine;
-use host_runner::failure::Failure;
+use stepmark_runner::archive::{Writer, import, unpack};
+use stepmark_runner::bisect::recheck;
+use stepmark_runner::engine::Engine;
+use stepmark_runner::failure::Failure;
 
 /// Bytes of all files below a directory.
 fn size_below(dir: &Path) -> u64 {

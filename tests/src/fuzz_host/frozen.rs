@@ -1,8 +1,8 @@
 //! Bytes as a frozen node: the size of its memory, how many pages are said to follow, and for each its number and the byte
 //! that it is full of. What is accepted is written again as it is.
 
-use host_runner::frozen::{Frozen, PAGE, encode};
 use sha2::{Digest, Sha256};
+use stepmark_runner::frozen::{Frozen, PAGE, encode};
 
 /// Pages that a file here has at most: each is of 64 KiB.
 const MOST: usize = 8;

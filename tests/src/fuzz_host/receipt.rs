@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use host_runner::engine::Engine;
-use host_runner::report::{Runner, trap_text, with_runner};
 use serde_json::Value;
+use stepmark_runner::engine::Engine;
+use stepmark_runner::report::{Runner, trap_text, with_runner};
 
 pub(super) fn receipt(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };

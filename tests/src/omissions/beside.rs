@@ -2,11 +2,11 @@
 //! has read and written of the store.
 
 use anyhow::{Context, Result, anyhow, ensure};
-use host_runner::chain::Chain;
-use host_runner::durable::OutputDir;
-use host_runner::fold;
-use host_runner::job_files::{FileFlags, JobFiles, Rerun};
 use stepmark_hosts::outside::decode_calls;
+use stepmark_runner::chain::Chain;
+use stepmark_runner::durable::OutputDir;
+use stepmark_runner::fold;
+use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
 use stepmark_snapshot::PREFIX_LEN;
 use stepmark_snapshot::snap::decode;
 
@@ -124,7 +124,7 @@ fn merge(job: &Job, files: &Files) -> Result<Files> {
     }
     let chain = Chain::open(dir.path())?;
     let whole = chain.job.clone().context("a job")?;
-    let found = JobFiles::find(&whole, None, &FileFlags::default(), dir.path())?;
+    let found = JobFiles::find(&whole, None, &GivenFiles::default(), dir.path())?;
     fold::merge(&chain, &Rerun::new(whole, &found, dir.path()), &OutputDir::open(dir.path())?, 2)?;
     let mut merged = files.clone();
     merged.retain(|name, _| !["1.bin", "2.bin"].contains(&name.as_str()));

@@ -5,14 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use host_runner::archive::{self, Writer};
-use host_runner::bisect;
-use host_runner::chain::Chain;
-use host_runner::engine::Engine;
-use host_runner::failure::Failure;
-use host_runner::interrupt::Stop;
-use host_runner::job_files::{FileFlags, JobFiles, Rerun};
-use host_runner::verify;
+use stepmark_runner::archive::{self, Writer};
+use stepmark_runner::bisect;
+use stepmark_runner::chain::Chain;
+use stepmark_runner::engine::Engine;
+use stepmark_runner::failure::Failure;
+use stepmark_runner::interrupt::Stop;
+use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::verify;
 use stepmark_snapshot::snap;
 
 use super::parts::{Part, variants};
@@ -87,7 +87,7 @@ fn chain(dir: &Path) -> Result<(Chain, Rerun, JobFiles)> {
     let chain = Chain::open(dir)?;
     ensure!(chain.last() > 2 && chain.faults.is_empty(), "a chain of some snapshots: {:?}", chain.faults);
     let job = chain.job.clone().context("a job")?;
-    let files = JobFiles::find(&job, file.to_str(), &FileFlags::default(), dir)?;
+    let files = JobFiles::find(&job, file.to_str(), &GivenFiles::default(), dir)?;
     let rerun = Rerun::new(job, &files, dir);
     Ok((chain, rerun, files))
 }
@@ -178,7 +178,7 @@ pub(super) fn verified(dir: &Path) -> Result<Result<[u8; 32], String>> {
     };
     let mut chain = Chain::open(dir)?;
     let Some(job) = chain.job.clone() else { return Ok(Err("no snapshot".to_owned())) };
-    let files = match JobFiles::find(&job, None, &FileFlags::default(), dir) {
+    let files = match JobFiles::find(&job, None, &GivenFiles::default(), dir) {
         Err(failure) => return why(&failure),
         Ok(files) => files,
     };

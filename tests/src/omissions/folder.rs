@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use host_runner::job_files::FileFlags;
-use host_runner::snapshot_ref::SnapshotRef;
-use host_runner::state::LoadedState;
 use serde_json::Value;
+use stepmark_runner::job_files::GivenFiles;
+use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::state::LoadedState;
 use stepmark_snapshot::snap::{RawSnapshot, decode};
 
 use super::bundle::{archived, entries, verified};
@@ -100,7 +100,7 @@ impl Folder {
         for stem in self.questioned.iter().filter_map(|name| name.strip_suffix(".snap")) {
             if let (true, Ok(id)) = (files.contains_key(&format!("{stem}.snap")), stem.parse()) {
                 let program = dir.join(&self.job.call[0]).display().to_string();
-                drop(LoadedState::open(&SnapshotRef::new(dir, id), Some(&program), &FileFlags::default()));
+                drop(LoadedState::open(&SnapshotRef::new(dir, id), Some(&program), &GivenFiles::default()));
             }
         }
     }

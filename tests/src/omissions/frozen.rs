@@ -1,10 +1,10 @@
 //! Frozen nodes: what is accepted is the one file of the memory that it holds, of the node that it names.
 
 use anyhow::{Result, ensure};
-use host_runner::failure::DATA;
-use host_runner::frozen::{Frozen, PAGE, encode};
-use host_runner::image;
 use sha2::{Digest, Sha256};
+use stepmark_runner::failure::DATA;
+use stepmark_runner::frozen::{Frozen, PAGE, encode};
+use stepmark_runner::image;
 
 use super::parts::{Part, variants};
 use super::{Omission, Proof, Statement, Verdict};

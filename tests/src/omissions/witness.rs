@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use host_runner::failure::{DATA, Failure};
-use host_runner::job_files::{FileFlags, JobFiles, Rerun};
-use host_runner::snapshot_ref::SnapshotRef;
-use host_runner::state::LoadedState;
-use host_runner::witness::{self, Next};
+use stepmark_runner::failure::{DATA, Failure};
+use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::state::LoadedState;
+use stepmark_runner::witness::{self, Next};
 use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::witness::{Growth, Witness, contents};
@@ -198,10 +198,10 @@ type Sets = BTreeMap<SpaceId, BTreeMap<u64, Page>>;
 impl WitnessProof {
     fn new(name: &str, dir: &Arc<TempDir>, program: &str, id: u64) -> Result<Self> {
         let place = SnapshotRef::new(dir.path().join("out"), SnapshotId::Number(id));
-        let bytes = witness::make(&place, program, &FileFlags::default()).map_err(failed)?.bytes;
+        let bytes = witness::make(&place, program, &GivenFiles::default()).map_err(failed)?.bytes;
         let witness = Witness::decode(&bytes)?;
         let job = &witness.snapshot.job;
-        let files = JobFiles::find(job, Some(program), &FileFlags::default(), &place.dir).map_err(failed)?;
+        let files = JobFiles::find(job, Some(program), &GivenFiles::default(), &place.dir).map_err(failed)?;
         let rerun = Rerun::new(job.clone(), &files, &place.dir);
         let mut loaded = LoadedState::restore(witness.snapshot.clone(), &rerun, place.id).map_err(failed)?;
         let mut state = BTreeMap::new();

@@ -143,12 +143,12 @@ fn run(row: &Row, engine: Engine, times: u64) -> Result<Taken> {
 
 fn in_module(row: &Row, line: &str) -> Result<Taken> {
     use crate::runner;
-    use host_runner::engine::Node;
+    use stepmark_runner::engine::Node;
     let dir = tempfile::tempdir()?;
     for (name, bytes) in &row.files {
         std::fs::write(dir.path().join(name), bytes)?;
     }
-    let mut node = host_runner::sandbox::WasmNode::new(runner::node_module()).context("the node")?;
+    let mut node = stepmark_runner::sandbox::WasmNode::new(runner::node_module()).context("the node")?;
     runner::load(&mut node, &words(line), dir.path())?;
     let mut ended = runner::Ended::default();
     let begin = clock();

@@ -14,7 +14,7 @@ use stepmark_state::pages::SpaceId;
 use crate::engine::Node;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Stop;
-use crate::job_files::{FileFlags, JobFiles, Rerun};
+use crate::job_files::{GivenFiles, JobFiles, Rerun};
 use crate::native::NativeNode;
 use crate::snapshot_ref::SnapshotRef;
 
@@ -34,7 +34,7 @@ impl LoadedState {
     ///
     /// # Errors
     /// As those of resuming from it.
-    pub fn open(place: &SnapshotRef, program: Option<&str>, files: &FileFlags) -> Result<Self> {
+    pub fn open(place: &SnapshotRef, program: Option<&str>, files: &GivenFiles) -> Result<Self> {
         let raw = place.read()?;
         let files = JobFiles::find(&raw.job, program, files, &place.dir)?;
         let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);

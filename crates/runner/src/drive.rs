@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use stepmark_session::spec::JobSpec;
 
-use crate::console::{self, Sink};
 use crate::deliver;
 use crate::durable::OutputDir;
 use crate::engine::{Budget, Event, Node};
@@ -14,6 +13,7 @@ use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, IO, Result};
 use crate::interrupt::Stop;
 use crate::outside::{self, Outside};
 use crate::report::{self, Runner};
+use crate::sink::{self, Sink};
 use crate::supply::Supply;
 
 /// Longest receipt that is held in memory to add to it; a longer one is written as it is.
@@ -177,7 +177,7 @@ impl Run<'_> {
             }
             let progress = self.node.progress()?;
             let used = progress.gas_total.saturating_sub(self.gas_before);
-            self.sink.progress(&progress, console::rate(used, self.started.elapsed()));
+            self.sink.progress(&progress, sink::rate(used, self.started.elapsed()));
         }
     }
 

@@ -10,29 +10,21 @@ use stepmark_snapshot::job::{Job, ModuleRef};
 
 use crate::chain::Chain;
 use crate::failure::{Failure, Result};
-use crate::flags::{InputFlags, named};
 use crate::foreign::{Foreign, Kind};
 use crate::search::{self, Search};
 use crate::supply::Supply;
 
-/// Where the files of a job are, if they are not found by their names and hashes.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct FileFlags {
-    /// A linked module's file, where it is not found by its hash
-    #[arg(long, value_name = "NAME=FILE")]
-    pub preload: Vec<String>,
-    /// The standard input's file
-    #[arg(long, value_name = "FILE")]
+/// Where files of a job are, if they are not found by their names and hashes.
+#[derive(Clone, Debug, Default)]
+pub struct GivenFiles {
+    /// Linked modules, name and path.
+    pub modules: Vec<(String, PathBuf)>,
+    /// Standard input.
     pub stdin: Option<String>,
-    /// An input file, where it is not found by its name and hash
-    #[arg(long, value_name = "GUESTPATH=HOSTFILE")]
-    pub file: Vec<String>,
-    /// A contract's file, where it is not found by its hash
-    #[arg(long, value_name = "NAME=FILE")]
-    pub contract: Vec<String>,
-    /// A directory of input files
-    #[arg(long, value_name = "HOST::GUEST")]
-    pub dir: Vec<String>,
+    /// Input files, path as the program sees it and path here; of two for one the first counts.
+    pub inputs: Vec<(String, String)>,
+    /// Contracts, name and path.
+    pub contracts: Vec<(String, PathBuf)>,
 }
 
 /// Paths of all files of a job.
@@ -56,21 +48,15 @@ impl JobFiles {
     ///
     /// # Errors
     /// Exit code 65 that says which one is missing, or that `program` is not the job's.
-    pub fn find(job: &Job, program: Option<&str>, given: &FileFlags, dir: &Path) -> Result<Self> {
-        let flags = InputFlags {
-            preload: given.preload.clone(),
-            file: given.file.clone(),
-            dir: given.dir.clone(),
-            ..InputFlags::default()
-        };
+    pub fn find(job: &Job, program: Option<&str>, given: &GivenFiles, dir: &Path) -> Result<Self> {
         let search = Search::around(dir);
         let mut files = Self { program: find_program(job, program, &search)?, ..Self::default() };
-        files.modules = find_modules(&job.modules, &flags.preloads()?, "--preload", &search)?;
-        files.contracts = find_modules(&job.contracts, &named("contract", &given.contract)?, "--contract", &search)?;
+        files.modules = find_modules(&job.modules, &given.modules, "--preload", &search)?;
+        files.contracts = find_modules(&job.contracts, &given.contracts, "--contract", &search)?;
         let plain = |path: &str| path.trim_start_matches('/').to_owned();
         // The first one given counts.
         let inputs: BTreeMap<String, String> =
-            flags.files()?.into_iter().rev().map(|(path, file)| (plain(&path), file)).collect();
+            given.inputs.iter().rev().map(|(path, file)| (plain(path), file.clone())).collect();
         for input in &job.inputs {
             let path = match inputs.get(&plain(&input.path)) {
                 Some(path) => path.clone(),

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 
 fn build() -> Result<(), String> {
     let manifest_dir = variable("CARGO_MANIFEST_DIR")?;
-    let root = manifest_dir.parent().ok_or("the package is not inside a workspace")?;
+    let root = manifest_dir.ancestors().nth(2).ok_or("the package is not inside a workspace")?;
     for input in ["Cargo.toml", "Cargo.lock", "node-build/src"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }

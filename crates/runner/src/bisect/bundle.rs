@@ -14,7 +14,7 @@ use crate::durable::{self, Name};
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, Kind};
-use crate::job_files::{FileFlags, JobFiles, Rerun};
+use crate::job_files::{GivenFiles, JobFiles, Rerun};
 use crate::search::FILES;
 use crate::strict;
 use stepmark_session::spec::SnapshotId;
@@ -250,7 +250,7 @@ fn open(dir: &Path, chain: &Path) -> Result<(Chain, Rerun)> {
         let failure = Failure::data("the bundle holds no snapshot that can be read");
         return Err(chain.faults.values().flatten().fold(failure, Failure::caused_by));
     };
-    let files = JobFiles::find(&job, None, &FileFlags::default(), dir)?;
+    let files = JobFiles::find(&job, None, &GivenFiles::default(), dir)?;
     let rerun = Rerun::new(job, &files, &chain.dir);
     Ok((chain, rerun))
 }

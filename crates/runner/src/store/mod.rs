@@ -18,7 +18,6 @@ use stepmark_session::spec::JobSpec;
 
 use crate::engine::Node;
 use crate::failure::{CONFLICT, Failure, Result};
-use crate::flags::JobFlags;
 use crate::foreign::{self, Kind};
 use crate::outside::{Nobody, Outside, asked};
 
@@ -370,17 +369,17 @@ pub struct Given {
 }
 
 impl Given {
-    /// Opens the store that the flags name, if they do; where the run begins from the start, the job is told its version. On
-    /// resume the snapshot says at which version the run began.
+    /// Opens the store at `path`, waiting so many seconds for another process, if there is a path; where the run begins from the
+    /// start, the job is told its version. On resume the snapshot says at which version the run began.
     ///
     /// # Errors
     /// As [`Database::open`].
-    pub fn of(flags: &JobFlags, job: &mut JobSpec) -> Result<Self> {
-        let Some(path) = &flags.config.contract.store else { return Ok(Self::default()) };
-        let wait = flags.config.contract.wait.map_or(WAIT, Duration::from_secs);
+    pub fn of(path: Option<&Path>, wait: Option<u64>, job: &mut JobSpec) -> Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let wait = wait.map_or(WAIT, Duration::from_secs);
         let database = Database::open_within(path, true, wait)?;
         let view = database.view()?;
-        if flags.snapshot_input.is_none() {
+        if job.resume.is_none() {
             job.store_version = Some(view.version());
         }
         Ok(Self { database: Some(database), view: Some(view) })

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::console::Sink;
 use crate::drive::Slice;
 use crate::engine::{Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::interrupt::Stop;
 use crate::outside::{self, Outside};
 use crate::report;
+use crate::sink::Sink;
 
 /// What a run came to.
 #[derive(Clone, Debug)]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::console;
 use crate::drive::{Snapshot, Summary};
 use crate::engine::Engine;
 use crate::image;
+use crate::sink;
 
 /// What a receipt says about the runner.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ pub fn run_object(summary: &Summary, output_dir: &str, runner: &Runner) -> Value
         "gas_total": summary.gas_total,
         "gas_limit": summary.gas_limit,
         "gas_stepped": summary.gas_stepped,
-        "gas_per_second": whole(console::rate(summary.gas_used, summary.time)),
+        "gas_per_second": whole(sink::rate(summary.gas_used, summary.time)),
         "total_execution_time_ns": u64::try_from(summary.time.as_nanos()).unwrap_or(u64::MAX),
         "interrupted": summary.interrupted(),
         "output_dir": output_dir,

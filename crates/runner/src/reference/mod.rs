@@ -11,6 +11,7 @@ mod replay;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use stepmark_session::spec::JobSpec;
 use stepmark_session::values::{ValKind, parse_values};
 use stepmark_state::limits::Limits;
 use wasmtime::{
@@ -22,7 +23,6 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
 use crate::cache;
 use crate::failure::{DATA, Failure, IO, Result};
-use crate::flags::InputFlags;
 use crate::foreign::{self, Kind};
 use crate::reference::inputs::InputTree;
 use crate::reference::replay::Replay;
@@ -59,30 +59,23 @@ pub struct Job {
 }
 
 impl Job {
-    /// The job of a command line: the program and what follows it, its inputs, and `--max-memory`.
-    ///
-    /// # Errors
-    /// Exit code 2 for malformed flags, 74 for a `--dir` that cannot be read.
-    pub fn new(words: &[String], inputs: &InputFlags, max_memory: Option<&str>) -> Result<Self> {
-        let (program, words) = words.split_first().ok_or_else(|| Failure::usage("no program is given"))?;
+    /// The part of a job that a run on wasmtime depends on.
+    pub fn new(job: &JobSpec) -> Self {
+        let paths = |files: &[(String, String)]| files.iter().map(|(name, path)| (name.clone(), path.into())).collect();
+        let is_usual = job.preopens.is_empty() && !job.files.is_empty();
         let mut limits = Limits::default();
-        if let Some(text) = max_memory {
-            let number = text.parse();
-            limits.memory_bytes =
-                number.map_err(|_| Failure::usage(format!("--max-memory: '{text}' is not a number")))?;
-        }
-        let files = inputs.files()?;
-        Ok(Self {
-            preopens: inputs.preopens(&files),
-            program: program.into(),
-            words: words.to_vec(),
-            env: stepmark_snapshot::job::last_wins(inputs.environment()?),
-            stdin: inputs.stdin.as_ref().map(PathBuf::from),
-            files: files.into_iter().map(|(guest, host)| (guest, host.into())).collect(),
-            preload: inputs.preloads()?,
+        limits.memory_bytes = job.max_memory.unwrap_or(limits.memory_bytes);
+        Self {
+            preopens: if is_usual { vec!["/".to_owned()] } else { job.preopens.clone() },
+            program: PathBuf::from(&job.program),
+            words: job.positionals.clone(),
+            env: stepmark_snapshot::job::last_wins(job.env.clone()),
+            stdin: job.stdin.as_ref().map(PathBuf::from),
+            files: paths(&job.files),
+            preload: paths(&job.preload),
             limits,
             answers: None,
-        })
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use stepmark_session::spec::JobSpec;
 pub use stepmark_session::{Budget, Event, Progress};
 
 /// How the node runs. Both ways give the same bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// The embedded wasm, in wasmtime, with no imports: what everybody else can run too.
     Wasm,

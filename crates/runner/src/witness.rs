@@ -14,7 +14,7 @@ use stepmark_state::pages::SPACE_MEMORY;
 use crate::engine::Node;
 use crate::failure::{Failure, Result, USAGE};
 use crate::interrupt::Stop;
-use crate::job_files::{FileFlags, JobFiles, Rerun};
+use crate::job_files::{GivenFiles, JobFiles, Rerun};
 use crate::native::NativeNode;
 use crate::snapshot_ref::SnapshotRef;
 use crate::state::LoadedState;
@@ -35,7 +35,7 @@ pub struct Made {
 ///
 /// # Errors
 /// As those of resuming from it; exit code 2 for a pause or a state at the end.
-pub fn make(place: &SnapshotRef, program: &str, files: &FileFlags) -> Result<Made> {
+pub fn make(place: &SnapshotRef, program: &str, files: &GivenFiles) -> Result<Made> {
     if !matches!(place.id, SnapshotId::Number(_)) {
         return Err(Failure::usage(format!("a witness starts from a snapshot of the chain, not from {}", place.id)));
     }
