@@ -11,6 +11,7 @@ mod differential;
 mod evidence;
 mod footprint;
 mod fuzz;
+mod house;
 mod migration;
 mod mutants;
 mod mutate;
@@ -67,6 +68,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Change the checks that everything rests on: does a test notice each change
     Mutants(mutants::Args),
+    /// Show how the code is laid out, and what of it breaks the rules
+    House(house::Args),
     /// Run the allocator and the loop of the fast engine under Miri
     Miri(nightly::Args),
     /// Run 1,000 assertions of the suite under AddressSanitizer
@@ -121,6 +124,7 @@ fn main() -> ExitCode {
         Command::Migration(args) => migration::run(&args),
         Command::Footprint(args) => footprint::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::House(args) => house::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Miri(args) => nightly::miri(&args),
         Command::Asan(args) => nightly::asan(&args),
