@@ -2,13 +2,11 @@
 //! goes to standard error, because standard output then holds the one JSON object). Our own words go to standard error;
 //! progress only when that is a terminal.
 
-use std::time::Duration;
-
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use stepmark_runner::engine::Progress;
 use stepmark_runner::failure::Result;
-use stepmark_runner::sink::{Sink, rate};
+use stepmark_runner::sink::Sink;
 use stepmark_runner::terminal;
 
 /// How much to say.

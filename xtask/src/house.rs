@@ -58,7 +58,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             let uses = uses(&root.join(folder))?;
             let above = |used: &&String| rank_of(used).is_none_or(|other| other >= rank);
             found.arrows_up.extend(uses.iter().filter(above).map(|used| format!("{folder} -> {used}")));
-            let lines: usize = texts(&root.join(folder).join("src"))?.iter().map(|(_, text)| text.lines().count()).sum();
+            let lines: usize =
+                texts(&root.join(folder).join("src"))?.iter().map(|(_, text)| text.lines().count()).sum();
             println!("{lines:>6} lines  {folder:<16} uses {}", uses.join(", "));
             crates.push((folder.to_string(), lines));
             if rank <= 6 {
@@ -72,7 +73,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         found.long.extend(long_functions(&text).map(|function| format!("{name}: {function}")));
     }
     let several = types.iter().filter(|(_, places)| places.len() > 1);
-    found.names.extend(several.map(|(ty, places)| format!("{ty}: {}", Vec::from_iter(places.iter().map(String::as_str)).join(", "))));
+    found.names.extend(
+        several.map(|(ty, places)| format!("{ty}: {}", Vec::from_iter(places.iter().map(String::as_str)).join(", "))),
+    );
     if args.known {
         print!("{}", toml::to_string_pretty(&found)?);
         return Ok(true);
@@ -107,7 +110,8 @@ fn differing(known: &Faults, found: &Faults) -> Vec<String> {
     };
     let (known, found) = (of(known), of(found));
     let new = found.difference(&known).map(|fault| format!("new: {fault}"));
-    new.chain(known.difference(&found).map(|fault| format!("mended, take it out of tests/house.toml: {fault}"))).collect()
+    new.chain(known.difference(&found).map(|fault| format!("mended, take it out of tests/house.toml: {fault}")))
+        .collect()
 }
 
 fn rank_of(folder: &str) -> Option<usize> {
@@ -191,7 +195,10 @@ fn long_functions(text: &str) -> impl Iterator<Item = String> + '_ {
         });
         // A function of a trait without a body ends in its own line or in one of its arguments.
         let end = lines[at..].iter().position(|line| *line == format!("{}}}", " ".repeat(indent)))?;
-        let has_body = lines[at..=at + end].iter().take_while(|line| !line.trim_end().ends_with(';')).any(|line| line.ends_with('{'));
+        let has_body = lines[at..=at + end]
+            .iter()
+            .take_while(|line| !line.trim_end().ends_with(';'))
+            .any(|line| line.ends_with('{'));
         let name: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         (is_function && has_body && end + 1 > LONG).then_some(name)
     };
@@ -204,7 +211,8 @@ fn circles(package: &str, src: &Path) -> Result<Vec<String>> {
     for (path, text) in texts(src)? {
         let part = path.strip_prefix(src)?.components().next().context("a file")?;
         let part = part.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
-        let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+        let code: String =
+            text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
         let uses = code.split("crate::").skip(1).flat_map(|rest| {
             let names = match rest.strip_prefix('{') {
                 Some(list) => list.split('}').next().unwrap_or_default(),
@@ -214,7 +222,8 @@ fn circles(package: &str, src: &Path) -> Result<Vec<String>> {
         });
         graph.entry(part).or_default().extend(uses);
     }
-    let parts: BTreeSet<String> = graph.keys().filter(|part| !["lib", "main"].contains(&part.as_str())).cloned().collect();
+    let parts: BTreeSet<String> =
+        graph.keys().filter(|part| !["lib", "main"].contains(&part.as_str())).cloned().collect();
     let reach = |from: &String| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from.clone()]);
         while let Some(part) = open.pop() {
@@ -229,10 +238,19 @@ fn circles(package: &str, src: &Path) -> Result<Vec<String>> {
     let reached: BTreeMap<&String, BTreeSet<String>> = parts.iter().map(|part| (part, reach(part))).collect();
     let circle = |part: &String| -> BTreeSet<&String> {
         let both = |other: &&&String| reached[part].contains(**other) && reached[**other].contains(part);
-        reached.keys().filter(|other| **other != part).filter(both).copied().chain([&parts.get(part).unwrap_or(part)].map(|p| *p)).collect()
+        reached
+            .keys()
+            .filter(|other| **other != part)
+            .filter(both)
+            .copied()
+            .chain([&parts.get(part).unwrap_or(part)].map(|p| *p))
+            .collect()
     };
-    let all: BTreeSet<Vec<String>> =
-        parts.iter().map(|part| circle(part).into_iter().cloned().collect::<Vec<_>>()).filter(|c| c.len() > 1).collect();
+    let all: BTreeSet<Vec<String>> = parts
+        .iter()
+        .map(|part| circle(part).into_iter().cloned().collect::<Vec<_>>())
+        .filter(|c| c.len() > 1)
+        .collect();
     if package.is_empty() {
         bail!("a package without a folder");
     }
@@ -257,7 +275,9 @@ mod tests {
     #[test]
     fn types_and_long_functions_are_seen() {
         let long = format!("pub(crate) fn long() {{\n{}}}\n", "    x();\n".repeat(59));
-        let text = format!("pub struct A<T>(T);\npub(super) enum B {{}}\n    struct Inner;\ntype C = u8;\nfn short() {{\n}}\n{long}");
+        let text = format!(
+            "pub struct A<T>(T);\npub(super) enum B {{}}\n    struct Inner;\ntype C = u8;\nfn short() {{\n}}\n{long}"
+        );
         assert_eq!(Vec::from_iter(defined_types(&text)), ["A", "B", "C"]);
         assert_eq!(Vec::from_iter(long_functions(&text)), ["long"]);
     }
@@ -266,7 +286,9 @@ mod tests {
     fn every_member_of_the_workspace_has_its_place() {
         let manifest = fs::read_to_string(crate::workspace().join("Cargo.toml")).unwrap();
         let members = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
-        for member in members.split(',').map(|member| member.trim().trim_matches('"')).filter(|member| *member != "crates/*") {
+        for member in
+            members.split(',').map(|member| member.trim().trim_matches('"')).filter(|member| *member != "crates/*")
+        {
             assert!(rank_of(member).is_some(), "{member}");
         }
         for entry in fs::read_dir(crate::workspace().join("crates")).unwrap() {

@@ -19,8 +19,8 @@ const ABI_VERSION: u32 = 2;
 /// Bytes handed to the node in one call.
 const CHUNK: usize = 256 << 10;
 
-/// What is said of a node that trapped.
-pub(crate) const FAULT: &str = "the node failed (a fault of its own, not of the program)";
+/// What is said of a module that fails.
+pub const FAULT: &str = "the node failed (a fault of its own, not of the program)";
 
 /// A node in an instance of its own.
 pub struct WasmNode {

@@ -61,7 +61,7 @@ fn open(args: &BisectArgs, dir: &Path) -> Result<(Chain, Rerun, JobFiles)> {
     let chain = Chain::open(dir)?;
     let none = || Failure::data(format!("{}: holds no snapshot that can be read", dir.display()));
     let job = chain.job.clone().ok_or_else(none)?;
-    let files = JobFiles::find(&job, Some(&args.program), &args.files, dir)?;
+    let files = JobFiles::find(&job, Some(&args.program), &args.files.given()?, dir)?;
     let rerun = Rerun::new(job, &files, dir);
     Ok((chain, rerun, files))
 }
@@ -161,7 +161,7 @@ pub(super) struct ExecutorArgs {
 pub(super) fn serve(args: &ExecutorArgs) -> Result<i32> {
     let place = SnapshotRef::parse(&args.place)?;
     let job = place.read()?.job;
-    let files = JobFiles::find(&job, Some(&args.program), &args.files, &place.dir)?;
+    let files = JobFiles::find(&job, Some(&args.program), &args.files.given()?, &place.dir)?;
     let rerun = Rerun::new(job, &files, &place.dir);
     bisect::serve(&mut |position| bisect::reach(&rerun, place.id, args.engine, position))?;
     Ok(0)

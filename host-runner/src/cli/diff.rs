@@ -28,7 +28,8 @@ pub(super) struct DiffArgs {
 }
 
 pub(super) fn execute(args: &DiffArgs) -> Result<i32> {
-    let open = |place: &str| LoadedState::open(&SnapshotRef::parse(place)?, args.program.as_deref(), &args.files);
+    let open =
+        |place: &str| LoadedState::open(&SnapshotRef::parse(place)?, args.program.as_deref(), &args.files.given()?);
     let (mut left, mut right) = (open(&args.left)?, open(&args.right)?);
     let found = differences(&mut left, &mut right);
     if args.json {

@@ -41,7 +41,7 @@ impl ChainArgs {
         let Some(job) = chain.job.clone().filter(|_| faults.peek().is_none()) else {
             return Err(faults.fold(Failure::data(what), Failure::caused_by));
         };
-        let files = JobFiles::find(&job, self.program.as_deref(), &self.files, &self.chain)?;
+        let files = JobFiles::find(&job, self.program.as_deref(), &self.files.given()?, &self.chain)?;
         let rerun = Rerun::new(job, &files, &self.chain);
         Ok((chain, rerun, files))
     }

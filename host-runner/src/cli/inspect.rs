@@ -59,7 +59,8 @@ impl Range {
 
 pub(super) fn execute(args: &InspectArgs) -> Result<i32> {
     let ranges: Vec<Range> = args.memory.iter().map(|text| Range::parse(text)).collect::<Result<_>>()?;
-    let mut state = LoadedState::open(&SnapshotRef::parse(&args.place)?, args.program.as_deref(), &args.files)?;
+    let mut state =
+        LoadedState::open(&SnapshotRef::parse(&args.place)?, args.program.as_deref(), &args.files.given()?)?;
     let view = state.view();
     let mut dumps = Vec::new();
     for Range { memory, address, bytes } in ranges {

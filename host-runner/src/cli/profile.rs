@@ -7,6 +7,7 @@ use stepmark_tools::profile::ProfileLimits;
 use crate::cli::OutputArgs;
 use crate::console::{Console, Verbosity};
 use crate::flags::JobFlags;
+use crate::flame_graph::flame_graph;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::durable;
 use stepmark_runner::failure::Result;
@@ -53,7 +54,7 @@ pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
     if let Some(path) = &args.svg {
         let program = args.words.first().map(|program| Path::new(program).file_name().unwrap_or_default());
         let title = format!("{}: gas", program.unwrap_or_default().to_string_lossy());
-        durable::replace(path, &profile::flame_graph(&title, &profiled.profile)?)?;
+        durable::replace(path, &flame_graph(&title, &profiled.profile)?)?;
     }
     let text = if args.output.json { profiled.object().to_string() } else { profiled.table(args.top) };
     if args.output.verbosity() != Verbosity::Quiet || args.output.json {

@@ -62,7 +62,7 @@ pub(super) fn execute(args: &ResumeArgs) -> Result<i32> {
 fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
     let place = SnapshotRef::parse(&args.from)?;
     let dir = place.dir.display().to_string();
-    let files = JobFiles::find(&place.read()?.job, args.program.as_deref(), &args.files, &place.dir)?;
+    let files = JobFiles::find(&place.read()?.job, args.program.as_deref(), &args.files.given()?, &place.dir)?;
     let flag = |(name, path): (String, String)| format!("{name}={path}");
     let inputs = InputFlags {
         preload: files.modules.into_iter().map(flag).collect(),

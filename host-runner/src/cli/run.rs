@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use stepmark_session::spec::Resume;
 
 use crate::cli::{OutputArgs, print};
-use crate::console::{self, Console, Sink};
+use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::drive::{self, Options, Summary};
@@ -15,6 +15,7 @@ use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::image;
 use stepmark_runner::reference::{self, Comparison};
 use stepmark_runner::report::{self, Runner};
+use stepmark_runner::sink::Sink;
 use stepmark_runner::snapshot_ref::SnapshotRef;
 use stepmark_runner::store::{Given, read_set};
 

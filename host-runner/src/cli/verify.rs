@@ -15,7 +15,6 @@ use stepmark_runner::chain::Chain;
 use stepmark_runner::durable;
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
-use stepmark_runner::interrupt::Stop;
 use stepmark_runner::job_files::{JobFiles, Rerun};
 use stepmark_runner::terminal;
 use stepmark_runner::verify::{self, Executor, Options, Step, Verdict, Verification};
@@ -69,7 +68,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     };
     let schedule = (job.schedule.name.clone(), stepmark_state::encoding::hex(&job.schedule.hash));
     let foreign = Schedule::builtin(&schedule.0).is_none();
-    let files = JobFiles::find(&job, Some(&args.program), &args.files, &args.chain)?;
+    let files = JobFiles::find(&job, Some(&args.program), &args.files.given()?, &args.chain)?;
     let rerun = Rerun::new(job, &files, &args.chain);
     let executor = match &args.module {
         Some(path) => Executor::from_file(path, &args.chain)?,

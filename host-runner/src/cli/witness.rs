@@ -36,11 +36,11 @@ pub(super) struct WitnessArgs {
 
 pub(super) fn make(args: &WitnessArgs) -> Result<i32> {
     let started = Instant::now();
-    let made = witness::make(&SnapshotRef::parse(&args.place)?, &args.program, &args.files)?;
+    let made = witness::make(&SnapshotRef::parse(&args.place)?, &args.program, &args.files.given()?)?;
     durable::replace(&args.output, &made.bytes)?;
     let (seconds, size) = (started.elapsed().as_secs_f64(), made.bytes.len());
     let (touched, memory) = (made.touched_pages, made.memory_pages);
-    let rate = crate::console::per_second(crate::stepmark_runner::sink::rate(made.gas, started.elapsed()));
+    let rate = crate::console::per_second(stepmark_runner::sink::rate(made.gas, started.elapsed()));
     if args.json {
         let object = json!({ "bytes": size, "touched_pages": touched, "memory_pages": memory, "gas": made.gas, "seconds": seconds });
         print(&object.to_string())?;
@@ -80,7 +80,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<i32> {
     let decoded = decoded.map_err(refused)?;
     let closed = decoded.close().map_err(refused)?;
     let folder = args.witness.parent().unwrap_or(Path::new("."));
-    let files = JobFiles::find(&decoded.snapshot.job, Some(&args.program), &args.files, folder)?;
+    let files = JobFiles::find(&decoded.snapshot.job, Some(&args.program), &args.files.given()?, folder)?;
     let checked = witness::check(&closed, &files)?;
     let right = match (&args.expect, &checked.next) {
         (None, _) => true,
