@@ -128,8 +128,8 @@ impl Hosted {
     fn verify(&self, out: &Path, dir: &Path) -> Result<()> {
         let mut chain = Chain::open(out)?;
         let job = chain.job.clone().context("no snapshot that can be read")?;
-        let input = |name: &str| format!("/{name}={}", dir.join(name).display());
-        let flags = GivenFiles { file: vec![input(self.program), input(NODE)], ..GivenFiles::default() };
+        let input = |name: &str| (format!("/{name}"), dir.join(name).display().to_string());
+        let flags = GivenFiles { inputs: vec![input(self.program), input(NODE)], ..GivenFiles::default() };
         let program = dir.join(NODE).display().to_string();
         let files = JobFiles::find(&job, Some(&program), &flags, out)?;
         let rerun = Rerun::new(job, &files, out);
