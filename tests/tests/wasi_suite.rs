@@ -43,7 +43,7 @@ fn every_program_does_the_same_directly_on_wasmtime() {
 
 /// A program with its files in memory, as the sessions of the harness want it.
 fn job(program: &Program) -> Job {
-    let argv = program.argv().unwrap();
+    let argv = guest_interp::args::print(&program.job().unwrap());
     let (flags, words) = argv.split_at(argv.len() - program.words().len());
     let mut inputs = node_tests::session::Files::new();
     let mut add = |path: &str| drop(inputs.insert(path.to_owned(), std::fs::read(path).unwrap()));
@@ -71,7 +71,8 @@ fn a_chain_of_segments_paused_and_restored_anywhere_writes_the_same_bytes() {
 fn the_receipt_names_what_is_left_behind_and_delivery_hands_it_out() {
     let program = programs().into_iter().find(|program| program.name == "posix").unwrap();
     for (engine, mut node) in runner::nodes().unwrap() {
-        let ended = runner::run(node.as_mut(), &program.argv().unwrap(), &program.folder).unwrap();
+        let ended =
+            runner::run(node.as_mut(), &guest_interp::args::print(&program.job().unwrap()), &program.folder).unwrap();
         let result = ended.result().unwrap();
         let listed = runner::delivered(node.as_mut()).unwrap().into_iter().map(|(path, contents)| {
             let hash = blake3::hash(&contents).to_hex().to_string();

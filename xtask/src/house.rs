@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 /// Packages from the bottom up, by folder: each may use only those of a row above it, and tests may use all.
@@ -236,24 +236,12 @@ fn circles(package: &str, src: &Path) -> Result<Vec<String>> {
         seen
     };
     let reached: BTreeMap<&String, BTreeSet<String>> = parts.iter().map(|part| (part, reach(part))).collect();
-    let circle = |part: &String| -> BTreeSet<&String> {
-        let both = |other: &&&String| reached[part].contains(**other) && reached[**other].contains(part);
-        reached
-            .keys()
-            .filter(|other| **other != part)
-            .filter(both)
-            .copied()
-            .chain([&parts.get(part).unwrap_or(part)].map(|p| *p))
-            .collect()
+    let circle = |part: &String| -> Vec<String> {
+        let is_in =
+            |other: &&String| *other == part || reached[part].contains(*other) && reached[*other].contains(part);
+        parts.iter().filter(is_in).cloned().collect()
     };
-    let all: BTreeSet<Vec<String>> = parts
-        .iter()
-        .map(|part| circle(part).into_iter().cloned().collect::<Vec<_>>())
-        .filter(|c| c.len() > 1)
-        .collect();
-    if package.is_empty() {
-        bail!("a package without a folder");
-    }
+    let all: BTreeSet<Vec<String>> = parts.iter().map(circle).filter(|circle| circle.len() > 1).collect();
     Ok(all.into_iter().map(|circle| format!("{package}: {}", circle.join(", "))).collect())
 }
 
