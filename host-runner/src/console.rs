@@ -118,6 +118,10 @@ pub fn per_second(rate: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use stepmark_runner::sink::rate;
+
     use super::*;
 
     #[test]

@@ -9,6 +9,8 @@ mod crash;
 mod determinism;
 mod differential;
 mod evidence;
+mod fast;
+mod first_run;
 mod footprint;
 mod fuzz;
 mod house;
@@ -62,6 +64,10 @@ enum Command {
     Differential(differential::Args),
     /// Move running nodes between runtimes, and compare what they leave
     Migration(migration::Args),
+    /// Format, clippy and unit tests, in a minute
+    Fast(fast::Args),
+    /// Run README's two commands in a fresh clone
+    FirstRun(first_run::Args),
     /// Measure what the node takes of the machine: time to start, memory
     Footprint(footprint::Args),
     /// Fuzz every decoder and both engines with coverage
@@ -124,6 +130,8 @@ fn main() -> ExitCode {
         Command::Migration(args) => migration::run(&args),
         Command::Footprint(args) => footprint::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Fast(args) => fast::run(&args),
+        Command::FirstRun(args) => first_run::run(&args),
         Command::House(args) => house::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Miri(args) => nightly::miri(&args),

@@ -205,7 +205,7 @@ fn folded_name(name: &str) -> String {
     if name.is_empty() || name.starts_with('#') { format!("_{name}") } else { name }
 }
 
-/// Watches a run: give it to [`Session::watch`](stepmark_session::Session::watch) before the run, or to
+/// Watches a run: give it to `Session::watch` before the run, or to
 /// [`Machine::set_watch`].
 #[derive(Debug)]
 pub struct Profiler(Mutex<Recorder>);

@@ -543,7 +543,7 @@ impl Machine {
     }
 
     /// Charges the host call that the run stopped at, its instruction and its work, before any effect; the receipt for it,
-    /// which [`HostModule::call`](stepmark_hosts::HostModule::call) asks for.
+    /// which the call of a host module asks for.
     ///
     /// # Errors
     /// The whole cost, if that is more than is left; nothing has been charged then.

@@ -84,7 +84,7 @@ impl Machine {
     }
 
     /// Puts a freshly linked machine into a checked state. The paged contents come afterwards, by
-    /// [`Restore`](super::Restore).
+    /// whoever reads the `.bin` files.
     ///
     /// # Errors
     /// A resource error if the node cannot hold the memories, tables or the stack.
