@@ -49,7 +49,7 @@ pub fn load(node: &mut dyn Node, argv: &[&str], files: &Files) -> Result<()> {
 /// The same, up to the first file that `stop` names: returns before giving that one.
 pub fn load_until(node: &mut dyn Node, argv: &[&str], files: &Files, stop: impl Fn(&str) -> bool) -> Result<()> {
     let argv: Vec<String> = argv.iter().map(ToString::to_string).collect();
-    node.load_arguments(&argv)?;
+    node.load(&guest_interp::args::job(&argv)?)?;
     give(node, files, stop)
 }
 
