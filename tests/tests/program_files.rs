@@ -12,8 +12,8 @@ use stepmark_runner::durable::OutputDir;
 use stepmark_runner::engine::{Engine, Progress};
 use stepmark_runner::interrupt::Stop;
 use stepmark_runner::outside::Nobody;
+use stepmark_runner::receipt::Runner;
 use stepmark_runner::reference;
-use stepmark_runner::report::Runner;
 use stepmark_runner::sandbox::WasmNode;
 use stepmark_runner::sink::Sink;
 

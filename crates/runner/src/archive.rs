@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
-use crate::bisect::DISPUTE;
 use crate::chain;
 use crate::deliver;
 use crate::disk::{Directory, Disk};
@@ -19,6 +18,9 @@ use crate::failure::{Failure, IO, Result};
 use crate::foreign::{Foreign, Kind};
 use crate::job_files::JobFiles;
 use crate::search::FILES;
+
+/// Name of the verdict in a bundle.
+pub(crate) const DISPUTE: &str = "dispute.json";
 
 /// Adds files to an archive. Equal files make equal archives: no times, users or modes of theirs are in it.
 pub struct Writer {

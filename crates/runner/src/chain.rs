@@ -10,16 +10,13 @@ use stepmark_snapshot::bin::{BinFooter, BinReader, PageSink};
 use stepmark_snapshot::job::Job;
 use stepmark_state::canonical::Segment;
 
-use crate::durable::{self, Name};
+use crate::durable::{self, BASE, Name};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, Kind};
-use crate::snapshot_ref::SnapshotRef;
+use crate::snapshot_ref::{SnapshotRef, check_follows};
 
 /// Bytes read at a time.
 const CHUNK: usize = 256 << 10;
-
-/// What stands for the first `.bin` files of a merged chain.
-pub const BASE: &str = "base.bin";
 
 /// A `.snap` that is well-formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,26 +228,6 @@ impl Chain {
 /// What is wrong with a `.snap` that is not the one that the chain was opened with.
 pub(crate) fn changed(id: u64) -> String {
     format!("{id}.snap: was another file when the chain was opened: somebody writes to the directory")
-}
-
-/// Checks that a segment goes on from a snapshot with this hash and so much gas in total; of the start both are zero.
-///
-/// # Errors
-/// What is wrong.
-pub(crate) fn check_follows(
-    segment: &Segment,
-    gas_total: u64,
-    (hash, gas): ([u8; 32], u64),
-) -> std::result::Result<(), String> {
-    let before = if segment.paused { segment.id } else { segment.id.saturating_sub(1) };
-    let before = if before == 0 { "the start of the run".to_owned() } else { format!("{before}.snap") };
-    if segment.previous_snap != hash {
-        return Err(format!("does not follow {before}: files of two chains are mixed"));
-    }
-    match gas.checked_add(segment.gas_used) == Some(gas_total) {
-        true => Ok(()),
-        false => Err(format!("{gas_total} gas in total, expected {gas} and the segment's {}", segment.gas_used)),
-    }
 }
 
 /// The names in a chain's directory.

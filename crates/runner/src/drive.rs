@@ -12,7 +12,7 @@ use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, IO, Result};
 use crate::interrupt::Stop;
 use crate::outside::{self, Outside};
-use crate::report::{self, Runner};
+use crate::receipt::{self, Runner};
 use crate::sink::{self, Sink};
 use crate::supply::Supply;
 
@@ -242,7 +242,7 @@ impl Run<'_> {
             return self.write_text(name, &text, rest);
         }
         self.summary.receipt = serde_json::from_str(&text).ok();
-        let text = report::with_runner(&text, &self.options.runner, self.started.elapsed());
+        let text = receipt::with_runner(&text, &self.options.runner, self.started.elapsed());
         self.write_text(name, &text, rest)
     }
 

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use stepmark_snapshot::{PREFIX_LEN, Prefix};
 
-use crate::chain::BASE;
 use crate::disk::{Directory, Disk, Kind, NewFile};
 use crate::failure::{Failure, IO, Result};
 use crate::foreign;
 
+/// What stands for the first `.bin` files of a merged chain.
+pub const BASE: &str = "base.bin";
 /// Names of a pause, the part that decides first: without it the other one means nothing.
 pub(crate) const PAUSE: [&str; 3] = ["paused.snap", "paused.bin", "paused.calls"];
 /// Names of a state at the end.

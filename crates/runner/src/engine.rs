@@ -4,9 +4,6 @@
 use std::fmt;
 
 use crate::failure::Result;
-use crate::native::NativeNode;
-use crate::sandbox::WasmNode;
-
 use stepmark_hosts::outside::{Answer, Question};
 
 use stepmark_session::spec::JobSpec;
@@ -19,19 +16,6 @@ pub enum Engine {
     Wasm,
     /// The same library linked natively: faster, for trying things out.
     Native,
-}
-
-impl Engine {
-    /// A node without a job.
-    ///
-    /// # Errors
-    /// When the embedded wasm cannot be compiled or instantiated.
-    pub fn start(self) -> Result<Box<dyn Node>> {
-        Ok(match self {
-            Self::Wasm => Box::new(WasmNode::embedded()?),
-            Self::Native => Box::new(NativeNode::new()),
-        })
-    }
 }
 
 impl fmt::Display for Engine {

@@ -5,8 +5,8 @@ use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::bin::{BinHeader, BinWriter};
 use stepmark_snapshot::snap::RawSnapshot;
 
-use crate::chain::{BASE, Chain};
-use crate::durable::OutputDir;
+use crate::chain::Chain;
+use crate::durable::{BASE, OutputDir};
 use crate::engine::Node;
 use crate::failure::{Failure, IO, Result};
 use crate::foreign::{Foreign, Kind};

@@ -12,7 +12,11 @@ use stepmark_snapshot::snap::MAX_SNAP;
 use stepmark_snapshot::{BASE_MAGIC, BIN_MAGIC, CALLS_MAGIC, SNAP_MAGIC};
 
 use crate::failure::{Failure, Result};
-use crate::frozen;
+
+/// First bytes of the file of a frozen module.
+pub(crate) const FROZEN_MAGIC: [u8; 8] = *b"NODEFRZ1";
+/// Bytes of the longest one: a memory of 4 GiB, an index for each of its pages of 64 KiB, and what stands around them.
+pub(crate) const FROZEN_MOST: u64 = 48 + (1 << 16) * (4 + (64 << 10)) + 32;
 
 /// What a file is taken for, which says how large it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +59,7 @@ impl Kind {
             Self::Schedule | Self::Dispute => 1 << 20,
             // As the node has it.
             Self::Calls | Self::ReadWriteSet | Self::Witness | Self::Module | Self::Input => 1 << 30,
-            Self::Frozen => frozen::MOST_BYTES,
+            Self::Frozen => FROZEN_MOST,
             Self::Bin | Self::Delivered | Self::Archive => 1 << 40,
         }
     }
@@ -87,7 +91,7 @@ impl Kind {
             Self::Calls => &[&CALLS_MAGIC],
             Self::Witness => &[&stepmark_snapshot::witness::MAGIC],
             Self::Module => &[b"\0asm"],
-            Self::Frozen => &[&frozen::MAGIC],
+            Self::Frozen => &[&FROZEN_MAGIC],
             Self::ReadWriteSet
             | Self::Text
             | Self::Schedule

@@ -8,21 +8,21 @@ use sha2::{Digest, Sha256};
 
 use crate::durable;
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, Foreign, Kind};
+use crate::foreign::{self, FROZEN_MAGIC as MAGIC, Foreign, Kind};
 use crate::image;
 
 /// Bytes of a page of linear memory.
 pub const PAGE: usize = 64 << 10;
 /// Pages of the largest linear memory.
 pub const MOST_PAGES: u32 = 1 << 16;
-pub(crate) const MAGIC: [u8; 8] = *b"NODEFRZ1";
 /// Magic, node, size, number of pages.
 const HEADER: usize = 48;
 /// An index and a page.
 const RECORD: usize = 4 + PAGE;
 const CHECKSUM: usize = 32;
 /// Bytes of the longest file.
-pub(crate) const MOST_BYTES: u64 = HEADER as u64 + MOST_PAGES as u64 * RECORD as u64 + CHECKSUM as u64;
+const MOST_BYTES: u64 = HEADER as u64 + MOST_PAGES as u64 * RECORD as u64 + CHECKSUM as u64;
+const _: () = assert!(MOST_BYTES == foreign::FROZEN_MOST, "the place that opens files knows how long one can be");
 static ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// The pages of `memory` that are not zero, with their indices.

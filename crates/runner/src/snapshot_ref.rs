@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use stepmark_session::spec::SnapshotId;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_state::canonical::Segment;
 use stepmark_state::error::Error;
 
-use crate::chain;
 use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Kind};
@@ -84,7 +84,7 @@ impl SnapshotRef {
         let id = if segment.paused { segment.id } else { segment.id.saturating_sub(1) };
         let before = Self::new(&self.dir, SnapshotId::Number(id));
         if id == 0 {
-            return chain::check_follows(segment, raw.state.gas_total, ([0; 32], 0));
+            return check_follows(segment, raw.state.gas_total, ([0; 32], 0));
         }
         if !segment.paused && !foreign::is_there(&self.dir, &format!("{id}.snap")) {
             return Ok(());
@@ -93,7 +93,7 @@ impl SnapshotRef {
         if before.job != raw.job {
             return Err(format!("is of another job than {id}.snap, which it follows"));
         }
-        chain::check_follows(segment, raw.state.gas_total, (before.hash, before.state.gas_total))
+        check_follows(segment, raw.state.gas_total, (before.hash, before.state.gas_total))
     }
 
     /// What a run that goes on from here starts from, in words. Nothing is said of what is no snapshot: the node says that.
@@ -128,6 +128,26 @@ fn latest(dir: &Path) -> Result<SnapshotId> {
     });
     let none = || Failure::data(format!("{}: holds no snapshot to resume from", dir.display()));
     highest.max().map(SnapshotId::Number).ok_or_else(none)
+}
+
+/// Checks that a segment goes on from a snapshot with this hash and so much gas in total; of the start both are zero.
+///
+/// # Errors
+/// What is wrong.
+pub(crate) fn check_follows(
+    segment: &Segment,
+    gas_total: u64,
+    (hash, gas): ([u8; 32], u64),
+) -> std::result::Result<(), String> {
+    let before = if segment.paused { segment.id } else { segment.id.saturating_sub(1) };
+    let before = if before == 0 { "the start of the run".to_owned() } else { format!("{before}.snap") };
+    if segment.previous_snap != hash {
+        return Err(format!("does not follow {before}: files of two chains are mixed"));
+    }
+    match gas.checked_add(segment.gas_used) == Some(gas_total) {
+        true => Ok(()),
+        false => Err(format!("{gas_total} gas in total, expected {gas} and the segment's {}", segment.gas_used)),
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use stepmark_runner::frozen;
 use stepmark_runner::image;
 use stepmark_runner::interrupt::Stop;
 use stepmark_runner::outside::Nobody;
-use stepmark_runner::report::{self, Runner};
+use stepmark_runner::receipt::Runner;
+use stepmark_runner::report;
 use stepmark_runner::sandbox::WasmNode;
 use stepmark_runner::sink::Sink;
 

@@ -11,7 +11,7 @@ use stepmark_runner::engine::{Engine, Node, Progress};
 use stepmark_runner::interrupt::Stop;
 use stepmark_runner::native::NativeNode;
 use stepmark_runner::outside::Nobody;
-use stepmark_runner::report::Runner;
+use stepmark_runner::receipt::Runner;
 use stepmark_runner::sink::Sink;
 
 use crate::runner;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use stepmark_runner::engine::Engine;
-use stepmark_runner::report::{Runner, trap_text, with_runner};
+use stepmark_runner::receipt::{Runner, with_runner};
+use stepmark_runner::report::trap_text;
 
 pub(super) fn receipt(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };

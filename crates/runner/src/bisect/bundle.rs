@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{self, Writer};
+use crate::archive::{self, DISPUTE, Writer};
 use crate::chain::Chain;
 use crate::durable::{self, Name};
 use crate::engine::Engine;
@@ -22,9 +22,6 @@ use stepmark_session::spec::SnapshotId;
 use super::chains::{Parting, Side, part};
 use super::executor::{ALL_STEPS, Position, reach};
 use super::executors::Divergence;
-
-/// Name of the verdict in a bundle.
-pub(crate) const DISPUTE: &str = "dispute.json";
 
 /// What a bundle says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,6 @@ mod chains;
 mod executor;
 mod executors;
 
-pub(crate) use bundle::DISPUTE;
 pub use bundle::{Dispute, Recheck, recheck, write_chains, write_executors};
 pub use chains::{Parting, Side, part};
 pub use executor::{ALL_STEPS, Executor, Position, Reached, reach, serve};
