@@ -9,22 +9,29 @@ const WORD: usize = size_of::<u64>();
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, length: usize) -> i32 {
     let mut at = 0;
-    while at + WORD <= length {
+    while length - at >= WORD {
         // SAFETY: the caller promises `length` bytes at both places, and these end before that.
-        let words = unsafe { [left, right].map(|bytes| bytes.add(at).cast::<u64>().read_unaligned()) };
-        if words[0] != words[1] {
+        let (l, r) = unsafe { (word(left, at), word(right, at)) };
+        if l != r {
             // The first byte in memory is the one that counts most.
-            return if u64::from_be(words[0]) < u64::from_be(words[1]) { -1 } else { 1 };
+            return if u64::from_be(l) < u64::from_be(r) { -1 } else { 1 };
         }
         at += WORD;
     }
     while at < length {
         // SAFETY: as above.
-        let bytes = unsafe { [left, right].map(|bytes| i32::from(*bytes.add(at))) };
-        if bytes[0] != bytes[1] {
-            return bytes[0] - bytes[1];
+        let (l, r) = unsafe { (*left.add(at), *right.add(at)) };
+        if l != r {
+            return i32::from(l) - i32::from(r);
         }
         at += 1;
     }
     0
+}
+
+/// The word that begins `at` bytes behind `bytes`.
+#[inline(always)]
+unsafe fn word(bytes: *const u8, at: usize) -> u64 {
+    // SAFETY: the caller promises a whole word there.
+    unsafe { bytes.add(at).cast::<u64>().read_unaligned() }
 }
