@@ -26,7 +26,7 @@ const LARGEST_UNDER_WASI: i32 = 125;
 
 fn main() {
     #[cfg(target_family = "wasm")]
-    stepmark_core::blocks::set_last_words(out_of_memory);
+    stepmark_core::alloc::pages::set_last_words(out_of_memory);
     let code = execute().unwrap_or_else(|error| {
         report(&format!("error: {error}"));
         error.exit_code()

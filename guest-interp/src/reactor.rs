@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use guest_interp::args;
-use stepmark_core::blocks;
+use stepmark_core::alloc::pages;
 use stepmark_session::{Budget, Event, Session};
 use stepmark_state::error::{Error, ErrorKind};
 
@@ -437,5 +437,5 @@ pub(crate) extern "C" fn node_answers() -> i32 {
 /// then. 0 if that has not happened.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_out_of_memory() -> u64 {
-    u64::try_from(blocks::exhausted()).unwrap_or(u64::MAX)
+    u64::try_from(pages::exhausted()).unwrap_or(u64::MAX)
 }

@@ -2,14 +2,14 @@
 //! at once.
 
 use stepmark_runner::failure::{Failure, INTERRUPTED, IO, Result};
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 
 /// What Ctrl-C asks to stop, from now on; once a process.
 ///
 /// # Errors
 /// When the system refuses the handler.
-pub fn on_ctrl_c() -> Result<Stop> {
-    let stop = Stop::new();
+pub fn on_ctrl_c() -> Result<Interrupt> {
+    let stop = Interrupt::new();
     let asked = stop.clone();
     let handler = move || {
         if asked.request() {

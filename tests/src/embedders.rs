@@ -1,15 +1,15 @@
-//! The examples of `embedders`: each runs a job of [`places`](crate::places) segment by segment, and leaves the files that the
+//! The examples of `embedders`: each runs a job of [`places`](crate::same_everywhere) segment by segment, and leaves the files that the
 //! native library writes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::embedded_module::NODE_WASM;
 
 use crate::node_js;
-use crate::places::{JOBS, Place};
 use crate::runner::Ended;
+use crate::same_everywhere::{JOBS, Place};
 
 /// An example has fewer lines.
 pub const LINES: usize = 60;

@@ -6,12 +6,12 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::embedded_module::NODE_WASM;
 use tempfile::TempDir;
 
 use crate::node_js;
-use crate::places::Job;
 use crate::runner::{self, Ended};
+use crate::same_everywhere::Job;
 
 /// Lines that the embedder may have.
 pub const MOST_LINES: usize = 60;

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use guest_interp::args;
+use stepmark_runner::embedded_module::{self, NODE_WASM};
 use stepmark_runner::engine::{Budget, Event, Node};
-use stepmark_runner::image::{self, NODE_WASM};
 use stepmark_runner::native::NativeNode;
 use stepmark_runner::sandbox::{NodeModule, WasmNode};
 
@@ -119,7 +119,7 @@ pub fn host_runner() -> Result<PathBuf> {
     let path = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|path| path.is_file());
     let path = path.with_context(|| format!("no {name} near {}: cargo build -p host-runner", own.display()))?;
     let version = Command::new(&path).arg("--version").output()?.stdout;
-    let same = String::from_utf8_lossy(&version).contains(image::node_hash());
+    let same = String::from_utf8_lossy(&version).contains(embedded_module::node_hash());
     ensure!(same, "{} carries another node: cargo build -p host-runner", path.display());
     Ok(path)
 }

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use stepmark_runner::chain::Chain;
+use stepmark_runner::embedded_module::NODE_WASM;
 use stepmark_runner::engine::{Engine, Node};
-use stepmark_runner::image::NODE_WASM;
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::sandbox::WasmNode;
 use stepmark_runner::verify;
 
 use crate::node_js;
-use crate::places::{JOBS, Job};
 use crate::runner::{self, Ended};
+use crate::same_everywhere::{JOBS, Job};
 
 /// The node's file, as programs find it.
 const NODE: &str = "guest-interp.wasm";
@@ -140,7 +140,7 @@ impl Hosted {
             executor: verify::Executor::Own(Engine::Wasm),
             delivered: None,
         };
-        let found = verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {})?;
+        let found = verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {})?;
         ensure!(found.is_right(), "the outer chain does not verify");
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use node_tests::migration::{Movers, Stage};
 use node_tests::node_js;
-use node_tests::places::{JOBS, Job, Place};
+use node_tests::same_everywhere::{JOBS, Job, Place};
 
 /// Jobs and the gas at which they move.
 const MOVES: [(&str, [u64; 3]); 3] = [

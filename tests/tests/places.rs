@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use node_tests::node_js;
-use node_tests::places::{JOBS, Job, Place};
-use stepmark_runner::image::NODE_WASM;
+use node_tests::same_everywhere::{JOBS, Job, Place};
+use stepmark_runner::embedded_module::NODE_WASM;
 
 /// Runs jobs in every place; what is wrong, a line each.
 fn compare(jobs: &[Job]) -> Vec<String> {

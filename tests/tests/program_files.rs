@@ -10,7 +10,7 @@ use node_tests::runner;
 use stepmark_runner::drive::{self, Options};
 use stepmark_runner::durable::OutputDir;
 use stepmark_runner::engine::{Engine, Progress};
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::outside::Nobody;
 use stepmark_runner::receipt::Runner;
 use stepmark_runner::reference;
@@ -93,7 +93,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     argv.extend(words);
     let job = guest_interp::args::job(&argv)?;
 
-    let (mut node, stop, mut copies) = (WasmNode::new(runner::node_module())?, Stop::new(), Copies::default());
+    let (mut node, stop, mut copies) = (WasmNode::new(runner::node_module())?, Interrupt::new(), Copies::default());
     drive::load(&mut node, &job, &mut copies, &stop)?;
     let out = OutputDir::open(&prepared.path().join("out"))?;
     let options = Options {

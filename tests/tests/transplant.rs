@@ -5,12 +5,12 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use node_tests::places::{JOBS, Job};
 use node_tests::reactor::{ExposedNode, Reactor};
 use node_tests::runner::{self, Ended};
+use node_tests::same_everywhere::{JOBS, Job};
 use stepmark_core::module::{Features, Module};
+use stepmark_runner::embedded_module::NODE_WASM;
 use stepmark_runner::engine::Node;
-use stepmark_runner::image::NODE_WASM;
 
 /// What the node may import: arguments, environment, files, exit; no clock, no randomness, no sockets.
 const IMPORTS: &str = include_str!("../node-imports.txt");

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use node_tests::agree::{self, Bounds, linked_engines_agree};
-use node_tests::caught::caught;
 use node_tests::differential::{self, ALONE, Differential};
+use node_tests::engine_oracle::{self, Bounds, linked_engines_agree};
 use node_tests::generate::linked::{Linked, random_linked};
 use node_tests::generate::program::random_program;
 use node_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
+use node_tests::panic_guard::caught;
 use stepmark_core::gas::Schedule;
 
 /// Bytes of host stack of a worker.
@@ -93,7 +93,7 @@ impl Case {
 
 #[derive(Default)]
 struct Sums {
-    engines: agree::Figures,
+    engines: engine_oracle::Figures,
     others: differential::Figures,
     differences: Vec<String>,
 }

@@ -9,10 +9,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use node_tests::caught::caught;
 use node_tests::fuzz::{TARGETS, Target, changed, corpus, corpus_path, hex};
 use node_tests::fuzz_host;
 use node_tests::generate::Rng;
+use node_tests::panic_guard::caught;
 use serde_json::json;
 
 use crate::evidence;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use node_tests::migration::{Moved, Movers, Stage};
 use node_tests::node_js;
-use node_tests::places::{JOBS, Job, Place};
 use node_tests::runner::Ended;
+use node_tests::same_everywhere::{JOBS, Job, Place};
 
 /// Jobs that move: several languages, files, traps, vectors and exceptions.
 const NAMES: [&str; 8] = [

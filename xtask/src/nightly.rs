@@ -47,7 +47,7 @@ pub(crate) fn miri(args: &Args) -> Result<bool> {
         println!("miri: not run: there is no nightly compiler with miri here");
         return Ok(true);
     }
-    let allocator = miri_tests(&["-p", "stepmark-core", "--lib", "--", "blocks::"])?;
+    let allocator = miri_tests(&["-p", "stepmark-core", "--lib", "--", "alloc::pages::"])?;
     let hot_loop = miri_tests(&["-p", "engine-tests", "--test", "hot_loop"])?;
     let figure = format!(
         "miri: {allocator} tests of the allocator and {hot_loop} of the hot loop (every instruction, accesses at the ends of a \

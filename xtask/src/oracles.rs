@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use node_tests::caught::caught;
 use node_tests::generate::program::random_program;
 use node_tests::generate::smith_module;
 use node_tests::oracles::gas::{Figures, GasOracle};
@@ -12,6 +11,7 @@ use node_tests::oracles::prices::distinct;
 use node_tests::oracles::samples::{compare_benchmarks, compare_samples};
 use node_tests::oracles::state::{self, StateOracle};
 use node_tests::oracles::suite::{SuiteFigures, compare_suite};
+use node_tests::panic_guard::caught;
 use node_tests::spec::Suite;
 use serde_json::json;
 use stepmark_core::gas::Schedule;

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use node_tests::node_js;
-use node_tests::places::{JOBS, Job, Place};
 use node_tests::runner::Ended;
 use node_tests::runtimes::{self, Places, Runtime};
+use node_tests::same_everywhere::{JOBS, Job, Place};
 use serde_json::json;
-use stepmark_runner::image::{self, NODE_WASM};
+use stepmark_runner::embedded_module::{self, NODE_WASM};
 use table::{Ground, Reference, Row, Run};
 use tempfile::TempDir;
 
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         let native: BTreeMap<_, _> = reference.iter().map(|(job, (_, hash))| (job, hash.to_string())).collect();
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
         let object = json!({
-            "figure": figure, "node": image::node_hash(), "native": native, "runtimes": rows, "skipped": skipped
+            "figure": figure, "node": embedded_module::node_hash(), "native": native, "runtimes": rows, "skipped": skipped
         });
         fs::write(file, serde_json::to_string_pretty(&object)?).with_context(|| file.display().to_string())?;
     }
@@ -90,7 +90,7 @@ pub(crate) fn places(runtimes: Option<&Path>) -> Result<(Places, Option<TempDir>
         None => None,
     };
     let (kept, temporary) = match &runtimes {
-        Some(runtimes) => (runtimes.join(format!("node-{}", image::node_hash())), None),
+        Some(runtimes) => (runtimes.join(format!("node-{}", embedded_module::node_hash())), None),
         None => {
             let temporary = tempfile::tempdir()?;
             (temporary.path().to_owned(), Some(temporary))
@@ -106,9 +106,10 @@ pub(crate) fn places(runtimes: Option<&Path>) -> Result<(Places, Option<TempDir>
 fn rows(args: &Args, places: &Places) -> (Vec<Row>, BTreeMap<String, String>) {
     let wanted = |name: &str| args.only.as_ref().is_none_or(|part| name.contains(part.as_str()));
     let (mut rows, mut skipped) = (Vec::new(), BTreeMap::new());
-    for (place, version) in
-        [(Place::Wasmtime, Ok(Some(image::WASMTIME_VERSION.to_owned()))), (Place::NodeJsExports, node_js::version())]
-    {
+    for (place, version) in [
+        (Place::Wasmtime, Ok(Some(embedded_module::WASMTIME_VERSION.to_owned()))),
+        (Place::NodeJsExports, node_js::version()),
+    ] {
         let version = match version {
             Ok(Some(version)) => version,
             Ok(None) => {

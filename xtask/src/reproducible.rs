@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use stepmark_runner::image::{self, NODE_WASM};
+use stepmark_runner::embedded_module::{self, NODE_WASM};
 
 /// Most bytes of the node: 1.1 MiB.
 const MOST: usize = 1_153_433;
@@ -65,18 +65,21 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     for (name, wasm) in &nodes {
         let hash = blake3::hash(wasm).to_hex();
         println!("{hash}  {name}");
-        good &= hash.as_str() == image::node_hash();
+        good &= hash.as_str() == embedded_module::node_hash();
         rows.push(json!({ "build": name, "blake3": hash.as_str() }));
     }
     let in_changelog = in_changelog(&root)?;
     if !in_changelog {
-        println!("CHANGELOG.md does not name blake3 {} in its first section", image::node_hash());
+        println!("CHANGELOG.md does not name blake3 {} in its first section", embedded_module::node_hash());
     }
     let size = NODE_WASM.len();
     good &= in_changelog && size <= MOST;
     let verdict = if good { "the same bytes" } else { "NOT right" };
-    let figure =
-        format!("reproducible: {} builds, {verdict}: {size} bytes of {MOST}, {}", nodes.len(), image::node_hash());
+    let figure = format!(
+        "reproducible: {} builds, {verdict}: {size} bytes of {MOST}, {}",
+        nodes.len(),
+        embedded_module::node_hash()
+    );
     if let Some(file) = &args.json {
         let object = json!({ "figure": figure, "builds": rows });
         fs::write(file, serde_json::to_string_pretty(&object)?).with_context(|| file.display().to_string())?;
@@ -168,5 +171,5 @@ fn embedded(root: &Path, words: &[&str]) -> Result<PathBuf> {
 fn in_changelog(root: &Path) -> Result<bool> {
     let text = fs::read_to_string(root.join("CHANGELOG.md"))?;
     let section = text.split("\n## ").nth(1).context("CHANGELOG.md has no section")?;
-    Ok(section.contains(image::node_hash()))
+    Ok(section.contains(embedded_module::node_hash()))
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use node_tests::history::{Plan, run as run_plan};
+use node_tests::serializability::{Plan, run as run_plan};
 use serde_json::json;
 
 #[derive(clap::Args)]

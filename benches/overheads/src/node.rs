@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use stepmark_runner::engine::{Budget, Event, Node};
-use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::embedded_module::NODE_WASM;
 use stepmark_runner::native::NativeNode;
 use stepmark_runner::sandbox::{NodeModule, WasmNode};
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::image::NODE_WASM;
+use stepmark_runner::embedded_module::NODE_WASM;
 use stepmark_runner::sandbox::{NodeModule, WasmNode};
 
 use crate::Bench;

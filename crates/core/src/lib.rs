@@ -1,7 +1,7 @@
 //! WebAssembly programs and the machine that executes them: bytes become a validated [`module`], its functions decoded bodies and
 //! register [`code`], and a [`runtime::Machine`] advances with either tier until its gas, its program or its host stops it.
 
-pub mod blocks;
+pub mod alloc;
 pub mod check;
 pub mod code;
 mod exec;
@@ -9,6 +9,5 @@ pub mod gas;
 pub mod host;
 pub mod module;
 pub mod numeric;
-pub mod room;
 pub mod runtime;
 mod step;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::image;
+use crate::embedded_module;
 
 /// A compilation cache for wasmtime, or none where no folder can be trusted. Entries are keyed by the hash of the wasm,
 /// the compiler's version and settings; the folder's name holds ours and wasmtime's version, so old ones can be removed.
@@ -33,7 +33,11 @@ fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
             absolute("HOME").map(|home| home.join(".cache"))
         }
     })?;
-    Some(user.join("stepmark").join(format!("code-{}-wasmtime-{}", image::VERSION, image::WASMTIME_VERSION)))
+    Some(user.join("stepmark").join(format!(
+        "code-{}-wasmtime-{}",
+        embedded_module::VERSION,
+        embedded_module::WASMTIME_VERSION
+    )))
 }
 
 /// Creates `folder` for this user only; none when that fails or when others may write there already.
@@ -68,7 +72,7 @@ mod tests {
     fn the_folder_is_below_the_users_cache() {
         let folder = folder(with("XDG_CACHE_HOME", "/caches")).expect("an absolute folder");
         assert!(folder.starts_with("/caches/stepmark"), "{}", folder.display());
-        assert!(folder.to_string_lossy().contains(image::WASMTIME_VERSION));
+        assert!(folder.to_string_lossy().contains(embedded_module::WASMTIME_VERSION));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::deliver;
 use crate::durable::OutputDir;
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, IO, Result};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::outside::{self, Outside};
 use crate::receipt::{self, Runner};
 use crate::sink::{self, Sink};
@@ -92,7 +92,7 @@ impl Leave {
 ///
 /// # Errors
 /// The node's, exit code 74 for a file that cannot be read, 130 when the user stops it.
-pub fn load(node: &mut dyn Node, job: &JobSpec, sink: &mut dyn Sink, stop: &Stop) -> Result<()> {
+pub fn load(node: &mut dyn Node, job: &JobSpec, sink: &mut dyn Sink, stop: &Interrupt) -> Result<()> {
     job.warnings.iter().for_each(|warning| sink.warning(warning));
     // Said here, whatever runs the job.
     let job = &JobSpec { warnings: Vec::new(), ..job.clone() };
@@ -113,7 +113,7 @@ pub fn run(
     node: &mut dyn Node,
     out: &OutputDir,
     sink: &mut dyn Sink,
-    stop: &Stop,
+    stop: &Interrupt,
     outside: &mut dyn Outside,
     options: Options,
 ) -> Result<Summary> {
@@ -144,7 +144,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Runs slices until the job is finished (true), or the user stops it or it is to be left (false).
-    fn until_the_end(&mut self, stop: &Stop) -> Result<bool> {
+    fn until_the_end(&mut self, stop: &Interrupt) -> Result<bool> {
         // Whoever froze a node may have left files in it.
         self.write_files()?;
         let mut slice = Slice::first();
@@ -287,7 +287,7 @@ impl Run<'_> {
     }
 
     /// The figures of the run.
-    fn close(mut self, finished: bool, stop: &Stop) -> Result<Summary> {
+    fn close(mut self, finished: bool, stop: &Interrupt) -> Result<Summary> {
         self.forward()?;
         let progress = self.node.progress()?;
         self.summary.left = !finished && self.options.leave.is_some();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::drive::Slice;
 use crate::engine::{Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::outside::{self, Outside};
 use crate::report;
 use crate::sink::Sink;
@@ -63,7 +63,7 @@ pub fn run(
     node: &mut dyn Node,
     outside: &mut dyn Outside,
     mut output: Option<&mut dyn Sink>,
-    stop: &Stop,
+    stop: &Interrupt,
 ) -> Result<DryRun> {
     let start = node.progress()?.gas_total;
     let mut snapshots = 0u64;

@@ -10,7 +10,7 @@ use crate::durable::{BASE, OutputDir};
 use crate::engine::Node;
 use crate::failure::{Failure, IO, Result};
 use crate::foreign::{Foreign, Kind};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::job_files::Rerun;
 use crate::native::NativeNode;
 use crate::search::file_hash;
@@ -65,7 +65,7 @@ fn encode_base(
 ) -> Result<()> {
     let mut start = NativeNode::new();
     start.load(&rerun.from_start(u64::MAX, false))?;
-    rerun.supply().feed(&mut start, &Stop::new())?;
+    rerun.supply().feed(&mut start, &Interrupt::new())?;
     let mut start = start.into_session().ok_or_else(|| Failure::data("the run cannot be started"))?;
     let changed = state.session_mut().pages_since_start(&mut start);
     drop(start);

@@ -7,9 +7,9 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::durable;
+use crate::embedded_module;
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, FROZEN_MAGIC as MAGIC, Foreign, Kind};
-use crate::image;
 
 /// Bytes of a page of linear memory.
 pub const PAGE: usize = 64 << 10;
@@ -60,7 +60,7 @@ pub fn encode(node: &[u8; 32], memory: &[u8], out: &mut dyn Write) -> io::Result
 pub fn write(path: &Path, memory: &[u8]) -> Result<u64> {
     let mut length = 0;
     durable::replace_with(path, |file| {
-        length = encode(image::node_hash_bytes(), memory, file)?;
+        length = encode(embedded_module::node_hash_bytes(), memory, file)?;
         Ok(())
     })?;
     Ok(length)
@@ -203,11 +203,11 @@ impl<'a> Frozen<'a> {
     /// # Errors
     /// Exit code 65 when it is one of another node.
     pub fn expect_embedded(&self) -> Result<()> {
-        if self.node == *image::node_hash_bytes() {
+        if self.node == *embedded_module::node_hash_bytes() {
             return Ok(());
         }
         let frozen = blake3::Hash::from_bytes(self.node);
-        Err(Failure::data(format!("a memory of the node {frozen}, this is the node {}", image::node_hash())))
+        Err(Failure::data(format!("a memory of the node {frozen}, this is the node {}", embedded_module::node_hash())))
     }
 }
 
@@ -322,7 +322,10 @@ mod tests {
     fn a_memory_of_another_node_is_refused_with_both_hashes() {
         let file = file(&[1]);
         let failure = Frozen::decode(&file).and_then(|frozen| frozen.expect_embedded()).expect_err("another node");
-        assert!(failure.what().contains(&"07".repeat(32)) && failure.what().contains(image::node_hash()), "{failure}");
+        assert!(
+            failure.what().contains(&"07".repeat(32)) && failure.what().contains(embedded_module::node_hash()),
+            "{failure}"
+        );
         assert_eq!(failure.code(), 65);
     }
 

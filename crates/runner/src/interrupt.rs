@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the user wants the run to stop. Copies share the answer.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Interrupt(Arc<AtomicBool>);
 
-impl Stop {
+impl Interrupt {
     /// A wish that nobody has expressed yet.
     pub fn new() -> Self {
         Self::default()

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::io::Write;
 
-use stepmark_core::blocks;
+use stepmark_core::alloc::pages;
 
 use crate::failure::IO;
 
@@ -17,7 +17,7 @@ pub struct Bounded<A>(pub A);
 impl<A> Bounded<A> {
     /// The block; or the end of the process, if there is none and nobody is told.
     fn checked(block: *mut u8, bytes: usize) -> *mut u8 {
-        if block.is_null() && !blocks::is_told() {
+        if block.is_null() && !pages::is_told() {
             exhausted(bytes);
         }
         block

@@ -11,7 +11,7 @@ use stepmark_tools::profile::{FunctionProfile, Profile, ProfileLimits, Profiler}
 use crate::drive;
 use crate::dry_run::{self, DryRun};
 use crate::failure::{Failure, Result};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::native::NativeNode;
 use crate::outside::Outside;
 use crate::sink::Sink;
@@ -47,7 +47,7 @@ pub fn run(
     outside: &mut dyn Outside,
     sink: &mut dyn Sink,
     shown: bool,
-    stop: &Stop,
+    stop: &Interrupt,
 ) -> Result<Profiled> {
     let mut node = NativeNode::new();
     drive::load(&mut node, job, sink, stop)?;

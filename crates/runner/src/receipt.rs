@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::embedded_module;
 use crate::engine::Engine;
-use crate::image;
 
 /// What a receipt says about the runner.
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +19,10 @@ impl Runner {
     pub(crate) fn object(self, time: Duration) -> Value {
         json!({
             "name": "stepmark",
-            "version": image::VERSION,
+            "version": embedded_module::VERSION,
             "engine": self.engine.to_string(),
-            "wasmtime": image::WASMTIME_VERSION,
-            "node_blake3": image::node_hash(),
+            "wasmtime": embedded_module::WASMTIME_VERSION,
+            "node_blake3": embedded_module::node_hash(),
             "wall_time_ms": milliseconds(time),
         })
     }

@@ -9,10 +9,10 @@ use wasmtime::{
 };
 
 use crate::cache;
+use crate::embedded_module;
 use crate::engine::{Budget, Deliver, Event, Node, Progress};
 use crate::failure::{Failure, IO, Result};
 use crate::frozen::PAGE;
-use crate::image;
 
 /// The version of the exported functions that this runner speaks.
 const ABI_VERSION: u32 = 2;
@@ -93,7 +93,7 @@ impl WasmNode {
     /// # Errors
     /// When it cannot be compiled or instantiated.
     pub fn embedded() -> Result<Self> {
-        Self::new(&NodeModule::compile(image::NODE_WASM)?)
+        Self::new(&NodeModule::compile(embedded_module::NODE_WASM)?)
     }
 
     /// An instance of `module`.

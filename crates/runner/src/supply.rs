@@ -9,7 +9,7 @@ use crate::durable::Name;
 use crate::engine::Node;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign::{Foreign, Kind};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 
 /// Bytes read from a file at a time.
 const CHUNK: usize = 256 << 10;
@@ -71,7 +71,7 @@ impl Supply {
     ///
     /// # Errors
     /// The node's, exit code 74 for a file that cannot be read, 130 when the user stops it.
-    pub fn feed(&self, node: &mut dyn Node, stop: &Stop) -> Result<()> {
+    pub fn feed(&self, node: &mut dyn Node, stop: &Interrupt) -> Result<()> {
         self.feed_until(node, stop, &|_| false)
     }
 
@@ -79,7 +79,7 @@ impl Supply {
     ///
     /// # Errors
     /// As those of [`feed`](Self::feed).
-    pub fn feed_until(&self, node: &mut dyn Node, stop: &Stop, is_last: &dyn Fn(&str) -> bool) -> Result<()> {
+    pub fn feed_until(&self, node: &mut dyn Node, stop: &Interrupt, is_last: &dyn Fn(&str) -> bool) -> Result<()> {
         let mut chunk = vec![0; CHUNK];
         while let Some(name) = node.want()? {
             if is_last(&name) {
@@ -102,7 +102,7 @@ impl Supply {
 }
 
 /// Gives the node the contents of a file, chunk by chunk.
-fn give_file(node: &mut dyn Node, mut file: Foreign, chunk: &mut [u8], stop: &Stop) -> Result<()> {
+fn give_file(node: &mut dyn Node, mut file: Foreign, chunk: &mut [u8], stop: &Interrupt) -> Result<()> {
     loop {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted while loading: nothing was written"));

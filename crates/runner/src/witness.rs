@@ -13,7 +13,7 @@ use stepmark_state::pages::SPACE_MEMORY;
 
 use crate::engine::Node;
 use crate::failure::{Failure, Result, USAGE};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::job_files::{GivenFiles, JobFiles, Rerun};
 use crate::native::NativeNode;
 use crate::snapshot_ref::SnapshotRef;
@@ -108,7 +108,7 @@ fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<Checked> {
     rerun.snap(id, witness.snap().to_vec());
     let mut node = NativeNode::new();
     node.load(&rerun.from_snapshot(id, None, false))?;
-    rerun.supply().feed_until(&mut node, &Stop::new(), &|name| name.ends_with(".bin"))?;
+    rerun.supply().feed_until(&mut node, &Interrupt::new(), &|name| name.ends_with(".bin"))?;
     let mut session = node.into_session().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
     let touched = session.give_witness(witness)?;
     if session.want()?.is_some() {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::contents::Contents;
+use super::paged_state::PagedState;
 use super::{Running, Session};
 use crate::report::{FrameReport, Outcome, Receipt, StreamReport, TrapReport};
 use stepmark_hosts::{HostModule, outside, store, wasi};
@@ -129,7 +129,7 @@ impl Session {
             bin: [0; 32],
         };
         let mut contents =
-            Contents { store: &mut running.machine.store, files: &mut running.wasi, log: &mut running.store };
+            PagedState { store: &mut running.machine.store, files: &mut running.wasi, log: &mut running.store };
         let (delta, spaces) = if paused {
             // The chain must not notice: the trees and the marks stay as they are.
             let mut spaces = running.spaces.clone();
@@ -189,8 +189,8 @@ impl Session {
 
 impl Running {
     /// All paged contents.
-    pub(super) fn contents(&mut self) -> Contents<'_> {
-        Contents { store: &mut self.machine.store, files: &mut self.wasi, log: &mut self.store }
+    pub(super) fn contents(&mut self) -> PagedState<'_> {
+        PagedState { store: &mut self.machine.store, files: &mut self.wasi, log: &mut self.store }
     }
 
     /// Does the job let anything come from outside.
@@ -225,7 +225,7 @@ impl Running {
 
     /// The canonical state as it is now. `spaces` are the trees that know every page.
     fn state(&mut self, paused: bool) -> State {
-        let contents = Contents { store: &mut self.machine.store, files: &mut self.wasi, log: &mut self.store };
+        let contents = PagedState { store: &mut self.machine.store, files: &mut self.wasi, log: &mut self.store };
         let spaces = match self.paused_spaces.take().filter(|_| paused) {
             Some(mut spaces) => spaces.states(&contents),
             None => self.spaces.states(&contents),
@@ -263,7 +263,7 @@ impl Running {
         };
         self.machine.collect_exceptions();
         let Self { machine, wasi, store, spaces, .. } = self;
-        spaces.update(&mut Contents { store: &mut machine.store, files: wasi, log: store });
+        spaces.update(&mut PagedState { store: &mut machine.store, files: wasi, log: store });
         let state = self.state(false);
         let (files, omitted_files) = self.left_files();
         Receipt {

@@ -3,12 +3,12 @@
 //! the host runner all drive this one sequence.
 
 mod calls;
-mod contents;
 mod delivery;
 mod files;
 mod live;
 mod load;
 mod names;
+mod paged_state;
 pub mod report;
 mod restored;
 mod run;

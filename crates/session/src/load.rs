@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::calls::{Imports, plain_export};
-use super::contents::Contents;
 use super::names::ByName;
+use super::paged_state::PagedState;
 use super::run::{Plan, val_kind};
 use super::{Running, Session};
 use crate::spec::{DEFAULT_GAS_LIMIT, JobSpec, SnapshotId};
 use crate::values::{ValKind, parse_values};
+use stepmark_core::alloc;
 use stepmark_core::check::{check_state, check_tables};
 use stepmark_core::gas::Schedule;
 use stepmark_core::module::{Features, Kind, Module, Modules};
-use stepmark_core::room;
 use stepmark_core::runtime::{Extern, Linker, Machine};
 use stepmark_hosts::outside;
 use stepmark_hosts::outside::Outside;
@@ -81,7 +81,7 @@ pub(super) struct Loading {
     preloads: Vec<(String, Vec<u8>)>,
     stdin: Option<Arc<[u8]>>,
     inputs: Vec<(String, Content)>,
-    /// Contents of input files: one that many names lead to is held once.
+    /// PagedState of input files: one that many names lead to is held once.
     contents: BTreeMap<[u8; 32], Arc<[u8]>>,
     contracts: Vec<(String, Vec<u8>)>,
     /// The `.bin` files still to be wanted.
@@ -218,7 +218,7 @@ impl Session {
         if bytes.len() as u64 + chunk.len() as u64 > most {
             return Err(Error::usage(format!("{}: longer than {most} bytes", want.path)));
         }
-        let reserved = room::make(bytes, chunk.len());
+        let reserved = alloc::reserve(bytes, chunk.len());
         reserved.map_err(|_| Error::resource(format!("{}: the node cannot hold this file", want.path)))?;
         bytes.extend_from_slice(chunk);
         Ok(())
@@ -229,7 +229,7 @@ impl Session {
         let reader = self.loading.bin.get_or_insert_with(BinReader::new);
         let contracts = !running.job.contracts.is_empty();
         let Running { machine, wasi, store, spaces, .. } = running;
-        let mut contents = Contents { store: &mut machine.store, files: wasi, log: store };
+        let mut contents = PagedState { store: &mut machine.store, files: wasi, log: store };
         reader.push(chunk, &mut Restore { contents: &mut contents, spaces, contracts })
     }
 
@@ -384,7 +384,7 @@ impl Session {
         let Some(snapshot) = self.loading.snapshot.take() else { return Ok(()) };
         let running = self.running.as_deref_mut().expect("BUG: a snapshot is checked after linking");
         let Running { machine, wasi, store, spaces, .. } = running;
-        let found = spaces.states(&Contents { store: &mut machine.store, files: wasi, log: store });
+        let found = spaces.states(&PagedState { store: &mut machine.store, files: wasi, log: store });
         let expected = &snapshot.state.spaces;
         if found.len() != expected.len() {
             return Err(Error::snapshot(format!("{} spaces, the .snap commits to {}", found.len(), expected.len())));
@@ -448,7 +448,7 @@ impl Heap {
     /// dropped. Without enough memory for it there is no room, and the run does without.
     fn before_memories(code: usize) -> Heap {
         let pieces = Heap::LEAST.saturating_add(code.saturating_mul(3) / 2).div_ceil(Heap::PIECE);
-        let mut first_half: Vec<Vec<u8>> = (0..pieces).map_while(|_| room::held(Heap::PIECE).ok()).collect();
+        let mut first_half: Vec<Vec<u8>> = (0..pieces).map_while(|_| alloc::hold_open(Heap::PIECE).ok()).collect();
         let second_half = first_half.split_off(first_half.len() / 2);
         Heap { _second_half: second_half }
     }
@@ -704,7 +704,7 @@ impl Builder<'_> {
 
     fn start(&mut self, job: Job, mut machine: Machine, hosts: Hosts, plan: Plan) -> Result<Running, Error> {
         let Hosts { mut wasi, mut store, contracts, function_names } = hosts;
-        let spaces = Spaces::new(&mut Contents { store: &mut machine.store, files: &mut wasi, log: &mut store });
+        let spaces = Spaces::new(&mut PagedState { store: &mut machine.store, files: &mut wasi, log: &mut store });
         let mut running = Running {
             job_hash: job.job_hash(),
             machine,
@@ -794,7 +794,7 @@ impl Builder<'_> {
         // Tables that grew are filled with null, and files are as the job gave them, until their pages come.
         running.accounted = running.machine.gas_total();
         let Running { machine, wasi, store, spaces, .. } = running;
-        spaces.update(&mut Contents { store: &mut machine.store, files: wasi, log: store });
+        spaces.update(&mut PagedState { store: &mut machine.store, files: wasi, log: store });
         running.phase = phase;
         running.id = segment.id;
         running.start_id = segment.id;

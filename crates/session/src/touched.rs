@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use stepmark_core::runtime::{Access, DIRTY_PAGE, Machine, Watch};
+use stepmark_core::runtime::{Access, AccessObserver, DIRTY_PAGE, Machine};
 use stepmark_state::error::Error;
 
 /// log2 of the bytes of a page.
@@ -61,7 +61,7 @@ impl Touched {
     }
 }
 
-impl Watch for Touched {
+impl AccessObserver for Touched {
     fn before_step(&self, machine: &mut Machine) -> Result<(), Error> {
         machine.next_accesses().into_iter().try_for_each(|access| self.touch(access))?;
         self.check()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Session;
 use crate::report::Value;
-use stepmark_core::runtime::{Machine, Watch};
+use stepmark_core::runtime::{AccessObserver, Machine};
 use stepmark_hosts::wasi::Wasi;
 use stepmark_snapshot::job::Job;
 use stepmark_state::paged::{Page, Paged};
@@ -19,7 +19,7 @@ impl Session {
 
     /// Tells `watch` of every step from now on, before it is made; only the stepper runs then. To be said once all files
     /// are given.
-    pub fn watch(&mut self, watch: Arc<dyn Watch>) {
+    pub fn watch(&mut self, watch: Arc<dyn AccessObserver>) {
         if let Some(running) = &mut self.running {
             running.machine.set_watch(watch);
         }
@@ -50,7 +50,7 @@ impl Session {
         self.running().map_or(0, |running| running.machine.gas_total().saturating_sub(running.outside.refunded()))
     }
 
-    /// Contents of a page of a space; zeros where there is none.
+    /// PagedState of a page of a space; zeros where there is none.
     pub fn page(&mut self, number: SpaceId, page: u64) -> Page {
         let zeros = [0; stepmark_state::pages::PAGE];
         let Some(running) = self.running.as_deref_mut() else { return zeros };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Session;
-use super::contents::Contents;
+use super::paged_state::PagedState;
 use crate::touched::Touched;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::witness::{ClosedWitness, Pages, Witness, contents, is_recorded_by_page, kept, refuse_answers};
@@ -95,7 +95,7 @@ impl Session {
 }
 
 /// The pages of a space that a witness has.
-fn pages_of(all: &Contents<'_>, number: SpaceId, touched: &BTreeSet<(u32, u64)>) -> Pages {
+fn pages_of(all: &PagedState<'_>, number: SpaceId, touched: &BTreeSet<(u32, u64)>) -> Pages {
     let count = all.page_count(number) as u64;
     let page = |index: u64| (index, kept(&all.page(number, index as usize)));
     if !is_recorded_by_page(number.kind) {
@@ -108,7 +108,7 @@ fn pages_of(all: &Contents<'_>, number: SpaceId, touched: &BTreeSet<(u32, u64)>)
 }
 
 /// Puts a page into its space. State 0 and zeros are there already.
-fn place(all: &mut Contents<'_>, number: SpaceId, index: u64, page: &Page) -> Result<(), Error> {
+fn place(all: &mut PagedState<'_>, number: SpaceId, index: u64, page: &Page) -> Result<(), Error> {
     if all.page(number, index as usize) == *page {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use stepmark_core::code::{Body, Op};
 use stepmark_core::module::{ExternKind, ExternType, Module};
-use stepmark_core::runtime::{Access, Frame, Func, FuncKind, Machine, Store, Watch};
+use stepmark_core::runtime::{Access, AccessObserver, Frame, Func, FuncKind, Machine, Store};
 use stepmark_state::error::Error;
 
 /// How large a call tree may get. What is called beyond counts to the innermost caller that is still in the tree
@@ -230,7 +230,7 @@ impl Profiler {
     }
 }
 
-impl Watch for Profiler {
+impl AccessObserver for Profiler {
     fn before_step(&self, machine: &mut Machine) -> Result<(), Error> {
         self.recorder().before_step(machine);
         Ok(())

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use super::{Check, Report};
-use stepmark_core::room;
+use stepmark_core::alloc;
 
 /// Bytes that the memory must be able to grow by: what a small program needs.
 const GROWTH: usize = 64 << 20;
@@ -41,7 +41,7 @@ fn equal(what: &str, found: u64, expected: u64) -> Check {
 fn memory() -> Check {
     let mut zeros = Vec::new();
     // As a program's memory is made: inside wasm nobody but the host has written the zeros.
-    room::lengthen(&mut zeros, GROWTH, GROWTH).map_err(|_| "there is no more memory".to_owned())?;
+    alloc::lengthen(&mut zeros, GROWTH, GROWTH).map_err(|_| "there is no more memory".to_owned())?;
     match black_box(&zeros).iter().position(|byte| *byte != 0) {
         Some(at) => Err(format!("byte {at} of new memory is not zero")),
         None => Ok(()),

@@ -16,7 +16,7 @@ use crate::interrupt::on_ctrl_c;
 use stepmark_runner::drive;
 use stepmark_runner::engine::{Budget, Engine, Event, Node};
 use stepmark_runner::failure::{Failure, INTERRUPTED, IO, MISMATCH, Result};
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::reference;
 use stepmark_runner::terminal::print_lines;
 
@@ -107,7 +107,7 @@ pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
 }
 
 /// Executed instructions: the gas of a run in which each costs 1.
-fn count_instructions(args: &BenchArgs, stop: &Stop) -> Result<u64> {
+fn count_instructions(args: &BenchArgs, stop: &Interrupt) -> Result<u64> {
     let file =
         tempfile::NamedTempFile::new().map_err(|error| Failure::new(IO, format!("a temporary file: {error}")))?;
     fs::write(file.path(), ONE_EACH).map_err(|error| Failure::io(file.path(), &error))?;
@@ -121,7 +121,7 @@ fn utf8(path: &Path) -> Result<&str> {
 }
 
 /// Runs the job on the node to its end and throws away what it writes, but for the result.
-fn run_node(engine: Engine, job: &JobSpec, stop: &Stop) -> Result<Run> {
+fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<Run> {
     let mut node = engine.start()?;
     let mut console = Console::new(Verbosity::Normal, true);
     let began = Instant::now();
@@ -136,7 +136,7 @@ fn run_node(engine: Engine, job: &JobSpec, stop: &Stop) -> Result<Run> {
     Ok(Run { load, run, gas: node.progress()?.gas_total, outcome })
 }
 
-fn run_to_the_end(node: &mut dyn Node, stop: &Stop) -> Result<()> {
+fn run_to_the_end(node: &mut dyn Node, stop: &Interrupt) -> Result<()> {
     while node.run(SLICE)? != Event::Finished {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted: nothing was measured"));

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::cli::print;
 use stepmark_runner::durable;
+use stepmark_runner::embedded_module;
 use stepmark_runner::failure::Result;
-use stepmark_runner::image;
 
 /// Arguments of `export-module`.
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ pub(super) struct ExportModuleArgs {
 }
 
 pub(super) fn execute(args: &ExportModuleArgs) -> Result<i32> {
-    durable::replace(&args.file, image::NODE_WASM)?;
-    print(&format!("{}  {}", image::node_hash(), args.file.display()))?;
+    durable::replace(&args.file, embedded_module::NODE_WASM)?;
+    print(&format!("{}  {}", embedded_module::node_hash(), args.file.display()))?;
     Ok(0)
 }

@@ -10,11 +10,11 @@ use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::drive::{self, Leave, Options, Summary};
 use stepmark_runner::durable::OutputDir;
+use stepmark_runner::embedded_module;
 use stepmark_runner::engine::{Engine, Node};
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::frozen;
-use stepmark_runner::image;
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::outside::Nobody;
 use stepmark_runner::receipt::Runner;
 use stepmark_runner::report;
@@ -86,8 +86,8 @@ pub(super) struct Moving<'a> {
 
 impl Moving<'_> {
     /// Runs the node to the end, or until it is to be frozen, and freezes it then.
-    pub(super) fn go_on(mut self, stop: &Stop) -> Result<i32> {
-        self.console.detail(&format!("node {} (wasm engine)", image::node_hash()));
+    pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<i32> {
+        self.console.detail(&format!("node {} (wasm engine)", embedded_module::node_hash()));
         let runner = Runner { engine: Engine::Wasm };
         let leave = self.to.map(|to| Leave { after: to.after });
         let options =

@@ -24,7 +24,7 @@ use std::ffi::OsString;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::console::Verbosity;
-use stepmark_runner::image;
+use stepmark_runner::embedded_module;
 use stepmark_runner::terminal::{self, print};
 
 /// Exit codes, below the help.
@@ -33,7 +33,7 @@ const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 7
 
 /// Runs WebAssembly programs deterministically, counts gas, and leaves a chain of snapshots that anyone can check.
 #[derive(Debug, Parser)]
-#[command(name = "stepmark", version = image::version_text(), after_help = EXIT_CODES)]
+#[command(name = "stepmark", version = embedded_module::version_text(), after_help = EXIT_CODES)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
     #[command(subcommand)]
@@ -220,6 +220,6 @@ mod tests {
     #[test]
     fn version_shows_the_hash_of_the_node() {
         let text = parse("--version").expect_err("prints and exits").to_string();
-        assert!(text.contains(image::node_hash()), "{text}");
+        assert!(text.contains(embedded_module::node_hash()), "{text}");
     }
 }

@@ -10,9 +10,9 @@ use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::drive::{self, Options, Summary};
 use stepmark_runner::durable::{OutputDir, same_directory};
+use stepmark_runner::embedded_module;
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
-use stepmark_runner::image;
 use stepmark_runner::receipt::Runner;
 use stepmark_runner::reference::{self, Comparison};
 use stepmark_runner::report;
@@ -54,7 +54,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     if args.check_reference {
         console.keep_copies();
     }
-    console.detail(&format!("node {} ({} engine)", image::node_hash(), args.engine));
+    console.detail(&format!("node {} ({} engine)", embedded_module::node_hash(), args.engine));
     if let Some(Resume { dir, id }) = &job.resume {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
     }

@@ -1,7 +1,7 @@
 //! `freeze` and `thaw` as their users see them: what goes on where, what is refused, and what garbage does.
 
+use stepmark_runner::embedded_module;
 use stepmark_runner::frozen::{self, Frozen, PAGE};
-use stepmark_runner::image;
 
 use crate::util::{Dir, FIB, TRAP, json};
 
@@ -133,9 +133,9 @@ fn a_bad_file_is_refused_before_anything_is_touched() {
     let mut other = Vec::new();
     frozen::encode(&[7; 32], &memory(&file), &mut other).expect("a memory");
     bad("other", &other, &"07".repeat(32));
-    bad("other", &other, image::node_hash());
+    bad("other", &other, embedded_module::node_hash());
     let mut small = Vec::new();
-    frozen::encode(image::node_hash_bytes(), &[1; PAGE], &mut small).expect("a memory");
+    frozen::encode(embedded_module::node_hash_bytes(), &[1; PAGE], &mut small).expect("a memory");
     bad("small", &small, "a memory of 1 pages, the node begins with ");
     dir.run("thaw absent").code(74).says("absent: ");
 }
@@ -160,7 +160,7 @@ fn garbage_in_a_well_formed_file_ends_in_an_error_and_nothing_else() {
         [("zero", vec![0; length]), ("ones", vec![0xff; length]), ("noise", (0..length).map(noise).collect())];
     for (name, garbage) in memories {
         let mut file = Vec::new();
-        frozen::encode(image::node_hash_bytes(), &garbage, &mut file).expect("a memory");
+        frozen::encode(embedded_module::node_hash_bytes(), &garbage, &mut file).expect("a memory");
         std::fs::write(dir.path("bad.frozen"), file).expect("a file");
         let ran = dir.run("thaw bad.frozen");
         assert!([65, 74].contains(&ran.exit_code()), "{name}: {}", ran.stderr());

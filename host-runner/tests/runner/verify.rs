@@ -166,7 +166,7 @@ fn the_report_is_one_page_with_every_verdict() {
 fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
     use stepmark_runner::chain::Chain;
     use stepmark_runner::engine::Engine;
-    use stepmark_runner::interrupt::Stop;
+    use stepmark_runner::interrupt::Interrupt;
     use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
     let dir = chain("native");
     let honest: Vec<_> = [2, 3].map(|id| (format!("out/{id}.snap"), dir.read(&format!("out/{id}.snap")))).to_vec();
@@ -191,7 +191,7 @@ fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
                 executor: stepmark_runner::verify::Executor::Own(Engine::Native),
                 delivered: None,
             };
-            let found = stepmark_runner::verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {})
+            let found = stepmark_runner::verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {})
                 .expect("a verdict");
             let details: Vec<String> = found.segments.iter().flat_map(|segment| segment.verdict.details()).collect();
             assert!(

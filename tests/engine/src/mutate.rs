@@ -14,8 +14,8 @@ use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::{FileKind, Prefix};
 
-use crate::caught::caught;
 use crate::generate::Rng;
+use crate::panic_guard::caught;
 use crate::session::{Files, OUT, load, pause, with};
 
 pub use change::{change_bytes, change_field, change_pages, roots};

@@ -1,7 +1,7 @@
 //! The fast engine equals the stepper: on random programs, under every schedule, at every budget. A failure prints the
 //! seed; `cargo xtask differential` runs more seeds.
 
-use engine_tests::agree::{Bounds, Figures, engines_agree, linked_engines_agree};
+use engine_tests::engine_oracle::{Bounds, Figures, engines_agree, linked_engines_agree};
 use engine_tests::generate::linked::random_linked;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{random_schedule, relaxed_smith_module, smith_module};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine_tests::agree::LIMITS;
+use engine_tests::engine_oracle::LIMITS;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, relaxed_smith_module, smith_module};
 use stepmark_core::gas::Schedule;

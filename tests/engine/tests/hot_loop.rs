@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine_tests::agree::{Bounds, engines_agree};
+use engine_tests::engine_oracle::{Bounds, engines_agree};
 use engine_tests::generate::program::random_program;
 use engine_tests::opcodes::{PARTS, sample_of};
 use stepmark_core::code::Op;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_tests::agree::LIMITS;
+use engine_tests::engine_oracle::LIMITS;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
 use engine_tests::session::{self, Drive, Files, program, words};

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use stepmark_runner::durable::OutputDir;
 use stepmark_runner::failure::{Failure, IO};
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 
 use super::disk::{Fault, Model, Op};
 use super::job::{self, Judge, LIMIT, Listener, Promise};
@@ -115,7 +115,7 @@ impl Run {
         let model = Model::new(&self.initial, fault);
         let mut reported = 0;
         let mut report = |id| reported = id;
-        let mut listener = Listener { reported: &mut report, stop_after: None, stop: Stop::new() };
+        let mut listener = Listener { reported: &mut report, stop_after: None, stop: Interrupt::new() };
         let ran = OutputDir::on(Path::new(OUT), Box::new(model.clone())).map_err(anyhow::Error::from);
         let ran = ran.and_then(|out| job::host_run(&self.argv, dir.path(), &out, &mut listener));
         let failure = ran.err().map(|error| error.downcast::<Failure>()).transpose()?;

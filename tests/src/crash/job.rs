@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use stepmark_runner::drive::{self, Options, Summary};
 use stepmark_runner::durable::OutputDir;
 use stepmark_runner::engine::{Engine, Node, Progress};
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::native::NativeNode;
 use stepmark_runner::outside::Nobody;
 use stepmark_runner::receipt::Runner;
@@ -53,7 +53,7 @@ pub struct Listener<'a> {
     /// The snapshot after which the user wants the run to stop.
     pub stop_after: Option<u64>,
     /// How.
-    pub stop: Stop,
+    pub stop: Interrupt,
 }
 
 impl Sink for Listener<'_> {
@@ -213,7 +213,7 @@ impl Judge {
         let dir = directory(files)?;
         let argv = start.map_or_else(|| from_start(LIMIT), from_snapshot);
         let out = OutputDir::open(&dir.path().join(OUT))?;
-        let mut listener = Listener { reported: &mut |_| (), stop_after: None, stop: Stop::new() };
+        let mut listener = Listener { reported: &mut |_| (), stop_after: None, stop: Interrupt::new() };
         host_run(&argv, dir.path(), &out, &mut listener)?;
         let after = contents(out.path())?;
         let differing = differing(&after, chain);

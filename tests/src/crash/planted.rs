@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use stepmark_runner::durable::OutputDir;
 use stepmark_runner::failure::Failure;
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 
 use super::job::{self, Judge, LIMIT, Listener, Promise};
 use super::node::{CommandFace, PLENTY};
@@ -80,7 +80,7 @@ impl Face<'_> {
     fn run(self, dir: &Path, argv: &[String]) -> Result<Ended> {
         match self {
             Self::Host => {
-                let mut listener = Listener { reported: &mut |_| (), stop_after: None, stop: Stop::new() };
+                let mut listener = Listener { reported: &mut |_| (), stop_after: None, stop: Interrupt::new() };
                 let out = OutputDir::open(&dir.join(OUT))?;
                 let Err(error) = job::host_run(argv, dir, &out, &mut listener) else { return Ok(None) };
                 let failure = error.downcast::<Failure>()?;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use stepmark_runner::durable::OutputDir;
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 
 use super::disk::{Model, Op};
 use super::job::{self, Judge, LIMIT, Listener, OLDER_LIMIT, Promise};
@@ -73,7 +73,7 @@ fn record(plan: Plan<'_>) -> Result<(Scenario, Files)> {
     let dir = job::directory(plan.initial)?;
     let model = Model::new(plan.initial, None);
     let out = OutputDir::on(Path::new(OUT), Box::new(model.clone()))?;
-    let stop = Stop::new();
+    let stop = Interrupt::new();
     if plan.stop_at_once {
         stop.request();
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use stepmark_state::trap::Trap;
 
 use super::{End, Engine};
-use crate::caught::caught;
+use crate::panic_guard::caught;
 
 /// Cranelift with canonical NaNs.
 pub(super) fn wasmtime_engine() -> Result<wasmtime::Engine> {

@@ -10,7 +10,7 @@ use stepmark_runner::bisect;
 use stepmark_runner::chain::Chain;
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::Failure;
-use stepmark_runner::interrupt::Stop;
+use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::verify;
 use stepmark_snapshot::snap;
@@ -190,7 +190,7 @@ pub(super) fn verified(dir: &Path) -> Result<Result<[u8; 32], String>> {
         executor: verify::Executor::Own(Engine::Native),
         delivered: None,
     };
-    let found = match verify::verify(&mut chain, &rerun, &options, &Stop::new(), &mut |_| {}) {
+    let found = match verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {}) {
         Err(failure) => return why(&failure),
         Ok(found) => found,
     };

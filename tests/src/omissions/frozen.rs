@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use sha2::{Digest, Sha256};
+use stepmark_runner::embedded_module;
 use stepmark_runner::failure::DATA;
 use stepmark_runner::frozen::{Frozen, PAGE, encode};
-use stepmark_runner::image;
 
 use super::parts::{Part, variants};
 use super::{Omission, Proof, Statement, Verdict};
@@ -19,7 +19,7 @@ pub fn files(_: bool) -> Result<Vec<Box<dyn Proof>>> {
         memory[page * PAGE..][..1_000].fill(fill);
     }
     let mut bytes = Vec::new();
-    encode(image::node_hash_bytes(), &memory, &mut bytes)?;
+    encode(embedded_module::node_hash_bytes(), &memory, &mut bytes)?;
     Ok(vec![Box::new(File(bytes))])
 }
 

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::caught::caught;
+use crate::panic_guard::caught;
 
 /// An honest proof: bytes, whatever else its check needs beside them being fixed.
 pub trait Proof: Sync {

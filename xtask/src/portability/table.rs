@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use node_tests::places::{Job, Place};
 use node_tests::runner::Ended;
 use node_tests::runtimes::Runtime;
+use node_tests::same_everywhere::{Job, Place};
 use serde_json::json;
 
 /// Digits of a hash in the table.

@@ -1,7 +1,7 @@
 //! All register code of a machine in one place, and what a call needs to know of each function.
 
+use crate::alloc;
 use crate::code::{Entry, Inst, VerifiedCode};
-use crate::room;
 use crate::runtime::{Outline, Store};
 
 /// More than any stack has room for: a call of a function without register code always stops the fast engine.
@@ -95,7 +95,7 @@ impl Code {
         let insts = &mut self.insts;
         let fits = |code: &VerifiedCode| {
             let more = code.insts().len();
-            u32::try_from(base + more).is_ok() && room::make(insts, more).is_ok()
+            u32::try_from(base + more).is_ok() && alloc::reserve(insts, more).is_ok()
         };
         let Some(code) = code.filter(fits) else {
             self.translated[func as usize] = Translated::TooLarge;

@@ -9,7 +9,7 @@ use super::contracts::Suspended;
 use super::memory::MemoryView;
 use super::stack::{Frame, Resume};
 use super::store::{FuncKind, Store};
-use super::watch::Watch;
+use super::watch::AccessObserver;
 use super::{HostCall, HostImports, Linker};
 use crate::code::{Body, Environment, FuncCode, Place, Scope, SideTable, VerifiedCode, translate, verify};
 use crate::exec;
@@ -95,7 +95,7 @@ pub struct Machine {
     gas_fast: u64,
     stepper_only: bool,
     /// Who is told of every access to memory, if anybody is.
-    pub watch: Option<Arc<dyn Watch>>,
+    pub watch: Option<Arc<dyn AccessObserver>>,
 }
 
 impl Machine {
@@ -133,7 +133,7 @@ impl Machine {
     }
 
     /// Tells `watch` of every access to memory from now on, before it is made. Only the stepper runs then.
-    pub fn set_watch(&mut self, watch: Arc<dyn Watch>) {
+    pub fn set_watch(&mut self, watch: Arc<dyn AccessObserver>) {
         self.watch = Some(watch);
         self.stepper_only = true;
         self.single_steps = true;

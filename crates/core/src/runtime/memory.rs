@@ -2,10 +2,10 @@
 //! pages that it touches, so that a snapshot costs what changed.
 
 use super::MemoryParts;
-use super::watch::{Access, Watch};
+use super::watch::{Access, AccessObserver};
+use crate::alloc;
 use crate::host::GuestMemory;
 use crate::module::SizeLimits;
-use crate::room;
 use stepmark_state::error::Error;
 use stepmark_state::limits::WASM_PAGE;
 use stepmark_state::trap::Trap;
@@ -90,9 +90,9 @@ impl Memory {
         let fault = || Error::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
         let marks = (length / DIRTY_PAGE).saturating_sub(self.dirty.len());
-        room::make(&mut self.dirty, marks).map_err(|_| fault())?;
+        alloc::reserve(&mut self.dirty, marks).map_err(|_| fault())?;
         let most = usize::try_from(most.saturating_mul(WASM_PAGE)).unwrap_or(length);
-        room::lengthen(&mut self.bytes, length, most).map_err(|_| fault())?;
+        alloc::lengthen(&mut self.bytes, length, most).map_err(|_| fault())?;
         self.dirty.resize(length / DIRTY_PAGE, 0);
         Ok(())
     }
@@ -202,7 +202,7 @@ pub struct MemoryView<'a> {
     /// The memory; none for a program without one.
     pub memory: Option<&'a mut Memory>,
     /// Who is told of accesses, and the memory's store address.
-    pub watch: Option<(&'a dyn Watch, u32)>,
+    pub watch: Option<(&'a dyn AccessObserver, u32)>,
 }
 
 impl MemoryView<'_> {

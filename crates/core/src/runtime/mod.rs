@@ -34,4 +34,4 @@ pub use stack::{Frame, Resume};
 pub use store::local_slots;
 pub use store::{Extern, Func, FuncKind, Store, Tag};
 pub use table::Table;
-pub use watch::{Access, Watch};
+pub use watch::{Access, AccessObserver};

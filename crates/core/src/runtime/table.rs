@@ -1,8 +1,8 @@
 //! Tables of references, tracked in pages of 4 KiB (512 elements of 8 bytes) like memory.
 
 use super::memory::DIRTY_PAGE;
+use crate::alloc;
 use crate::module::TableType;
-use crate::room;
 use stepmark_state::error::Error;
 use stepmark_state::trap::Trap;
 
@@ -65,7 +65,7 @@ impl Table {
         let fault = || Error::resource(format!("the node cannot hold a table of {size} elements"));
         let size = usize::try_from(size).map_err(|_| fault())?;
         let old = self.elements.len();
-        room::make(&mut self.elements, size.saturating_sub(old)).map_err(|_| fault())?;
+        alloc::reserve(&mut self.elements, size.saturating_sub(old)).map_err(|_| fault())?;
         self.elements.resize(size, value);
         self.dirty.resize(size.div_ceil(PAGE_ELEMENTS), 0);
         self.mark(old..size);

@@ -19,7 +19,7 @@ pub struct Access {
 }
 
 /// Somebody who is told of accesses to memory.
-pub trait Watch: fmt::Debug + Send + Sync {
+pub trait AccessObserver: fmt::Debug + Send + Sync {
     /// Called before each step, with the machine in canonical form; its accesses are
     /// [`Machine::next_accesses`](Machine::next_accesses).
     ///

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use stepmark_core::room;
+use stepmark_core::alloc;
 use stepmark_state::pages::PAGE;
 
 /// An entry of the log.
@@ -40,7 +40,7 @@ impl Log {
     pub(super) fn zeroed(len: u64) -> Result<Self, ()> {
         let len = usize::try_from(len).map_err(|_| ())?;
         let mut log = Self::default();
-        room::lengthen(&mut log.bytes, len, len).map_err(|_| ())?;
+        alloc::lengthen(&mut log.bytes, len, len).map_err(|_| ())?;
         log.marks.resize(len.div_ceil(PAGE), 0);
         Ok(log)
     }
@@ -56,7 +56,7 @@ impl Log {
         if (before.saturating_add(encoded.len()) as u64) > most {
             return None;
         }
-        if room::make(&mut self.bytes, encoded.len()).is_err() {
+        if alloc::reserve(&mut self.bytes, encoded.len()).is_err() {
             // That there is no memory is no result of the run: this ends the process.
             self.bytes.reserve_exact(encoded.len());
         }

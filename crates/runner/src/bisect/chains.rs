@@ -8,7 +8,7 @@ use crate::chain::Chain;
 use crate::engine::{Budget, Engine, Event, Node};
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, Kind};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
 use crate::snapshot_ref::SnapshotRef;
@@ -140,7 +140,7 @@ fn answers(chain: &Chain, id: u64) -> Result<Option<Vec<u8>>> {
 fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut node = engine.start()?;
     node.load(&rerun.from(id, limit, true))?;
-    rerun.supply().feed(node.as_mut(), &Stop::new())?;
+    rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
     let mut replay = Replay::new(rerun.dir());
     loop {
         match outside::run(node.as_mut(), Budget::UNLIMITED, &mut replay)? {

@@ -14,7 +14,7 @@ use super::chains::take_snapshot;
 use crate::engine::{Budget, Engine, Event, Node};
 use crate::failure::{Failure, IO, Result};
 use crate::foreign;
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
 use crate::terminal;
@@ -49,7 +49,7 @@ pub struct Reached {
 pub fn reach(rerun: &Rerun, id: SnapshotId, engine: Engine, position: Position) -> Result<Reached> {
     let mut node = engine.start()?;
     node.load(&JobSpec { keep_final: true, ..rerun.from_snapshot(id, Some(u64::MAX), false) })?;
-    rerun.supply().feed(node.as_mut(), &Stop::new())?;
+    rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
     let start = node.progress()?.gas_total;
     let mut replay = Replay::new(rerun.dir());
     let mut run = |gas: u64, steps| run(node.as_mut(), &mut replay, start.saturating_add(gas), steps);

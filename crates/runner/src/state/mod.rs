@@ -13,7 +13,7 @@ use stepmark_state::pages::SpaceId;
 
 use crate::engine::Node;
 use crate::failure::{Failure, Result};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::job_files::{GivenFiles, JobFiles, Rerun};
 use crate::native::NativeNode;
 use crate::snapshot_ref::SnapshotRef;
@@ -60,7 +60,7 @@ impl LoadedState {
     pub fn restore(raw: RawSnapshot, rerun: &Rerun, id: SnapshotId) -> Result<Self> {
         let mut node = NativeNode::to_look_at();
         node.load(&rerun.from_snapshot(id, None, false))?;
-        rerun.supply().feed(&mut node, &Stop::new())?;
+        rerun.supply().feed(&mut node, &Interrupt::new())?;
         let session = node.into_session();
         let session = session.ok_or_else(|| Failure::data("the snapshot was not restored"))?;
         Ok(Self { raw, session })

@@ -13,7 +13,7 @@ use crate::durable::{self, Name, PAUSE};
 use crate::engine::{Budget, Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign;
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
 use crate::search::FILES;
@@ -80,7 +80,7 @@ pub(super) fn beside_delivered(directory: &Path, delivered: &BTreeSet<String>) -
 }
 
 /// Executes the segment that was paused again, up to the gas of the pause, and compares its files; what is wrong.
-pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop: &Stop) -> Result<Vec<String>> {
+pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop: &Interrupt) -> Result<Vec<String>> {
     if !PAUSE.iter().any(|name| foreign::is_there(&chain.dir, name)) {
         return Ok(Vec::new());
     }

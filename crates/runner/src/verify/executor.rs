@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::embedded_module;
 use crate::engine::{Engine, Node};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Kind};
-use crate::image;
 use crate::sandbox::{NodeModule, WasmNode};
 use crate::strict;
 
@@ -57,7 +57,7 @@ impl Executor {
     /// BLAKE3 of the module, in hexadecimal.
     pub fn hash(&self) -> &str {
         match self {
-            Self::Own(_) => image::node_hash(),
+            Self::Own(_) => embedded_module::node_hash(),
             Self::File { hash, .. } => hash,
         }
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::chain::Chain;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::fold;
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::job_files::Rerun;
 
 pub use executor::Executor;
@@ -131,7 +131,7 @@ pub fn verify(
     chain: &mut Chain,
     rerun: &Rerun,
     options: &Options,
-    stop: &Stop,
+    stop: &Interrupt,
     each: &mut dyn FnMut(Step),
 ) -> Result<Verification> {
     let started = Instant::now();

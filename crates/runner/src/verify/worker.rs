@@ -15,7 +15,7 @@ use crate::durable::{FINAL, Name};
 use crate::engine::{Deliver, Event, Node};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign::{self, Foreign, Kind};
-use crate::interrupt::Stop;
+use crate::interrupt::Interrupt;
 use crate::job_files::Rerun;
 use crate::outside::{self, Replay};
 use crate::strict;
@@ -38,7 +38,7 @@ pub(super) struct Worker<'a> {
     chain: &'a Chain,
     rerun: &'a Rerun,
     options: &'a Options,
-    stop: &'a Stop,
+    stop: &'a Interrupt,
     messages: Sender<Message>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Worker<'a> {
         chain: &'a Chain,
         rerun: &'a Rerun,
         options: &'a Options,
-        stop: &'a Stop,
+        stop: &'a Interrupt,
         messages: Sender<Message>,
     ) -> Self {
         Self { number, chain, rerun, options, stop, messages }

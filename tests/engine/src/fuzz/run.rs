@@ -2,7 +2,7 @@
 
 use stepmark_core::gas::Schedule;
 
-use crate::agree::{Bounds, engines_agree};
+use crate::engine_oracle::{Bounds, engines_agree};
 use crate::generate::{Rng, chosen_module, random_schedule};
 
 const BOUNDS: Bounds = Bounds { gas: 2_000, steps: 2_000, stops: 40, calls: 1 };

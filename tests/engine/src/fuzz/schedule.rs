@@ -3,7 +3,7 @@
 
 use stepmark_core::gas::Schedule;
 
-use crate::agree::{Bounds, engines_agree};
+use crate::engine_oracle::{Bounds, engines_agree};
 use crate::generate::program::random_program;
 use crate::generate::random_schedule;
 

@@ -1,8 +1,8 @@
 //! Changes of modules by wasm-mutate, which knows the format. The fuzz targets are built without it, and change nothing here.
 
-#[cfg(feature = "wasm-mutate")]
-use crate::caught::caught;
 use crate::generate::Rng;
+#[cfg(feature = "wasm-mutate")]
+use crate::panic_guard::caught;
 
 #[cfg(not(feature = "wasm-mutate"))]
 pub(super) fn wasm_mutate(_: &[u8], _: &mut Rng) -> Option<Vec<u8>> {

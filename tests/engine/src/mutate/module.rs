@@ -12,9 +12,9 @@ use stepmark_core::runtime::{Budget, FuncKind, HostImports, Linker, Machine};
 use stepmark_state::limits::Limits;
 
 use super::by_format::wasm_mutate;
-use crate::caught::caught;
 use crate::generate::program::random_program;
 use crate::generate::{Rng, random_args, relaxed_smith_module, smith_module};
+use crate::panic_guard::caught;
 use crate::programs;
 
 /// Limits under which accepted modules run: small, so that none costs much.

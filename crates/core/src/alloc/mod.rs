@@ -2,10 +2,11 @@
 //! and so would moving them whenever they grow: inside wasm nothing that was freed goes back to the host.
 #![expect(unsafe_code, reason = "zeroed memory that may not be there has no safe function")]
 
+pub mod pages;
+
 use std::alloc::{Layout, alloc_zeroed};
 use std::collections::TryReserveError;
 
-use crate::blocks;
 use stepmark_state::encoding::is_zero;
 use stepmark_state::pages::PAGE;
 
@@ -19,19 +20,18 @@ impl From<TryReserveError> for NoRoom {
     }
 }
 
-/// Makes room for `more` items, and for an eighth of what there is: growing item by item still takes time in proportion.
-pub fn make<T>(buffer: &mut Vec<T>, more: usize) -> Result<(), NoRoom> {
+/// Reserves memory for `more` items, and for an eighth of what there is: growing item by item still takes time in proportion.
+pub fn reserve<T>(buffer: &mut Vec<T>, more: usize) -> Result<(), NoRoom> {
     if buffer.capacity() - buffer.len() < more {
-        blocks::may_fail(|| buffer.try_reserve_exact(more.max(buffer.len() / 8)))?;
+        pages::may_fail(|| buffer.try_reserve_exact(more.max(buffer.len() / 8)))?;
     }
     Ok(())
 }
 
-/// Room for `count` items that nobody uses yet. While it is held, what is allocated lies elsewhere; dropped, it is where
-/// small things go first.
-pub fn held<T>(count: usize) -> Result<Vec<T>, NoRoom> {
+/// Reserves memory for `count` items so that later allocations land behind it; dropping it returns the hole to the allocator.
+pub fn hold_open<T>(count: usize) -> Result<Vec<T>, NoRoom> {
     let mut room = Vec::new();
-    blocks::may_fail(|| room.try_reserve_exact(count))?;
+    pages::may_fail(|| room.try_reserve_exact(count))?;
     Ok(room)
 }
 
@@ -45,14 +45,14 @@ const LONG: usize = 64 << 20;
 pub fn lengthen(buffer: &mut Vec<u8>, length: usize, most: usize) -> Result<(), NoRoom> {
     let more = length.saturating_sub(buffer.len());
     if more > buffer.capacity() - buffer.len() {
-        if blocks::lengthen_in_place(buffer, length) {
+        if pages::lengthen_in_place(buffer, length) {
             return Ok(());
         }
         if more >= buffer.len() || cfg!(target_family = "wasm") {
             return lengthen_anew(buffer, length, most);
         }
     }
-    make(buffer, more)?;
+    reserve(buffer, more)?;
     // By the page, which is one instruction of the host's: `resize` is a loop over bytes in a build for size.
     let zero = vec![0; PAGE];
     while buffer.len() < length {
@@ -82,7 +82,7 @@ fn lengthen_anew(buffer: &mut Vec<u8>, length: usize, most: usize) -> Result<(),
 fn zeroed(length: usize) -> Result<Vec<u8>, NoRoom> {
     let layout = Layout::array::<u8>(length).map_err(|_| NoRoom)?;
     // SAFETY: the layout is not of length 0: only a buffer that is too short is lengthened.
-    let bytes = blocks::may_fail(|| unsafe { alloc_zeroed(layout) });
+    let bytes = pages::may_fail(|| unsafe { alloc_zeroed(layout) });
     if bytes.is_null() {
         return Err(NoRoom);
     }

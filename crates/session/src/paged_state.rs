@@ -10,13 +10,13 @@ use stepmark_state::pages::SpaceId;
 use stepmark_state::pages::{SPACE_FILE, SPACE_KEY_VALUE};
 
 /// The three places.
-pub(super) struct Contents<'a> {
+pub(super) struct PagedState<'a> {
     pub(super) store: &'a mut Store,
     pub(super) files: &'a mut Wasi,
     pub(super) log: &'a mut store::Store,
 }
 
-impl Contents<'_> {
+impl PagedState<'_> {
     fn of(&self, number: SpaceId) -> &dyn Paged {
         match number.kind {
             SPACE_FILE => self.files,
@@ -34,7 +34,7 @@ impl Contents<'_> {
     }
 }
 
-impl Paged for Contents<'_> {
+impl Paged for PagedState<'_> {
     fn numbers(&self) -> Vec<SpaceId> {
         let mut numbers = self.store.numbers();
         numbers.append(&mut self.files.numbers());
