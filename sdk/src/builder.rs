@@ -24,6 +24,48 @@ pub struct VmBuilder {
     pub(crate) setup: Setup,
 }
 
+impl Vm {
+    /// Describes a program.
+    ///
+    /// ```
+    /// use node_sdk::{Value, Vm};
+    ///
+    /// let wasm = wat::parse_str(
+    ///     r#"(module (global $n (mut i32) (i32.const 0)) (func (export "next") (result i32)
+    ///         (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))"#,
+    /// ).unwrap();
+    /// let mut vm = Vm::builder().module(wasm).build()?;
+    /// assert_eq!(vm.run_func(None, "next", &[])?, [Value::I32(1)]);
+    /// assert_eq!(vm.run_func(None, "next", &[])?, [Value::I32(2)]);
+    /// vm.reset();
+    /// assert_eq!(vm.run_func(None, "next", &[])?, [Value::I32(1)]);
+    /// # Ok::<(), node_sdk::Error>(())
+    /// ```
+    pub fn builder() -> VmBuilder {
+        VmBuilder::new()
+    }
+
+    /// Begins a run of the same description, beside this instance: see [`VmBuilder::start`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start(&self, entry: Option<&str>, args: &[Value], gas_limit: u64) -> Result<Run, Error> {
+        self.description().start(entry, args, gas_limit)
+    }
+
+    /// Goes on from a snapshot of a run of the same description: see [`VmBuilder::resume`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resume(&self, chain: &Chain, id: SnapshotId, gas_limit: Option<u64>) -> Result<Run, Error> {
+        self.description().resume(chain, id, gas_limit)
+    }
+
+    fn description(&self) -> VmBuilder {
+        VmBuilder { setup: (*self.setup).clone() }
+    }
+}
+
 impl VmBuilder {
     pub(crate) fn new() -> Self {
         Self {

@@ -6,7 +6,14 @@ use std::fmt;
 
 use stepmark_hosts::outside::{Answer, Charge};
 
-use crate::serve::Asking;
+/// Whose call asks: its memory, and how much of its limit is used.
+pub(crate) trait Asking {
+    fn memory_size(&mut self) -> u64;
+    /// The bytes; none if any of them lies outside.
+    fn read(&mut self, address: u64, length: u64) -> Option<Vec<u8>>;
+    /// Gas used of the limit, and the limit.
+    fn gas(&self) -> (u64, u64);
+}
 
 /// Why a host function refuses. It becomes a trap at the call, with the message in the trap's detail.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,35 @@ use stepmark_session::spec;
 use stepmark_snapshot::snap;
 
 use crate::error::Error;
-use crate::run::Segment;
 
 /// Name of the directory that a node is told the chain is in.
 pub(crate) const DIRECTORY: &str = "/chain";
+
+/// A segment that has come to its end, or a pause in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Number of the snapshot, from 1; of a pause that of the snapshot before it, 0 without one.
+    pub id: u64,
+    /// A pause, outside the chain.
+    pub paused: bool,
+    /// Gas used of the segment's limit.
+    pub gas: u64,
+    /// The state, but for what is in pages.
+    pub snap: Vec<u8>,
+    /// The pages that changed.
+    pub bin: Vec<u8>,
+    /// The answers from outside, if the job lets any come.
+    pub calls: Option<Vec<u8>>,
+}
+
+impl Segment {
+    /// The files, by their names in a chain.
+    pub fn files(&self) -> impl Iterator<Item = (String, &[u8])> {
+        let stem = if self.paused { "paused".to_owned() } else { self.id.to_string() };
+        let files = [("bin", Some(&self.bin)), ("snap", Some(&self.snap)), ("calls", self.calls.as_ref())];
+        files.into_iter().filter_map(move |(kind, bytes)| Some((format!("{stem}.{kind}"), bytes?.as_slice())))
+    }
+}
 
 /// Which snapshot of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,38 +14,12 @@ use stepmark_state::pages::PAGE;
 use stepmark_tools::profile::{ProfileLimits, Profiler};
 
 use crate::audit::AuditRecord;
-use crate::chain::{Chain, SnapshotId};
+use crate::chain::{Chain, Segment, SnapshotId};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::serve::Server;
 use crate::setup::{Entry, Setup};
 use crate::value::Value;
-
-/// A segment that has come to its end, or a pause in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// Number of the snapshot, from 1; of a pause that of the snapshot before it, 0 without one.
-    pub id: u64,
-    /// A pause, outside the chain.
-    pub paused: bool,
-    /// Gas used of the segment's limit.
-    pub gas: u64,
-    /// The state, but for what is in pages.
-    pub snap: Vec<u8>,
-    /// The pages that changed.
-    pub bin: Vec<u8>,
-    /// The answers from outside, if the job lets any come.
-    pub calls: Option<Vec<u8>>,
-}
-
-impl Segment {
-    /// The files, by their names in a chain.
-    pub fn files(&self) -> impl Iterator<Item = (String, &[u8])> {
-        let stem = if self.paused { "paused".to_owned() } else { self.id.to_string() };
-        let files = [("bin", Some(&self.bin)), ("snap", Some(&self.snap)), ("calls", self.calls.as_ref())];
-        files.into_iter().filter_map(move |(kind, bytes)| Some((format!("{stem}.{kind}"), bytes?.as_slice())))
-    }
-}
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,20 +8,11 @@ use stepmark_core::host::GuestMemory;
 use stepmark_hosts::outside::{Answer, Question};
 use stepmark_session::{Live, Session};
 
-use crate::caller::{Caller, GasView};
+use crate::caller::{Asking, Caller, GasView};
 use crate::error::Error;
 use crate::linker::Linker;
 use crate::metrics::Metrics;
 use crate::store::StoreSource;
-
-/// Whose call asks: its memory, and how much of its limit is used.
-pub(crate) trait Asking {
-    fn memory_size(&mut self) -> u64;
-    /// The bytes; none if any of them lies outside.
-    fn read(&mut self, address: u64, length: u64) -> Option<Vec<u8>>;
-    /// Gas used of the limit, and the limit.
-    fn gas(&self) -> (u64, u64);
-}
 
 impl Asking for Session {
     fn memory_size(&mut self) -> u64 {

@@ -6,12 +6,9 @@ use std::time::Instant;
 use stepmark_hosts::store::ReadWriteSet;
 use stepmark_session::{Budget, Live, LiveEvent};
 
-use crate::builder::VmBuilder;
-use crate::chain::{Chain, SnapshotId};
 use crate::error::{Error, Signature};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::run::Run;
 use crate::serve::Server;
 use crate::setup::{Entry, Setup, check_arguments, not_found};
 use crate::value::{Value, ValueType};
@@ -23,7 +20,7 @@ use crate::value::{Value, ValueType};
 ///
 /// It may go from thread to thread, one at a time.
 pub struct Vm {
-    setup: Arc<Setup>,
+    pub(crate) setup: Arc<Setup>,
     live: Live,
     server: Server,
     metrics: Metrics,
@@ -31,26 +28,6 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Describes a program.
-    ///
-    /// ```
-    /// use node_sdk::{Value, Vm};
-    ///
-    /// let wasm = wat::parse_str(
-    ///     r#"(module (global $n (mut i32) (i32.const 0)) (func (export "next") (result i32)
-    ///         (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))"#,
-    /// ).unwrap();
-    /// let mut vm = Vm::builder().module(wasm).build()?;
-    /// assert_eq!(vm.run_func(None, "next", &[])?, [Value::I32(1)]);
-    /// assert_eq!(vm.run_func(None, "next", &[])?, [Value::I32(2)]);
-    /// vm.reset();
-    /// assert_eq!(vm.run_func(None, "next", &[])?, [Value::I32(1)]);
-    /// # Ok::<(), node_sdk::Error>(())
-    /// ```
-    pub fn builder() -> VmBuilder {
-        VmBuilder::new()
-    }
-
     pub(crate) fn new(setup: &Setup) -> Result<Self, Error> {
         let began = Instant::now();
         let setup = Arc::new(setup.clone());
@@ -264,25 +241,5 @@ impl Vm {
     /// What was counted since the reset.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
-    }
-
-    /// Begins a run of the same description, beside this instance: see [`VmBuilder::start`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn start(&self, entry: Option<&str>, args: &[Value], gas_limit: u64) -> Result<Run, Error> {
-        self.description().start(entry, args, gas_limit)
-    }
-
-    /// Goes on from a snapshot of a run of the same description: see [`VmBuilder::resume`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn resume(&self, chain: &Chain, id: SnapshotId, gas_limit: Option<u64>) -> Result<Run, Error> {
-        self.description().resume(chain, id, gas_limit)
-    }
-
-    fn description(&self) -> VmBuilder {
-        VmBuilder { setup: (*self.setup).clone() }
     }
 }

@@ -11,9 +11,9 @@ mod reference;
 use stepmark_state::trap::Trap;
 
 use crate::builder::VmBuilder;
+use crate::chain::Segment;
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::run::Segment;
 use crate::value::Value;
 
 pub use native::NativeEngine;

@@ -7,11 +7,13 @@ use stepmark_runner::failure::Failure;
 use stepmark_runner::sandbox::WasmNode;
 use stepmark_session::spec::JobSpec;
 
+use crate::caller::Asking;
+use crate::chain::Segment;
 use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::run::{Segment, pages};
-use crate::serve::{Asking, Server};
+use crate::run::pages;
+use crate::serve::Server;
 use crate::setup::Setup;
 
 /// Bytes handed to the node at a time.
