@@ -201,7 +201,15 @@ macro_rules! define_inst {
                     | Self::Outline { .. } => 2,
                     Self::CallIndirect { .. } | Self::ReturnCallIndirect { .. }
                     | Self::CallRef { .. } | Self::ReturnCallRef { .. } => 3,
-                    _ => 1,
+                    // All named: a new one must say how long it is.
+                    $(Self::$un { .. })|* | $(Self::$bin { .. })|* | $(Self::$ib { .. } | Self::$ib_imm { .. })|*
+                    | $(Self::$ic { .. } | Self::$ic_imm { .. })|* | $(Self::$fc { .. })|* | $(Self::$tu { .. })|*
+                    | $(Self::$tb { .. } | Self::$tb_imm { .. })|* | $(Self::$ld { .. })|* | $(Self::$st { .. } | Self::$st_imm { .. })|*
+                    | Self::Nop | Self::Copy { .. } | Self::Const32 { .. } | Self::Wide { .. } | Self::Edge { .. }
+                    | Self::Charge { .. } | Self::BrTable { .. } | Self::Return | Self::ReturnOne { .. }
+                    | Self::ReturnMany { .. } | Self::V128Load { .. } | Self::V128Store { .. } | Self::Narrow { .. }
+                    | Self::RefAsNonNull { .. } | Self::GlobalGet { .. } | Self::GlobalSet { .. }
+                    | Self::RefIsNull { .. } | Self::MemorySize { .. } | Self::Slow { .. } | Self::Unreachable => 1,
                 }
             }
 
