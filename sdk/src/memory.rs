@@ -1,7 +1,7 @@
 //! A live program's memory, as its embedder sees it: every access is checked.
 
 use stepmark_core::host::GuestMemory;
-use stepmark_core::runtime::MemoryView;
+use stepmark_core::machine::MemoryView;
 
 use crate::error::Error;
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_core::module::{Features, Module};
-use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_state::limits::Limits;
 
 use crate::differential::{ALONE, Differential, End};

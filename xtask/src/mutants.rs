@@ -39,7 +39,7 @@ const PARTS: [Part; 4] = [
     Part {
         name: "check",
         packages: &["stepmark-core"],
-        files: &["crates/core/src/check.rs"],
+        files: &["crates/core/src/machine/check.rs"],
         tests: &[
             "-p",
             "engine-tests",

@@ -11,7 +11,7 @@ use node_tests::benchmarks::{self, Benchmark};
 use node_tests::programs;
 use stepmark_core::code::Inst;
 use stepmark_core::gas::Schedule;
-use stepmark_core::runtime::{Machine, RegisterInst};
+use stepmark_core::machine::{Machine, RegisterInst};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -90,7 +90,7 @@ fn count(program: &Benchmark, counts: &mut [Counts]) -> Result<(f64, f64)> {
 /// How often each instruction runs.
 fn executions(machine: &mut Machine, instance: u32, program: &Benchmark) -> Result<BTreeMap<(u32, u32), u64>> {
     let func = match machine.store.export(instance, "run") {
-        Some(stepmark_core::runtime::Extern::Func(func)) => func,
+        Some(stepmark_core::machine::Extern::Func(func)) => func,
         _ => anyhow::bail!("{} exports no run", program.file),
     };
     machine.invoke(func, &[u64::from(program.quick.n as u32)]).ok().context("the first frame does not fit")?;

@@ -7,7 +7,7 @@ use stepmark_state::error::Error;
 use stepmark_core::gas::Schedule;
 use stepmark_state::limits::Limits;
 use stepmark_core::module::{ExternType, Features, FuncType, Module};
-use stepmark_core::runtime::{FuncKind, HostImports, Linker, Machine};
+use stepmark_core::machine::{FuncKind, HostImports, Linker, Machine};
 
 /// A program that is linked.
 pub struct Program(Machine);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{HostImports, Linker, Machine};
 use stepmark_core::module::{ExternKind, Features, FuncType, Module, ValType};
-use stepmark_core::runtime::{HostImports, Linker, Machine};
 use stepmark_hosts::HostModule;
 use stepmark_hosts::wasi::{Wasi, WasiConfig};
 use stepmark_session::spec::JobSpec;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use stepmark_core::runtime::Machine;
+use stepmark_core::machine::Machine;
 use stepmark_session::spec::JobSpec;
 use stepmark_tools::profile::{FunctionProfile, Profile, ProfileLimits, Profiler};
 

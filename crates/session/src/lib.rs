@@ -25,8 +25,8 @@ use self::names::ByName;
 use crate::report::Outcome;
 use crate::spec::JobSpec;
 use stepmark_core::host::GuestMemory;
+use stepmark_core::machine::{HostCall, Machine};
 use stepmark_core::module::{Module, Modules};
-use stepmark_core::runtime::{HostCall, Machine};
 use stepmark_hosts::outside::{Answer, Outside, Question};
 use stepmark_hosts::store::Store;
 use stepmark_hosts::wasi::Wasi;
@@ -36,7 +36,7 @@ use stepmark_state::canonical::Phase;
 use stepmark_state::error::Error;
 
 pub use live::{Live, LiveEvent};
-pub use stepmark_core::runtime::Budget;
+pub use stepmark_core::machine::Budget;
 
 /// Program output that is kept back at most before [`Event::Output`].
 pub const OUTPUT_PENDING: usize = 64 << 10;

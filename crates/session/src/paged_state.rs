@@ -1,7 +1,7 @@
 //! All paged contents of a run as one set of spaces: the machine's memories and tables, the program's files, and the log of
 //! the key-value store.
 
-use stepmark_core::runtime::Store;
+use stepmark_core::machine::Store;
 use stepmark_hosts::store;
 use stepmark_hosts::wasi::Wasi;
 use stepmark_state::merkle::PageTree;

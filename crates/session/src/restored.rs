@@ -2,8 +2,8 @@
 
 use super::Running;
 use super::calls::{Served, is_outside, plain_export};
-use stepmark_core::check::Waiting;
 use stepmark_core::host::Work;
+use stepmark_core::machine::check::Waiting;
 use stepmark_hosts::{HostModule, outside, store, wasi};
 use stepmark_state::canonical::HostState;
 use stepmark_state::error::Error;

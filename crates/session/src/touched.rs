@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use stepmark_core::runtime::{Access, AccessObserver, DIRTY_PAGE, Machine};
+use stepmark_core::machine::{Access, AccessObserver, DIRTY_PAGE, Machine};
 use stepmark_state::error::Error;
 
 /// log2 of the bytes of a page.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Session;
 use crate::report::Value;
-use stepmark_core::runtime::{AccessObserver, Machine};
+use stepmark_core::machine::{AccessObserver, Machine};
 use stepmark_hosts::wasi::Wasi;
 use stepmark_snapshot::job::Job;
 use stepmark_state::paged::{Page, Paged};

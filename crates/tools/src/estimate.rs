@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use stepmark_core::code::{Body, Handler, HandlerChange, Instr, Op};
 use stepmark_core::gas::{Schedule, Unit};
 use stepmark_core::host::Work;
-use stepmark_core::runtime::{Func, FuncKind, Store};
+use stepmark_core::machine::{Func, FuncKind, Store};
 
 /// The least gas with which a call of each of these functions (store addresses) can return, called from outside as a
 /// run calls its entry; none if it never returns: it traps, throws out of itself, or goes on for ever. A call of a

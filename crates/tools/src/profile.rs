@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use stepmark_core::code::{Body, Op};
+use stepmark_core::machine::{Access, AccessObserver, Frame, Func, FuncKind, Machine, Store};
 use stepmark_core::module::{ExternKind, ExternType, Module};
-use stepmark_core::runtime::{Access, AccessObserver, Frame, Func, FuncKind, Machine, Store};
 use stepmark_state::error::Error;
 
 /// How large a call tree may get. What is called beyond counts to the innermost caller that is still in the tree

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{Budget, Extern, HostImports, Linker, Machine, NoHost, Stop};
 use stepmark_core::module::{ExternType, Features, FuncType, Module};
-use stepmark_core::runtime::{Budget, Extern, HostImports, Linker, Machine, NoHost, Stop};
 use stepmark_state::limits::Limits;
 
 /// `expected.toml`.

@@ -7,8 +7,8 @@ use engine_tests::engine_oracle::LIMITS;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, relaxed_smith_module, smith_module};
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_core::module::{Features, Module, ValType};
-use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_state::limits::Limits;
 use stepmark_tools::estimate::least_costs;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use engine_tests::opcodes::{Sample, sample_of};
 use stepmark_core::code::Op;
 use stepmark_core::gas::{Schedule, Unit};
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_core::module::{Features, Module};
-use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
 

@@ -8,8 +8,8 @@ use engine_tests::generate::program::random_program;
 use engine_tests::opcodes::{PARTS, sample_of};
 use stepmark_core::code::Op;
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_core::module::{Features, Module};
-use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_state::limits::Limits;
 
 fn machine(module: &Arc<Module>, stepper_only: bool) -> Machine {

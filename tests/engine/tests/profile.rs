@@ -7,8 +7,8 @@ use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
 use engine_tests::session::{self, Drive, Files, program, words};
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_core::module::{Features, Module, ValType};
-use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_tools::profile::{InstructionCounts, Profile, ProfileLimits, Profiler};
 
 /// The profile adds up, each way.

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::runtime::{Budget, Machine, Stop};
+use stepmark_core::machine::{Budget, Machine, Stop};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
 

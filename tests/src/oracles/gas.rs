@@ -12,8 +12,8 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, ensure};
 use stepmark_core::code::Op;
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_core::module::{ExternKind, Features, Module, ValType};
-use stepmark_core::runtime::{Budget, Extern, Linker, Machine, NoHost, Stop};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
 

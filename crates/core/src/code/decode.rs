@@ -5,30 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Op;
-use super::binary::{EMPTY, Encoded, LANE_SHIFT, Reader, kind_of};
+use crate::module::binary::{EMPTY, Encoded, LANE_SHIFT, Reader, kind_of};
+use crate::op::{FREE_CARRIED, Instr};
 use super::locals::Locals;
 use crate::module::{Kind, Module, ValType};
-
-/// Slots that every branch and call may carry for its own cost: what compilers emit carries fewer.
-pub const FREE_CARRIED: u32 = 16;
-
-/// One instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instr {
-    /// What it is.
-    pub op: Op,
-    /// Slots beyond the first [`FREE_CARRIED`] that it carries: a branch those of its target, a call its arguments and
-    /// results. They are paid for whether a conditional branch is taken or not, so that the code alone tells the cost.
-    pub carried: u16,
-    /// Byte offset in the module.
-    pub offset: u32,
-    /// Operand slots on the frame's stack before it.
-    pub height: u32,
-    /// Second immediate: memory, table or count; see [`Body`].
-    pub aux: u32,
-    /// First immediate: bit pattern, index or offset; see [`Body`].
-    pub imm: u64,
-}
 
 /// Where a branch lands and what it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,25 +2,22 @@
 //! instructions with heights and branch targets, which the stepper executes and the snapshot check consults;
 //! [`translate()`] turns that list into the fast engine's register code.
 
-pub(crate) mod binary;
 mod decode;
 mod fused;
 mod inst;
 mod locals;
-mod op;
+mod outline;
 mod sidetable;
 mod translate;
-mod vector;
 mod verify;
 
-pub(crate) use binary::vector_op;
-pub use decode::{Block, Body, Catch, FREE_CARRIED, Handler, HandlerChange, Instr, KindsBefore, Target};
+pub use crate::op::{FREE_CARRIED, Instr, Op};
+pub(crate) use crate::op::for_each_op;
+pub use decode::{Block, Body, Catch, Handler, HandlerChange, KindsBefore, Target};
 pub(crate) use fused::{append_fused, for_each_inst};
 pub use inst::Inst;
 pub(crate) use locals::Locals;
-pub use op::Op;
-pub(crate) use op::{Shape, for_each_op};
+pub use outline::Outline;
 pub use sidetable::{Location, Place, SideTable};
 pub use translate::{Entry, Environment, FuncCode, TooLarge, translate};
-pub(crate) use vector::for_each_vector_op;
 pub use verify::{Scope, VerifiedCode, verify};

@@ -5,7 +5,7 @@
 
 use super::translate::FuncCode;
 use super::{Entry, Inst};
-use crate::runtime::Outline;
+use crate::code::Outline;
 
 /// What a function's code may refer to.
 pub struct Scope<'a> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Schedule, Unit, UnitPrice};
-use crate::code::Op;
+use crate::op::Op;
 use stepmark_state::error::Error;
 
 /// A schedule that is being put together: see [`Schedule::builder`].

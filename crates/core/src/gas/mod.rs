@@ -5,8 +5,8 @@ mod builder;
 
 use std::collections::BTreeMap;
 
-use crate::code::{Instr, Op};
 use crate::host::Work;
+use crate::op::{Instr, Op};
 use stepmark_state::error::Error;
 use stepmark_state::schedule_names::check_schedule_name;
 
@@ -58,7 +58,7 @@ pub enum Unit {
     ThrowPayload,
     /// Slots, frames and bytes of code that a throw looks through where it must make room for an exception.
     ThrowCollect,
-    /// Slots beyond the first [`FREE_CARRIED`](crate::code::FREE_CARRIED) that a branch or a call carries.
+    /// Slots beyond the first [`FREE_CARRIED`](crate::op::FREE_CARRIED) that a branch or a call carries.
     Carried,
     /// Calls into another instance, or through a table with 64-bit addresses: those that the fast engine hands over.
     FarCall,

@@ -2,6 +2,7 @@
 //! is refused the same way wherever its fault lies. Function bodies stay where they are in the bytes and are decoded when
 //! they are first needed.
 
+pub(crate) mod binary;
 mod globals;
 mod parse;
 mod types;

@@ -13,8 +13,8 @@ use super::{
     ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType,
     GlobalType, HeapType, Import, Items, Module, RefType, SizeLimits, TableType, ValType,
 };
-use crate::code::Op;
-use crate::code::binary::{Encoded, Reader};
+use crate::module::binary::{Encoded, Reader};
+use crate::op::Op;
 use stepmark_state::error::Error;
 
 impl Module {

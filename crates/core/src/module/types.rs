@@ -332,7 +332,7 @@ pub enum ConstOp {
     /// The value of the global of this index.
     Global(u32),
     /// `i32.add`, `i32.sub`, `i32.mul`, `i64.add`, `i64.sub`, `i64.mul`.
-    Binary(crate::code::Op),
+    Binary(crate::op::Op),
 }
 
 /// A constant expression in order of evaluation. Boxed: some programs have tens of thousands, of one step each.

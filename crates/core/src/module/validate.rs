@@ -13,7 +13,8 @@ use wasmparser::{
 
 use super::parse::{invalid, malformed, of_sections, val_type_in};
 use super::{Features, Module, ValType, globals};
-use crate::code::{Op, vector_op};
+use crate::module::binary::vector_op;
+use crate::op::Op;
 use stepmark_state::error::Error;
 
 /// Prefix of vector instructions.

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use stepmark_core::code::Body;
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::Machine;
 use stepmark_core::module::{HeapType, Module, RefType, TypesAt, ValType, types_at};
-use stepmark_core::runtime::Machine;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::canonical::state_hash;
 use stepmark_state::canonical::{FrameState, Phase};
@@ -276,7 +276,7 @@ impl LoadedState {
     }
 }
 
-fn table_view(table: &stepmark_core::runtime::Table) -> TableView {
+fn table_view(table: &stepmark_core::machine::Table) -> TableView {
     let ty = table.ty().element;
     let set = (0u64..).zip(table.elements()).filter(|(_, element)| **element != 0);
     TableView { size: table.size(), elements: set.map(|(index, element)| (index, reference(ty, *element))).collect() }

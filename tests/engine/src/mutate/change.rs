@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use stepmark_core::check;
+use stepmark_core::machine::check;
+use stepmark_core::machine::{Linker, Machine, NoHost};
 use stepmark_core::module::{Features, Module};
-use stepmark_core::runtime::{Linker, Machine, NoHost};
 use stepmark_snapshot::bin::{BinReader, BinWriter, PageSink};
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::spaces::{Restore, Spaces};
@@ -392,7 +392,7 @@ pub fn roots(subject: &Subject, files: &Files) -> Option<Vec<SpaceState>> {
     let entry = subject.raw.job.entry.clone()?;
     let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).ok()?;
     machine.store.write_segments(instance).ok()?;
-    let stepmark_core::runtime::Extern::Func(func) = machine.store.export(instance, &entry)? else { return None };
+    let stepmark_core::machine::Extern::Func(func) = machine.store.export(instance, &entry)? else { return None };
     let mut spaces = Spaces::new(&mut machine.store);
     let checked = check::check_state(subject.raw.state.clone(), &mut machine, func, Vec::new(), &[]).ok()?;
     machine.restore(&checked).ok()?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::{Budget, FuncKind, HostImports, Linker, Machine};
 use stepmark_core::module::{ExternKind, ExternType, Features, FuncType, Import, Module};
-use stepmark_core::runtime::{Budget, FuncKind, HostImports, Linker, Machine};
 use stepmark_state::limits::Limits;
 
 use super::by_format::wasm_mutate;

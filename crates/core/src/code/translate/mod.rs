@@ -14,8 +14,8 @@ mod wide;
 use std::num::NonZeroU32;
 
 use super::{Body, Inst, Instr, Op, Target};
+use crate::code::Outline;
 use crate::gas::Schedule;
-use crate::runtime::Outline;
 
 /// Above this much gas in straight line the chain of blocks is cut, so that the stepper never has far to walk.
 const CHAIN_LIMIT: u64 = 4096;

@@ -2,8 +2,8 @@
 //! instructions do not reach directly.
 
 use super::{Place, Translator};
+use crate::code::Outline;
 use crate::code::{Inst, Instr, Op};
-use crate::runtime::Outline;
 
 impl Translator<'_> {
     /// Moves a vector; `false` if the instruction is none that does.

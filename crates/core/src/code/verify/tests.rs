@@ -2,7 +2,7 @@
 //! type 5 two, and there are two globals, tables and memories.
 
 use super::*;
-use crate::code::{Op, Shape};
+use crate::op::{Op, Shape};
 
 /// Slots of a frame.
 const SLOTS: u32 = 10;

@@ -10,11 +10,11 @@ use super::code::FastFunc;
 use super::{CallIndex, Engine, Exit, METERED, TRACKED};
 use crate::code::{Inst, append_fused, for_each_inst};
 use crate::gas::{Schedule, Unit};
-use crate::numeric as n;
-use crate::numeric::Slot;
-use crate::runtime::{
+use crate::machine::{
     DIRTY_SHIFT, Frame, Instance, Memory, MemoryParts, Outline, Resume, Table, access, compute, func_of_ref,
 };
+use crate::numeric as n;
+use crate::numeric::Slot;
 
 /// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
 /// left to what every instruction uses: measured in RATIONALE.md.

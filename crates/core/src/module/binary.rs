@@ -1,12 +1,12 @@
 //! The binary format of code that has been validated (specification, sections 5.2 and 5.4). Reading it again cannot fail,
 //! so nothing here returns an error; that makes it several times faster, and smaller, than a reader of unknown bytes.
 
-use super::{Op, for_each_vector_op};
-use crate::module::Kind;
+use super::Kind;
+use crate::op::{Op, for_each_vector_op};
 
 const VALIDATED: &str = "BUG: the code was validated";
 
-/// An instruction as it stands in the bytes. Immediates are those of [`super::Instr`], but for what only the surroundings
+/// An instruction as it stands in the bytes. Immediates are those of [`Instr`](crate::op::Instr), but for what only the surroundings
 /// give: locals have their index, `block`, `loop`, `if` and `try_table` the block type in `imm`, branches the depth; and of
 /// what is long, the position is given: of the depths of `br_table` and a vector's 16 bytes in `imm`, of the clauses of
 /// `try_table` in `aux`.

@@ -3,7 +3,7 @@
 use super::{At, Done};
 use crate::code::{Instr, Op};
 use crate::gas::Unit;
-use crate::runtime::Machine;
+use crate::machine::Machine;
 use stepmark_state::trap::Trap;
 
 impl Machine {
@@ -42,7 +42,7 @@ impl Machine {
         let result = if self.store.may_grow_memory(memory, pages, &self.limits) {
             self.charge(&at.instr, self.units(Unit::MemoryGrow, pages))?;
             let grown = self.store.grow_memory(memory, pages, &self.limits);
-            grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))?
+            grown.map_err(|e| super::Halt::Stop(crate::machine::Stop::Failed(e)))?
         } else {
             self.charge(&at.instr, 0)?;
             minus_one(is64)
@@ -58,7 +58,7 @@ impl Machine {
         let result = if self.store.may_grow_table(table, by, &self.limits) {
             self.charge(&at.instr, self.units(Unit::TableGrow, by))?;
             let grown = self.store.grow_table(table, by, value);
-            grown.map_err(|e| super::Halt::Stop(crate::runtime::Stop::Failed(e)))?
+            grown.map_err(|e| super::Halt::Stop(crate::machine::Stop::Failed(e)))?
         } else {
             self.charge(&at.instr, 0)?;
             minus_one(is64)

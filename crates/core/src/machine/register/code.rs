@@ -2,7 +2,7 @@
 
 use crate::alloc;
 use crate::code::{Entry, Inst, VerifiedCode};
-use crate::runtime::{Outline, Store};
+use crate::machine::{Outline, Store};
 
 /// More than any stack has room for: a call of a function without register code always stops the fast engine.
 const NO_ROOM: u32 = u32::MAX;

@@ -2,22 +2,27 @@
 //! [`Machine`] that advances them with either engine.
 
 mod by_func;
+pub mod check;
 mod contracts;
+mod driver;
 mod exceptions;
 mod host_call;
 mod inspect;
 mod instance;
 mod link;
-mod machine;
 mod memory;
 mod outline;
 mod pages;
+mod register;
 mod stack;
 mod state;
+mod stepper;
 mod store;
 mod table;
 mod watch;
 
+pub use crate::code::Outline;
+pub use driver::{Budget, Machine, Stop};
 pub(crate) use exceptions::Room;
 pub use exceptions::{Exception, Exceptions};
 pub use host_call::HostCall;
@@ -25,10 +30,8 @@ pub use inspect::RegisterInst;
 pub use instance::Instance;
 pub(crate) use instance::func_of_ref;
 pub use link::{HostImports, Linker, NoHost};
-pub use machine::{Budget, Machine, Stop};
 pub use memory::DIRTY_SHIFT;
 pub use memory::{DIRTY_PAGE, LinearMemory, Memory, MemoryView};
-pub use outline::Outline;
 pub(crate) use outline::{MemoryParts, access, compute};
 pub use stack::{Frame, Resume};
 pub use store::local_slots;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::stack::{Frame, Resume};
 use super::{Exception, Instance, Machine};
-use crate::check::CheckedState;
 use crate::code::Body;
+use crate::machine::check::CheckedState;
 use stepmark_state::canonical::{ExceptionState, FrameState, InstanceState};
 use stepmark_state::error::Error;
 

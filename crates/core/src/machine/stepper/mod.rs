@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use crate::code::{Body, Instr, Op, for_each_op};
 use crate::gas::Unit;
+use crate::machine::{LinearMemory, Machine, MemoryParts, Outline, Resume, Stop, access, compute};
 use crate::numeric as n;
 use crate::numeric::Slot;
-use crate::runtime::{LinearMemory, Machine, MemoryParts, Outline, Resume, Stop, access, compute};
 use stepmark_state::trap::Trap;
 
 /// What keeps an instruction from completing.
@@ -248,7 +248,7 @@ impl Machine {
     }
 
     #[inline]
-    pub(crate) fn instance(&self) -> &crate::runtime::Instance {
+    pub(crate) fn instance(&self) -> &crate::machine::Instance {
         &self.store.instances[self.instance_number() as usize]
     }
 

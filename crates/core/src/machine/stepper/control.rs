@@ -3,7 +3,7 @@
 use super::{At, Done, Halt};
 use crate::code::{Body, Instr, Op, Target};
 use crate::gas::Unit;
-use crate::runtime::{FuncKind, Machine, Resume, Stop};
+use crate::machine::{FuncKind, Machine, Resume, Stop};
 use stepmark_state::trap::Trap;
 
 impl Op {

@@ -8,8 +8,8 @@ use super::stack::Frame;
 use super::{Machine, Store, Table};
 use crate::code::{Body, Instr, KindsBefore};
 use crate::gas::Unit;
+use crate::machine::stepper::Done;
 use crate::module::{HeapType, Kind, slot_kinds};
-use crate::step::Done;
 use stepmark_state::trap::Trap;
 
 /// An exception that was caught with a reference to it.

@@ -12,12 +12,12 @@ use super::store::{FuncKind, Store};
 use super::watch::AccessObserver;
 use super::{HostCall, HostImports, Linker};
 use crate::code::{Body, Environment, FuncCode, Place, Scope, SideTable, VerifiedCode, translate, verify};
-use crate::exec;
-use crate::exec::{CallIndex, Code, Engine, Exit};
 use crate::gas::{Schedule, Unit};
 use crate::host::{Paid, Work};
+use crate::machine::register;
+use crate::machine::register::{CallIndex, Code, Engine, Exit};
+use crate::machine::stepper::Catcher;
 use crate::module::{FuncType, Module};
-use crate::step::Catcher;
 use stepmark_state::error::Error;
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
@@ -294,7 +294,7 @@ impl Machine {
             call_depth,
             steps: &mut self.steps,
         };
-        let exit = exec::run(engine, &mut gas);
+        let exit = register::run(engine, &mut gas);
         let correction = self.leave_fast(exit);
         let exact = gas.checked_add_unsigned(correction).and_then(|g| u64::try_from(g).ok());
         self.left = reserve + exact.expect("BUG: the fast engine never overspends");
@@ -588,8 +588,8 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::{Extern, NoHost};
     use crate::module::Features;
-    use crate::runtime::{Extern, NoHost};
 
     #[test]
     fn no_body_is_decoded_twice_however_many_functions_are_stepped_in_turn() {

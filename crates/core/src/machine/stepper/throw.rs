@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{At, Done};
 use crate::code::{Catch, Handler, HandlerChange, Instr, Op, Target};
 use crate::gas::Unit;
-use crate::runtime::{Exception, Machine, Resume, Room};
+use crate::machine::{Exception, Machine, Resume, Room};
 use stepmark_state::trap::Trap;
 
 /// What a throw needs of a function that has handlers.

@@ -9,7 +9,7 @@ pub(crate) use code::Code;
 pub(crate) use run::run;
 
 use crate::gas::Schedule;
-use crate::runtime::{Frame, Store};
+use crate::machine::{Frame, Store};
 
 /// Does the engine charge gas; a build without it exists only to measure what that costs.
 const METERED: bool = !cfg!(feature = "measure-without-gas");

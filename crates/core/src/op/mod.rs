@@ -1,9 +1,13 @@
 //! The one table of instructions. A row names an instruction, its mnemonic (which is also its key in a gas schedule) and,
 //! for numeric ones, the pure function that gives it its meaning; the enums of both engines, their dispatch, the fused
 //! forms and the printer are generated from the rows. Adding an instruction is adding a row. Vector instructions have a
-//! table of their own, [`super::vector`].
+//! table of their own, [`vector`].
 
-use super::for_each_vector_op;
+mod instr;
+mod vector;
+
+pub use instr::{FREE_CARRIED, Instr};
+pub(crate) use vector::for_each_vector_op;
 
 /// Calls `$mac!` with all rows, grouped by shape:
 /// - `unary`: variant, mnemonic, function of [`crate::numeric`];
@@ -358,6 +362,15 @@ macro_rules! define_op {
             /// Is its one immediate a lane.
             pub(crate) fn has_lane(self) -> bool {
                 matches!(self, $(Op::$ve)|* | $(Op::$vr)|*)
+            }
+
+            /// Bytes that a load or store accesses.
+            pub(crate) fn access_bytes(self) -> u8 {
+                match self {
+                    $(Self::$ld => size_of::<$ld_mem>() as u8,)*
+                    $(Self::$st => size_of::<$st_mem>() as u8,)*
+                    _ => self.vector_access_bytes(),
+                }
             }
 
             /// Bytes that a load or store of a vector, or of a part of one, accesses; 0 for other instructions.

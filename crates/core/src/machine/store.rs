@@ -8,7 +8,7 @@ use super::instance::func_of_ref;
 use super::link::{HostImports, Linker};
 use super::{Exceptions, Instance, Memory, Table};
 use crate::code::Locals;
-use crate::code::binary::Reader;
+use crate::module::binary::Reader;
 use crate::module::{
     ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Import, Items, Module, RefType,
     SizeLimits, TableType, ValType,

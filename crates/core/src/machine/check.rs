@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::code::{Body, Instr, Op};
+use crate::machine::{FuncKind, Instance, Machine};
 use crate::module::{FuncType, HeapType, RefType, TypesAt, ValType, types_at};
-use crate::runtime::{FuncKind, Instance, Machine};
 use stepmark_state::canonical::{FrameState, InstanceState, Phase, State};
 use stepmark_state::error::Error;
 use stepmark_state::limits::WASM_PAGE;

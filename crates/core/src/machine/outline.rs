@@ -2,51 +2,15 @@
 //! and stores of memories other than the first.
 
 use super::memory::{load, store};
-use crate::code::{Body, Instr, Op, Shape, for_each_op, for_each_vector_op};
+use crate::code::Outline;
 use crate::numeric::{Slot, vector as n};
+use crate::op::{Op, for_each_op, for_each_vector_op};
 use stepmark_state::trap::Trap;
-
-/// An instruction with its immediates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outline {
-    /// The instruction.
-    pub op: Op,
-    /// How it takes its operands.
-    pub(crate) shape: Shape,
-    /// The lane of a vector that it names.
-    pub lane: u8,
-    /// Store address of the memory that it accesses, if it does.
-    pub memory: Option<u32>,
-    /// Offset of a memory access.
-    pub offset: u64,
-    /// Bytes that it accesses: 1, 2, 4, 8 or 16.
-    pub bytes: u8,
-    /// A constant, or the lanes of a shuffle.
-    pub constant: u128,
-}
 
 /// A linear memory and its dirty marks.
 pub(crate) struct MemoryParts<'a> {
     pub(crate) bytes: &'a mut [u8],
     pub(crate) dirty: &'a mut [u8],
-}
-
-impl Outline {
-    /// The instruction in a body, if it is one of those; `memories` are the store addresses of the instance's.
-    pub fn new(instr: &Instr, body: &Body, memories: &[u32]) -> Option<Self> {
-        let shape = instr.op.shape()?;
-        let is_access = instr.op.is_memory_access();
-        let has_constant = matches!(instr.op, Op::V128Const | Op::I8x16Shuffle);
-        Some(Self {
-            op: instr.op,
-            shape,
-            lane: instr.lane(),
-            memory: is_access.then(|| memories[instr.memory() as usize]),
-            offset: if is_access { instr.imm } else { 0 },
-            bytes: if is_access { access_bytes(instr.op) } else { 0 },
-            constant: if has_constant { body.vectors[instr.imm as usize] } else { 0 },
-        })
-    }
 }
 
 /// The bytes at `address + offset`, zero-extended.
@@ -86,15 +50,6 @@ macro_rules! define_scalar {
         store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
         other { $($ot:ident $ot_name:literal;)* }
     ) => {
-        /// Bytes that a load or store accesses.
-        fn access_bytes(op: Op) -> u8 {
-            match op {
-                $(Op::$ld => size_of::<$ld_mem>() as u8,)*
-                $(Op::$st => size_of::<$st_mem>() as u8,)*
-                _ => op.vector_access_bytes(),
-            }
-        }
-
         /// What the load of a scalar makes of the bytes that it reads.
         fn scalar(op: Op, bits: u64) -> u64 {
             match op {
