@@ -1,7 +1,7 @@
 //! The one table of instructions. A row names an instruction, its mnemonic (which is also its key in a gas schedule) and,
 //! for numeric ones, the pure function that gives it its meaning; the enums of both engines, their dispatch, the fused
 //! forms and the printer are generated from the rows. Adding an instruction is adding a row. Vector instructions have a
-//! table of their own, [`vector`].
+//! table of their own, `vector`.
 
 mod instr;
 mod vector;
