@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Op;
-use crate::module::binary::{EMPTY, Encoded, LANE_SHIFT, Reader, kind_of};
-use crate::op::{FREE_CARRIED, Instr};
 use super::locals::Locals;
+use crate::module::binary::{EMPTY, Encoded, LANE_SHIFT, Reader, kind_of};
 use crate::module::{Kind, Module, ValType};
+use crate::op::{FREE_CARRIED, Instr};
 
 /// Where a branch lands and what it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ mod sidetable;
 mod translate;
 mod verify;
 
-pub use crate::op::{FREE_CARRIED, Instr, Op};
 pub(crate) use crate::op::for_each_op;
+pub use crate::op::{FREE_CARRIED, Instr, Op};
 pub use decode::{Block, Body, Catch, Handler, HandlerChange, KindsBefore, Target};
 pub(crate) use fused::{append_fused, for_each_inst};
 pub use inst::Inst;
