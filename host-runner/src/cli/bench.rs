@@ -92,7 +92,7 @@ pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
         for (measured, (_, engine)) in all.iter_mut().zip(RUNNERS) {
             measured.runs.push(match engine {
                 Some(engine) => run_node(engine, &job, &stop)?,
-                None => run_reference(args)?,
+                None => run_reference(&job)?,
             });
         }
     }
@@ -161,8 +161,8 @@ fn take_result(node: &mut dyn Node) -> Result<String> {
     Ok(String::from_utf8_lossy(&result).into_owned())
 }
 
-fn run_reference(args: &BenchArgs) -> Result<Run> {
-    let job = reference::Job::new(&args.job(args.config.clone())?);
+fn run_reference(job: &JobSpec) -> Result<Run> {
+    let job = reference::Job::new(job);
     let began = Instant::now();
     let outcome = reference::run(job)?;
     let whole = began.elapsed();

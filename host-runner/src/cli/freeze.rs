@@ -45,7 +45,7 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     drive::load(&mut node, &job, &mut console, &stop)?;
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;
-    let from_pause = run::starts_from_pause(&run.job, out.path());
+    let from_pause = run::starts_from_pause(&job, out.path());
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
     let to = Some(Freezing { file: &args.file, after: args.after });
     Moving { node, out, console, output: run.output, from_pause, deliver: run.deliver.clone(), to }.go_on(&stop)

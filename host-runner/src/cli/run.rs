@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stepmark_session::spec::Resume;
+use stepmark_session::spec::{JobSpec, Resume, SnapshotId};
 
 use crate::cli::{OutputArgs, print};
 use crate::console::{self, Console};
@@ -63,7 +63,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
 
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;
-    let from_pause = starts_from_pause(&args.job, out.path());
+    let from_pause = starts_from_pause(&job, out.path());
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
     let runner = Runner { engine: args.engine };
     let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
@@ -78,7 +78,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     }
 
     closing_lines(&summary, &output_dir).iter().for_each(|line| console.note(line));
-    let comparison = if args.check_reference { compare(args, &summary, &mut console)? } else { None };
+    let comparison = if args.check_reference { compare(&job, &summary, &mut console)? } else { None };
     if args.output.json {
         let mut object = report::run_object(&summary, &output_dir, &runner);
         if let (Some(comparison), Some(members)) = (&comparison, object.as_object_mut()) {
@@ -93,19 +93,19 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
 }
 
 /// Whether the run starts from the pause in its own output directory.
-pub(super) fn starts_from_pause(job: &JobFlags, out: &Path) -> bool {
-    let from = job.snapshot_input.as_ref().filter(|_| job.snapshot_id.as_deref() == Some("paused"));
-    from.is_some_and(|from| same_directory(Path::new(from), out))
+pub(super) fn starts_from_pause(job: &JobSpec, out: &Path) -> bool {
+    let from = job.resume.as_ref().filter(|from| from.id == SnapshotId::Paused);
+    from.is_some_and(|from| same_directory(Path::new(&from.dir), out))
 }
 
 /// Runs the reference with what the node recorded. None when the run has no outcome to compare yet.
-fn compare(args: &RunArgs, summary: &Summary, console: &mut Console) -> Result<Option<Comparison>> {
+fn compare(job: &JobSpec, summary: &Summary, console: &mut Console) -> Result<Option<Comparison>> {
     if summary.interrupted() || summary.at_gas_limit() {
         console.warning("nothing to compare with the reference: the program has not ended");
         return Ok(None);
     }
     let [stdout, stderr] = console.take_copies();
-    let mut job = reference::Job::new(&args.job.job(&args.words)?);
+    let mut job = reference::Job::new(job);
     job.answers = Some(summary.answers.clone());
     let expected = reference::run(job)?;
     let comparison = reference::compare(summary, &stdout, &stderr, &expected);
