@@ -105,7 +105,7 @@ fn prices(args: &Args) -> Result<Vec<Price>> {
 fn measured(rows: &[Row], engine: Engine, effort: Effort) -> Result<Vec<Price>> {
     let half = |first: usize| -> Result<Vec<Price>> {
         let mut scale = Scale::new(engine, effort);
-        rows.iter().skip(first).step_by(2).map(|row| scale.measure(row, most(engine), 4)).collect()
+        rows.iter().skip(first).step_by(2).map(|row| scale.measure(row, most(engine), 8)).collect()
     };
     let (even, odd) = std::thread::scope(|scope| {
         let odd = scope.spawn(|| half(1));

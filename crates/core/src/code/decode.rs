@@ -89,8 +89,9 @@ pub struct Block {
 /// - loads and stores: `imm` offset, `aux` memory and lane, see [`Instr::memory`]; lanes: `imm`;
 /// - `throw`: `imm` tag index; `try_table`: `imm` index into `blocks`, `aux` into `handlers`;
 /// - `block`, `loop`: `imm` index into `blocks`; `if`: also `aux`, the target when false;
+/// - `nop`, `block`, `loop`, `end`: `aux` where the stepper goes on, see [`Body::link_markers`];
 /// - `br`, `br_if`, `br_on_null`, `br_on_non_null`: `imm` target; `br_table`: `imm` first target, `aux` how many before the default;
-/// - `else`: `imm` target past the `end`, `aux` 1 if it cannot be reached from the first arm; `end`: `aux` 1 if it
+/// - `else`: `imm` target past the `end`, `aux` 1 if it cannot be reached from the first arm; `end`: `imm` 1 if it
 ///   cannot be reached by falling through;
 /// - bulk operators: `aux` destination memory or table, `imm` source or segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,8 +116,6 @@ pub struct Body {
     pub handlers: Vec<Handler>,
     /// Where the innermost handler becomes another one, by ascending index.
     pub handler_changes: Vec<HandlerChange>,
-    /// Where two or more markers follow each other that cost nothing: first, and the one after the last.
-    pub markers: Vec<(u32, u32)>,
     /// Constants of 128 bits.
     pub vectors: Vec<u128>,
 }
@@ -142,36 +141,33 @@ impl Instr {
     }
 }
 
-/// So many markers in a row are stepped over sooner than their run is found.
-const FEW_MARKERS: u32 = 3;
-
-impl Body {
-    /// Notes where many markers of ops that are free follow each other.
-    pub(crate) fn find_markers(&mut self, is_free: impl Fn(Op) -> bool) {
-        let last = self.instrs.len().saturating_sub(1) as u32;
-        let is_marker = |op: Op| matches!(op, Op::Nop | Op::Block | Op::Loop | Op::End) && is_free(op);
-        let mut start = None;
-        for (index, instr) in (0..).zip(&self.instrs) {
-            let run = if index < last && is_marker(instr.op) { start.or(Some(index)) } else { None };
-            if let (Some(first), None) = (start, run)
-                && index - first > FEW_MARKERS
-            {
-                self.markers.push((first, index));
-            }
-            start = run;
+impl Instr {
+    /// Is this an `else` or `end` that is not reached by falling through.
+    pub(crate) fn is_dead(&self) -> bool {
+        match self.op {
+            Op::Else => self.aux == 1,
+            Op::End => self.imm == 1,
+            _ => false,
         }
     }
+}
 
-    /// Index of the first instruction after a marker that is no marker or is not free.
-    pub(crate) fn after_markers(&self, index: u32) -> u32 {
-        // Most stand alone: no run of them has to be found.
-        let is_alone = |next: &Instr| !matches!(next.op, Op::Nop | Op::Block | Op::Loop | Op::End);
-        if self.instrs.get(index as usize + 1).is_none_or(is_alone) {
-            return index + 1;
+impl Body {
+    /// Notes in every marker where to go on after it: behind all that follow it and are free.
+    pub(crate) fn link_markers(&mut self, is_free: impl Fn(Op) -> bool) {
+        let is_marker = |op: Op| matches!(op, Op::Nop | Op::Block | Op::Loop | Op::End);
+        // The function's own `end` is none: it returns.
+        let inner = self.instrs.len().saturating_sub(1);
+        let mut end_of_run = None;
+        for (index, instr) in self.instrs[..inner].iter_mut().enumerate().rev() {
+            if !is_marker(instr.op) {
+                end_of_run = None;
+                continue;
+            }
+            let next = index as u32 + 1;
+            instr.aux = end_of_run.unwrap_or(next);
+            end_of_run = is_free(instr.op).then_some(instr.aux);
         }
-        let run =
-            self.markers.partition_point(|(first, _)| *first <= index).checked_sub(1).map(|run| self.markers[run]);
-        run.filter(|(_, after)| index < *after).map_or(index + 1, |(_, after)| after)
     }
 }
 
@@ -206,9 +202,7 @@ impl Body {
     /// Index of the instruction at a byte offset of the module, if an instruction starts there and can be reached.
     pub fn index_of(&self, offset: u32) -> Option<u32> {
         let index = self.instrs.binary_search_by_key(&offset, |i| i.offset).ok()?;
-        let instr = self.instrs[index];
-        let dead = matches!(instr.op, Op::End | Op::Else) && instr.aux == 1;
-        (!dead).then_some(index as u32)
+        (!self.instrs[index].is_dead()).then_some(index as u32)
     }
 }
 
@@ -267,7 +261,6 @@ impl<'a> Decoder<'a> {
         let locals = Locals::new(&ty.params, reader.declared_locals());
         let body = Body {
             handler_changes: Vec::new(),
-            markers: Vec::new(),
             bytes: range.len() as u32,
             params: ty.param_slots(),
             locals: locals.slots(),
@@ -595,7 +588,7 @@ impl<'a> Decoder<'a> {
 
     fn end(&mut self, offset: u32) {
         let index = self.next_index();
-        self.push(Op::End, offset, 0, self.unreachable.into());
+        self.push(Op::End, offset, self.unreachable.into(), 0);
         let label = self.labels.pop().expect("BUG: blocks are balanced");
         let mut next = if label.op == Op::Loop { NONE } else { label.landing };
         while let Some(target) = self.body.targets.get_mut(next as usize) {
@@ -696,14 +689,12 @@ mod tests {
         let mut body = body(
             "(module (func nop (block (loop nop)) (drop (i32.const 1)) nop (drop (i32.const 1)) nop nop nop nop))",
         );
-        body.find_markers(|op| op != Op::End);
-        assert_eq!(body.markers, [(0, 4), (11, 15)]);
-        let mut all = body.clone();
-        all.markers.clear();
-        all.find_markers(|_| true);
-        assert_eq!(all.markers, [(0, 6), (11, 15)]);
-        // Two blocks' ends; then an instruction; a marker by itself; the function's own `end` is none.
-        assert_eq!([0, 3, 5, 6, 8, 11, 12].map(|index| all.after_markers(index)), [6, 6, 6, 7, 9, 15, 15]);
+        let after = |body: &Body| [0, 1, 3, 4, 5, 8, 11, 12].map(|index: usize| body.instrs[index].aux);
+        // A `nop`, blocks and their ends; a marker by itself; four at the end: the function's own `end` is none.
+        body.link_markers(|_| true);
+        assert_eq!(after(&body), [6, 6, 6, 6, 6, 9, 15, 15]);
+        body.link_markers(|op| op != Op::End);
+        assert_eq!(after(&body), [4, 4, 4, 5, 6, 9, 15, 15]);
     }
 
     #[test]

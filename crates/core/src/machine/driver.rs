@@ -461,7 +461,7 @@ impl Machine {
         let place = &self.store.funcs[func as usize];
         let module = &self.store.instances[place.instance as usize].module;
         let mut body = Body::decode(module, place.index);
-        body.find_markers(|op| self.schedule.cost(op) == 0);
+        body.link_markers(|op| self.schedule.cost(op) == 0);
         let body = Arc::new(body);
         self.passing = Some((func, body.clone()));
         body

@@ -13,7 +13,7 @@ mod wide;
 
 use std::num::NonZeroU32;
 
-use super::{Body, Inst, Instr, Op, Target};
+use super::{Body, Inst, Instr, Target};
 use crate::code::Outline;
 use crate::gas::Schedule;
 
@@ -284,7 +284,7 @@ impl<'a> Translator<'a> {
             return Err(TooLarge);
         }
         for (index, instr) in self.body.instrs.iter().enumerate() {
-            if matches!(instr.op, Op::End | Op::Else) && instr.aux == 1 {
+            if instr.is_dead() {
                 // No state is ever here: an entry would only hide the one that follows at the same position.
                 self.start(index as u32);
                 continue;

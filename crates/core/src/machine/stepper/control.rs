@@ -66,7 +66,7 @@ impl Machine {
                 if at.index as usize + 1 == body.instrs.len() {
                     self.leave(at.base, at.top, body.results);
                 } else {
-                    self.pass(at, body);
+                    self.pass(at);
                 }
             }
             other => unreachable!("BUG: {} is not executed here", other.mnemonic()),

@@ -128,7 +128,7 @@ impl Machine {
                 if self.schedule.cost(at.instr.op) > 0 {
                     self.charge(&at.instr, 0)?;
                 }
-                self.pass(at, body);
+                self.pass(at);
                 return Ok(());
             }
             // These charge themselves: their cost depends on their operands.
@@ -218,11 +218,10 @@ impl Machine {
 
     /// Goes on after a marker: in a function that has no register code, where nothing but this would keep a program from
     /// walking over markers without pay, after all of them that follow and are free.
-    pub(crate) fn pass(&mut self, at: &At, body: &Body) {
+    pub(crate) fn pass(&mut self, at: &At) {
         let func = self.frames.last().expect("BUG: there is a frame").func;
-        let skips = !body.markers.is_empty() && !self.single_steps && !self.code.is_translated(func);
-        let next = if skips { body.after_markers(at.index) } else { at.index + 1 };
-        self.set_resume(Resume::Wasm(next));
+        let skips = !self.single_steps && !self.code.is_translated(func);
+        self.set_resume(Resume::Wasm(if skips { at.instr.aux } else { at.index + 1 }));
     }
 
     pub(crate) fn units(&self, unit: Unit, amount: u64) -> u64 {
