@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_ITERATORS, Store};
+use super::{MAX_ITERATOR_BYTES, MAX_ITERATORS, Store};
 
 /// What is known of the store's next key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl Store {
     /// Opens an iterator; its handle, the least that is free in this call of a contract.
     ///
     /// # Errors
-    /// Too many are open.
+    /// Too many are open, or they hold too many bytes.
     pub(super) fn open(&mut self, start: &[u8], limit: Option<&[u8]>) -> Result<u32, String> {
         let first = self.first_iterator();
         let own = self.iterators.iter().enumerate().skip(first);
@@ -67,6 +67,7 @@ impl Store {
             ahead: Ahead::Unknown,
             ended: false,
         });
+        self.hold(0, bytes_of(&opened))?;
         match self.iterators.get_mut(place) {
             Some(slot) => *slot = opened,
             None => self.iterators.push(opened),
@@ -158,21 +159,49 @@ impl Store {
     }
 
     /// Takes note of the store's first key from `from` on.
+    ///
+    /// # Errors
+    /// It is not open, or open iterators hold too many bytes.
     pub(super) fn look_ahead(&mut self, handle: u32, from: Vec<u8>, found: Option<Vec<u8>>) -> Result<(), String> {
-        let iterator = self.iterator_mut(handle)?;
-        iterator.at = from;
-        iterator.ahead = found.map_or(Ahead::End, Ahead::Key);
-        Ok(())
+        self.change(handle, |iterator| {
+            iterator.at = from;
+            iterator.ahead = found.map_or(Ahead::End, Ahead::Key);
+        })
     }
 
     /// The iterator has yielded a key.
+    ///
+    /// # Errors
+    /// It is not open, or open iterators hold too many bytes.
     pub(super) fn advance(&mut self, handle: u32, key: &[u8]) -> Result<(), String> {
+        self.change(handle, |iterator| {
+            iterator.at = successor(key);
+            if matches!(&iterator.ahead, Ahead::Key(ahead) if ahead.as_slice() <= key) {
+                iterator.ahead = Ahead::Unknown;
+            }
+        })
+    }
+
+    fn change(&mut self, handle: u32, change: impl FnOnce(&mut Iterating)) -> Result<(), String> {
         let iterator = self.iterator_mut(handle)?;
-        iterator.at = successor(key);
-        if matches!(&iterator.ahead, Ahead::Key(ahead) if ahead.as_slice() <= key) {
-            iterator.ahead = Ahead::Unknown;
+        let before = iterator.bytes();
+        change(iterator);
+        let after = iterator.bytes();
+        self.hold(before, after)
+    }
+
+    /// An iterator's keys take `after` bytes in place of `before`.
+    fn hold(&mut self, before: u64, after: u64) -> Result<(), String> {
+        self.iterator_bytes = self.iterator_bytes.saturating_sub(before).saturating_add(after);
+        if self.iterator_bytes > MAX_ITERATOR_BYTES {
+            return Err(format!("open iterators hold more than {MAX_ITERATOR_BYTES} bytes of keys"));
         }
         Ok(())
+    }
+
+    /// Bytes of the keys of all open iterators.
+    pub(super) fn count_iterator_bytes(&self) -> u64 {
+        self.iterators.iter().map(bytes_of).fold(0, u64::saturating_add)
     }
 
     /// The iterator has said that there are no more keys.
@@ -183,7 +212,9 @@ impl Store {
 
     /// Closes an iterator if it is open.
     pub(super) fn close(&mut self, handle: usize) -> Result<(), String> {
-        match self.iterators.get_mut(handle).and_then(Option::take).and_then(|iterator| iterator.covered()) {
+        let closed = self.iterators.get_mut(handle).and_then(Option::take);
+        self.iterator_bytes = self.iterator_bytes.saturating_sub(bytes_of(&closed));
+        match closed.and_then(|iterator| iterator.covered()) {
             Some((from, to)) => self.cover(from, to),
             None => Ok(()),
         }
@@ -196,7 +227,19 @@ impl Store {
     }
 }
 
+/// Bytes of the keys of an iterator, if it is open.
+fn bytes_of(iterator: &Option<Iterating>) -> u64 {
+    iterator.as_ref().map_or(0, Iterating::bytes)
+}
+
 impl Iterating {
+    /// Bytes of its keys: what a snapshot has of it, but for a constant.
+    fn bytes(&self) -> u64 {
+        let ahead = if let Ahead::Key(key) = &self.ahead { key.len() } else { 0 };
+        let limit = self.limit.as_ref().map_or(0, Vec::len);
+        [self.start.len(), self.at.len(), ahead, limit].into_iter().fold(0, |sum, bytes| sum.saturating_add(bytes as u64))
+    }
+
     /// The range of keys that it has looked through; none if it has not begun.
     fn covered(&self) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
         let to = if self.ended { self.limit.clone() } else { Some(self.at.clone()) };

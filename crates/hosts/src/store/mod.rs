@@ -42,6 +42,8 @@ pub const MODULE: &str = "store";
 
 /// Iterators that may be open at a time.
 pub const MAX_ITERATORS: usize = 1024;
+/// Bytes that the keys of all open iterators may take: they are in every snapshot.
+pub const MAX_ITERATOR_BYTES: u64 = 64 << 20;
 /// Calls of contracts that may be nested, the outermost included.
 pub const MAX_INVOCATIONS: usize = 32;
 
@@ -78,6 +80,8 @@ pub struct Store {
     log: Log,
     keys: Keys,
     iterators: Vec<Option<Iterating>>,
+    /// Bytes of the keys of open iterators.
+    iterator_bytes: u64,
     /// The calls of contracts, outermost first.
     invocations: Vec<Invocation>,
     /// Result of the last contract that was called and has returned.
@@ -211,6 +215,10 @@ impl Store {
         }
         self.log = Log::zeroed(saved.log).map_err(|()| Error::resource("the node cannot hold the store's log"))?;
         self.iterators = saved.iterators;
+        self.iterator_bytes = self.count_iterator_bytes();
+        if self.iterator_bytes > MAX_ITERATOR_BYTES {
+            return Err(malformed("open iterators hold too many bytes"));
+        }
         self.invocations = saved.invocations;
         self.last_result = saved.last_result;
         self.next_spaces = saved.next_spaces;

@@ -305,6 +305,25 @@ fn what_is_held_of_keys_counts_with_the_log() {
 }
 
 #[test]
+fn keys_of_open_iterators_are_bounded_and_closing_one_makes_room() {
+    let mut store = Store::new(Some(VERSION), 1 << 30, Invocation::default());
+    let key = vec![b'k'; 1 << 16];
+    // Its start, and where it stands: 128 KiB each.
+    for handle in 0..512 {
+        assert_eq!(store.open(&key, None), Ok(handle));
+    }
+    let full = || "open iterators hold more than 67108864 bytes of keys".to_owned();
+    assert_eq!(store.clone().open(b"a", None), Err(full()));
+    assert_eq!(store.clone().look_ahead(0, key.clone(), Some(b"z".to_vec())), Err(full()));
+    assert_eq!(store.clone().advance(0, &key), Err(full()), "where it stands is a byte longer");
+    let mut restored = store.clone();
+    restored.restore(&store.save((0, 0))).unwrap();
+    assert_eq!(restored.open(b"a", None), Err(full()), "a restored run has the same room");
+    store.close_handle(7).unwrap();
+    assert_eq!(store.open(&key, None), Ok(7));
+}
+
+#[test]
 fn damaged_states_are_refused() {
     let mut checked = Checked::new(Entries::from([(b"k".to_vec(), b"v".to_vec())]));
     let [at, length] = checked.place(KEY, b"k");
