@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use crate::disk::create_directory;
 use crate::engine::Deliver;
 use crate::failure::{Failure, IO, Result};
 
@@ -29,7 +30,7 @@ struct Staged {
 /// system refuses: on some, that a file has several names.
 pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
     let Some(first) = node.deliver_name()? else { return Ok(0) };
-    fs::create_dir_all(directory).map_err(|error| Failure::io(directory, &error))?;
+    create_directory(directory).map_err(|error| Failure::io(directory, &error))?;
     let folder = tempfile::Builder::new().prefix(".delivery-").tempdir_in(directory);
     let folder = folder.map_err(|error| Failure::io(directory, &error))?;
     let mut staged = Vec::new();

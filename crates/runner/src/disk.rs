@@ -87,6 +87,19 @@ pub trait NewFile: fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// Creates a directory, and those that it is in, where they are absent.
+///
+/// # Errors
+/// Something else has the name, or the system refuses.
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            io::Error::new(error.kind(), "is no directory, and files are to be written into it")
+        }
+        _ => error,
+    })
+}
+
 /// A directory of the system.
 #[derive(Debug)]
 pub struct Directory {
@@ -103,7 +116,7 @@ impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
         let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
-        fs::create_dir_all(path)?;
+        create_directory(path)?;
         // A power loss may else take the directory away, with everything that was synced in it.
         missing.into_iter().filter_map(Path::parent).try_for_each(sync_names)?;
         Ok(Self { path: path.to_path_buf(), handle: open_directory(path)? })

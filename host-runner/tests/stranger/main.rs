@@ -6,6 +6,7 @@
 
 mod archives;
 mod databases;
+mod places;
 mod sweep;
 mod texts;
 #[allow(dead_code, unused_imports, unreachable_pub)]

@@ -106,7 +106,7 @@ const LISTS: [&str; 8] = [
 ];
 
 /// Honest files of every kind.
-fn fixture() -> Dir {
+pub(crate) fn fixture() -> Dir {
     let dir = Dir::with("fib.wasm", FIB);
     dir.add("module.wasm", "(module)");
     dir.sample("contracts/token.wasm");
@@ -161,8 +161,10 @@ fn dispute(dir: &Dir) {
 }
 
 /// Puts a state in the place of a file; `honest` is a directory with the files as they were.
-fn put(state: &str, path: &Path, honest: &Path) {
-    fs::remove_file(path).expect("it is there");
+pub(crate) fn put(state: &str, path: &Path, honest: &Path) {
+    if fs::symlink_metadata(path).is_ok() {
+        fs::remove_file(path).expect("removed");
+    }
     match state {
         "absent" => {}
         "empty" => fs::write(path, "").expect("written"),
@@ -215,7 +217,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// Copies a tree of plain files and directories.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
     for entry in fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");
@@ -291,7 +293,7 @@ fn give_away(path: &Path) {
 }
 
 /// What was said, in one line, without what differs from run to run.
-fn shown(said: &str, scratch: &Path) -> String {
+pub(crate) fn shown(said: &str, scratch: &Path) -> String {
     let said = said.replace(&scratch.display().to_string(), "").trim_end().replace('\n', " / ");
     let words = said.split(' ').map(|word| {
         let digits = word.trim_matches(|c: char| c.is_ascii_punctuation());
@@ -350,17 +352,29 @@ fn no_file_of_a_strangers_makes_a_command_wait_swell_or_change_anything() {
     assert!(expected == table, "the table differs (BLESS=1 writes it anew): expected | found: {differ:#?}");
 }
 
-/// The node is frozen by a process that is no child of ours: compiling it takes more memory than anything here.
-fn freeze(dir: &Dir) {
+/// A frozen node of a run that is half done.
+pub(crate) fn freeze(dir: &Dir) {
+    let line = "freeze node.frozen --after 50000 --gas-limit 50000 --enable-gas-refill --snapshot-output frozen fib.wasm fib 20";
+    let (code, said) = detached(&dir.path(""), line);
+    assert!(code == 0 && dir.path("node.frozen").exists(), "{said}");
+}
+
+/// Runs a command in `dir` as a process that is no child of ours: compiling the node takes more memory than anything here.
+/// Its exit code and what it said on standard error.
+pub(crate) fn detached(dir: &Path, line: &str) -> (i32, String) {
     let mut command = Command::new("sh");
-    let line = "(\"$0\" freeze node.frozen --after 50000 --gas-limit 50000 --enable-gas-refill --snapshot-output frozen fib.wasm fib 20 >log 2>&1; mv log done) &";
-    command.args(["-c", line, env!("CARGO_BIN_EXE_stepmark")]).current_dir(dir.path(""));
+    let line = format!("(\"$0\" {line} >.out 2>.said; echo $? >.code; mv .code .done) &");
+    command.args(["-c", &line, env!("CARGO_BIN_EXE_stepmark")]).current_dir(dir);
     command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     assert!(command.status().expect("starts").success());
-    while !dir.path("done").exists() {
+    let done = dir.join(".done");
+    while !done.exists() {
         thread::sleep(std::time::Duration::from_millis(20));
     }
-    assert!(dir.path("node.frozen").exists(), "{}", dir.text("done"));
+    let code = fs::read_to_string(&done).expect("readable").trim().parse().expect("a number");
+    let said = fs::read_to_string(dir.join(".said")).expect("readable");
+    [".done", ".said", ".out"].iter().for_each(|name| fs::remove_file(dir.join(name)).expect("removed"));
+    (code, said)
 }
 
 /// The table: for each command and file, the outcomes with the states that come to them.

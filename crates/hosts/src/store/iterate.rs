@@ -237,7 +237,9 @@ impl Iterating {
     fn bytes(&self) -> u64 {
         let ahead = if let Ahead::Key(key) = &self.ahead { key.len() } else { 0 };
         let limit = self.limit.as_ref().map_or(0, Vec::len);
-        [self.start.len(), self.at.len(), ahead, limit].into_iter().fold(0, |sum, bytes| sum.saturating_add(bytes as u64))
+        [self.start.len(), self.at.len(), ahead, limit]
+            .into_iter()
+            .fold(0, |sum, bytes| sum.saturating_add(bytes as u64))
     }
 
     /// The range of keys that it has looked through; none if it has not begun.
