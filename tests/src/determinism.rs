@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Module};
 use stepmark_state::limits::Limits;
 
@@ -74,10 +74,10 @@ struct Native {
 }
 
 impl Native {
-    fn new(bytes: &[u8], stepper_only: bool) -> Result<Self> {
+    fn new(bytes: &[u8], tier: TierKind) -> Result<Self> {
         let module = Arc::new(Module::parse(bytes.to_vec(), Features::default())?);
         let mut machine = Machine::new(Schedule::default(), Limits::default());
-        machine.set_stepper_only(stepper_only);
+        machine.set_tier(tier);
         let instance = machine.link("", module, &Linker::default(), &NoHost)?;
         machine.store.write_segments(instance)?;
         Ok(Self { machine, instance })
@@ -97,7 +97,7 @@ impl Native {
 /// For each operator that may trap: at which combinations it does, and wasmtime with it.
 fn traps(operators: &[Operator], wasmtime: &Differential, figures: &mut Figures) -> Result<Vec<Vec<bool>>> {
     let bytes = wat::parse_str(program::single(operators))?;
-    let (mut native, mut wasmtime) = (Native::new(&bytes, false)?, wasmtime.wasmtime(&bytes)?);
+    let (mut native, mut wasmtime) = (Native::new(&bytes, TierKind::Register)?, wasmtime.wasmtime(&bytes)?);
     let mut all = Vec::new();
     for operator in operators.iter().filter(|operator| operator.may_trap()) {
         let mut list = Vec::new();
@@ -128,7 +128,7 @@ fn one_by_one(
     wasmtime: &Differential,
     figures: &mut Figures,
 ) -> Result<Vec<u64>> {
-    let (mut native, mut stepper) = (Native::new(bytes, false)?, Native::new(bytes, true)?);
+    let (mut native, mut stepper) = (Native::new(bytes, TierKind::Register)?, Native::new(bytes, TierKind::Stepper)?);
     let mut wasmtime = wasmtime.wasmtime(bytes)?;
     let mut hashes = Vec::new();
     for operator in operators {

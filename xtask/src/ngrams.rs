@@ -11,7 +11,7 @@ use node_tests::benchmarks::{self, Benchmark};
 use node_tests::programs;
 use stepmark_core::code::Inst;
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Machine, RegisterInst};
+use stepmark_core::machine::{Machine, RegisterInst, TierKind};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 
 /// Adds a program's shares; returns how many instructions of register code and of WebAssembly it ran.
 fn count(program: &Benchmark, counts: &mut [Counts]) -> Result<(f64, f64)> {
-    let (mut machine, instance) = programs::machine(&program.program(), &Schedule::default(), true)?;
+    let (mut machine, instance) = programs::machine(&program.program(), &Schedule::default(), TierKind::Stepper)?;
     let executed = executions(&mut machine, instance, program)?;
     let mut sequences = vec![Counts::new(); counts.len()];
     let mut total = 0.0;

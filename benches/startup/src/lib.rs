@@ -28,7 +28,7 @@ impl Program {
     pub fn translate(&mut self) -> u32 {
         let defined = |(address, kind): (u32, FuncKind)| (kind == FuncKind::Wasm).then_some(address);
         let funcs: Vec<u32> = (0..).zip(self.0.store.funcs.iter().map(|f| f.kind)).filter_map(defined).collect();
-        funcs.iter().for_each(|func| self.0.translate(*func));
+        funcs.iter().for_each(|func| self.0.prepare(*func));
         funcs.len() as u32
     }
 }

@@ -14,8 +14,9 @@ use crate::chain;
 use crate::deliver;
 use crate::disk::{Directory, Disk};
 use crate::durable::{self, Name};
-use crate::failure::{Failure, IO, Result};
+use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::foreign::{Foreign, Kind};
+use crate::interrupt::Interrupt;
 use crate::job_files::JobFiles;
 use crate::search::FILES;
 
@@ -127,7 +128,7 @@ const LONGEST_NAME: u64 = 4096;
 ///
 /// # Errors
 /// Exit code 65 for what is no archive of ours, 74 for what cannot be written.
-pub fn unpack(archive: &Path, directory: &Path) -> Result<()> {
+pub fn unpack(archive: &Path, directory: &Path, stop: &Interrupt) -> Result<()> {
     let file = Foreign::named(archive, Kind::Archive)?;
     let bad = |error: io::Error| Failure::data(format!("{}: no archive that can be read: {error}", archive.display()));
     let length = file.length();
@@ -163,6 +164,9 @@ pub fn unpack(archive: &Path, directory: &Path) -> Result<()> {
         kind_of(&name).check_length(&path, entry.size())?;
         if entry.size() > length {
             return Err(Failure::data(format!("{}: cut short in {name}", archive.display())));
+        }
+        if stop.is_requested() {
+            return Err(Failure::new(INTERRUPTED, "interrupted: nothing was imported"));
         }
         unpack_file(archive, &mut entry, &name, directory)?;
     }
@@ -248,7 +252,12 @@ fn unpack_file(archive: &Path, entry: &mut Entry<'_, Foreign>, name: &str, direc
 ///
 /// # Errors
 /// As those of [`unpack`] and of `check`; exit code 74 when there is something at `directory` already.
-pub fn import(archive: &Path, directory: &Path, check: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub fn import(
+    archive: &Path,
+    directory: &Path,
+    stop: &Interrupt,
+    check: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     let is_free = match fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) => error.kind() == ErrorKind::NotFound,
@@ -258,9 +267,22 @@ pub fn import(archive: &Path, directory: &Path, check: impl FnOnce(&Path) -> Res
         return Err(failure.help("name a directory that is empty or not there"));
     }
     let staged = Staged::create(directory)?;
-    unpack(archive, &staged.path)?;
+    unpack(archive, &staged.path, stop)?;
     check(&staged.path)?;
     staged.place(directory)
+}
+
+/// Whether a killed import may have left all that is in a directory: anything else is somebody's who uses this name.
+fn holds_only_ours(directory: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let is_folder = entry.file_type()?.is_dir();
+        if !(if is_folder { [FILES, "a", "b"].contains(&name.as_str()) } else { is_ours(&name) }) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A folder beside the directory of an import, which nobody else writes to. It goes when this is dropped.
@@ -287,6 +309,9 @@ impl Staged {
                 return Err(Failure::new(IO, what).help("wait until it ends, or choose another directory"));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        if !holds_only_ours(&path).map_err(failed)? {
+            return Err(Failure::new(IO, format!("{}: is in the way of the import", path.display())));
         }
         let staged = Self { path: path.clone(), folder };
         staged.empty().map_err(failed)?;

@@ -25,7 +25,7 @@ use self::names::ByName;
 use crate::report::Outcome;
 use crate::spec::JobSpec;
 use stepmark_core::host::GuestMemory;
-use stepmark_core::machine::{HostCall, Machine};
+use stepmark_core::machine::{HostCall, Machine, TierKind};
 use stepmark_core::module::{Module, Modules};
 use stepmark_hosts::outside::{Answer, Outside, Question};
 use stepmark_hosts::store::Store;
@@ -163,10 +163,10 @@ impl Session {
         }
     }
 
-    /// Run only the stepper from now on: the oracle that the fast engine is tested against.
-    pub fn set_stepper_only(&mut self, only: bool) {
+    /// Lets a tier of this kind run the program from here on.
+    pub fn set_tier(&mut self, kind: TierKind) {
         if let Some(running) = &mut self.running {
-            running.machine.set_stepper_only(only);
+            running.machine.set_tier(kind);
         }
     }
 

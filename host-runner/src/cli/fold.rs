@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cli::print;
 use crate::flags::FileFlags;
+use crate::interrupt::on_ctrl_c;
 use stepmark_runner::archive;
 use stepmark_runner::chain::Chain;
 use stepmark_runner::durable::OutputDir;
@@ -132,7 +133,7 @@ pub(super) struct ImportArgs {
 
 pub(super) fn import(args: &ImportArgs) -> Result<i32> {
     let mut count = 0;
-    archive::import(&args.archive, &args.chain, |staged| {
+    archive::import(&args.archive, &args.chain, &on_ctrl_c()?, |staged| {
         let unpacked =
             ChainArgs { chain: staged.to_path_buf(), program: None, files: FileFlags::default(), json: false };
         let (chain, _, _) = unpacked.open()?;

@@ -126,7 +126,12 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come here too, for standard output. A closed stream is no reason to say more.
-            drop(error.print());
+            if error.use_stderr() {
+                // What is named may be a file name that a shell has put there.
+                error.render().to_string().lines().for_each(terminal::say);
+            } else {
+                drop(error.print());
+            }
             return error.exit_code();
         }
     };

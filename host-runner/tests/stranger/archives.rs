@@ -127,4 +127,8 @@ fn what_a_killed_import_has_left_the_next_one_removes() {
     std::os::unix::fs::symlink(dir.path("victim"), dir.path(".again.import")).expect("a link");
     dir.run("import good.tar again").code(74).says(".again.import: is in the way of the import");
     assert!(dir.path("victim/precious").exists());
+    fs::create_dir(dir.path(".mine.import")).expect("a directory");
+    fs::write(dir.path(".mine.import/notes"), "").expect("written");
+    dir.run("import good.tar mine").code(74).says(".mine.import: is in the way of the import");
+    assert!(dir.path(".mine.import/notes").exists());
 }

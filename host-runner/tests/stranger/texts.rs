@@ -31,7 +31,7 @@ fn a_name_in_a_program_reaches_no_terminal_and_no_page_as_it_is() {
     dir.add("program.wasm", &text);
     dir.add("imports.wasm", &imports);
     fs::copy(dir.path("program.wasm"), dir.path(&format!("{NAME}.wasm"))).expect("copied");
-    let lines: [&[&str]; 10] = [
+    let lines: [&[&str]; 13] = [
         &["--engine", "native", "program.wasm", "no such function"],
         &["--engine", "native", "imports.wasm"],
         &["reference", "imports.wasm"],
@@ -42,6 +42,9 @@ fn a_name_in_a_program_reaches_no_terminal_and_no_page_as_it_is() {
         &["estimate", "--static", "program.wasm"],
         &["estimate", "--static", "--json", "program.wasm"],
         &["--engine", "native", &format!("no{NAME}"), "run"],
+        &["verify", "program.wasm", "out", NAME],
+        &["--wait", NAME, "program.wasm"],
+        &["completions", NAME],
     ];
     for words in lines {
         let ran = dir.command("").args(words).output().expect("starts");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Kind, Module, ValType, slot_kinds};
 use stepmark_state::canonical::{ExceptionState, FrameState, InstanceState};
 use stepmark_state::limits::Limits;
@@ -214,15 +214,17 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn begin(&self, template: &Machine, stepper_only: bool) -> Option<Machine> {
+    fn begin(&self, template: &Machine, tier: TierKind) -> Option<Machine> {
         let mut machine = template.clone();
-        machine.set_stepper_only(stepper_only);
+        machine.set_tier(tier);
         machine.invoke(self.func, self.args).ok().map(|()| machine)
     }
 
     fn compare(&self, template: &Machine, rng: &mut Rng) -> Result<(Machine, Figures)> {
         let mut figures = Figures { calls: 1, ..Figures::default() };
-        let (Some(mut fast), Some(mut stepper)) = (self.begin(template, false), self.begin(template, true)) else {
+        let (Some(mut fast), Some(mut stepper)) =
+            (self.begin(template, TierKind::Register), self.begin(template, TierKind::Stepper))
+        else {
             // Not even the first frame fits.
             return Ok((template.clone(), figures));
         };
@@ -247,7 +249,9 @@ impl Call<'_> {
     /// Stops at every place where gas can end, up to a number of them: a fresh run of the fast engine for each, a fast
     /// engine that is paused and goes on, and the stepper, which goes on too.
     fn every_stop(&self, template: &Machine) -> Result<u64> {
-        let (Some(mut stepper), Some(mut paused)) = (self.begin(template, true), self.begin(template, false)) else {
+        let (Some(mut stepper), Some(mut paused)) =
+            (self.begin(template, TierKind::Stepper), self.begin(template, TierKind::Register))
+        else {
             return Ok(0);
         };
         let start = stepper.gas_total();
@@ -279,14 +283,14 @@ impl Call<'_> {
 
     /// A run of the fast engine from the start comes to the same stop.
     fn fresh(&self, template: &Machine, budget: u64, stepper: &mut Machine, stop: &Stop) -> Result<()> {
-        let Some(mut fast) = self.begin(template, false) else { return Ok(()) };
+        let Some(mut fast) = self.begin(template, TierKind::Register) else { return Ok(()) };
         let again = fast.run(Budget { gas: budget, steps: self.bounds.steps });
         same(&mut fast, again, stepper, stop.clone(), self.results).with_context(|| format!("budget {budget}"))
     }
 
     /// The whole run in random slices comes to the same end as `done`.
     fn pauses(&self, template: &Machine, done: &mut Machine, rng: &mut Rng) -> Result<u64> {
-        let Some(mut sliced) = self.begin(template, false) else { return Ok(0) };
+        let Some(mut sliced) = self.begin(template, TierKind::Register) else { return Ok(0) };
         let start = sliced.gas_total();
         let (mut steps, mut slices, mut least) = (self.bounds.steps, 0, 0);
         let stop = loop {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, HostImports, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, HostImports, Linker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{ExternType, Features, FuncType, Module};
 use stepmark_state::limits::Limits;
 
@@ -114,9 +114,9 @@ impl HostImports for Silent {
 ///
 /// # Errors
 /// If a file is missing or does not link, or `_initialize` does not return.
-pub fn machine(program: &Program, schedule: &Schedule, stepper_only: bool) -> Result<(Machine, u32)> {
+pub fn machine(program: &Program, schedule: &Schedule, tier: TierKind) -> Result<(Machine, u32)> {
     let mut machine = Machine::new(schedule.clone(), Limits::default());
-    machine.set_stepper_only(stepper_only);
+    machine.set_tier(tier);
     let mut linker = Linker::default();
     for (name, file) in &program.link {
         let library = Arc::new(Module::parse(bytes(file)?, Features::default())?);
@@ -161,8 +161,8 @@ pub fn call(machine: &mut Machine, instance: u32, export: &str, args: &[u64]) ->
 ///
 /// # Errors
 /// The first call that comes to something else.
-pub fn run_case(program: &Program, case: &Case, schedule: &Schedule, stepper_only: bool) -> Result<Machine> {
-    let (mut machine, instance) = machine(program, schedule, stepper_only)?;
+pub fn run_case(program: &Program, case: &Case, schedule: &Schedule, tier: TierKind) -> Result<Machine> {
+    let (mut machine, instance) = machine(program, schedule, tier)?;
     for expected in &case.calls {
         let args: Vec<u64> = expected.args.iter().map(|a| a.parse()).collect::<Result<_, _>>()?;
         let wanted = match (&expected.results, &expected.trap) {

@@ -2,6 +2,7 @@
 //! and restored. What a run leaves behind is compared as bytes.
 
 use std::collections::BTreeMap;
+use stepmark_core::machine::TierKind;
 
 use anyhow::{Context, Result, ensure};
 use stepmark_hosts::outside::{Answer, Question};
@@ -23,8 +24,8 @@ pub struct Drive {
     pub steps: u64,
     /// Snapshots after which the run is left alone.
     pub snapshots: u64,
-    /// Only the stepper runs.
-    pub stepper_only: bool,
+    /// Who runs.
+    pub tier: TierKind,
     /// Gas in total after which the run is left alone, wherever it is.
     pub gas: u64,
 }
@@ -32,7 +33,7 @@ pub struct Drive {
 impl Drive {
     /// To the end, without a stop.
     pub const WHOLE: Drive =
-        Drive { slice: u64::MAX, steps: u64::MAX, snapshots: u64::MAX, stepper_only: false, gas: u64::MAX };
+        Drive { slice: u64::MAX, steps: u64::MAX, snapshots: u64::MAX, tier: TierKind::Register, gas: u64::MAX };
 
     /// In slices of this much gas.
     pub fn sliced(slice: u64) -> Drive {
@@ -166,7 +167,7 @@ pub fn run_answered(session: &mut Session, drive: Drive, answers: Answers<'_>) -
         pauses: 0,
         id: 0,
     };
-    session.set_stepper_only(drive.stepper_only);
+    session.set_tier(drive.tier);
     run.end = advance(session, drive, &mut run, answers).unwrap_or_else(|error| End::Error(error.message().to_owned()));
     let progress = session.progress();
     (run.gas, run.gas_fast, run.id) = (progress.gas_total, session.gas_fast(), progress.snapshot_id);
@@ -358,7 +359,7 @@ impl Job {
         let mut figures = Figures { programs: 1, segments: whole.id + 1, gas: whole.gas, ..Figures::default() };
         figures.finished += u64::from(whole.end == End::Finished);
         figures.trapped += u64::from(whole.receipt()["outcome"] == "trapped");
-        let other = self.start(&flags, Drive { stepper_only: true, ..how })?;
+        let other = self.start(&flags, Drive { tier: TierKind::Stepper, ..how })?;
         ensure!(other.gas_fast == 0, "the fast engine charged {} of {}", other.gas_fast, other.gas);
         same(&other, &whole, &mut figures).context("on the stepper")?;
         for slice in [limit / 3 + 1, limit / 7 + 1] {

@@ -5,23 +5,23 @@ use std::sync::Arc;
 use engine_tests::opcodes::{Sample, sample_of};
 use stepmark_core::code::Op;
 use stepmark_core::gas::{Schedule, Unit};
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Module};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
 
-fn machine(text: &str, schedule: &Schedule, stepper_only: bool) -> Machine {
+fn machine(text: &str, schedule: &Schedule, tier: TierKind) -> Machine {
     let bytes = wat::parse_str(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let module = Module::parse(bytes, Features::default()).unwrap();
     let mut machine = Machine::new(schedule.clone(), Limits::default());
-    machine.set_stepper_only(stepper_only);
+    machine.set_tier(tier);
     let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).unwrap();
     machine.store.write_segments(instance).unwrap();
     machine
 }
 
-fn begin(text: &str, args: &[u64], schedule: &Schedule, stepper_only: bool) -> Machine {
-    let mut machine = machine(text, schedule, stepper_only);
+fn begin(text: &str, args: &[u64], schedule: &Schedule, tier: TierKind) -> Machine {
+    let mut machine = machine(text, schedule, tier);
     let Some(Extern::Func(func)) = machine.store.export(0, "f") else { panic!("the module exports f") };
     machine.invoke(func, args).unwrap();
     machine
@@ -72,17 +72,17 @@ fn every_instruction_is_charged_its_cost_under_every_schedule_by_both_engines() 
         for op in Op::ALL {
             let sample = sample_of(*op);
             assert!(sample.runs.contains(op), "{} has no sample", op.mnemonic());
-            for stepper_only in [false, true] {
-                let mut machine = begin(&sample.text, &[], &schedule, stepper_only);
+            for tier in TierKind::ALL {
+                let mut machine = begin(&sample.text, &[], &schedule, tier);
                 let stop = machine.run(Budget::UNLIMITED);
                 let ended = match op {
                     Op::Unreachable => Stop::Trap(Trap::Unreachable),
                     _ => Stop::Done(vec![]),
                 };
                 let name = op.mnemonic();
-                assert_eq!(stop, ended, "{name} under {}, stepper only: {stepper_only}", schedule.name());
+                assert_eq!(stop, ended, "{name} under {}, {tier:?}", schedule.name());
                 let cost = expected(*op, &sample, &schedule);
-                assert_eq!(machine.gas_total(), cost, "{name} under {}, stepper only: {stepper_only}", schedule.name());
+                assert_eq!(machine.gas_total(), cost, "{name} under {}, {tier:?}", schedule.name());
             }
         }
     }
@@ -92,8 +92,8 @@ fn every_instruction_is_charged_its_cost_under_every_schedule_by_both_engines() 
 fn a_call_is_charged_for_the_locals_that_it_sets_to_zero() {
     let text = "(module (func (export \"f\") call $g) (func $g (param) (local i32 i64 f32 f64 i32 i32 i32 i32 i32)))";
     // A call and nine locals in two units of eight; the markers are free.
-    for stepper_only in [false, true] {
-        let mut machine = begin(text, &[], &Schedule::default(), stepper_only);
+    for tier in TierKind::ALL {
+        let mut machine = begin(text, &[], &Schedule::default(), tier);
         assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]));
         assert_eq!(machine.gas_total(), 1 + 2);
     }
@@ -102,8 +102,8 @@ fn a_call_is_charged_for_the_locals_that_it_sets_to_zero() {
 #[test]
 fn a_local_vector_is_zeroed_as_two_slots() {
     let text = "(module (func (export \"f\") call $g) (func $g (local v128 v128 v128 v128 i32)))";
-    for stepper_only in [false, true] {
-        let mut machine = begin(text, &[], &Schedule::default(), stepper_only);
+    for tier in TierKind::ALL {
+        let mut machine = begin(text, &[], &Schedule::default(), tier);
         assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]));
         assert_eq!(machine.gas_total(), 1 + 2);
     }
@@ -149,18 +149,18 @@ fn a_throw_is_charged_for_every_clause_and_frame_that_it_looks_at() {
         (2, 100, before(3 + 4) + THROW + LOOK + 3),
     ];
     for (arg, value, cost) in cases {
-        for stepper_only in [false, true] {
-            let mut machine = begin(SEARCH, &[arg], &Schedule::default(), stepper_only);
+        for tier in TierKind::ALL {
+            let mut machine = begin(SEARCH, &[arg], &Schedule::default(), tier);
             assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![value]), "{arg}");
-            assert_eq!(machine.gas_total(), cost, "{arg}, stepper only: {stepper_only}");
+            assert_eq!(machine.gas_total(), cost, "{arg}, {tier:?}");
         }
     }
 }
 
 #[test]
 fn a_throw_waits_for_the_gas_of_its_whole_search_and_pays_for_it_too_if_nothing_catches() {
-    for stepper_only in [false, true] {
-        let mut machine = begin(SEARCH, &[0], &Schedule::default(), stepper_only);
+    for tier in TierKind::ALL {
+        let mut machine = begin(SEARCH, &[0], &Schedule::default(), tier);
         // Two tries, local.get, call; local.get, call; two tries; local.get, eqz, if, constant.
         let before = 3 + 2 + 2 + 4;
         let need = THROW + 7 * LOOK + 1;
@@ -171,7 +171,7 @@ fn a_throw_waits_for_the_gas_of_its_whole_search_and_pays_for_it_too_if_nothing_
         let text = "(module (tag $x) (func (export \"f\") (try_table (call $g))) (func $g (throw $x)))";
         let first = Schedule::builtin("default-1").unwrap();
         for (schedule, cost) in [(Schedule::default(), 2 + THROW + 2 * LOOK), (first, 2 + 1)] {
-            let mut machine = begin(text, &[], &schedule, stepper_only);
+            let mut machine = begin(text, &[], &schedule, tier);
             assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::UncaughtException));
             assert_eq!((machine.gas_total(), machine.frames().len()), (cost, 2));
         }
@@ -185,7 +185,7 @@ fn a_search_that_cannot_be_paid_for_ends_where_that_is_known() {
         format!("(try_table {}", "(catch $y 0)".repeat(100)).repeat(100),
         ")".repeat(100)
     );
-    let mut machine = begin(&text, &[], &Schedule::default(), true);
+    let mut machine = begin(&text, &[], &Schedule::default(), TierKind::Stepper);
     // All but one of the try_tables' clauses are looked at in vain.
     let whole = THROW + LOOK * (100 * 100 + 1);
     assert_eq!(machine.run(gas(100 + whole - 1)), Stop::OutOfGas { need: whole });
@@ -260,9 +260,9 @@ fn a_throw_that_finds_no_room_pays_as_much_and_looks_through_nothing_that_it_can
 #[test]
 fn units_of_a_search_are_rounded_up_for_each_throw() {
     let schedule = Schedule::parse("rounded", "*,0\nthrow.search,0,10,4\n").unwrap();
-    for stepper_only in [false, true] {
+    for tier in TierKind::ALL {
         for (arg, cost) in [(0, 20), (1, 10), (2, 10)] {
-            let mut machine = begin(SEARCH, &[arg], &schedule, stepper_only);
+            let mut machine = begin(SEARCH, &[arg], &schedule, tier);
             machine.run(Budget::UNLIMITED);
             assert_eq!(machine.gas_total(), cost, "{arg}");
         }
@@ -271,13 +271,13 @@ fn units_of_a_search_are_rounded_up_for_each_throw() {
 
 /// What `f` costs under the schedule `default`, the same on both engines.
 fn cost(text: &str, args: &[u64]) -> u64 {
-    let run = |stepper_only| {
-        let mut machine = begin(text, args, &Schedule::default(), stepper_only);
+    let run = |tier| {
+        let mut machine = begin(text, args, &Schedule::default(), tier);
         assert!(matches!(machine.run(Budget::UNLIMITED), Stop::Done(_)), "{text}");
         machine.gas_total()
     };
-    assert_eq!(run(false), run(true), "{text}");
-    run(false)
+    assert_eq!(run(TierKind::Register), run(TierKind::Stepper), "{text}");
+    run(TierKind::Register)
 }
 
 #[test]
@@ -359,9 +359,9 @@ fn a_call_into_another_instance_costs_more() {
     let other = Module::parse(wat::parse_str("(module (func (export \"g\")))").unwrap(), Features::default()).unwrap();
     let other = Arc::new(other);
     let text = "(module (import \"m\" \"g\" (func $g)) (func (export \"f\") (call $g) (call $h)) (func $h))";
-    for stepper_only in [false, true] {
+    for tier in TierKind::ALL {
         let mut machine = Machine::new(Schedule::default(), Limits::default());
-        machine.set_stepper_only(stepper_only);
+        machine.set_tier(tier);
         let mut linker = Linker::default();
         let instance = machine.link("m", other.clone(), &linker, &NoHost).unwrap();
         linker.register("m", instance);
@@ -383,7 +383,7 @@ fn under_the_first_default_table_nothing_of_that_costs_more_than_it_did() {
                 (block $b (type $t) (try_table (catch $x $b) {values} (throw $x)) (unreachable)) {drops}
                 (drop (table.size $t)) (drop (memory.grow (i32.const 0)))) (memory 1))"
     );
-    let mut machine = begin(&text, &[], &Schedule::builtin("default-1").unwrap(), false);
+    let mut machine = begin(&text, &[], &Schedule::builtin("default-1").unwrap(), TierKind::Register);
     assert_eq!(machine.run(Budget::UNLIMITED), Stop::Done(vec![]));
     assert_eq!(machine.gas_total(), 2001 + 2000 + 1 + 1 + 1 + 2 + 3);
 }
@@ -398,7 +398,7 @@ const SUM: &str = r#"(module (func (export "f") (param $n i32) (result i32) (loc
 #[test]
 fn a_run_of_n_gas_needs_exactly_n() {
     let run = |budget: u64| {
-        let mut machine = begin(SUM, &[10], &Schedule::default(), false);
+        let mut machine = begin(SUM, &[10], &Schedule::default(), TierKind::Register);
         (machine.run(gas(budget)), machine.gas_total(), machine.gas_left())
     };
     let (stop, n, left) = run(u64::MAX);
@@ -413,7 +413,7 @@ fn a_run_of_n_gas_needs_exactly_n() {
 #[test]
 fn a_run_goes_on_from_every_pause_to_the_same_end() {
     for slice in [1, 2, 3, 7, 90, 91] {
-        let mut machine = begin(SUM, &[10], &Schedule::default(), false);
+        let mut machine = begin(SUM, &[10], &Schedule::default(), TierKind::Register);
         let stop = loop {
             match machine.run(gas(slice)) {
                 Stop::OutOfGas { need: 1 } => {}
@@ -427,7 +427,7 @@ fn a_run_goes_on_from_every_pause_to_the_same_end() {
 #[test]
 fn an_instruction_dearer_than_the_budget_says_what_it_needs() {
     let text = "(module (memory 1 9) (func (export \"f\") (result i32) (memory.grow (i32.const 2))))";
-    let mut machine = begin(text, &[], &Schedule::default(), false);
+    let mut machine = begin(text, &[], &Schedule::default(), TierKind::Register);
     let need = 16 + 2 * 4096;
     assert_eq!(machine.run(gas(100)), Stop::OutOfGas { need });
     assert_eq!((machine.gas_total(), machine.store.memories[0].pages()), (1, 1));
@@ -445,7 +445,7 @@ fn what_fails_or_traps_is_charged_without_its_units() {
     ];
     for (body, ended, cost) in cases {
         let text = format!("(module (memory 1 9) (table 1 9 funcref) (func (export \"f\") {body}))");
-        let mut machine = begin(&text, &[], &Schedule::default(), false);
+        let mut machine = begin(&text, &[], &Schedule::default(), TierKind::Register);
         assert_eq!((machine.run(Budget::UNLIMITED), machine.gas_total()), (ended, cost), "{body}");
     }
 }
@@ -457,13 +457,13 @@ fn a_trap_in_mid_block_is_charged_up_to_its_instruction_and_stays_there() {
         (i32.add (i32.const 1) (i32.mul (local.get $x) (i32.load (local.get $a))))
         (i32.add (i32.const 3))
         (local.tee $x)))"#;
-    for stepper_only in [false, true] {
-        let mut machine = begin(text, &[70_000], &Schedule::default(), stepper_only);
+    for tier in TierKind::ALL {
+        let mut machine = begin(text, &[70_000], &Schedule::default(), tier);
         assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::MemoryOutOfBounds));
         // Two for the set, then constant, two gets and the load that traps.
         assert_eq!(machine.gas_total(), 2 + 4);
         // The fast engine leaves only the instruction that traps to the stepper.
-        assert_eq!(machine.gas_stepped(), if stepper_only { 6 } else { 1 });
+        assert_eq!(machine.gas_stepped(), if tier == TierKind::Stepper { 6 } else { 1 });
         let frames = machine.frame_states();
         assert_eq!(frames.len(), 1);
         assert_eq!((&frames[0].locals, &frames[0].operands), (&vec![70_000, 7], &vec![1, 7, 70_000]));
@@ -494,8 +494,8 @@ fn a_free_loop_is_still_interruptible() {
     ];
     for (text, schedule) in free {
         let mut stops = Vec::new();
-        for stepper_only in [false, true] {
-            let mut machine = begin(text, &[], &schedule, stepper_only);
+        for tier in TierKind::ALL {
+            let mut machine = begin(text, &[], &schedule, tier);
             assert_eq!(machine.run(Budget { gas: 10, steps: 1000 }), Stop::OutOfSteps, "{text}");
             assert_eq!(machine.run(Budget { gas: 10, steps: 1 }), Stop::OutOfSteps, "{text}");
             assert_eq!(machine.gas_total(), 0, "{text}");
@@ -507,8 +507,8 @@ fn a_free_loop_is_still_interruptible() {
 
 #[test]
 fn endless_recursion_ends_at_the_call_depth_of_the_job() {
-    for stepper_only in [false, true] {
-        let mut machine = begin("(module (func (export \"f\") call 0))", &[], &Schedule::default(), stepper_only);
+    for tier in TierKind::ALL {
+        let mut machine = begin("(module (func (export \"f\") call 0))", &[], &Schedule::default(), tier);
         assert_eq!(machine.run(Budget::UNLIMITED), Stop::Trap(Trap::CallStackExhausted));
         assert_eq!((machine.frames().len(), machine.gas_total()), (65_536, 65_536));
     }

@@ -8,13 +8,13 @@ use engine_tests::generate::program::random_program;
 use engine_tests::opcodes::{PARTS, sample_of};
 use stepmark_core::code::Op;
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Module};
 use stepmark_state::limits::Limits;
 
-fn machine(module: &Arc<Module>, stepper_only: bool) -> Machine {
+fn machine(module: &Arc<Module>, tier: TierKind) -> Machine {
     let mut machine = Machine::new(Schedule::default(), Limits { stack_slots: 1000, ..Limits::default() });
-    machine.set_stepper_only(stepper_only);
+    machine.set_tier(tier);
     let instance = machine.link("", module.clone(), &Linker::default(), &NoHost).unwrap();
     machine.store.write_segments(instance).unwrap();
     machine
@@ -25,7 +25,7 @@ fn assert_alike(text: &str, names: &[String]) {
     let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     // Parsed once: under Miri that is most of the work.
     let module = Arc::new(Module::parse(bytes, Features::default()).unwrap());
-    let (mut fast, mut stepper) = (machine(&module, false), machine(&module, true));
+    let (mut fast, mut stepper) = (machine(&module, TierKind::Register), machine(&module, TierKind::Stepper));
     for name in names {
         let ended = [&mut fast, &mut stepper].map(|machine| {
             let Some(Extern::Func(func)) = machine.store.export(0, name) else { panic!("no {name}") };
@@ -35,7 +35,7 @@ fn assert_alike(text: &str, names: &[String]) {
         assert_eq!(ended[0], ended[1], "{name}");
         // A trap stops a machine for good.
         if !matches!(ended[0].0, Stop::Done(_)) {
-            (fast, stepper) = (machine(&module, false), machine(&module, true));
+            (fast, stepper) = (machine(&module, TierKind::Register), machine(&module, TierKind::Stepper));
         }
     }
 }

@@ -7,7 +7,7 @@ use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
 use engine_tests::session::{self, Drive, Files, program, words};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Module, ValType};
 use stepmark_tools::profile::{InstructionCounts, Profile, ProfileLimits, Profiler};
 
@@ -40,7 +40,7 @@ fn profiled(inputs: &Files, line: &str, limits: ProfileLimits, drive: Drive) -> 
     let mut session = session::load(inputs, &words(line)).expect("loads");
     let profiler = Profiler::new(session.machine().expect("loaded"), limits);
     session.watch(profiler.clone());
-    let ran = session::run(&mut session, Drive { stepper_only: true, ..drive });
+    let ran = session::run(&mut session, Drive { tier: TierKind::Stepper, ..drive });
     let machine = session.machine().expect("loaded");
     (profiler.finish(machine, session.outcome().is_some() && session.exit_code() != 75), ran)
 }

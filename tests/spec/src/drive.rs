@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Machine, Stop};
+use stepmark_core::machine::{Budget, Machine, Stop, TierKind};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
 
@@ -28,7 +28,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(config: Config, schedule: Schedule) -> Self {
         let mut machine = Machine::new(schedule, Limits::default());
-        machine.set_stepper_only(config == Config::Stepper);
+        machine.set_tier(if config == Config::Stepper { TierKind::Stepper } else { TierKind::Register });
         Self { machine, config, pauses: 0, restores: 0, history: History::default() }
     }
 

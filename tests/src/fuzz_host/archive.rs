@@ -8,6 +8,7 @@ use stepmark_runner::archive::{Writer, import, unpack};
 use stepmark_runner::bisect::recheck;
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::Failure;
+use stepmark_runner::interrupt::Interrupt;
 
 /// Bytes of all files below a directory.
 fn size_below(dir: &Path) -> u64 {
@@ -32,9 +33,9 @@ pub(super) fn archive(data: &[u8]) {
     let [file, inside, imported] = ["archive", "inside", "imported"].map(|name| folder.path().join(name));
     fs::write(&file, data).expect("a file");
     fs::create_dir(&inside).expect("a directory");
-    let unpacked = unpack(&file, &inside).is_ok();
+    let unpacked = unpack(&file, &inside, &Interrupt::new()).is_ok();
     assert!(size_below(&inside) <= data.len() as u64, "more bytes than the archive has");
-    let refused = import(&file, &imported, |_| Err(Failure::data("no chain")));
+    let refused = import(&file, &imported, &Interrupt::new(), |_| Err(Failure::data("no chain")));
     assert!(refused.is_err(), "imported though the check fails");
     assert_eq!(names(folder.path()), ["archive", "inside"], "something lies beside");
     // Neither has a snapshot of a program: it is refused before anything runs.

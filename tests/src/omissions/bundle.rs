@@ -150,7 +150,7 @@ fn judge_bundle(path: &Path) -> Result<Verdict> {
 /// What `import` and `verify` say: that this job ends so.
 fn judge_archive(path: &Path) -> Result<Verdict> {
     let dir = path.with_extension("chain");
-    let checked = archive::import(path, &dir, |staged| {
+    let checked = archive::import(path, &dir, &Interrupt::new(), |staged| {
         let mut chain = Chain::open(staged)?;
         chain.check_bins(&mut |_| {});
         let mut faults = chain.faults.values().flatten().chain(&chain.aside_faults).peekable();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, ensure};
 use stepmark_core::code::Op;
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{ExternKind, Features, Module, ValType};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
@@ -254,18 +254,18 @@ impl Ours {
     /// `None` if the module's segments do not fit.
     fn new(prices: &Prices, module: &Arc<Module>) -> Result<Option<Self>> {
         let mut instance = 0;
-        let mut machine = |schedule: &Schedule, stepper_only: bool| -> Result<Option<Machine>> {
+        let mut machine = |schedule: &Schedule, tier: TierKind| -> Result<Option<Machine>> {
             let mut machine = Machine::new(schedule.clone(), Limits { call_depth: CALL_DEPTH, ..Limits::default() });
-            machine.set_stepper_only(stepper_only);
+            machine.set_tier(tier);
             instance = machine.link("", module.clone(), &Linker::default(), &NoHost)?;
             Ok(machine.store.write_segments(instance).is_ok().then_some(machine))
         };
-        let Some(fast) = machine(&prices.schedule, false)? else { return Ok(None) };
-        let rest = [machine(&prices.schedule, true)?, machine(&prices.growing, true)?];
+        let Some(fast) = machine(&prices.schedule, TierKind::Register)? else { return Ok(None) };
+        let rest = [machine(&prices.schedule, TierKind::Stepper)?, machine(&prices.growing, TierKind::Stepper)?];
         let [Some(stepper), Some(counted)] = rest else { return Ok(None) };
         let mut by_unit = Vec::new();
         for row in &prices.units {
-            by_unit.extend(machine(&only(row)?, false)?.map(|machine| (row.name.clone(), machine)));
+            by_unit.extend(machine(&only(row)?, TierKind::Register)?.map(|machine| (row.name.clone(), machine)));
         }
         Ok(Some(Self { instance, fast, stepper, counted, by_unit }))
     }

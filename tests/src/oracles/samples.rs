@@ -1,6 +1,7 @@
 //! The sample programs and the benchmark programs under the oracle of gas: those that need no WASI.
 
 use std::collections::BTreeMap;
+use stepmark_core::machine::TierKind;
 
 use anyhow::{Context, Result, ensure};
 use stepmark_state::trap::Trap;
@@ -41,7 +42,7 @@ pub fn compare_benchmarks(oracle: &GasOracle) -> Result<Figures> {
 }
 
 fn compare_case(oracle: &GasOracle, program: &Program, case: &Case, figures: &mut Figures) -> Result<()> {
-    let (mut ours, instance) = programs::machine(program, &oracle.prices().counted, true)?;
+    let (mut ours, instance) = programs::machine(program, &oracle.prices().counted, TierKind::Stepper)?;
     let mut theirs = oracle.wasmtime()?;
     theirs.silent(WASI);
     for (name, file) in &program.link {

@@ -9,6 +9,7 @@ mod store;
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+use stepmark_core::machine::TierKind;
 
 use anyhow::{Context, Result, ensure};
 use stepmark_session::{Budget, Event};
@@ -119,7 +120,7 @@ fn run(row: &Row, engine: Engine, times: u64) -> Result<Taken> {
         return in_module(row, &line);
     }
     let mut session = load(&row.files, &words(&line)).map_err(|e| anyhow::anyhow!("{e}"))?;
-    session.set_stepper_only(engine == Engine::Stepper);
+    session.set_tier(if engine == Engine::Stepper { TierKind::Stepper } else { TierKind::Register });
     let begin = clock();
     loop {
         match session.run(Budget { gas: u64::MAX, steps: u64::MAX }).map_err(|e| anyhow::anyhow!("{e}"))? {

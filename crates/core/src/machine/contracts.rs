@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::stack::Frame;
+use super::tier::CodeMark;
 use super::{Budget, HostCall, HostImports, Linker, Machine, Stop};
 use crate::module::Module;
 use stepmark_state::error::Error;
@@ -28,7 +29,7 @@ struct Mark {
     memories: usize,
     globals: usize,
     tags: usize,
-    code: (usize, usize),
+    code: CodeMark,
 }
 
 impl Machine {
@@ -113,7 +114,7 @@ impl Machine {
             memories: store.memories.len(),
             globals: store.globals.len(),
             tags: store.tags.len(),
-            code: self.code.lengths(),
+            code: self.tier.mark(),
         }
     }
 
@@ -125,7 +126,7 @@ impl Machine {
         store.globals.truncate(mark.globals);
         store.global_types.truncate(mark.globals);
         store.tags.truncate(mark.tags);
-        self.code.truncate(mark.funcs, mark.code);
+        self.tier.truncate(mark.funcs, mark.code);
         self.bodies.truncate(mark.funcs);
         self.frame_slots.truncate(mark.funcs);
         self.catchers.truncate(mark.funcs);

@@ -1,4 +1,4 @@
-//! The machine: a store, a stack and the two engines that advance them. The driver gives the fast engine every stretch
+//! The machine: a store, a stack, and what advances them: a tier and the stepper. The driver gives the tier every stretch
 //! that it can pay whole, and lets the stepper walk the rest: to the exact instruction where gas ends, through
 //! instructions without a register form, and from a restored position to the next entry.
 
@@ -11,13 +11,12 @@ use super::stack::{Frame, Resume};
 use super::store::{FuncKind, Store};
 use super::watch::AccessObserver;
 use super::{HostCall, HostImports, Linker};
-use crate::code::{Body, Environment, FuncCode, Place, Scope, SideTable, VerifiedCode, translate, verify};
-use crate::gas::{Schedule, Unit};
+use crate::code::{Body, Environment, Place};
+use crate::gas::Schedule;
 use crate::host::{Paid, Work};
-use crate::machine::register;
-use crate::machine::register::{CallIndex, Code, Engine, Exit};
 use crate::machine::stepper::Catcher;
-use crate::module::{FuncType, Module};
+use crate::machine::tier::{CallIndex, Exit, Parts, Tier, TierKind};
+use crate::module::Module;
 use stepmark_state::error::Error;
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
@@ -68,7 +67,8 @@ pub struct Machine {
     pub(crate) limits: Limits,
     pub(crate) stack: Vec<u64>,
     pub(crate) frames: Vec<Frame>,
-    pub(crate) code: Code,
+    /// Who runs what is paid for whole.
+    pub(super) tier: Box<dyn Tier>,
     /// The decoded bodies of all functions that the stepper has been in: none is ever decoded again, so together they cost
     /// what their bytes do, in whatever order the program comes to them.
     pub(super) bodies: ByFunc<Arc<Body>>,
@@ -93,7 +93,6 @@ pub struct Machine {
     gas_total: u64,
     gas_stepped: u64,
     gas_fast: u64,
-    stepper_only: bool,
     /// Who is told of every access to memory, if anybody is.
     pub watch: Option<Arc<dyn AccessObserver>>,
 }
@@ -107,7 +106,7 @@ impl Machine {
             limits,
             stack: vec![0; INITIAL_STACK.min(limits.stack_slots) as usize],
             frames: Vec::new(),
-            code: Code::default(),
+            tier: TierKind::default().make(),
             bodies: ByFunc::new(),
             current: None,
             passing: None,
@@ -122,20 +121,26 @@ impl Machine {
             gas_total: 0,
             gas_stepped: 0,
             gas_fast: 0,
-            stepper_only: false,
             watch: None,
         }
     }
 
-    /// Uses only the stepper: the oracle that the fast engine is tested against. A machine that is watched always does.
-    pub fn set_stepper_only(&mut self, only: bool) {
-        self.stepper_only = only || self.watch.is_some();
+    /// Lets a tier of this kind run the program from here on. A machine that is watched is always stepped.
+    pub fn set_tier(&mut self, kind: TierKind) {
+        // No position of another tier's means anything to this one.
+        self.for_each_stack(|machine| {
+            for frame in 0..machine.frames.len() {
+                machine.frames[frame].resume = Resume::Wasm(machine.resume_index(frame));
+            }
+        });
+        self.tier = if self.watch.is_some() { TierKind::Stepper } else { kind }.make();
+        self.tier.grow(&self.store);
     }
 
     /// Tells `watch` of every access to memory from now on, before it is made. Only the stepper runs then.
     pub fn set_watch(&mut self, watch: Arc<dyn AccessObserver>) {
         self.watch = Some(watch);
-        self.stepper_only = true;
+        self.set_tier(TierKind::Stepper);
         self.single_steps = true;
     }
 
@@ -197,7 +202,7 @@ impl Machine {
     ) -> Result<u32, Error> {
         let linked = self.store.link(name, module, linker, host, &self.limits);
         if linked.is_ok() {
-            self.code.grow(&self.store);
+            self.tier.grow(&self.store);
         }
         linked
     }
@@ -251,64 +256,62 @@ impl Machine {
         self.steps
     }
 
-    /// One stretch of the fast engine, or one step.
+    /// One stretch of the tier's, or one step.
     fn advance(&mut self) -> Option<Stop> {
         let Some(top) = self.frames.last().copied() else {
             return Some(Stop::Done(self.stack[..self.results as usize].to_vec()));
         };
         let entry = match top.resume {
             Resume::Fast(pc) => {
-                let entry = self.code.entry_at_pc(top.func, pc).expect("BUG: a frame rests at an entry");
+                let entry = self.tier.entry_at_position(top.func, pc).expect("BUG: a frame rests at an entry");
                 self.set_resume(Resume::Wasm(entry.index));
                 Some(entry)
             }
-            Resume::Wasm(_) if self.stepper_only => None,
             Resume::Wasm(index) => {
-                self.translate(top.func);
-                self.code.entry_at_index(top.func, index)
+                self.prepare(top.func);
+                self.tier.entry_at_index(top.func, index)
             }
         };
-        match entry.filter(|entry| u64::from(entry.cost) <= self.left && !self.stepper_only) {
+        match entry.filter(|entry| u64::from(entry.cost) <= self.left) {
             Some(entry) => {
                 self.set_resume(Resume::Fast(entry.pc));
-                self.run_fast(entry.cost)
+                self.run_tier(entry.cost)
             }
-            None if self.stepper_only || !self.code.is_translated(top.func) => self.walk(top.func),
+            None if !self.tier.has_code(top.func) => self.walk(top.func),
             None => self.step(),
         }
     }
 
-    fn run_fast(&mut self, cost: u32) -> Option<Stop> {
+    fn run_tier(&mut self, cost: u32) -> Option<Stop> {
         let start = self.left;
         // Less than any call of a function without register code costs.
         let counted = start.min(i64::MAX as u64 - 1);
         let reserve = start - counted;
         let mut gas = counted as i64 - i64::from(cost);
         let call_depth = self.frames_left();
-        let engine = Engine {
+        let parts = Parts {
             store: &mut self.store,
-            code: &self.code,
             schedule: &self.schedule,
             stack: &mut self.stack,
             frames: &mut self.frames,
             call_depth,
             steps: &mut self.steps,
         };
-        let exit = register::run(engine, &mut gas);
-        let correction = self.leave_fast(exit);
+        let exit = self.tier.run(parts, &mut gas);
+        let correction = self.leave_tier(exit);
         let exact = gas.checked_add_unsigned(correction).and_then(|g| u64::try_from(g).ok());
-        self.left = reserve + exact.expect("BUG: the fast engine never overspends");
+        self.left = reserve + exact.expect("BUG: a tier never overspends");
         self.gas_total += start - self.left;
         self.gas_fast += start - self.left;
         match exit {
-            // An instruction that the fast engine hands over is stepped at once: its entry would lead straight back.
+            // An instruction that the tier hands over is stepped at once: its entry would lead straight back.
             Exit::Before(_) | Exit::AtCall(_) | Exit::Stuck(_) => self.step(),
             Exit::AtEntry(_) | Exit::Returned | Exit::Done => None,
         }
     }
 
     /// Puts the top frame into canonical form; how much gas the counter held back.
-    fn leave_fast(&mut self, exit: Exit) -> u64 {
+    fn leave_tier(&mut self, exit: Exit) -> u64 {
         let func = self.frames.last().map_or(0, |f| f.func);
         match exit {
             Exit::Done | Exit::Returned => 0,
@@ -317,7 +320,7 @@ impl Machine {
                 0
             }
             Exit::AtEntry(pc) => {
-                let entry = self.code.entry_at_pc(func, pc).expect("BUG: the fast engine stops at entries");
+                let entry = self.tier.entry_at_position(func, pc).expect("BUG: a tier stops at entries");
                 self.set_resume(Resume::Wasm(entry.index));
                 entry.cost.into()
             }
@@ -325,7 +328,7 @@ impl Machine {
                 let index = match index {
                     CallIndex::Index(index) => index,
                     CallIndex::BeforeEntry(pc) => {
-                        self.code.entry_at_pc(func, pc).expect("BUG: a call is followed by an entry").index - 1
+                        self.tier.entry_at_position(func, pc).expect("BUG: a call is followed by an entry").index - 1
                     }
                 };
                 self.set_resume(Resume::Wasm(index));
@@ -342,10 +345,7 @@ impl Machine {
     /// followed.
     fn settle(&mut self, func: u32, pc: u32) -> u64 {
         let body = self.body(func);
-        let pc = pc - self.code.start(func);
-        let location = self.with_environment(func, |environment| {
-            SideTable::new(&body, environment).and_then(|table| table.locate(pc)).expect("BUG: a trap has a location")
-        });
+        let location = self.with_environment(func, |environment| self.tier.locate(func, pc, &body, environment));
         let base = self.frames.last().map_or(0, |f| f.base) as usize;
         let operands = base + body.locals as usize;
         for (height, place) in location.places.iter().enumerate() {
@@ -359,36 +359,16 @@ impl Machine {
         location.rest
     }
 
-    /// Gives a function its register code, if it has a form there, as its first call does.
-    pub fn translate(&mut self, func: u32) {
-        if self.code.is_known(func) {
+    /// Gives a function its code in the tier, if it has a form there, as its first call does.
+    pub fn prepare(&mut self, func: u32) {
+        if self.tier.is_prepared(func) {
             return;
         }
         let body = self.passing_body(func);
-        let code = self.with_environment(func, |environment| translate(&body, environment).ok());
-        let code = code.map(|code| self.verify(func, code));
-        let zeroed = self.store.funcs[func as usize].zeroed;
-        let zeroing = self.schedule.units(Unit::ZeroedLocals, zeroed.into());
-        self.code.add(func, code, zeroing);
-    }
-
-    fn verify(&self, func: u32, code: FuncCode) -> VerifiedCode {
-        let store = &self.store;
-        let instance = store.funcs[func as usize].instance;
-        let callee_params = |func: u32| {
-            let callee = store.funcs.get(func as usize)?;
-            (callee.kind == FuncKind::Wasm && callee.instance == instance).then_some(callee.params)
-        };
-        let scope = Scope {
-            globals: store.globals.len(),
-            tables: store.tables.len(),
-            callee_params: &callee_params,
-            memories: store.memories.len(),
-            first_outline: self.code.outlines.len() as u32,
-            type_params: &|number| store.types.get(number as usize).map(FuncType::param_slots),
-        };
-        verify(code, &scope)
-            .unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
+        // The tier is taken out, since what it is told borrows the rest of the machine.
+        let mut tier = std::mem::replace(&mut self.tier, TierKind::Stepper.make());
+        self.with_environment(func, |environment| tier.prepare(func, &body, &self.store, environment));
+        self.tier = tier;
     }
 
     pub(super) fn with_environment<T>(&self, func: u32, work: impl FnOnce(&Environment<'_>) -> T) -> T {
@@ -421,7 +401,7 @@ impl Machine {
                 pages > 1 << 16 && self.limits.memory_bytes > 1 << 32
             },
             is_table64: &|address| store.tables[address as usize].ty().limits.is64,
-            first_outline: self.code.outlines.len() as u32,
+            first_outline: 0,
         })
     }
 
@@ -487,7 +467,9 @@ impl Machine {
         let frame = &self.frames[frame];
         match frame.resume {
             Resume::Wasm(index) => index,
-            Resume::Fast(pc) => self.code.entry_at_pc(frame.func, pc).expect("BUG: a frame rests at an entry").index,
+            Resume::Fast(pc) => {
+                self.tier.entry_at_position(frame.func, pc).expect("BUG: a frame rests at an entry").index
+            }
         }
     }
 

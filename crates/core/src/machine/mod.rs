@@ -19,6 +19,7 @@ mod state;
 mod stepper;
 mod store;
 mod table;
+mod tier;
 mod watch;
 
 pub use crate::code::Outline;
@@ -37,4 +38,5 @@ pub use stack::{Frame, Resume};
 pub use store::local_slots;
 pub use store::{Extern, Func, FuncKind, Store, Tag};
 pub use table::Table;
+pub use tier::TierKind;
 pub use watch::{Access, AccessObserver};

@@ -17,6 +17,17 @@ use crate::module::binary::{Encoded, Reader};
 use crate::op::Op;
 use stepmark_state::error::Error;
 
+/// Bytes that a module may have beside its data and custom sections. Code and declarations take up to 64 times their bytes in
+/// memory: more of them would not fit the memory that a 32-bit host of the machine has, while a 64-bit one could run them.
+const MOST_STRUCTURE: usize = 48 << 20;
+
+/// Bytes of a section that are neither data nor custom.
+fn structure_bytes(payload: &Payload<'_>) -> usize {
+    const CUSTOM: u8 = 0;
+    const DATA: u8 = 11;
+    payload.as_section().filter(|(id, _)| !matches!(*id, CUSTOM | DATA)).map_or(0, |(_, range)| range.len())
+}
+
 impl Module {
     /// Decodes and validates `bytes`.
     ///
@@ -66,8 +77,15 @@ impl Module {
         let mut allocations = wasmparser::FuncValidatorAllocations::default();
         let mut bodies = None;
         let mut work = Work::new(bytes.len());
+        let mut structure = 0;
         for payload in parser.parse_all(bytes) {
             let payload = payload.map_err(malformed)?;
+            structure += structure_bytes(&payload);
+            if structure > MOST_STRUCTURE {
+                return Err(Error::program(format!(
+                    "the module has more than {MOST_STRUCTURE} bytes beside its data and custom sections"
+                )));
+            }
             let (func, hidden) =
                 validate_section(&mut validator, &payload, bytes, self.imported_globals, self.features)?;
             self.hidden_vectors.extend(hidden);

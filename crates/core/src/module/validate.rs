@@ -705,6 +705,24 @@ mod tests {
     }
 
     #[test]
+    fn code_that_a_32_bit_host_could_not_hold_is_refused_and_data_of_that_size_is_not() {
+        let module = |section: u8, bytes: usize| {
+            let mut module = b"\0asm\x01\0\0\0".to_vec();
+            module.push(section);
+            module.extend((0..5).map(|byte| (bytes >> (7 * byte)) as u8 & 0x7f | if byte < 4 { 0x80 } else { 0 }));
+            module.resize(module.len() + bytes, 0);
+            Module::parse(module, Features::default()).map(drop).map_err(|error| error.message().to_owned())
+        };
+        let (most, types) = (48 << 20, 1);
+        let refused = module(types, most + 1).unwrap_err();
+        assert_eq!(refused, "the module has more than 50331648 bytes beside its data and custom sections");
+        // No types, and then bytes that belong to none.
+        assert_ne!(module(types, most).unwrap_err(), refused);
+        let custom = 0;
+        assert_eq!(module(custom, most + 1), Ok(()));
+    }
+
+    #[test]
     fn operands_of_vector_instructions_are_checked_by_type() {
         let cases = [
             (

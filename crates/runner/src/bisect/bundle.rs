@@ -14,6 +14,7 @@ use crate::durable::{self, Name};
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, Kind};
+use crate::interrupt::Interrupt;
 use crate::job_files::{GivenFiles, JobFiles, Rerun};
 use crate::search::FILES;
 use crate::strict;
@@ -157,7 +158,7 @@ pub struct Recheck {
 pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
     let folder = tempfile::tempdir().map_err(|error| Failure::io(bundle, &error))?;
     let dir = folder.path();
-    archive::unpack(bundle, dir)?;
+    archive::unpack(bundle, dir, &Interrupt::new())?;
     let bad = |what: String| Failure::data(format!("{}: {what}", bundle.display()));
     let none = || bad(format!("no bundle: it holds no {DISPUTE}"));
     let text = Foreign::find_within(dir, DISPUTE, Kind::Dispute)?.ok_or_else(none)?.bytes()?;

@@ -2,6 +2,7 @@
 //! contract that asks for others, which refuses them or goes the same way on both engines.
 
 use std::sync::OnceLock;
+use stepmark_core::machine::TierKind;
 
 use stepmark_hosts::outside::{Answer, Charge, Versioned, decode_calls};
 use stepmark_snapshot::{FileKind, Prefix};
@@ -16,20 +17,20 @@ pub(super) fn calls(data: &[u8]) {
     let bytes = seal(data.to_vec());
     let Ok((prefix, answers)) = decode_calls(&bytes) else { return };
     assert!(encode(&prefix, &answers) == bytes, "decoding and encoding changes an accepted file");
-    let [fast, stepper] = [false, true].map(|stepper_only| answered(&answers, stepper_only));
+    let [fast, stepper] = [TierKind::Register, TierKind::Stepper].map(|tier| answered(&answers, tier));
     assert_eq!(fast.end, stepper.end, "the engines end differently");
     assert_eq!((fast.gas, fast.exit_code), (stepper.gas, stepper.exit_code));
     assert!(fast.files == stepper.files, "the engines write different files");
 }
 
 /// Runs the contract until nobody answers.
-fn answered(answers: &[Answer], stepper_only: bool) -> Run {
+fn answered(answers: &[Answer], tier: TierKind) -> Run {
     static CONTRACT: OnceLock<&Subject> = OnceLock::new();
     let with_store = || small_subjects().iter().find(|subject| subject.name == "contracts").expect("it is a subject");
     let job = &CONTRACT.get_or_init(with_store).job;
     let mut session = load(&job.inputs, &job.argv("--gas-limit 6000 --enable-gas-refill")).expect("the job loads");
     let mut rest = answers.iter().cloned();
-    let how = Drive { gas: GAS, stepper_only, ..Drive::WHOLE };
+    let how = Drive { gas: GAS, tier, ..Drive::WHOLE };
     run_answered(&mut session, how, &mut |_| rest.next())
 }
 

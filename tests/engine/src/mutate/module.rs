@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, FuncKind, HostImports, Linker, Machine};
+use stepmark_core::machine::{Budget, FuncKind, HostImports, Linker, Machine, TierKind};
 use stepmark_core::module::{ExternKind, ExternType, Features, FuncType, Import, Module};
 use stepmark_state::limits::Limits;
 
@@ -233,7 +233,7 @@ fn accepted(module: &Arc<Module>, rng: &mut Rng, figures: &mut Figures) -> Resul
     let Ok(instance) = machine.link("", module.clone(), &Linker::default(), &host) else { return Ok(()) };
     for func in 0..machine.store.funcs.len() {
         if machine.store.funcs[func].kind == FuncKind::Wasm {
-            machine.translate(func as u32);
+            machine.prepare(func as u32);
             figures.functions += 1;
         }
     }
@@ -253,9 +253,9 @@ fn accepted(module: &Arc<Module>, rng: &mut Rng, figures: &mut Figures) -> Resul
 fn run_both(machine: &Machine, func: u32, rng: &mut Rng) -> Result<()> {
     let args = random_args(rng, machine.store.func_type(func));
     let mut ends = Vec::new();
-    for stepper_only in [false, true] {
+    for tier in TierKind::ALL {
         let mut machine = machine.clone();
-        machine.set_stepper_only(stepper_only);
+        machine.set_tier(tier);
         if machine.invoke(func, &args).is_err() {
             return Ok(());
         }

@@ -30,6 +30,7 @@ const MOST_SLOTS: u32 = u16::MAX as u32;
 const STUB_WORDS: usize = 2;
 
 /// What the translator must know of the function's instance.
+#[derive(Clone, Copy)]
 pub struct Environment<'a> {
     /// Prices.
     pub schedule: &'a Schedule,

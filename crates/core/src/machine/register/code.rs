@@ -1,8 +1,14 @@
 //! All register code of a machine in one place, and what a call needs to know of each function.
 
+use super::run::run;
 use crate::alloc;
-use crate::code::{Entry, Inst, VerifiedCode};
-use crate::machine::{Outline, Store};
+use crate::code::{
+    Body, Entry, Environment, FuncCode, Inst, Location, Scope, SideTable, VerifiedCode, translate, verify,
+};
+use crate::gas::Unit;
+use crate::machine::tier::{CodeMark, Exit, Parts, Tier};
+use crate::machine::{FuncKind, Outline, Store};
+use crate::module::FuncType;
 
 /// More than any stack has room for: a call of a function without register code always stops the fast engine.
 const NO_ROOM: u32 = u32::MAX;
@@ -38,58 +44,16 @@ enum Translated {
 
 /// The code of all functions of a store; translated when first needed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Code {
+pub(crate) struct RegisterTier {
     pub(crate) insts: Vec<Inst>,
     pub(crate) funcs: Vec<FastFunc>,
     pub(crate) outlines: Vec<Outline>,
     translated: Vec<Translated>,
 }
 
-impl Code {
-    /// Takes note of functions that the store has gained.
-    pub(crate) fn grow(&mut self, store: &Store) {
-        for func in &store.funcs[self.funcs.len()..] {
-            let memory = store.instances.get(func.instance as usize).and_then(|i| i.memories.first().copied());
-            self.funcs.push(FastFunc {
-                pc: 0,
-                frame_bytes: NO_ROOM,
-                cost: 0,
-                params: func.params,
-                zeroed: func.zeroed,
-                type_number: func.type_number,
-                instance: func.instance,
-                memory,
-            });
-            self.translated.push(Translated::NotYet);
-        }
-    }
-
-    /// How many instructions and outlines there are.
-    pub(crate) fn lengths(&self) -> (usize, usize) {
-        (self.insts.len(), self.outlines.len())
-    }
-
-    /// Forgets all functions but the first so many, and what was translated since there were so many instructions and
-    /// outlines: nothing of the functions that stay.
-    pub(crate) fn truncate(&mut self, funcs: usize, (insts, outlines): (usize, usize)) {
-        self.funcs.truncate(funcs);
-        self.translated.truncate(funcs);
-        self.insts.truncate(insts);
-        self.outlines.truncate(outlines);
-    }
-
-    /// Has translating this function been tried.
-    pub(crate) fn is_known(&self, func: u32) -> bool {
-        !matches!(self.translated[func as usize], Translated::NotYet)
-    }
-
-    /// Has the function register code.
-    pub(crate) fn is_translated(&self, func: u32) -> bool {
-        matches!(self.translated[func as usize], Translated::Done(_))
-    }
-
+impl RegisterTier {
     /// Adds a function's code. `zeroing` is the gas of setting its locals to zero.
-    pub(crate) fn add(&mut self, func: u32, code: Option<VerifiedCode>, zeroing: u64) {
+    fn add(&mut self, func: u32, code: Option<VerifiedCode>, zeroing: u64) {
         let base = self.insts.len();
         // Without memory for its code a function runs on the stepper, to the same end.
         let insts = &mut self.insts;
@@ -122,21 +86,92 @@ impl Code {
         }
     }
 
-    /// The entry before the instruction of this decoded index.
-    pub(crate) fn entry_at_index(&self, func: u32, index: u32) -> Option<Entry> {
+    /// Checks the code of a function against the store that it will run on.
+    fn verify(&self, func: u32, code: FuncCode, store: &Store) -> VerifiedCode {
+        let instance = store.funcs[func as usize].instance;
+        let callee_params = |func: u32| {
+            let callee = store.funcs.get(func as usize)?;
+            (callee.kind == FuncKind::Wasm && callee.instance == instance).then_some(callee.params)
+        };
+        let scope = Scope {
+            globals: store.globals.len(),
+            tables: store.tables.len(),
+            callee_params: &callee_params,
+            memories: store.memories.len(),
+            first_outline: self.outlines.len() as u32,
+            type_params: &|number| store.types.get(number as usize).map(FuncType::param_slots),
+        };
+        verify(code, &scope)
+            .unwrap_or_else(|(pc, rule)| panic!("BUG: register code of function {func} at {pc}: {rule}"))
+    }
+}
+
+impl Tier for RegisterTier {
+    fn copied(&self) -> Box<dyn Tier> {
+        Box::new(self.clone())
+    }
+
+    fn grow(&mut self, store: &Store) {
+        for func in &store.funcs[self.funcs.len()..] {
+            let memory = store.instances.get(func.instance as usize).and_then(|i| i.memories.first().copied());
+            self.funcs.push(FastFunc {
+                pc: 0,
+                frame_bytes: NO_ROOM,
+                cost: 0,
+                params: func.params,
+                zeroed: func.zeroed,
+                type_number: func.type_number,
+                instance: func.instance,
+                memory,
+            });
+            self.translated.push(Translated::NotYet);
+        }
+    }
+
+    fn is_prepared(&self, func: u32) -> bool {
+        !matches!(self.translated[func as usize], Translated::NotYet)
+    }
+
+    fn prepare(&mut self, func: u32, body: &Body, store: &Store, environment: &Environment<'_>) {
+        let environment = Environment { first_outline: self.outlines.len() as u32, ..*environment };
+        let code = translate(body, &environment).ok().map(|code| self.verify(func, code, store));
+        let zeroed = store.funcs[func as usize].zeroed;
+        self.add(func, code, environment.schedule.units(Unit::ZeroedLocals, zeroed.into()));
+    }
+
+    fn has_code(&self, func: u32) -> bool {
+        matches!(self.translated[func as usize], Translated::Done(_))
+    }
+
+    fn entry_at_index(&self, func: u32, index: u32) -> Option<Entry> {
         let entries = self.entries(func);
         entries.binary_search_by_key(&index, |e| e.index).ok().map(|i| entries[i])
     }
 
-    /// The first entry at this position. Several entries share one where nothing that costs gas or leaves code lies
-    /// between them; the one after a call is the first of its position.
-    pub(crate) fn entry_at_pc(&self, func: u32, pc: u32) -> Option<Entry> {
+    /// Several entries share a position where nothing that costs gas or leaves code lies between them; the one after a call
+    /// is the first of its position.
+    fn entry_at_position(&self, func: u32, pc: u32) -> Option<Entry> {
         let entries = self.entries(func);
         entries.get(entries.partition_point(|e| e.pc < pc)).filter(|e| e.pc == pc).copied()
     }
 
-    /// Where the function's register code begins.
-    pub(crate) fn start(&self, func: u32) -> u32 {
-        self.funcs[func as usize].pc
+    fn run(&self, parts: Parts<'_>, gas: &mut i64) -> Exit {
+        run(self, parts, gas)
+    }
+
+    fn locate(&self, func: u32, pc: u32, body: &Body, environment: &Environment<'_>) -> Location {
+        let pc = pc - self.funcs[func as usize].pc;
+        SideTable::new(body, environment).and_then(|table| table.locate(pc)).expect("BUG: a trap has a location")
+    }
+
+    fn mark(&self) -> CodeMark {
+        CodeMark(self.insts.len(), self.outlines.len())
+    }
+
+    fn truncate(&mut self, funcs: usize, CodeMark(insts, outlines): CodeMark) {
+        self.funcs.truncate(funcs);
+        self.translated.truncate(funcs);
+        self.insts.truncate(insts);
+        self.outlines.truncate(outlines);
     }
 }

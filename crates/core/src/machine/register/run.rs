@@ -6,10 +6,11 @@
 
 #![allow(unsafe_code, reason = "measured: RATIONALE.md, section on the hot loop")]
 
-use super::code::FastFunc;
-use super::{CallIndex, Engine, Exit, METERED, TRACKED};
+use super::code::{FastFunc, RegisterTier};
+use super::{METERED, TRACKED};
 use crate::code::{Inst, append_fused, for_each_inst};
 use crate::gas::{Schedule, Unit};
+use crate::machine::tier::{CallIndex, Exit, Parts};
 use crate::machine::{
     DIRTY_SHIFT, Frame, Instance, Memory, MemoryParts, Outline, Resume, Table, access, compute, func_of_ref,
 };
@@ -49,8 +50,8 @@ struct Context {
 
 /// Runs from the top frame's position, which must be of register code, with `gas` that has been charged for the block
 /// there.
-pub(crate) fn run(engine: Engine<'_>, gas: &mut i64) -> Exit {
-    let Engine { store, code, schedule, stack, frames, call_depth, steps } = engine;
+pub(super) fn run(code: &RegisterTier, parts: Parts<'_>, gas: &mut i64) -> Exit {
+    let Parts { store, schedule, stack, frames, call_depth, steps } = parts;
     let top = *frames.last().expect("BUG: there is a frame to run");
     let Resume::Fast(start) = top.resume else { unreachable!("BUG: the frame is in register form") };
     let here = &code.funcs[top.func as usize];

@@ -220,7 +220,7 @@ impl Machine {
     /// walking over markers without pay, after all of them that follow and are free.
     pub(crate) fn pass(&mut self, at: &At) {
         let func = self.frames.last().expect("BUG: there is a frame").func;
-        let skips = !self.single_steps && !self.code.is_translated(func);
+        let skips = !self.single_steps && !self.tier.has_code(func);
         self.set_resume(Resume::Wasm(if skips { at.instr.aux } else { at.index + 1 }));
     }
 
