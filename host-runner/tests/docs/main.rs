@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 
 mod command_lines;
+mod links;
 
 use std::fs;
 use std::ops::Range;
