@@ -10,6 +10,8 @@ mod fold;
 mod freeze;
 mod help;
 mod inspect;
+#[cfg(test)]
+mod manual;
 mod profile;
 mod reference;
 mod resume;
