@@ -13,6 +13,7 @@ use node_tests::generate::program::random_program;
 use node_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
 use node_tests::panic_guard::caught;
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::TierKind;
 
 /// Bytes of host stack of a worker.
 const WORKER_STACK: usize = 1 << 30;
@@ -144,7 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 fn worker(args: &Args, next: &AtomicU64) -> Result<Sums> {
     let engines = Differential::new()?;
     let mut sums = Sums::default();
-    let bounds = Bounds { gas: 20_000, steps: 3_000, stops: args.stops, calls: 1 };
+    let bounds = Bounds { tier: TierKind::Register, gas: 20_000, steps: 3_000, stops: args.stops, calls: 1 };
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number >= args.modules + args.linked {

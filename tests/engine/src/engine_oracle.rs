@@ -26,6 +26,8 @@ pub const LIMITS: Limits = Limits {
 /// Bounds of one comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// The tier that is compared with the stepper.
+    pub tier: TierKind,
     /// Gas of the whole run.
     pub gas: u64,
     /// Uncharged steps of the whole run.
@@ -223,7 +225,7 @@ impl Call<'_> {
     fn compare(&self, template: &Machine, rng: &mut Rng) -> Result<(Machine, Figures)> {
         let mut figures = Figures { calls: 1, ..Figures::default() };
         let (Some(mut fast), Some(mut stepper)) =
-            (self.begin(template, TierKind::Register), self.begin(template, TierKind::Stepper))
+            (self.begin(template, self.bounds.tier), self.begin(template, TierKind::Stepper))
         else {
             // Not even the first frame fits.
             return Ok((template.clone(), figures));
@@ -250,7 +252,7 @@ impl Call<'_> {
     /// engine that is paused and goes on, and the stepper, which goes on too.
     fn every_stop(&self, template: &Machine) -> Result<u64> {
         let (Some(mut stepper), Some(mut paused)) =
-            (self.begin(template, TierKind::Stepper), self.begin(template, TierKind::Register))
+            (self.begin(template, TierKind::Stepper), self.begin(template, self.bounds.tier))
         else {
             return Ok(0);
         };
@@ -283,14 +285,14 @@ impl Call<'_> {
 
     /// A run of the fast engine from the start comes to the same stop.
     fn fresh(&self, template: &Machine, budget: u64, stepper: &mut Machine, stop: &Stop) -> Result<()> {
-        let Some(mut fast) = self.begin(template, TierKind::Register) else { return Ok(()) };
+        let Some(mut fast) = self.begin(template, self.bounds.tier) else { return Ok(()) };
         let again = fast.run(Budget { gas: budget, steps: self.bounds.steps });
         same(&mut fast, again, stepper, stop.clone(), self.results).with_context(|| format!("budget {budget}"))
     }
 
     /// The whole run in random slices comes to the same end as `done`.
     fn pauses(&self, template: &Machine, done: &mut Machine, rng: &mut Rng) -> Result<u64> {
-        let Some(mut sliced) = self.begin(template, TierKind::Register) else { return Ok(0) };
+        let Some(mut sliced) = self.begin(template, self.bounds.tier) else { return Ok(0) };
         let start = sliced.gas_total();
         let (mut steps, mut slices, mut least) = (self.bounds.steps, 0, 0);
         let stop = loop {

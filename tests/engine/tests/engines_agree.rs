@@ -6,8 +6,9 @@ use engine_tests::generate::linked::random_linked;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{random_schedule, relaxed_smith_module, smith_module};
 use stepmark_core::gas::Schedule;
+use stepmark_core::machine::TierKind;
 
-const BOUNDS: Bounds = Bounds { gas: 20_000, steps: 3_000, stops: 150, calls: 1 };
+const BOUNDS: Bounds = Bounds { tier: TierKind::Register, gas: 20_000, steps: 3_000, stops: 150, calls: 1 };
 
 fn sum(kind: &str, seeds: std::ops::Range<u64>, one: impl Fn(u64) -> anyhow::Result<Figures>) -> Figures {
     let mut figures = Figures::default();

@@ -396,6 +396,23 @@ const SUM: &str = r#"(module (func (export "f") (param $n i32) (result i32) (loc
     (local.get $sum)))"#;
 
 #[test]
+fn a_run_that_changes_its_tier_at_every_stop_is_one_that_does_not() {
+    for (text, arg) in [(SEARCH, 3), (SUM, 1000)] {
+        let [mut changing, mut stepped] =
+            [TierKind::Register, TierKind::Stepper].map(|tier| begin(text, &[arg], &Schedule::default(), tier));
+        for slice in 1.. {
+            let (stop, expected) = (changing.run(gas(slice)), stepped.run(gas(slice)));
+            assert_eq!((&stop, changing.gas_total()), (&expected, stepped.gas_total()), "slice {slice}");
+            assert_eq!(changing.frame_states(), stepped.frame_states(), "slice {slice}");
+            if !matches!(stop, Stop::OutOfGas { .. }) {
+                break;
+            }
+            changing.set_tier(TierKind::ALL[slice as usize % 2]);
+        }
+    }
+}
+
+#[test]
 fn a_run_of_n_gas_needs_exactly_n() {
     let run = |budget: u64| {
         let mut machine = begin(SUM, &[10], &Schedule::default(), TierKind::Register);

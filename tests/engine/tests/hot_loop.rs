@@ -89,7 +89,7 @@ fn accesses_at_the_ends_of_a_memory_end_alike_on_both_tiers() {
 
 #[test]
 fn random_programs_end_alike_on_both_tiers() {
-    let bounds = Bounds { gas: 3_000, steps: 500, stops: 6, calls: 1 };
+    let bounds = Bounds { tier: TierKind::Register, gas: 3_000, steps: 500, stops: 6, calls: 1 };
     for seed in 0..6 {
         let bytes = wat::parse_str(random_program(seed)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let figures = engines_agree(&bytes, &Schedule::default(), seed, bounds);

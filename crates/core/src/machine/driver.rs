@@ -127,13 +127,17 @@ impl Machine {
 
     /// Lets a tier of this kind run the program from here on. A machine that is watched is always stepped.
     pub fn set_tier(&mut self, kind: TierKind) {
+        let kind = if self.watch.is_some() { TierKind::Stepper } else { kind };
+        if self.tier.kind() == kind {
+            return;
+        }
         // No position of another tier's means anything to this one.
         self.for_each_stack(|machine| {
             for frame in 0..machine.frames.len() {
                 machine.frames[frame].resume = Resume::Wasm(machine.resume_index(frame));
             }
         });
-        self.tier = if self.watch.is_some() { TierKind::Stepper } else { kind }.make();
+        self.tier = kind.make();
         self.tier.grow(&self.store);
     }
 

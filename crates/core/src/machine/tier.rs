@@ -78,6 +78,9 @@ pub(crate) struct CodeMark(pub(super) usize, pub(super) usize);
 /// Executes functions. Functions are named by their address in the store; a frame that a tier has left in its own form
 /// (`Resume::Fast`) rests at one of its entries, by position.
 pub(crate) trait Tier: fmt::Debug + Send + Sync {
+    /// Returns which tier this is.
+    fn kind(&self) -> TierKind;
+
     /// Copies the tier with its code, for a copy of the machine.
     fn copied(&self) -> Box<dyn Tier>;
 
@@ -123,6 +126,10 @@ impl Clone for Box<dyn Tier> {
 struct NoCode;
 
 impl Tier for NoCode {
+    fn kind(&self) -> TierKind {
+        TierKind::Stepper
+    }
+
     fn copied(&self) -> Box<dyn Tier> {
         Box::new(*self)
     }

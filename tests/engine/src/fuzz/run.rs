@@ -4,8 +4,9 @@ use stepmark_core::gas::Schedule;
 
 use crate::engine_oracle::{Bounds, engines_agree};
 use crate::generate::{Rng, chosen_module, random_schedule};
+use stepmark_core::machine::TierKind;
 
-const BOUNDS: Bounds = Bounds { gas: 2_000, steps: 2_000, stops: 40, calls: 1 };
+const BOUNDS: Bounds = Bounds { tier: TierKind::Register, gas: 2_000, steps: 2_000, stops: 40, calls: 1 };
 /// Choices of a module as large as a run can afford.
 const MOST: usize = 4 << 10;
 

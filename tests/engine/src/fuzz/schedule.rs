@@ -6,8 +6,9 @@ use stepmark_core::gas::Schedule;
 use crate::engine_oracle::{Bounds, engines_agree};
 use crate::generate::program::random_program;
 use crate::generate::random_schedule;
+use stepmark_core::machine::TierKind;
 
-const BOUNDS: Bounds = Bounds { gas: 500, steps: 500, stops: 20, calls: 1 };
+const BOUNDS: Bounds = Bounds { tier: TierKind::Register, gas: 500, steps: 500, stops: 20, calls: 1 };
 /// A module is run under one in so many schedules: most of them differ in nothing that it notices.
 const RUN_ONE_IN: u8 = 4;
 

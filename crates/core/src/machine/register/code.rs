@@ -6,7 +6,7 @@ use crate::code::{
     Body, Entry, Environment, FuncCode, Inst, Location, Scope, SideTable, VerifiedCode, translate, verify,
 };
 use crate::gas::Unit;
-use crate::machine::tier::{CodeMark, Exit, Parts, Tier};
+use crate::machine::tier::{CodeMark, Exit, Parts, Tier, TierKind};
 use crate::machine::{FuncKind, Outline, Store};
 use crate::module::FuncType;
 
@@ -107,6 +107,10 @@ impl RegisterTier {
 }
 
 impl Tier for RegisterTier {
+    fn kind(&self) -> TierKind {
+        TierKind::Register
+    }
+
     fn copied(&self) -> Box<dyn Tier> {
         Box::new(self.clone())
     }
