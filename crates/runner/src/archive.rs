@@ -128,7 +128,7 @@ const LONGEST_NAME: u64 = 4096;
 ///
 /// # Errors
 /// Exit code 65 for what is no archive of ours, 74 for what cannot be written.
-pub fn unpack(archive: &Path, directory: &Path, stop: &Interrupt) -> Result<()> {
+pub fn unpack(archive: &Path, directory: &Path, durably: bool, stop: &Interrupt) -> Result<()> {
     let file = Foreign::named(archive, Kind::Archive)?;
     let bad = |error: io::Error| Failure::data(format!("{}: no archive that can be read: {error}", archive.display()));
     let length = file.length();
@@ -168,7 +168,7 @@ pub fn unpack(archive: &Path, directory: &Path, stop: &Interrupt) -> Result<()> 
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted: nothing was imported"));
         }
-        unpack_file(archive, &mut entry, &name, directory)?;
+        unpack_file(archive, &mut entry, &name, directory, durably)?;
     }
     Ok(())
 }
@@ -212,7 +212,13 @@ fn read_name(archive: &Path, entry: &mut Entry<'_, Foreign>) -> Result<Vec<u8>> 
     Ok(name)
 }
 
-fn unpack_file(archive: &Path, entry: &mut Entry<'_, Foreign>, name: &str, directory: &Path) -> Result<()> {
+fn unpack_file(
+    archive: &Path,
+    entry: &mut Entry<'_, Foreign>,
+    name: &str,
+    directory: &Path,
+    durably: bool,
+) -> Result<()> {
     let path = directory.join(name);
     let cut_short = || Failure::data(format!("{}: cut short in {name}", archive.display()));
     let failed = |error: io::Error| Failure::io(&path, &error);
@@ -243,7 +249,7 @@ fn unpack_file(archive: &Path, entry: &mut Entry<'_, Foreign>, name: &str, direc
     if copied.saturating_add(most as u64) != size {
         return Err(cut_short());
     }
-    out.sync_all().map_err(failed)
+    if durably { out.sync_all().map_err(failed) } else { Ok(()) }
 }
 
 /// Unpacks an archive into a new directory, which appears when `check` finds nothing wrong with it. Until then it is beside
@@ -267,7 +273,7 @@ pub fn import(
         return Err(failure.help("name a directory that is empty or not there"));
     }
     let staged = Staged::create(directory)?;
-    unpack(archive, &staged.path, stop)?;
+    unpack(archive, &staged.path, true, stop)?;
     check(&staged.path)?;
     staged.place(directory)
 }

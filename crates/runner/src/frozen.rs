@@ -71,6 +71,12 @@ pub fn write(path: &Path, memory: &[u8]) -> Result<u64> {
 /// # Errors
 /// Exit code 74 when it cannot be read, 65 when it is longer than any frozen node.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut file = Foreign::named(path, Kind::Frozen)?;
+    let mut head = Vec::new();
+    let read = file.by_ref().take(HEADER as u64).read_to_end(&mut head);
+    read.map_err(|error| Failure::io(path, &error))?;
+    // Before all of it is read: a file may claim any length and hold nothing.
+    check_head(&head, file.length())?;
     foreign::read(path, Kind::Frozen)
 }
 
@@ -121,6 +127,29 @@ pub struct RawFrozen<'a> {
     checksum: &'a [u8],
 }
 
+/// Checks the sizes that a file's head names against its length, if it is the head of a frozen node.
+fn check_head(head: &[u8], length: u64) -> Result<()> {
+    let field =
+        |at: usize| head.get(at..).and_then(|bytes| bytes.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes));
+    match (field(HEADER - 8), field(HEADER - 4)) {
+        (Some(size), Some(count)) if head.starts_with(&MAGIC) => check_length(size, count, length),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a file of `length` bytes can have `count` pages of a memory of `size`.
+fn check_length(size: u32, count: u32, length: u64) -> Result<()> {
+    if size > MOST_PAGES || count > size {
+        let what = format!("a memory of {size} pages of which {count} follow; at most {MOST_PAGES}, and no more");
+        return Err(Failure::data(what));
+    }
+    let expected = HEADER as u64 + u64::from(count) * RECORD as u64 + CHECKSUM as u64;
+    if length != expected {
+        return Err(Failure::data(format!("{length} bytes, expected {expected} with {count} pages")));
+    }
+    Ok(())
+}
+
 /// A frozen node that is well-formed: the file is whole, and its pages are in order and inside the memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frozen<'a> {
@@ -147,14 +176,7 @@ impl<'a> RawFrozen<'a> {
         let (size, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
         let (count, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
         let [size, count] = [size, count].map(|field| u32::from_le_bytes(*field));
-        if size > MOST_PAGES || count > size {
-            let what = format!("a memory of {size} pages of which {count} follow; at most {MOST_PAGES}, and no more");
-            return Err(Failure::data(what));
-        }
-        let expected = HEADER as u64 + u64::from(count) * RECORD as u64 + CHECKSUM as u64;
-        if file.len() as u64 != expected {
-            return Err(Failure::data(format!("{} bytes, expected {expected} with {count} pages", file.len())));
-        }
+        check_length(size, count, file.len() as u64)?;
         let (records, checksum) = rest.split_at(rest.len() - CHECKSUM);
         let (covered, _) = file.split_at(file.len() - CHECKSUM);
         Ok(Self { node: *node, size, covered, records, checksum })

@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use stepmark_state::encoding::not_ascending;
+use stepmark_state::encoding::{bounded, not_ascending};
 use stepmark_state::error::Error;
 use stepmark_state::host_type::HostType;
 use stepmark_state::limits::Limits;
@@ -20,6 +20,9 @@ use stepmark_state::schedule_names::check_schedule_name;
 
 /// Version of the meaning of a job, raised when the same job would give another result.
 pub const JOB_VERSION: u32 = 2;
+
+/// Items that any list of a job can have: a bound for the memory that decoding takes, and far above what anybody has.
+pub const MAX_LIST: usize = 1 << 18;
 
 /// Context string of the job hash (BLAKE3's key derivation mode).
 pub const JOB_DOMAIN: &str = "guest-interp 2026 job v1";
@@ -126,24 +129,30 @@ pub struct Job {
     /// The program; its name is the file name alone, without the path.
     pub program: ModuleRef,
     /// Modules that the program can import from, in the order in which they are linked.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_LIST>")]
     pub modules: Vec<ModuleRef>,
     /// The export to call; none for a WASI command.
     pub entry: Option<String>,
     /// Arguments as they were given: of the export, or of the WASI command without `argv[0]`.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_LIST>")]
     pub args: Vec<String>,
     /// What a WASI command sees as `argv[0]`.
     pub argv0: String,
     /// Environment in the order given, each name once (see [`last_wins`]).
+    #[serde(deserialize_with = "bounded::<_, _, MAX_LIST>")]
     pub env: Vec<(String, String)>,
     /// Standard input; none is an empty one.
     pub stdin: Option<Stdin>,
     /// Input files by ascending path.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_LIST>")]
     pub inputs: Vec<Input>,
     /// Directories that are open to the program from the start, in the order of their descriptors.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_LIST>")]
     pub preopens: Vec<String>,
     /// The gas schedule.
     pub schedule: ScheduleRef,
     /// WebAssembly features by ascending name, and whether they are on.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_LIST>")]
     pub features: Vec<(String, bool)>,
     /// Limits that the program can meet.
     pub limits: Limits,
@@ -152,10 +161,12 @@ pub struct Job {
     /// Seed of the program's random source.
     pub seed: u64,
     /// Functions of the embedder's, in the order of their declaration.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_LIST>")]
     pub functions: Vec<JobFunction>,
     /// Version of the key-value store when the run began, if the program has one.
     pub store: Option<u64>,
     /// Contracts that can be called by name, in the order given.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_LIST>")]
     pub contracts: Vec<ModuleRef>,
     /// What the outermost contract is called with.
     pub call_data: Vec<u8>,
@@ -223,8 +234,27 @@ impl Job {
         {
             return Err(Error::snapshot(format!("job: NUL in {text:?}")));
         }
+        self.check_lists()?;
         check_schedule_name(&self.schedule.name, &self.schedule.hash)
             .map_err(|error| Error::snapshot(error.message()).context("job"))
+    }
+
+    /// Checks that no list is longer than a snapshot's may be.
+    fn check_lists(&self) -> Result<(), Error> {
+        let lists = [
+            ("modules", self.modules.len()),
+            ("arguments", self.args.len()),
+            ("variables", self.env.len()),
+            ("input files", self.inputs.len()),
+            ("directories", self.preopens.len()),
+            ("features", self.features.len()),
+            ("functions", self.functions.len()),
+            ("contracts", self.contracts.len()),
+        ];
+        match lists.iter().find(|(_, length)| *length > MAX_LIST) {
+            Some((what, length)) => Err(Error::snapshot(format!("job: {length} {what}, at most {MAX_LIST}"))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -256,6 +286,18 @@ mod tests {
 
     fn message(job: &Job) -> String {
         job.check().unwrap_err().message().to_owned()
+    }
+
+    #[test]
+    fn a_list_longer_than_any_job_has_is_refused_when_made_and_when_read() {
+        let job = |arguments: usize| Job { args: vec![String::new(); arguments], ..Job::default() };
+        let read = |job: &Job| {
+            let bytes = postcard::to_allocvec(job).unwrap();
+            postcard::from_bytes::<Job>(&bytes).is_ok()
+        };
+        assert!(job(MAX_LIST).check().is_ok() && read(&job(MAX_LIST)));
+        assert_eq!(message(&job(MAX_LIST + 1)), "job: 262145 arguments, at most 262144");
+        assert!(!read(&job(MAX_LIST + 1)));
     }
 
     #[test]

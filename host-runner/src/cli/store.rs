@@ -9,7 +9,7 @@ use stepmark_hosts::store::ReadWriteSet;
 use crate::cli::print;
 use stepmark_runner::durable;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::store::{Database, WAIT, read_set};
+use stepmark_runner::store::{Database, WAIT, is_store, read_set};
 use stepmark_runner::terminal;
 
 /// Arguments of `store`.
@@ -110,6 +110,10 @@ fn list(store: &Database) -> Result<i32> {
 }
 
 fn export(store: &Database, file: &Path) -> Result<i32> {
+    if is_store(file) {
+        let what = format!("{} is a store, and the export would replace it", file.display());
+        return Err(Failure::usage(what).help("choose another name"));
+    }
     let export = store.view()?.export()?;
     durable::replace(file, &export.encode())?;
     let count = export.entries.len();

@@ -33,7 +33,7 @@ pub(super) fn archive(data: &[u8]) {
     let [file, inside, imported] = ["archive", "inside", "imported"].map(|name| folder.path().join(name));
     fs::write(&file, data).expect("a file");
     fs::create_dir(&inside).expect("a directory");
-    let unpacked = unpack(&file, &inside, &Interrupt::new()).is_ok();
+    let unpacked = unpack(&file, &inside, false, &Interrupt::new()).is_ok();
     assert!(size_below(&inside) <= data.len() as u64, "more bytes than the archive has");
     let refused = import(&file, &imported, &Interrupt::new(), |_| Err(Failure::data("no chain")));
     assert!(refused.is_err(), "imported though the check fails");

@@ -158,7 +158,7 @@ pub struct Recheck {
 pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
     let folder = tempfile::tempdir().map_err(|error| Failure::io(bundle, &error))?;
     let dir = folder.path();
-    archive::unpack(bundle, dir, &Interrupt::new())?;
+    archive::unpack(bundle, dir, false, &Interrupt::new())?;
     let bad = |what: String| Failure::data(format!("{}: {what}", bundle.display()));
     let none = || bad(format!("no bundle: it holds no {DISPUTE}"));
     let text = Foreign::find_within(dir, DISPUTE, Kind::Dispute)?.ok_or_else(none)?.bytes()?;

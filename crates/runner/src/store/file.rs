@@ -6,7 +6,7 @@
 //! panic too: so the entries have a checksum of ours ([`seal`](super::seal)).
 
 use std::cell::Cell;
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -18,7 +18,7 @@ use redb::DatabaseError;
 use redb::backends::FileBackend;
 
 use crate::failure::{Failure, IO, Result};
-use crate::foreign;
+use crate::foreign::{self, Foreign, Kind};
 use crate::terminal;
 
 /// Bytes that the database may keep in memory.
@@ -87,7 +87,11 @@ pub(super) fn open(path: &Path, create: bool, wait: Duration) -> Result<Held> {
 /// Opens the file; none when it is in use.
 fn open_once(path: &Path, name: &str, create: bool) -> Result<Option<redb::Database>> {
     let file = foreign::open_to_change(path, create).map_err(|error| Failure::io(path, &error))?;
-    let length = file.metadata().map_err(|error| Failure::io(path, &error))?.len();
+    let found = file.metadata().map_err(|error| Failure::io(path, &error))?;
+    let length = found.len();
+    if is_hollow(&found) {
+        return Err(damaged(name, &format!("{length} bytes, of which the disk holds next to nothing")));
+    }
     if length == 0 && !create {
         return Err(Failure::new(IO, format!("{name}: is empty, no store")));
     }
@@ -105,12 +109,35 @@ fn open_once(path: &Path, name: &str, create: bool) -> Result<Option<redb::Datab
     })
 }
 
+/// Bytes from which on a file may be no longer than so many times what the disk holds of it: opening a database sets up all
+/// of the length that its head claims.
+const LONG: u64 = 1 << 30;
+const MOST_SPARSE: u64 = 64;
+
+/// Whether a file claims a length that nobody can have written.
+fn is_hollow(found: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    let held = std::os::unix::fs::MetadataExt::blocks(found).saturating_mul(512);
+    #[cfg(not(unix))]
+    let held = found.len();
+    found.len() > LONG && held.saturating_mul(MOST_SPARSE) < found.len()
+}
+
+/// Returns whether there is a store at `path`, or a file that once was one.
+pub fn is_store(path: &Path) -> bool {
+    const MAGIC: &[u8; 4] = b"redb";
+    let mut first = [0; MAGIC.len()];
+    Foreign::named(path, Kind::Input).is_ok_and(|mut file| file.read_exact(&mut first).is_ok() && first == *MAGIC)
+}
+
 /// Checks that the commit that the file's first bytes name as the last one is the later of the two that are there: a flipped
-/// bit in that one byte, which nothing else covers, would show the store as it was before. False when the file is in use:
-/// while it is, nobody can tell.
+/// bit in that one byte, which nothing else covers, would show the store as it was before. A file that was not closed says
+/// so in the same byte: there the database looks for the last whole commit itself. False when the file is in use: while it
+/// is, nobody can tell.
 fn check_slots(mut file: &File, path: &Path) -> Result<bool> {
     /// Where the file says which slot is the last one, where the slots begin, and where in one is its number.
     const WHICH: usize = 9;
+    const NOT_CLOSED: u8 = 2;
     const SLOTS: [usize; 2] = [64, 192];
     const NUMBER: usize = 104;
     match file.try_lock_shared() {
@@ -129,8 +156,9 @@ fn check_slots(mut file: &File, path: &Path) -> Result<bool> {
         let at = SLOTS.get(slot).map_or(0, |slot| slot.saturating_add(NUMBER));
         first.get(at..).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
     };
-    let last = usize::from(first.get(WHICH).is_some_and(|byte| byte & 1 == 1));
-    if number(last) < number(1 - last) {
+    let flags = first.get(WHICH).copied().unwrap_or(0);
+    let last = usize::from(flags & 1 == 1);
+    if flags & NOT_CLOSED == 0 && number(last) < number(1 - last) {
         let name = path.display().to_string();
         return Err(damaged(&name, "its first page names an older commit than the last"));
     }

@@ -24,7 +24,7 @@ use crate::outside::{Nobody, Outside, asked};
 use file::{Held, damaged, failed, guarded};
 use seal::Sum;
 
-pub use file::WAIT;
+pub use file::{WAIT, is_store};
 
 /// Version, and value with its checksum, by key.
 const ENTRIES: TableDefinition<'_, &[u8], (u64, &[u8])> = TableDefinition::new("sealed-entries");
