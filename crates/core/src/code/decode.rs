@@ -89,7 +89,7 @@ pub struct Block {
 /// - loads and stores: `imm` offset, `aux` memory and lane, see [`Instr::memory`]; lanes: `imm`;
 /// - `throw`: `imm` tag index; `try_table`: `imm` index into `blocks`, `aux` into `handlers`;
 /// - `block`, `loop`: `imm` index into `blocks`; `if`: also `aux`, the target when false;
-/// - `nop`, `block`, `loop`, `end`: `aux` where the stepper goes on, see [`Body::link_markers`];
+/// - `nop`, `block`, `loop`, `end`: `aux` where the stepper goes on, see `Body::link_markers`;
 /// - `br`, `br_if`, `br_on_null`, `br_on_non_null`: `imm` target; `br_table`: `imm` first target, `aux` how many before the default;
 /// - `else`: `imm` target past the `end`, `aux` 1 if it cannot be reached from the first arm; `end`: `imm` 1 if it
 ///   cannot be reached by falling through;

@@ -77,7 +77,7 @@ pub(crate) struct CodeMark(pub(super) usize, pub(super) usize);
 
 /// Executes functions. Functions are named by their address in the store; a frame that a tier has left in its own form
 /// (`Resume::Fast`) rests at one of its entries, by position.
-pub(crate) trait Tier: fmt::Debug + Send + Sync {
+pub(crate) trait Tier: Send + Sync {
     /// Returns which tier this is.
     fn kind(&self) -> TierKind;
 
@@ -113,6 +113,13 @@ pub(crate) trait Tier: fmt::Debug + Send + Sync {
 
     /// Forgets all functions but the first so many, and all code since the mark: none of the functions that stay.
     fn truncate(&mut self, funcs: usize, mark: CodeMark);
+}
+
+impl fmt::Debug for dyn Tier {
+    /// Writes which tier it is, not its code: that would put the names of all instructions into the module.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind().fmt(f)
+    }
 }
 
 impl Clone for Box<dyn Tier> {
