@@ -53,6 +53,12 @@ pub trait Disk: fmt::Debug {
     /// The system's.
     fn create_new(&self, name: &str) -> io::Result<Box<dyn NewFile>>;
 
+    /// Makes the directory `name`, whose files are then called `name/...` here.
+    ///
+    /// # Errors
+    /// The system's.
+    fn make_directory(&self, name: &str) -> io::Result<()>;
+
     /// Gives what is called `from` the name `to`, at once. What stood there is gone; a link is replaced, not followed.
     ///
     /// # Errors
@@ -156,6 +162,10 @@ impl Disk for Directory {
     fn create_new(&self, name: &str) -> io::Result<Box<dyn NewFile>> {
         let file = OpenOptions::new().write(true).create_new(true).open(self.path.join(name))?;
         Ok(Box::new(file))
+    }
+
+    fn make_directory(&self, name: &str) -> io::Result<()> {
+        fs::create_dir(self.path.join(name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -110,6 +110,9 @@ impl Name {
     }
 }
 
+/// What to do about a directory that holds something else.
+const MOVE_AWAY: &str = "choose another --snapshot-output, or move that directory's files away";
+
 impl OutputDir {
     /// Creates the directory if it is absent and takes its lock.
     ///
@@ -167,6 +170,47 @@ impl OutputDir {
         self.remove_all(doomed)
     }
 
+    /// Moves the chain of another job that is in the directory into a directory in it, `earlier-N`, and returns its name: so
+    /// a run from the start finds room, and nothing is lost. Nothing happens where there are no snapshots, where one is of
+    /// the job with hash `job`, and where they are of several jobs: [`prepare`](Self::prepare) says what is wrong then.
+    ///
+    /// # Errors
+    /// Exit code 74 when the system refuses; what was not moved has its name still, and the next run moves it.
+    pub fn set_aside(&self, job: &[u8; 32]) -> Result<Option<String>> {
+        let found = self.list()?;
+        let mut jobs = BTreeSet::new();
+        for (kind, name) in &found {
+            match self.prefix(*kind, name) {
+                Ok(prefix) => jobs.extend(prefix.map(|prefix| prefix.job_hash)),
+                Err(_) => return Ok(None),
+            }
+        }
+        if jobs.len() != 1 || jobs.contains(job) {
+            return Ok(None);
+        }
+        let place = self.free_name()?;
+        self.disk.make_directory(&place).map_err(|error| self.failed(&place, &error))?;
+        let mut moved: Vec<_> = found.iter().filter(|(kind, _)| *kind != Name::Temporary).collect();
+        // As files are removed: what needs others goes before them.
+        moved.sort_by_key(|(kind, name)| (removal_stage(*kind, name), Reverse(kind.id())));
+        for (_, name) in moved {
+            self.disk.rename(name, &format!("{place}/{name}")).map_err(|error| self.failed(name, &error))?;
+        }
+        self.sync()?;
+        Ok(Some(place))
+    }
+
+    /// A name for a directory that nothing has.
+    fn free_name(&self) -> Result<String> {
+        for number in 1..u32::MAX {
+            let name = format!("earlier-{number}");
+            if self.disk.look(&name).map_err(|error| self.failed(&name, &error))? == Kind::Nothing {
+                return Ok(name);
+            }
+        }
+        Err(Failure::new(IO, format!("{}: no name is left for an earlier chain", self.path.display())))
+    }
+
     /// Starts to write the file `name`. It appears, whole, when it is committed.
     ///
     /// # Errors
@@ -215,25 +259,32 @@ impl OutputDir {
 
     /// Refuses `name` when it is a directory or does not belong to `job`; the id that it says, 0 where it says none.
     fn check(&self, kind: Name, name: &str, job: &[u8; 32]) -> Result<u64> {
+        match self.prefix(kind, name)? {
+            None => Ok(0),
+            Some(prefix) if prefix.job_hash == *job => Ok(prefix.id),
+            Some(_) => {
+                let path = self.path.join(name);
+                let what = format!("{}: belongs to another job and would be overwritten", path.display());
+                Err(Failure::data(what).help(MOVE_AWAY))
+            }
+        }
+    }
+
+    /// What the file `name` says of itself; none where it is of a kind that says nothing.
+    fn prefix(&self, kind: Name, name: &str) -> Result<Option<Prefix>> {
         let found = self.refuse_directory(name)?;
         // A link to nowhere, or to something that is no file, says nothing about a job; it is replaced, not followed.
         if found != Kind::File || matches!(kind, Name::Result | Name::Temporary) {
-            return Ok(0);
+            return Ok(None);
         }
-        let help = "choose another --snapshot-output, or move that directory's files away";
         let path = self.path.join(name);
         let limit = u64::try_from(PREFIX_LEN).unwrap_or(u64::MAX);
         let first = self.disk.first_bytes(name, limit).map_err(|error| self.failed(name, &error))?;
         let prefix = Prefix::decode(&first).map_err(|error| {
             let what = format!("{}: the output directory holds a file that is not this node's", path.display());
-            Failure::data(what).caused_by(error).help(help)
+            Failure::data(what).caused_by(error).help(MOVE_AWAY)
         })?;
-        if prefix.job_hash == *job {
-            Ok(prefix.id)
-        } else {
-            let what = format!("{}: belongs to another job and would be overwritten", path.display());
-            Err(Failure::data(what).help(help))
-        }
+        Ok(Some(prefix))
     }
 
     /// What stands at `name`, where that is no directory.
@@ -496,6 +547,26 @@ pub(crate) mod tests {
         assert_eq!(failure.code(), 65);
         assert!(failure.what().contains("1.bin: belongs to another job"), "{failure}");
         assert_eq!(names(temporary.path()), before);
+    }
+
+    #[test]
+    fn a_chain_of_another_job_is_set_aside_whole_and_one_of_this_job_or_of_several_is_not() {
+        let temporary = directory();
+        let dir = temporary.path();
+        chain(dir, [8; 32], 2);
+        fs::write(dir.join("result.txt"), "old").expect("a file");
+        fs::write(dir.join("notes.txt"), "mine").expect("a file");
+        let out = OutputDir::open(dir).expect("opens");
+        assert_eq!(out.set_aside(&[8; 32]).expect("the same job"), None);
+        assert_eq!(out.set_aside(&JOB).expect("moved"), Some("earlier-1".to_owned()));
+        assert_eq!(names(dir), ["earlier-1", "notes.txt"]);
+        assert_eq!(names(&dir.join("earlier-1")), ["1.bin", "1.snap", "2.bin", "2.snap", "result.txt"]);
+        assert_eq!(out.set_aside(&JOB).expect("nothing there"), None);
+        chain(dir, [9; 32], 1);
+        assert_eq!(out.set_aside(&JOB).expect("moved"), Some("earlier-2".to_owned()));
+        chain(dir, JOB, 2);
+        chain(dir, [9; 32], 1);
+        assert_eq!(out.set_aside(&[1; 32]).expect("two jobs"), None);
     }
 
     #[test]

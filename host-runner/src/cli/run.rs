@@ -64,7 +64,14 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;
     let from_pause = starts_from_pause(&job, out.path());
-    out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
+    let (job_hash, start_id) = (node.job_hash()?, node.start_id()?);
+    if start_id == 0
+        && let Some(place) = out.set_aside(&job_hash)?
+    {
+        let (dir, place) = (out.path(), out.path().join(place));
+        console.note(&format!("the chain of another job that was in {} is in {} now", dir.display(), place.display()));
+    }
+    out.prepare(&job_hash, start_id, from_pause)?;
     let runner = Runner { engine: args.engine };
     let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
     let options = Options { runner, from_pause, keep_answers, deliver, leave: None };

@@ -78,6 +78,7 @@ impl Thawed {
     /// # Errors
     /// Exit code 65 when the file is bad, or what is in it is no node with a job; 74 when it cannot be read.
     fn read(path: &Path) -> Result<Self> {
+        frozen::check_claim(path).map_err(|failure| bad(path, &failure, SAME_FILE))?;
         let file = frozen::read(path)?;
         let frozen = Frozen::decode(&file).and_then(|frozen| frozen.expect_embedded().map(|()| frozen));
         let frozen = frozen.map_err(|failure| bad(path, &failure, SAME_FILE))?;

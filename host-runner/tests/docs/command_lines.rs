@@ -17,7 +17,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
 use crate::{Fenced, fenced, pages, root, text};
 
@@ -174,6 +174,9 @@ fn is_as_written(written: &str, line: &str) -> bool {
 
 /// Runs a page, and says each line that is not as it is written there.
 fn run(page: &str) {
+    /// One page at a time: an example that interrupts its command does so after a time that it must have to begin.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let text = text(page);
     let steps = steps(page, &text);
     let outputs = outputs(&steps);

@@ -50,12 +50,39 @@ fn a_program_that_is_not_found_is_named_with_its_hash() {
 }
 
 #[test]
-fn a_foreign_jobs_files_are_refused_by_name_and_left_alone() {
+fn another_jobs_chain_is_set_aside_by_a_run_from_the_start_and_refused_by_one_that_goes_on() {
     let dir = Dir::with("fib.wasm", FIB);
     dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
     let before = dir.read("out/1.snap");
-    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 21").code(65).says("belongs to another job");
+    let (another, said) = ("--gas-limit 50000 --snapshot-output other fib.wasm fib 21", "belongs to another job");
+    dir.run(another).code(75);
+    let goes_on = "--gas-limit 50000 --snapshot-input other --snapshot-id 1 --snapshot-output out fib.wasm fib 21";
+    dir.run(goes_on).code(65).says(said);
     assert_eq!(dir.read("out/1.snap"), before);
+    let ran = dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 21").code(75);
+    assert!(
+        ran.stderr().contains("the chain of another job that was in out is in out/earlier-1 now"),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(dir.read("out/earlier-1/1.snap"), before);
+    assert_eq!(dir.read("out/1.snap"), dir.read("other/1.snap"));
+    dir.run("verify fib.wasm out --to 1").code(0);
+    dir.run("verify fib.wasm out/earlier-1 --to 1").code(0);
+}
+
+/// The walk-through of the first such engine: three programs in turn into one directory.
+#[test]
+fn three_programs_in_turn_into_one_directory_leave_three_chains() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let refill = "--engine native --gas-limit 50000 --enable-gas-refill --snapshot-output ./output";
+    for argument in [20, 21, 22] {
+        dir.run(&format!("{refill} ./fib.wasm fib {argument}")).code(0);
+    }
+    for (place, returned) in [("output/earlier-1", "6765"), ("output/earlier-2", "10946"), ("output", "17711")] {
+        assert_eq!(dir.text(&format!("{place}/result.txt")).lines().nth(2), Some(returned), "{place}");
+        dir.run(&format!("verify fib.wasm {place} --engine native")).code(0);
+    }
 }
 
 #[test]

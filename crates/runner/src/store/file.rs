@@ -130,10 +130,10 @@ pub fn is_store(path: &Path) -> bool {
     Foreign::named(path, Kind::Input).is_ok_and(|mut file| file.read_exact(&mut first).is_ok() && first == *MAGIC)
 }
 
-/// Checks that the commit that the file's first bytes name as the last one is the later of the two that are there: a flipped
-/// bit in that one byte, which nothing else covers, would show the store as it was before. A file that was not closed says
-/// so in the same byte: there the database looks for the last whole commit itself. False when the file is in use: while it
-/// is, nobody can tell.
+/// Warns where the commit that the file's first bytes name as the last one is not the later of the two that are there. Either a
+/// command was killed before it had named what it wrote, and another one has closed the file since; or the bit in that one
+/// byte, which nothing covers, was flipped, and the store is shown as it was before. Nobody can tell which. A file that was not
+/// closed says so in the same byte: there the database looks for the last whole commit itself. False when the file is in use.
 fn check_slots(mut file: &File, path: &Path) -> Result<bool> {
     /// Where the file says which slot is the last one, where the slots begin, and where in one is its number.
     const WHICH: usize = 9;
@@ -159,8 +159,9 @@ fn check_slots(mut file: &File, path: &Path) -> Result<bool> {
     let flags = first.get(WHICH).copied().unwrap_or(0);
     let last = usize::from(flags & 1 == 1);
     if flags & NOT_CLOSED == 0 && number(last) < number(1 - last) {
-        let name = path.display().to_string();
-        return Err(damaged(&name, "its first page names an older commit than the last"));
+        let what =
+            "shows an older commit than the last that was written: a command was killed then, or the file is damaged";
+        terminal::say(&format!("warning: {} {what}", path.display()));
     }
     Ok(true)
 }
