@@ -2,9 +2,10 @@
 //! and the unit tests of all crates but the engine's, whose hot loop takes longer to compile.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+
+use crate::steps;
 
 /// What is run, in this order.
 const STEPS: [(&str, &[&str]); 3] = [
@@ -39,26 +40,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let began = Instant::now();
-    let mut failed = Vec::new();
-    for (name, words) in STEPS {
+    let commands = STEPS.iter().map(|(name, words)| {
         let mut cargo = Command::new("cargo");
-        cargo.args(words).current_dir(crate::workspace());
+        cargo.args(*words);
         if args.core && words.contains(&"--lib") {
             cargo.args(["--package", "stepmark-core"]);
         }
-        let step = Instant::now();
-        let status = cargo.status().context("cargo")?;
-        println!("{name}: {} s", seconds(step.elapsed()));
-        if !status.success() {
-            failed.push(name);
-        }
-    }
-    let result = if failed.is_empty() { "all passed".to_owned() } else { format!("failed: {}", failed.join(", ")) };
-    println!("fast: {} steps in {} s, {result}", STEPS.len(), seconds(began.elapsed()));
-    Ok(failed.is_empty())
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.1}", time.as_secs_f64())
+        ((*name).to_owned(), cargo)
+    });
+    steps::run("fast", commands)
 }

@@ -14,6 +14,7 @@ mod first_run;
 mod footprint;
 mod fuzz;
 mod house;
+mod long;
 mod migration;
 mod mutants;
 mod mutate;
@@ -29,6 +30,7 @@ mod price;
 mod reproducible;
 mod self_hosting;
 mod spec;
+mod steps;
 mod store;
 mod wasi_host;
 mod wasi_testsuite;
@@ -62,6 +64,8 @@ enum Command {
     Determinism(determinism::Args),
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
     Differential(differential::Args),
+    /// Run the long forms of all checks, for a release: hours
+    Long(long::Args),
     /// Move running nodes between runtimes, and compare what they leave
     Migration(migration::Args),
     /// Format, clippy and unit tests, in a minute
@@ -131,6 +135,7 @@ fn main() -> ExitCode {
         Command::Footprint(args) => footprint::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Fast(args) => fast::run(&args),
+        Command::Long(args) => long::run(&args),
         Command::FirstRun(args) => first_run::run(&args),
         Command::House(args) => house::run(&args),
         Command::Mutants(args) => mutants::run(&args),
