@@ -303,9 +303,10 @@ impl Staged {
         let name = name.ok_or_else(|| Failure::usage(format!("{}: names no directory", directory.display())))?;
         let path = directory.with_file_name(format!(".{name}.import"));
         let failed = |error: io::Error| Failure::io(&path, &error);
+        let in_the_way = || Failure::new(IO, format!("{}: is in the way of the import", path.display()));
         // A link would lead the import, and the removal of what it left, elsewhere.
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
-            return Err(Failure::new(IO, format!("{}: is in the way of the import", path.display())));
+            return Err(in_the_way());
         }
         let folder = Directory::open(&path).map_err(failed)?;
         match folder.lock() {
@@ -317,7 +318,7 @@ impl Staged {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         if !holds_only_ours(&path).map_err(failed)? {
-            return Err(Failure::new(IO, format!("{}: is in the way of the import", path.display())));
+            return Err(in_the_way());
         }
         let staged = Self { path: path.clone(), folder };
         staged.empty().map_err(failed)?;

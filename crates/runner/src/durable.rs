@@ -178,22 +178,22 @@ impl OutputDir {
     /// Exit code 74 when the system refuses; what was not moved has its name still, and the next run moves it.
     pub fn set_aside(&self, job: &[u8; 32]) -> Result<Option<String>> {
         let found = self.list()?;
-        let mut jobs = BTreeSet::new();
+        let mut other = None;
         for (kind, name) in &found {
-            match self.prefix(*kind, name) {
-                Ok(prefix) => jobs.extend(prefix.map(|prefix| prefix.job_hash)),
-                Err(_) => return Ok(None),
+            let Ok(prefix) = self.prefix(*kind, name) else { return Ok(None) };
+            let Some(found) = prefix.map(|prefix| prefix.job_hash) else { continue };
+            // At the first file already where the chain is this job's: `prepare` reads them all again.
+            if found == *job || *other.get_or_insert(found) != found {
+                return Ok(None);
             }
         }
-        if jobs.len() != 1 || jobs.contains(job) {
+        if other.is_none() {
             return Ok(None);
         }
         let place = self.free_name()?;
         self.disk.make_directory(&place).map_err(|error| self.failed(&place, &error))?;
-        let mut moved: Vec<_> = found.iter().filter(|(kind, _)| *kind != Name::Temporary).collect();
-        // As files are removed: what needs others goes before them.
-        moved.sort_by_key(|(kind, name)| (removal_stage(*kind, name), Reverse(kind.id())));
-        for (_, name) in moved {
+        let kept = found.iter().filter(|(kind, _)| *kind != Name::Temporary);
+        for (_, name) in in_order_of_removal(kept.map(|(kind, name)| (*kind, &**name)).collect()) {
             self.disk.rename(name, &format!("{place}/{name}")).map_err(|error| self.failed(name, &error))?;
         }
         self.sync()?;
@@ -297,9 +297,8 @@ impl OutputDir {
 
     /// Removes files, stage by stage. Each is durable before the next begins: a power loss may keep any of the removals
     /// that were not, whatever their order.
-    fn remove_all(&self, mut doomed: Vec<(Name, &str)>) -> Result<()> {
-        doomed.sort_by_key(|(kind, name)| (removal_stage(*kind, name), Reverse(kind.id())));
-        for stage in doomed.chunk_by(|a, b| removal_stage(a.0, a.1) == removal_stage(b.0, b.1)) {
+    fn remove_all(&self, doomed: Vec<(Name, &str)>) -> Result<()> {
+        for stage in in_order_of_removal(doomed).chunk_by(|a, b| removal_stage(a.0, a.1) == removal_stage(b.0, b.1)) {
             stage.iter().try_for_each(|(_, name)| self.remove(name))?;
             self.sync()?;
         }
@@ -464,6 +463,12 @@ fn removal_stage(kind: Name, name: &str) -> u8 {
         Name::Pause if name.ends_with(".snap") => 1,
         Name::Calls(_) | Name::Bin(_) | Name::Base | Name::Pause => 2,
     }
+}
+
+/// Sorts files so that none goes before one that needs it.
+fn in_order_of_removal(mut files: Vec<(Name, &str)>) -> Vec<(Name, &str)> {
+    files.sort_by_key(|(kind, name)| (removal_stage(*kind, name), Reverse(kind.id())));
+    files
 }
 
 #[cold]

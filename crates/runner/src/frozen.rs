@@ -74,16 +74,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     foreign::read(path, Kind::Frozen)
 }
 
-/// Checks that a file has the length that its head claims, before all of it is read: it may have any and hold nothing. What
-/// cannot be read is [`read`]'s to tell.
+/// Checks what the head of a file says before all of it is read: it may claim any length and hold nothing. What cannot be read
+/// is [`read`]'s to tell.
 ///
 /// # Errors
-/// Exit code 65 when it has another one.
+/// As those of [`Frozen::decode`] on the head.
 pub fn check_claim(path: &Path) -> Result<()> {
     let Ok(mut file) = Foreign::named(path, Kind::Frozen) else { return Ok(()) };
     let mut head = Vec::new();
     match file.by_ref().take(HEADER as u64).read_to_end(&mut head) {
-        Ok(_) => check_head(&head, file.length()),
+        Ok(_) => Head::parse(&head, file.length()).map(drop),
         Err(_) => Ok(()),
     }
 }
@@ -135,27 +135,37 @@ pub struct RawFrozen<'a> {
     checksum: &'a [u8],
 }
 
-/// Checks the sizes that a file's head names against its length, if it is the head of a frozen node.
-fn check_head(head: &[u8], length: u64) -> Result<()> {
-    let field =
-        |at: usize| head.get(at..).and_then(|bytes| bytes.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes));
-    match (field(HEADER - 8), field(HEADER - 4)) {
-        (Some(size), Some(count)) if head.starts_with(&MAGIC) => check_length(size, count, length),
-        _ => Ok(()),
-    }
+/// What stands before the pages.
+struct Head {
+    node: [u8; 32],
+    size: u32,
 }
 
-/// Checks that a file of `length` bytes can have `count` pages of a memory of `size`.
-fn check_length(size: u32, count: u32, length: u64) -> Result<()> {
-    if size > MOST_PAGES || count > size {
-        let what = format!("a memory of {size} pages of which {count} follow; at most {MOST_PAGES}, and no more");
-        return Err(Failure::data(what));
+impl Head {
+    /// Reads what a file of `length` bytes begins with.
+    ///
+    /// # Errors
+    /// Exit code 65 when it is no frozen node, or its length is not what its header says.
+    fn parse(file: &[u8], length: u64) -> Result<Self> {
+        let too_short = || Failure::data(format!("{length} bytes, too few for a frozen node"));
+        let (magic, rest) = file.split_first_chunk().ok_or_else(too_short)?;
+        if *magic != MAGIC {
+            return Err(Failure::data("not a frozen node: it does not begin with NODEFRZ1"));
+        }
+        let (node, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
+        let (size, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
+        let (count, _) = rest.split_first_chunk().ok_or_else(too_short)?;
+        let [size, count] = [size, count].map(|field| u32::from_le_bytes(*field));
+        if size > MOST_PAGES || count > size {
+            let what = format!("a memory of {size} pages of which {count} follow; at most {MOST_PAGES}, and no more");
+            return Err(Failure::data(what));
+        }
+        let expected = HEADER as u64 + u64::from(count) * RECORD as u64 + CHECKSUM as u64;
+        if length != expected {
+            return Err(Failure::data(format!("{length} bytes, expected {expected} with {count} pages")));
+        }
+        Ok(Self { node: *node, size })
     }
-    let expected = HEADER as u64 + u64::from(count) * RECORD as u64 + CHECKSUM as u64;
-    if length != expected {
-        return Err(Failure::data(format!("{length} bytes, expected {expected} with {count} pages")));
-    }
-    Ok(())
 }
 
 /// A frozen node that is well-formed: the file is whole, and its pages are in order and inside the memory.
@@ -175,19 +185,10 @@ impl<'a> RawFrozen<'a> {
     /// # Errors
     /// Exit code 65 when it is no frozen node, or its length is not what its header says.
     pub fn parse(file: &'a [u8]) -> Result<Self> {
-        let too_short = || Failure::data(format!("{} bytes, too few for a frozen node", file.len()));
-        let (magic, rest) = file.split_first_chunk().ok_or_else(too_short)?;
-        if *magic != MAGIC {
-            return Err(Failure::data("not a frozen node: it does not begin with NODEFRZ1"));
-        }
-        let (node, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
-        let (size, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
-        let (count, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
-        let [size, count] = [size, count].map(|field| u32::from_le_bytes(*field));
-        check_length(size, count, file.len() as u64)?;
-        let (records, checksum) = rest.split_at(rest.len() - CHECKSUM);
-        let (covered, _) = file.split_at(file.len() - CHECKSUM);
-        Ok(Self { node: *node, size, covered, records, checksum })
+        let Head { node, size } = Head::parse(file, file.len() as u64)?;
+        let (covered, checksum) = file.split_at(file.len() - CHECKSUM);
+        let (_, records) = covered.split_at(HEADER);
+        Ok(Self { node, size, covered, records, checksum })
     }
 
     /// Checks everything that can be checked.

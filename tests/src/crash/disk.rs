@@ -2,7 +2,7 @@
 //! disk can hold after power is lost.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::TryLockError;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
@@ -28,6 +28,8 @@ pub enum Op {
     Write(String, usize, Vec<u8>),
     /// A file was synced.
     SyncFile(String, usize),
+    /// A directory was made.
+    MakeDirectory(String),
     /// A file was renamed.
     Rename(String, String),
     /// A name was removed.
@@ -45,7 +47,9 @@ impl Op {
     pub fn subject(&self) -> Option<&str> {
         match self {
             Self::Look(name) | Self::Read(name) | Self::Create(name, _) | Self::Write(name, ..) => Some(name),
-            Self::SyncFile(name, _) | Self::Rename(_, name) | Self::Remove(name) => Some(name),
+            Self::SyncFile(name, _) | Self::Rename(_, name) | Self::Remove(name) | Self::MakeDirectory(name) => {
+                Some(name)
+            }
             _ => None,
         }
     }
@@ -69,6 +73,7 @@ pub struct Model(Rc<RefCell<State>>);
 #[derive(Debug, Default)]
 struct State {
     names: BTreeMap<String, usize>,
+    directories: BTreeSet<String>,
     contents: Vec<Vec<u8>>,
     log: Vec<Op>,
     fault: Option<Fault>,
@@ -79,7 +84,7 @@ impl Model {
     pub fn new(files: &Files, fault: Option<Fault>) -> Self {
         let names = files.keys().cloned().zip(0..).collect();
         let contents = files.values().cloned().collect();
-        Self(Rc::new(RefCell::new(State { names, contents, log: Vec::new(), fault })))
+        Self(Rc::new(RefCell::new(State { names, contents, fault, ..State::default() })))
     }
 
     /// What it holds while the power is on.
@@ -139,7 +144,11 @@ impl Disk for Model {
     fn look(&self, name: &str) -> io::Result<Kind> {
         let mut state = self.0.borrow_mut();
         state.step(Op::Look(name.to_owned()))?;
-        Ok(if state.names.contains_key(name) { Kind::File } else { Kind::Nothing })
+        Ok(match (state.names.contains_key(name), state.directories.contains(name)) {
+            (true, _) => Kind::File,
+            (false, true) => Kind::Directory,
+            (false, false) => Kind::Nothing,
+        })
     }
 
     fn first_bytes(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {
@@ -162,8 +171,10 @@ impl Disk for Model {
         Ok(Box::new(Open { model: self.clone(), name: name.to_owned(), file }))
     }
 
-    fn make_directory(&self, _name: &str) -> io::Result<()> {
-        unimplemented!("the runs of this check are all of one job")
+    fn make_directory(&self, name: &str) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.step(Op::MakeDirectory(name.to_owned()))?;
+        if state.directories.insert(name.to_owned()) { Ok(()) } else { Err(io::Error::from_raw_os_error(EEXIST)) }
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

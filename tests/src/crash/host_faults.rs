@@ -29,7 +29,7 @@ const REFUSALS: [Refusal; 7] = [
     refusal("full disk", 28, "No space left on device (os error 28)", |op| changes(op) && !matches!(op, Op::Remove(_))),
     refusal("I/O error", 5, "Input/output error (os error 5)", |op| !syncs(op) && !renames(op)),
     refusal("read-only file system", 30, "Read-only file system (os error 30)", |op| {
-        matches!(op, Op::Create(..) | Op::Rename(..) | Op::Remove(_))
+        matches!(op, Op::Create(..) | Op::MakeDirectory(_) | Op::Rename(..) | Op::Remove(_))
     }),
     refusal("no permission", 13, "Permission denied (os error 13)", |op| {
         !syncs(op) && !matches!(op, Op::Write(..) | Op::Lock)
@@ -45,7 +45,7 @@ const REFUSALS: [Refusal; 7] = [
 ];
 
 fn changes(op: &Op) -> bool {
-    matches!(op, Op::Create(..) | Op::Write(..) | Op::Rename(..) | Op::Remove(_)) || syncs(op)
+    matches!(op, Op::Create(..) | Op::MakeDirectory(_) | Op::Write(..) | Op::Rename(..) | Op::Remove(_)) || syncs(op)
 }
 
 fn syncs(op: &Op) -> bool {

@@ -227,6 +227,8 @@ impl Memory {
             }
             Op::Remove(name) => self.change(name, None),
             Op::Sync => self.names.values_mut().for_each(|values| drop(values.drain(..values.len() - 1))),
+            // Only files are followed, by their whole names.
+            Op::MakeDirectory(_) => {}
             Op::Lock | Op::List | Op::Look(_) | Op::Read(_) | Op::Reported(_) | Op::Finished => {}
         }
     }
