@@ -14,11 +14,11 @@ use std::collections::BTreeSet;
 
 use lexopt::{Arg, Parser};
 use stepmark_session::Session;
-use stepmark_session::spec::{JobSpec, Resume};
+use stepmark_session::spec::{JobSpec, ResumeFrom};
 use stepmark_snapshot::job::JobFunction;
 use stepmark_state::canonical::{MAX_EXCEPTIONS, MAX_FRAMES};
 use stepmark_state::encoding::hex;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -68,17 +68,17 @@ pub const MAX_ARGUMENTS: usize = 16 << 20;
 ///
 /// # Errors
 /// A usage error that says how long they are.
-pub fn check_length(argv: &[String]) -> Result<(), Error> {
+pub fn check_length(argv: &[String]) -> Result<(), JobError> {
     let bytes = argv.iter().fold(0usize, |sum, arg| sum.saturating_add(arg.len()).saturating_add(1));
     if bytes > MAX_ARGUMENTS {
-        return Err(Error::usage(format!("the arguments take {bytes} bytes, at most {MAX_ARGUMENTS} are taken")));
+        return Err(JobError::usage(format!("the arguments take {bytes} bytes, at most {MAX_ARGUMENTS} are taken")));
     }
     Ok(())
 }
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum ModuleCommand {
     /// Run or resume a program.
     Run(Box<JobSpec>),
     /// Print [`HELP`].
@@ -93,14 +93,14 @@ pub enum Command {
 ///
 /// # Errors
 /// A usage error that names the flag; also for `--help` and `--version`, which the faces answer themselves.
-pub fn job(argv: &[String]) -> Result<JobSpec, Error> {
+pub fn job(argv: &[String]) -> Result<JobSpec, JobError> {
     check_length(argv)?;
     match parse(argv)? {
-        Command::Run(spec) if spec.store.is_some() || spec.calls.is_some() => {
-            Err(Error::usage("--store and --calls are for the node's own command: answer its questions instead"))
+        ModuleCommand::Run(spec) if spec.store.is_some() || spec.calls.is_some() => {
+            Err(JobError::usage("--store and --calls are for the node's own command: answer its questions instead"))
         }
-        Command::Run(spec) => Ok(*spec),
-        _ => Err(Error::usage("--help and --version run no program")),
+        ModuleCommand::Run(spec) => Ok(*spec),
+        _ => Err(JobError::usage("--help and --version run no program")),
     }
 }
 
@@ -108,7 +108,7 @@ pub fn job(argv: &[String]) -> Result<JobSpec, Error> {
 ///
 /// # Errors
 /// As those of [`job`].
-pub fn session(argv: &[String]) -> Result<Session, Error> {
+pub fn session(argv: &[String]) -> Result<Session, JobError> {
     job(argv).map(Session::new)
 }
 
@@ -119,7 +119,7 @@ pub fn print(spec: &JobSpec) -> Vec<String> {
         argv.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
     };
     let number = |number: Option<u64>| number.map(|number| number.to_string());
-    if let Some(Resume { dir, id }) = &spec.resume {
+    if let Some(ResumeFrom { dir, id }) = &spec.resume {
         flag("snapshot-input", Some(dir.clone()));
         flag("snapshot-id", Some(id.to_string()));
     }
@@ -158,17 +158,17 @@ pub fn print(spec: &JobSpec) -> Vec<String> {
 ///
 /// # Errors
 /// A usage error that names the flag and what it expects.
-pub fn parse(argv: &[String]) -> Result<Command, Error> {
+pub fn parse(argv: &[String]) -> Result<ModuleCommand, JobError> {
     let mut parser = Parser::from_args(argv);
     let mut spec = JobSpec::default();
-    let mut keys = Keys::default();
+    let mut keys = SeenKeys::default();
     let mut input = None;
     let mut id = None;
     while let Some(arg) = parser.next().map_err(usage)? {
         let flag = match arg {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
-            Arg::Long("version") | Arg::Short('V') => return Ok(Command::Version),
-            Arg::Long("selftest") => return Ok(Command::SelfTest),
+            Arg::Long("help") | Arg::Short('h') => return Ok(ModuleCommand::Help),
+            Arg::Long("version") | Arg::Short('V') => return Ok(ModuleCommand::Version),
+            Arg::Long("selftest") => return Ok(ModuleCommand::SelfTest),
             Arg::Long(name) => name.to_owned(),
             Arg::Value(program) => {
                 spec.program = text("PROGRAM", program)?;
@@ -181,22 +181,22 @@ pub fn parse(argv: &[String]) -> Result<Command, Error> {
         match flag.as_str() {
             "snapshot-input" => once(&flag, &mut input, directory(&flag, &mut parser)?)?,
             "snapshot-id" => {
-                let given = value(&flag, &mut parser)?.parse().map_err(|e: Error| e.context("--snapshot-id"))?;
+                let given = value(&flag, &mut parser)?.parse().map_err(|e: JobError| e.context("--snapshot-id"))?;
                 once(&flag, &mut id, given)?;
             }
             _ => take_flag(&mut spec, &mut keys, &flag, &mut parser)?,
         }
     }
     if spec.program.is_empty() {
-        return Err(Error::usage("no program is given: usage: guest-interp [FLAGS] PROGRAM.wasm [ENTRY] [ARGS]..."));
+        return Err(JobError::usage("no program is given: usage: guest-interp [FLAGS] PROGRAM.wasm [ENTRY] [ARGS]..."));
     }
     spec.resume = match (input, id) {
-        (Some(dir), Some(id)) => Some(Resume { dir, id }),
+        (Some(dir), Some(id)) => Some(ResumeFrom { dir, id }),
         (None, None) => None,
         (Some(_), None) => warn(&mut spec, "--snapshot-input is given without --snapshot-id: starting from the start"),
         (None, Some(_)) => warn(&mut spec, "--snapshot-id is given without --snapshot-input: starting from the start"),
     };
-    Ok(Command::Run(Box::new(spec)))
+    Ok(ModuleCommand::Run(Box::new(spec)))
 }
 
 fn warn<T>(spec: &mut JobSpec, warning: &str) -> Option<T> {
@@ -204,16 +204,16 @@ fn warn<T>(spec: &mut JobSpec, warning: &str) -> Option<T> {
     None
 }
 
-fn feature((name, value): (String, String)) -> Result<(String, bool), Error> {
+fn feature((name, value): (String, String)) -> Result<(String, bool), JobError> {
     match value.as_str() {
         "on" => Ok((name, true)),
         "off" => Ok((name, false)),
-        _ => Err(Error::usage(format!("--feature {name}: '{value}' is neither on nor off"))),
+        _ => Err(JobError::usage(format!("--feature {name}: '{value}' is neither on nor off"))),
     }
 }
 
 /// Takes a flag that says something of the job.
-fn take_flag(spec: &mut JobSpec, keys: &mut Keys, flag: &str, parser: &mut Parser) -> Result<(), Error> {
+fn take_flag(spec: &mut JobSpec, keys: &mut SeenKeys, flag: &str, parser: &mut Parser) -> Result<(), JobError> {
     match flag {
         "snapshot-output" => once(flag, &mut spec.snapshot_output, directory(flag, parser)?),
         "gas-limit" => once(flag, &mut spec.gas_limit, number(flag, parser, 0, u64::MAX)?),
@@ -267,33 +267,33 @@ fn take_flag(spec: &mut JobSpec, keys: &mut Keys, flag: &str, parser: &mut Parse
             once(flag, &mut spec.max_call_depth, u32::try_from(depth).unwrap_or(u32::MAX))
         }
         "seed" => once(flag, &mut spec.seed, number(flag, parser, 0, u64::MAX)?),
-        _ => Err(Error::usage(format!("unknown flag '--{flag}'"))),
+        _ => Err(JobError::usage(format!("unknown flag '--{flag}'"))),
     }
 }
 
-fn usage(error: lexopt::Error) -> Error {
-    Error::usage(error.to_string())
+fn usage(error: lexopt::Error) -> JobError {
+    JobError::usage(error.to_string())
 }
 
-fn text(what: &str, value: std::ffi::OsString) -> Result<String, Error> {
-    let text = value.into_string().map_err(|value| Error::usage(format!("{what}: {value:?} is not UTF-8")))?;
+fn text(what: &str, value: std::ffi::OsString) -> Result<String, JobError> {
+    let text = value.into_string().map_err(|value| JobError::usage(format!("{what}: {value:?} is not UTF-8")))?;
     if text.contains('\0') {
-        return Err(Error::usage(format!("{what}: NUL in {text:?}")));
+        return Err(JobError::usage(format!("{what}: NUL in {text:?}")));
     }
     Ok(text)
 }
 
 /// The value of `flag`, not empty.
-fn value(flag: &str, parser: &mut Parser) -> Result<String, Error> {
+fn value(flag: &str, parser: &mut Parser) -> Result<String, JobError> {
     let value = text(&format!("--{flag}"), parser.value().map_err(usage)?)?;
     if value.is_empty() {
-        return Err(Error::usage(format!("--{flag}: the value is empty")));
+        return Err(JobError::usage(format!("--{flag}: the value is empty")));
     }
     Ok(value)
 }
 
 /// A directory; slashes at its end say nothing and would end up in messages and names.
-fn directory(flag: &str, parser: &mut Parser) -> Result<String, Error> {
+fn directory(flag: &str, parser: &mut Parser) -> Result<String, JobError> {
     let dir = value(flag, parser)?;
     Ok(match dir.trim_end_matches('/') {
         "" => "/".to_owned(),
@@ -301,12 +301,12 @@ fn directory(flag: &str, parser: &mut Parser) -> Result<String, Error> {
     })
 }
 
-fn number(flag: &str, parser: &mut Parser, least: u64, most: u64) -> Result<u64, Error> {
+fn number(flag: &str, parser: &mut Parser, least: u64, most: u64) -> Result<u64, JobError> {
     let text = value(flag, parser)?;
     let number = if is_digits(&text) { text.parse().ok() } else { None };
     number
         .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| Error::usage(format!("--{flag}: '{text}' is not a number from {least} to {most}")))
+        .ok_or_else(|| JobError::usage(format!("--{flag}: '{text}' is not a number from {least} to {most}")))
 }
 
 fn is_digits(text: &str) -> bool {
@@ -314,11 +314,11 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// A value of the form `KEY=VALUE`, split at the first `=`, the key not empty.
-fn pair(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String), Error> {
+fn pair(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String), JobError> {
     let text = value(flag, parser)?;
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(Error::usage(format!("--{flag}: '{text}' is not of the form {form}"))),
+        _ => Err(JobError::usage(format!("--{flag}: '{text}' is not of the form {form}"))),
     }
 }
 
@@ -326,45 +326,45 @@ fn pair(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String),
 ///
 /// # Errors
 /// A usage error for what begins with `0x` and is not hexadecimal.
-pub fn data(text: &str) -> Result<Vec<u8>, Error> {
+pub fn data(text: &str) -> Result<Vec<u8>, JobError> {
     let Some(digits) = text.strip_prefix("0x") else { return Ok(text.as_bytes().to_vec()) };
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit()) && digits.len().is_multiple_of(2);
     let bytes = if plain { digits.as_bytes().chunks(2).map(pair).collect() } else { None };
-    bytes.ok_or_else(|| Error::usage(format!("--call-data: '{text}' is not hexadecimal, two digits a byte")))
+    bytes.ok_or_else(|| JobError::usage(format!("--call-data: '{text}' is not hexadecimal, two digits a byte")))
 }
 
-fn once<T>(flag: &str, slot: &mut Option<T>, value: T) -> Result<(), Error> {
+fn once<T>(flag: &str, slot: &mut Option<T>, value: T) -> Result<(), JobError> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Error::usage(format!("--{flag} is given twice"))),
+        Some(_) => Err(JobError::usage(format!("--{flag} is given twice"))),
     }
 }
 
 /// A pair whose second half names a file.
-fn file(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String), Error> {
+fn file(flag: &str, form: &str, parser: &mut Parser) -> Result<(String, String), JobError> {
     let (key, value) = pair(flag, form, parser)?;
     if value.is_empty() {
-        return Err(Error::usage(format!("--{flag}: '{key}' names no file")));
+        return Err(JobError::usage(format!("--{flag}: '{key}' names no file")));
     }
     Ok((key, value))
 }
 
 /// Keys that each flag was given with: a job may have a hundred thousand files.
 #[derive(Default)]
-struct Keys(BTreeSet<(String, String)>);
+struct SeenKeys(BTreeSet<(String, String)>);
 
-impl Keys {
+impl SeenKeys {
     /// Takes a key of a flag that no other may have.
-    fn take(&mut self, flag: &str, key: &str) -> Result<(), Error> {
+    fn take(&mut self, flag: &str, key: &str) -> Result<(), JobError> {
         if self.0.insert((flag.to_owned(), key.to_owned())) {
             return Ok(());
         }
-        Err(Error::usage(format!("--{flag}: '{key}' is given twice")))
+        Err(JobError::usage(format!("--{flag}: '{key}' is given twice")))
     }
 
     /// Takes a pair by its key.
-    fn take_pair<T>(&mut self, flag: &str, all: &mut Vec<(String, T)>, new: (String, T)) -> Result<(), Error> {
+    fn take_pair<T>(&mut self, flag: &str, all: &mut Vec<(String, T)>, new: (String, T)) -> Result<(), JobError> {
         self.take(flag, &new.0)?;
         all.push(new);
         Ok(())
@@ -375,7 +375,7 @@ impl Keys {
 mod tests {
     use proptest::prelude::*;
 
-    use stepmark_session::spec::SnapshotId;
+    use stepmark_session::spec::SnapshotName;
 
     use super::*;
 
@@ -385,7 +385,7 @@ mod tests {
 
     fn options(line: &str) -> JobSpec {
         match parse(&argv(line)) {
-            Ok(Command::Run(options)) => *options,
+            Ok(ModuleCommand::Run(options)) => *options,
             other => panic!("{other:?}"),
         }
     }
@@ -401,7 +401,7 @@ mod tests {
         let line = "--snapshot-input ./input --snapshot-id 4 --snapshot-output ./output --gas-limit 10000000 \
                     --enable-gas-refill ./wasmfiles/matrix.wasm run";
         let expected = JobSpec {
-            resume: Some(Resume { dir: "./input".into(), id: SnapshotId::Number(4) }),
+            resume: Some(ResumeFrom { dir: "./input".into(), id: SnapshotName::Number(4) }),
             snapshot_output: Some("./output".into()),
             gas_limit: Some(10_000_000),
             gas_refill: true,
@@ -435,7 +435,7 @@ mod tests {
             options(&format!("{} p.wasm", flags.join(" ")))
         };
         let expected = JobSpec {
-            resume: Some(Resume { dir: "i".into(), id: SnapshotId::Paused }),
+            resume: Some(ResumeFrom { dir: "i".into(), id: SnapshotName::Paused }),
             snapshot_output: Some("o".into()),
             gas_limit: Some(u64::MAX),
             gas_schedule: Some("seed-ordinal".into()),
@@ -469,7 +469,7 @@ mod tests {
         for line in lines {
             let spec = options(line);
             let printed = print(&spec);
-            assert_eq!(parse(&printed), Ok(Command::Run(Box::new(spec))), "{line}: {printed:?}");
+            assert_eq!(parse(&printed), Ok(ModuleCommand::Run(Box::new(spec))), "{line}: {printed:?}");
         }
     }
 
@@ -517,10 +517,10 @@ mod tests {
     #[test]
     fn help_and_version_are_recognised() {
         for line in ["--help", "-h", "--seed 1 --help p"] {
-            assert_eq!(parse(&argv(line)), Ok(Command::Help), "{line}");
+            assert_eq!(parse(&argv(line)), Ok(ModuleCommand::Help), "{line}");
         }
-        assert_eq!(parse(&argv("--version")), Ok(Command::Version));
-        assert_eq!(parse(&argv("-V")), Ok(Command::Version));
+        assert_eq!(parse(&argv("--version")), Ok(ModuleCommand::Version));
+        assert_eq!(parse(&argv("-V")), Ok(ModuleCommand::Version));
     }
 
     #[test]
@@ -562,7 +562,7 @@ mod tests {
     fn values_may_be_empty_where_that_means_something() {
         assert_eq!(options("--env K= p").env, [("K".to_owned(), String::new())]);
         let argv = ["p.wasm".to_owned(), String::new()];
-        assert!(matches!(parse(&argv), Ok(Command::Run(spec)) if spec.positionals == [""]));
+        assert!(matches!(parse(&argv), Ok(ModuleCommand::Run(spec)) if spec.positionals == [""]));
     }
 
     proptest! {

@@ -20,7 +20,7 @@ use std::{
 };
 
 use stepmark_snapshot::{FileKind, PREFIX_LEN, Prefix};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Bytes that are read or written at a time.
 pub const CHUNK: usize = 64 << 10;
@@ -39,10 +39,14 @@ const BASE: &str = "base.bin";
 ///
 /// # Errors
 /// It is not a regular file, longer than `most` bytes, or cannot be read; or `each` failed.
-pub fn read(path: &str, most: u64, each: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<Option<u64>, Error> {
-    let failed = |error: &io::Error| Error::io(format!("cannot read '{path}': {error}"));
+pub fn read(
+    path: &str,
+    most: u64,
+    each: &mut dyn FnMut(&[u8]) -> Result<(), JobError>,
+) -> Result<Option<u64>, JobError> {
+    let failed = |error: &io::Error| JobError::io(format!("cannot read '{path}': {error}"));
     let Some(mut file) = open(Path::new(path))? else { return Ok(None) };
-    let too_long = || Error::io(format!("cannot read '{path}': longer than {most} bytes"));
+    let too_long = || JobError::io(format!("cannot read '{path}': longer than {most} bytes"));
     // Known before anything of it is read: a file may have no bottom.
     if file.metadata().map_err(|error| failed(&error))?.len() > most {
         return Err(too_long());
@@ -66,9 +70,9 @@ pub fn read(path: &str, most: u64, each: &mut dyn FnMut(&[u8]) -> Result<(), Err
 
 /// Opens a regular file; `None` when there is none. Anything else (a directory, a pipe) is refused, before opening it could
 /// block and again once it is open.
-fn open(path: &Path) -> Result<Option<File>, Error> {
-    let failed = |error: &io::Error| Error::io(format!("cannot read '{}': {error}", path.display()));
-    let irregular = || Error::io(format!("cannot read '{}': not a regular file", path.display()));
+fn open(path: &Path) -> Result<Option<File>, JobError> {
+    let failed = |error: &io::Error| JobError::io(format!("cannot read '{}': {error}", path.display()));
+    let irregular = || JobError::io(format!("cannot read '{}': not a regular file", path.display()));
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Err(irregular()),
         Ok(_) => {}
@@ -86,24 +90,24 @@ fn open(path: &Path) -> Result<Option<File>, Error> {
 
 /// A file that is being written under its temporary name.
 #[derive(Debug)]
-pub struct Output {
+pub struct OutputFile {
     file: File,
     path: PathBuf,
 }
 
-impl Output {
+impl OutputFile {
     /// Appends `bytes`.
     ///
     /// # Errors
     /// The bytes cannot be written, all of them.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), JobError> {
         self.file.write_all(bytes).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
 #[cold]
-fn cannot_write(path: &Path, error: &io::Error) -> Error {
-    Error::io(format!("cannot write '{}': {error}", path.display()))
+fn cannot_write(path: &Path, error: &io::Error) -> JobError {
+    JobError::io(format!("cannot write '{}': {error}", path.display()))
 }
 
 /// Writes `dir/name` through `write`, so that a crash at any moment leaves the old file or the new one, whole: a temporary
@@ -111,10 +115,14 @@ fn cannot_write(path: &Path, error: &io::Error) -> Error {
 ///
 /// # Errors
 /// `name` is not a plain file name, the directory does not let us, or `write` failed.
-pub fn replace(dir: &str, name: &str, write: impl FnOnce(&mut Output) -> Result<(), Error>) -> Result<(), Error> {
+pub fn replace(
+    dir: &str,
+    name: &str,
+    write: impl FnOnce(&mut OutputFile) -> Result<(), JobError>,
+) -> Result<(), JobError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
-        return Err(Error::io(format!("cannot write {name:?}: not a plain file name")));
+        return Err(JobError::io(format!("cannot write {name:?}: not a plain file name")));
     }
     let path = Path::new(dir).join(name);
     let temporary = Path::new(dir).join(temporary_name(name));
@@ -131,10 +139,14 @@ fn temporary_name(name: &str) -> String {
     format!(".{name}.tmp")
 }
 
-fn write_new(path: &Path, temporary: &Path, write: impl FnOnce(&mut Output) -> Result<(), Error>) -> Result<(), Error> {
+fn write_new(
+    path: &Path,
+    temporary: &Path,
+    write: impl FnOnce(&mut OutputFile) -> Result<(), JobError>,
+) -> Result<(), JobError> {
     let failed = |error| cannot_write(path, &error);
     let file = OpenOptions::new().write(true).create_new(true).open(temporary).map_err(failed)?;
-    let mut output = Output { file, path: path.to_owned() };
+    let mut output = OutputFile { file, path: path.to_owned() };
     write(&mut output)?;
     output.file.sync_all().map_err(failed)?;
     drop(output);
@@ -142,10 +154,10 @@ fn write_new(path: &Path, temporary: &Path, write: impl FnOnce(&mut Output) -> R
 }
 
 /// Removes a file, which need not be there.
-fn remove(path: &Path) -> Result<(), Error> {
+fn remove(path: &Path) -> Result<(), JobError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(Error::io(format!("cannot remove '{}': {error}", path.display())))
+            Err(JobError::io(format!("cannot remove '{}': {error}", path.display())))
         }
         _ => Ok(()),
     }
@@ -160,11 +172,11 @@ fn remove(path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// A snapshot file there is not of this job: it is named, and nothing was changed. Or the directory cannot be used.
-pub fn prepare_output(dir: &str, job_hash: &[u8; 32], start_id: u64) -> Result<(), Error> {
+pub fn prepare_output(dir: &str, job_hash: &[u8; 32], start_id: u64) -> Result<(), JobError> {
     let dir = Path::new(dir);
     if !fs::metadata(dir).is_ok_and(|metadata| metadata.is_dir()) {
         fs::create_dir_all(dir)
-            .map_err(|error| Error::io(format!("cannot create directory '{}': {error}", dir.display())))?;
+            .map_err(|error| JobError::io(format!("cannot create directory '{}': {error}", dir.display())))?;
     }
     let (mut ids, temporaries) = listed(dir);
     ids.extend([1, start_id].iter().filter(|id| **id != 0));
@@ -239,15 +251,15 @@ fn snapshot_id(name: &str) -> Option<u64> {
 }
 
 /// Refuses a file that is there and is not of the job; the snapshot id of one that is.
-fn check_ours(path: &Path, kind: FileKind, job_hash: &[u8; 32]) -> Result<Option<u64>, Error> {
+fn check_ours(path: &Path, kind: FileKind, job_hash: &[u8; 32]) -> Result<Option<u64>, JobError> {
     let Some(file) = open(path)? else { return Ok(None) };
     let mut first = Vec::with_capacity(PREFIX_LEN);
     file.take(PREFIX_LEN as u64)
         .read_to_end(&mut first)
-        .map_err(|error| Error::io(format!("cannot read '{}': {error}", path.display())))?;
+        .map_err(|error| JobError::io(format!("cannot read '{}': {error}", path.display())))?;
     let refused = |what: &str| {
         let path = path.display();
-        Error::usage(format!("'{path}' {what}: choose another output directory or remove it; nothing was changed"))
+        JobError::usage(format!("'{path}' {what}: choose another output directory or remove it; nothing was changed"))
     };
     match Prefix::decode(&first) {
         Ok(prefix) if prefix.file == kind && prefix.job_hash == *job_hash => Ok(Some(prefix.id)),
@@ -312,7 +324,7 @@ mod tests {
         }
     }
 
-    fn read_all(path: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
+    fn read_all(path: &str, most: u64) -> Result<Option<Vec<u8>>, JobError> {
         let mut bytes = Vec::new();
         let len = read(path, most, &mut |chunk| {
             assert!(!chunk.is_empty() && chunk.len() <= CHUNK);
@@ -350,11 +362,11 @@ mod tests {
     fn an_error_of_the_receiver_stops_the_reading() {
         let dir = Dir::new();
         dir.put("a", b"x");
-        let refuse = &mut |_: &[u8]| Err(Error::program("no"));
-        assert_eq!(read(&dir.path("a"), 10, refuse), Err(Error::program("no")));
+        let refuse = &mut |_: &[u8]| Err(JobError::program("no"));
+        assert_eq!(read(&dir.path("a"), 10, refuse), Err(JobError::program("no")));
     }
 
-    fn replace_with(dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    fn replace_with(dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), JobError> {
         replace(dir.0.to_str().unwrap(), name, |output| output.write(bytes))
     }
 
@@ -374,9 +386,9 @@ mod tests {
         dir.put("1.snap", b"old");
         let result = replace(dir.0.to_str().unwrap(), "1.snap", |output| {
             output.write(b"half")?;
-            Err(Error::resource("no more"))
+            Err(JobError::resource("no more"))
         });
-        assert_eq!(result, Err(Error::resource("no more")));
+        assert_eq!(result, Err(JobError::resource("no more")));
         assert_eq!(fs::read(dir.0.join("1.snap")).unwrap(), b"old");
         assert_eq!(dir.names(), ["1.snap"]);
     }

@@ -10,13 +10,13 @@ mod source;
 use std::io::{self, Write};
 
 use guest_interp::args;
-use guest_interp::args::Command;
+use guest_interp::args::ModuleCommand;
 use guest_interp::files;
 use guest_interp::selftest;
-use source::Source;
-use stepmark_session::report::Outcome;
+use source::ReplySource;
+use stepmark_session::report::RunOutcome;
 use stepmark_session::{Budget, Event, Session};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::shown::ShownLines;
 
 /// Exit code for a trap where a runtime may turn codes from 126 up into 1.
@@ -38,30 +38,30 @@ fn main() {
 #[cfg(target_family = "wasm")]
 fn out_of_memory(asked: usize) {
     drop(writeln!(io::stderr(), "error: the node ran out of memory: it needs {asked} bytes more in one piece"));
-    std::process::exit(Error::resource("").exit_code());
+    std::process::exit(JobError::resource("").exit_code());
 }
 
 /// Does what the command line asks for and returns the process's exit code.
-fn execute() -> Result<i32, Error> {
+fn execute() -> Result<i32, JobError> {
     match args::parse(&arguments()?)? {
-        Command::Run(mut options) => {
-            let source = Source::new(&mut options)?;
+        ModuleCommand::Run(mut options) => {
+            let source = ReplySource::new(&mut options)?;
             run(Session::new(*options), source)
         }
-        Command::Help => print(args::HELP),
-        Command::Version => print(concat!("guest-interp ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::SelfTest => self_test(),
+        ModuleCommand::Help => print(args::HELP),
+        ModuleCommand::Version => print(concat!("guest-interp ", env!("CARGO_PKG_VERSION"), "\n")),
+        ModuleCommand::SelfTest => self_test(),
     }
 }
 
-fn print(text: &str) -> Result<i32, Error> {
+fn print(text: &str) -> Result<i32, JobError> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map(|()| 0).map_err(|error| Error::io(format!("standard output: {error}")))
+    written.map(|()| 0).map_err(|error| JobError::io(format!("standard output: {error}")))
 }
 
 /// Checks the runtime: 0 if it is good enough, else 1.
-fn self_test() -> Result<i32, Error> {
+fn self_test() -> Result<i32, JobError> {
     let mut written = Ok(0);
     let good = selftest::run(".", &mut |line| {
         if written.is_ok() {
@@ -72,7 +72,7 @@ fn self_test() -> Result<i32, Error> {
 }
 
 /// Runs the job to its end, or to its limit.
-fn run(mut session: Session, mut source: Source) -> Result<i32, Error> {
+fn run(mut session: Session, mut source: ReplySource) -> Result<i32, JobError> {
     supply_inputs(&mut session)?;
     forward_messages(&mut session);
     let output_dir = session.output_dir().to_owned();
@@ -94,17 +94,17 @@ fn run(mut session: Session, mut source: Source) -> Result<i32, Error> {
 }
 
 /// The arguments without `argv[0]`. The job records them, so they must be text.
-fn arguments() -> Result<Vec<String>, Error> {
+fn arguments() -> Result<Vec<String>, JobError> {
     std::env::args_os()
         .skip(1)
         .map(|word| {
-            word.into_string().map_err(|word| Error::usage(format!("argument is not UTF-8: {}", word.display())))
+            word.into_string().map_err(|word| JobError::usage(format!("argument is not UTF-8: {}", word.display())))
         })
         .collect()
 }
 
 /// Hands the session every file that it asks for; it says how long one may be that it holds.
-fn supply_inputs(session: &mut Session) -> Result<(), Error> {
+fn supply_inputs(session: &mut Session) -> Result<(), JobError> {
     while let Some(path) = session.want()? {
         let most = session.most_wanted();
         let found = files::read(&path, most, &mut |chunk| session.give(chunk))?;
@@ -114,7 +114,7 @@ fn supply_inputs(session: &mut Session) -> Result<(), Error> {
 }
 
 /// Writes every file that the session has ready, each replaced at once.
-fn write_files(session: &mut Session, output_dir: &str) -> Result<(), Error> {
+fn write_files(session: &mut Session, output_dir: &str) -> Result<(), JobError> {
     let mut chunk = Vec::new();
     while let Some(name) = session.take_name() {
         files::replace(output_dir, &name, |file| {
@@ -128,12 +128,12 @@ fn write_files(session: &mut Session, output_dir: &str) -> Result<(), Error> {
 }
 
 /// Passes on what the program wrote, unchanged.
-fn forward_output(session: &mut Session) -> Result<(), Error> {
+fn forward_output(session: &mut Session) -> Result<(), JobError> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(&session.take_output(1)).and_then(|()| stdout.flush());
-    written.map_err(|error| Error::io(format!("standard output: {error}")))?;
+    written.map_err(|error| JobError::io(format!("standard output: {error}")))?;
     let written = io::stderr().lock().write_all(&session.take_output(2));
-    written.map_err(|error| Error::io(format!("standard error: {error}")))
+    written.map_err(|error| JobError::io(format!("standard error: {error}")))
 }
 
 fn forward_messages(session: &mut Session) {
@@ -150,8 +150,8 @@ fn report(line: &str) {
 /// The exit code by the node's own table, but 70 for a trap, and 125 for a program's own code from 126 up.
 fn wasi_exit_code(session: &Session) -> i32 {
     match session.outcome() {
-        Some(Outcome::Trapped(_)) => TRAP_UNDER_WASI,
-        Some(Outcome::Exited(code)) => i32::try_from(*code).unwrap_or(i32::MAX).min(LARGEST_UNDER_WASI),
+        Some(RunOutcome::Trapped(_)) => TRAP_UNDER_WASI,
+        Some(RunOutcome::Exited(code)) => i32::try_from(*code).unwrap_or(i32::MAX).min(LARGEST_UNDER_WASI),
         _ => session.exit_code(),
     }
 }

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use guest_interp::args;
 use stepmark_core::alloc::pages;
 use stepmark_session::{Budget, Event, Session};
-use stepmark_state::error::{Error, ErrorKind};
+use stepmark_state::error::{ErrorKind, JobError};
 
 /// Version of the functions below and of what they exchange.
 const ABI_VERSION: u32 = 2;
@@ -27,20 +27,20 @@ struct Reactor {
     session: Option<Session>,
     exchange: Vec<u8>,
     error: String,
-    stdout: Pending,
-    stderr: Pending,
-    answers: Pending,
+    stdout: PendingBytes,
+    stderr: PendingBytes,
+    answers: PendingBytes,
     /// The parts of an answer from outside that have come.
     answer: Vec<u8>,
 }
 
 /// Bytes on their way out, handed over chunk by chunk.
-struct Pending {
+struct PendingBytes {
     bytes: Vec<u8>,
     taken: usize,
 }
 
-impl Pending {
+impl PendingBytes {
     const fn new() -> Self {
         Self { bytes: Vec::new(), taken: 0 }
     }
@@ -64,19 +64,19 @@ impl Reactor {
             session: None,
             exchange: Vec::new(),
             error: String::new(),
-            stdout: Pending::new(),
-            stderr: Pending::new(),
-            answers: Pending::new(),
+            stdout: PendingBytes::new(),
+            stderr: PendingBytes::new(),
+            answers: PendingBytes::new(),
             answer: Vec::new(),
         }
     }
 
     /// The first `len` bytes of the exchange buffer.
-    fn input(&self, len: u32) -> Result<&[u8], Error> {
+    fn input(&self, len: u32) -> Result<&[u8], JobError> {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         let held = self.exchange.len();
         self.exchange.get(..len).ok_or_else(|| {
-            Error::usage(format!("exchange buffer: {len} bytes named, it holds {held}: call node_buffer"))
+            JobError::usage(format!("exchange buffer: {len} bytes named, it holds {held}: call node_buffer"))
         })
     }
 
@@ -94,21 +94,21 @@ impl Reactor {
         name.map_or(0, |name| self.output(name.as_bytes()))
     }
 
-    fn session(&mut self) -> Result<&mut Session, Error> {
+    fn session(&mut self) -> Result<&mut Session, JobError> {
         self.session.as_mut().ok_or_else(no_job)
     }
 
     /// The value, or the negated exit code of the error, whose text is kept for `node_error`.
-    fn status(&mut self, result: Result<i32, Error>) -> i32 {
+    fn status(&mut self, result: Result<i32, JobError>) -> i32 {
         result.unwrap_or_else(|error| {
             self.error = error.to_string();
             error.exit_code().saturating_neg()
         })
     }
 
-    fn load(&mut self, len: u32) -> Result<i32, Error> {
+    fn load(&mut self, len: u32) -> Result<i32, JobError> {
         let text = std::str::from_utf8(self.input(len)?)
-            .map_err(|error| Error::usage(format!("arguments are not UTF-8 (at byte {})", error.valid_up_to())))?;
+            .map_err(|error| JobError::usage(format!("arguments are not UTF-8 (at byte {})", error.valid_up_to())))?;
         let argv: Vec<String> = if len == 0 { Vec::new() } else { text.split('\0').map(str::to_owned).collect() };
         // The standard library would call an import to print a panic.
         std::panic::set_hook(Box::new(|_| ()));
@@ -118,12 +118,12 @@ impl Reactor {
         Ok(0)
     }
 
-    fn want(&mut self) -> Result<i32, Error> {
+    fn want(&mut self) -> Result<i32, JobError> {
         let path = self.session()?.want()?;
         Ok(self.name(path))
     }
 
-    fn give(&mut self, len: u32) -> Result<i32, Error> {
+    fn give(&mut self, len: u32) -> Result<i32, JobError> {
         self.input(len)?;
         let Self { session, exchange, .. } = self;
         let chunk = exchange.get(..usize::try_from(len).unwrap_or(0)).unwrap_or_default();
@@ -131,7 +131,7 @@ impl Reactor {
         Ok(0)
     }
 
-    fn run(&mut self, budget: Budget) -> Result<i32, Error> {
+    fn run(&mut self, budget: Budget) -> Result<i32, JobError> {
         Ok(match self.session()?.run(budget)? {
             Event::Finished => 0,
             Event::Snapshot(_) => 1,
@@ -141,7 +141,7 @@ impl Reactor {
         })
     }
 
-    fn take(&mut self) -> Result<i32, Error> {
+    fn take(&mut self) -> Result<i32, JobError> {
         let session = self.session.as_mut().ok_or_else(no_job)?;
         // The buffer itself is filled: a chunk of a large file is copied once.
         let more = session.take_chunk(&mut self.exchange)?;
@@ -149,30 +149,30 @@ impl Reactor {
         Ok(len)
     }
 
-    fn deliver(&mut self) -> Result<i32, Error> {
+    fn deliver(&mut self) -> Result<i32, JobError> {
         let session = self.session.as_mut().ok_or_else(no_job)?;
         let more = session.deliver_chunk(&mut self.exchange);
         Ok(if more { length(&self.exchange) } else { 0 })
     }
 
-    fn program_output(&mut self, fd: u32) -> Result<i32, Error> {
+    fn program_output(&mut self, fd: u32) -> Result<i32, JobError> {
         let session = self.session.as_mut().ok_or_else(no_job)?;
         let pending = match fd {
             1 => &mut self.stdout,
             2 => &mut self.stderr,
-            other => return Err(Error::usage(format!("program output: descriptor {other}, expected 1 or 2"))),
+            other => return Err(JobError::usage(format!("program output: descriptor {other}, expected 1 or 2"))),
         };
         pending.take(&mut self.exchange, || session.take_output(fd));
         Ok(length(&self.exchange))
     }
 
-    fn take_answers(&mut self) -> Result<i32, Error> {
+    fn take_answers(&mut self) -> Result<i32, JobError> {
         let session = self.session.as_mut().ok_or_else(no_job)?;
         self.answers.take(&mut self.exchange, || session.take_answers());
         Ok(length(&self.exchange))
     }
 
-    fn progress(&mut self) -> Result<i32, Error> {
+    fn progress(&mut self) -> Result<i32, JobError> {
         let progress = self.session()?.progress();
         let fields = [
             progress.gas_total,
@@ -186,33 +186,34 @@ impl Reactor {
         Ok(self.output(&bytes))
     }
 
-    fn question(&mut self) -> Result<i32, Error> {
+    fn question(&mut self) -> Result<i32, JobError> {
         let question = self.session()?.question().map(postcard::to_allocvec);
-        let encoded = question.transpose().map_err(|error| Error::resource(error.to_string()))?;
+        let encoded = question.transpose().map_err(|error| JobError::resource(error.to_string()))?;
         Ok(encoded.map_or(0, |bytes| self.output(&bytes)))
     }
 
-    fn answer(&mut self, len: u32, more: bool) -> Result<i32, Error> {
+    fn answer(&mut self, len: u32, more: bool) -> Result<i32, JobError> {
         let part = self.input(len)?.to_vec();
         self.answer.extend_from_slice(&part);
         if !more {
             let bytes = std::mem::take(&mut self.answer);
-            let answer = postcard::from_bytes(&bytes).map_err(|_| Error::usage("answer: malformed"))?;
+            let answer = postcard::from_bytes(&bytes).map_err(|_| JobError::usage("answer: malformed"))?;
             self.session()?.answer(answer)?;
         }
         Ok(0)
     }
 
-    fn memory(&mut self, address: u64, len: u32) -> Result<i32, Error> {
+    fn memory(&mut self, address: u64, len: u32) -> Result<i32, JobError> {
         let bytes = self.session()?.asking_memory(address, len.min(BUFFER_MAX).into());
-        let bytes = bytes.ok_or_else(|| Error::usage(format!("{len} bytes at {address:#x} are outside the memory")))?;
+        let bytes =
+            bytes.ok_or_else(|| JobError::usage(format!("{len} bytes at {address:#x} are outside the memory")))?;
         Ok(self.output(&bytes))
     }
 }
 
 #[cold]
-fn no_job() -> Error {
-    Error::new(ErrorKind::Usage, "no job is loaded: call node_load first")
+fn no_job() -> JobError {
+    JobError::new(ErrorKind::Usage, "no job is loaded: call node_load first")
 }
 
 /// A length as the functions return it. Nothing here is longer than the largest argument list, 1 MiB.
@@ -225,7 +226,7 @@ fn with<T>(call: impl FnOnce(&mut Reactor) -> T) -> T {
 }
 
 /// Runs `call` and returns its value, or the negated exit code of its error.
-fn status(call: impl FnOnce(&mut Reactor) -> Result<i32, Error>) -> i32 {
+fn status(call: impl FnOnce(&mut Reactor) -> Result<i32, JobError>) -> i32 {
     with(|reactor| {
         let result = call(reactor);
         reactor.status(result)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use guest_interp::args;
 use stepmark_session::{Budget, Event, Session};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -16,7 +16,7 @@ struct Driven {
     session: Session,
 }
 
-fn load(inputs: &Files, argv: &str) -> Result<Session, Error> {
+fn load(inputs: &Files, argv: &str) -> Result<Session, JobError> {
     let argv: Vec<String> = argv.split_whitespace().map(str::to_owned).collect();
     let mut session = args::session(&argv)?;
     while let Some(path) = session.want()? {
@@ -33,7 +33,7 @@ fn load(inputs: &Files, argv: &str) -> Result<Session, Error> {
     Ok(session)
 }
 
-fn take_files(session: &mut Session, files: &mut Files) -> Result<(), Error> {
+fn take_files(session: &mut Session, files: &mut Files) -> Result<(), JobError> {
     let mut chunk = Vec::new();
     while let Some(name) = session.take_name() {
         let mut bytes = Vec::new();
@@ -46,7 +46,7 @@ fn take_files(session: &mut Session, files: &mut Files) -> Result<(), Error> {
 }
 
 /// Runs to the end in slices of `slice` gas.
-fn drive(inputs: &Files, argv: &str, slice: u64) -> Result<Driven, Error> {
+fn drive(inputs: &Files, argv: &str, slice: u64) -> Result<Driven, JobError> {
     let mut session = load(inputs, argv)?;
     let (mut files, mut stdout) = (Files::new(), Vec::new());
     let mut gas = slice;

@@ -11,7 +11,7 @@ use stepmark_session::spec::JobSpec;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::job_files::GivenFiles;
+use stepmark_runner::rerun::GivenFiles;
 
 /// What decides a job, as the user typed it: the node's own flags.
 #[derive(Clone, Debug, Default, clap::Args)]

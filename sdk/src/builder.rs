@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::linker::Linker;
 use crate::pool::Pool;
 use crate::run::Run;
-use crate::setup::{Entry, Setup};
+use crate::setup::{EntryCall, Setup};
 use crate::store::StoreSource;
 use crate::value::Value;
 use crate::vm::Vm;
@@ -237,7 +237,7 @@ impl VmBuilder {
     /// A file is missing, damaged, or of another job.
     pub fn resume(&self, chain: &Chain, id: SnapshotId, gas_limit: Option<u64>) -> Result<Run, Error> {
         self.setup.check()?;
-        Run::start(&self.setup, &Entry::default(), gas_limit, Some((chain, id)))
+        Run::start(&self.setup, &EntryCall::default(), gas_limit, Some((chain, id)))
     }
 
     /// Executes the segment after snapshot `id` again, from the record of its answers: neither the linker's functions

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepmark_core::module::{Features, Module, Modules};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// BLAKE3 of the bytes, and the features that are on or off.
-type Key = ([u8; 32], Vec<(String, bool)>);
+type CacheKey = ([u8; 32], Vec<(String, bool)>);
 
 /// Parsed modules: see [`VmBuilder::cache`](crate::VmBuilder::cache). What translation makes of a module depends on
 /// what it is linked with, so that is not kept here but by each [`Vm`](crate::Vm), whose resets and forks keep it.
@@ -28,12 +28,12 @@ type Key = ([u8; 32], Vec<(String, bool)>);
 #[derive(Debug)]
 pub struct ModuleCache {
     most: usize,
-    modules: Mutex<Known>,
+    modules: Mutex<CachedModule>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    modules: BTreeMap<Key, (u64, Arc<Module>)>,
+struct CachedModule {
+    modules: BTreeMap<CacheKey, (u64, Arc<Module>)>,
     /// Counts uses: the least recently used module has the least number.
     clock: u64,
     hits: u64,
@@ -71,14 +71,14 @@ impl ModuleCache {
         self.known().modules.clear();
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, CachedModule> {
         // A panic elsewhere leaves nothing half done here.
         self.modules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
-    fn find(&mut self, key: &Key) -> Option<Arc<Module>> {
+impl CachedModule {
+    fn find(&mut self, key: &CacheKey) -> Option<Arc<Module>> {
         self.clock = self.clock.saturating_add(1);
         let clock = self.clock;
         let (used, module) = self.modules.get_mut(key)?;
@@ -87,7 +87,7 @@ impl Known {
         Some(module.clone())
     }
 
-    fn add(&mut self, key: Key, module: &Arc<Module>, most: usize) {
+    fn add(&mut self, key: CacheKey, module: &Arc<Module>, most: usize) {
         self.misses = self.misses.saturating_add(1);
         if most == 0 {
             return;
@@ -102,7 +102,7 @@ impl Known {
 }
 
 impl Modules for ModuleCache {
-    fn module(&self, bytes: Vec<u8>, features: Features) -> Result<Arc<Module>, Error> {
+    fn module(&self, bytes: Vec<u8>, features: Features) -> Result<Arc<Module>, JobError> {
         let key = (*blake3::hash(&bytes).as_bytes(), features.list());
         if let Some(module) = self.known().find(&key) {
             return Ok(module);

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use stepmark_hosts::outside::{Answer, Charge};
+use stepmark_hosts::external::{Charge, ExternalReply};
 
 /// Whose call asks: its memory, and how much of its limit is used.
 pub(crate) trait Asking {
@@ -155,12 +155,12 @@ impl<'a> Caller<'a> {
     }
 
     /// The answer that the function's result makes of the call.
-    pub(crate) fn answer(self, result: Result<Vec<u64>, HostError>) -> Answer {
+    pub(crate) fn answer(self, result: Result<Vec<u64>, HostError>) -> ExternalReply {
         let Self { charges, refund, writes, .. } = self;
         match (self.unpaid, result) {
-            (Some(need), _) => Answer::Unpaid { need },
-            (None, Ok(results)) => Answer::Returned { results, writes, charges, refund },
-            (None, Err(HostError(message))) => Answer::Failed { message, charges },
+            (Some(need), _) => ExternalReply::Unpaid { need },
+            (None, Ok(results)) => ExternalReply::Returned { results, writes, charges, refund },
+            (None, Err(HostError(message))) => ExternalReply::Failed { message, charges },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use stepmark_hosts::outside::{Answer, decode_calls};
+use stepmark_hosts::external::{ExternalReply, decode_calls};
 use stepmark_session::spec;
 use stepmark_snapshot::snap;
 
@@ -47,12 +47,12 @@ pub enum SnapshotId {
 }
 
 impl SnapshotId {
-    pub(crate) fn resume(self) -> spec::Resume {
+    pub(crate) fn resume(self) -> spec::ResumeFrom {
         let id = match self {
-            Self::Number(id) => spec::SnapshotId::Number(id),
-            Self::Paused => spec::SnapshotId::Paused,
+            Self::Number(id) => spec::SnapshotName::Number(id),
+            Self::Paused => spec::SnapshotName::Paused,
         };
-        spec::Resume { dir: DIRECTORY.to_owned(), id }
+        spec::ResumeFrom { dir: DIRECTORY.to_owned(), id }
     }
 }
 
@@ -116,7 +116,7 @@ impl Chain {
     ///
     /// # Errors
     /// A snapshot error if there is no record, or a damaged or foreign one.
-    pub(crate) fn answers(&self, id: u64) -> Result<Vec<Answer>, Error> {
+    pub(crate) fn answers(&self, id: u64) -> Result<Vec<ExternalReply>, Error> {
         let name = format!("{id}.calls");
         let wrong = |what: &str| Error::Snapshot(format!("{name}: {what}"));
         let bytes = self.file(&name).ok_or_else(|| wrong("no such file"))?;

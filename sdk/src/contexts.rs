@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::linker::Linker;
 use crate::metrics::Metrics;
 use crate::run::{End, Next, Run};
-use crate::setup::{Entry, Setup};
+use crate::setup::{EntryCall, Setup};
 use crate::store::StoreSource;
 
 /// Number of a context, from 1. It is never used again.
@@ -53,14 +53,14 @@ pub struct Invocation {
     pub audit: AuditRecord,
 }
 
-enum State {
+enum ContextState {
     Ready(Box<Run>),
     Done(Box<(Invocation, ReadWriteSet)>),
     /// The node or the store failed: there is no result.
     Failed(Error),
 }
 
-type Context = Arc<Mutex<State>>;
+type SharedContext = Arc<Mutex<ContextState>>;
 
 /// Invocations of contracts over one store, from any number of threads.
 ///
@@ -94,7 +94,7 @@ type Context = Arc<Mutex<State>>;
 pub struct Contexts {
     setup: Setup,
     store: Arc<dyn StoreSource>,
-    live: Mutex<BTreeMap<ContextId, Context>>,
+    live: Mutex<BTreeMap<ContextId, SharedContext>>,
     last: AtomicU64,
 }
 
@@ -147,9 +147,9 @@ impl Contexts {
             ..self.setup.clone()
         };
         setup.check()?;
-        let run = Run::start_once(&setup, &Entry { words: vec!["invoke".to_owned()] }, gas_limit)?;
+        let run = Run::start_once(&setup, &EntryCall { words: vec!["invoke".to_owned()] }, gas_limit)?;
         let id = ContextId(self.last.fetch_add(1, Ordering::Relaxed).saturating_add(1));
-        self.live().insert(id, Arc::new(Mutex::new(State::Ready(Box::new(run)))));
+        self.live().insert(id, Arc::new(Mutex::new(ContextState::Ready(Box::new(run)))));
         Ok(id)
     }
 
@@ -161,10 +161,12 @@ impl Contexts {
     pub fn invoke(&self, id: ContextId) -> Result<(), Error> {
         let context = self.context(id)?;
         let mut state = lock(&context);
-        let State::Ready(run) = &mut *state else { return Err(Error::usage(format!("{id} was invoked before"))) };
+        let ContextState::Ready(run) = &mut *state else {
+            return Err(Error::usage(format!("{id} was invoked before")));
+        };
         let done = complete(run);
         let failed = done.as_ref().err().cloned();
-        *state = done.map_or_else(State::Failed, |done| State::Done(Box::new(done)));
+        *state = done.map_or_else(ContextState::Failed, |done| ContextState::Done(Box::new(done)));
         failed.map_or(Ok(()), Err)
     }
 
@@ -200,22 +202,22 @@ impl Contexts {
     fn done<T>(&self, id: ContextId, pick: impl FnOnce(&(Invocation, ReadWriteSet)) -> T) -> Result<T, Error> {
         let context = self.context(id)?;
         match &*lock(&context) {
-            State::Done(done) => Ok(pick(done)),
-            State::Failed(error) => Err(error.clone()),
-            State::Ready(_) => Err(Error::usage(format!("{id} was not invoked"))),
+            ContextState::Done(done) => Ok(pick(done)),
+            ContextState::Failed(error) => Err(error.clone()),
+            ContextState::Ready(_) => Err(Error::usage(format!("{id} was not invoked"))),
         }
     }
 
-    fn context(&self, id: ContextId) -> Result<Context, Error> {
+    fn context(&self, id: ContextId) -> Result<SharedContext, Error> {
         self.live().get(&id).cloned().ok_or_else(|| unknown(id))
     }
 
-    fn live(&self) -> MutexGuard<'_, BTreeMap<ContextId, Context>> {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<ContextId, SharedContext>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lock(context: &Context) -> MutexGuard<'_, State> {
+fn lock(context: &SharedContext) -> MutexGuard<'_, ContextState> {
     context.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

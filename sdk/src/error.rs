@@ -128,8 +128,8 @@ fn trap(report: &TrapReport, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 impl std::error::Error for Error {}
 
-impl From<stepmark_state::error::Error> for Error {
-    fn from(error: stepmark_state::error::Error) -> Self {
+impl From<stepmark_state::error::JobError> for Error {
+    fn from(error: stepmark_state::error::JobError) -> Self {
         let message = error.message().to_owned();
         match error.kind() {
             ErrorKind::Usage => Self::Usage(message),

@@ -60,7 +60,7 @@ pub use value::{Value, ValueType};
 pub use vm::Vm;
 
 pub use stepmark_core::gas::{Schedule, ScheduleBuilder, Unit};
-pub use stepmark_hosts::outside::{Answer, Charge, Question, Versioned};
+pub use stepmark_hosts::external::{Charge, ExternalCall, ExternalReply, Versioned};
 pub use stepmark_hosts::store::{RangeRead, ReadWriteSet};
 pub use stepmark_session::report::{FrameReport, TrapReport};
 pub use stepmark_state::limits::Limits;

@@ -13,13 +13,13 @@ use crate::typed::{WasmParams, WasmResults};
 use crate::value::{Value, ValueType};
 
 /// What a function does: bit patterns in, bit patterns out.
-type Body = Arc<dyn Fn(&mut Caller<'_>, &[u64]) -> Result<Vec<u64>, HostError> + Send + Sync>;
+type HostFunctionBody = Arc<dyn Fn(&mut Caller<'_>, &[u64]) -> Result<Vec<u64>, HostError> + Send + Sync>;
 
 #[derive(Clone)]
 struct Function {
     params: Vec<HostType>,
     results: Vec<HostType>,
-    body: Body,
+    body: HostFunctionBody,
 }
 
 /// Host functions by module and name. What the node itself offers (the system interface, the store) comes first where
@@ -119,7 +119,7 @@ impl Linker {
         module: &str,
         name: &str,
         (params, results): (&[ValueType], &[ValueType]),
-        body: Body,
+        body: HostFunctionBody,
     ) -> Result<&mut Self, Error> {
         if module.is_empty() || name.is_empty() || module.contains('.') {
             return Err(Error::usage(format!(

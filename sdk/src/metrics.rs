@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use stepmark_hosts::outside::{Answer, Question};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
 pub use stepmark_tools::profile::InstructionCounts;
 
 /// How long things took.
@@ -82,14 +82,14 @@ impl Metrics {
     }
 
     /// Counts what was asked and answered.
-    pub(crate) fn note(&mut self, question: &Question, answer: &Answer) {
-        let Question::Call { module, name, .. } = question else {
+    pub(crate) fn note(&mut self, question: &ExternalCall, answer: &ExternalReply) {
+        let ExternalCall::Call { module, name, .. } = question else {
             self.store_reads = self.store_reads.saturating_add(1);
             return;
         };
         let (charges, refund) = match answer {
-            Answer::Returned { charges, refund, .. } => (charges, *refund),
-            Answer::Failed { charges, .. } => (charges, 0),
+            ExternalReply::Returned { charges, refund, .. } => (charges, *refund),
+            ExternalReply::Failed { charges, .. } => (charges, 0),
             // The call is not made: it comes again in the next segment.
             _ => return,
         };

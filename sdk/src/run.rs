@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use stepmark_hosts::outside::Answer;
+use stepmark_hosts::external::ExternalReply;
 use stepmark_session::report;
 use stepmark_session::{Budget, Event, Session};
 use stepmark_snapshot::bin::{BinReader, PageSink};
@@ -18,7 +18,7 @@ use crate::chain::{Chain, Segment, SnapshotId};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::serve::Server;
-use crate::setup::{Entry, Setup};
+use crate::setup::{EntryCall, Setup};
 use crate::value::Value;
 
 /// How a run ended.
@@ -35,12 +35,12 @@ pub enum End {
 }
 
 impl End {
-    pub(crate) fn of(outcome: &report::Outcome) -> Self {
+    pub(crate) fn of(outcome: &report::RunOutcome) -> Self {
         match outcome {
-            report::Outcome::Finished => Self::Returned,
-            report::Outcome::Exited(code) => Self::Exited(*code),
-            report::Outcome::Trapped(report) => Self::Trapped(report.clone()),
-            report::Outcome::GasLimit => Self::GasLimit,
+            report::RunOutcome::Finished => Self::Returned,
+            report::RunOutcome::Exited(code) => Self::Exited(*code),
+            report::RunOutcome::Trapped(report) => Self::Trapped(report.clone()),
+            report::RunOutcome::GasLimit => Self::GasLimit,
         }
     }
 }
@@ -86,7 +86,7 @@ pub struct Run {
 impl Run {
     pub(crate) fn start(
         setup: &Setup,
-        entry: &Entry,
+        entry: &EntryCall,
         gas_limit: Option<u64>,
         from: Option<(&Chain, SnapshotId)>,
     ) -> Result<Self, Error> {
@@ -116,14 +116,14 @@ impl Run {
     }
 
     /// Ends at the gas limit instead of going on: for runs that nobody wants to go on with.
-    pub(crate) fn start_once(setup: &Setup, entry: &Entry, gas_limit: u64) -> Result<Self, Error> {
+    pub(crate) fn start_once(setup: &Setup, entry: &EntryCall, gas_limit: u64) -> Result<Self, Error> {
         let mut options = setup.options(entry);
         options.gas_limit = Some(gas_limit);
         Ok(Self::of(setup, setup.session(options, None, false)?))
     }
 
     /// Takes answers from a record from now on.
-    pub(crate) fn answer_from(&mut self, answers: Vec<Answer>) {
+    pub(crate) fn answer_from(&mut self, answers: Vec<ExternalReply>) {
         self.server = Server::Record(answers.into());
     }
 
@@ -223,9 +223,9 @@ impl Run {
         self.take_output();
         let files = self.take_files()?;
         self.metrics.segments = self.metrics.segments.saturating_add(1);
-        let outcome = self.session.outcome().cloned().unwrap_or(report::Outcome::GasLimit);
+        let outcome = self.session.outcome().cloned().unwrap_or(report::RunOutcome::GasLimit);
         if let (Some(profiler), Some(machine)) = (&self.profiler, self.session.machine()) {
-            let profile = profiler.finish(machine, outcome != report::Outcome::GasLimit);
+            let profile = profiler.finish(machine, outcome != report::RunOutcome::GasLimit);
             self.metrics.instructions = Some(profile.instructions);
         }
         let values = self.session.values().iter().map(Value::from_report).collect();
@@ -233,7 +233,7 @@ impl Run {
         Ok(Outcome { end: End::of(&outcome), values, gas_used: audit.gas_used, files, audit })
     }
 
-    fn audit(&self, outcome: &report::Outcome) -> AuditRecord {
+    fn audit(&self, outcome: &report::RunOutcome) -> AuditRecord {
         let program = self.session.job().map_or([0; 32], |job| job.program.hash);
         AuditRecord {
             program: hex(&program),
@@ -301,12 +301,12 @@ impl Run {
 struct Count(u64);
 
 impl PageSink for Count {
-    fn space(&mut self, _: u8, _: u32, pages: u64) -> Result<(), error::Error> {
+    fn space(&mut self, _: u8, _: u32, pages: u64) -> Result<(), error::JobError> {
         self.0 = self.0.saturating_add(pages);
         Ok(())
     }
 
-    fn page(&mut self, _: u8, _: u32, _: u64, _: &[u8; PAGE]) -> Result<(), error::Error> {
+    fn page(&mut self, _: u8, _: u32, _: u64, _: &[u8; PAGE]) -> Result<(), error::JobError> {
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use stepmark_core::host::GuestMemory;
-use stepmark_hosts::outside::{Answer, Question};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
 use stepmark_session::{Live, Session};
 
 use crate::caller::{Asking, Caller, GasView};
@@ -54,7 +54,7 @@ pub(crate) enum Server {
         store: Option<Arc<dyn StoreSource>>,
     },
     /// From the record of an earlier execution.
-    Record(VecDeque<Answer>),
+    Record(VecDeque<ExternalReply>),
 }
 
 impl Server {
@@ -64,10 +64,10 @@ impl Server {
     /// The store's own; a snapshot error if the record has no more answers.
     pub(crate) fn answer(
         &mut self,
-        question: &Question,
+        question: &ExternalCall,
         asking: &mut dyn Asking,
         metrics: &mut Metrics,
-    ) -> Result<Answer, Error> {
+    ) -> Result<ExternalReply, Error> {
         let answer = match self {
             Self::Record(answers) => answers
                 .pop_front()
@@ -82,19 +82,19 @@ impl Server {
 fn from_embedder(
     linker: &Linker,
     store: Option<&dyn StoreSource>,
-    question: &Question,
+    question: &ExternalCall,
     asking: &mut dyn Asking,
-) -> Result<Answer, Error> {
+) -> Result<ExternalReply, Error> {
     let store = || store.ok_or_else(|| Error::usage("the program has a store, but nobody serves it"));
     match question {
-        Question::Call { module, name, args, remaining } => {
+        ExternalCall::Call { module, name, args, remaining } => {
             let (consumed, limit) = asking.gas();
             let mut caller = Caller::new(asking, GasView { consumed, limit, remaining: *remaining });
             let called = linker.call((module, name), args, &mut caller);
             let result = called.ok_or_else(|| Error::usage(format!("nobody serves the function {module}.{name}")))?;
             Ok(caller.answer(result))
         }
-        Question::Get { key } => Ok(Answer::Value(store()?.get(key)?)),
-        Question::Next { from, limit } => Ok(Answer::Entry(store()?.next(from, limit.as_deref())?)),
+        ExternalCall::Get { key } => Ok(ExternalReply::Value(store()?.get(key)?)),
+        ExternalCall::Next { from, limit } => Ok(ExternalReply::Entry(store()?.next(from, limit.as_deref())?)),
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Setup {
 
 /// What a run calls, and with what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct EntryCall {
     /// The export, or the arguments of a command.
     pub(crate) words: Vec<String>,
 }
@@ -81,7 +81,7 @@ impl Setup {
     }
 
     /// The options of a session, which name every file.
-    pub(crate) fn options(&self, entry: &Entry) -> JobSpec {
+    pub(crate) fn options(&self, entry: &EntryCall) -> JobSpec {
         let named = |kind: &str, files: &[NamedFile]| {
             let path = |(name, _): &NamedFile| (name.clone(), format!("/{kind}/{name}"));
             files.iter().map(path).collect()
@@ -172,7 +172,7 @@ impl Setup {
     ///
     /// # Errors
     /// There is no such function, or the arguments are not its own.
-    pub(crate) fn entry(&self, name: Option<&str>, args: &[Value]) -> Result<Entry, Error> {
+    pub(crate) fn entry(&self, name: Option<&str>, args: &[Value]) -> Result<EntryCall, Error> {
         let module = self.active()?;
         let is_command = module
             .export("_start")
@@ -180,7 +180,7 @@ impl Setup {
         match name.filter(|name| *name != "_start") {
             None if !is_command => Err(not_found(None, name.unwrap_or("_start"), &module)),
             None if !args.is_empty() => Err(Error::usage("a command takes its arguments from VmBuilder::args")),
-            None => Ok(Entry { words: self.args.clone() }),
+            None => Ok(EntryCall { words: self.args.clone() }),
             Some(name) if is_command => {
                 Err(Error::usage(format!("the program is a command: a run begins with _start, not with '{name}'")))
             }
@@ -190,7 +190,7 @@ impl Setup {
                 let wanted = module.func_type(export.index).params.iter().map(|ty| ValueType::of(*ty)).collect();
                 check_arguments(name, wanted, args)?;
                 let words = std::iter::once(Ok(name.to_owned())).chain(args.iter().map(word));
-                Ok(Entry { words: words.collect::<Result<_, _>>()? })
+                Ok(EntryCall { words: words.collect::<Result<_, _>>()? })
             }
         }
     }

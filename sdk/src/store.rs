@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use stepmark_hosts::outside::Versioned;
+use stepmark_hosts::external::Versioned;
 use stepmark_hosts::store::{RangeRead, ReadWriteSet};
 
 use crate::error::Error;

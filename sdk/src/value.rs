@@ -138,7 +138,7 @@ impl Value {
         }
     }
 
-    pub(crate) fn from_report(value: &stepmark_session::report::Value) -> Self {
+    pub(crate) fn from_report(value: &stepmark_session::report::ReturnedValue) -> Self {
         let ty = match value.kind {
             ValKind::I32 => ValueType::I32,
             ValKind::I64 => ValueType::I64,
@@ -174,7 +174,7 @@ impl std::fmt::Display for Value {
             ValueType::V128 => ValKind::V128,
             ValueType::Ref => ValKind::Ref,
         };
-        stepmark_session::report::Value { kind, bits: self.bits() }.fmt(f)
+        stepmark_session::report::ReturnedValue { kind, bits: self.bits() }.fmt(f)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, Signature};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::serve::Server;
-use crate::setup::{Entry, Setup, check_arguments, not_found};
+use crate::setup::{EntryCall, Setup, check_arguments, not_found};
 use crate::value::{Value, ValueType};
 
 /// A live program. Its memory, globals, tables and files, its output and its view of the store stay from call to call,
@@ -31,7 +31,7 @@ impl Vm {
     pub(crate) fn new(setup: &Setup) -> Result<Self, Error> {
         let began = Instant::now();
         let setup = Arc::new(setup.clone());
-        let mut options = setup.options(&Entry { words: setup.args.clone() });
+        let mut options = setup.options(&EntryCall { words: setup.args.clone() });
         options.gas_limit = Some(setup.config.gas());
         let live = setup.session(options, None, true)?.into_live()?;
         let metrics = Metrics::default();

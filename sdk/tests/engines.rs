@@ -1,10 +1,10 @@
 //! One job on every engine, with no other change than the engine.
 #![cfg(feature = "engines")]
 
-use node_sdk::engine::{Ended, Engine, Execution, Job, NativeEngine, ReferenceEngine, WasmEngine};
+use node_sdk::engine::{Ended, Execution, Executor, ExecutorJob, NativeEngine, ReferenceEngine, WasmEngine};
 use node_sdk::{Caller, Config, HostError, Linker, Trap, Value, Vm};
 
-fn engines() -> [Box<dyn Engine>; 3] {
+fn engines() -> [Box<dyn Executor>; 3] {
     [Box::new(NativeEngine::new()), Box::new(WasmEngine::new()), Box::new(ReferenceEngine::new())]
 }
 
@@ -13,7 +13,7 @@ fn wasmfile(name: &str) -> Vec<u8> {
 }
 
 /// What every engine makes of the job; they agree.
-fn agreed(job: &Job) -> Execution {
+fn agreed(job: &ExecutorJob) -> Execution {
     let executions = engines().map(|mut engine| {
         engine.initialise(job).unwrap();
         let execution = engine.execute().unwrap();
@@ -30,22 +30,22 @@ fn agreed(job: &Job) -> Execution {
 
 #[test]
 fn engines_can_be_exchanged() {
-    let fib = Job::new(Vm::builder().module(wasmfile("fib32")), Some("fib"), &[Value::I32(15)]);
+    let fib = ExecutorJob::new(Vm::builder().module(wasmfile("fib32")), Some("fib"), &[Value::I32(15)]);
     let execution = agreed(&fib);
     assert_eq!((execution.ended, execution.values), (Ended::Returned, vec!["610".to_owned()]));
-    let exit = Job::new(Vm::builder().module(wasmfile("exit_code")).args(["42"]), None, &[]);
+    let exit = ExecutorJob::new(Vm::builder().module(wasmfile("exit_code")).args(["42"]), None, &[]);
     assert_eq!(agreed(&exit).ended, Ended::Exited(42));
     let trap =
         wat::parse_str(r#"(module (func (export "f") (drop (i32.div_u (i32.const 1) (i32.const 0)))))"#).unwrap();
-    let trap = Job::new(Vm::builder().module(trap), Some("f"), &[]);
+    let trap = ExecutorJob::new(Vm::builder().module(trap), Some("f"), &[]);
     assert_eq!(agreed(&trap).ended, Ended::Trapped(Trap::IntegerDivideByZero));
     let linked = Vm::builder().module(wasmfile("sha256")).args(["100"]).config(Config::new().max_call_depth(500));
-    assert!(!agreed(&Job::new(linked, None, &[])).stdout.is_empty());
+    assert!(!agreed(&ExecutorJob::new(linked, None, &[])).stdout.is_empty());
 }
 
 #[test]
 fn engines_that_write_snapshots_write_the_same_bytes() {
-    let job = Job::new(Vm::builder().module(wasmfile("fib32")), Some("fib"), &[Value::I32(15)]).gas_limit(5000);
+    let job = ExecutorJob::new(Vm::builder().module(wasmfile("fib32")), Some("fib"), &[Value::I32(15)]).gas_limit(5000);
     let segments: Vec<_> = engines()
         .into_iter()
         .filter(|engine| engine.capabilities().snapshots)
@@ -64,10 +64,10 @@ fn engines_that_write_snapshots_write_the_same_bytes() {
 #[test]
 fn an_engine_refuses_by_name_what_it_cannot_do() {
     let program = Vm::builder().module(wasmfile("fib32"));
-    let metered = Job::new(program.clone(), Some("fib"), &[Value::I32(1)]).gas_limit(100);
+    let metered = ExecutorJob::new(program.clone(), Some("fib"), &[Value::I32(1)]).gas_limit(100);
     let mut linker = Linker::new();
     linker.func("env", "f", |_: &mut Caller<'_>, (): ()| Ok::<(), HostError>(())).unwrap();
-    let served = Job::new(program.linker(linker), Some("fib"), &[Value::I32(1)]);
+    let served = ExecutorJob::new(program.linker(linker), Some("fib"), &[Value::I32(1)]);
     for mut engine in engines() {
         let capabilities = engine.capabilities();
         assert_eq!(engine.initialise(&metered).is_ok(), capabilities.metering);
@@ -95,7 +95,7 @@ fn host_functions_are_served_alike_in_every_engine_that_serves_any() {
     };
     linker.func("env", "sum", sum).unwrap();
     let program = Vm::builder().module(wat::parse_str(wat).unwrap()).linker(linker);
-    let job = Job::new(program, Some("f"), &[]).gas_limit(500);
+    let job = ExecutorJob::new(program, Some("f"), &[]).gas_limit(500);
     let served: Vec<_> = engines()
         .into_iter()
         .filter(|engine| engine.capabilities().host_functions)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use guest_interp::args;
 use serde::Deserialize;
-use stepmark_runner::engine::Node;
+use stepmark_runner::engine::ModuleSession;
 use stepmark_runner::reference;
 use stepmark_session::spec::JobSpec;
 
@@ -104,7 +104,7 @@ impl App {
     ///
     /// # Errors
     /// What differs, or falls short.
-    pub fn check(&self, start: impl Fn() -> Result<Box<dyn Node>>, least: usize) -> Result<Figures> {
+    pub fn check(&self, start: impl Fn() -> Result<Box<dyn ModuleSession>>, least: usize) -> Result<Figures> {
         let files = self.files()?;
         let (whole, gas, answers) = self.whole(start()?.as_mut(), &files)?;
         self.check_reference(&whole, answers)?;
@@ -169,7 +169,7 @@ impl App {
     }
 
     /// A run without a limit, its gas, and what clocks and randomness answered it.
-    fn whole(&self, node: &mut dyn Node, files: &Files) -> Result<(Ended, u64, Vec<u8>)> {
+    fn whole(&self, node: &mut dyn ModuleSession, files: &Files) -> Result<(Ended, u64, Vec<u8>)> {
         let mut ended = Ended::default();
         load(node, &self.argv(""), |path| files.get(path).map(Vec::as_slice))?;
         node.record_answers()?;
@@ -185,7 +185,7 @@ impl App {
     fn check_reference(&self, whole: &Ended, answers: Vec<u8>) -> Result<()> {
         let path = |file: &String| directory().join(file).display().to_string();
         let env = self.flags.windows(2).filter(|pair| pair[0] == "--env").filter_map(|pair| pair[1].split_once('='));
-        let mut job = reference::Job::new(&JobSpec {
+        let mut job = reference::ReferenceJob::new(&JobSpec {
             program: path(&self.file),
             positionals: self.args.clone(),
             files: self.inputs.iter().map(|(guest, host)| (guest.clone(), path(host))).collect(),
@@ -207,7 +207,7 @@ impl App {
         Ok(())
     }
 
-    fn run(&self, node: &mut dyn Node, flags: &str, files: &Files) -> Result<Ended> {
+    fn run(&self, node: &mut dyn ModuleSession, flags: &str, files: &Files) -> Result<Ended> {
         let mut ended = Ended::default();
         load(node, &self.argv(flags), |path| files.get(path).map(Vec::as_slice))?;
         runner::finish(node, SLICE, &mut ended)?;
@@ -215,7 +215,14 @@ impl App {
     }
 
     /// The segment after snapshot `id` alone, from the files that it needs and no others.
-    fn segment(&self, node: &mut dyn Node, files: &Files, chain: &Ended, id: usize, limit: u64) -> Result<Ended> {
+    fn segment(
+        &self,
+        node: &mut dyn ModuleSession,
+        files: &Files,
+        chain: &Ended,
+        id: usize,
+        limit: u64,
+    ) -> Result<Ended> {
         let mut flags = format!("--gas-limit {limit}");
         if id > 0 {
             flags += &format!(" --snapshot-input {CHAIN} --snapshot-id {id}");
@@ -284,7 +291,7 @@ impl Said {
 }
 
 /// Loads a job with the files that `file` knows.
-fn load<'a>(node: &mut dyn Node, argv: &[String], file: impl Fn(&str) -> Option<&'a [u8]>) -> Result<()> {
+fn load<'a>(node: &mut dyn ModuleSession, argv: &[String], file: impl Fn(&str) -> Option<&'a [u8]>) -> Result<()> {
     node.load(&args::job(argv)?)?;
     while let Some(path) = node.want()? {
         let bytes = file(&path);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
+use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Module};
 use stepmark_state::limits::Limits;
 
@@ -78,7 +78,7 @@ impl Native {
         let module = Arc::new(Module::parse(bytes.to_vec(), Features::default())?);
         let mut machine = Machine::new(Schedule::default(), Limits::default());
         machine.set_tier(tier);
-        let instance = machine.link("", module, &Linker::default(), &NoHost)?;
+        let instance = machine.link("", module, &InstanceLinker::default(), &NoHost)?;
         machine.store.write_segments(instance)?;
         Ok(Self { machine, instance })
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop};
 use stepmark_core::module::{ExternKind, Features, Module, ValType};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
@@ -164,7 +164,7 @@ struct Instance {
 /// The same modules and calls in the node and the others.
 struct Comparison {
     machine: Machine,
-    linker: Linker,
+    linker: InstanceLinker,
     instances: Vec<Instance>,
     /// wasmtime, and wasmi after it while that agrees.
     others: Vec<Box<dyn Engine>>,
@@ -185,7 +185,7 @@ impl Comparison {
         let limits = Limits { call_depth: 150, ..Limits::default() };
         Ok(Self {
             machine: Machine::new(Schedule::default(), limits),
-            linker: Linker::default(),
+            linker: InstanceLinker::default(),
             instances: Vec::new(),
             others,
             seed,

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
 use guest_interp::args;
-use stepmark_hosts::outside::{Answer, Question};
-use stepmark_runner::engine::{Budget, Deliver, Event, Node, Progress};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
+use stepmark_runner::engine::{Budget, Deliver, Event, ModuleSession, Progress};
 use stepmark_runner::failure::{Failure, IO};
 use stepmark_session::spec::JobSpec;
 use wasmparser::{BinaryReader, ExportSectionReader, GlobalSectionReader, Parser, Payload};
@@ -340,7 +340,7 @@ impl Reactor<'_> {
     }
 }
 
-impl Node for Reactor<'_> {
+impl ModuleSession for Reactor<'_> {
     fn load(&mut self, job: &JobSpec) -> Outcome<()> {
         self.load_arguments(&args::print(job))
     }
@@ -370,11 +370,11 @@ impl Node for Reactor<'_> {
         }
     }
 
-    fn question(&mut self) -> Outcome<Option<Question>> {
+    fn question(&mut self) -> Outcome<Option<ExternalCall>> {
         Err(Failure::new(IO, "questions are not asked here"))
     }
 
-    fn answer(&mut self, _: &Answer) -> Outcome<()> {
+    fn answer(&mut self, _: &ExternalReply) -> Outcome<()> {
         Err(Failure::new(IO, "questions are not asked here"))
     }
 

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, ensure};
 use guest_interp::args;
 use stepmark_runner::embedded_module::{self, NODE_WASM};
-use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::engine::{Budget, Event, ModuleSession};
 use stepmark_runner::native::NativeNode;
 use stepmark_runner::sandbox::{NodeModule, WasmNode};
 
@@ -105,7 +105,7 @@ pub fn node_module() -> &'static NodeModule {
 ///
 /// # Errors
 /// If the node cannot be instantiated.
-pub fn nodes() -> Result<[(&'static str, Box<dyn Node>); 2]> {
+pub fn nodes() -> Result<[(&'static str, Box<dyn ModuleSession>); 2]> {
     Ok([("native", Box::new(NativeNode::new())), ("wasm", Box::new(WasmNode::new(node_module())?))])
 }
 
@@ -128,7 +128,7 @@ pub fn host_runner() -> Result<PathBuf> {
 ///
 /// # Errors
 /// The node's.
-pub fn load(node: &mut dyn Node, argv: &[String], dir: &Path) -> Result<()> {
+pub fn load(node: &mut dyn ModuleSession, argv: &[String], dir: &Path) -> Result<()> {
     node.load(&args::job(argv)?)?;
     while let Some(path) = node.want()? {
         let file = dir.join(&path);
@@ -147,7 +147,7 @@ pub fn load(node: &mut dyn Node, argv: &[String], dir: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The node's.
-pub fn slice(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<bool> {
+pub fn slice(node: &mut dyn ModuleSession, gas: u64, ended: &mut Ended) -> Result<bool> {
     let event = node.run(Budget { gas, steps: 50_000_000 })?;
     ended.stdout.append(&mut node.take_output(1)?);
     ended.stderr.append(&mut node.take_output(2)?);
@@ -169,7 +169,7 @@ pub fn slice(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<bool> {
 ///
 /// # Errors
 /// The node's.
-pub fn advance(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<bool> {
+pub fn advance(node: &mut dyn ModuleSession, gas: u64, ended: &mut Ended) -> Result<bool> {
     let mut budget = gas.max(1);
     let before = node.progress()?;
     loop {
@@ -187,7 +187,7 @@ pub fn advance(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<bool>
 ///
 /// # Errors
 /// The node's.
-pub fn finish(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<()> {
+pub fn finish(node: &mut dyn ModuleSession, gas: u64, ended: &mut Ended) -> Result<()> {
     while !advance(node, gas, ended)? {}
     Ok(())
 }
@@ -196,7 +196,7 @@ pub fn finish(node: &mut dyn Node, gas: u64, ended: &mut Ended) -> Result<()> {
 ///
 /// # Errors
 /// The node's.
-pub fn run(node: &mut dyn Node, argv: &[String], dir: &Path) -> Result<Ended> {
+pub fn run(node: &mut dyn ModuleSession, argv: &[String], dir: &Path) -> Result<Ended> {
     let mut ended = Ended::default();
     load(node, argv, dir)?;
     finish(node, 3_000_000, &mut ended)?;
@@ -207,7 +207,7 @@ pub fn run(node: &mut dyn Node, argv: &[String], dir: &Path) -> Result<Ended> {
 ///
 /// # Errors
 /// The node's.
-pub fn delivered(node: &mut dyn Node) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn delivered(node: &mut dyn ModuleSession) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     while let Some(path) = node.deliver_name()? {
         let (mut contents, mut chunk) = (Vec::new(), Vec::new());

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use stepmark_runner::chain::Chain;
+use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::engine::{Engine, Node};
+use stepmark_runner::engine::{Engine, ModuleSession};
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::sandbox::WasmNode;
 use stepmark_runner::verify;
 
@@ -126,18 +126,18 @@ impl Hosted {
 
     /// Executes every segment of the chain `out` again, its input files in `dir`.
     fn verify(&self, out: &Path, dir: &Path) -> Result<()> {
-        let mut chain = Chain::open(out)?;
+        let mut chain = ChainFiles::open(out)?;
         let job = chain.job.clone().context("no snapshot that can be read")?;
         let input = |name: &str| (format!("/{name}"), dir.join(name).display().to_string());
         let flags = GivenFiles { inputs: vec![input(self.program), input(NODE)], ..GivenFiles::default() };
         let program = dir.join(NODE).display().to_string();
         let files = JobFiles::find(&job, Some(&program), &flags, out)?;
         let rerun = Rerun::new(job, &files, out);
-        let options = verify::Options {
+        let options = verify::VerifyOptions {
             from: 0,
             to: None,
             jobs: 2,
-            executor: verify::Executor::Own(Engine::Wasm),
+            executor: verify::SegmentExecutor::Own(Engine::Wasm),
             delivered: None,
         };
         let found = verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {})?;

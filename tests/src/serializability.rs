@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result, anyhow, ensure};
 use guest_interp::args;
 use stepmark_hosts::store::ReadWriteSet;
-use stepmark_runner::engine::{Budget, Node};
+use stepmark_runner::engine::{Budget, ModuleSession};
+use stepmark_runner::external;
 use stepmark_runner::failure::CONFLICT;
 use stepmark_runner::native::NativeNode;
-use stepmark_runner::outside;
 use stepmark_runner::store::Database;
 use stepmark_session::{Event, Session};
 
@@ -74,7 +74,7 @@ fn invoke(token: &[u8], store: &Database, data: &str) -> Result<Ran> {
         node.give(token)?;
         node.give_end(true)?;
     }
-    while outside::run(&mut node, Budget::UNLIMITED, &mut view)? != Event::Finished {
+    while external::run(&mut node, Budget::UNLIMITED, &mut view)? != Event::Finished {
         node.drop_output()?;
     }
     let trapped = node.exit_code()? != 0;

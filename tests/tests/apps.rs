@@ -3,7 +3,7 @@
 use anyhow::Result;
 use node_tests::apps::{self, App, SEGMENTS};
 use node_tests::runner;
-use stepmark_runner::engine::Node;
+use stepmark_runner::engine::ModuleSession;
 use stepmark_runner::native::NativeNode;
 use stepmark_runner::sandbox::WasmNode;
 
@@ -11,7 +11,7 @@ fn app(name: &str) -> App {
     apps::all().unwrap().into_iter().find(|app| app.name == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
-fn native() -> Result<Box<dyn Node>> {
+fn native() -> Result<Box<dyn ModuleSession>> {
     Ok(Box::new(NativeNode::new()))
 }
 

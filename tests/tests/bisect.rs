@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use node_tests::session::{Drive, Job, program};
-use stepmark_runner::bisect::{Executor, Question, diverge, recheck, write_executors};
-use stepmark_runner::chain::Chain;
+use stepmark_runner::bisect::{ExecutorProcess, SegmentQuestion, diverge, recheck, write_executors};
+use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::engine::Engine;
-use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::snapshot_ref::SnapshotRef;
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 
 /// Local 0 counts down from a million.
 const PROGRAM: &str = "(module (memory 1) (func $run (export \"run\") (param $n i32) (result i32)
@@ -22,7 +22,7 @@ const PROGRAM: &str = "(module (memory 1) (func $run (export \"run\") (param $n 
 const GAS: u64 = 1_000_000;
 
 /// A chain of the program in a directory.
-fn chain(dir: &Path) -> (Chain, Rerun, JobFiles, String) {
+fn chain(dir: &Path) -> (ChainFiles, Rerun, JobFiles, String) {
     let file = dir.join("program.wasm");
     let inputs = program(PROGRAM);
     fs::write(&file, &inputs["program.wasm"]).expect("written");
@@ -32,7 +32,7 @@ fn chain(dir: &Path) -> (Chain, Rerun, JobFiles, String) {
         let name = path.rsplit('/').next().expect("a name");
         fs::write(dir.join(name), bytes).expect("written");
     }
-    let chain = Chain::open(dir).expect("opens");
+    let chain = ChainFiles::open(dir).expect("opens");
     let program = file.display().to_string();
     let job = chain.job.clone().expect("a job");
     let files = JobFiles::find(&job, Some(&program), &GivenFiles::default(), dir).expect("found");
@@ -40,9 +40,9 @@ fn chain(dir: &Path) -> (Chain, Rerun, JobFiles, String) {
     (chain, rerun, files, program)
 }
 
-fn executor(name: &str, fault: u64, dir: &Path, id: &str, program: &str) -> Executor {
+fn executor(name: &str, fault: u64, dir: &Path, id: &str, program: &str) -> ExecutorProcess {
     let command = format!("{} {fault} {} {id} {program}", env!("CARGO_BIN_EXE_faulty_executor"), dir.display());
-    Executor::start(name, &command).expect("starts")
+    ExecutorProcess::start(name, &command).expect("starts")
 }
 
 #[test]
@@ -50,10 +50,10 @@ fn the_first_instruction_that_differs_is_found_and_named() {
     let temporary = tempfile::tempdir().expect("a temporary directory");
     let dir = temporary.path();
     let (chain, rerun, files, program) = chain(dir);
-    let place = SnapshotRef::new(dir, SnapshotId::Number(2));
+    let place = SnapshotRef::new(dir, SnapshotName::Number(2));
     // Not between the subtraction and the `local.tee`, which would undo the change.
     for fault in [1, 333_336, GAS - 1] {
-        let question = Question { rerun: &rerun, place: &place, gas: GAS, engine: Engine::Native };
+        let question = SegmentQuestion { rerun: &rerun, place: &place, gas: GAS, engine: Engine::Native };
         let mut honest = executor("left", u64::MAX, dir, "2", &program);
         let mut faulty = executor("right", fault, dir, "2", &program);
         let found = diverge(&question, &mut honest, &mut faulty).expect("decides").expect("they part");
@@ -84,7 +84,7 @@ fn executors_that_do_the_same_agree_also_beyond_the_end() {
     let id = (chain.last() - 1).to_string();
     let place = SnapshotRef::new(dir, id.parse().expect("an id"));
     // The program ends long before: a state that has ended stays what it is.
-    let question = Question { rerun: &rerun, place: &place, gas: 100 * GAS, engine: Engine::Native };
+    let question = SegmentQuestion { rerun: &rerun, place: &place, gas: 100 * GAS, engine: Engine::Native };
     let mut left = executor("left", u64::MAX, dir, &id, &program);
     let mut right = executor("right", u64::MAX, dir, &id, &program);
     assert!(diverge(&question, &mut left, &mut right).expect("decides").is_none());

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use node_tests::contracts::{self, Contract, Invocation};
 use node_tests::programs;
 use node_tests::session::{Drive, End, Files, OUT, Run, load, run_answered, with, words};
-use stepmark_hosts::outside::{Answer, Question, Versioned};
-use stepmark_hosts::store::{Export, ReadWriteSet};
+use stepmark_hosts::external::{ExternalCall, ExternalReply, Versioned};
+use stepmark_hosts::store::{ReadWriteSet, StoreExport};
 
 /// Version of the store in these tests.
 const VERSION: u64 = 7;
@@ -19,9 +19,12 @@ fn entries(listed: &BTreeMap<String, String>) -> BTreeMap<Vec<u8>, Vec<u8>> {
     listed.iter().map(|(key, value)| (key.as_bytes().to_vec(), hex(value))).collect()
 }
 
-fn export(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> Export {
+fn export(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> StoreExport {
     let versioned = |value: &Vec<u8>| Versioned { version: 3, value: value.clone() };
-    Export { version: VERSION, entries: entries.iter().map(|(key, value)| (key.clone(), versioned(value))).collect() }
+    StoreExport {
+        version: VERSION,
+        entries: entries.iter().map(|(key, value)| (key.clone(), versioned(value))).collect(),
+    }
 }
 
 /// The contracts' files, by the names that the command lines give them.
@@ -45,7 +48,7 @@ fn argv(contract: &Contract, case: &Invocation, flags: &str) -> Vec<String> {
 }
 
 /// Runs a contract on a store.
-fn invoke(argv: &[String], inputs: &Files, store: &Export, drive: Drive) -> Run {
+fn invoke(argv: &[String], inputs: &Files, store: &StoreExport, drive: Drive) -> Run {
     let mut session = load(inputs, argv).unwrap_or_else(|error| panic!("{argv:?}: {error}"));
     run_answered(&mut session, drive, &mut |question| store.answer(question))
 }
@@ -126,7 +129,7 @@ fn a_run_from_any_snapshot_asks_and_leaves_the_same() {
 }
 
 /// The token's transfer, with what it needs.
-fn transfer() -> (Contract, Invocation, Export) {
+fn transfer() -> (Contract, Invocation, StoreExport) {
     let token = contracts::all().unwrap().into_iter().find(|contract| contract.name() == "token").unwrap();
     let balance = |amount: u64| amount.to_le_bytes().to_vec();
     let before = [(b"balance/alice".to_vec(), balance(100)), (b"balance/bob".to_vec(), balance(1))];
@@ -188,7 +191,7 @@ fn a_pause_while_an_answer_is_awaited_goes_on_with_the_same_question() {
         asked.push(question.clone());
         None
     });
-    assert_eq!(asked, [Question::Get { key: b"balance/alice".to_vec() }]);
+    assert_eq!(asked, [ExternalCall::Get { key: b"balance/alice".to_vec() }]);
     let paused = node_tests::session::pause(&mut session).unwrap();
     let snap = stepmark_snapshot::snap::decode(&paused[&format!("{OUT}/paused.snap")]).unwrap();
     assert!(snap.state.awaiting);
@@ -207,9 +210,9 @@ fn a_pause_while_an_answer_is_awaited_goes_on_with_the_same_question() {
 fn an_answer_that_does_not_fit_the_question_is_refused() {
     let (token, case, _) = transfer();
     let wrong = [
-        (Answer::Entry(None), "answer: it is of another kind than the question"),
-        (Answer::Value(Some(Versioned { version: 0, value: vec![] })), "answer: version 0, expected 1 or more"),
-        (Answer::Unpaid { need: u64::MAX }, "answer: it is of another kind than the question"),
+        (ExternalReply::Entry(None), "answer: it is of another kind than the question"),
+        (ExternalReply::Value(Some(Versioned { version: 0, value: vec![] })), "answer: version 0, expected 1 or more"),
+        (ExternalReply::Unpaid { need: u64::MAX }, "answer: it is of another kind than the question"),
     ];
     for (answer, message) in wrong {
         let mut session = load(&files(), &argv(&token, &case, "")).unwrap();
@@ -330,18 +333,18 @@ fn what_cannot_be_called_says_why_and_costs_only_the_call() {
 
 #[test]
 fn a_function_of_the_embedders_charges_writes_and_refunds() {
-    use stepmark_hosts::outside::Charge;
+    use stepmark_hosts::external::Charge;
     let module = "(module (import \"env\" \"f\" (func $f (param i32 f64) (result i64))) (memory (export \"memory\") 1)
         (func (export \"run\") (result i64) (i64.add (call $f (i32.const 8) (f64.const 0.5)) (i64.load (i32.const 8)))))";
     let files = Files::from([("p.wasm".to_owned(), wat::parse_str(module).unwrap())]);
     let argv = words(&format!("--function env.f(i32,f64)->(i64) --snapshot-output {OUT} p.wasm run"));
-    let returned = Answer::Returned {
+    let returned = ExternalReply::Returned {
         results: vec![5],
         writes: vec![(8, vec![2, 0, 0, 0])],
         charges: vec![Charge { descriptor: "hash".into(), amount: 100 }],
         refund: 30,
     };
-    let run = |answer: Answer| {
+    let run = |answer: ExternalReply| {
         let mut session = load(&files, &argv).unwrap();
         let mut asked = Vec::new();
         let run = run_answered(&mut session, Drive::WHOLE, &mut |question| {
@@ -354,17 +357,18 @@ fn a_function_of_the_embedders_charges_writes_and_refunds() {
     assert_eq!(done.values(), "7");
     let args = vec![8, 0.5f64.to_bits()];
     let remaining = u64::MAX - 2 - 1 - 10;
-    assert_eq!(asked, [Question::Call { module: "env".into(), name: "f".into(), args, remaining }]);
+    assert_eq!(asked, [ExternalCall::Call { module: "env".into(), name: "f".into(), args, remaining }]);
     // Two constants, the call, its price, four bytes written, what it charges; a constant, a load, an addition.
     let gas = 2 + 1 + 10 + 1 + 100 + 3;
     assert_eq!(done.gas, gas);
     assert_eq!(done.receipt()["gas_used"], gas - 30);
-    let (trapped, _) = run(Answer::Failed { message: "no such account".into(), charges: vec![] });
+    let (trapped, _) = run(ExternalReply::Failed { message: "no such account".into(), charges: vec![] });
     assert_eq!(trapped.receipt()["trap"]["detail"], "no such account");
-    let outside = Answer::Returned { results: vec![0], writes: vec![(65_533, vec![0; 4])], charges: vec![], refund: 0 };
+    let outside =
+        ExternalReply::Returned { results: vec![0], writes: vec![(65_533, vec![0; 4])], charges: vec![], refund: 0 };
     let (trapped, _) = run(outside);
     assert_eq!(trapped.receipt()["trap"]["detail"], "it writes 4 bytes at 0xfffd, outside the memory");
-    let (refused, _) = run(Answer::Returned { results: vec![], writes: vec![], charges: vec![], refund: 0 });
+    let (refused, _) = run(ExternalReply::Returned { results: vec![], writes: vec![], charges: vec![], refund: 0 });
     assert_eq!(refused.end, End::Error("answer: the results are not of the function's types".into()));
 }
 
@@ -376,10 +380,10 @@ fn a_charge_that_cannot_be_paid_ends_the_segment_before_the_call() {
     let mut session = load(&files, &words(&line)).unwrap();
     let mut remains = Vec::new();
     let run = run_answered(&mut session, Drive::WHOLE, &mut |question| {
-        let Question::Call { remaining, .. } = question else { unreachable!() };
+        let ExternalCall::Call { remaining, .. } = question else { unreachable!() };
         remains.push(*remaining);
         // More than there ever is.
-        Some(Answer::Unpaid { need: 45 })
+        Some(ExternalReply::Unpaid { need: 45 })
     });
     assert_eq!(remains, [39]);
     let message = "the gas limit 50 does not pay for the next instruction call of function 1 (at offset 0x2b): it needs a \

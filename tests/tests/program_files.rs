@@ -7,11 +7,11 @@ use anyhow::{Context, Result, ensure};
 use node_tests::program_files::{Prepared, check_case, check_file};
 use node_tests::programs::{self, Case, Program};
 use node_tests::runner;
-use stepmark_runner::drive::{self, Options};
+use stepmark_runner::drive::{self, RunOptions};
 use stepmark_runner::durable::OutputDir;
 use stepmark_runner::engine::{Engine, Progress};
+use stepmark_runner::external::Nobody;
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::outside::Nobody;
 use stepmark_runner::receipt::Runner;
 use stepmark_runner::reference;
 use stepmark_runner::sandbox::WasmNode;
@@ -96,7 +96,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     let (mut node, stop, mut copies) = (WasmNode::new(runner::node_module())?, Interrupt::new(), Copies::default());
     drive::load(&mut node, &job, &mut copies, &stop)?;
     let out = OutputDir::open(&prepared.path().join("out"))?;
-    let options = Options {
+    let options = RunOptions {
         runner: Runner { engine: Engine::Wasm },
         from_pause: false,
         keep_answers: true,
@@ -106,7 +106,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     let summary = drive::run(&mut node, &out, &mut copies, &stop, &mut Nobody, options)?;
     ensure!(Path::new(out.path()).join("result.txt").exists(), "no result.txt");
 
-    let mut job = reference::Job::new(&job);
+    let mut job = reference::ReferenceJob::new(&job);
     job.answers = Some(summary.answers.clone());
     let expected = reference::run(job)?;
     let [stdout, stderr] = &copies.0;

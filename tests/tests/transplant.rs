@@ -10,7 +10,7 @@ use node_tests::runner::{self, Ended};
 use node_tests::same_everywhere::{JOBS, Job};
 use stepmark_core::module::{Features, Module};
 use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::engine::Node;
+use stepmark_runner::engine::ModuleSession;
 
 /// What the node may import: arguments, environment, files, exit; no clock, no randomness, no sockets.
 const IMPORTS: &str = include_str!("../node-imports.txt");

@@ -28,7 +28,7 @@ fn every_program_passes_on_both_engines() {
 #[test]
 fn every_program_does_the_same_directly_on_wasmtime() {
     for program in programs() {
-        let job = reference::Job::new(&program.job().unwrap());
+        let job = reference::ReferenceJob::new(&program.job().unwrap());
         let outcome = reference::run(job).unwrap();
         let ended = program.run().unwrap();
         assert_eq!(

@@ -9,7 +9,7 @@ use node_tests::apps::{self, App, Figures, SEGMENTS};
 use node_tests::program_files::sha256;
 use node_tests::runner;
 use serde_json::{Value, json};
-use stepmark_runner::engine::Node;
+use stepmark_runner::engine::ModuleSession;
 use stepmark_runner::native::NativeNode;
 use stepmark_runner::sandbox::WasmNode;
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     json: Option<PathBuf>,
 }
 
-fn start(engine: &str) -> Result<Box<dyn Node>> {
+fn start(engine: &str) -> Result<Box<dyn ModuleSession>> {
     Ok(match engine {
         "native" => Box::new(NativeNode::new()),
         _ => Box::new(WasmNode::new(runner::node_module())?),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
 use node_tests::runner;
 use node_tests::spec::{Config, Score, Suite, assertions_of, run_suite};
-use stepmark_runner::engine::Node;
+use stepmark_runner::engine::ModuleSession;
 use stepmark_runner::sandbox::WasmNode;
 
 /// Failures that are printed of one suite.

@@ -14,11 +14,11 @@
 )]
 
 use stepmark_core::host::{GuestMemory, Paid, Work};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::host_type::HostType;
 use stepmark_state::trap::Trap;
 
-pub mod outside;
+pub mod external;
 pub mod store;
 pub mod wasi;
 
@@ -103,7 +103,7 @@ pub trait HostModule {
     /// # Errors
     /// If the bytes are not exactly what [`save`](Self::save) writes for some state that this job can be in; the state
     /// is then unchanged.
-    fn restore(&mut self, bytes: &[u8]) -> Result<(), Error>;
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), JobError>;
 }
 
 #[cfg(test)]

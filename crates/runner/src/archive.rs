@@ -12,12 +12,12 @@ use tar::{Archive, Builder, Entry, EntryType, Header};
 
 use crate::chain;
 use crate::deliver;
-use crate::disk::{Directory, Disk};
+use crate::disk::{Disk, SystemDirectory};
 use crate::durable::{self, Name};
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
-use crate::foreign::{Foreign, Kind};
+use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::job_files::JobFiles;
+use crate::rerun::JobFiles;
 use crate::search::FILES;
 
 /// Name of the verdict in a bundle.
@@ -45,7 +45,7 @@ impl Writer {
     /// # Errors
     /// Exit code 74.
     pub fn file(&mut self, name: &str, path: &Path) -> Result<()> {
-        self.add(name, Foreign::named(path, Kind::Input)?)
+        self.add(name, Foreign::named(path, ForeignKind::Input)?)
     }
 
     fn add(&mut self, name: &str, mut file: Foreign) -> Result<()> {
@@ -69,8 +69,8 @@ impl Writer {
     /// Exit code 74.
     pub fn chain(&mut self, folder: &str, dir: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
         for name in durable::names_in(dir)?.into_iter().filter(|name| wanted(name)) {
-            let kind = Name::kind_of(&name).unwrap_or(Kind::Input);
-            if kind == Kind::Bin {
+            let kind = Name::kind_of(&name).unwrap_or(ForeignKind::Input);
+            if kind == ForeignKind::Bin {
                 // Larger than what it says it is made of, it would be copied to its end.
                 chain::check_bin(dir, &name)?;
             }
@@ -129,7 +129,7 @@ const LONGEST_NAME: u64 = 4096;
 /// # Errors
 /// Exit code 65 for what is no archive of ours, 74 for what cannot be written.
 pub fn unpack(archive: &Path, directory: &Path, durably: bool, stop: &Interrupt) -> Result<()> {
-    let file = Foreign::named(archive, Kind::Archive)?;
+    let file = Foreign::named(archive, ForeignKind::Archive)?;
     let bad = |error: io::Error| Failure::data(format!("{}: no archive that can be read: {error}", archive.display()));
     let length = file.length();
     let mut tar = Archive::new(file);
@@ -174,10 +174,10 @@ pub fn unpack(archive: &Path, directory: &Path, durably: bool, stop: &Interrupt)
 }
 
 /// What an entry of this name is taken for.
-fn kind_of(name: &str) -> Kind {
+fn kind_of(name: &str) -> ForeignKind {
     match name {
-        DISPUTE => Kind::Dispute,
-        _ => Name::kind_of(in_chain(name)).unwrap_or(Kind::Input),
+        DISPUTE => ForeignKind::Dispute,
+        _ => Name::kind_of(in_chain(name)).unwrap_or(ForeignKind::Input),
     }
 }
 
@@ -272,7 +272,7 @@ pub fn import(
         let failure = Failure::new(IO, format!("{}: there is something already", directory.display()));
         return Err(failure.help("name a directory that is empty or not there"));
     }
-    let staged = Staged::create(directory)?;
+    let staged = StagedImport::create(directory)?;
     unpack(archive, &staged.path, true, stop)?;
     check(&staged.path)?;
     staged.place(directory)
@@ -292,12 +292,12 @@ fn holds_only_ours(directory: &Path) -> io::Result<bool> {
 }
 
 /// A folder beside the directory of an import, which nobody else writes to. It goes when this is dropped.
-struct Staged {
+struct StagedImport {
     path: PathBuf,
-    folder: Directory,
+    folder: SystemDirectory,
 }
 
-impl Staged {
+impl StagedImport {
     fn create(directory: &Path) -> Result<Self> {
         let name = directory.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.ok_or_else(|| Failure::usage(format!("{}: names no directory", directory.display())))?;
@@ -308,7 +308,7 @@ impl Staged {
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
             return Err(in_the_way());
         }
-        let folder = Directory::open(&path).map_err(failed)?;
+        let folder = SystemDirectory::open(&path).map_err(failed)?;
         match folder.lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -345,7 +345,7 @@ impl Staged {
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedImport {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
             // What cannot be removed now, the next import removes.

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::bin::{BinFooter, BinReader, PageSink};
 use stepmark_snapshot::job::Job;
-use stepmark_state::canonical::Segment;
+use stepmark_state::canonical::SegmentRecord;
 
 use crate::durable::{self, BASE, Name};
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, Foreign, Kind};
+use crate::foreign::{self, Foreign, ForeignKind};
 use crate::snapshot_ref::{SnapshotRef, check_follows};
 
 /// Bytes read at a time.
@@ -22,7 +22,7 @@ const CHUNK: usize = 256 << 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The segment that leads to it.
-    pub segment: Segment,
+    pub segment: SegmentRecord,
     /// Its hash.
     pub hash: [u8; 32],
     /// Gas of the program up to it.
@@ -33,7 +33,7 @@ pub struct Link {
 
 /// A chain.
 #[derive(Debug)]
-pub struct Chain {
+pub struct ChainFiles {
     /// Its directory.
     pub dir: PathBuf,
     /// The job that all snapshots are of; none when there is no snapshot.
@@ -48,14 +48,14 @@ pub struct Chain {
     pub aside_faults: Vec<String>,
 }
 
-impl Chain {
+impl ChainFiles {
     /// Reads every `.snap` of a directory, and checks that they follow each other and have their `.bin`. Nothing of the
     /// contents of the `.bin` files is looked at: see [`check_bins`](Self::check_bins).
     ///
     /// # Errors
     /// Exit code 74 when the directory cannot be read.
     pub fn open(dir: &Path) -> Result<Self> {
-        let files = Files::list(dir)?;
+        let files = ChainNames::list(dir)?;
         let mut chain = Self {
             dir: dir.to_path_buf(),
             job: None,
@@ -105,7 +105,7 @@ impl Chain {
     /// # Errors
     /// Exit code 65 when they are others now, or never were a snapshot; 74 when they cannot be read.
     pub fn snap_again(&self, id: u64) -> Result<Vec<u8>> {
-        let place = SnapshotRef::new(&self.dir, SnapshotId::Number(id));
+        let place = SnapshotRef::new(&self.dir, SnapshotName::Number(id));
         let bytes = place.read_bytes()?;
         let hash = place.decode(&bytes)?.hash;
         match self.links.get(&id) {
@@ -122,8 +122,8 @@ impl Chain {
         }
     }
 
-    fn read_link(&mut self, id: u64, files: &Files) {
-        let raw = match SnapshotRef::new(&self.dir, SnapshotId::Number(id)).read() {
+    fn read_link(&mut self, id: u64, files: &ChainNames) {
+        let raw = match SnapshotRef::new(&self.dir, SnapshotName::Number(id)).read() {
             Ok(raw) => raw,
             Err(failure) => return self.fault(id, failure.what().to_owned()),
         };
@@ -141,7 +141,7 @@ impl Chain {
     }
 
     /// Checks that nothing is missing, and that each snapshot names the one before it.
-    fn check_order(&mut self, files: &Files) {
+    fn check_order(&mut self, files: &ChainNames) {
         let base = self.base.map_or(0, |(id, _)| id);
         let highest = files.snaps.iter().chain(files.bins.keys()).copied().max().unwrap_or(base).max(base);
         // A chain can be long and a file name high: what is missing between is named once.
@@ -176,7 +176,7 @@ impl Chain {
     /// Checks that the states outside the chain, of a pause and of the end, belong to it. Whether the program leads to them
     /// only executing shows.
     fn check_aside(&mut self) {
-        for stem in [SnapshotId::Paused, SnapshotId::Final] {
+        for stem in [SnapshotName::Paused, SnapshotName::Final] {
             let place = SnapshotRef::new(&self.dir, stem);
             if !foreign::is_there(&self.dir, &format!("{stem}.snap")) {
                 continue;
@@ -231,14 +231,14 @@ pub(crate) fn changed(id: u64) -> String {
 }
 
 /// The names in a chain's directory.
-struct Files {
+struct ChainNames {
     snaps: BTreeSet<u64>,
     /// With their sizes.
     bins: BTreeMap<u64, u64>,
     base: bool,
 }
 
-impl Files {
+impl ChainNames {
     fn list(dir: &Path) -> Result<Self> {
         let mut files = Self { snaps: BTreeSet::new(), bins: BTreeMap::new(), base: false };
         for (kind, name) in durable::files_in(dir)? {
@@ -260,11 +260,17 @@ impl Files {
 struct Nowhere;
 
 impl PageSink for Nowhere {
-    fn space(&mut self, _: u8, _: u32, _: u64) -> std::result::Result<(), stepmark_state::error::Error> {
+    fn space(&mut self, _: u8, _: u32, _: u64) -> std::result::Result<(), stepmark_state::error::JobError> {
         Ok(())
     }
 
-    fn page(&mut self, _: u8, _: u32, _: u64, _: &[u8; 4096]) -> std::result::Result<(), stepmark_state::error::Error> {
+    fn page(
+        &mut self,
+        _: u8,
+        _: u32,
+        _: u64,
+        _: &[u8; 4096],
+    ) -> std::result::Result<(), stepmark_state::error::JobError> {
         Ok(())
     }
 }
@@ -274,10 +280,11 @@ impl PageSink for Nowhere {
 /// # Errors
 /// Exit code 74 when it cannot be read, 65 when it is no canonical `.bin` or the sink refuses.
 pub fn read_bin(dir: &Path, name: &str, sink: &mut dyn PageSink) -> Result<BinFooter> {
-    let mut file = Foreign::within(dir, name, Kind::Bin)?;
+    let mut file = Foreign::within(dir, name, ForeignKind::Bin)?;
     let path = file.path().display().to_string();
-    let refused =
-        |error: stepmark_state::error::Error| Failure::new(error.exit_code(), format!("{path}: {}", error.message()));
+    let refused = |error: stepmark_state::error::JobError| {
+        Failure::new(error.exit_code(), format!("{path}: {}", error.message()))
+    };
     let mut reader = BinReader::new();
     let mut chunk = vec![0; CHUNK];
     loop {

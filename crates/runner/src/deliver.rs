@@ -17,7 +17,7 @@ use crate::failure::{Failure, IO, Result};
 const LONGEST: usize = 4096;
 
 /// A file that waits in the folder.
-struct Staged {
+struct StagedFile {
     from: PathBuf,
     to: String,
 }
@@ -42,7 +42,7 @@ pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
             Some(first) => link(&folder.path().join(first.to_string()), &from, &name)?,
             None => stage(node, &from)?,
         }
-        staged.push(Staged { from, to: name });
+        staged.push(StagedFile { from, to: name });
         next = node.deliver_name()?;
     }
     // What the system has no path for is known before anything is in its place.
@@ -96,7 +96,7 @@ fn is_device(part: &str) -> bool {
 }
 
 /// Refuses a file for whose path the system says that it is too long, or otherwise no path.
-fn check_path(directory: &Path, file: &Staged) -> Result<()> {
+fn check_path(directory: &Path, file: &StagedFile) -> Result<()> {
     let at = directory.join(&file.to);
     match fs::symlink_metadata(&at) {
         // Something else than a directory on the way is in the way, which is for the place to say.
@@ -108,7 +108,7 @@ fn check_path(directory: &Path, file: &Staged) -> Result<()> {
 }
 
 /// Renames a staged file to its place, below directories that are really directories. A link there is replaced, not followed.
-fn place(directory: &Path, file: &Staged) -> Result<()> {
+fn place(directory: &Path, file: &StagedFile) -> Result<()> {
     let mut parts: Vec<&str> = file.to.split('/').collect();
     let last = parts.pop().unwrap_or_default();
     let mut at = directory.to_path_buf();

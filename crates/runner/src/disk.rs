@@ -6,11 +6,11 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::foreign::{Foreign, Kind as FileKind};
+use crate::foreign::{Foreign, ForeignKind as FileKind};
 
 /// What stands at a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum NameKind {
     /// Nothing.
     Nothing,
     /// A directory, not a link to one.
@@ -39,7 +39,7 @@ pub trait Disk: fmt::Debug {
     ///
     /// # Errors
     /// The system's, but not that there is nothing.
-    fn look(&self, name: &str) -> io::Result<Kind>;
+    fn look(&self, name: &str) -> io::Result<NameKind>;
 
     /// The first bytes of the file `name`: `most` of them, or all when it is shorter.
     ///
@@ -108,13 +108,13 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
 
 /// A directory of the system.
 #[derive(Debug)]
-pub struct Directory {
+pub struct SystemDirectory {
     path: PathBuf,
     /// The directory itself: for its lock and to sync its names.
     handle: File,
 }
 
-impl Directory {
+impl SystemDirectory {
     /// Opens the directory; where it is absent it is created, durably.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl Directory {
     }
 }
 
-impl Disk for Directory {
+impl Disk for SystemDirectory {
     fn lock(&self) -> Result<(), TryLockError> {
         self.handle.try_lock()
     }
@@ -139,14 +139,14 @@ impl Disk for Directory {
         names.filter_map(Result::transpose).collect()
     }
 
-    fn look(&self, name: &str) -> io::Result<Kind> {
+    fn look(&self, name: &str) -> io::Result<NameKind> {
         let path = self.path.join(name);
         match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Kind::Nothing),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(NameKind::Nothing),
             Err(error) => Err(error),
-            Ok(found) if found.is_dir() => Ok(Kind::Directory),
-            Ok(found) if found.is_file() => Ok(Kind::File),
-            Ok(_) => Ok(Kind::Other),
+            Ok(found) if found.is_dir() => Ok(NameKind::Directory),
+            Ok(found) if found.is_file() => Ok(NameKind::File),
+            Ok(_) => Ok(NameKind::Other),
         }
     }
 

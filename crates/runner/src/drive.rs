@@ -8,10 +8,10 @@ use stepmark_session::spec::JobSpec;
 
 use crate::deliver;
 use crate::durable::OutputDir;
-use crate::engine::{Budget, Event, Node};
+use crate::engine::{Budget, Event, ModuleSession};
+use crate::external::{self, Responder};
 use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
-use crate::outside::{self, Outside};
 use crate::receipt::{self, Runner};
 use crate::sink::{self, Sink};
 use crate::supply::Supply;
@@ -42,7 +42,7 @@ pub struct Summary {
     pub receipt: Option<serde_json::Value>,
     /// Recorded clock and random answers, when they were asked for.
     pub answers: Vec<u8>,
-    /// The run was left as [`Options::leave`] asks: its state is in the node and nowhere else.
+    /// The run was left as [`RunOptions::leave`] asks: its state is in the node and nowhere else.
     pub left: bool,
 }
 
@@ -61,7 +61,7 @@ pub struct Snapshot {
 
 /// How to run.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct RunOptions {
     /// What the receipt says about the runner.
     pub runner: Runner,
     /// The run starts from a pause in the output directory, which goes once it is overtaken.
@@ -92,7 +92,7 @@ impl Leave {
 ///
 /// # Errors
 /// The node's, exit code 74 for a file that cannot be read, 130 when the user stops it.
-pub fn load(node: &mut dyn Node, job: &JobSpec, sink: &mut dyn Sink, stop: &Interrupt) -> Result<()> {
+pub fn load(node: &mut dyn ModuleSession, job: &JobSpec, sink: &mut dyn Sink, stop: &Interrupt) -> Result<()> {
     job.warnings.iter().for_each(|warning| sink.warning(warning));
     // Said here, whatever runs the job.
     let job = &JobSpec { warnings: Vec::new(), ..job.clone() };
@@ -110,19 +110,19 @@ pub fn load(node: &mut dyn Node, job: &JobSpec, sink: &mut dyn Sink, stop: &Inte
 /// # Errors
 /// The node's, and exit code 74 for what cannot be written.
 pub fn run(
-    node: &mut dyn Node,
+    node: &mut dyn ModuleSession,
     out: &OutputDir,
     sink: &mut dyn Sink,
     stop: &Interrupt,
-    outside: &mut dyn Outside,
-    options: Options,
+    responder: &mut dyn Responder,
+    options: RunOptions,
 ) -> Result<Summary> {
     if options.keep_answers {
         node.record_answers()?;
     }
     let gas_before = node.progress()?.gas_total;
     let started = Instant::now();
-    let mut run = Run { node, out, sink, outside, options, gas_before, started, summary: Summary::default() };
+    let mut run = RunDriver { node, out, sink, responder, options, gas_before, started, summary: Summary::default() };
     let finished = run.until_the_end(stop)?;
     if !finished && run.options.leave.is_none() {
         run.pause()?;
@@ -131,23 +131,23 @@ pub fn run(
 }
 
 /// A run under way.
-struct Run<'a> {
-    node: &'a mut dyn Node,
+struct RunDriver<'a> {
+    node: &'a mut dyn ModuleSession,
     out: &'a OutputDir,
     sink: &'a mut dyn Sink,
-    outside: &'a mut dyn Outside,
-    options: Options,
+    responder: &'a mut dyn Responder,
+    options: RunOptions,
     gas_before: u64,
     started: Instant,
     summary: Summary,
 }
 
-impl Run<'_> {
+impl RunDriver<'_> {
     /// Runs slices until the job is finished (true), or the user stops it or it is to be left (false).
     fn until_the_end(&mut self, stop: &Interrupt) -> Result<bool> {
         // Whoever froze a node may have left files in it.
         self.write_files()?;
-        let mut slice = Slice::first();
+        let mut slice = GasSlice::first();
         let leave = self.options.leave.unwrap_or_default();
         // The next instruction may be dearer than the gas that is left until the run is to be left.
         let mut beyond: u64 = 1;
@@ -160,7 +160,7 @@ impl Run<'_> {
             let began = Instant::now();
             let mut budget = slice.budget();
             budget.gas = budget.gas.min(remaining.saturating_mul(beyond));
-            let event = outside::run(self.node, budget, self.outside)?;
+            let event = external::run(self.node, budget, self.responder)?;
             let took = began.elapsed();
             self.forward()?;
             let moved = self.node.progress()?.gas_total != gas_before;
@@ -321,7 +321,7 @@ impl Summary {
 ///
 /// # Errors
 /// The node's, and exit code 74 for what cannot be written.
-pub fn pause(node: &mut dyn Node, out: &OutputDir) -> Result<()> {
+pub fn pause(node: &mut dyn ModuleSession, out: &OutputDir) -> Result<()> {
     node.encode_pause()?;
     // An older `paused.snap` must not stand beside the new `paused.bin` at any moment.
     out.retire_pause()?;
@@ -332,7 +332,7 @@ pub fn pause(node: &mut dyn Node, out: &OutputDir) -> Result<()> {
 }
 
 /// Streams one of the node's files to disk and returns its size.
-fn write_file(node: &mut dyn Node, out: &OutputDir, name: &str) -> Result<u64> {
+fn write_file(node: &mut dyn ModuleSession, out: &OutputDir, name: &str) -> Result<u64> {
     let mut file = out.create(name)?;
     let mut chunk = Vec::new();
     loop {
@@ -344,7 +344,7 @@ fn write_file(node: &mut dyn Node, out: &OutputDir, name: &str) -> Result<u64> {
     }
 }
 
-fn forward_messages(node: &mut dyn Node, sink: &mut dyn Sink) -> Result<()> {
+fn forward_messages(node: &mut dyn ModuleSession, sink: &mut dyn Sink) -> Result<()> {
     while let Some(text) = node.take_message()? {
         sink.warning(&text);
     }
@@ -353,11 +353,11 @@ fn forward_messages(node: &mut dyn Node, sink: &mut dyn Sink) -> Result<()> {
 
 /// How much the node runs before the runner looks up: about as much as takes the blink of an eye, whatever the program,
 /// so that progress and Ctrl-C work. Where a slice ends decides nothing about the result.
-pub(crate) struct Slice {
+pub(crate) struct GasSlice {
     gas: u64,
 }
 
-impl Slice {
+impl GasSlice {
     /// What a slice should take.
     const TARGET: Duration = Duration::from_millis(50);
     /// Instructions that a schedule may make free, after which a slice ends all the same.
@@ -390,19 +390,19 @@ mod tests {
 
     #[test]
     fn slices_grow_until_they_take_the_target_and_shrink_when_longer() {
-        let mut slice = Slice::first();
+        let mut slice = GasSlice::first();
         slice.adapt(Duration::from_millis(1), true);
-        assert_eq!(slice.gas, 2 * Slice::LEAST);
+        assert_eq!(slice.gas, 2 * GasSlice::LEAST);
         slice.adapt(Duration::from_millis(50), true);
-        assert_eq!(slice.gas, 2 * Slice::LEAST);
+        assert_eq!(slice.gas, 2 * GasSlice::LEAST);
         slice.adapt(Duration::from_millis(500), true);
         slice.adapt(Duration::from_millis(500), true);
-        assert_eq!(slice.gas, Slice::LEAST);
+        assert_eq!(slice.gas, GasSlice::LEAST);
     }
 
     #[test]
     fn a_slice_that_an_instruction_does_not_fit_grows() {
-        let mut slice = Slice::first();
+        let mut slice = GasSlice::first();
         for _ in 0..64 {
             slice.adapt(Duration::ZERO, false);
         }

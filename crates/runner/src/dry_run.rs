@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::drive::Slice;
-use crate::engine::{Event, Node};
+use crate::drive::GasSlice;
+use crate::engine::{Event, ModuleSession};
+use crate::external::{self, Responder};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::interrupt::Interrupt;
-use crate::outside::{self, Outside};
 use crate::report;
 use crate::sink::Sink;
 
@@ -60,21 +60,21 @@ impl DryRun {
 /// # Errors
 /// The node's; exit code 130 when the user stops it.
 pub fn run(
-    node: &mut dyn Node,
-    outside: &mut dyn Outside,
+    node: &mut dyn ModuleSession,
+    responder: &mut dyn Responder,
     mut output: Option<&mut dyn Sink>,
     stop: &Interrupt,
 ) -> Result<DryRun> {
     let start = node.progress()?.gas_total;
     let mut snapshots = 0u64;
-    let mut slice = Slice::first();
+    let mut slice = GasSlice::first();
     loop {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted: nothing can be said of the whole run"));
         }
         let before = node.progress()?.gas_total;
         let began = Instant::now();
-        let event = outside::run(node, slice.budget(), outside)?;
+        let event = external::run(node, slice.budget(), responder)?;
         forward(node, &mut output)?;
         match event {
             Event::Finished => break,
@@ -102,7 +102,7 @@ pub fn run(
     Ok(DryRun { gas, snapshots, exit_code: node.exit_code()?, result, receipt })
 }
 
-fn forward(node: &mut dyn Node, output: &mut Option<&mut dyn Sink>) -> Result<()> {
+fn forward(node: &mut dyn ModuleSession, output: &mut Option<&mut dyn Sink>) -> Result<()> {
     match output {
         Some(sink) => [1, 2].into_iter().try_for_each(|fd| sink.output(fd, &node.take_output(fd)?)),
         None => node.drop_output(),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use stepmark_snapshot::{PREFIX_LEN, Prefix};
 
-use crate::disk::{Directory, Disk, Kind, NewFile};
+use crate::disk::{Disk, NameKind, NewFile, SystemDirectory};
 use crate::failure::{Failure, IO, Result};
 use crate::foreign;
 
@@ -84,18 +84,18 @@ impl Name {
     }
 
     /// What the file of this name below a chain's directory is taken for; none for a name that is not ours.
-    pub(crate) fn kind_of(name: &str) -> Option<foreign::Kind> {
+    pub(crate) fn kind_of(name: &str) -> Option<foreign::ForeignKind> {
         let kind = match Self::parse(name)? {
-            Self::Calls(_) => foreign::Kind::Calls,
-            Self::Bin(_) | Self::Base => foreign::Kind::Bin,
-            Self::Snap(_) => foreign::Kind::Snap,
+            Self::Calls(_) => foreign::ForeignKind::Calls,
+            Self::Bin(_) | Self::Base => foreign::ForeignKind::Bin,
+            Self::Snap(_) => foreign::ForeignKind::Snap,
             Self::Pause | Self::Final => match name.rsplit('.').next() {
-                Some("snap") => foreign::Kind::Snap,
-                Some("bin") => foreign::Kind::Bin,
-                _ => foreign::Kind::Calls,
+                Some("snap") => foreign::ForeignKind::Snap,
+                Some("bin") => foreign::ForeignKind::Bin,
+                _ => foreign::ForeignKind::Calls,
             },
-            Self::Result if name.ends_with(".bin") => foreign::Kind::ReadWriteSet,
-            Self::Result => foreign::Kind::Text,
+            Self::Result if name.ends_with(".bin") => foreign::ForeignKind::ReadWriteSet,
+            Self::Result => foreign::ForeignKind::Text,
             Self::Temporary => return None,
         };
         Some(kind)
@@ -119,7 +119,7 @@ impl OutputDir {
     /// # Errors
     /// Exit code 74 when it cannot be created, is no directory, or another run holds the lock.
     pub fn open(path: &Path) -> Result<Self> {
-        let directory = Directory::open(path).map_err(|error| Failure::io(path, &error))?;
+        let directory = SystemDirectory::open(path).map_err(|error| Failure::io(path, &error))?;
         Self::on(path, Box::new(directory))
     }
 
@@ -204,7 +204,7 @@ impl OutputDir {
     fn free_name(&self) -> Result<String> {
         for number in 1..u32::MAX {
             let name = format!("earlier-{number}");
-            if self.disk.look(&name).map_err(|error| self.failed(&name, &error))? == Kind::Nothing {
+            if self.disk.look(&name).map_err(|error| self.failed(&name, &error))? == NameKind::Nothing {
                 return Ok(name);
             }
         }
@@ -274,7 +274,7 @@ impl OutputDir {
     fn prefix(&self, kind: Name, name: &str) -> Result<Option<Prefix>> {
         let found = self.refuse_directory(name)?;
         // A link to nowhere, or to something that is no file, says nothing about a job; it is replaced, not followed.
-        if found != Kind::File || matches!(kind, Name::Result | Name::Temporary) {
+        if found != NameKind::File || matches!(kind, Name::Result | Name::Temporary) {
             return Ok(None);
         }
         let path = self.path.join(name);
@@ -288,9 +288,9 @@ impl OutputDir {
     }
 
     /// What stands at `name`, where that is no directory.
-    fn refuse_directory(&self, name: &str) -> Result<Kind> {
+    fn refuse_directory(&self, name: &str) -> Result<NameKind> {
         match self.disk.look(name).map_err(|error| self.failed(name, &error))? {
-            Kind::Directory => Err(directory_in_the_way(&self.path.join(name))),
+            NameKind::Directory => Err(directory_in_the_way(&self.path.join(name))),
             other => Ok(other),
         }
     }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::failure::Result;
-use stepmark_hosts::outside::{Answer, Question};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
 
 use stepmark_session::spec::JobSpec;
 pub use stepmark_session::{Budget, Event, Progress};
@@ -28,7 +28,7 @@ impl fmt::Display for Engine {
 }
 
 /// A node: the calls of the session (docs/guest-abi.md), in the order load, want and give, run and take.
-pub trait Node: Deliver {
+pub trait ModuleSession: Deliver {
     /// Starts a job.
     ///
     /// # Errors
@@ -63,13 +63,13 @@ pub trait Node: Deliver {
     ///
     /// # Errors
     /// Those of the engine only.
-    fn question(&mut self) -> Result<Option<Question>>;
+    fn question(&mut self) -> Result<Option<ExternalCall>>;
 
     /// Answers the question.
     ///
     /// # Errors
     /// Exit code 2 when nothing was asked, or the answer does not fit.
-    fn answer(&mut self, answer: &Answer) -> Result<()>;
+    fn answer(&mut self, answer: &ExternalReply) -> Result<()>;
 
     /// So many bytes at an address in the memory of the instance whose call asks.
     ///

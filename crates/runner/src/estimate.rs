@@ -6,18 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{HostImports, Linker, Machine};
+use stepmark_core::machine::{HostImports, InstanceLinker, Machine};
 use stepmark_core::module::{ExternKind, Features, FuncType, Module, ValType};
 use stepmark_hosts::HostModule;
 use stepmark_hosts::wasi::{Wasi, WasiConfig};
 use stepmark_session::spec::JobSpec;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::host_type::HostType;
 use stepmark_state::limits::Limits;
 use stepmark_tools::estimate::least_costs;
 
 use crate::failure::{Failure, Result};
-use crate::foreign::{Foreign, Kind};
+use crate::foreign::{Foreign, ForeignKind};
 
 /// An exported function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +67,10 @@ fn link(options: &JobSpec) -> Result<(Machine, Arc<Module>)> {
         clock_rate: 1,
         seed: 0,
     })?);
-    let mut linker = Linker::default();
+    let mut linker = InstanceLinker::default();
     let mut link = |name: &str, path: &str| -> Result<Arc<Module>> {
-        let bytes = read(path, Kind::Module)?;
-        let of_file = |error: Error| Failure::from(error.context(path));
+        let bytes = read(path, ForeignKind::Module)?;
+        let of_file = |error: JobError| Failure::from(error.context(path));
         let module = Arc::new(Module::parse(bytes, features).map_err(of_file)?);
         let instance = machine.link(name, module.clone(), &linker, &host).map_err(of_file)?;
         linker.register(name, instance);
@@ -88,13 +88,13 @@ fn schedule(name: Option<&str>) -> Result<Schedule> {
     if let Some(schedule) = Schedule::builtin(name) {
         return Ok(schedule);
     }
-    let text =
-        String::from_utf8(read(name, Kind::Schedule)?).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let text = String::from_utf8(read(name, ForeignKind::Schedule)?)
+        .map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     let file_name = Path::new(name).file_name().map(|name| name.to_string_lossy().into_owned());
     Ok(Schedule::parse(&file_name.unwrap_or_default(), &text)?)
 }
 
-fn read(path: &str, kind: Kind) -> Result<Vec<u8>> {
+fn read(path: &str, kind: ForeignKind) -> Result<Vec<u8>> {
     let path = Path::new(path);
     // As a run has it.
     let absent = || Failure::usage(format!("{}: no such file", path.display()));

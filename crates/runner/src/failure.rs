@@ -108,8 +108,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<stepmark_state::error::Error> for Failure {
-    fn from(error: stepmark_state::error::Error) -> Self {
+impl From<stepmark_state::error::JobError> for Failure {
+    fn from(error: stepmark_state::error::JobError) -> Self {
         Self::new(error.exit_code(), error.message())
     }
 }

@@ -1,18 +1,18 @@
 //! Making a chain smaller: the first `.bin` files become one base, which restores to the same states, and snapshots that
 //! nobody wants to keep go. Whatever happens on the way, what could be restored before can be restored.
 
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::bin::{BinHeader, BinWriter};
 use stepmark_snapshot::snap::RawSnapshot;
 
-use crate::chain::Chain;
+use crate::chain::ChainFiles;
 use crate::durable::{BASE, OutputDir};
-use crate::engine::Node;
+use crate::engine::ModuleSession;
 use crate::failure::{Failure, IO, Result};
-use crate::foreign::{Foreign, Kind};
+use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::job_files::Rerun;
 use crate::native::NativeNode;
+use crate::rerun::Rerun;
 use crate::search::file_hash;
 use crate::snapshot_ref::SnapshotRef;
 use crate::state::LoadedState;
@@ -33,10 +33,10 @@ pub struct Merged {
 ///
 /// # Errors
 /// Exit code 65 when snapshot `to` cannot be restored, 74 when something cannot be written.
-pub fn merge(chain: &Chain, rerun: &Rerun, out: &OutputDir, to: u64) -> Result<Merged> {
-    let raw = SnapshotRef::new(&chain.dir, SnapshotId::Number(to)).read()?;
+pub fn merge(chain: &ChainFiles, rerun: &Rerun, out: &OutputDir, to: u64) -> Result<Merged> {
+    let raw = SnapshotRef::new(&chain.dir, SnapshotName::Number(to)).read()?;
     let header = base_header(&raw, to);
-    let mut state = LoadedState::restore(raw.clone(), rerun, SnapshotId::Number(to))?;
+    let mut state = LoadedState::restore(raw.clone(), rerun, SnapshotName::Number(to))?;
     let after = write_base(&mut state, rerun, out, &header)?;
     check_base(raw, rerun, to)?;
     let mut merged = Merged { before: 0, after, files: 0 };
@@ -88,14 +88,14 @@ fn encode_base(
 ///
 /// # Errors
 /// Exit code 65 when it restores no state that the snapshot commits to, or has other pages than it must have.
-pub fn verify_base(chain: &Chain, rerun: &Rerun) -> Result<()> {
+pub fn verify_base(chain: &ChainFiles, rerun: &Rerun) -> Result<()> {
     let Some((id, _)) = chain.base else { return Ok(()) };
     let wrong = |what: &str| Failure::data(format!("{BASE}: {what}"));
-    let place = SnapshotRef::new(&chain.dir, SnapshotId::Number(id));
+    let place = SnapshotRef::new(&chain.dir, SnapshotName::Number(id));
     let raw = chain.snap_again(id).and_then(|bytes| place.decode(&bytes)).map_err(|failure| wrong(failure.what()))?;
     let header = base_header(&raw, id);
     let opened = rerun.as_opened(chain, id).map_err(|failure| wrong(failure.what()))?;
-    let restored = LoadedState::restore(raw, &opened.without_first_bin(), SnapshotId::Number(id));
+    let restored = LoadedState::restore(raw, &opened.without_first_bin(), SnapshotName::Number(id));
     let mut state =
         restored.map_err(|failure| wrong(&format!("does not restore snapshot {id}: {}", failure.what())))?;
     let mut expected = blake3::Hasher::new();
@@ -103,7 +103,7 @@ pub fn verify_base(chain: &Chain, rerun: &Rerun) -> Result<()> {
         expected.update(bytes);
         Ok(())
     })?;
-    let found = file_hash(Foreign::within(&chain.dir, BASE, Kind::Bin)?)?;
+    let found = file_hash(Foreign::within(&chain.dir, BASE, ForeignKind::Bin)?)?;
     match found == *expected.finalize().as_bytes() {
         true => Ok(()),
         false => Err(wrong(&format!("is not the base that snapshot {id} leads to"))),
@@ -117,7 +117,7 @@ fn base_header(raw: &RawSnapshot, id: u64) -> BinHeader {
 
 /// Restores from the base before anything that it stands for goes.
 fn check_base(raw: RawSnapshot, rerun: &Rerun, to: u64) -> Result<()> {
-    let restored = LoadedState::restore(raw, &rerun.without_first_bin(), SnapshotId::Number(to));
+    let restored = LoadedState::restore(raw, &rerun.without_first_bin(), SnapshotName::Number(to));
     let failed =
         |failure: Failure| Failure::new(IO, format!("{BASE}: does not restore snapshot {to}")).caused_by(failure);
     restored.map(|_| ()).map_err(failed)
@@ -136,7 +136,7 @@ pub struct Keep {
 ///
 /// # Errors
 /// As those of [`merge`].
-pub fn prune(chain: &Chain, rerun: &Rerun, out: &OutputDir, keep: Keep) -> Result<Vec<u64>> {
+pub fn prune(chain: &ChainFiles, rerun: &Rerun, out: &OutputDir, keep: Keep) -> Result<Vec<u64>> {
     let first = chain.last().saturating_sub(keep.last.max(1).saturating_sub(1));
     if first <= 1 {
         return Ok(Vec::new());

@@ -20,7 +20,7 @@ pub(crate) const FROZEN_MOST: u64 = 48 + (1 << 16) * (4 + (64 << 10)) + 32;
 
 /// What a file is taken for, which says how large it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ForeignKind {
     /// A `.snap`.
     Snap,
     /// A `.bin` or `base.bin`; read as it is checked, never held.
@@ -49,7 +49,7 @@ pub enum Kind {
     Dispute,
 }
 
-impl Kind {
+impl ForeignKind {
     /// Bytes of the largest file of this kind. What is held in memory is bounded by what memory there is; what passes
     /// through, by what anybody can have written in earnest.
     pub const fn most(self) -> u64 {
@@ -128,7 +128,7 @@ const FIRST: u64 = 4096;
 pub struct Foreign {
     file: Take<File>,
     path: PathBuf,
-    kind: Kind,
+    kind: ForeignKind,
     length: u64,
 }
 
@@ -137,7 +137,7 @@ impl Foreign {
     ///
     /// # Errors
     /// Exit code 74 when it cannot be opened or is no regular file, 65 when it is longer than any of its kind.
-    pub fn named(path: &Path, kind: Kind) -> Result<Self> {
+    pub fn named(path: &Path, kind: ForeignKind) -> Result<Self> {
         Self::of(path.to_path_buf(), kind, system::open(path))
     }
 
@@ -145,7 +145,7 @@ impl Foreign {
     ///
     /// # Errors
     /// As [`named`](Self::named).
-    pub fn within(dir: &Path, name: &str, kind: Kind) -> Result<Self> {
+    pub fn within(dir: &Path, name: &str, kind: ForeignKind) -> Result<Self> {
         Self::of(dir.join(name), kind, system::open_within(dir, name))
     }
 
@@ -153,7 +153,7 @@ impl Foreign {
     ///
     /// # Errors
     /// As [`named`](Self::named).
-    pub fn find_named(path: &Path, kind: Kind) -> Result<Option<Self>> {
+    pub fn find_named(path: &Path, kind: ForeignKind) -> Result<Option<Self>> {
         Self::if_there(path.to_path_buf(), kind, system::open(path))
     }
 
@@ -161,18 +161,18 @@ impl Foreign {
     ///
     /// # Errors
     /// As [`named`](Self::named).
-    pub fn find_within(dir: &Path, name: &str, kind: Kind) -> Result<Option<Self>> {
+    pub fn find_within(dir: &Path, name: &str, kind: ForeignKind) -> Result<Option<Self>> {
         Self::if_there(dir.join(name), kind, system::open_within(dir, name))
     }
 
-    fn if_there(path: PathBuf, kind: Kind, opened: io::Result<File>) -> Result<Option<Self>> {
+    fn if_there(path: PathBuf, kind: ForeignKind, opened: io::Result<File>) -> Result<Option<Self>> {
         match opened {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             opened => Self::of(path, kind, opened).map(Some),
         }
     }
 
-    fn of(path: PathBuf, kind: Kind, opened: io::Result<File>) -> Result<Self> {
+    fn of(path: PathBuf, kind: ForeignKind, opened: io::Result<File>) -> Result<Self> {
         let file = opened.map_err(|error| Failure::io(&path, &error))?;
         let length = file.metadata().map_err(|error| Failure::io(&path, &error))?.len();
         kind.check_length(&path, length)?;
@@ -258,7 +258,7 @@ impl Read for Foreign {
 ///
 /// # Errors
 /// As [`Foreign::named`].
-pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>> {
+pub fn read(path: &Path, kind: ForeignKind) -> Result<Vec<u8>> {
     Foreign::named(path, kind)?.bytes()
 }
 
@@ -266,7 +266,7 @@ pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`Foreign::within`].
-pub fn read_within(dir: &Path, name: &str, kind: Kind) -> Result<Vec<u8>> {
+pub fn read_within(dir: &Path, name: &str, kind: ForeignKind) -> Result<Vec<u8>> {
     Foreign::within(dir, name, kind)?.bytes()
 }
 

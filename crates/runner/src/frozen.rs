@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::durable;
 use crate::embedded_module;
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, FROZEN_MAGIC as MAGIC, Foreign, Kind};
+use crate::foreign::{self, FROZEN_MAGIC as MAGIC, Foreign, ForeignKind};
 
 /// Bytes of a page of linear memory.
 pub const PAGE: usize = 64 << 10;
@@ -71,7 +71,7 @@ pub fn write(path: &Path, memory: &[u8]) -> Result<u64> {
 /// # Errors
 /// Exit code 74 when it cannot be read, 65 when it is longer than any frozen node.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    foreign::read(path, Kind::Frozen)
+    foreign::read(path, ForeignKind::Frozen)
 }
 
 /// Checks what the head of a file says before all of it is read: it may claim any length and hold nothing. What cannot be read
@@ -80,7 +80,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// As those of [`Frozen::decode`] on the head.
 pub fn check_claim(path: &Path) -> Result<()> {
-    let Ok(mut file) = Foreign::named(path, Kind::Frozen) else { return Ok(()) };
+    let Ok(mut file) = Foreign::named(path, ForeignKind::Frozen) else { return Ok(()) };
     let mut head = Vec::new();
     match file.by_ref().take(HEADER as u64).read_to_end(&mut head) {
         Ok(_) => Head::parse(&head, file.length()).map(drop),
@@ -96,7 +96,7 @@ pub fn check_claim(path: &Path) -> Result<()> {
 pub fn check_place(path: &Path) -> Result<()> {
     let mut magic = [0; MAGIC.len()];
     // What is no regular file is replaced, or refused by name when it is.
-    let there = Foreign::named(path, Kind::Frozen);
+    let there = Foreign::named(path, ForeignKind::Frozen);
     let taken = there.is_ok_and(|mut file| file.read_exact(&mut magic).is_err() || magic != MAGIC);
     if taken {
         let what = format!("{} is there already and is no frozen node", path.display());

@@ -1,11 +1,11 @@
 //! The node linked natively: each call goes straight to the session of the same library that the wasm is built from.
 
-use stepmark_hosts::outside::{Answer, Question};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
 use stepmark_session::Session;
 use stepmark_session::spec::JobSpec;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
-use crate::engine::{Budget, Deliver, Event, Node, Progress};
+use crate::engine::{Budget, Deliver, Event, ModuleSession, Progress};
 use crate::failure::Result;
 
 /// A node in this process.
@@ -36,12 +36,12 @@ impl NativeNode {
         self.session.as_mut()
     }
 
-    fn session(&mut self) -> std::result::Result<&mut Session, Error> {
-        self.session.as_mut().ok_or_else(|| Error::usage("no job is loaded"))
+    fn session(&mut self) -> std::result::Result<&mut Session, JobError> {
+        self.session.as_mut().ok_or_else(|| JobError::usage("no job is loaded"))
     }
 }
 
-impl Node for NativeNode {
+impl ModuleSession for NativeNode {
     fn load(&mut self, job: &JobSpec) -> Result<()> {
         self.session = None;
         let session = self.session.insert(Session::new(job.clone()));
@@ -67,17 +67,17 @@ impl Node for NativeNode {
         Ok(self.session()?.run(budget)?)
     }
 
-    fn question(&mut self) -> Result<Option<Question>> {
+    fn question(&mut self) -> Result<Option<ExternalCall>> {
         Ok(self.session()?.question().cloned())
     }
 
-    fn answer(&mut self, answer: &Answer) -> Result<()> {
+    fn answer(&mut self, answer: &ExternalReply) -> Result<()> {
         Ok(self.session()?.answer(answer.clone())?)
     }
 
     fn asking_memory(&mut self, address: u64, length: u32) -> Result<Vec<u8>> {
         let found = self.session()?.asking_memory(address, length.into());
-        let outside = || Error::usage(format!("{length} bytes at {address:#x} are outside the memory"));
+        let outside = || JobError::usage(format!("{length} bytes at {address:#x} are outside the memory"));
         Ok(found.ok_or_else(outside)?)
     }
 

@@ -10,10 +10,10 @@ use stepmark_tools::profile::{FunctionProfile, Profile, ProfileLimits, Profiler}
 
 use crate::drive;
 use crate::dry_run::{self, DryRun};
+use crate::external::Responder;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::native::NativeNode;
-use crate::outside::Outside;
 use crate::sink::Sink;
 use crate::state::SourceLines;
 
@@ -44,7 +44,7 @@ pub struct Profiled {
 pub fn run(
     job: &JobSpec,
     limits: ProfileLimits,
-    outside: &mut dyn Outside,
+    responder: &mut dyn Responder,
     sink: &mut dyn Sink,
     shown: bool,
     stop: &Interrupt,
@@ -55,9 +55,9 @@ pub fn run(
     let session = node.session_mut().ok_or_else(no_run)?;
     let profiler = Profiler::new(session.machine().ok_or_else(no_run)?, limits);
     session.watch(profiler.clone());
-    let ran = dry_run::run(&mut node, outside, shown.then_some(sink), stop)?;
+    let ran = dry_run::run(&mut node, responder, shown.then_some(sink), stop)?;
     let session = node.session_mut().ok_or_else(no_run)?;
-    let has_ended = session.outcome().is_some_and(|outcome| *outcome != stepmark_session::report::Outcome::GasLimit);
+    let has_ended = session.outcome().is_some_and(|outcome| *outcome != stepmark_session::report::RunOutcome::GasLimit);
     let machine = session.machine().ok_or_else(no_run)?;
     let mut profile = profiler.finish(machine, has_ended);
     for function in &mut profile.functions {

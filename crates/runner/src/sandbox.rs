@@ -2,7 +2,7 @@
 //! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only.
 
 use guest_interp::args;
-use stepmark_hosts::outside::{Answer, Question};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
 use stepmark_session::spec::JobSpec;
 use wasmtime::{
     Config, Engine, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults,
@@ -10,7 +10,7 @@ use wasmtime::{
 
 use crate::cache;
 use crate::embedded_module;
-use crate::engine::{Budget, Deliver, Event, Node, Progress};
+use crate::engine::{Budget, Deliver, Event, ModuleSession, Progress};
 use crate::failure::{Failure, IO, Result};
 use crate::frozen::PAGE;
 
@@ -309,7 +309,7 @@ impl WasmNode {
     }
 }
 
-impl Node for WasmNode {
+impl ModuleSession for WasmNode {
     fn load(&mut self, job: &JobSpec) -> Result<()> {
         self.load_arguments(&args::print(job))
     }
@@ -345,7 +345,7 @@ impl Node for WasmNode {
         }
     }
 
-    fn question(&mut self) -> Result<Option<Question>> {
+    fn question(&mut self) -> Result<Option<ExternalCall>> {
         let value = self.call(|exports| &exports.question, ())?;
         if value == 0 {
             return Ok(None);
@@ -355,7 +355,7 @@ impl Node for WasmNode {
         question.map(Some).map_err(|error| Failure::new(IO, format!("the node asks something unknown: {error}")))
     }
 
-    fn answer(&mut self, answer: &Answer) -> Result<()> {
+    fn answer(&mut self, answer: &ExternalReply) -> Result<()> {
         let bytes = postcard::to_allocvec(answer).map_err(|error| Failure::new(IO, format!("an answer: {error}")))?;
         let mut rest = bytes.as_slice();
         loop {

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use stepmark_state::shown::Shown;
 
 use crate::failure::{Failure, Result};
-use crate::foreign::{Foreign, Kind};
+use crate::foreign::{Foreign, ForeignKind};
 
 /// Folder below a chain's directory that an import puts the job's files into.
 pub(crate) const FILES: &str = "files";
 
 /// Where a job's files are looked for.
-pub(crate) struct Search {
+pub(crate) struct FileSearch {
     folders: Vec<Folder>,
     /// Hashes of the files that were looked at: a job may name one file many times, and it is read once.
     hashes: RefCell<BTreeMap<PathBuf, Option<[u8; 32]>>>,
@@ -29,13 +29,13 @@ struct Folder {
 impl Folder {
     fn open(&self, name: &str) -> Result<Foreign> {
         match self.is_foreign {
-            true => Foreign::within(&self.path, name, Kind::Input),
-            false => Foreign::named(&self.path.join(name), Kind::Input),
+            true => Foreign::within(&self.path, name, ForeignKind::Input),
+            false => Foreign::named(&self.path.join(name), ForeignKind::Input),
         }
     }
 }
 
-impl Search {
+impl FileSearch {
     /// In `dir`, in what an import left there, beside it, and in the working directory.
     pub(crate) fn around(dir: &Path) -> Self {
         let beside = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
@@ -94,7 +94,7 @@ mod tests {
         fs::create_dir_all(dir.join("sub")).expect("directories");
         fs::write(dir.join("a.wasm"), "other").expect("a file");
         fs::write(temporary.path().join("a.wasm"), "wanted").expect("a file");
-        let search = Search::around(&dir);
+        let search = FileSearch::around(&dir);
         let wanted = *blake3::hash(b"wanted").as_bytes();
         let found = search.find("deep/a.wasm", &wanted).expect("beside the directory");
         assert!(same_file(&found, &temporary.path().join("a.wasm")));
@@ -107,7 +107,7 @@ mod tests {
     fn a_file_that_many_names_lead_to_is_read_once() {
         let temporary = tempfile::tempdir().expect("a temporary directory");
         fs::write(temporary.path().join("a"), "wanted").expect("a file");
-        let search = Search::around(temporary.path());
+        let search = FileSearch::around(temporary.path());
         let wanted = *blake3::hash(b"wanted").as_bytes();
         let found = search.find("one/a", &wanted);
         fs::write(temporary.path().join("a"), "other").expect("a file");
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_name_with_a_line_feed_takes_no_line_of_its_own() {
-        let search = Search::around(Path::new("."));
+        let search = FileSearch::around(Path::new("."));
         let failure = search.required("a\nerror: b", &[0; 32], "--file").expect_err("absent");
         assert_eq!(failure.what().lines().count(), 1, "{failure}");
     }

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
-use stepmark_state::canonical::Segment;
-use stepmark_state::error::Error;
+use stepmark_state::canonical::SegmentRecord;
+use stepmark_state::error::JobError;
 
 use crate::durable::{self, Name};
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, Kind};
+use crate::foreign::{self, ForeignKind};
 
 /// A snapshot in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct SnapshotRef {
     /// The directory.
     pub dir: PathBuf,
     /// Which of its snapshots.
-    pub id: SnapshotId,
+    pub id: SnapshotName,
 }
 
 impl SnapshotRef {
@@ -33,14 +33,14 @@ impl SnapshotRef {
         };
         match text.rsplit_once('@') {
             Some((dir, id)) if is_id(id) && !Path::new(text).is_dir() => {
-                Ok(Self::new(dir, id.parse().map_err(|error: Error| error.context(text))?))
+                Ok(Self::new(dir, id.parse().map_err(|error: JobError| error.context(text))?))
             }
             _ => Ok(Self::new(text, latest(Path::new(text))?)),
         }
     }
 
     /// Snapshot `id` of `dir`.
-    pub fn new(dir: impl Into<PathBuf>, id: SnapshotId) -> Self {
+    pub fn new(dir: impl Into<PathBuf>, id: SnapshotName) -> Self {
         Self { dir: dir.into(), id }
     }
 
@@ -54,7 +54,7 @@ impl SnapshotRef {
     /// # Errors
     /// Exit code 74 when it cannot be read, 65 when it is longer than any.
     pub fn read_bytes(&self) -> Result<Vec<u8>> {
-        foreign::read_within(&self.dir, &format!("{}.snap", self.id), Kind::Snap)
+        foreign::read_within(&self.dir, &format!("{}.snap", self.id), ForeignKind::Snap)
     }
 
     /// The `.snap`, decoded.
@@ -82,7 +82,7 @@ impl SnapshotRef {
     pub fn check_follows(&self, raw: &RawSnapshot) -> std::result::Result<(), String> {
         let segment = &raw.segment;
         let id = if segment.paused { segment.id } else { segment.id.saturating_sub(1) };
-        let before = Self::new(&self.dir, SnapshotId::Number(id));
+        let before = Self::new(&self.dir, SnapshotName::Number(id));
         if id == 0 {
             return check_follows(segment, raw.state.gas_total, ([0; 32], 0));
         }
@@ -118,16 +118,16 @@ impl SnapshotRef {
 }
 
 /// The pause of a directory, else its highest snapshot.
-fn latest(dir: &Path) -> Result<SnapshotId> {
+fn latest(dir: &Path) -> Result<SnapshotName> {
     if foreign::is_there(dir, "paused.snap") {
-        return Ok(SnapshotId::Paused);
+        return Ok(SnapshotName::Paused);
     }
     let highest = durable::files_in(dir)?.into_iter().filter_map(|(kind, _)| match kind {
         Name::Snap(id) => Some(id),
         _ => None,
     });
     let none = || Failure::data(format!("{}: holds no snapshot to resume from", dir.display()));
-    highest.max().map(SnapshotId::Number).ok_or_else(none)
+    highest.max().map(SnapshotName::Number).ok_or_else(none)
 }
 
 /// Checks that a segment goes on from a snapshot with this hash and so much gas in total; of the start both are zero.
@@ -135,7 +135,7 @@ fn latest(dir: &Path) -> Result<SnapshotId> {
 /// # Errors
 /// What is wrong.
 pub(crate) fn check_follows(
-    segment: &Segment,
+    segment: &SegmentRecord,
     gas_total: u64,
     (hash, gas): ([u8; 32], u64),
 ) -> std::result::Result<(), String> {
@@ -165,12 +165,12 @@ mod tests {
         for name in ["2.snap", "10.snap", "9.bin", "x.snap", "+77.snap", "0012.snap", "0.snap"] {
             fs::write(temporary.path().join(name), "").expect("a file");
         }
-        assert_eq!(SnapshotRef::parse(&dir).expect("found"), SnapshotRef::new(&dir, SnapshotId::Number(10)));
+        assert_eq!(SnapshotRef::parse(&dir).expect("found"), SnapshotRef::new(&dir, SnapshotName::Number(10)));
         assert_eq!(
             SnapshotRef::parse(&format!("{dir}@2")).expect("given"),
-            SnapshotRef::new(&dir, SnapshotId::Number(2))
+            SnapshotRef::new(&dir, SnapshotName::Number(2))
         );
         fs::write(temporary.path().join("paused.snap"), "").expect("a file");
-        assert_eq!(SnapshotRef::parse(&dir).expect("found"), SnapshotRef::new(&dir, SnapshotId::Paused));
+        assert_eq!(SnapshotRef::parse(&dir).expect("found"), SnapshotRef::new(&dir, SnapshotName::Paused));
     }
 }

@@ -1,6 +1,6 @@
 //! The engines, from their names.
 
-use crate::engine::{Engine, Node};
+use crate::engine::{Engine, ModuleSession};
 use crate::failure::Result;
 use crate::native::NativeNode;
 use crate::sandbox::WasmNode;
@@ -10,7 +10,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the embedded wasm cannot be compiled or instantiated.
-    pub fn start(self) -> Result<Box<dyn Node>> {
+    pub fn start(self) -> Result<Box<dyn ModuleSession>> {
         Ok(match self {
             Self::Wasm => Box::new(WasmNode::embedded()?),
             Self::Native => Box::new(NativeNode::new()),

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::durable::Name;
-use crate::engine::Node;
+use crate::engine::ModuleSession;
 use crate::failure::{Failure, INTERRUPTED, Result};
-use crate::foreign::{Foreign, Kind};
+use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
 
 /// Bytes read from a file at a time.
@@ -16,7 +16,7 @@ const CHUNK: usize = 256 << 10;
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
-enum Source {
+enum FileSource {
     File(PathBuf),
     Bytes(Arc<[u8]>),
     Absent,
@@ -25,7 +25,7 @@ enum Source {
 /// What the names stand for that a node asks for; any other is a path of the host.
 #[derive(Clone, Debug, Default)]
 pub struct Supply {
-    names: BTreeMap<String, Source>,
+    names: BTreeMap<String, FileSource>,
     /// Directory of the chain that the run goes on from: nobody has to trust what is in it.
     chain: Option<String>,
 }
@@ -38,21 +38,21 @@ impl Supply {
 
     /// Lets `name` stand for the file at `path`.
     pub fn file(&mut self, name: impl Into<String>, path: impl Into<PathBuf>) {
-        self.names.insert(name.into(), Source::File(path.into()));
+        self.names.insert(name.into(), FileSource::File(path.into()));
     }
 
     /// Lets `name` stand for these bytes.
     pub fn bytes(&mut self, name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) {
-        self.names.insert(name.into(), Source::Bytes(bytes.into()));
+        self.names.insert(name.into(), FileSource::Bytes(bytes.into()));
     }
 
     /// Lets there be no file of this name.
     pub fn absent(&mut self, name: impl Into<String>) {
-        self.names.insert(name.into(), Source::Absent);
+        self.names.insert(name.into(), FileSource::Absent);
     }
 
-    fn source(&self, name: &str) -> Source {
-        self.names.get(name).cloned().unwrap_or_else(|| Source::File(PathBuf::from(name)))
+    fn source(&self, name: &str) -> FileSource {
+        self.names.get(name).cloned().unwrap_or_else(|| FileSource::File(PathBuf::from(name)))
     }
 
     /// Opens what a name stands for; none where there is nothing.
@@ -63,7 +63,7 @@ impl Supply {
         });
         match in_chain {
             Some((dir, file, kind)) => Foreign::find_within(dir.as_ref(), file, kind),
-            None => Foreign::find_named(&path, Kind::Input),
+            None => Foreign::find_named(&path, ForeignKind::Input),
         }
     }
 
@@ -71,7 +71,7 @@ impl Supply {
     ///
     /// # Errors
     /// The node's, exit code 74 for a file that cannot be read, 130 when the user stops it.
-    pub fn feed(&self, node: &mut dyn Node, stop: &Interrupt) -> Result<()> {
+    pub fn feed(&self, node: &mut dyn ModuleSession, stop: &Interrupt) -> Result<()> {
         self.feed_until(node, stop, &|_| false)
     }
 
@@ -79,19 +79,24 @@ impl Supply {
     ///
     /// # Errors
     /// As those of [`feed`](Self::feed).
-    pub fn feed_until(&self, node: &mut dyn Node, stop: &Interrupt, is_last: &dyn Fn(&str) -> bool) -> Result<()> {
+    pub fn feed_until(
+        &self,
+        node: &mut dyn ModuleSession,
+        stop: &Interrupt,
+        is_last: &dyn Fn(&str) -> bool,
+    ) -> Result<()> {
         let mut chunk = vec![0; CHUNK];
         while let Some(name) = node.want()? {
             if is_last(&name) {
                 break;
             }
             match self.source(&name) {
-                Source::File(path) => match self.open(&name, path)? {
+                FileSource::File(path) => match self.open(&name, path)? {
                     Some(file) => give_file(node, file, &mut chunk, stop)?,
                     None => node.give_end(false)?,
                 },
-                Source::Absent => node.give_end(false)?,
-                Source::Bytes(bytes) => {
+                FileSource::Absent => node.give_end(false)?,
+                FileSource::Bytes(bytes) => {
                     bytes.chunks(CHUNK).try_for_each(|chunk| node.give(chunk))?;
                     node.give_end(true)?;
                 }
@@ -102,7 +107,7 @@ impl Supply {
 }
 
 /// Gives the node the contents of a file, chunk by chunk.
-fn give_file(node: &mut dyn Node, mut file: Foreign, chunk: &mut [u8], stop: &Interrupt) -> Result<()> {
+fn give_file(node: &mut dyn ModuleSession, mut file: Foreign, chunk: &mut [u8], stop: &Interrupt) -> Result<()> {
     loop {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted while loading: nothing was written"));

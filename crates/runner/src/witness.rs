@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 use stepmark_session::{Budget, Event, Session};
 use stepmark_snapshot::snap;
 use stepmark_snapshot::witness::ClosedWitness;
@@ -11,11 +11,11 @@ use stepmark_state::canonical::state_hash;
 use stepmark_state::encoding::hex;
 use stepmark_state::pages::SPACE_MEMORY;
 
-use crate::engine::Node;
+use crate::engine::ModuleSession;
 use crate::failure::{Failure, Result, USAGE};
 use crate::interrupt::Interrupt;
-use crate::job_files::{GivenFiles, JobFiles, Rerun};
 use crate::native::NativeNode;
+use crate::rerun::{GivenFiles, JobFiles, Rerun};
 use crate::snapshot_ref::SnapshotRef;
 use crate::state::LoadedState;
 
@@ -36,7 +36,7 @@ pub struct Made {
 /// # Errors
 /// As those of resuming from it; exit code 2 for a pause or a state at the end.
 pub fn make(place: &SnapshotRef, program: &str, files: &GivenFiles) -> Result<Made> {
-    if !matches!(place.id, SnapshotId::Number(_)) {
+    if !matches!(place.id, SnapshotName::Number(_)) {
         return Err(Failure::usage(format!("a witness starts from a snapshot of the chain, not from {}", place.id)));
     }
     let snap = place.read_bytes()?;
@@ -62,7 +62,7 @@ pub fn make(place: &SnapshotRef, program: &str, files: &GivenFiles) -> Result<Ma
 
 /// What a segment leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Successor {
     /// A snapshot.
     Snapshot {
         /// Its id.
@@ -84,9 +84,9 @@ pub enum Next {
 }
 
 /// A witness that was checked.
-pub struct Checked {
+pub struct CheckedSegment {
     /// What the segment leads to.
-    pub next: Next,
+    pub next: Successor,
     /// Gas of the segment.
     pub gas: u64,
 }
@@ -95,16 +95,16 @@ pub struct Checked {
 ///
 /// # Errors
 /// Exit code 65 when the witness is not of this program, or the segment touches a page that is not there.
-pub fn check(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<Checked> {
+pub fn check(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<CheckedSegment> {
     // Whatever the job asks for is in the witness: no flag of a user is wrong.
     let data = |failure: Failure| if failure.code() == USAGE { Failure::data(failure.what()) } else { failure };
     execute(witness, files).map_err(data)
 }
 
-fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<Checked> {
+fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<CheckedSegment> {
     let snapshot = witness.snapshot();
     let mut rerun = Rerun::new(snapshot.job.clone(), files, Path::new(""));
-    let id = SnapshotId::Number(snapshot.segment.id);
+    let id = SnapshotName::Number(snapshot.segment.id);
     rerun.snap(id, witness.snap().to_vec());
     let mut node = NativeNode::new();
     node.load(&rerun.from_snapshot(id, None, false))?;
@@ -124,14 +124,14 @@ fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<Checked> {
         Event::Snapshot(id) => {
             let snap = take(&format!("{id}.snap"))?;
             let raw = snap::decode(&snap)?;
-            Next::Snapshot { id, hash: hex(&raw.hash), state_hash: hex(&state_hash(&raw.state)), snap }
+            Successor::Snapshot { id, hash: hex(&raw.hash), state_hash: hex(&state_hash(&raw.state)), snap }
         }
         _ => {
             let result = String::from_utf8_lossy(&take("result.txt")?).into_owned();
-            Next::End { result, receipt: take("receipt.json")? }
+            Successor::End { result, receipt: take("receipt.json")? }
         }
     };
-    Ok(Checked { next, gas })
+    Ok(CheckedSegment { next, gas })
 }
 
 /// The files that wait to be taken, by name.

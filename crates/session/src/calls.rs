@@ -6,25 +6,25 @@ use std::sync::Arc;
 
 use super::Running;
 use super::names::ByName;
-use crate::report::Outcome;
+use crate::report::RunOutcome;
 use stepmark_core::gas::Unit;
 use stepmark_core::host::{GuestMemory, Work};
 use stepmark_core::machine::{Extern, HostCall, HostImports, Stop, local_slots};
 use stepmark_core::module::{ExternKind, FuncType, Module, ValType};
-use stepmark_hosts::outside;
-use stepmark_hosts::outside::{Answer, Question};
-use stepmark_hosts::store::{Called, Invocation, MAX_INVOCATIONS, Plan, Store};
+use stepmark_hosts::external;
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
+use stepmark_hosts::store::{Called, ContractCall, KvView, MAX_INVOCATIONS, Needs};
 use stepmark_hosts::wasi::Wasi;
 use stepmark_hosts::{HostFunc, HostModule, HostOutcome};
 use stepmark_snapshot::job::JobFunction;
 use stepmark_state::canonical::Phase;
-use stepmark_state::error::{Error, ErrorKind};
+use stepmark_state::error::{ErrorKind, JobError};
 use stepmark_state::trap::Trap;
 
 /// Numbers of host functions from here on are the store's.
 const STORE: u32 = 1 << 16;
 /// Numbers of host functions from here on are those that the job declares.
-const OUTSIDE: u32 = 1 << 17;
+const EXTERNAL: u32 = 1 << 17;
 /// Steps that keeping an answer of the store takes, beside its bytes: it is hashed, and goes to the log and to the map.
 const KEEPING_STEPS: u64 = 6;
 
@@ -45,7 +45,7 @@ pub(super) enum Served {
     /// The program goes on.
     GoOn,
     /// The run has ended.
-    Ended(Outcome),
+    Ended(RunOutcome),
     /// An answer is asked for.
     Ask,
 }
@@ -54,7 +54,7 @@ pub(super) enum Served {
 pub(super) struct Imports<'a> {
     /// None for a contract that is called by name: its failure must undo all that it did.
     pub(super) wasi: Option<&'a Wasi>,
-    pub(super) store: &'a Store,
+    pub(super) store: &'a KvView,
     pub(super) functions: &'a [JobFunction],
     pub(super) names: &'a ByName,
 }
@@ -75,7 +75,7 @@ impl HostImports for Imports<'_> {
         let wanted = (module, name);
         let compared = |function: &JobFunction| (function.module.as_str(), function.name.as_str()).cmp(&wanted);
         let id = self.names.find(|number| compared(&self.functions[number]))?;
-        Some((OUTSIDE + id, outside::func_type(&self.functions[id as usize])))
+        Some((EXTERNAL + id, external::func_type(&self.functions[id as usize])))
     }
 }
 
@@ -97,7 +97,7 @@ impl Running {
     /// Serves a host call.
     pub(super) fn host_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
         let served = match call.host {
-            host if host >= OUTSIDE => self.outside_call(call),
+            host if host >= EXTERNAL => self.external_call(call),
             host if host >= STORE => self.store_call(call, host - STORE),
             _ => self.wasi_call(call),
         };
@@ -119,7 +119,7 @@ impl Running {
             }
             HostOutcome::Exit(code) => {
                 self.phase = Phase::Exited { code };
-                Ok(Served::Ended(Outcome::Exited(code)))
+                Ok(Served::Ended(RunOutcome::Exited(code)))
             }
             HostOutcome::Trap(trap) => Err(Stop::Trap(trap)),
         }
@@ -132,7 +132,7 @@ impl Running {
     }
 
     /// Asks for an answer, if the call itself can be paid.
-    fn ask(&mut self, call: &HostCall, question: impl FnOnce(u64) -> Question) -> Result<Served, Stop> {
+    fn ask(&mut self, call: &HostCall, question: impl FnOnce(u64) -> ExternalCall) -> Result<Served, Stop> {
         let base = self.machine.host_call_cost(Work::NONE);
         if base > self.machine.gas_left() {
             return Err(Stop::OutOfGas { need: base });
@@ -144,24 +144,24 @@ impl Running {
 
     // Functions of the embedder's.
 
-    fn outside_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
-        let Some(answer) = self.outside.pending().cloned() else {
-            let function = &self.job.functions[(call.host - OUTSIDE) as usize];
+    fn external_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
+        let Some(answer) = self.replies.pending().cloned() else {
+            let function = &self.job.functions[(call.host - EXTERNAL) as usize];
             let (module, name, args) = (function.module.clone(), function.name.clone(), call.args.clone());
-            return self.ask(call, |remaining| Question::Call { module, name, args, remaining });
+            return self.ask(call, |remaining| ExternalCall::Call { module, name, args, remaining });
         };
         // One that was restored has not been looked at yet.
         let (module, name, args) = Default::default();
-        let question = Question::Call { module, name, args, remaining: 0 };
+        let question = ExternalCall::Call { module, name, args, remaining: 0 };
         self.check_answer(&question, call, &answer).map_err(forged)?;
         let base = self.machine.host_call_cost(Work::NONE);
         let instruction = base - self.machine.schedule().host_call(Work::NONE);
         match answer {
-            Answer::Returned { results, writes, charges, refund } => {
+            ExternalReply::Returned { results, writes, charges, refund } => {
                 let bytes = writes.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(bytes.len() as u64));
-                let cost = self.machine.host_call_cost(Work::moving(bytes)).saturating_add(outside::total(&charges));
+                let cost = self.machine.host_call_cost(Work::moving(bytes)).saturating_add(external::total(&charges));
                 self.pay(instruction, cost)?;
-                self.outside.used();
+                self.replies.used();
                 let mut memory = self.machine.host_memory(call);
                 let outside = writes.iter().find(|(at, bytes)| memory.read(*at, bytes.len() as u64).is_none());
                 if let Some((at, bytes)) = outside {
@@ -173,20 +173,22 @@ impl Running {
                 }
                 let refund = refund.min(self.segment_gas);
                 self.segment_gas -= refund;
-                self.outside.refund(refund);
+                self.replies.refund(refund);
                 self.machine.answer(&results);
                 Ok(Served::GoOn)
             }
-            Answer::Failed { message, charges } => {
-                self.pay(instruction, base.saturating_add(outside::total(&charges)))?;
-                self.outside.used();
+            ExternalReply::Failed { message, charges } => {
+                self.pay(instruction, base.saturating_add(external::total(&charges)))?;
+                self.replies.used();
                 Err(self.refuse(message))
             }
-            Answer::Unpaid { need } => {
-                self.outside.used();
+            ExternalReply::Unpaid { need } => {
+                self.replies.used();
                 Err(Stop::OutOfGas { need: base.saturating_add(need) })
             }
-            Answer::Value(_) | Answer::Entry(_) => unreachable!("BUG: answers are checked when they are given"),
+            ExternalReply::Value(_) | ExternalReply::Entry(_) => {
+                unreachable!("BUG: answers are checked when they are given")
+            }
         }
     }
 
@@ -199,10 +201,15 @@ impl Running {
     /// Whether an answer fits what a call has asked.
     ///
     /// # Errors
-    /// As [`outside::check`].
-    pub(super) fn check_answer(&self, question: &Question, call: &HostCall, answer: &Answer) -> Result<(), Error> {
-        let function = call.host.checked_sub(OUTSIDE).and_then(|index| self.job.functions.get(index as usize));
-        outside::check(question, answer, function.map_or(&[], |function| &function.results))
+    /// As [`external::check`].
+    pub(super) fn check_answer(
+        &self,
+        question: &ExternalCall,
+        call: &HostCall,
+        answer: &ExternalReply,
+    ) -> Result<(), JobError> {
+        let function = call.host.checked_sub(EXTERNAL).and_then(|index| self.job.functions.get(index as usize));
+        external::check(question, answer, function.map_or(&[], |function| &function.results))
     }
 
     // The store and contracts.
@@ -211,16 +218,16 @@ impl Running {
         loop {
             let steps = self.machine.schedule().most_units(Unit::HostSteps, self.machine.gas_left());
             let work = match self.store.plan(id, &call.args, &self.machine.host_memory(call), steps) {
-                Ok(Plan::Pay(work)) => work,
-                Ok(Plan::Ask(question)) => {
-                    let Some(answer) = self.outside.pending().cloned() else {
+                Ok(Needs::Pay(work)) => work,
+                Ok(Needs::Ask(question)) => {
+                    let Some(answer) = self.replies.pending().cloned() else {
                         return self.ask(call, |_| question);
                     };
-                    outside::check(&question, &answer, &[]).map_err(forged)?;
+                    external::check(&question, &answer, &[]).map_err(forged)?;
                     let schedule = self.machine.schedule();
-                    let moved = schedule.units(Unit::HostBytes, Store::answer_bytes(&question, &answer));
+                    let moved = schedule.units(Unit::HostBytes, KvView::answer_bytes(&question, &answer));
                     self.pay(0, moved.saturating_add(schedule.units(Unit::HostSteps, KEEPING_STEPS)))?;
-                    self.outside.used();
+                    self.replies.used();
                     self.store.take_in(&call.args, question, &answer).map_err(|reason| self.refuse(reason))?;
                     continue;
                 }
@@ -234,7 +241,7 @@ impl Running {
     }
 
     fn perform(&mut self, call: &HostCall, id: u32, work: Work) -> Result<Served, Stop> {
-        if Store::calls_contract(id) {
+        if KvView::calls_contract(id) {
             return self.call_contract(call, work);
         }
         let paid = self.machine.charge_host_call(work).map_err(|need| Stop::OutOfGas { need })?;
@@ -278,14 +285,14 @@ impl Running {
                 self.store.current().frames = frames;
                 let contract = Some(number);
                 let initializing = plain_export(&module, "_initialize");
-                let invocation = Invocation {
+                let invocation = ContractCall {
                     contract,
                     args,
                     caller,
                     gas_left,
                     initializing,
                     first_spaces,
-                    ..Invocation::default()
+                    ..ContractCall::default()
                 };
                 self.store.enter(invocation);
                 self.begin_contract(instance)?;
@@ -304,14 +311,14 @@ impl Running {
     }
 
     /// A fresh instance of a contract, whose caller waits from now on.
-    pub(super) fn make_contract(&mut self, module: &Arc<Module>) -> Result<u32, Error> {
+    pub(super) fn make_contract(&mut self, module: &Arc<Module>) -> Result<u32, JobError> {
         let (functions, names) = (&self.job.functions, &self.function_names);
         let instance = self.machine.enter(module, &Imports { wasi: None, store: &self.store, functions, names })?;
         match self.machine.store.write_segments(instance) {
             Ok(()) => Ok(instance),
             Err(trap) => {
                 self.machine.leave_contract()?;
-                Err(Error::program(trap.message()))
+                Err(JobError::program(trap.message()))
             }
         }
     }
@@ -360,8 +367,8 @@ impl Running {
     fn end_contract(&mut self, status: Status) -> Result<(), Stop> {
         self.store.leave(status != Status::Done).map_err(|reason| self.refuse(reason))?;
         let call = self.machine.leave_contract().map_err(Stop::Failed)?;
-        if call.host < STORE || call.host >= OUTSIDE || !Store::calls_contract(call.host - STORE) {
-            return Err(Stop::Failed(Error::snapshot("state: a contract was called by something else")));
+        if call.host < STORE || call.host >= EXTERNAL || !KvView::calls_contract(call.host - STORE) {
+            return Err(Stop::Failed(JobError::snapshot("state: a contract was called by something else")));
         }
         self.store.current().frames = 0;
         self.machine.answer(&[status as u64]);
@@ -399,20 +406,20 @@ impl Running {
     ///
     /// # Errors
     /// A program error: it exports no `invoke`, or has a start function.
-    pub(super) fn check_contract(module: &Module) -> Result<(), Error> {
+    pub(super) fn check_contract(module: &Module) -> Result<(), JobError> {
         if !plain_export(module, "invoke") {
-            return Err(Error::program("a contract must export invoke () -> ()"));
+            return Err(JobError::program("a contract must export invoke () -> ()"));
         }
         if module.start().is_some() {
-            return Err(Error::program("a contract cannot have a start function"));
+            return Err(JobError::program("a contract cannot have a start function"));
         }
         Ok(())
     }
 }
 
 /// A restored answer that does not fit its question.
-fn forged(error: Error) -> Stop {
-    Stop::Failed(Error::snapshot(error.message()).context("state: outside"))
+fn forged(error: JobError) -> Stop {
+    Stop::Failed(JobError::snapshot(error.message()).context("state: outside"))
 }
 
 /// Pages of memory, elements of tables, bytes of segments, bytes of the module, and locals of the functions that are called in

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::files::CHUNK;
 use super::{Running, Session};
-use crate::report::{FileReport, MAX_FILES, Outcome};
+use crate::report::{FileReport, MAX_FILES, RunOutcome};
 use stepmark_hosts::wasi::{LeftFile, LeftFiles};
 
 /// How far the files have been handed out.
@@ -64,7 +64,7 @@ impl Session {
 
 impl Running {
     fn has_ended_normally(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Finished | Outcome::Exited(_)))
+        matches!(self.outcome, Some(RunOutcome::Finished | RunOutcome::Exited(_)))
     }
 
     /// The first [`MAX_FILES`] files that the program leaves behind, of those that a path can name, and how many there are

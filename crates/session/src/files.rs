@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::paged_state::PagedState;
 use super::{Running, Session};
-use crate::report::{FrameReport, Outcome, Receipt, StreamReport, TrapReport};
-use stepmark_hosts::{HostModule, outside, store, wasi};
+use crate::report::{FrameReport, Receipt, RunOutcome, StreamReport, TrapReport};
+use stepmark_hosts::{HostModule, external, store, wasi};
 use stepmark_snapshot::bin::BinHeader;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::spaces::{Delta, Spaces};
 use stepmark_snapshot::{FileKind, Prefix};
-use stepmark_state::canonical::{HostState, Phase, Segment, State, state_hash};
-use stepmark_state::error::Error;
+use stepmark_state::canonical::{HostState, Phase, RunState, SegmentRecord, state_hash};
+use stepmark_state::error::JobError;
 use stepmark_state::paged::{dirty_marks, set_dirty_marks};
 use stepmark_state::trap::Trap;
 
@@ -25,7 +25,7 @@ pub(super) enum File {
     /// The pages that changed.
     Bin(Box<BinFile>),
     /// The state, written once the `.bin` before it is complete.
-    Snap(Segment),
+    Snap(SegmentRecord),
     /// Bytes that are ready.
     Ready { name: String, bytes: Vec<u8>, taken: usize },
 }
@@ -54,7 +54,7 @@ impl Session {
     ///
     /// # Errors
     /// A resource error if the state is too large for a `.snap`.
-    pub fn take_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
+    pub fn take_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, JobError> {
         out.clear();
         let name = self.take_name().unwrap_or_default();
         let Some(file) = self.files.pop_front() else { return Ok(false) };
@@ -117,10 +117,10 @@ impl Session {
         let id = if paused { running.id } else { running.id + 1 };
         let calls = running.calls_file(paused, id);
         if !paused {
-            running.outside.next_segment();
+            running.replies.next_segment();
         }
         let header = BinHeader { base: false, paused, id, job_hash: running.job_hash, previous: running.previous_bin };
-        let segment = Segment {
+        let segment = SegmentRecord {
             id,
             paused,
             limit: running.limit,
@@ -154,10 +154,10 @@ impl Session {
     ///
     /// # Errors
     /// A usage error if the run has ended or files wait to be taken.
-    pub fn encode_pause(&mut self) -> Result<(), Error> {
+    pub fn encode_pause(&mut self) -> Result<(), JobError> {
         let ended = self.running().is_none_or(|r| r.outcome.is_some());
         if ended || !self.files.is_empty() {
-            return Err(Error::usage(
+            return Err(JobError::usage(
                 "nothing to pause: the run has not begun, has ended, or has files waiting to be taken",
             ));
         }
@@ -171,7 +171,7 @@ impl Session {
         let Some(running) = self.running.as_deref_mut() else { return };
         let mut reports = Vec::new();
         // After a stop at the limit the segment's answers are in the snapshot's file already.
-        if running.outcome != Some(Outcome::GasLimit) {
+        if running.outcome != Some(RunOutcome::GasLimit) {
             let calls = running.calls_file(false, running.id + 1);
             reports.extend(calls.map(|bytes| (format!("{}.calls", running.id + 1), bytes)));
         }
@@ -201,12 +201,12 @@ impl Running {
     /// The answers of the segment so far, if the job has any.
     fn calls_file(&self, paused: bool, id: u64) -> Option<Vec<u8>> {
         let prefix = Prefix { file: FileKind::Calls, paused, id, job_hash: self.job_hash };
-        self.asks_outside().then(|| self.outside.calls(&prefix))
+        self.asks_outside().then(|| self.replies.calls(&prefix))
     }
 
     /// Do the program's writes to the store count: only if it has ended as it should.
     fn is_to_be_committed(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Finished | Outcome::Exited(0)))
+        matches!(self.outcome, Some(RunOutcome::Finished | RunOutcome::Exited(0)))
     }
 
     /// State of the host modules, by ascending name.
@@ -214,7 +214,7 @@ impl Running {
         let mut hosts = Vec::new();
         let mut add = |name: &str, bytes| hosts.push(HostState { name: name.to_owned(), bytes });
         if self.asks_outside() {
-            add(outside::MODULE, self.outside.save());
+            add(external::MODULE, self.replies.save());
         }
         if self.store.is_open() {
             add(store::MODULE, self.store.save(self.machine.store.next_spaces));
@@ -224,14 +224,14 @@ impl Running {
     }
 
     /// The canonical state as it is now. `spaces` are the trees that know every page.
-    fn state(&mut self, paused: bool) -> State {
+    fn state(&mut self, paused: bool) -> RunState {
         let contents = PagedState { store: &mut self.machine.store, files: &mut self.wasi, log: &mut self.store };
         let spaces = match self.paused_spaces.take().filter(|_| paused) {
             Some(mut spaces) => spaces.states(&contents),
             None => self.spaces.states(&contents),
         };
         let exceptions = self.machine.exception_states();
-        State {
+        RunState {
             phase: self.phase,
             awaiting: self.asked.is_some(),
             frames: self.machine.frame_states(),
@@ -245,7 +245,7 @@ impl Running {
         }
     }
 
-    fn encode_snap(&mut self, segment: &Segment) -> Result<Vec<u8>, Error> {
+    fn encode_snap(&mut self, segment: &SegmentRecord) -> Result<Vec<u8>, JobError> {
         let state = self.state(segment.paused);
         let (bytes, hash) = snap::encode(&self.job, segment, &state)?;
         if !segment.paused {
@@ -267,9 +267,9 @@ impl Running {
         let state = self.state(false);
         let (files, omitted_files) = self.left_files();
         Receipt {
-            outcome: self.outcome.clone().unwrap_or(Outcome::GasLimit),
+            outcome: self.outcome.clone().unwrap_or(RunOutcome::GasLimit),
             values: self.values(),
-            gas_used: self.machine.gas_total() - self.outside.refunded().min(self.machine.gas_total()),
+            gas_used: self.machine.gas_total() - self.replies.refunded().min(self.machine.gas_total()),
             schedule_name: self.job.schedule.name.clone(),
             schedule_hash: self.job.schedule.hash,
             stdout: stream(&self.wasi, 1),

@@ -22,18 +22,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::names::ByName;
-use crate::report::Outcome;
+use crate::report::RunOutcome;
 use crate::spec::JobSpec;
 use stepmark_core::host::GuestMemory;
 use stepmark_core::machine::{HostCall, Machine, TierKind};
 use stepmark_core::module::{Module, Modules};
-use stepmark_hosts::outside::{Answer, Outside, Question};
-use stepmark_hosts::store::Store;
+use stepmark_hosts::external::{ExternalCall, ExternalReplies, ExternalReply};
+use stepmark_hosts::store::KvView;
 use stepmark_hosts::wasi::Wasi;
 use stepmark_snapshot::job::Job;
 use stepmark_snapshot::spaces::Spaces;
 use stepmark_state::canonical::Phase;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 pub use live::{Live, LiveEvent};
 pub use stepmark_core::machine::Budget;
@@ -100,19 +100,19 @@ struct Running {
     /// While a paused snapshot is written: the trees as of the pause.
     paused_spaces: Option<Spaces>,
     wasi: Wasi,
-    store: Store,
+    store: KvView,
     /// The contracts that can be called by name, as in the job.
     contracts: Vec<Arc<Module>>,
     contract_names: ByName,
     function_names: ByName,
-    outside: Outside,
+    replies: ExternalReplies,
     /// What is asked of the outside, by which call.
-    asked: Option<(Question, HostCall)>,
+    asked: Option<(ExternalCall, HostCall)>,
     /// What a host function said when it trapped.
     detail: Option<String>,
-    plan: run::Plan,
+    plan: run::Phases,
     phase: Phase,
-    outcome: Option<Outcome>,
+    outcome: Option<RunOutcome>,
     results: Vec<u64>,
     limit: u64,
     refill: bool,
@@ -176,7 +176,7 @@ impl Session {
     }
 
     /// What the run asks of the outside; it goes on once there is an [`answer`](Self::answer).
-    pub fn question(&self) -> Option<&Question> {
+    pub fn question(&self) -> Option<&ExternalCall> {
         self.running()?.asked.as_ref().map(|(question, _)| question)
     }
 
@@ -184,12 +184,12 @@ impl Session {
     ///
     /// # Errors
     /// A usage error if nothing was asked, or if the answer does not fit the question.
-    pub fn answer(&mut self, answer: Answer) -> Result<(), Error> {
+    pub fn answer(&mut self, answer: ExternalReply) -> Result<(), JobError> {
         let asked = self.running.as_deref_mut().and_then(|running| Some((running.asked.clone()?, running)));
-        let Some(((question, call), running)) = asked else { return Err(Error::usage("nothing was asked")) };
+        let Some(((question, call), running)) = asked else { return Err(JobError::usage("nothing was asked")) };
         running.check_answer(&question, &call, &answer)?;
         running.asked = None;
-        running.outside.take(answer);
+        running.replies.take(answer);
         Ok(())
     }
 
@@ -208,7 +208,7 @@ impl Session {
     }
 
     /// The program's view of the key-value store.
-    pub fn store(&self) -> Option<&Store> {
+    pub fn store(&self) -> Option<&KvView> {
         self.running().map(|running| &running.store)
     }
 
@@ -224,7 +224,7 @@ impl Session {
     }
 
     /// How the run ended.
-    pub fn outcome(&self) -> Option<&Outcome> {
+    pub fn outcome(&self) -> Option<&RunOutcome> {
         self.running().and_then(|r| r.outcome.as_ref())
     }
 
@@ -256,7 +256,7 @@ impl Session {
             gas_limit: r.limit,
             snapshot_id: r.id,
             gas_stepped: r.machine.gas_stepped(),
-            answers: r.outside.in_segment(),
+            answers: r.replies.in_segment(),
         })
     }
 }

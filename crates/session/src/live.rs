@@ -4,22 +4,22 @@
 
 use std::sync::Arc;
 
-use super::run::{Halt, val_kind};
+use super::run::{StopReason, val_kind};
 use super::{Budget, Running, Session};
-use crate::report::{Outcome, TrapReport, Value};
+use crate::report::{ReturnedValue, RunOutcome, TrapReport};
 use stepmark_core::machine::{Extern, Machine, MemoryView};
 use stepmark_core::module::{FuncType, Module};
-use stepmark_hosts::outside::{Answer, Question};
-use stepmark_hosts::store::{Invocation, ReadWriteSet, Store};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
+use stepmark_hosts::store::{ContractCall, KvView, ReadWriteSet};
 use stepmark_snapshot::job::Job;
 use stepmark_state::canonical::Phase;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Why [`Live::run`] came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LiveEvent {
     /// The function returned these values.
-    Returned(Vec<Value>),
+    Returned(Vec<ReturnedValue>),
     /// The program asked to exit with this code.
     Exited(u32),
     /// The program trapped.
@@ -55,10 +55,10 @@ impl Session {
     ///
     /// # Errors
     /// A usage error if files are missing, or the run has an entry.
-    pub fn into_live(mut self) -> Result<Live, Error> {
+    pub fn into_live(mut self) -> Result<Live, JobError> {
         match self.running.take().filter(|running| running.live && self.loading.is_complete()) {
             Some(running) => Ok(Live { start: Arc::new((*running).clone()), running, before: (0, 0) }),
-            None => Err(Error::usage("the run has not begun, or has an entry")),
+            None => Err(JobError::usage("the run has not begun, or has an entry")),
         }
     }
 }
@@ -81,11 +81,11 @@ impl Live {
 
     /// Goes back to the state that was kept. Costs what was written since.
     pub fn reset(&mut self) {
-        let Running { machine, wasi, store, outside, .. } = self.running.as_mut();
+        let Running { machine, wasi, store, replies, .. } = self.running.as_mut();
         machine.reset_to(&self.start.machine);
         wasi.clone_from(&self.start.wasi);
         store.clone_from(&self.start.store);
-        outside.clone_from(&self.start.outside);
+        replies.clone_from(&self.start.replies);
         self.running.asked = None;
         self.running.detail = None;
         self.running.outcome = None;
@@ -123,11 +123,11 @@ impl Live {
     ///
     /// # Errors
     /// A usage error if there is no such function or if the number of arguments is not its own.
-    pub fn call(&mut self, func: u32, args: &[u64]) -> Result<(), Error> {
+    pub fn call(&mut self, func: u32, args: &[u64]) -> Result<(), JobError> {
         let store = &self.running.machine.store;
         let callee = store.funcs.get(func as usize).filter(|callee| callee.params as usize == args.len());
         if callee.is_none() {
-            return Err(Error::usage("the arguments are not those of a function of the program"));
+            return Err(JobError::usage("the arguments are not those of a function of the program"));
         }
         let results = store.func_type(func).results.iter().map(|ty| val_kind(*ty)).collect();
         self.give_up();
@@ -139,10 +139,10 @@ impl Live {
         running.outcome = None;
         running.results.clear();
         running.detail = None;
-        running.outside.used();
+        running.replies.used();
         self.before = running.store.position();
         if let Err(trap) = running.begin_phase() {
-            running.outcome = Some(Outcome::Trapped(running.trap_report(trap)));
+            running.outcome = Some(RunOutcome::Trapped(running.trap_report(trap)));
         }
         Ok(())
     }
@@ -165,39 +165,39 @@ impl Live {
     ///
     /// # Errors
     /// A resource error if the node cannot hold what the program is allowed.
-    pub fn run(&mut self, budget: Budget) -> Result<LiveEvent, Error> {
+    pub fn run(&mut self, budget: Budget) -> Result<LiveEvent, JobError> {
         if self.running.asked.is_some() {
             return Ok(LiveEvent::Question);
         }
         if let Some(outcome) = self.running.outcome.clone() {
             return Ok(self.ended(outcome));
         }
-        match self.running.stretch(budget)? {
-            Halt::Asks => Ok(LiveEvent::Question),
-            Halt::Paused => Ok(LiveEvent::Paused),
-            Halt::Output => Ok(LiveEvent::Output),
-            Halt::Limit => Ok(self.ended(Outcome::GasLimit)),
-            Halt::Ended(outcome) => Ok(self.ended(outcome)),
+        match self.running.run_until_stop(budget)? {
+            StopReason::Asks => Ok(LiveEvent::Question),
+            StopReason::Paused => Ok(LiveEvent::Paused),
+            StopReason::Output => Ok(LiveEvent::Output),
+            StopReason::Limit => Ok(self.ended(RunOutcome::GasLimit)),
+            StopReason::Ended(outcome) => Ok(self.ended(outcome)),
         }
     }
 
-    fn ended(&mut self, outcome: Outcome) -> LiveEvent {
+    fn ended(&mut self, outcome: RunOutcome) -> LiveEvent {
         self.running.outcome = Some(outcome.clone());
         match outcome {
-            Outcome::Finished => LiveEvent::Returned(self.running.values()),
-            Outcome::Exited(0) => {
+            RunOutcome::Finished => LiveEvent::Returned(self.running.values()),
+            RunOutcome::Exited(0) => {
                 self.running.machine.abandon();
                 LiveEvent::Exited(0)
             }
-            Outcome::Exited(code) => {
+            RunOutcome::Exited(code) => {
                 self.failed();
                 LiveEvent::Exited(code)
             }
-            Outcome::Trapped(report) => {
+            RunOutcome::Trapped(report) => {
                 self.failed();
                 LiveEvent::Trapped(report)
             }
-            Outcome::GasLimit => {
+            RunOutcome::GasLimit => {
                 self.failed();
                 LiveEvent::OutOfGas
             }
@@ -205,7 +205,7 @@ impl Live {
     }
 
     /// What is asked of the outside.
-    pub fn question(&self) -> Option<&Question> {
+    pub fn question(&self) -> Option<&ExternalCall> {
         self.running.asked.as_ref().map(|(question, _)| question)
     }
 
@@ -213,15 +213,15 @@ impl Live {
     ///
     /// # Errors
     /// A usage error if nothing was asked, or if the answer does not fit the question.
-    pub fn answer(&mut self, answer: Answer) -> Result<(), Error> {
+    pub fn answer(&mut self, answer: ExternalReply) -> Result<(), JobError> {
         let Some((question, call)) = self.running.asked.clone() else {
-            return Err(Error::usage("nothing was asked"));
+            return Err(JobError::usage("nothing was asked"));
         };
         self.running.check_answer(&question, &call, &answer)?;
         self.running.asked = None;
-        self.running.outside.take(answer);
+        self.running.replies.take(answer);
         // Nobody will ask for a record.
-        self.running.outside.next_segment();
+        self.running.replies.next_segment();
         Ok(())
     }
 
@@ -245,7 +245,7 @@ impl Live {
 
     /// Gas that has been charged, less what was given back.
     pub fn gas_used(&self) -> u64 {
-        self.running.machine.gas_total().saturating_sub(self.running.outside.refunded())
+        self.running.machine.gas_total().saturating_sub(self.running.replies.refunded())
     }
 
     /// Gas that is left of the limit.
@@ -276,9 +276,9 @@ impl Live {
     pub fn set_store_version(&mut self, version: u64) {
         let Running { store, job, .. } = self.running.as_mut();
         if store.is_open() {
-            let Invocation { args, caller, .. } = store.current().clone();
-            let outermost = Invocation { args, caller, gas_left: u64::MAX, ..Invocation::default() };
-            *store = Store::new(Some(version), job.limits.log_bytes(), outermost);
+            let ContractCall { args, caller, .. } = store.current().clone();
+            let outermost = ContractCall { args, caller, gas_left: u64::MAX, ..ContractCall::default() };
+            *store = KvView::new(Some(version), job.limits.log_bytes(), outermost);
             self.before = (0, 0);
         }
     }

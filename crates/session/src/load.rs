@@ -7,26 +7,26 @@ use std::sync::Arc;
 use super::calls::{Imports, plain_export};
 use super::names::ByName;
 use super::paged_state::PagedState;
-use super::run::{Plan, val_kind};
+use super::run::{Phases, val_kind};
 use super::{Running, Session};
-use crate::spec::{DEFAULT_GAS_LIMIT, JobSpec, SnapshotId};
+use crate::spec::{DEFAULT_GAS_LIMIT, JobSpec, SnapshotName};
 use crate::values::{ValKind, parse_values};
 use stepmark_core::alloc;
 use stepmark_core::gas::Schedule;
 use stepmark_core::machine::check::{check_state, check_tables};
-use stepmark_core::machine::{Extern, Linker, Machine};
-use stepmark_core::module::{Features, Kind, Module, Modules};
-use stepmark_hosts::outside;
-use stepmark_hosts::outside::Outside;
-use stepmark_hosts::store::{Invocation, Store};
+use stepmark_core::machine::{Extern, InstanceLinker, Machine};
+use stepmark_core::module::{Features, Module, Modules, SlotKind};
+use stepmark_hosts::external;
+use stepmark_hosts::external::ExternalReplies;
+use stepmark_hosts::store::{ContractCall, KvView};
 use stepmark_hosts::wasi::{InputFile, Wasi, WasiConfig};
 use stepmark_snapshot::bin::{BinFooter, BinReader};
 use stepmark_snapshot::job::{Input, Job, ModuleRef, ScheduleRef, Stdin, last_wins};
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::{MAX_SNAP, RawSnapshot};
 use stepmark_snapshot::spaces::{Restore, Spaces};
-use stepmark_state::canonical::{FrameState, State};
-use stepmark_state::error::Error;
+use stepmark_state::canonical::{FrameState, RunState};
+use stepmark_state::error::JobError;
 use stepmark_state::paged::{Paged, mark_all};
 
 /// Bytes that a module, input file or schedule may have: what a 32-bit node can hold beside the program's memory.
@@ -60,7 +60,7 @@ struct Want {
 }
 
 /// An input file's content.
-struct Content {
+struct InputContent {
     hash: [u8; 32],
     bytes: Arc<[u8]>,
 }
@@ -80,12 +80,12 @@ pub(super) struct Loading {
     program: Option<Vec<u8>>,
     preloads: Vec<(String, Vec<u8>)>,
     stdin: Option<Arc<[u8]>>,
-    inputs: Vec<(String, Content)>,
+    inputs: Vec<(String, InputContent)>,
     /// PagedState of input files: one that many names lead to is held once.
     contents: BTreeMap<[u8; 32], Arc<[u8]>>,
     contracts: Vec<(String, Vec<u8>)>,
     /// The `.bin` files still to be wanted.
-    chain: Option<Chain>,
+    chain: Option<BinChain>,
     linked: bool,
     ready: bool,
     /// A run that has ended may be restored, to be looked at.
@@ -97,7 +97,7 @@ pub(super) struct Loading {
 }
 
 /// Which `.bin` files are still to be wanted.
-struct Chain {
+struct BinChain {
     next: u64,
     last: u64,
     paused: bool,
@@ -134,7 +134,7 @@ impl Loading {
         self.linked && self.ready && self.wants.is_empty()
     }
 
-    fn parse(&self, bytes: Vec<u8>, features: Features) -> Result<Arc<Module>, Error> {
+    fn parse(&self, bytes: Vec<u8>, features: Features) -> Result<Arc<Module>, JobError> {
         match &self.modules {
             Some(modules) => modules.module(bytes, features),
             None => Module::parse(bytes, features).map(Arc::new),
@@ -147,11 +147,11 @@ impl Loading {
         self.chain = None;
     }
 
-    fn given(&mut self, purpose: Purpose, bytes: Vec<u8>) -> Result<(), Error> {
+    fn given(&mut self, purpose: Purpose, bytes: Vec<u8>) -> Result<(), JobError> {
         match purpose {
             Purpose::Snap => self.snapshot = Some(snap::decode(&bytes)?),
             Purpose::Schedule => {
-                let text = String::from_utf8(bytes).map_err(|e| Error::usage(format!("not UTF-8 text: {e}")))?;
+                let text = String::from_utf8(bytes).map_err(|e| JobError::usage(format!("not UTF-8 text: {e}")))?;
                 self.schedule = Some(text);
             }
             Purpose::Program => self.program = Some(bytes),
@@ -167,9 +167,9 @@ impl Loading {
         Ok(())
     }
 
-    fn content(&mut self, bytes: Vec<u8>) -> Content {
+    fn content(&mut self, bytes: Vec<u8>) -> InputContent {
         let hash = content_hash(&bytes);
-        Content { hash, bytes: self.contents.entry(hash).or_insert_with(|| bytes.into()).clone() }
+        InputContent { hash, bytes: self.contents.entry(hash).or_insert_with(|| bytes.into()).clone() }
     }
 }
 
@@ -179,7 +179,7 @@ impl Session {
     /// # Errors
     /// The files given so far do not make a run: a bad program, missing imports, arguments that do not fit, a snapshot of
     /// another job.
-    pub fn want(&mut self) -> Result<Option<String>, Error> {
+    pub fn want(&mut self) -> Result<Option<String>, JobError> {
         if self.loading.wants.is_empty() && !self.loading.linked {
             self.link()?;
         }
@@ -208,23 +208,23 @@ impl Session {
     ///
     /// # Errors
     /// The file is too long, or is a `.bin` that does not fit the chain.
-    pub fn give(&mut self, chunk: &[u8]) -> Result<(), Error> {
-        let Some(want) = self.loading.wants.front().cloned() else { return Err(Error::usage("no file is wanted")) };
+    pub fn give(&mut self, chunk: &[u8]) -> Result<(), JobError> {
+        let Some(want) = self.loading.wants.front().cloned() else { return Err(JobError::usage("no file is wanted")) };
         if let Purpose::Bin { .. } | Purpose::Base = want.purpose {
             return self.give_pages(chunk).map_err(|e| e.context(&want.path));
         }
         let most = self.most_wanted();
         let bytes = &mut self.loading.bytes;
         if bytes.len() as u64 + chunk.len() as u64 > most {
-            return Err(Error::usage(format!("{}: longer than {most} bytes", want.path)));
+            return Err(JobError::usage(format!("{}: longer than {most} bytes", want.path)));
         }
         let reserved = alloc::reserve(bytes, chunk.len());
-        reserved.map_err(|_| Error::resource(format!("{}: the node cannot hold this file", want.path)))?;
+        reserved.map_err(|_| JobError::resource(format!("{}: the node cannot hold this file", want.path)))?;
         bytes.extend_from_slice(chunk);
         Ok(())
     }
 
-    fn give_pages(&mut self, chunk: &[u8]) -> Result<(), Error> {
+    fn give_pages(&mut self, chunk: &[u8]) -> Result<(), JobError> {
         let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
         let reader = self.loading.bin.get_or_insert_with(BinReader::new);
         let contracts = !running.job.contracts.is_empty();
@@ -237,8 +237,8 @@ impl Session {
     ///
     /// # Errors
     /// It is not there, or is not what it should be.
-    pub fn give_end(&mut self, found: bool) -> Result<(), Error> {
-        let Some(want) = self.loading.wants.pop_front() else { return Err(Error::usage("no file is wanted")) };
+    pub fn give_end(&mut self, found: bool) -> Result<(), JobError> {
+        let Some(want) = self.loading.wants.pop_front() else { return Err(JobError::usage("no file is wanted")) };
         if !found {
             return self.absent(&want);
         }
@@ -253,7 +253,7 @@ impl Session {
     }
 
     /// A wanted file is not there: a chain whose first `.bin` is missing may have a base instead.
-    fn absent(&mut self, want: &Want) -> Result<(), Error> {
+    fn absent(&mut self, want: &Want) -> Result<(), JobError> {
         let missing = format!("{}: no such file", want.path);
         match want.purpose {
             Purpose::Bin { id: 1, paused: false } => {
@@ -263,23 +263,23 @@ impl Session {
             }
             Purpose::Base => {
                 let dir = want.path.strip_suffix("base.bin").unwrap_or_default();
-                Err(Error::snapshot(format!("{dir}1.bin: no such file, nor a base.bin")))
+                Err(JobError::snapshot(format!("{dir}1.bin: no such file, nor a base.bin")))
             }
-            Purpose::Snap | Purpose::Bin { .. } | Purpose::Calls => Err(Error::snapshot(missing)),
-            _ => Err(Error::usage(missing)),
+            Purpose::Snap | Purpose::Bin { .. } | Purpose::Calls => Err(JobError::snapshot(missing)),
+            _ => Err(JobError::usage(missing)),
         }
     }
 
-    fn end_pages(&mut self, id: u64, paused: bool) -> Result<(), Error> {
+    fn end_pages(&mut self, id: u64, paused: bool) -> Result<(), JobError> {
         let BinFooter { header, hash } = self.end_bin()?;
         let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
         if (header.id, header.paused, header.base) != (id, paused, false) {
             let kind = |paused| if paused { "paused after " } else { "" };
             let (found, wanted) = (if header.base { "up to " } else { kind(header.paused) }, kind(paused));
-            return Err(Error::snapshot(format!("is of snapshot {found}{}, expected {wanted}{id}", header.id)));
+            return Err(JobError::snapshot(format!("is of snapshot {found}{}, expected {wanted}{id}", header.id)));
         }
         if header.previous != running.previous_bin {
-            return Err(Error::snapshot("does not follow the .bin before it: files of two chains are mixed"));
+            return Err(JobError::snapshot("does not follow the .bin before it: files of two chains are mixed"));
         }
         if !paused {
             running.previous_bin = hash;
@@ -288,23 +288,23 @@ impl Session {
     }
 
     /// The answers of the paused segment are complete.
-    fn end_calls(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn end_calls(&mut self, bytes: &[u8]) -> Result<(), JobError> {
         let running = self.running.as_deref_mut().expect("BUG: answers are wanted after linking");
-        let (prefix, answers) = outside::decode_calls(bytes)?;
+        let (prefix, answers) = external::decode_calls(bytes)?;
         if (prefix.paused, prefix.id, prefix.job_hash) != (true, running.id, running.job_hash) {
-            return Err(Error::snapshot("is not of this pause"));
+            return Err(JobError::snapshot("is not of this pause"));
         }
-        running.outside.resume_segment(answers)
+        running.replies.resume_segment(answers)
     }
 
     /// The base is complete: the chain goes on after it.
-    fn end_base(&mut self) -> Result<(), Error> {
+    fn end_base(&mut self) -> Result<(), JobError> {
         let header = self.end_bin()?.header;
         let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
         let chain = self.loading.chain.as_mut().expect("BUG: a base is wanted for a chain");
         if !header.base || header.id > chain.last {
             let (id, last) = (header.id, chain.last);
-            return Err(Error::snapshot(format!(
+            return Err(JobError::snapshot(format!(
                 "is of snapshot {id}, expected a base for snapshot {last} or earlier"
             )));
         }
@@ -314,27 +314,27 @@ impl Session {
     }
 
     /// A `.bin` of this job that was read to its end.
-    fn end_bin(&mut self) -> Result<BinFooter, Error> {
+    fn end_bin(&mut self) -> Result<BinFooter, JobError> {
         let footer = self.loading.bin.take().unwrap_or_default().finish()?;
         if footer.header.job_hash != self.job_hash() {
-            return Err(Error::snapshot("belongs to another job"));
+            return Err(JobError::snapshot("belongs to another job"));
         }
         Ok(footer)
     }
 
     /// If no `.bin` follows, the one with this hash must be the one that the `.snap` commits to.
-    fn check_last(&self, hash: [u8; 32]) -> Result<(), Error> {
+    fn check_last(&self, hash: [u8; 32]) -> Result<(), JobError> {
         let committed = self.running().map_or([0; 32], |running| running.resumed_bin);
         let last = self.loading.chain.as_ref().is_none_or(|chain| chain.next > chain.last && !chain.paused);
         if last && hash != committed {
-            return Err(Error::snapshot("is not the .bin that the .snap commits to"));
+            return Err(JobError::snapshot("is not the .bin that the .snap commits to"));
         }
         Ok(())
     }
 
     // Linking.
 
-    fn link(&mut self) -> Result<(), Error> {
+    fn link(&mut self) -> Result<(), JobError> {
         self.loading.linked = true;
         let loading = std::mem::take(&mut self.loading);
         let mut builder = Builder { spec: &self.spec, loading };
@@ -348,7 +348,7 @@ impl Session {
             ..Loading::default()
         };
         if let Some(snapshot) = &builder.loading.snapshot {
-            self.loading.chain = Some(Chain { next: 1, last: snapshot.segment.id, paused: snapshot.segment.paused });
+            self.loading.chain = Some(BinChain { next: 1, last: snapshot.segment.id, paused: snapshot.segment.paused });
         }
         self.loading.snapshot = builder.loading.snapshot;
         self.messages.extend(running.job.limits.warning());
@@ -379,7 +379,7 @@ impl Session {
     }
 
     /// All pages of the chain have been given: do they make the state that the snapshot commits to.
-    fn check_chain(&mut self) -> Result<(), Error> {
+    fn check_chain(&mut self) -> Result<(), JobError> {
         self.loading.ready = true;
         let Some(snapshot) = self.loading.snapshot.take() else { return Ok(()) };
         let running = self.running.as_deref_mut().expect("BUG: a snapshot is checked after linking");
@@ -387,11 +387,11 @@ impl Session {
         let found = spaces.states(&PagedState { store: &mut machine.store, files: wasi, log: store });
         let expected = &snapshot.state.spaces;
         if found.len() != expected.len() {
-            return Err(Error::snapshot(format!("{} spaces, the .snap commits to {}", found.len(), expected.len())));
+            return Err(JobError::snapshot(format!("{} spaces, the .snap commits to {}", found.len(), expected.len())));
         }
         if let Some((space, _)) = expected.iter().zip(&found).find(|(a, b)| a != b) {
             let (kind, index) = (stepmark_state::pages::space_name(space.kind).unwrap_or("space"), space.index);
-            return Err(Error::snapshot(format!(
+            return Err(JobError::snapshot(format!(
                 "the contents of {kind} {index} do not have the root that the .snap commits to"
             )));
         }
@@ -416,7 +416,7 @@ type NamedModules = [(String, Arc<Module>)];
 /// What serves a run's host calls.
 struct Hosts {
     wasi: Wasi,
-    store: Store,
+    store: KvView,
     contracts: Vec<Arc<Module>>,
     function_names: ByName,
 }
@@ -463,7 +463,7 @@ fn module_ref(name: &str, module: &Module) -> ModuleRef {
 }
 
 impl Builder<'_> {
-    fn build(&mut self) -> Result<Running, Error> {
+    fn build(&mut self) -> Result<Running, JobError> {
         let features = self.features()?;
         let program = self.loading.program.take().expect("BUG: the program was wanted");
         let program = self.loading.parse(program, features).map_err(|e| e.context(&self.spec.program))?;
@@ -482,13 +482,13 @@ impl Builder<'_> {
         let schedule = self.schedule()?;
         let job = self.job(&program, (&modules, &contracts), &schedule, features)?;
         let wasi = self.wasi(&job, is_command(&program) || self.loading.without_entry)?;
-        let outermost = Invocation {
+        let outermost = ContractCall {
             args: job.call_data.clone(),
             caller: job.caller.clone(),
             gas_left: u64::MAX,
-            ..Invocation::default()
+            ..ContractCall::default()
         };
-        let store = Store::new(job.store, job.limits.log_bytes(), outermost);
+        let store = KvView::new(job.store, job.limits.log_bytes(), outermost);
         let mut machine = Machine::new(schedule, job.limits);
         let code = program.code_size() + modules.iter().map(|(_, module)| module.code_size()).sum::<usize>();
         let room = Heap::before_memories(code);
@@ -501,18 +501,18 @@ impl Builder<'_> {
     }
 
     /// The snapshot's features or the default ones, and what the job makes of them.
-    fn features(&self) -> Result<Features, Error> {
+    fn features(&self) -> Result<Features, JobError> {
         let mut features = Features::default();
         for (name, on) in self.loading.snapshot.iter().flat_map(|snapshot| &snapshot.job.features) {
-            features.set(name, *on).map_err(|e| Error::snapshot(e.message()).context("job"))?;
+            features.set(name, *on).map_err(|e| JobError::snapshot(e.message()).context("job"))?;
         }
         for (name, on) in &self.spec.features {
-            features.set(name, *on).map_err(|e| Error::usage(format!("--feature: {}", e.message())))?;
+            features.set(name, *on).map_err(|e| JobError::usage(format!("--feature: {}", e.message())))?;
         }
         Ok(features)
     }
 
-    fn schedule(&self) -> Result<Schedule, Error> {
+    fn schedule(&self) -> Result<Schedule, JobError> {
         let recorded = self.loading.snapshot.as_ref().map(|s| &s.job.schedule);
         match (&self.spec.gas_schedule, &self.loading.schedule, recorded) {
             (Some(path), Some(text), _) => Schedule::parse(file_name(path), text),
@@ -525,9 +525,9 @@ impl Builder<'_> {
                 Ok(chosen.expect("BUG: other schedules were wanted as files"))
             }
             (None, _, Some(recorded)) => {
-                let text =
-                    std::str::from_utf8(&recorded.bytes).map_err(|e| Error::snapshot(format!("job: schedule: {e}")))?;
-                Schedule::parse(&recorded.name, text).map_err(|e| Error::snapshot(e.message()).context("job"))
+                let text = std::str::from_utf8(&recorded.bytes)
+                    .map_err(|e| JobError::snapshot(format!("job: schedule: {e}")))?;
+                Schedule::parse(&recorded.name, text).map_err(|e| JobError::snapshot(e.message()).context("job"))
             }
             (None, _, None) => Ok(Schedule::default()),
         }
@@ -540,7 +540,7 @@ impl Builder<'_> {
         (modules, contracts): (&NamedModules, &NamedModules),
         schedule: &Schedule,
         features: Features,
-    ) -> Result<Job, Error> {
+    ) -> Result<Job, JobError> {
         let recorded = self.loading.snapshot.as_ref().map(|s| s.job.clone());
         let from = recorded.clone().unwrap_or_default();
         let spec = self.spec;
@@ -555,7 +555,7 @@ impl Builder<'_> {
         limits.file_bytes = spec.max_files.unwrap_or(limits.file_bytes);
         limits.exception_slots = spec.max_exceptions.unwrap_or(limits.exception_slots);
         let name = if recorded.is_some() { from.program.name.as_str() } else { file_name(&spec.program) };
-        let input = |(path, content): &(String, Content)| Input {
+        let input = |(path, content): &(String, InputContent)| Input {
             path: path.clone(),
             size: content.bytes.len() as u64,
             hash: content.hash,
@@ -589,7 +589,7 @@ impl Builder<'_> {
             call_data: spec.call_data.clone().unwrap_or(from.call_data),
             caller: spec.caller.clone().unwrap_or(from.caller),
         };
-        job.check().map_err(|e| Error::usage(e.message()))?;
+        job.check().map_err(|e| JobError::usage(e.message()))?;
         match recorded {
             Some(recorded) => same_job(&recorded, &job).map(|()| job),
             None => Ok(job),
@@ -597,7 +597,7 @@ impl Builder<'_> {
     }
 
     /// Entry and arguments by the positionals.
-    fn entry(&self, program: &Module) -> Result<(Option<String>, Vec<String>), Error> {
+    fn entry(&self, program: &Module) -> Result<(Option<String>, Vec<String>), JobError> {
         let positionals = &self.spec.positionals;
         if is_command(program) || self.loading.without_entry {
             return Ok((None, positionals.clone()));
@@ -610,7 +610,7 @@ impl Builder<'_> {
             } else {
                 format!("its exports:\n{exports}")
             };
-            return Err(Error::usage(format!("{program} has no _start, so name the export to call; {list}")));
+            return Err(JobError::usage(format!("{program} has no _start, so name the export to call; {list}")));
         };
         Ok((Some(entry.clone()), args.to_vec()))
     }
@@ -624,7 +624,7 @@ impl Builder<'_> {
         }
     }
 
-    fn wasi(&mut self, job: &Job, command: bool) -> Result<Wasi, Error> {
+    fn wasi(&mut self, job: &Job, command: bool) -> Result<Wasi, JobError> {
         let mut args = vec![job.argv0.clone().into_bytes()];
         if command {
             args.extend(job.args.iter().map(|a| a.clone().into_bytes()));
@@ -649,8 +649,8 @@ impl Builder<'_> {
         modules: Vec<(String, Arc<Module>)>,
         job: &Job,
         host: &Imports<'_>,
-    ) -> Result<Plan, Error> {
-        let mut linker = Linker::default();
+    ) -> Result<Phases, JobError> {
+        let mut linker = InstanceLinker::default();
         let mut starts = Vec::new();
         let mut link = |machine: &mut Machine, name: &str, module: Arc<Module>| {
             let shown = if name.is_empty() { self.spec.program.clone() } else { format!("--preload {name}") };
@@ -658,12 +658,12 @@ impl Builder<'_> {
             machine
                 .store
                 .write_segments(instance)
-                .map_err(|trap| Error::program(format!("{shown}: an active segment does not fit: {trap}")))?;
+                .map_err(|trap| JobError::program(format!("{shown}: an active segment does not fit: {trap}")))?;
             if let Some(start) = module.start() {
                 starts.push((instance, machine.store.instances[instance as usize].funcs[start as usize]));
             }
             linker.register(name, instance);
-            Ok::<u32, Error>(instance)
+            Ok::<u32, JobError>(instance)
         };
         for (name, module) in modules {
             link(machine, &name, module)?;
@@ -679,12 +679,12 @@ impl Builder<'_> {
             !command && ty.params.is_empty() && ty.results.is_empty()
         });
         if self.loading.without_entry {
-            return Ok(Plan { starts, initialize, ..Plan::default() });
+            return Ok(Phases { starts, initialize, ..Phases::default() });
         }
         let name = job.entry.as_deref().unwrap_or("_start");
         let Some(entry) = func(name) else {
             let exports = program.export_signatures();
-            return Err(Error::usage(format!(
+            return Err(JobError::usage(format!(
                 "{} exports no function {name:?}; its exports:\n{exports}",
                 self.spec.program
             )));
@@ -692,17 +692,17 @@ impl Builder<'_> {
         // An `_initialize` that is itself the entry runs once.
         let initialize = initialize.filter(|f| *f != entry);
         let ty = machine.store.func_type(entry);
-        if ty.params.iter().chain(&ty.results).any(|ty| ty.kind() == Kind::Exception) {
+        if ty.params.iter().chain(&ty.results).any(|ty| ty.kind() == SlotKind::Exception) {
             let message = format!("{name} {ty}: an exception reference cannot be passed in or out; wrap the function");
-            return Err(Error::usage(message));
+            return Err(JobError::usage(message));
         }
         let kinds: Vec<ValKind> = ty.params.iter().map(|t| val_kind(*t)).collect();
         let args = if command { Vec::new() } else { parse_values(&kinds, &job.args, &format!("{name} {ty}"))? };
         let results = ty.results.iter().map(|t| val_kind(*t)).collect();
-        Ok(Plan { starts, initialize, entry: Some(entry), args, results })
+        Ok(Phases { starts, initialize, entry: Some(entry), args, results })
     }
 
-    fn start(&mut self, job: Job, mut machine: Machine, hosts: Hosts, plan: Plan) -> Result<Running, Error> {
+    fn start(&mut self, job: Job, mut machine: Machine, hosts: Hosts, plan: Phases) -> Result<Running, JobError> {
         let Hosts { mut wasi, mut store, contracts, function_names } = hosts;
         let spaces = Spaces::new(&mut PagedState { store: &mut machine.store, files: &mut wasi, log: &mut store });
         let mut running = Running {
@@ -717,7 +717,7 @@ impl Builder<'_> {
             function_names,
             contracts,
             job,
-            outside: Outside::default(),
+            replies: ExternalReplies::default(),
             asked: None,
             detail: None,
             phase: plan.first(),
@@ -745,7 +745,7 @@ impl Builder<'_> {
             }
             None => {
                 if let Err(trap) = running.begin_phase() {
-                    running.outcome = Some(crate::report::Outcome::Trapped(running.trap_report(trap)));
+                    running.outcome = Some(crate::report::RunOutcome::Trapped(running.trap_report(trap)));
                 }
             }
         }
@@ -753,7 +753,7 @@ impl Builder<'_> {
     }
 
     /// Puts the run into the state of the snapshot, but for the paged contents, which are wanted next.
-    fn restore(&mut self, running: &mut Running, snapshot: &RawSnapshot) -> Result<(), Error> {
+    fn restore(&mut self, running: &mut Running, snapshot: &RawSnapshot) -> Result<(), JobError> {
         let segment = snapshot.segment;
         self.check_segment(snapshot)?;
         let state = &snapshot.state;
@@ -761,21 +761,21 @@ impl Builder<'_> {
         // Of a run that has ended there is nothing to call: the outermost frame is as it says.
         let seen = || self.loading.look_only.then(|| outermost(running, state));
         let Some(func) = call.or_else(seen) else {
-            return Err(Error::snapshot(format!(
+            return Err(JobError::snapshot(format!(
                 "state: the phase {:?} is not one of this run that could go on",
                 state.phase
             )));
         };
         if state.gas_total < segment.gas_used {
             let total = state.gas_total;
-            return Err(Error::snapshot(format!(
+            return Err(JobError::snapshot(format!(
                 "state: {total} gas in total, expected at least the segment's {}",
                 segment.gas_used
             )));
         }
         running.restore_hosts(&state.hosts)?;
-        if !segment.paused && !running.outside.is_between_segments() {
-            return Err(Error::snapshot("state: outside: a snapshot between two segments counts answers of one"));
+        if !segment.paused && !running.replies.is_between_segments() {
+            return Err(JobError::snapshot("state: outside: a snapshot between two segments counts answers of one"));
         }
         let (func, waiting) = running.restore_contracts(func)?;
         let phase = state.phase;
@@ -787,7 +787,7 @@ impl Builder<'_> {
         let checked = check_state(state.clone(), &mut running.machine, func, waiting, &others)?;
         if checked.state().frames.is_empty() && call.is_some() {
             running.phase = phase;
-            running.begin_phase().map_err(|trap| Error::snapshot(trap.message()))?;
+            running.begin_phase().map_err(|trap| JobError::snapshot(trap.message()))?;
         }
         running.machine.restore(&checked)?;
         running.machine.resume_invocation(func);
@@ -804,30 +804,30 @@ impl Builder<'_> {
         running.limit = self.spec.gas_limit.unwrap_or(segment.limit);
         if running.limit < running.segment_gas {
             let (limit, used) = (running.limit, running.segment_gas);
-            return Err(Error::usage(format!("--gas-limit {limit}: the paused segment has used {used} already")));
+            return Err(JobError::usage(format!("--gas-limit {limit}: the paused segment has used {used} already")));
         }
         Ok(())
     }
 
     /// Is this the snapshot that was asked for.
-    fn check_segment(&self, snapshot: &RawSnapshot) -> Result<(), Error> {
+    fn check_segment(&self, snapshot: &RawSnapshot) -> Result<(), JobError> {
         let Some(resume) = &self.spec.resume else { return Ok(()) };
         let segment = &snapshot.segment;
         let fits = match resume.id {
-            SnapshotId::Number(id) => !segment.paused && segment.id == id,
-            SnapshotId::Paused | SnapshotId::Final => segment.paused,
+            SnapshotName::Number(id) => !segment.paused && segment.id == id,
+            SnapshotName::Paused | SnapshotName::Final => segment.paused,
         };
         let name = format!("{}/{}.snap", resume.dir, resume.id);
         if fits {
             return Ok(());
         }
         let kind = if segment.paused { "paused after " } else { "" };
-        Err(Error::snapshot(format!("{name}: is snapshot {kind}{}, expected {}", segment.id, resume.id)))
+        Err(JobError::snapshot(format!("{name}: is snapshot {kind}{}, expected {}", segment.id, resume.id)))
     }
 }
 
 /// The function (store address) of the outermost frame of a state, the run's entry where there is none.
-fn outermost(running: &Running, state: &State) -> u32 {
+fn outermost(running: &Running, state: &RunState) -> u32 {
     let named = |frame: &FrameState| {
         let instance = running.machine.store.instances.get(frame.instance as usize)?;
         instance.funcs.get(frame.func as usize).copied()
@@ -836,7 +836,7 @@ fn outermost(running: &Running, state: &State) -> u32 {
 }
 
 /// The first difference between the job of a snapshot and the one asked for, as an error.
-fn same_job(recorded: &Job, asked: &Job) -> Result<(), Error> {
+fn same_job(recorded: &Job, asked: &Job) -> Result<(), JobError> {
     let hashes = |modules: &[ModuleRef]| modules.iter().map(|m| (m.name.clone(), m.hash)).collect::<Vec<_>>();
     let names = |modules: &[ModuleRef]| {
         let one = |m: &ModuleRef| format!("{} ({})", m.name, stepmark_state::encoding::hex(&m.hash));
@@ -844,7 +844,7 @@ fn same_job(recorded: &Job, asked: &Job) -> Result<(), Error> {
         if all.is_empty() { "empty".to_owned() } else { all.join(", ") }
     };
     let differs = |what: &str, found: String, expected: String| {
-        Err(Error::usage(format!(
+        Err(JobError::usage(format!(
             "the snapshot belongs to another job: {what} is {found}, the snapshot has {expected}"
         )))
     };

@@ -13,7 +13,7 @@ use stepmark_state::pages::{SPACE_FILE, SPACE_KEY_VALUE};
 pub(super) struct PagedState<'a> {
     pub(super) store: &'a mut Store,
     pub(super) files: &'a mut Wasi,
-    pub(super) log: &'a mut store::Store,
+    pub(super) log: &'a mut store::KvView,
 }
 
 impl PagedState<'_> {

@@ -30,7 +30,7 @@ pub const MAX_FILES: usize = 4096;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// The entry returned.
     Finished,
     /// The program asked to exit with this code.
@@ -41,7 +41,7 @@ pub enum Outcome {
     GasLimit,
 }
 
-impl Outcome {
+impl RunOutcome {
     /// Its name in the receipt.
     pub fn name(&self) -> &'static str {
         match self {
@@ -72,14 +72,14 @@ impl Outcome {
 
 /// A value that the entry returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Value {
+pub struct ReturnedValue {
     /// Its type.
     pub kind: ValKind,
     /// Its bit pattern; of a reference 0 when null.
     pub bits: u128,
 }
 
-impl std::fmt::Display for Value {
+impl std::fmt::Display for ReturnedValue {
     /// Integers and vectors unsigned, floats in the fewest digits that read back the same, `nan`, `inf`, `-inf`, `null` or `ref`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.kind, self.bits) {
@@ -153,9 +153,9 @@ pub struct FileReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// How the run ended.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// What the entry returned; empty unless it finished.
-    pub values: Vec<Value>,
+    pub values: Vec<ReturnedValue>,
     /// Gas used since the start of the run.
     pub gas_used: u64,
     /// Name of the gas schedule.
@@ -203,7 +203,7 @@ impl Receipt {
     fn result(&self) -> Json {
         let schedule = [("name", text(&self.schedule_name)), ("hash", hash(&self.schedule_hash))];
         let trap = match &self.outcome {
-            Outcome::Trapped(report) => trap(report),
+            RunOutcome::Trapped(report) => trap(report),
             _ => Json::Null,
         };
         object([
@@ -246,10 +246,10 @@ pub fn rwset_json(set: &ReadWriteSet) -> String {
 }
 
 /// The text of `result.txt`: `status`, snapshot `id`, and `values`, if any, separated by spaces.
-pub fn result_text(status: u32, id: u64, values: &[Value]) -> String {
+pub fn result_text(status: u32, id: u64, values: &[ReturnedValue]) -> String {
     let mut text = format!("{status}\n{id}\n");
     if !values.is_empty() {
-        let values: Vec<String> = values.iter().map(Value::to_string).collect();
+        let values: Vec<String> = values.iter().map(ReturnedValue::to_string).collect();
         text.push_str(&values.join(" "));
         text.push('\n');
     }
@@ -290,7 +290,7 @@ fn file(file: &FileReport) -> Json {
 }
 
 /// The value as text, because a JSON number is not exact for 64 bits everywhere, and the bits, because NaNs differ.
-fn value(value: &Value) -> Json {
+fn value(value: &ReturnedValue) -> Json {
     let bits = format!("{:#x}", value.bits);
     object([("type", text(value.kind.name())), ("value", text(&value.to_string())), ("bits", Json::Text(bits))])
 }
@@ -381,11 +381,11 @@ fn quote(text: &str, out: &mut String) {
 mod tests {
     use super::*;
 
-    fn value(kind: ValKind, bits: u64) -> Value {
-        Value { kind, bits: bits.into() }
+    fn value(kind: ValKind, bits: u64) -> ReturnedValue {
+        ReturnedValue { kind, bits: bits.into() }
     }
 
-    fn receipt(outcome: Outcome) -> Receipt {
+    fn receipt(outcome: RunOutcome) -> Receipt {
         Receipt {
             outcome,
             values: vec![],
@@ -407,14 +407,14 @@ mod tests {
 
     #[test]
     fn result_txt_has_the_lines_of_the_reference_node() {
-        let finished = Receipt { values: vec![value(ValKind::I32, 32_835_000)], ..receipt(Outcome::Finished) };
+        let finished = Receipt { values: vec![value(ValKind::I32, 32_835_000)], ..receipt(RunOutcome::Finished) };
         assert_eq!(finished.result_text(), "0\n10\n32835000\n");
-        assert_eq!(receipt(Outcome::Finished).result_text(), "0\n10\n");
-        assert_eq!(receipt(Outcome::Exited(0)).result_text(), "0\n10\n");
-        assert_eq!(receipt(Outcome::Exited(200)).result_text(), "200\n10\n");
-        assert_eq!(receipt(Outcome::GasLimit).result_text(), "134\n10\n");
+        assert_eq!(receipt(RunOutcome::Finished).result_text(), "0\n10\n");
+        assert_eq!(receipt(RunOutcome::Exited(0)).result_text(), "0\n10\n");
+        assert_eq!(receipt(RunOutcome::Exited(200)).result_text(), "200\n10\n");
+        assert_eq!(receipt(RunOutcome::GasLimit).result_text(), "134\n10\n");
         let trap = TrapReport { trap: Trap::Unreachable, detail: None, backtrace: vec![] };
-        assert_eq!(receipt(Outcome::Trapped(trap)).result_text(), "134\n10\n");
+        assert_eq!(receipt(RunOutcome::Trapped(trap)).result_text(), "134\n10\n");
         let several = [value(ValKind::I64, u64::MAX), value(ValKind::F64, 1.5f64.to_bits())];
         assert_eq!(result_text(0, 0, &several), "0\n0\n18446744073709551615 1.5\n");
     }
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_receipt_of_a_finished_run_reads_so() {
-        let receipt = Receipt { values: vec![value(ValKind::I32, 7)], ..receipt(Outcome::Finished) };
+        let receipt = Receipt { values: vec![value(ValKind::I32, 7)], ..receipt(RunOutcome::Finished) };
         let expected = r#"{
   "result": {
     "outcome": "finished",
@@ -508,7 +508,7 @@ mod tests {
             detail: None,
             backtrace: (0..MAX_BACKTRACE as u32 + 5).map(frame).collect(),
         };
-        let json = receipt(Outcome::Trapped(trap)).json();
+        let json = receipt(RunOutcome::Trapped(trap)).json();
         let head = "    \"trap\": {\n      \"message\": \"call stack exhausted\",\n      \"detail\": null,\n      \
                     \"function\": \"ma\\\"in\\u001b\",\n      \"offset\": 100,\n      \"backtrace\": [\n        {\n          \
                     \"instance\": 0,\n          \"index\": 0,\n          \"function\": \"ma\\\"in\\u001b\",\n          \
@@ -520,9 +520,9 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_the_host_runner() {
-        assert_eq!(receipt(Outcome::GasLimit).outcome.exit_code(), 75);
-        assert_eq!(Outcome::Exited(3).exit_code(), 3);
-        assert!(receipt(Outcome::GasLimit).json().contains("\"outcome\": \"gas-limit\",\n    \"exit_code\": 75,"));
+        assert_eq!(receipt(RunOutcome::GasLimit).outcome.exit_code(), 75);
+        assert_eq!(RunOutcome::Exited(3).exit_code(), 3);
+        assert!(receipt(RunOutcome::GasLimit).json().contains("\"outcome\": \"gas-limit\",\n    \"exit_code\": 75,"));
     }
 
     #[test]

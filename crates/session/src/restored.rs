@@ -4,19 +4,19 @@ use super::Running;
 use super::calls::{Served, is_outside, plain_export};
 use stepmark_core::host::Work;
 use stepmark_core::machine::check::Waiting;
-use stepmark_hosts::{HostModule, outside, store, wasi};
+use stepmark_hosts::{HostModule, external, store, wasi};
 use stepmark_state::canonical::HostState;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 impl Running {
     /// Restores the host modules.
     ///
     /// # Errors
     /// A snapshot error: they are not those of the job, or their states are not.
-    pub(super) fn restore_hosts(&mut self, hosts: &[HostState]) -> Result<(), Error> {
+    pub(super) fn restore_hosts(&mut self, hosts: &[HostState]) -> Result<(), JobError> {
         let mut expected = Vec::new();
         if self.asks_outside() {
-            expected.push(outside::MODULE);
+            expected.push(external::MODULE);
         }
         if self.store.is_open() {
             expected.push(store::MODULE);
@@ -26,11 +26,11 @@ impl Running {
         if found != expected {
             let found = if found.is_empty() { "none".to_owned() } else { found.join(" ") };
             let message = format!("state: host modules {found}, expected {}", expected.join(" "));
-            return Err(Error::snapshot(message));
+            return Err(JobError::snapshot(message));
         }
         for host in hosts {
             match host.name.as_str() {
-                outside::MODULE => self.outside.restore(&host.bytes)?,
+                external::MODULE => self.replies.restore(&host.bytes)?,
                 store::MODULE => self.store.restore(&host.bytes)?,
                 _ => self.wasi.restore(&host.bytes)?,
             }
@@ -43,8 +43,8 @@ impl Running {
     ///
     /// # Errors
     /// A snapshot error: the store's state names contracts that the job does not have, or none after the program.
-    pub(super) fn restore_contracts(&mut self, outermost: u32) -> Result<(u32, Vec<Waiting>), Error> {
-        let wrong = |what: &str| Error::snapshot(format!("state: store: {what}"));
+    pub(super) fn restore_contracts(&mut self, outermost: u32) -> Result<(u32, Vec<Waiting>), JobError> {
+        let wrong = |what: &str| JobError::snapshot(format!("state: store: {what}"));
         let invocations = self.store.invocations().to_vec();
         let mut waiting = Vec::new();
         let mut func = outermost;
@@ -60,7 +60,7 @@ impl Running {
                     self.machine.store.next_spaces = invocation.first_spaces;
                     let frames = invocations.get(depth - 1).map_or(0, |caller| caller.frames as usize);
                     waiting.push(Waiting { frames, func });
-                    let instance = self.make_contract(&module).map_err(|e| Error::snapshot(e.message()))?;
+                    let instance = self.make_contract(&module).map_err(|e| JobError::snapshot(e.message()))?;
                     // All that its spaces hold comes with their pages.
                     self.machine.store.clear(instance);
                     func = self.contract_func(instance, invocation.initializing);
@@ -83,15 +83,15 @@ impl Running {
     ///
     /// # Errors
     /// A snapshot error.
-    pub(super) fn ask_again(&mut self) -> Result<(), Error> {
+    pub(super) fn ask_again(&mut self) -> Result<(), JobError> {
         let call = self.machine.awaited_call()?;
-        if is_outside(call.host) && self.outside.pending().is_none() {
+        if is_outside(call.host) && self.replies.pending().is_none() {
             let cost = self.machine.host_call_cost(Work::NONE);
             self.machine.allow(cost);
             if let Ok(Served::Ask) = self.host_call(&call) {
                 return Ok(());
             }
         }
-        Err(Error::snapshot("state: awaits the answer of a host call that asks for none"))
+        Err(JobError::snapshot("state: awaits the answer of a host call that asks for none"))
     }
 }

@@ -3,17 +3,17 @@
 
 use super::calls::Served;
 use super::{Budget, Event, OUTPUT_PENDING, Running, Session};
-use crate::report::{Outcome, Value};
+use crate::report::{ReturnedValue, RunOutcome};
 use crate::values::ValKind;
 use stepmark_core::machine::Stop;
 use stepmark_core::module::ValType;
 use stepmark_state::canonical::Phase;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::trap::Trap;
 
 /// What is to be called in each phase.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct Phases {
     /// Start functions by instance.
     pub(super) starts: Vec<(u32, u32)>,
     /// `_initialize`, where the program is a reactor.
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     pub(super) results: Vec<ValKind>,
 }
 
-impl Plan {
+impl Phases {
     /// The first phase of a run.
     pub(super) fn first(&self) -> Phase {
         let after_starts = if self.initialize.is_some() { Phase::Initialize } else { Phase::Entry };
@@ -69,11 +69,11 @@ pub(super) fn val_kind(ty: ValType) -> ValKind {
 }
 
 /// What stopped a stretch of running.
-pub(super) enum Halt {
+pub(super) enum StopReason {
     Asks,
     Paused,
     Limit,
-    Ended(Outcome),
+    Ended(RunOutcome),
     Output,
 }
 
@@ -83,21 +83,21 @@ impl Session {
     /// # Errors
     /// A usage error if files are missing, or if an instruction costs more than the whole limit; a resource error if the
     /// node cannot hold what the program is allowed.
-    pub fn run(&mut self, budget: Budget) -> Result<Event, Error> {
+    pub fn run(&mut self, budget: Budget) -> Result<Event, JobError> {
         self.drop_files()?;
         if self.question().is_some() {
             return Ok(Event::Question);
         }
         let Some(running) = self.running.as_deref_mut() else {
-            return Err(Error::usage("the run has not begun: files are still wanted"));
+            return Err(JobError::usage("the run has not begun: files are still wanted"));
         };
         if running.outcome.is_none() && !running.stopped {
-            match running.stretch(budget)? {
-                Halt::Asks => return Ok(Event::Question),
-                Halt::Paused => return Ok(Event::Paused),
-                Halt::Output => return Ok(Event::Output),
-                Halt::Ended(outcome) => running.outcome = Some(outcome),
-                Halt::Limit => {
+            match running.run_until_stop(budget)? {
+                StopReason::Asks => return Ok(Event::Question),
+                StopReason::Paused => return Ok(Event::Paused),
+                StopReason::Output => return Ok(Event::Output),
+                StopReason::Ended(outcome) => running.outcome = Some(outcome),
+                StopReason::Limit => {
                     running.stopped = !running.refill;
                     let id = running.id + 1;
                     self.begin_snapshot(false);
@@ -105,11 +105,11 @@ impl Session {
                 }
             }
         } else if running.outcome.is_none() {
-            running.outcome = Some(Outcome::GasLimit);
+            running.outcome = Some(RunOutcome::GasLimit);
         }
         if !running.reported {
             running.reported = true;
-            if self.spec.keep_final && running.outcome != Some(Outcome::GasLimit) {
+            if self.spec.keep_final && running.outcome != Some(RunOutcome::GasLimit) {
                 self.begin_snapshot(true);
             }
             self.begin_report();
@@ -118,7 +118,7 @@ impl Session {
     }
 
     /// Produces and forgets files that nobody took: the chain goes on all the same.
-    fn drop_files(&mut self) -> Result<(), Error> {
+    fn drop_files(&mut self) -> Result<(), JobError> {
         let mut chunk = Vec::new();
         while self.take_name().is_some() {
             while self.take_chunk(&mut chunk)? {}
@@ -128,11 +128,11 @@ impl Session {
 }
 
 impl Running {
-    pub(super) fn stretch(&mut self, budget: Budget) -> Result<Halt, Error> {
+    pub(super) fn run_until_stop(&mut self, budget: Budget) -> Result<StopReason, JobError> {
         let Budget { gas: mut left, mut steps } = budget;
         loop {
             if self.wasi.pending() >= OUTPUT_PENDING {
-                return Ok(Halt::Output);
+                return Ok(StopReason::Output);
             }
             let before = self.machine.gas_total();
             let stop = self.machine.run(Budget { gas: left.min(self.gas_allowed()), steps });
@@ -150,12 +150,12 @@ impl Running {
             steps = self.machine.steps_left();
             let halt = match stop {
                 Ok(Served::GoOn) => None,
-                Ok(Served::Ask) => Some(Halt::Asks),
-                Ok(Served::Ended(outcome)) => Some(Halt::Ended(outcome)),
+                Ok(Served::Ask) => Some(StopReason::Asks),
+                Ok(Served::Ended(outcome)) => Some(StopReason::Ended(outcome)),
                 Err(Stop::Done(results)) => self.phase_done(results),
                 Err(Stop::OutOfGas { need }) => Some(self.out_of_gas(need)?),
-                Err(Stop::OutOfSteps) => Some(Halt::Paused),
-                Err(Stop::Trap(trap)) => Some(Halt::Ended(Outcome::Trapped(self.trap_report(trap)))),
+                Err(Stop::OutOfSteps) => Some(StopReason::Paused),
+                Err(Stop::Trap(trap)) => Some(StopReason::Ended(RunOutcome::Trapped(self.trap_report(trap)))),
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::HostCall(_)) => unreachable!("BUG: host calls were served"),
             };
@@ -166,13 +166,13 @@ impl Running {
     }
 
     /// The next instruction costs `need`: more than is left of the segment, or only of the budget.
-    fn out_of_gas(&mut self, need: u64) -> Result<Halt, Error> {
+    fn out_of_gas(&mut self, need: u64) -> Result<StopReason, JobError> {
         if need <= self.limit - self.segment_gas {
             let total = self.machine.gas_total();
             // No run comes here, but a snapshot may say that one did: no budget would ever make it go on.
             return match total.checked_add(need) {
-                Some(_) => Ok(Halt::Paused),
-                None => Err(Error::resource(format!("{total} gas have been used: the counter holds no more"))),
+                Some(_) => Ok(StopReason::Paused),
+                None => Err(JobError::resource(format!("{total} gas have been used: the counter holds no more"))),
             };
         }
         if self.segment_gas == 0 && need > self.limit && !self.live {
@@ -180,11 +180,11 @@ impl Running {
             let at = frame.map_or_else(String::new, |f| format!(" of function {} (at offset {:#x})", f.func, f.offset));
             let name = self.machine.next_mnemonic();
             let limit = self.limit;
-            return Err(Error::usage(format!(
+            return Err(JobError::usage(format!(
                 "the gas limit {limit} does not pay for the next instruction {name}{at}: it needs a limit of at least {need}"
             )));
         }
-        Ok(Halt::Limit)
+        Ok(StopReason::Limit)
     }
 
     /// What stops a contract that another has called may be the end of that call only.
@@ -200,15 +200,15 @@ impl Running {
     }
 
     /// The function of the current phase has returned.
-    fn phase_done(&mut self, results: Vec<u64>) -> Option<Halt> {
+    fn phase_done(&mut self, results: Vec<u64>) -> Option<StopReason> {
         let next = self.plan.next(self.phase);
         if next == Phase::Finished {
             self.phase = next;
             self.results = results;
-            return Some(Halt::Ended(Outcome::Finished));
+            return Some(StopReason::Ended(RunOutcome::Finished));
         }
         self.phase = next;
-        self.begin_phase().err().map(|trap| Halt::Ended(Outcome::Trapped(self.trap_report(trap))))
+        self.begin_phase().err().map(|trap| StopReason::Ended(RunOutcome::Trapped(self.trap_report(trap))))
     }
 
     /// Calls the function of the current phase.
@@ -220,12 +220,12 @@ impl Running {
     }
 
     /// What the entry returned, with types.
-    pub(super) fn values(&self) -> Vec<Value> {
+    pub(super) fn values(&self) -> Vec<ReturnedValue> {
         let mut slots = self.results.iter().copied();
         let value = |kind: &ValKind| {
             let low = u128::from(slots.next()?);
             let high = if *kind == ValKind::V128 { u128::from(slots.next()?) } else { 0 };
-            Some(Value { kind: *kind, bits: low | high << 64 })
+            Some(ReturnedValue { kind: *kind, bits: low | high << 64 })
         };
         self.plan.results.iter().map_while(value).collect()
     }

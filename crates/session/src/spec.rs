@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use stepmark_snapshot::job::JobFunction;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Gas limit of a run from the start without `--gas-limit`.
 pub const DEFAULT_GAS_LIMIT: u64 = u64::MAX;
@@ -13,7 +13,7 @@ pub const DEFAULT_OUTPUT: &str = "./snapshot";
 
 /// The snapshot to resume from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnapshotId {
+pub enum SnapshotName {
     /// `{id}.snap`, 1 or more.
     Number(u64),
     /// `paused.snap`
@@ -23,7 +23,7 @@ pub enum SnapshotId {
 }
 
 /// The file name without its extension.
-impl fmt::Display for SnapshotId {
+impl fmt::Display for SnapshotName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(id) => write!(f, "{id}"),
@@ -33,11 +33,11 @@ impl fmt::Display for SnapshotId {
     }
 }
 
-impl FromStr for SnapshotId {
-    type Err = Error;
+impl FromStr for SnapshotName {
+    type Err = JobError;
 
     /// Reads what is [displayed](fmt::Display).
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, JobError> {
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
         match text {
             "paused" => Ok(Self::Paused),
@@ -47,18 +47,18 @@ impl FromStr for SnapshotId {
                 .ok()
                 .filter(|id| is_number && *id >= 1)
                 .map(Self::Number)
-                .ok_or_else(|| Error::usage(format!("'{text}' is neither a number from 1 nor 'paused'"))),
+                .ok_or_else(|| JobError::usage(format!("'{text}' is neither a number from 1 nor 'paused'"))),
         }
     }
 }
 
 /// Where to resume.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resume {
+pub struct ResumeFrom {
     /// Directory of the chain, without trailing slashes.
     pub dir: String,
     /// Which snapshot.
-    pub id: SnapshotId,
+    pub id: SnapshotName,
 }
 
 /// The flags as they were given. What is `None` was not given: it comes from the snapshot on resume, and is the default
@@ -66,7 +66,7 @@ pub struct Resume {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobSpec {
     /// `--snapshot-input` and `--snapshot-id`, when both were given.
-    pub resume: Option<Resume>,
+    pub resume: Option<ResumeFrom>,
     /// `--snapshot-output`, without trailing slashes.
     pub snapshot_output: Option<String>,
     /// `--gas-limit`

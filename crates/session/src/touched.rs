@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stepmark_core::machine::{Access, AccessObserver, DIRTY_PAGE, Machine};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// log2 of the bytes of a page.
 const PAGE_SHIFT: u32 = DIRTY_PAGE.trailing_zeros();
@@ -51,27 +51,27 @@ impl Touched {
     ///
     /// # Errors
     /// A snapshot error that names the first page that was.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), JobError> {
         match self.so_far().missing {
             None => Ok(()),
-            Some((memory, page)) => {
-                Err(Error::snapshot(format!("the segment touches page {page} of memory {memory}, which is not there")))
-            }
+            Some((memory, page)) => Err(JobError::snapshot(format!(
+                "the segment touches page {page} of memory {memory}, which is not there"
+            ))),
         }
     }
 }
 
 impl AccessObserver for Touched {
-    fn before_step(&self, machine: &mut Machine) -> Result<(), Error> {
+    fn before_step(&self, machine: &mut Machine) -> Result<(), JobError> {
         machine.next_accesses().into_iter().try_for_each(|access| self.touch(access))?;
         self.check()
     }
 
-    fn after_host_call(&self) -> Result<(), Error> {
+    fn after_host_call(&self) -> Result<(), JobError> {
         self.check()
     }
 
-    fn touch(&self, access: Access) -> Result<(), Error> {
+    fn touch(&self, access: Access) -> Result<(), JobError> {
         let Some(last) = access.length.checked_sub(1).map(|more| access.address.saturating_add(more)) else {
             return self.check();
         };

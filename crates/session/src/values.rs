@@ -9,7 +9,7 @@
     )
 )]
 
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// The type of a value that crosses the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +47,15 @@ impl ValKind {
 ///
 /// # Errors
 /// Too few, too many, malformed or out of range; the message shows `signature`, the export with its type.
-pub fn parse_values(params: &[ValKind], args: &[String], signature: &str) -> Result<Vec<u64>, Error> {
+pub fn parse_values(params: &[ValKind], args: &[String], signature: &str) -> Result<Vec<u64>, JobError> {
     let mut slots = Vec::with_capacity(params.len());
     if params.len() != args.len() {
-        return Err(Error::usage(format!("{} arguments given, expected {}: {signature}", args.len(), params.len())));
+        return Err(JobError::usage(format!("{} arguments given, expected {}: {signature}", args.len(), params.len())));
     }
     for (index, (kind, text)) in params.iter().zip(args).enumerate() {
         let value = parse_value(*kind, text).map_err(|problem| {
             let number = index.saturating_add(1);
-            Error::usage(format!("argument {number}: '{text}' is {problem}: {signature}"))
+            JobError::usage(format!("argument {number}: '{text}' is {problem}: {signature}"))
         })?;
         slots.push(low_half(value));
         if *kind == ValKind::V128 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Session;
-use crate::report::Value;
+use crate::report::ReturnedValue;
 use stepmark_core::machine::{AccessObserver, Machine};
 use stepmark_hosts::wasi::Wasi;
 use stepmark_snapshot::job::Job;
@@ -41,13 +41,13 @@ impl Session {
     }
 
     /// What the entry returned; empty unless it has.
-    pub fn values(&self) -> Vec<Value> {
+    pub fn values(&self) -> Vec<ReturnedValue> {
         self.running().map_or_else(Vec::new, |running| running.values())
     }
 
     /// Gas charged since the start of the run, less what was given back: as in the receipt.
     pub fn gas_used(&self) -> u64 {
-        self.running().map_or(0, |running| running.machine.gas_total().saturating_sub(running.outside.refunded()))
+        self.running().map_or(0, |running| running.machine.gas_total().saturating_sub(running.replies.refunded()))
     }
 
     /// PagedState of a page of a space; zeros where there is none.

@@ -7,8 +7,10 @@ use super::Session;
 use super::paged_state::PagedState;
 use crate::touched::Touched;
 use stepmark_snapshot::snap::RawSnapshot;
-use stepmark_snapshot::witness::{ClosedWitness, Pages, Witness, contents, is_recorded_by_page, kept, refuse_answers};
-use stepmark_state::error::Error;
+use stepmark_snapshot::witness::{
+    ClosedWitness, SpacePages, Witness, contents, is_recorded_by_page, kept, refuse_answers,
+};
+use stepmark_state::error::JobError;
 use stepmark_state::merkle::siblings;
 use stepmark_state::paged::{Page, Paged};
 use stepmark_state::pages::SpaceId;
@@ -33,9 +35,9 @@ impl Session {
         snap: Vec<u8>,
         snapshot: RawSnapshot,
         touched: &BTreeSet<(u32, u64)>,
-    ) -> Result<Witness, Error> {
+    ) -> Result<Witness, JobError> {
         let Some(running) = self.running.as_deref_mut().filter(|running| running.start_id > 0) else {
-            return Err(Error::usage("a witness is of a segment that starts from a snapshot"));
+            return Err(JobError::usage("a witness is of a segment that starts from a snapshot"));
         };
         refuse_answers(&running.job)?;
         let mut spaces = std::mem::take(&mut running.spaces);
@@ -61,16 +63,16 @@ impl Session {
     /// # Errors
     /// A usage error if no `.bin` is wanted, or those of another snapshot; a snapshot error if the witness does not fit the
     /// program.
-    pub fn give_witness(&mut self, witness: &ClosedWitness<'_>) -> Result<Arc<Touched>, Error> {
+    pub fn give_witness(&mut self, witness: &ClosedWitness<'_>) -> Result<Arc<Touched>, JobError> {
         let wanted = self.loading.snapshot.as_ref().map(|snapshot| snapshot.hash);
         let Some(running) = self.running.as_deref_mut().filter(|_| wanted == Some(witness.snapshot().hash)) else {
-            return Err(Error::usage("no .bin of the snapshot in the witness is wanted"));
+            return Err(JobError::usage("no .bin of the snapshot in the witness is wanted"));
         };
         let mut spaces = std::mem::take(&mut running.spaces);
         let mut all = running.contents();
         let found: Vec<_> = all.numbers().into_iter().map(|number| (number, all.page_count(number) as u64)).collect();
         if !witness.spaces().eq(found.iter().copied()) {
-            return Err(Error::snapshot("witness: the spaces of its state are not those of the program"));
+            return Err(JobError::snapshot("witness: the spaces of its state are not those of the program"));
         }
         for (number, count) in found {
             // What is beyond the end is zero, as it is without anybody's doing.
@@ -95,7 +97,7 @@ impl Session {
 }
 
 /// The pages of a space that a witness has.
-fn pages_of(all: &PagedState<'_>, number: SpaceId, touched: &BTreeSet<(u32, u64)>) -> Pages {
+fn pages_of(all: &PagedState<'_>, number: SpaceId, touched: &BTreeSet<(u32, u64)>) -> SpacePages {
     let count = all.page_count(number) as u64;
     let page = |index: u64| (index, kept(&all.page(number, index as usize)));
     if !is_recorded_by_page(number.kind) {
@@ -108,7 +110,7 @@ fn pages_of(all: &PagedState<'_>, number: SpaceId, touched: &BTreeSet<(u32, u64)
 }
 
 /// Puts a page into its space. State 0 and zeros are there already.
-fn place(all: &mut PagedState<'_>, number: SpaceId, index: u64, page: &Page) -> Result<(), Error> {
+fn place(all: &mut PagedState<'_>, number: SpaceId, index: u64, page: &Page) -> Result<(), JobError> {
     if all.page(number, index as usize) == *page {
         return Ok(());
     }
@@ -116,7 +118,7 @@ fn place(all: &mut PagedState<'_>, number: SpaceId, index: u64, page: &Page) -> 
     // What is beyond the last element of a table is read as zeros.
     if all.page(number, index as usize) != *page {
         let (kind, space) = (stepmark_state::pages::space_name(number.kind).unwrap_or("space"), number.index);
-        return Err(Error::snapshot(format!("witness: page {index} of {kind} {space} has contents beyond the end")));
+        return Err(JobError::snapshot(format!("witness: page {index} of {kind} {space} has contents beyond the end")));
     }
     Ok(())
 }

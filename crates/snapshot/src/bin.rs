@@ -8,7 +8,7 @@
 
 use crate::{FileKind, PREFIX_LEN, Prefix};
 use stepmark_state::encoding::take;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::pages::{MAX_PAGES, PAGE, space_name};
 
 /// Bytes of the header: the prefix and the hash of the previous `.bin`.
@@ -51,20 +51,20 @@ impl BinHeader {
         !self.base && self.id == u64::from(!self.paused)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+    fn decode(bytes: &[u8]) -> Result<Self, JobError> {
         let Prefix { file, paused, id, job_hash } = Prefix::decode(bytes)?;
         let base = file == FileKind::Base;
         if file == FileKind::Snap {
-            return Err(Error::snapshot("a .snap file, expected a .bin file at byte 0"));
+            return Err(JobError::snapshot("a .snap file, expected a .bin file at byte 0"));
         }
         if base && paused {
-            return Err(Error::snapshot("a paused base at byte 12"));
+            return Err(JobError::snapshot("a paused base at byte 12"));
         }
         let mut rest = bytes.get(PREFIX_LEN..).unwrap_or_default();
-        let previous = take(&mut rest).ok_or_else(|| Error::snapshot("cut short in the header"))?;
+        let previous = take(&mut rest).ok_or_else(|| JobError::snapshot("cut short in the header"))?;
         let header = Self { base, paused, id, job_hash, previous };
         if header.is_first() && previous != [0; 32] {
-            return Err(Error::snapshot(format!("a predecessor is named by the first .bin at byte {PREFIX_LEN}")));
+            return Err(JobError::snapshot(format!("a predecessor is named by the first .bin at byte {PREFIX_LEN}")));
         }
         Ok(header)
     }
@@ -153,13 +153,13 @@ pub trait PageSink {
     ///
     /// # Errors
     /// There is no such space in the state that the file belongs to.
-    fn space(&mut self, kind: u8, index: u32, pages: u64) -> Result<(), Error>;
+    fn space(&mut self, kind: u8, index: u32, pages: u64) -> Result<(), JobError>;
 
     /// The contents of a page. The sink refuses pages beyond the end of the space.
     ///
     /// # Errors
     /// There is no such page.
-    fn page(&mut self, kind: u8, index: u32, page: u64, contents: &[u8; PAGE]) -> Result<(), Error>;
+    fn page(&mut self, kind: u8, index: u32, page: u64, contents: &[u8; PAGE]) -> Result<(), JobError>;
 }
 
 /// What the bytes that come next are.
@@ -269,7 +269,7 @@ impl BinReader {
     /// # Errors
     /// The bytes are not a canonical `.bin` (the message names the byte offset), or `sink` refused. The reader is of no
     /// use afterwards.
-    pub fn push(&mut self, bytes: &[u8], sink: &mut dyn PageSink) -> Result<(), Error> {
+    pub fn push(&mut self, bytes: &[u8], sink: &mut dyn PageSink) -> Result<(), JobError> {
         let result = self.read(bytes, sink);
         if result.is_err() {
             self.expect = Expect::Failed;
@@ -281,18 +281,18 @@ impl BinReader {
     ///
     /// # Errors
     /// The file ended too early, or an error came before.
-    pub fn finish(self) -> Result<BinFooter, Error> {
+    pub fn finish(self) -> Result<BinFooter, JobError> {
         match (self.expect, self.header) {
             (Expect::Nothing, Some(header)) => Ok(BinFooter { header, hash: self.hash }),
-            (Expect::Failed, _) => Err(Error::snapshot("not read to the end after an error")),
+            (Expect::Failed, _) => Err(JobError::snapshot("not read to the end after an error")),
             (expect, _) => {
                 let end = self.offset.saturating_add(self.part.len() as u64);
-                Err(Error::snapshot(format!("cut short in {} at byte {end}", expect.name())))
+                Err(JobError::snapshot(format!("cut short in {} at byte {end}", expect.name())))
             }
         }
     }
 
-    fn read(&mut self, bytes: &[u8], sink: &mut dyn PageSink) -> Result<(), Error> {
+    fn read(&mut self, bytes: &[u8], sink: &mut dyn PageSink) -> Result<(), JobError> {
         let mut is_hashed = matches!(self.expect, Expect::Trailer);
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -329,7 +329,7 @@ impl BinReader {
     }
 
     /// Takes the whole of what was expected and says what is expected next.
-    fn item(&mut self, item: &[u8], sink: &mut dyn PageSink) -> Result<(), Error> {
+    fn item(&mut self, item: &[u8], sink: &mut dyn PageSink) -> Result<(), JobError> {
         self.expect = match self.expect {
             Expect::Header => {
                 self.header = Some(BinHeader::decode(item)?);
@@ -348,7 +348,7 @@ impl BinReader {
         Ok(())
     }
 
-    fn open_space(&mut self, kind: u8, mut item: &[u8], sink: &mut dyn PageSink) -> Result<Expect, Error> {
+    fn open_space(&mut self, kind: u8, mut item: &[u8], sink: &mut dyn PageSink) -> Result<Expect, JobError> {
         let index = take(&mut item).map(u32::from_le_bytes).unwrap_or_default();
         let pages = take(&mut item).map(u64::from_le_bytes).unwrap_or_default();
         let Some(name) = space_name(kind) else {
@@ -367,7 +367,7 @@ impl BinReader {
         Ok(Expect::Page)
     }
 
-    fn open_page(&mut self, mut item: &[u8], sink: &mut dyn PageSink) -> Result<Expect, Error> {
+    fn open_page(&mut self, mut item: &[u8], sink: &mut dyn PageSink) -> Result<Expect, JobError> {
         let page = take(&mut item).map(u64::from_le_bytes).unwrap_or_default();
         let mask = take(&mut item).map(u64::from_le_bytes).unwrap_or_default();
         if page < self.next || page >= MAX_PAGES {
@@ -379,7 +379,7 @@ impl BinReader {
         self.emit(page, &[0; PAGE], sink)
     }
 
-    fn lines(&mut self, page: u64, mask: u64, item: &[u8], sink: &mut dyn PageSink) -> Result<Expect, Error> {
+    fn lines(&mut self, page: u64, mask: u64, item: &[u8], sink: &mut dyn PageSink) -> Result<Expect, JobError> {
         let mut contents = [0; PAGE];
         let mut lines = item.as_chunks::<LINE>().0.iter();
         for (bit, slot) in contents.as_chunks_mut::<LINE>().0.iter_mut().enumerate() {
@@ -395,7 +395,7 @@ impl BinReader {
         self.emit(page, &contents, sink)
     }
 
-    fn emit(&mut self, page: u64, contents: &[u8; PAGE], sink: &mut dyn PageSink) -> Result<Expect, Error> {
+    fn emit(&mut self, page: u64, contents: &[u8; PAGE], sink: &mut dyn PageSink) -> Result<Expect, JobError> {
         let (kind, index) = self.space.unwrap_or_default();
         sink.page(kind, index, page, contents)?;
         self.next = page.saturating_add(1);
@@ -403,7 +403,7 @@ impl BinReader {
         Ok(if self.left == 0 { Expect::Kind } else { Expect::Page })
     }
 
-    fn trailer(&mut self, mut item: &[u8]) -> Result<Expect, Error> {
+    fn trailer(&mut self, mut item: &[u8]) -> Result<Expect, JobError> {
         self.hash = *self.hasher.finalize().as_bytes();
         if take(&mut item) != Some(self.hash) {
             return Err(self.error("the contents do not have the hash that the trailer names"));
@@ -412,8 +412,8 @@ impl BinReader {
     }
 
     #[cold]
-    fn error(&self, message: impl std::fmt::Display) -> Error {
-        Error::snapshot(format!("{message} at byte {}", self.offset))
+    fn error(&self, message: impl std::fmt::Display) -> JobError {
+        JobError::snapshot(format!("{message} at byte {}", self.offset))
     }
 }
 
@@ -437,15 +437,15 @@ mod tests {
     }
 
     impl PageSink for Found {
-        fn space(&mut self, kind: u8, index: u32, _pages: u64) -> Result<(), Error> {
+        fn space(&mut self, kind: u8, index: u32, _pages: u64) -> Result<(), JobError> {
             if self.refuse {
-                return Err(Error::snapshot("no such space"));
+                return Err(JobError::snapshot("no such space"));
             }
             assert!(self.spaces.insert((kind, index), BTreeMap::new()).is_none());
             Ok(())
         }
 
-        fn page(&mut self, kind: u8, index: u32, page: u64, contents: &[u8; PAGE]) -> Result<(), Error> {
+        fn page(&mut self, kind: u8, index: u32, page: u64, contents: &[u8; PAGE]) -> Result<(), JobError> {
             let pages = self.spaces.get_mut(&(kind, index)).unwrap();
             assert!(pages.insert(page, contents.to_vec()).is_none());
             Ok(())
@@ -465,7 +465,7 @@ mod tests {
         (out, hash)
     }
 
-    fn decode(bytes: &[u8], chunk: usize) -> Result<(BinFooter, Spaces), Error> {
+    fn decode(bytes: &[u8], chunk: usize) -> Result<(BinFooter, Spaces), JobError> {
         let mut reader = BinReader::new();
         let mut found = Found::default();
         for chunk in bytes.chunks(chunk) {

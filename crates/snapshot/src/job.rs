@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use stepmark_state::encoding::{bounded, not_ascending};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::host_type::HostType;
 use stepmark_state::limits::Limits;
 use stepmark_state::schedule_names::check_schedule_name;
@@ -94,8 +94,8 @@ impl JobFunction {
     ///
     /// # Errors
     /// A usage error that shows the form.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let form = || Error::usage(format!("'{text}' is not of the form MODULE.NAME(i32,i64)->(f64)"));
+    pub fn parse(text: &str) -> Result<Self, JobError> {
+        let form = || JobError::usage(format!("'{text}' is not of the form MODULE.NAME(i32,i64)->(f64)"));
         let (left, results) = text.rsplit_once("->").ok_or_else(form)?;
         let (path, params) = left.split_at_checked(left.rfind('(').ok_or_else(form)?).ok_or_else(form)?;
         let (module, name) = path.split_once('.').ok_or_else(form)?;
@@ -213,34 +213,34 @@ impl Job {
     /// # Errors
     /// Another version, inputs or features out of order, a variable given twice, a NUL in a string that the program reads,
     /// a schedule under the name of another, built-in one.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), JobError> {
         if self.version != JOB_VERSION {
-            return Err(Error::snapshot(format!("job: version {}, expected {JOB_VERSION}", self.version)));
+            return Err(JobError::snapshot(format!("job: version {}, expected {JOB_VERSION}", self.version)));
         }
         if let Some(input) = not_ascending(&self.inputs, |input| &input.path) {
-            return Err(Error::snapshot(format!("job: input '{}' is not in ascending order", input.path)));
+            return Err(JobError::snapshot(format!("job: input '{}' is not in ascending order", input.path)));
         }
         if let Some((name, _)) = not_ascending(&self.features, |(name, _)| name) {
-            return Err(Error::snapshot(format!("job: feature '{name}' is not in ascending order")));
+            return Err(JobError::snapshot(format!("job: feature '{name}' is not in ascending order")));
         }
         let mut names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if let Some(name) = not_ascending(&names, |name| name) {
-            return Err(Error::snapshot(format!("job: variable '{name}' is given twice")));
+            return Err(JobError::snapshot(format!("job: variable '{name}' is given twice")));
         }
         let pairs = self.env.iter().flat_map(|(name, value)| [name, value]);
         if let Some(text) =
             self.args.iter().chain([&self.argv0]).chain(&self.preopens).chain(pairs).find(|text| text.contains('\0'))
         {
-            return Err(Error::snapshot(format!("job: NUL in {text:?}")));
+            return Err(JobError::snapshot(format!("job: NUL in {text:?}")));
         }
         self.check_lists()?;
         check_schedule_name(&self.schedule.name, &self.schedule.hash)
-            .map_err(|error| Error::snapshot(error.message()).context("job"))
+            .map_err(|error| JobError::snapshot(error.message()).context("job"))
     }
 
     /// Checks that no list is longer than a snapshot's may be.
-    fn check_lists(&self) -> Result<(), Error> {
+    fn check_lists(&self) -> Result<(), JobError> {
         let lists = [
             ("modules", self.modules.len()),
             ("arguments", self.args.len()),
@@ -252,7 +252,7 @@ impl Job {
             ("contracts", self.contracts.len()),
         ];
         match lists.iter().find(|(_, length)| *length > MAX_LIST) {
-            Some((what, length)) => Err(Error::snapshot(format!("job: {length} {what}, at most {MAX_LIST}"))),
+            Some((what, length)) => Err(JobError::snapshot(format!("job: {length} {what}, at most {MAX_LIST}"))),
             None => Ok(()),
         }
     }

@@ -13,7 +13,7 @@
 )]
 
 use stepmark_state::encoding::take;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 pub mod bin;
 pub mod job;
@@ -90,31 +90,31 @@ impl Prefix {
     /// # Errors
     /// Too few bytes, an unknown magic, another version, a flag other than 0 and 1, id 0 outside a paused snapshot, or an
     /// id that none could follow.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, JobError> {
         let mut rest = bytes;
         let file = match take::<8>(&mut rest) {
             Some(SNAP_MAGIC) => FileKind::Snap,
             Some(BIN_MAGIC) => FileKind::Bin,
             Some(BASE_MAGIC) => FileKind::Base,
             Some(CALLS_MAGIC) => FileKind::Calls,
-            Some(_) => return Err(Error::snapshot("no snapshot file: unknown magic at byte 0")),
+            Some(_) => return Err(JobError::snapshot("no snapshot file: unknown magic at byte 0")),
             None => return Err(too_short(bytes)),
         };
         let version = take(&mut rest).map(u32::from_le_bytes).ok_or_else(|| too_short(bytes))?;
         if version != VERSION {
-            return Err(Error::snapshot(format!("format version {version}, expected {VERSION} at byte 8")));
+            return Err(JobError::snapshot(format!("format version {version}, expected {VERSION} at byte 8")));
         }
         let paused = match take(&mut rest).map(u32::from_le_bytes).ok_or_else(|| too_short(bytes))? {
             0 => false,
             1 => true,
-            flag => return Err(Error::snapshot(format!("paused flag {flag}, expected 0 or 1 at byte 12"))),
+            flag => return Err(JobError::snapshot(format!("paused flag {flag}, expected 0 or 1 at byte 12"))),
         };
         let id = take(&mut rest).map(u64::from_le_bytes).ok_or_else(|| too_short(bytes))?;
         if id == 0 && !paused {
-            return Err(Error::snapshot("snapshot id 0, expected 1 or more at byte 16"));
+            return Err(JobError::snapshot("snapshot id 0, expected 1 or more at byte 16"));
         }
         if id == u64::MAX {
-            return Err(Error::snapshot(format!("snapshot id {id}, which none could follow, at byte 16")));
+            return Err(JobError::snapshot(format!("snapshot id {id}, which none could follow, at byte 16")));
         }
         let job_hash = take(&mut rest).ok_or_else(|| too_short(bytes))?;
         Ok(Self { file, paused, id, job_hash })
@@ -122,8 +122,8 @@ impl Prefix {
 }
 
 #[cold]
-fn too_short(bytes: &[u8]) -> Error {
-    Error::snapshot(format!("cut short at byte {}, expected a prefix of {PREFIX_LEN} bytes", bytes.len()))
+fn too_short(bytes: &[u8]) -> JobError {
+    JobError::snapshot(format!("cut short at byte {}, expected a prefix of {PREFIX_LEN} bytes", bytes.len()))
 }
 
 #[cfg(test)]

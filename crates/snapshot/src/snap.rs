@@ -6,9 +6,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::job::Job;
 use crate::{FileKind, PREFIX_LEN, Prefix};
-use stepmark_state::canonical::{Segment, State};
+use stepmark_state::canonical::{RunState, SegmentRecord};
 use stepmark_state::encoding::take;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Bytes of the header: the prefix and the three lengths.
 pub const HEADER_LEN: usize = PREFIX_LEN + 3 * 8;
@@ -35,9 +35,9 @@ pub struct RawSnapshot {
     /// The job.
     pub job: Job,
     /// The segment that ends here.
-    pub segment: Segment,
+    pub segment: SegmentRecord,
     /// The state.
-    pub state: State,
+    pub state: RunState,
     /// The hash of the file.
     pub hash: [u8; 32],
 }
@@ -46,7 +46,7 @@ pub struct RawSnapshot {
 ///
 /// # Errors
 /// What is given is not canonical or too large, so that no reader would take it.
-pub fn encode(job: &Job, segment: &Segment, state: &State) -> Result<(Vec<u8>, [u8; 32]), Error> {
+pub fn encode(job: &Job, segment: &SegmentRecord, state: &RunState) -> Result<(Vec<u8>, [u8; 32]), JobError> {
     job.check()?;
     segment.check()?;
     state.check()?;
@@ -56,7 +56,7 @@ pub fn encode(job: &Job, segment: &Segment, state: &State) -> Result<(Vec<u8>, [
     for (section, (name, most)) in sections.iter().zip(SECTIONS) {
         let len = section.len() as u64;
         if len > most {
-            return Err(Error::resource(format!("snapshot: the {name} takes {len} bytes, at most {most} fit")));
+            return Err(JobError::resource(format!("snapshot: the {name} takes {len} bytes, at most {most} fit")));
         }
         bytes.extend_from_slice(&len.to_le_bytes());
     }
@@ -73,7 +73,7 @@ pub fn encode(job: &Job, segment: &Segment, state: &State) -> Result<(Vec<u8>, [
 ///
 /// # Errors
 /// This is not the start of a snapshot file of this version.
-pub fn peek_job_hash(first: &[u8]) -> Result<([u8; 32], u64), Error> {
+pub fn peek_job_hash(first: &[u8]) -> Result<([u8; 32], u64), JobError> {
     Prefix::decode(first).map(|prefix| (prefix.job_hash, prefix.id))
 }
 
@@ -82,65 +82,67 @@ pub fn peek_job_hash(first: &[u8]) -> Result<([u8; 32], u64), Error> {
 ///
 /// # Errors
 /// The bytes are damaged, cut, too long, of another version, or not the canonical encoding of what they say.
-pub fn decode(bytes: &[u8]) -> Result<RawSnapshot, Error> {
+pub fn decode(bytes: &[u8]) -> Result<RawSnapshot, JobError> {
     let prefix = Prefix::decode(bytes)?;
     if prefix.file != FileKind::Snap {
-        return Err(Error::snapshot("a .bin file, expected a .snap file at byte 0"));
+        return Err(JobError::snapshot("a .bin file, expected a .snap file at byte 0"));
     }
     let lengths = lengths(bytes)?;
     let body = bytes.get(..bytes.len().saturating_sub(TRAILER_LEN)).unwrap_or_default();
     let hash = *blake3::hash(body).as_bytes();
     if bytes.last_chunk::<TRAILER_LEN>() != Some(&hash) {
         let at = body.len();
-        return Err(Error::snapshot(format!("the contents do not have the hash that the trailer names at byte {at}")));
+        return Err(JobError::snapshot(format!(
+            "the contents do not have the hash that the trailer names at byte {at}"
+        )));
     }
     let mut rest = body.get(HEADER_LEN..).unwrap_or_default();
-    let mut next = |index: usize| -> Result<&[u8], Error> {
+    let mut next = |index: usize| -> Result<&[u8], JobError> {
         let (section, after) = lengths
             .get(index)
             .and_then(|len| rest.split_at_checked(*len))
-            .ok_or_else(|| Error::snapshot(format!("cut short at byte {}", bytes.len())))?;
+            .ok_or_else(|| JobError::snapshot(format!("cut short at byte {}", bytes.len())))?;
         rest = after;
         Ok(section)
     };
     let job: Job = parse("job", next(0)?)?;
-    let segment: Segment = parse("segment", next(1)?)?;
-    let state: State = parse("state", next(2)?)?;
+    let segment: SegmentRecord = parse("segment", next(1)?)?;
+    let state: RunState = parse("state", next(2)?)?;
     check(&prefix, &job, &segment, &state)?;
     Ok(RawSnapshot { job, segment, state, hash })
 }
 
 /// The lengths of the sections, once their sum and the length of the file agree.
-fn lengths(bytes: &[u8]) -> Result<[usize; 3], Error> {
+fn lengths(bytes: &[u8]) -> Result<[usize; 3], JobError> {
     let mut rest = bytes.get(PREFIX_LEN..).unwrap_or_default();
     let mut total = HEADER_LEN.saturating_add(TRAILER_LEN) as u64;
     let mut lengths = [0; 3];
     for (slot, (name, most)) in lengths.iter_mut().zip(SECTIONS) {
         let len = take(&mut rest)
             .map(u64::from_le_bytes)
-            .ok_or_else(|| Error::snapshot(format!("cut short in the header at byte {}", bytes.len())))?;
+            .ok_or_else(|| JobError::snapshot(format!("cut short in the header at byte {}", bytes.len())))?;
         if len > most {
-            return Err(Error::snapshot(format!("the {name} claims {len} bytes, at most {most} are allowed")));
+            return Err(JobError::snapshot(format!("the {name} claims {len} bytes, at most {most} are allowed")));
         }
         total = total.saturating_add(len);
         *slot = usize::try_from(len).unwrap_or(usize::MAX);
     }
     if total != bytes.len() as u64 {
-        return Err(Error::snapshot(format!("{} bytes, expected {total} by its header", bytes.len())));
+        return Err(JobError::snapshot(format!("{} bytes, expected {total} by its header", bytes.len())));
     }
     Ok(lengths)
 }
 
 /// Checks that the parts agree with each other.
-fn check(prefix: &Prefix, job: &Job, segment: &Segment, state: &State) -> Result<(), Error> {
+fn check(prefix: &Prefix, job: &Job, segment: &SegmentRecord, state: &RunState) -> Result<(), JobError> {
     job.check()?;
     segment.check()?;
     state.check()?;
     if job.job_hash() != prefix.job_hash {
-        return Err(Error::snapshot("the job does not have the hash that the header names at byte 24"));
+        return Err(JobError::snapshot("the job does not have the hash that the header names at byte 24"));
     }
     if (segment.paused, segment.id) != (prefix.paused, prefix.id) {
-        return Err(Error::snapshot(format!(
+        return Err(JobError::snapshot(format!(
             "segment of id {}, the header names id {} at byte 12",
             segment.id, prefix.id
         )));
@@ -148,21 +150,21 @@ fn check(prefix: &Prefix, job: &Job, segment: &Segment, state: &State) -> Result
     Ok(())
 }
 
-fn section<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    postcard::to_allocvec(value).map_err(|error| Error::resource(format!("snapshot: {error}")))
+fn section<T: Serialize>(value: &T) -> Result<Vec<u8>, JobError> {
+    postcard::to_allocvec(value).map_err(|error| JobError::resource(format!("snapshot: {error}")))
 }
 
 /// The value of a section, whose bytes must be exactly its encoding.
-fn parse<T: Serialize + DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, Error> {
+fn parse<T: Serialize + DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, JobError> {
     let (value, rest) = postcard::take_from_bytes::<T>(bytes)
-        .map_err(|error| Error::snapshot(format!("{name}: {}", error.to_string().to_ascii_lowercase())))?;
+        .map_err(|error| JobError::snapshot(format!("{name}: {}", error.to_string().to_ascii_lowercase())))?;
     if !rest.is_empty() {
-        return Err(Error::snapshot(format!("{name}: {} bytes after its end", rest.len())));
+        return Err(JobError::snapshot(format!("{name}: {} bytes after its end", rest.len())));
     }
     // postcard accepts over-long integers, so that one value could have many encodings
     match postcard::to_io(&value, Same(bytes)) {
         Ok(Same([])) => Ok(value),
-        _ => Err(Error::snapshot(format!("{name}: not the canonical encoding"))),
+        _ => Err(JobError::snapshot(format!("{name}: not the canonical encoding"))),
     }
 }
 
@@ -187,8 +189,8 @@ mod tests {
     use super::*;
     use stepmark_state::canonical::{FrameState, Phase, sample, state_hash};
 
-    fn segment() -> Segment {
-        Segment { id: 3, paused: false, limit: 100, gas_used: 99, previous_snap: [1; 32], bin: [2; 32] }
+    fn segment() -> SegmentRecord {
+        SegmentRecord { id: 3, paused: false, limit: 100, gas_used: 99, previous_snap: [1; 32], bin: [2; 32] }
     }
 
     fn job() -> Job {
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     fn what_no_reader_would_take_is_not_written() {
-        let late = Segment { gas_used: 101, ..segment() };
+        let late = SegmentRecord { gas_used: 101, ..segment() };
         assert!(encode(&job(), &late, &sample()).is_err());
         let large = Job { args: vec!["x".repeat(MAX_JOB as usize)], ..job() };
         let error = encode(&large, &segment(), &sample()).unwrap_err();
@@ -342,7 +344,7 @@ mod tests {
             let frames = frames.into_iter().map(|(instance, func, offset, locals, operands)| {
                 FrameState { instance, func, offset, locals, operands }
             });
-            let state = State { phase: Phase::Exited { code }, frames: frames.collect(), gas_total, ..sample() };
+            let state = RunState { phase: Phase::Exited { code }, frames: frames.collect(), gas_total, ..sample() };
             let (bytes, _) = encode(&job(), &segment(), &state).unwrap();
             let found = decode(&bytes).unwrap();
             prop_assert_eq!(state_hash(&found.state), state_hash(&state));

@@ -3,7 +3,7 @@
 
 use crate::bin::{BinHeader, BinWriter, PageSink};
 use stepmark_state::canonical::SpaceState;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::merkle::PageTree;
 use stepmark_state::paged::{Page, Paged};
 use stepmark_state::pages::SPACE_FILE;
@@ -142,41 +142,41 @@ pub struct Restore<'a> {
 
 impl Restore<'_> {
     /// Pages of a space; none of one that is gone by the snapshot being restored, whose pages are passed over.
-    fn present(&mut self, number: SpaceId) -> Result<Option<u64>, Error> {
+    fn present(&mut self, number: SpaceId) -> Result<Option<u64>, JobError> {
         match self.spaces.tree(number) {
             Some(_) => Ok(Some(self.contents.page_count(number) as u64)),
             None if number.kind == SPACE_FILE || self.contracts => Ok(None),
-            None => Err(Error::snapshot(format!("{} is none of the program's", number))),
+            None => Err(JobError::snapshot(format!("{} is none of the program's", number))),
         }
     }
 }
 
 impl PageSink for Restore<'_> {
-    fn space(&mut self, kind: u8, index: u32, pages: u64) -> Result<(), Error> {
+    fn space(&mut self, kind: u8, index: u32, pages: u64) -> Result<(), JobError> {
         match self.present(SpaceId::new(kind, index))? {
             Some(present) if pages > present => {
                 let name = SpaceId::new(kind, index);
-                Err(Error::snapshot(format!("{name}: {pages} changed pages, it has {present}")))
+                Err(JobError::snapshot(format!("{name}: {pages} changed pages, it has {present}")))
             }
             _ => Ok(()),
         }
     }
 
-    fn page(&mut self, kind: u8, index: u32, page: u64, contents: &Page) -> Result<(), Error> {
+    fn page(&mut self, kind: u8, index: u32, page: u64, contents: &Page) -> Result<(), JobError> {
         let number = SpaceId::new(kind, index);
         let Some(present) = self.present(number)? else { return Ok(()) };
         let Some(place) = usize::try_from(page).ok().filter(|_| page < present) else {
-            return Err(Error::snapshot(format!("{}: page {page}, it has {present}", number)));
+            return Err(JobError::snapshot(format!("{}: page {page}, it has {present}", number)));
         };
         self.contents.set_page(number, place, contents);
         // What is beyond the last element of a table is read as zeros: compare what was kept, not what was sent.
         let kept = self.contents.page(number, place);
         let changed = self.spaces.tree(number).is_some_and(|tree| tree.update(page, &kept));
         if kept != *contents {
-            return Err(Error::snapshot(format!("{}: page {page} has elements beyond the end", number)));
+            return Err(JobError::snapshot(format!("{}: page {page} has elements beyond the end", number)));
         }
         if !changed {
-            return Err(Error::snapshot(format!("{}: page {page} is there, but did not change", number)));
+            return Err(JobError::snapshot(format!("{}: page {page} is there, but did not change", number)));
         }
         Ok(())
     }

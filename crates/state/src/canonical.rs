@@ -3,13 +3,13 @@
 //!
 //! Values are bit patterns in u64: i32 and f32 in the low half, the high half zero; v128 is two of them, low half first.
 //! References are 0 for null, `1 + (instance << 32 | index)` for a function, `1 + value` for a host's value, 1 + the position in
-//! [`State::exceptions`] for an exception.
+//! [`RunState::exceptions`] for an exception.
 
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::bounded;
 use crate::encoding::not_ascending;
-use crate::error::Error;
+use crate::error::JobError;
 use crate::pages::{SPACE_KEY_VALUE, SPACE_MEMORY, SpaceId, space_name};
 use crate::trap::Trap;
 
@@ -29,7 +29,7 @@ pub const MAX_HOSTS: usize = 1 << 10;
 
 /// The state of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub struct RunState {
     /// How far the run has come.
     pub phase: Phase,
     /// The innermost frame waits for the answer of a host call; its offset is that of the call.
@@ -157,7 +157,7 @@ pub struct HostState {
 
 /// A segment up to this snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Segment {
+pub struct SegmentRecord {
     /// Snapshot id, from 1; when paused the id of the predecessor, 0 when there is none.
     pub id: u64,
     /// Stopped before the limit was reached: not a link of the chain.
@@ -174,49 +174,49 @@ pub struct Segment {
 
 /// The hash of a state: BLAKE3 in key derivation mode, context [`STATE_DOMAIN`], over the postcard encoding. It commits to
 /// the paged contents through the roots.
-pub fn state_hash(state: &State) -> [u8; 32] {
+pub fn state_hash(state: &RunState) -> [u8; 32] {
     crate::encoding::hash_encoded(STATE_DOMAIN, state)
 }
 
-impl State {
+impl RunState {
     /// Checks what can be checked without the program: that all that has an order is in it.
     ///
     /// # Errors
     /// Spaces, host modules or dropped segments out of order; an unknown kind of space; results before the entry returned.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), JobError> {
         if let Some(space) = self.spaces.iter().find(|space| !(SPACE_MEMORY..=SPACE_KEY_VALUE).contains(&space.kind)) {
-            return Err(Error::snapshot(format!("state: space of unknown kind {}", space.kind)));
+            return Err(JobError::snapshot(format!("state: space of unknown kind {}", space.kind)));
         }
         let keys: Vec<_> = self.spaces.iter().map(|space| (space.kind, space.index)).collect();
         if let Some((kind, index)) = not_ascending(&keys, |key| key) {
             let name = space_name(*kind).unwrap_or_default();
-            return Err(Error::snapshot(format!("state: {name} {index} is not in ascending order of spaces")));
+            return Err(JobError::snapshot(format!("state: {name} {index} is not in ascending order of spaces")));
         }
         if let Some(space) = self.spaces.iter().find(|space| space.pages > crate::pages::MAX_PAGES) {
             let name = space_name(space.kind).unwrap_or_default();
-            return Err(Error::snapshot(format!("state: {name} {} has {} pages", space.index, space.pages)));
+            return Err(JobError::snapshot(format!("state: {name} {} has {} pages", space.index, space.pages)));
         }
         if let Some(host) = not_ascending(&self.hosts, |host| &host.name) {
-            return Err(Error::snapshot(format!("state: host module '{}' is not in ascending order", host.name)));
+            return Err(JobError::snapshot(format!("state: host module '{}' is not in ascending order", host.name)));
         }
         for (number, instance) in self.instances.iter().enumerate() {
             let lists = [("data", &instance.dropped_data), ("element", &instance.dropped_elements)];
             for (name, dropped) in lists {
                 if let Some(index) = not_ascending(dropped, |index| index) {
-                    return Err(Error::snapshot(format!(
+                    return Err(JobError::snapshot(format!(
                         "state: instance {number}: dropped {name} segment {index} is not in ascending order"
                     )));
                 }
             }
         }
         if !self.results.is_empty() && self.phase != Phase::Finished {
-            return Err(Error::snapshot("state: results of an entry that has not returned"));
+            return Err(JobError::snapshot("state: results of an entry that has not returned"));
         }
         Ok(())
     }
 }
 
-impl Segment {
+impl SegmentRecord {
     /// Whether there is no snapshot before this one.
     pub fn is_first(&self) -> bool {
         self.id == u64::from(!self.paused)
@@ -226,23 +226,26 @@ impl Segment {
     ///
     /// # Errors
     /// Id 0 in a chain, a predecessor named by the first snapshot, more gas used than the limit.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), JobError> {
         if self.id == 0 && !self.paused {
-            return Err(Error::snapshot("segment: snapshot id 0, expected 1 or more"));
+            return Err(JobError::snapshot("segment: snapshot id 0, expected 1 or more"));
         }
         if self.is_first() && self.previous_snap != [0; 32] {
-            return Err(Error::snapshot("segment: a predecessor is named by the first snapshot"));
+            return Err(JobError::snapshot("segment: a predecessor is named by the first snapshot"));
         }
         if self.gas_used > self.limit {
-            return Err(Error::snapshot(format!("segment: {} gas used, over its limit {}", self.gas_used, self.limit)));
+            return Err(JobError::snapshot(format!(
+                "segment: {} gas used, over its limit {}",
+                self.gas_used, self.limit
+            )));
         }
         Ok(())
     }
 }
 
 /// A state with something in every field, for tests of what writes or reads one.
-pub fn sample() -> State {
-    State {
+pub fn sample() -> RunState {
+    RunState {
         phase: Phase::Start { instance: 1 },
         awaiting: true,
         frames: vec![FrameState {
@@ -278,7 +281,7 @@ pub fn sample() -> State {
 mod tests {
     use super::*;
 
-    fn message(change: impl FnOnce(&mut State)) -> String {
+    fn message(change: impl FnOnce(&mut RunState)) -> String {
         let mut state = sample();
         change(&mut state);
         state.check().unwrap_err().message().to_owned()
@@ -286,7 +289,7 @@ mod tests {
 
     #[test]
     fn the_bytes_are_as_documented() {
-        let state = State {
+        let state = RunState {
             phase: Phase::Trapped { trap: Trap::IntegerDivideByZero },
             frames: vec![FrameState { instance: 0, func: 1, offset: 300, locals: vec![128], operands: vec![] }],
             spaces: vec![SpaceState { kind: 1, index: 0, pages: 16, root: [9; 32] }],
@@ -343,14 +346,14 @@ mod tests {
 
     #[test]
     fn segments_that_contradict_themselves_are_refused() {
-        let good = Segment { id: 1, paused: false, limit: 5, gas_used: 5, previous_snap: [0; 32], bin: [1; 32] };
-        let message = |segment: Segment| segment.check().unwrap_err().message().to_owned();
+        let good = SegmentRecord { id: 1, paused: false, limit: 5, gas_used: 5, previous_snap: [0; 32], bin: [1; 32] };
+        let message = |segment: SegmentRecord| segment.check().unwrap_err().message().to_owned();
         assert_eq!(good.check(), Ok(()));
-        assert_eq!(Segment { id: 0, paused: true, ..good }.check(), Ok(()));
-        assert_eq!(message(Segment { id: 0, ..good }), "segment: snapshot id 0, expected 1 or more");
-        assert_eq!(message(Segment { gas_used: 6, ..good }), "segment: 6 gas used, over its limit 5");
+        assert_eq!(SegmentRecord { id: 0, paused: true, ..good }.check(), Ok(()));
+        assert_eq!(message(SegmentRecord { id: 0, ..good }), "segment: snapshot id 0, expected 1 or more");
+        assert_eq!(message(SegmentRecord { gas_used: 6, ..good }), "segment: 6 gas used, over its limit 5");
         let first = "segment: a predecessor is named by the first snapshot";
-        assert_eq!(message(Segment { previous_snap: [1; 32], ..good }), first);
-        assert_eq!(message(Segment { id: 0, paused: true, previous_snap: [1; 32], ..good }), first);
+        assert_eq!(message(SegmentRecord { previous_snap: [1; 32], ..good }), first);
+        assert_eq!(message(SegmentRecord { id: 0, paused: true, previous_snap: [1; 32], ..good }), first);
     }
 }

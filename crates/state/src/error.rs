@@ -1,5 +1,5 @@
 //! Failures that are not the program's own. A [`Trap`](crate::trap::Trap) is the program's fault and a result of the
-//! run; an [`Error`] is our caller's fault (bad flags, bad program, bad snapshot) or the machine's (input and output).
+//! run; an [`JobError`] is our caller's fault (bad flags, bad program, bad snapshot) or the machine's (input and output).
 //! Each says what, where and what was expected, and carries its exit code.
 
 use std::fmt;
@@ -34,12 +34,12 @@ impl ErrorKind {
 
 /// A failure with its kind and a sentence for the user: lower case, no full stop, offset last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
+pub struct JobError {
     kind: ErrorKind,
     message: String,
 }
 
-impl Error {
+impl JobError {
     /// An error of `kind` that says `message`.
     #[cold]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -105,10 +105,10 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for JobError {}

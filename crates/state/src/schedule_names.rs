@@ -1,7 +1,7 @@
 //! Names of gas schedules that are taken: a table under a built-in name is the built-in one, wherever it is read.
 
 use crate::encoding::hex;
-use crate::error::Error;
+use crate::error::JobError;
 
 /// Table 2 of `default`.
 const DEFAULT_2: &str = "044f459607699c05c4042d2e815ae698e6ca9c916ce93e973f3683365189bf68";
@@ -25,13 +25,13 @@ pub fn built_in(name: &str) -> &'static [&'static str] {
 ///
 /// # Errors
 /// A usage error: another table has the name of a built-in one.
-pub fn check_schedule_name(name: &str, hash: &[u8; 32]) -> Result<(), Error> {
+pub fn check_schedule_name(name: &str, hash: &[u8; 32]) -> Result<(), JobError> {
     let Some(newest) = built_in(name).first() else { return Ok(()) };
     let given = hex(hash);
     if built_in(name).contains(&given.as_str()) {
         return Ok(());
     }
-    Err(Error::usage(format!(
+    Err(JobError::usage(format!(
         "gas schedule {name:?}: the built-in schedule of this name has the hash {newest}, this table has {given}"
     )))
 }

@@ -21,7 +21,7 @@ use stepmark_core::machine::{Func, FuncKind, Store};
 /// run calls its entry; none if it never returns: it traps, throws out of itself, or goes on for ever. A call of a
 /// host function counts as one that returns.
 pub fn least_costs(store: &Store, schedule: &Schedule, funcs: &[u32]) -> Vec<Option<u64>> {
-    let mut search = Search { store, schedule, funcs: BTreeMap::new(), queue: BinaryHeap::new() };
+    let mut search = PathSearch { store, schedule, funcs: BTreeMap::new(), queue: BinaryHeap::new() };
     for func in funcs {
         search.begin(*func);
     }
@@ -32,39 +32,39 @@ pub fn least_costs(store: &Store, schedule: &Schedule, funcs: &[u32]) -> Vec<Opt
 }
 
 /// How a function is left. Its places are its instructions and, after them, its exits.
-type Exit = u8;
-const RETURN: Exit = 0;
+type ExitNumber = u8;
+const RETURN: ExitNumber = 0;
 /// By an exception that it does not catch.
-const THROW: Exit = 1;
+const THROW: ExitNumber = 1;
 
 /// A call that has been reached, and at what cost with the call itself.
 #[derive(Clone, Copy)]
-struct Call {
+struct CallSite {
     caller: u32,
     index: u32,
     cost: u64,
 }
 
 /// What is known of a function.
-struct Known {
+struct KnownFunction {
     body: Body,
     /// By place: has it been taken.
     is_taken: Vec<bool>,
     /// Least costs of its exits, once they are taken.
     exits: [Option<u64>; 2],
     /// Calls of it that have been reached.
-    calls: Vec<Call>,
+    calls: Vec<CallSite>,
 }
 
-struct Search<'a> {
+struct PathSearch<'a> {
     store: &'a Store,
     schedule: &'a Schedule,
-    funcs: BTreeMap<u32, Known>,
+    funcs: BTreeMap<u32, KnownFunction>,
     /// Cost from the entry of the function, function, place.
     queue: BinaryHeap<Reverse<(u64, u32, usize)>>,
 }
 
-impl Search<'_> {
+impl PathSearch<'_> {
     /// Makes the function known and its entry a place to take.
     fn begin(&mut self, func: u32) {
         if self.funcs.contains_key(&func) {
@@ -79,7 +79,7 @@ impl Search<'_> {
         if kind == FuncKind::Wasm {
             self.queue.push(Reverse((0, func, 0)));
         }
-        self.funcs.insert(func, Known { body, is_taken: vec![false; places], exits, calls: Vec::new() });
+        self.funcs.insert(func, KnownFunction { body, is_taken: vec![false; places], exits, calls: Vec::new() });
     }
 
     fn take(&mut self, func: u32, place: usize, cost: u64) {
@@ -90,7 +90,7 @@ impl Search<'_> {
         match known.body.instrs.get(place).copied() {
             Some(instr) => self.leave(func, place, instr, cost.saturating_add(self.schedule.cost_of(&instr))),
             None => {
-                let exit = (place - known.body.instrs.len()) as Exit;
+                let exit = (place - known.body.instrs.len()) as ExitNumber;
                 known.exits[usize::from(exit)] = Some(cost);
                 for call in known.calls.clone() {
                     self.return_from(call, exit, cost);
@@ -148,7 +148,7 @@ impl Search<'_> {
         };
         let parts = [self.schedule.units(Unit::ZeroedLocals, zeroed.into()), self.schedule.units(Unit::FarCall, far)];
         let cost = parts.into_iter().fold(cost, u64::saturating_add);
-        let call = Call { caller, index: place as u32, cost };
+        let call = CallSite { caller, index: place as u32, cost };
         let known = self.funcs.get_mut(&callee).expect("BUG: it has begun");
         known.calls.push(call);
         for (exit, callee_cost) in [(RETURN, known.exits[0]), (THROW, known.exits[1])] {
@@ -159,7 +159,7 @@ impl Search<'_> {
     }
 
     /// A callee leaves by `exit`.
-    fn return_from(&mut self, call: Call, exit: Exit, callee_cost: u64) {
+    fn return_from(&mut self, call: CallSite, exit: ExitNumber, callee_cost: u64) {
         let cost = call.cost.saturating_add(callee_cost);
         let (caller, place) = (call.caller, call.index as usize);
         let is_tail_call = self.funcs[&caller].body.instrs[place].op.is_tail_call();
@@ -193,7 +193,7 @@ impl Search<'_> {
         }
     }
 
-    fn exit(&mut self, func: u32, exit: Exit, cost: u64) {
+    fn exit(&mut self, func: u32, exit: ExitNumber, cost: u64) {
         let place = self.funcs[&func].body.instrs.len() + usize::from(exit);
         self.reach(func, place, cost);
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use stepmark_core::code::{Body, Op};
 use stepmark_core::machine::{Access, AccessObserver, Frame, Func, FuncKind, Machine, Store};
 use stepmark_core::module::{ExternKind, ExternType, Module};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// How large a call tree may get. What is called beyond counts to the innermost caller that is still in the tree
 /// ([`Profile::folded_gas`] says how much that was); functions and instructions are exact all the same.
@@ -231,19 +231,19 @@ impl Profiler {
 }
 
 impl AccessObserver for Profiler {
-    fn before_step(&self, machine: &mut Machine) -> Result<(), Error> {
+    fn before_step(&self, machine: &mut Machine) -> Result<(), JobError> {
         self.recorder().before_step(machine);
         Ok(())
     }
 
-    fn touch(&self, _: Access) -> Result<(), Error> {
+    fn touch(&self, _: Access) -> Result<(), JobError> {
         Ok(())
     }
 }
 
 /// A call stack that occurred.
 #[derive(Debug)]
-struct Node {
+struct CallNode {
     func: u32,
     parent: u32,
     depth: u32,
@@ -262,7 +262,7 @@ struct Tally {
 
 /// A frame, with its node or that of the caller it is folded into.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct StackEntry {
     func: u32,
     node: u32,
     is_folded: bool,
@@ -270,11 +270,11 @@ struct Entry {
 
 /// The instruction that is about to be executed.
 #[derive(Clone, Copy, Debug)]
-struct Pending {
+struct PendingInstr {
     op: Op,
     index: u32,
     depth: usize,
-    entry: Entry,
+    entry: StackEntry,
     /// Its cost without its parts by the unit.
     cost: u64,
     /// Uncharged steps left before it.
@@ -293,10 +293,10 @@ struct Recorder {
     start: u64,
     gas: u64,
     folded: u64,
-    nodes: Vec<Node>,
+    nodes: Vec<CallNode>,
     children: BTreeMap<(u32, u32), u32>,
-    stack: Vec<Entry>,
-    pending: Option<Pending>,
+    stack: Vec<StackEntry>,
+    pending: Option<PendingInstr>,
     /// By store address.
     tallies: BTreeMap<u32, Tally>,
     instructions: InstructionCounts,
@@ -309,7 +309,7 @@ impl Recorder {
             start: gas,
             gas,
             folded: 0,
-            nodes: vec![Node { func: u32::MAX, parent: ROOT, depth: 0, gas: 0 }],
+            nodes: vec![CallNode { func: u32::MAX, parent: ROOT, depth: 0, gas: 0 }],
             children: BTreeMap::new(),
             stack: Vec::new(),
             pending: None,
@@ -330,7 +330,7 @@ impl Recorder {
         if tally.sites.is_empty() {
             tally.sites = vec![0; machine.body(entry.func).instrs.len()];
         }
-        self.pending = Some(Pending {
+        self.pending = Some(PendingInstr {
             op: instr.op,
             index,
             depth: machine.frames().len(),
@@ -349,7 +349,7 @@ impl Recorder {
             self.nodes[ROOT as usize].gas += spent;
             return;
         };
-        let Pending { op, entry, host, .. } = pending;
+        let PendingInstr { op, entry, host, .. } = pending;
         let is_executed = ended || spent > 0 || pending.has_moved(machine);
         let own = if host.is_some() { spent.min(pending.cost) } else { spent };
         let is_again = is_executed && host.is_none() && op.is_tail_call() && {
@@ -371,7 +371,7 @@ impl Recorder {
         }
     }
 
-    fn book(&mut self, entry: Entry, gas: u64) {
+    fn book(&mut self, entry: StackEntry, gas: u64) {
         self.nodes[entry.node as usize].gas += gas;
         self.folded += if entry.is_folded { gas } else { 0 };
     }
@@ -386,7 +386,7 @@ impl Recorder {
         }
         for frame in &frames[self.stack.len()..] {
             let caller = self.stack.last().copied();
-            let caller = caller.unwrap_or(Entry { func: u32::MAX, node: ROOT, is_folded: false });
+            let caller = caller.unwrap_or(StackEntry { func: u32::MAX, node: ROOT, is_folded: false });
             let entry = self.child(caller, frame.func);
             self.tallies.entry(frame.func).or_default().calls += 1;
             self.stack.push(entry);
@@ -394,22 +394,22 @@ impl Recorder {
     }
 
     /// What a function is in the tree that is called from `caller`.
-    fn child(&mut self, caller: Entry, func: u32) -> Entry {
+    fn child(&mut self, caller: StackEntry, func: u32) -> StackEntry {
         if !caller.is_folded {
             if let Some(node) = self.children.get(&(caller.node, func)) {
-                return Entry { func, node: *node, is_folded: false };
+                return StackEntry { func, node: *node, is_folded: false };
             }
             let depth = self.nodes[caller.node as usize].depth;
             // The root is not counted, and what has no caller is always in the tree.
             let is_room = depth < self.limits.depth && self.nodes.len() <= self.limits.nodes as usize;
             if is_room || caller.node == ROOT {
                 let node = self.nodes.len() as u32;
-                self.nodes.push(Node { func, parent: caller.node, depth: depth + 1, gas: 0 });
+                self.nodes.push(CallNode { func, parent: caller.node, depth: depth + 1, gas: 0 });
                 self.children.insert((caller.node, func), node);
-                return Entry { func, node, is_folded: false };
+                return StackEntry { func, node, is_folded: false };
             }
         }
-        Entry { func, node: caller.node, is_folded: true }
+        StackEntry { func, node: caller.node, is_folded: true }
     }
 
     fn profile(&self, store: &Store) -> Profile {
@@ -443,7 +443,7 @@ impl Recorder {
             sites.extend(charged.map(|(instr, gas)| Site { function: place, offset: instr.offset, gas: *gas }));
         }
         // Without the root, the parent of the outermost.
-        let stack = |node: &Node| StackNode {
+        let stack = |node: &CallNode| StackNode {
             function: places[&node.func],
             parent: node.parent.checked_sub(1).map(|parent| parent as usize),
             gas: node.gas,
@@ -468,7 +468,7 @@ impl Recorder {
         }
         let mut totals: BTreeMap<u32, u64> = BTreeMap::new();
         for (node, gas) in self.nodes.iter().zip(&with_callees).skip(1) {
-            let above = |node: &&Node| (node.depth > 1).then(|| &self.nodes[node.parent as usize]);
+            let above = |node: &&CallNode| (node.depth > 1).then(|| &self.nodes[node.parent as usize]);
             let mut callers = std::iter::successors(Some(node), above).skip(1);
             if callers.all(|caller| caller.func != node.func) {
                 *totals.entry(node.func).or_default() += gas;
@@ -478,7 +478,7 @@ impl Recorder {
     }
 }
 
-impl Pending {
+impl PendingInstr {
     /// Does the machine show that this instruction, for which no gas was charged, has been executed. One that is
     /// charged would show in the gas, one that is free and stops the run (an uncharged step too many) has not moved.
     fn has_moved(&self, machine: &Machine) -> bool {

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::golden;
 use super::{Check, Report};
 use crate::files;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// The folder that is made and removed.
 pub(super) const FOLDER: &str = "guest-interp-selftest";
@@ -112,7 +112,7 @@ fn holds(what: &str, it_does: bool) -> Check {
 fn job(dir: &Path) -> Check {
     let golden = golden::run()?;
     let dir = dir.to_str().ok_or("the name is no text")?;
-    let said = |error: Error| error.to_string();
+    let said = |error: JobError| error.to_string();
     files::prepare_output(dir, &golden.job_hash, 0).map_err(said)?;
     for (name, bytes) in &golden.files {
         files::replace(dir, name, |file| file.write(bytes)).map_err(said)?;

@@ -3,7 +3,7 @@
 use super::{Check, Report};
 use crate::args;
 use stepmark_session::{Budget, Event, Session};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// `golden.wat` as a binary.
 const PROGRAM: &[u8] = include_bytes!("golden.wasm");
@@ -16,13 +16,13 @@ const EXPECTED: &str = "71afe53260580dc44cb53756d7be368469f4e85479d2643925715ac0
 const MIDDLE: u64 = 2;
 
 /// Names and contents, in the order in which they were written.
-pub(super) type Files = Vec<(String, Vec<u8>)>;
+pub(super) type NamedFiles = Vec<(String, Vec<u8>)>;
 
 /// What a run leaves behind.
 #[derive(Clone, Default)]
 pub(super) struct Golden {
     /// All but the receipt, which names the version.
-    pub(super) files: Files,
+    pub(super) files: NamedFiles,
     pub(super) job_hash: [u8; 32],
 }
 
@@ -36,7 +36,7 @@ pub(super) fn check(report: &mut Report<'_>) {
 
 /// The job from the beginning.
 pub(super) fn run() -> Result<Golden, String> {
-    job(&["--gas-limit", "30000", "--enable-gas-refill"], &Files::new()).map_err(|error| error.to_string())
+    job(&["--gas-limit", "30000", "--enable-gas-refill"], &NamedFiles::new()).map_err(|error| error.to_string())
 }
 
 fn known(golden: &Golden) -> Check {
@@ -44,7 +44,7 @@ fn known(golden: &Golden) -> Check {
     if found == EXPECTED { Ok(()) } else { Err(format!("{count} files with hash {found}, expected {EXPECTED}")) }
 }
 
-fn from_the_middle(whole: &Files) -> Check {
+fn from_the_middle(whole: &NamedFiles) -> Check {
     let id = MIDDLE.to_string();
     let flags = ["--snapshot-input", DIR, "--snapshot-id", &id, "--enable-gas-refill"];
     let rest = job(&flags, whole).map_err(|error| error.to_string())?.files;
@@ -55,7 +55,7 @@ fn from_the_middle(whole: &Files) -> Check {
 }
 
 /// Runs the program with these flags.
-fn job(flags: &[&str], chain: &Files) -> Result<Golden, Error> {
+fn job(flags: &[&str], chain: &NamedFiles) -> Result<Golden, JobError> {
     let rest = ["--snapshot-output", DIR, NAME, "run", "30"];
     let argv: Vec<String> = flags.iter().chain(&rest).map(|word| (*word).to_owned()).collect();
     let mut session = args::session(&argv)?;
@@ -66,7 +66,7 @@ fn job(flags: &[&str], chain: &Files) -> Result<Golden, Error> {
         session.give(bytes.unwrap_or_default())?;
         session.give_end(bytes.is_some())?;
     }
-    let mut files = Files::new();
+    let mut files = NamedFiles::new();
     let mut event = Event::Paused;
     while event != Event::Finished {
         // In slices, as a host does that wants to look up now and then.
@@ -77,7 +77,7 @@ fn job(flags: &[&str], chain: &Files) -> Result<Golden, Error> {
     Ok(Golden { files, job_hash: session.job_hash() })
 }
 
-fn take(session: &mut Session, files: &mut Files) -> Result<(), Error> {
+fn take(session: &mut Session, files: &mut NamedFiles) -> Result<(), JobError> {
     let mut chunk = Vec::new();
     while let Some(name) = session.take_name() {
         let mut file = Vec::new();
@@ -90,7 +90,7 @@ fn take(session: &mut Session, files: &mut Files) -> Result<(), Error> {
 }
 
 /// Of the names and contents, with their lengths.
-fn hash(files: &Files) -> String {
+fn hash(files: &NamedFiles) -> String {
     let mut hasher = blake3::Hasher::new();
     for (name, bytes) in files {
         for part in [name.as_bytes(), bytes] {

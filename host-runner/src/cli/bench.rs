@@ -14,7 +14,7 @@ use crate::console::{self, Console, Verbosity};
 use crate::flags::{ConfigFlags, JobFlags};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::drive;
-use stepmark_runner::engine::{Budget, Engine, Event, Node};
+use stepmark_runner::engine::{Budget, Engine, Event, ModuleSession};
 use stepmark_runner::failure::{Failure, INTERRUPTED, IO, MISMATCH, Result};
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::reference;
@@ -52,7 +52,7 @@ const RUNNERS: [(&str, Option<Engine>); 3] =
     [("node (wasm)", Some(Engine::Wasm)), ("node (native)", Some(Engine::Native)), ("wasmtime", None)];
 
 /// A run of the program.
-struct Run {
+struct BenchRun {
     /// Reading, validating and, on wasmtime, compiling.
     load: Duration,
     /// From the first instruction to the last.
@@ -67,12 +67,12 @@ struct Run {
 struct Measured {
     name: &'static str,
     is_metered: bool,
-    runs: Vec<Run>,
+    runs: Vec<BenchRun>,
 }
 
 impl Measured {
     /// The shortest time: what the engine takes when nothing else disturbs it.
-    fn shortest(&self, part: impl Fn(&Run) -> Duration) -> Duration {
+    fn shortest(&self, part: impl Fn(&BenchRun) -> Duration) -> Duration {
         self.runs.iter().map(part).min().unwrap_or_default()
     }
 
@@ -121,7 +121,7 @@ fn utf8(path: &Path) -> Result<&str> {
 }
 
 /// Runs the job on the node to its end and throws away what it writes, but for the result.
-fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<Run> {
+fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<BenchRun> {
     let mut node = engine.start()?;
     let mut console = Console::new(Verbosity::Normal, true);
     let began = Instant::now();
@@ -133,10 +133,10 @@ fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<Run> {
     let result = take_result(node.as_mut())?;
     let values = result.lines().nth(2).unwrap_or_default();
     let outcome = format!("exit code {}, values ({values})", node.exit_code()?);
-    Ok(Run { load, run, gas: node.progress()?.gas_total, outcome })
+    Ok(BenchRun { load, run, gas: node.progress()?.gas_total, outcome })
 }
 
-fn run_to_the_end(node: &mut dyn Node, stop: &Interrupt) -> Result<()> {
+fn run_to_the_end(node: &mut dyn ModuleSession, stop: &Interrupt) -> Result<()> {
     while node.run(SLICE)? != Event::Finished {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted: nothing was measured"));
@@ -149,7 +149,7 @@ fn run_to_the_end(node: &mut dyn Node, stop: &Interrupt) -> Result<()> {
 }
 
 /// Contents of `result.txt`, of all files that the node has ready.
-fn take_result(node: &mut dyn Node) -> Result<String> {
+fn take_result(node: &mut dyn ModuleSession) -> Result<String> {
     let (mut result, mut chunk) = (Vec::new(), Vec::new());
     while let Some(name) = node.take_name()? {
         while node.take_chunk(&mut chunk)? {
@@ -161,18 +161,18 @@ fn take_result(node: &mut dyn Node) -> Result<String> {
     Ok(String::from_utf8_lossy(&result).into_owned())
 }
 
-fn run_reference(job: &JobSpec) -> Result<Run> {
-    let job = reference::Job::new(job);
+fn run_reference(job: &JobSpec) -> Result<BenchRun> {
+    let job = reference::ReferenceJob::new(job);
     let began = Instant::now();
     let outcome = reference::run(job)?;
     let whole = began.elapsed();
     let text = format!("exit code {}, values ({})", outcome.end.exit_code(), outcome.values.join(" "));
-    Ok(Run { load: whole.saturating_sub(outcome.time), run: outcome.time, gas: 0, outcome: text })
+    Ok(BenchRun { load: whole.saturating_sub(outcome.time), run: outcome.time, gas: 0, outcome: text })
 }
 
 /// A measurement of wrong results would be worth nothing.
 fn same_outcome(all: &[Measured]) -> Result<()> {
-    let runs: Vec<(&str, &Run)> = all.iter().flat_map(|one| one.runs.iter().map(|run| (one.name, run))).collect();
+    let runs: Vec<(&str, &BenchRun)> = all.iter().flat_map(|one| one.runs.iter().map(|run| (one.name, run))).collect();
     let (first_name, first) = runs[0];
     match runs.iter().find(|(_, run)| run.outcome != first.outcome) {
         Some((name, run)) => Err(Failure::new(MISMATCH, "the engines came to different results")
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     fn measured(name: &'static str, runs: &[(u64, &str)]) -> Measured {
-        let run = |&(millis, outcome): &(u64, &str)| Run {
+        let run = |&(millis, outcome): &(u64, &str)| BenchRun {
             load: Duration::ZERO,
             run: Duration::from_millis(millis),
             gas: 0,

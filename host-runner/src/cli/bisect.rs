@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 
 use crate::cli::print;
 use crate::flags::{FileFlags, engines};
-use stepmark_runner::bisect::{self, Executor, Question, Side};
-use stepmark_runner::chain::Chain;
+use stepmark_runner::bisect::{self, ExecutorProcess, SegmentQuestion, Side};
+use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
-use stepmark_runner::job_files::{JobFiles, Rerun};
+use stepmark_runner::rerun::{JobFiles, Rerun};
 use stepmark_runner::snapshot_ref::SnapshotRef;
 
 /// Arguments of `bisect`.
@@ -57,8 +57,8 @@ pub(super) fn execute(args: &BisectArgs) -> Result<i32> {
 }
 
 /// A chain, its job and the files of it.
-fn open(args: &BisectArgs, dir: &Path) -> Result<(Chain, Rerun, JobFiles)> {
-    let chain = Chain::open(dir)?;
+fn open(args: &BisectArgs, dir: &Path) -> Result<(ChainFiles, Rerun, JobFiles)> {
+    let chain = ChainFiles::open(dir)?;
     let none = || Failure::data(format!("{}: holds no snapshot that can be read", dir.display()));
     let job = chain.job.clone().ok_or_else(none)?;
     let files = JobFiles::find(&job, Some(&args.program), &args.files.given()?, dir)?;
@@ -107,15 +107,15 @@ fn chains(args: &BisectArgs, first: &Path, second: &Path) -> Result<i32> {
 
 fn executors(args: &BisectArgs, left: &str, right: &str) -> Result<i32> {
     let place = SnapshotRef::parse(&args.first)?;
-    let SnapshotId::Number(id) = place.id else {
+    let SnapshotName::Number(id) = place.id else {
         return Err(Failure::usage(format!("{}: expected DIR@K, a snapshot of the chain", args.first)));
     };
     let (chain, rerun, files) = open(args, &place.dir)?;
     let next = chain.links.get(&id.saturating_add(1)).or_else(|| chain.links.get(&id));
     let gas = args.gas.or(next.map(|link| link.segment.limit)).unwrap_or(u64::MAX);
-    let mut left = Executor::start("left", left)?;
-    let mut right = Executor::start("right", right)?;
-    let question = Question { rerun: &rerun, place: &place, gas, engine: args.engine };
+    let mut left = ExecutorProcess::start("left", left)?;
+    let mut right = ExecutorProcess::start("right", right)?;
+    let question = SegmentQuestion { rerun: &rerun, place: &place, gas, engine: args.engine };
     let Some(found) = bisect::diverge(&question, &mut left, &mut right)? else {
         let text = format!("both sides agree up to {gas} gas after snapshot {id}");
         print(&if args.json { json!({ "parted": false, "gas": gas }).to_string() } else { text })?;

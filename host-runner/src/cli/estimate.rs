@@ -10,7 +10,7 @@ use stepmark_runner::engine::Engine;
 use stepmark_runner::estimate;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::sink::Sink;
-use stepmark_runner::store::Given;
+use stepmark_runner::store::RunStore;
 use stepmark_runner::terminal::print_lines;
 
 /// Arguments of `estimate`.
@@ -52,7 +52,7 @@ fn least(args: &EstimateArgs) -> Result<i32> {
 
 fn exact(args: &EstimateArgs) -> Result<i32> {
     let mut job = args.job.job(&args.words)?;
-    let mut store = Given::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
+    let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let mut node = args.engine.start()?;

@@ -8,11 +8,11 @@ use crate::cli::print;
 use crate::flags::FileFlags;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::archive;
-use stepmark_runner::chain::Chain;
+use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::durable::OutputDir;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::fold::{self, Keep};
-use stepmark_runner::job_files::{JobFiles, Rerun};
+use stepmark_runner::rerun::{JobFiles, Rerun};
 
 /// A chain and the files of its job.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,8 +32,8 @@ pub(super) struct ChainArgs {
 
 impl ChainArgs {
     /// The chain, its job and the files of it. A chain with faults is left alone.
-    fn open(&self) -> Result<(Chain, Rerun, JobFiles)> {
-        let mut chain = Chain::open(&self.chain)?;
+    fn open(&self) -> Result<(ChainFiles, Rerun, JobFiles)> {
+        let mut chain = ChainFiles::open(&self.chain)?;
         chain.check_bins(&mut |_| {});
         let what = format!("{}: is no chain that hangs together", self.chain.display());
         let faults = chain.faults.values().flatten();

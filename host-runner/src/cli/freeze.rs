@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::cli::{OutputArgs, print, run};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::drive::{self, Leave, Options, Summary};
+use stepmark_runner::drive::{self, Leave, RunOptions, Summary};
 use stepmark_runner::durable::OutputDir;
 use stepmark_runner::embedded_module;
-use stepmark_runner::engine::{Engine, Node};
+use stepmark_runner::engine::{Engine, ModuleSession};
+use stepmark_runner::external::Nobody;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::frozen;
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::outside::Nobody;
 use stepmark_runner::receipt::Runner;
 use stepmark_runner::report;
 use stepmark_runner::sandbox::WasmNode;
@@ -90,8 +90,13 @@ impl Moving<'_> {
         self.console.detail(&format!("node {} (wasm engine)", embedded_module::node_hash()));
         let runner = Runner { engine: Engine::Wasm };
         let leave = self.to.map(|to| Leave { after: to.after });
-        let options =
-            Options { runner, from_pause: self.from_pause, keep_answers: false, deliver: self.deliver.clone(), leave };
+        let options = RunOptions {
+            runner,
+            from_pause: self.from_pause,
+            keep_answers: false,
+            deliver: self.deliver.clone(),
+            leave,
+        };
         let ran = drive::run(&mut self.node, &self.out, &mut self.console, stop, &mut Nobody, options);
         self.console.finish();
         let summary = ran?;

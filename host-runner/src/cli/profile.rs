@@ -12,7 +12,7 @@ use crate::interrupt::on_ctrl_c;
 use stepmark_runner::durable;
 use stepmark_runner::failure::Result;
 use stepmark_runner::profile;
-use stepmark_runner::store::Given;
+use stepmark_runner::store::RunStore;
 use stepmark_runner::terminal::print_lines;
 
 /// Arguments of `profile`.
@@ -42,7 +42,7 @@ pub(super) struct ProfileArgs {
 
 pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
     let mut job = args.job.job(&args.words)?;
-    let mut store = Given::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
+    let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let limits = ProfileLimits { depth: args.max_depth, ..ProfileLimits::default() };

@@ -8,7 +8,7 @@ use crate::cli::{OutputArgs, print};
 use crate::console::Console;
 use crate::flags::{ConfigFlags, InputFlags, JobFlags};
 use stepmark_runner::failure::Result;
-use stepmark_runner::reference::{self, Outcome};
+use stepmark_runner::reference::{self, ReferenceOutcome};
 use stepmark_runner::sink::Sink;
 
 /// Arguments of `reference`.
@@ -30,13 +30,13 @@ pub(super) fn execute(args: &ReferenceArgs) -> Result<i32> {
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let config =
         ConfigFlags { inputs: args.inputs.clone(), max_memory: args.max_memory.clone(), ..ConfigFlags::default() };
-    let job = reference::Job::new(&JobFlags { config, ..JobFlags::default() }.job(&args.words)?);
+    let job = reference::ReferenceJob::new(&JobFlags { config, ..JobFlags::default() }.job(&args.words)?);
     let started = Instant::now();
     let outcome = reference::run(job)?;
     let time = started.elapsed();
     console.output(1, &outcome.stdout)?;
     console.output(2, &outcome.stderr)?;
-    let Outcome { end, values, .. } = &outcome;
+    let ReferenceOutcome { end, values, .. } = &outcome;
     if args.output.json {
         let object = json!({
             "status": end.exit_code(),

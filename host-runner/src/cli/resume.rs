@@ -8,7 +8,7 @@ use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
 use crate::flags::{FileFlags, engines};
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::Result;
-use stepmark_runner::job_files::JobFiles;
+use stepmark_runner::rerun::JobFiles;
 use stepmark_runner::snapshot_ref::SnapshotRef;
 
 /// Arguments of `resume`.

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use stepmark_session::spec::{JobSpec, Resume, SnapshotId};
+use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 
 use crate::cli::{OutputArgs, print};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::drive::{self, Options, Summary};
+use stepmark_runner::drive::{self, RunOptions, Summary};
 use stepmark_runner::durable::{OutputDir, same_directory};
 use stepmark_runner::embedded_module;
 use stepmark_runner::engine::Engine;
@@ -18,7 +18,7 @@ use stepmark_runner::reference::{self, Comparison};
 use stepmark_runner::report;
 use stepmark_runner::sink::Sink;
 use stepmark_runner::snapshot_ref::SnapshotRef;
-use stepmark_runner::store::{Given, read_set};
+use stepmark_runner::store::{RunStore, read_set};
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,14 +48,14 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     }
     let mut job = args.job.job(&args.words)?;
     let contract = &args.job.config.contract;
-    let mut store = Given::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
+    let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     if args.check_reference {
         console.keep_copies();
     }
     console.detail(&format!("node {} ({} engine)", embedded_module::node_hash(), args.engine));
-    if let Some(Resume { dir, id }) = &job.resume {
+    if let Some(ResumeFrom { dir, id }) = &job.resume {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
     }
     let mut node = args.engine.start()?;
@@ -74,7 +74,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     out.prepare(&job_hash, start_id, from_pause)?;
     let runner = Runner { engine: args.engine };
     let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
-    let options = Options { runner, from_pause, keep_answers, deliver, leave: None };
+    let options = RunOptions { runner, from_pause, keep_answers, deliver, leave: None };
     let ran = drive::run(node.as_mut(), &out, &mut console, &stop, &mut store, options);
     console.finish();
     let summary = ran?;
@@ -101,7 +101,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
 
 /// Whether the run starts from the pause in its own output directory.
 pub(super) fn starts_from_pause(job: &JobSpec, out: &Path) -> bool {
-    let from = job.resume.as_ref().filter(|from| from.id == SnapshotId::Paused);
+    let from = job.resume.as_ref().filter(|from| from.id == SnapshotName::Paused);
     from.is_some_and(|from| same_directory(Path::new(&from.dir), out))
 }
 
@@ -112,7 +112,7 @@ fn compare(job: &JobSpec, summary: &Summary, console: &mut Console) -> Result<Op
         return Ok(None);
     }
     let [stdout, stderr] = console.take_copies();
-    let mut job = reference::Job::new(job);
+    let mut job = reference::ReferenceJob::new(job);
     job.answers = Some(summary.answers.clone());
     let expected = reference::run(job)?;
     let comparison = reference::compare(summary, &stdout, &stderr, &expected);

@@ -7,7 +7,7 @@ use crate::cli::freeze::{Freezing, Moving};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::durable::OutputDir;
-use stepmark_runner::engine::Node;
+use stepmark_runner::engine::ModuleSession;
 use stepmark_runner::failure::{DATA, Failure, Result};
 use stepmark_runner::frozen::{self, Frozen};
 use stepmark_runner::sandbox::{FAULT, WasmNode};

@@ -11,13 +11,13 @@ use crate::cli::{OutputArgs, print};
 use crate::console::{Console, Verbosity};
 use crate::flags::{FileFlags, engines};
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::chain::Chain;
+use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::durable;
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
-use stepmark_runner::job_files::{JobFiles, Rerun};
+use stepmark_runner::rerun::{JobFiles, Rerun};
 use stepmark_runner::terminal;
-use stepmark_runner::verify::{self, Executor, Options, Step, Verdict, Verification};
+use stepmark_runner::verify::{self, SegmentExecutor, Step, Verdict, Verification, VerifyOptions};
 
 /// Names that are shown of those that are not covered.
 const MOST_NAMES: usize = 16;
@@ -59,7 +59,7 @@ pub(super) struct VerifyArgs {
 
 pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     let stop = on_ctrl_c()?;
-    let mut chain = Chain::open(&args.chain)?;
+    let mut chain = ChainFiles::open(&args.chain)?;
     let shown = args.chain.display().to_string();
     let Some(job) = chain.job.clone() else {
         let failure = Failure::data(format!("{shown}: holds no snapshot that can be read"));
@@ -71,10 +71,10 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     let files = JobFiles::find(&job, Some(&args.program), &args.files.given()?, &args.chain)?;
     let rerun = Rerun::new(job, &files, &args.chain);
     let executor = match &args.module {
-        Some(path) => Executor::from_file(path, &args.chain)?,
-        None => Executor::Own(args.engine),
+        Some(path) => SegmentExecutor::from_file(path, &args.chain)?,
+        None => SegmentExecutor::Own(args.engine),
     };
-    let options = Options {
+    let options = VerifyOptions {
         from: args.from,
         to: args.to,
         jobs: args.jobs.map_or_else(processors, usize::from),
@@ -154,7 +154,7 @@ fn listed(names: &[String]) -> String {
 }
 
 /// A bar over the gas of all segments.
-fn progress_bar(chain: &Chain, options: &Options, verbosity: Verbosity) -> ProgressBar {
+fn progress_bar(chain: &ChainFiles, options: &VerifyOptions, verbosity: Verbosity) -> ProgressBar {
     let visible = verbosity > Verbosity::Quiet && terminal::is_watched();
     let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let to = options.to.unwrap_or(u64::MAX);

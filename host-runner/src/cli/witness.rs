@@ -5,16 +5,16 @@ use std::time::Instant;
 
 use serde_json::json;
 use stepmark_state::encoding::hex;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 use crate::cli::print;
 use crate::flags::FileFlags;
 use stepmark_runner::durable;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
-use stepmark_runner::foreign::{self, Kind};
-use stepmark_runner::job_files::JobFiles;
+use stepmark_runner::foreign::{self, ForeignKind};
+use stepmark_runner::rerun::JobFiles;
 use stepmark_runner::snapshot_ref::SnapshotRef;
-use stepmark_runner::witness::{self, Next};
+use stepmark_runner::witness::{self, Successor};
 
 /// Arguments of `witness`.
 #[derive(Clone, Debug, clap::Args)]
@@ -74,9 +74,9 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(args: &CheckArgs) -> Result<i32> {
-    let bytes = foreign::read(&args.witness, Kind::Witness)?;
+    let bytes = foreign::read(&args.witness, ForeignKind::Witness)?;
     let decoded = stepmark_snapshot::witness::Witness::decode(&bytes);
-    let refused = |error: Error| Failure::data(format!("{}: {}", args.witness.display(), error.message()));
+    let refused = |error: JobError| Failure::data(format!("{}: {}", args.witness.display(), error.message()));
     let decoded = decoded.map_err(refused)?;
     let closed = decoded.close().map_err(refused)?;
     let folder = args.witness.parent().unwrap_or(Path::new("."));
@@ -84,20 +84,20 @@ pub(super) fn check(args: &CheckArgs) -> Result<i32> {
     let checked = witness::check(&closed, &files)?;
     let right = match (&args.expect, &checked.next) {
         (None, _) => true,
-        (Some(path), Next::Snapshot { snap, .. }) => foreign::read(path, Kind::Snap)? == *snap,
-        (Some(_), Next::End { .. }) => false,
+        (Some(path), Successor::Snapshot { snap, .. }) => foreign::read(path, ForeignKind::Snap)? == *snap,
+        (Some(_), Successor::End { .. }) => false,
     };
-    if let (Some(path), Next::Snapshot { snap, .. }) = (&args.output, &checked.next) {
+    if let (Some(path), Successor::Snapshot { snap, .. }) = (&args.output, &checked.next) {
         durable::replace(path, snap)?;
     }
     // Everything that is said here is said of this .snap: the id alone names none.
     let (id, from) = (decoded.snapshot.segment.id, hex(&decoded.snapshot.hash));
     let (text, object) = match &checked.next {
-        Next::Snapshot { id, hash, state_hash, .. } => (
+        Successor::Snapshot { id, hash, state_hash, .. } => (
             format!("snapshot {id}: .snap hash {hash}, state {state_hash}"),
             json!({ "snapshot": id, "snap_hash": hash, "state_hash": state_hash }),
         ),
-        Next::End { result, .. } => {
+        Successor::End { result, .. } => {
             (format!("the end: {}", result.trim_end().replace('\n', " ")), json!({ "result": result }))
         }
     };

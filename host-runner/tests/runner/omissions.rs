@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use stepmark_hosts::outside::{Answer, decode_calls};
+use stepmark_hosts::external::{ExternalReply, decode_calls};
 use stepmark_snapshot::PREFIX_LEN;
 
 use crate::util::{Dir, FIB, text};
@@ -96,19 +96,23 @@ fn answers_that_are_left_out_repeated_or_exchanged_do_not_lead_to_the_chain() {
         let path = dir.path(&format!("out/{name}"));
         let honest = fs::read(&path).expect("read");
         let (_, answers) = decode_calls(&honest).expect("answers");
-        let mut changed: Vec<Vec<Answer>> = Vec::new();
+        let mut changed: Vec<Vec<ExternalReply>> = Vec::new();
         for at in 0..answers.len() {
             let mut without = answers.clone();
             without.remove(at);
             let mut twice = answers.clone();
             twice.insert(at, answers[at].clone());
             let mut other = answers.clone();
-            other[at] = if answers[at] == Answer::Value(None) { Answer::Entry(None) } else { Answer::Value(None) };
+            other[at] = if answers[at] == ExternalReply::Value(None) {
+                ExternalReply::Entry(None)
+            } else {
+                ExternalReply::Value(None)
+            };
             let mut turned = answers.clone();
             turned.rotate_left(at);
             changed.extend([without, twice, other].into_iter().chain(Some(turned).filter(|turned| *turned != answers)));
         }
-        changed.push([answers.clone(), vec![Answer::Value(None)]].concat());
+        changed.push([answers.clone(), vec![ExternalReply::Value(None)]].concat());
         for answers in changed {
             let mut bytes = honest[..PREFIX_LEN].to_vec();
             bytes.extend(postcard::to_allocvec(&answers).expect("encodes"));

@@ -3,7 +3,7 @@
 use std::fs;
 
 use stepmark_snapshot::snap;
-use stepmark_state::canonical::Segment;
+use stepmark_state::canonical::SegmentRecord;
 
 use crate::util::{Dir, FIB, TRAP, json, text};
 
@@ -107,7 +107,7 @@ fn with_false_chain() -> Dir {
     let raw = snap::decode(&dir.read("out/2.snap")).expect("a snapshot");
     let mut state = raw.state;
     state.frames[0].locals[0] ^= 1;
-    let segment = Segment { ..raw.segment };
+    let segment = SegmentRecord { ..raw.segment };
     let (bytes, _) = snap::encode(&raw.job, &segment, &state).expect("encodes");
     fs::write(dir.path("false/2.snap"), bytes).expect("written");
     dir.run("resume false@2 --engine native --enable-gas-refill").code(0);

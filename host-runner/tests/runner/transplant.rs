@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::engine::{Budget, Event, ModuleSession};
 use stepmark_runner::frozen;
 use stepmark_runner::sandbox::{NodeModule, WasmNode};
 

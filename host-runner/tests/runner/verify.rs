@@ -4,7 +4,7 @@ use std::fs;
 
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
-use stepmark_state::canonical::Segment;
+use stepmark_state::canonical::SegmentRecord;
 
 use crate::util::{Dir, FIB, Ran, TRAP, json, text};
 
@@ -32,7 +32,7 @@ fn forge(dir: &Dir, id: u64, change: impl Fn(&mut RawSnapshot)) {
     for later in id + 1.. {
         let Ok(bytes) = fs::read(dir.path(&name(later))) else { break };
         let raw = snap::decode(&bytes).expect("a snapshot");
-        let segment = Segment { previous_snap: hash, ..raw.segment };
+        let segment = SegmentRecord { previous_snap: hash, ..raw.segment };
         let (bytes, next) = snap::encode(&raw.job, &segment, &raw.state).expect("encodes");
         fs::write(dir.path(&name(later)), bytes).expect("written");
         hash = next;
@@ -164,10 +164,10 @@ fn the_report_is_one_page_with_every_verdict() {
 
 #[test]
 fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
-    use stepmark_runner::chain::Chain;
+    use stepmark_runner::chain::ChainFiles;
     use stepmark_runner::engine::Engine;
     use stepmark_runner::interrupt::Interrupt;
-    use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+    use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
     let dir = chain("native");
     let honest: Vec<_> = [2, 3].map(|id| (format!("out/{id}.snap"), dir.read(&format!("out/{id}.snap")))).to_vec();
     let write = |files: &[(String, Vec<u8>)]| {
@@ -178,17 +178,17 @@ fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
     for (opened, then) in [(&honest, &forged), (&forged, &honest)] {
         for (from, fault) in [(0, "2.snap: "), (2, "2.snap: was another file when the chain was opened")] {
             write(opened);
-            let mut chain = Chain::open(&dir.path("out")).expect("a chain");
+            let mut chain = ChainFiles::open(&dir.path("out")).expect("a chain");
             write(then);
             let job = chain.job.clone().expect("a job");
             let program = dir.path("fib.wasm").display().to_string();
             let files = JobFiles::find(&job, Some(&program), &GivenFiles::default(), &chain.dir).expect("its files");
             let rerun = Rerun::new(job, &files, &chain.dir);
-            let options = stepmark_runner::verify::Options {
+            let options = stepmark_runner::verify::VerifyOptions {
                 from,
                 to: None,
                 jobs: 1,
-                executor: stepmark_runner::verify::Executor::Own(Engine::Native),
+                executor: stepmark_runner::verify::SegmentExecutor::Own(Engine::Native),
                 delivered: None,
             };
             let found = stepmark_runner::verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {})

@@ -35,7 +35,7 @@ pub struct Capabilities {
 
 /// A program with what it is called with.
 #[derive(Clone)]
-pub struct Job {
+pub struct ExecutorJob {
     /// The program.
     pub program: VmBuilder,
     /// The export to call; none for a command.
@@ -46,7 +46,7 @@ pub struct Job {
     pub gas_limit: Option<u64>,
 }
 
-impl Job {
+impl ExecutorJob {
     /// A call of `entry`, without a limit.
     pub fn new(program: VmBuilder, entry: Option<&str>, args: &[Value]) -> Self {
         Self { program, entry: entry.map(str::to_owned), args: args.to_vec(), gas_limit: None }
@@ -105,7 +105,7 @@ pub struct Execution {
 /// assert_eq!(run(&mut NativeEngine::new(), &job)?, "42");
 /// # Ok::<(), node_sdk::Error>(())
 /// ```
-pub trait Engine {
+pub trait Executor {
     /// Its name.
     fn name(&self) -> &'static str;
 
@@ -116,7 +116,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// The job is bad, or asks for what the engine cannot do.
-    fn initialise(&mut self, job: &Job) -> Result<(), Error>;
+    fn initialise(&mut self, job: &ExecutorJob) -> Result<(), Error>;
 
     /// Executes the job to its end, once.
     ///
@@ -138,7 +138,7 @@ pub trait Engine {
 ///
 /// # Errors
 /// A usage error that names what it cannot do.
-fn check(name: &str, capabilities: Capabilities, job: &Job) -> Result<(), Error> {
+fn check(name: &str, capabilities: Capabilities, job: &ExecutorJob) -> Result<(), Error> {
     let setup = &job.program.setup;
     setup.check()?;
     let refuse = |what: &str| Err(Error::usage(format!("the engine '{name}' has no {what}, which the job asks for")));

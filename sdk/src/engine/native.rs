@@ -1,6 +1,6 @@
 //! The node's own library, in this process.
 
-use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
+use crate::engine::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::run::{End, Next, Outcome, Run};
@@ -19,7 +19,7 @@ impl NativeEngine {
     }
 }
 
-impl Engine for NativeEngine {
+impl Executor for NativeEngine {
     fn name(&self) -> &'static str {
         "native"
     }
@@ -28,7 +28,7 @@ impl Engine for NativeEngine {
         Capabilities { metering: true, snapshots: true, host_functions: true }
     }
 
-    fn initialise(&mut self, job: &Job) -> Result<(), Error> {
+    fn initialise(&mut self, job: &ExecutorJob) -> Result<(), Error> {
         check(self.name(), self.capabilities(), job)?;
         let limit = job.gas_limit.unwrap_or(u64::MAX);
         self.run = Some(job.program.start(job.entry.as_deref(), &job.args, limit)?);

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::engine::{Budget, Event, ModuleSession};
 use stepmark_runner::failure::Failure;
 use stepmark_runner::sandbox::WasmNode;
 use stepmark_session::spec::JobSpec;
 
 use crate::caller::Asking;
 use crate::chain::Segment;
-use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
+use crate::engine::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::run::pages;
@@ -42,7 +42,7 @@ fn failed(failure: &Failure) -> Error {
     }
 }
 
-impl Engine for WasmEngine {
+impl Executor for WasmEngine {
     fn name(&self) -> &'static str {
         "wasm"
     }
@@ -51,7 +51,7 @@ impl Engine for WasmEngine {
         Capabilities { metering: true, snapshots: true, host_functions: true }
     }
 
-    fn initialise(&mut self, job: &Job) -> Result<(), Error> {
+    fn initialise(&mut self, job: &ExecutorJob) -> Result<(), Error> {
         self.shut_down()?;
         check(self.name(), self.capabilities(), job)?;
         let began = Instant::now();

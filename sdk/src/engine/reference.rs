@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use stepmark_runner::reference::{self, End};
+use stepmark_runner::reference::{self, ReferenceEnd};
 use tempfile::TempDir;
 
-use crate::engine::{Capabilities, Ended, Engine, Execution, Job, check, no_job};
+use crate::engine::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::setup::NamedFile;
@@ -14,7 +14,7 @@ use crate::setup::NamedFile;
 #[derive(Default)]
 pub struct ReferenceEngine {
     /// The job, and the directory with its files.
-    job: Option<(reference::Job, TempDir)>,
+    job: Option<(reference::ReferenceJob, TempDir)>,
     metrics: Metrics,
 }
 
@@ -29,7 +29,7 @@ fn io(error: &std::io::Error) -> Error {
     Error::Node(format!("the reference's files: {error}"))
 }
 
-impl Engine for ReferenceEngine {
+impl Executor for ReferenceEngine {
     fn name(&self) -> &'static str {
         "reference"
     }
@@ -38,7 +38,7 @@ impl Engine for ReferenceEngine {
         Capabilities { metering: false, snapshots: false, host_functions: false }
     }
 
-    fn initialise(&mut self, job: &Job) -> Result<(), Error> {
+    fn initialise(&mut self, job: &ExecutorJob) -> Result<(), Error> {
         self.shut_down()?;
         check(self.name(), self.capabilities(), job)?;
         let directory = tempfile::tempdir().map_err(|error| io(&error))?;
@@ -53,11 +53,11 @@ impl Engine for ReferenceEngine {
         let outcome = reference::run(job).map_err(|failure| Error::Node(failure.what().to_owned()))?;
         self.metrics.times.running = outcome.time;
         let ended = match outcome.end {
-            End::Returned => Ended::Returned,
-            End::Exited(code) => Ended::Exited(code),
-            End::Trapped(trap) => Ended::Trapped(trap),
+            ReferenceEnd::Returned => Ended::Returned,
+            ReferenceEnd::Exited(code) => Ended::Exited(code),
+            ReferenceEnd::Trapped(trap) => Ended::Trapped(trap),
         };
-        let reference::Outcome { values, stdout, stderr, .. } = outcome;
+        let reference::ReferenceOutcome { values, stdout, stderr, .. } = outcome;
         Ok(Execution { ended, values, stdout, stderr, segments: Vec::new() })
     }
 
@@ -74,7 +74,7 @@ impl Engine for ReferenceEngine {
 }
 
 /// The job, with its files under numbers in `directory`.
-fn reference_job(job: &Job, directory: &Path) -> Result<reference::Job, Error> {
+fn reference_job(job: &ExecutorJob, directory: &Path) -> Result<reference::ReferenceJob, Error> {
     let setup = &job.program.setup;
     // A command sees the name of its file.
     std::fs::create_dir(directory.join("program")).map_err(|error| io(&error))?;
@@ -88,7 +88,7 @@ fn reference_job(job: &Job, directory: &Path) -> Result<reference::Job, Error> {
         files.iter().enumerate().map(file).collect::<Result<Vec<(String, PathBuf)>, Error>>()
     };
     let root = || if setup.inputs.is_empty() { Vec::new() } else { vec!["/".to_owned()] };
-    Ok(reference::Job {
+    Ok(reference::ReferenceJob {
         words: setup.entry(job.entry.as_deref(), &job.args)?.words,
         program: write(format!("program/{}", setup.name), setup.program.as_deref().unwrap_or_default())?,
         env: stepmark_snapshot::job::last_wins(setup.env.clone()),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
-use stepmark_core::module::{Features, Kind, Module, ValType, slot_kinds};
+use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop, TierKind};
+use stepmark_core::module::{Features, Module, SlotKind, ValType, slot_kinds};
 use stepmark_state::canonical::{ExceptionState, FrameState, InstanceState};
 use stepmark_state::limits::Limits;
 
@@ -85,9 +85,10 @@ struct Observed {
 }
 
 /// Numbers of exceptions that were returned mean nothing: what is returned is no longer part of the state.
-fn without_exceptions(stop: Stop, kinds: &[Kind]) -> Stop {
+fn without_exceptions(stop: Stop, kinds: &[SlotKind]) -> Stop {
     let Stop::Done(values) = stop else { return stop };
-    let opaque = |(value, kind): (u64, &Kind)| if *kind == Kind::Exception { u64::from(value != 0) } else { value };
+    let opaque =
+        |(value, kind): (u64, &SlotKind)| if *kind == SlotKind::Exception { u64::from(value != 0) } else { value };
     Stop::Done(values.into_iter().zip(kinds).map(opaque).collect())
 }
 
@@ -117,7 +118,13 @@ fn difference(ours: &Observed, oracle: &Observed) -> String {
 }
 
 /// Compares what two machines have come to, where a call that returns leaves values of these kinds.
-fn same(fast: &mut Machine, fast_stop: Stop, stepper: &mut Machine, stepper_stop: Stop, kinds: &[Kind]) -> Result<()> {
+fn same(
+    fast: &mut Machine,
+    fast_stop: Stop,
+    stepper: &mut Machine,
+    stepper_stop: Stop,
+    kinds: &[SlotKind],
+) -> Result<()> {
     let stops = [fast_stop, stepper_stop].map(|stop| without_exceptions(stop, kinds));
     let [fast_stop, stepper_stop] = stops;
     let (ours, oracle) = (observe(fast, fast_stop), observe(stepper, stepper_stop));
@@ -153,7 +160,7 @@ pub fn linked_engines_agree(
 ) -> Result<Figures> {
     let machine = Machine::new(schedule.clone(), LIMITS);
     let mut comparison = Comparison { machine, rng: Rng::new(seed), bounds, figures: Figures::default() };
-    let mut linker = Linker::default();
+    let mut linker = InstanceLinker::default();
     let mut instances = Vec::new();
     for (name, bytes) in modules {
         let module = Arc::new(Module::parse(bytes.clone(), Features::default())?);
@@ -212,7 +219,7 @@ struct Call<'a> {
     args: &'a [u64],
     bounds: Bounds,
     /// Kinds of the slots that it returns.
-    results: &'a [Kind],
+    results: &'a [SlotKind],
 }
 
 impl Call<'_> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, HostImports, Linker, Machine, NoHost, Stop, TierKind};
+use stepmark_core::machine::{Budget, Extern, HostImports, InstanceLinker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{ExternType, Features, FuncType, Module};
 use stepmark_state::limits::Limits;
 
@@ -117,7 +117,7 @@ impl HostImports for Silent {
 pub fn machine(program: &Program, schedule: &Schedule, tier: TierKind) -> Result<(Machine, u32)> {
     let mut machine = Machine::new(schedule.clone(), Limits::default());
     machine.set_tier(tier);
-    let mut linker = Linker::default();
+    let mut linker = InstanceLinker::default();
     for (name, file) in &program.link {
         let library = Arc::new(Module::parse(bytes(file)?, Features::default())?);
         let library = machine.link(name, library, &linker, &NoHost)?;

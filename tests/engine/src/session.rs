@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use stepmark_core::machine::TierKind;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_hosts::outside::{Answer, Question};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
 use stepmark_session::{Budget, Event, Session};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Files by path.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -114,7 +114,7 @@ pub fn words(line: &str) -> Vec<String> {
 ///
 /// # Errors
 /// What the node refuses.
-pub fn load(inputs: &Files, argv: &[String]) -> Result<Session, Error> {
+pub fn load(inputs: &Files, argv: &[String]) -> Result<Session, JobError> {
     let mut session = guest_interp::args::session(argv)?;
     while let Some(path) = session.want()? {
         match inputs.get(&path) {
@@ -134,7 +134,7 @@ pub fn load(inputs: &Files, argv: &[String]) -> Result<Session, Error> {
 ///
 /// # Errors
 /// What the node refuses to write.
-pub fn take_files(session: &mut Session, files: &mut Files) -> Result<(), Error> {
+pub fn take_files(session: &mut Session, files: &mut Files) -> Result<(), JobError> {
     let mut chunk = Vec::new();
     while let Some(name) = session.take_name() {
         let mut bytes = Vec::new();
@@ -147,7 +147,7 @@ pub fn take_files(session: &mut Session, files: &mut Files) -> Result<(), Error>
 }
 
 /// Who answers what a run asks of the outside, if anybody can.
-pub type Answers<'a> = &'a mut dyn FnMut(&Question) -> Option<Answer>;
+pub type Answers<'a> = &'a mut dyn FnMut(&ExternalCall) -> Option<ExternalReply>;
 
 /// Drives a loaded session that asks nothing of the outside.
 pub fn run(session: &mut Session, drive: Drive) -> Run {
@@ -175,7 +175,7 @@ pub fn run_answered(session: &mut Session, drive: Drive, answers: Answers<'_>) -
     run
 }
 
-fn advance(session: &mut Session, drive: Drive, run: &mut Run, answers: Answers<'_>) -> Result<End, Error> {
+fn advance(session: &mut Session, drive: Drive, run: &mut Run, answers: Answers<'_>) -> Result<End, JobError> {
     let mut gas = drive.slice;
     let mut written = 0;
     loop {
@@ -205,7 +205,7 @@ fn advance(session: &mut Session, drive: Drive, run: &mut Run, answers: Answers<
             }
             Event::Question => {
                 let answer = session.question().and_then(&mut *answers);
-                session.answer(answer.ok_or_else(|| Error::usage("nobody answers"))?)?;
+                session.answer(answer.ok_or_else(|| JobError::usage("nobody answers"))?)?;
             }
             Event::Output => {}
         }
@@ -219,7 +219,7 @@ fn advance(session: &mut Session, drive: Drive, run: &mut Run, answers: Answers<
 ///
 /// # Errors
 /// What the node refuses before the run begins.
-pub fn drive(inputs: &Files, argv: &[String], drive: Drive) -> Result<Run, Error> {
+pub fn drive(inputs: &Files, argv: &[String], drive: Drive) -> Result<Run, JobError> {
     load(inputs, argv).map(|mut session| run(&mut session, drive))
 }
 
@@ -227,7 +227,7 @@ pub fn drive(inputs: &Files, argv: &[String], drive: Drive) -> Result<Run, Error
 ///
 /// # Errors
 /// As [`drive`].
-pub fn drive_line(inputs: &Files, line: &str, how: Drive) -> Result<Run, Error> {
+pub fn drive_line(inputs: &Files, line: &str, how: Drive) -> Result<Run, JobError> {
     drive(inputs, &words(line), how)
 }
 
@@ -235,7 +235,7 @@ pub fn drive_line(inputs: &Files, line: &str, how: Drive) -> Result<Run, Error> 
 ///
 /// # Errors
 /// What the node refuses.
-pub fn pause(session: &mut Session) -> Result<Files, Error> {
+pub fn pause(session: &mut Session) -> Result<Files, JobError> {
     session.encode_pause()?;
     let mut files = Files::new();
     take_files(session, &mut files)?;
@@ -334,7 +334,7 @@ impl Job {
     ///
     /// # Errors
     /// As [`drive`].
-    pub fn start(&self, flags: &str, how: Drive) -> Result<Run, Error> {
+    pub fn start(&self, flags: &str, how: Drive) -> Result<Run, JobError> {
         drive(&self.inputs, &self.argv(flags), how)
     }
 
@@ -342,7 +342,7 @@ impl Job {
     ///
     /// # Errors
     /// As [`drive`].
-    pub fn resume(&self, files: &Files, flags: &str, how: Drive) -> Result<Run, Error> {
+    pub fn resume(&self, files: &Files, flags: &str, how: Drive) -> Result<Run, JobError> {
         drive(&with(self.inputs.clone(), files), &self.argv(&format!("--snapshot-input {OUT} {flags}")), how)
     }
 

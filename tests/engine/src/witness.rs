@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use stepmark_session::{Budget, Event, Session};
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::witness::Witness;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 use crate::mutate::Subject;
 use crate::session::{Files, load, take_files, with};
@@ -17,7 +17,7 @@ const BUDGET: Budget = Budget { gas: 100_000, steps: 100_000 };
 ///
 /// # Errors
 /// The witness is not closed or does not fit the program, or the segment touches what is not there.
-pub fn executed(subject: &Subject, witness: &Witness) -> Result<Files, Error> {
+pub fn executed(subject: &Subject, witness: &Witness) -> Result<Files, JobError> {
     let closed = witness.close()?;
     let mut session = guest_interp::args::session(&subject.resume_argv())?;
     while let Some(path) = session.want()?.filter(|path| !path.ends_with(".bin")) {
@@ -38,7 +38,7 @@ pub fn executed(subject: &Subject, witness: &Witness) -> Result<Files, Error> {
 ///
 /// # Errors
 /// The job has no witness.
-pub fn made(subject: &Subject) -> Result<(Witness, Files), Error> {
+pub fn made(subject: &Subject) -> Result<(Witness, Files), JobError> {
     let mut watched = resumed(subject)?;
     let touched = watched.watch_pages();
     let files = segment(&mut watched)?;
@@ -50,7 +50,7 @@ pub fn made(subject: &Subject) -> Result<(Witness, Files), Error> {
 ///
 /// # Errors
 /// The job has no witness.
-pub fn witness_of(subject: &Subject, raw: RawSnapshot, pages: &BTreeSet<(u32, u64)>) -> Result<Witness, Error> {
+pub fn witness_of(subject: &Subject, raw: RawSnapshot, pages: &BTreeSet<(u32, u64)>) -> Result<Witness, JobError> {
     resumed(subject)?.witness(subject.files[&subject.snap_path()].clone(), raw, pages)
 }
 
@@ -58,15 +58,15 @@ pub fn witness_of(subject: &Subject, raw: RawSnapshot, pages: &BTreeSet<(u32, u6
 ///
 /// # Errors
 /// The subject does not load.
-pub fn resumed(subject: &Subject) -> Result<Session, Error> {
+pub fn resumed(subject: &Subject) -> Result<Session, JobError> {
     load(&with(subject.job.inputs.clone(), &subject.files), &subject.resume_argv())
 }
 
 /// Runs to the next snapshot.
-fn segment(session: &mut Session) -> Result<Files, Error> {
+fn segment(session: &mut Session) -> Result<Files, JobError> {
     let event = session.run(BUDGET)?;
     if !matches!(event, Event::Snapshot(_)) {
-        return Err(Error::usage(format!("{event:?}, expected a snapshot")));
+        return Err(JobError::usage(format!("{event:?}, expected a snapshot")));
     }
     let mut files = Files::new();
     take_files(session, &mut files)?;

@@ -7,7 +7,7 @@ use engine_tests::engine_oracle::LIMITS;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, relaxed_smith_module, smith_module};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop};
 use stepmark_core::module::{Features, Module, ValType};
 use stepmark_state::limits::Limits;
 use stepmark_tools::estimate::least_costs;
@@ -15,7 +15,7 @@ use stepmark_tools::estimate::least_costs;
 fn machine(bytes: &[u8], schedule: &Schedule, limits: Limits) -> Option<Machine> {
     let module = Arc::new(Module::parse(bytes.to_vec(), Features::default()).expect("a module"));
     let mut machine = Machine::new(schedule.clone(), limits);
-    let instance = machine.link("", module, &Linker::default(), &NoHost).ok()?;
+    let instance = machine.link("", module, &InstanceLinker::default(), &NoHost).ok()?;
     machine.store.write_segments(instance).ok()?;
     Some(machine)
 }

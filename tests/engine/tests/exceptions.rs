@@ -5,7 +5,7 @@
 use engine_tests::mutate::{Subject, assert_all, changed, with_elements};
 use engine_tests::session::{Drive, End, Job, OUT, Run, program};
 use stepmark_snapshot::snap;
-use stepmark_state::canonical::{ExceptionState, Phase, State, state_hash};
+use stepmark_state::canonical::{ExceptionState, Phase, RunState, state_hash};
 use stepmark_state::pages::SPACE_TABLE;
 use stepmark_state::trap::Trap;
 
@@ -31,7 +31,7 @@ fn job(text: &str, flags: &str, args: &str) -> Job {
     Job::new(program(&format!("(module {LIBRARY} {text})")), &flags, &format!("program.wasm run {args}"))
 }
 
-fn state(run: &Run, id: u64) -> State {
+fn state(run: &Run, id: u64) -> RunState {
     snap::decode(&run.files[&format!("{OUT}/{id}.snap")]).unwrap().state
 }
 
@@ -391,7 +391,7 @@ fn exceptions_that_no_run_has_are_refused() {
     let packed = ExceptionState { instance: 0, tag: 2, values: vec![1 + 4, 1, 2] };
     assert_eq!(state.exceptions, [e(5, 77), n(5), packed, n(3), n(1)]);
     assert_eq!((&state.frames[0].locals, &state.frames[0].operands), (&vec![1, 8, 9], &vec![2, 5, 8, 9]));
-    let with = |change: &dyn Fn(&mut State)| changed(&subject, |raw| change(&mut raw.state));
+    let with = |change: &dyn Fn(&mut RunState)| changed(&subject, |raw| change(&mut raw.state));
     let out_of_order = "state: exceptions are not numbered in the order in which they are reached";
     assert_all(vec![
         ("loaded", with(&|_| ())),
@@ -465,7 +465,7 @@ fn exceptions_that_no_run_has_are_refused() {
 #[test]
 fn vectors_and_typed_references_that_no_run_has_are_refused() {
     let subject = subject();
-    let with = |change: &dyn Fn(&mut State)| changed(&subject, |raw| change(&mut raw.state));
+    let with = |change: &dyn Fn(&mut RunState)| changed(&subject, |raw| change(&mut raw.state));
     assert_all(vec![
         ("loaded", with(&|s| s.frames[0].locals[1] = u64::MAX)),
         ("loaded", with(&|s| s.instances[0].globals[2] = 0)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine_tests::opcodes::{Sample, sample_of};
 use stepmark_core::code::Op;
 use stepmark_core::gas::{Schedule, Unit};
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
+use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Module};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
@@ -15,7 +15,7 @@ fn machine(text: &str, schedule: &Schedule, tier: TierKind) -> Machine {
     let module = Module::parse(bytes, Features::default()).unwrap();
     let mut machine = Machine::new(schedule.clone(), Limits::default());
     machine.set_tier(tier);
-    let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).unwrap();
+    let instance = machine.link("", Arc::new(module), &InstanceLinker::default(), &NoHost).unwrap();
     machine.store.write_segments(instance).unwrap();
     machine
 }
@@ -204,7 +204,7 @@ fn collecting(parts: &str, depth: u32) -> Machine {
     );
     let module = Module::parse(wat::parse_str(&text).unwrap(), Features::default()).unwrap();
     let mut machine = Machine::new(Schedule::default(), Limits { exception_slots: 0, ..Limits::default() });
-    let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).unwrap();
+    let instance = machine.link("", Arc::new(module), &InstanceLinker::default(), &NoHost).unwrap();
     let Some(Extern::Func(func)) = machine.store.export(instance, "f") else { panic!("the module exports f") };
     machine.invoke(func, &[]).unwrap();
     machine
@@ -362,7 +362,7 @@ fn a_call_into_another_instance_costs_more() {
     for tier in TierKind::ALL {
         let mut machine = Machine::new(Schedule::default(), Limits::default());
         machine.set_tier(tier);
-        let mut linker = Linker::default();
+        let mut linker = InstanceLinker::default();
         let instance = machine.link("m", other.clone(), &linker, &NoHost).unwrap();
         linker.register("m", instance);
         let module = Module::parse(wat::parse_str(text).unwrap(), Features::default()).unwrap();

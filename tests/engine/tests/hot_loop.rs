@@ -8,14 +8,14 @@ use engine_tests::generate::program::random_program;
 use engine_tests::opcodes::{PARTS, sample_of};
 use stepmark_core::code::Op;
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
+use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Module};
 use stepmark_state::limits::Limits;
 
 fn machine(module: &Arc<Module>, tier: TierKind) -> Machine {
     let mut machine = Machine::new(Schedule::default(), Limits { stack_slots: 1000, ..Limits::default() });
     machine.set_tier(tier);
-    let instance = machine.link("", module.clone(), &Linker::default(), &NoHost).unwrap();
+    let instance = machine.link("", module.clone(), &InstanceLinker::default(), &NoHost).unwrap();
     machine.store.write_segments(instance).unwrap();
     machine
 }

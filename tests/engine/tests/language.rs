@@ -4,7 +4,7 @@
 use engine_tests::session::{Drive, Job, OUT, Run, program};
 use stepmark_core::module::{Features, Module};
 use stepmark_snapshot::snap;
-use stepmark_state::canonical::State;
+use stepmark_state::canonical::RunState;
 use stepmark_state::error::ErrorKind;
 use stepmark_state::pages::{SPACE_MEMORY, SPACE_TABLE};
 
@@ -42,7 +42,7 @@ const NEEDING: [(&str, &str, &str); 14] = [
     ("tail-call", "(module (func return_call 0))", "tail calls"),
 ];
 
-fn parse(text: &str, features: Features) -> Result<Module, stepmark_state::error::Error> {
+fn parse(text: &str, features: Features) -> Result<Module, stepmark_state::error::JobError> {
     Module::parse(wat::parse_str(text).unwrap_or_else(|e| panic!("{e}\n{text}")), features)
 }
 
@@ -145,7 +145,7 @@ fn job(text: &str, flags: &str, args: &str) -> Job {
     Job::new(program(text), flags, &format!("program.wasm run {args}"))
 }
 
-fn state(run: &Run, id: u64) -> State {
+fn state(run: &Run, id: u64) -> RunState {
     snap::decode(&run.files[&format!("{OUT}/{id}.snap")]).unwrap().state
 }
 

@@ -7,7 +7,7 @@ use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
 use engine_tests::session::{self, Drive, Files, program, words};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
+use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{Features, Module, ValType};
 use stepmark_tools::profile::{InstructionCounts, Profile, ProfileLimits, Profiler};
 
@@ -221,7 +221,7 @@ const WHOLE: u64 = 30_000;
 fn calls(bytes: &[u8], schedule: &Schedule, seed: u64, slice: u64) -> Vec<(Option<Vec<u64>>, Profile)> {
     let module = Arc::new(Module::parse(bytes.to_vec(), Features::default()).expect("a module"));
     let mut machine = Machine::new(schedule.clone(), LIMITS);
-    let linked = machine.link("", module.clone(), &Linker::default(), &NoHost);
+    let linked = machine.link("", module.clone(), &InstanceLinker::default(), &NoHost);
     if linked.is_err() || machine.store.write_segments(0).is_err() {
         return Vec::new();
     }

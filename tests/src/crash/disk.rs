@@ -7,7 +7,7 @@ use std::fs::TryLockError;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
-use stepmark_runner::disk::{Disk, Kind, NewFile};
+use stepmark_runner::disk::{Disk, NameKind, NewFile};
 
 use crate::session::Files;
 
@@ -141,13 +141,13 @@ impl Disk for Model {
         Ok(state.names.keys().cloned().collect())
     }
 
-    fn look(&self, name: &str) -> io::Result<Kind> {
+    fn look(&self, name: &str) -> io::Result<NameKind> {
         let mut state = self.0.borrow_mut();
         state.step(Op::Look(name.to_owned()))?;
         Ok(match (state.names.contains_key(name), state.directories.contains(name)) {
-            (true, _) => Kind::File,
-            (false, true) => Kind::Directory,
-            (false, false) => Kind::Nothing,
+            (true, _) => NameKind::File,
+            (false, true) => NameKind::Directory,
+            (false, false) => NameKind::Nothing,
         })
     }
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::drive::{self, Options, Summary};
+use stepmark_runner::drive::{self, RunOptions, Summary};
 use stepmark_runner::durable::OutputDir;
-use stepmark_runner::engine::{Engine, Node, Progress};
+use stepmark_runner::engine::{Engine, ModuleSession, Progress};
+use stepmark_runner::external::Nobody;
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::native::NativeNode;
-use stepmark_runner::outside::Nobody;
 use stepmark_runner::receipt::Runner;
 use stepmark_runner::sink::Sink;
 
@@ -86,7 +86,7 @@ pub fn host_run(argv: &[String], dir: &Path, out: &OutputDir, listener: &mut Lis
     let from_pause = argv.iter().any(|word| word == "paused");
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
     let runner = Runner { engine: Engine::Native };
-    let options = Options { runner, from_pause, keep_answers: false, deliver: None, leave: None };
+    let options = RunOptions { runner, from_pause, keep_answers: false, deliver: None, leave: None };
     let stop = listener.stop.clone();
     Ok(drive::run(&mut node, out, listener, &stop, &mut Nobody, options)?)
 }

@@ -2,11 +2,11 @@
 //! has read and written of the store.
 
 use anyhow::{Context, Result, anyhow, ensure};
-use stepmark_hosts::outside::decode_calls;
-use stepmark_runner::chain::Chain;
+use stepmark_hosts::external::decode_calls;
+use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::durable::OutputDir;
 use stepmark_runner::fold;
-use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_snapshot::PREFIX_LEN;
 use stepmark_snapshot::snap::decode;
 
@@ -122,7 +122,7 @@ fn merge(job: &Job, files: &Files) -> Result<Files> {
             std::fs::write(dir.path().join(format!("{name}.wasm")), module)?;
         }
     }
-    let chain = Chain::open(dir.path())?;
+    let chain = ChainFiles::open(dir.path())?;
     let whole = chain.job.clone().context("a job")?;
     let found = JobFiles::find(&whole, None, &GivenFiles::default(), dir.path())?;
     fold::merge(&chain, &Rerun::new(whole, &found, dir.path()), &OutputDir::open(dir.path())?, 2)?;

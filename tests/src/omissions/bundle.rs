@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use stepmark_runner::archive::{self, Writer};
 use stepmark_runner::bisect;
-use stepmark_runner::chain::Chain;
+use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::Failure;
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::verify;
 use stepmark_snapshot::snap;
 
@@ -45,7 +45,7 @@ pub fn bundles(_: bool) -> Result<Vec<Box<dyn Proof>>> {
     let mut raw = snap::decode(&fs::read(out.join("2.snap"))?)?;
     raw.state.frames[0].locals[0] ^= 1;
     fs::write(forged.join("2.snap"), snap::encode(&raw.job, &raw.segment, &raw.state)?.0)?;
-    let b = Chain::open(&forged)?;
+    let b = ChainFiles::open(&forged)?;
     let mut proofs: Vec<Box<dyn Proof>> = Vec::new();
     for (name, chains) in [("the first is right", [&a, &b]), ("the second is right", [&b, &a])] {
         let path = temporary.path().join("dispute.tar");
@@ -74,7 +74,7 @@ pub fn archives(_: bool) -> Result<Vec<Box<dyn Proof>>> {
 }
 
 /// A chain of the program in a directory, with its end.
-fn chain(dir: &Path) -> Result<(Chain, Rerun, JobFiles)> {
+fn chain(dir: &Path) -> Result<(ChainFiles, Rerun, JobFiles)> {
     fs::create_dir(dir)?;
     let inputs = program(PROGRAM);
     let file = dir.with_extension("wasm");
@@ -84,7 +84,7 @@ fn chain(dir: &Path) -> Result<(Chain, Rerun, JobFiles)> {
     for (path, bytes) in &run.files {
         fs::write(dir.join(path.rsplit('/').next().unwrap_or(path)), bytes)?;
     }
-    let chain = Chain::open(dir)?;
+    let chain = ChainFiles::open(dir)?;
     ensure!(chain.last() > 2 && chain.faults.is_empty(), "a chain of some snapshots: {:?}", chain.faults);
     let job = chain.job.clone().context("a job")?;
     let files = JobFiles::find(&job, file.to_str(), &GivenFiles::default(), dir)?;
@@ -151,7 +151,7 @@ fn judge_bundle(path: &Path) -> Result<Verdict> {
 fn judge_archive(path: &Path) -> Result<Verdict> {
     let dir = path.with_extension("chain");
     let checked = archive::import(path, &dir, &Interrupt::new(), |staged| {
-        let mut chain = Chain::open(staged)?;
+        let mut chain = ChainFiles::open(staged)?;
         chain.check_bins(&mut |_| {});
         let mut faults = chain.faults.values().flatten().chain(&chain.aside_faults).peekable();
         match faults.peek() {
@@ -176,18 +176,18 @@ pub(super) fn verified(dir: &Path) -> Result<Result<[u8; 32], String>> {
         Verdict::Refused(why) => Ok(Err(why)),
         Verdict::Says(_) => Ok(Err(String::new())),
     };
-    let mut chain = Chain::open(dir)?;
+    let mut chain = ChainFiles::open(dir)?;
     let Some(job) = chain.job.clone() else { return Ok(Err("no snapshot".to_owned())) };
     let files = match JobFiles::find(&job, None, &GivenFiles::default(), dir) {
         Err(failure) => return why(&failure),
         Ok(files) => files,
     };
     let rerun = Rerun::new(job, &files, dir);
-    let options = verify::Options {
+    let options = verify::VerifyOptions {
         from: 0,
         to: None,
         jobs: 1,
-        executor: verify::Executor::Own(Engine::Native),
+        executor: verify::SegmentExecutor::Own(Engine::Native),
         delivered: None,
     };
     let found = match verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {}) {

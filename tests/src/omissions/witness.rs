@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use stepmark_runner::failure::{DATA, Failure};
-use stepmark_runner::job_files::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::snapshot_ref::SnapshotRef;
 use stepmark_runner::state::LoadedState;
-use stepmark_runner::witness::{self, Next};
-use stepmark_session::spec::SnapshotId;
+use stepmark_runner::witness::{self, Successor};
+use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::witness::{Growth, Witness, contents};
 use stepmark_state::merkle::{PageTree, empty_root, siblings};
@@ -197,7 +197,7 @@ type Sets = BTreeMap<SpaceId, BTreeMap<u64, Page>>;
 
 impl WitnessProof {
     fn new(name: &str, dir: &Arc<TempDir>, program: &str, id: u64) -> Result<Self> {
-        let place = SnapshotRef::new(dir.path().join("out"), SnapshotId::Number(id));
+        let place = SnapshotRef::new(dir.path().join("out"), SnapshotName::Number(id));
         let bytes = witness::make(&place, program, &GivenFiles::default()).map_err(failed)?.bytes;
         let witness = Witness::decode(&bytes)?;
         let job = &witness.snapshot.job;
@@ -222,8 +222,8 @@ impl WitnessProof {
     fn leads_to(&self, chain: &Files, id: u64) -> Result<bool> {
         let closed = self.witness.close()?;
         Ok(match witness::check(&closed, &self.files).map_err(failed)?.next {
-            Next::Snapshot { snap, .. } => chain.get(&format!("out/{}.snap", id + 1)) == Some(&snap),
-            Next::End { result, receipt } => {
+            Successor::Snapshot { snap, .. } => chain.get(&format!("out/{}.snap", id + 1)) == Some(&snap),
+            Successor::End { result, receipt } => {
                 let of = |name: &str| chain.get(&format!("out/{name}"));
                 of("result.txt").is_some_and(|text| *text == result.as_bytes())
                     && same_result(of("receipt.json"), &receipt)?
@@ -232,8 +232,9 @@ impl WitnessProof {
     }
 
     fn honest(&self) -> Sets {
-        let of =
-            |pages: &stepmark_snapshot::witness::Pages| pages.iter().map(|(i, page)| (*i, *contents(page))).collect();
+        let of = |pages: &stepmark_snapshot::witness::SpacePages| {
+            pages.iter().map(|(i, page)| (*i, *contents(page))).collect()
+        };
         self.witness.pages.iter().map(|(number, pages)| (*number, of(pages))).collect()
     }
 
@@ -393,8 +394,8 @@ impl Proof for WitnessProof {
             Err(error) => return refused(DATA, error.message().to_owned()),
         };
         let result = match checked.map(|checked| checked.next) {
-            Ok(Next::Snapshot { snap, .. }) => snap,
-            Ok(Next::End { result, receipt }) => [result.as_bytes(), &receipt].concat(),
+            Ok(Successor::Snapshot { snap, .. }) => snap,
+            Ok(Successor::End { result, receipt }) => [result.as_bytes(), &receipt].concat(),
             Err(failure) => return refused(failure.code(), failure.what().to_owned()),
         };
         Ok(Verdict::Says(Statement { about: witness.snapshot.hash.to_vec(), result }))

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, ensure};
 use stepmark_core::code::Op;
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, Extern, Linker, Machine, NoHost, Stop, TierKind};
+use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop, TierKind};
 use stepmark_core::module::{ExternKind, Features, Module, ValType};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
@@ -257,7 +257,7 @@ impl Ours {
         let mut machine = |schedule: &Schedule, tier: TierKind| -> Result<Option<Machine>> {
             let mut machine = Machine::new(schedule.clone(), Limits { call_depth: CALL_DEPTH, ..Limits::default() });
             machine.set_tier(tier);
-            instance = machine.link("", module.clone(), &Linker::default(), &NoHost)?;
+            instance = machine.link("", module.clone(), &InstanceLinker::default(), &NoHost)?;
             Ok(machine.store.write_segments(instance).is_ok().then_some(machine))
         };
         let Some(fast) = machine(&prices.schedule, TierKind::Register)? else { return Ok(None) };

@@ -16,7 +16,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use stepmark_core::code::{Body, Instr, Op};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Extern, Linker, Machine, NoHost, Stop};
+use stepmark_core::machine::{Extern, InstanceLinker, Machine, NoHost, Stop};
 use stepmark_core::module::{ExternKind, Features, Module, ValType};
 use stepmark_state::canonical::{ExceptionState, FrameState};
 use stepmark_state::limits::Limits;
@@ -100,7 +100,7 @@ impl StateOracle {
     pub fn compare(&self, bytes: &[u8], seed: u64, stops: u64) -> Result<Figures> {
         let module = Arc::new(Module::parse(bytes.to_vec(), Features::default())?);
         let mut machine = Machine::new(Schedule::default(), Limits { call_depth: CALL_DEPTH, ..Limits::default() });
-        let number = machine.link("", module.clone(), &Linker::default(), &NoHost)?;
+        let number = machine.link("", module.clone(), &InstanceLinker::default(), &NoHost)?;
         if machine.store.write_segments(number).is_err() {
             return Ok(Figures::default());
         }

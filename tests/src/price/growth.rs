@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_hosts::outside::{Answer, Question};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
 use stepmark_session::{Budget, Event, Session};
 
 use super::calls::{HELPERS, imports, ok, open_name};
@@ -228,10 +228,10 @@ fn on_a_store(import: &str, body: &str) -> Row {
 }
 
 /// What the outside says: an empty store.
-pub(super) fn nothing(question: &Question) -> Answer {
+pub(super) fn nothing(question: &ExternalCall) -> ExternalReply {
     match question {
-        Question::Get { .. } => Answer::Value(None),
-        _ => Answer::Entry(None),
+        ExternalCall::Get { .. } => ExternalReply::Value(None),
+        _ => ExternalReply::Entry(None),
     }
 }
 

@@ -144,7 +144,7 @@ fn run(row: &Row, engine: Engine, times: u64) -> Result<Taken> {
 
 fn in_module(row: &Row, line: &str) -> Result<Taken> {
     use crate::runner;
-    use stepmark_runner::engine::Node;
+    use stepmark_runner::engine::ModuleSession;
     let dir = tempfile::tempdir()?;
     for (name, bytes) in &row.files {
         std::fs::write(dir.path().join(name), bytes)?;

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Op;
 use super::locals::Locals;
 use crate::module::binary::{EMPTY, Encoded, LANE_SHIFT, Reader, kind_of};
-use crate::module::{Kind, Module, ValType};
+use crate::module::{Module, SlotKind, ValType};
 use crate::op::{FREE_CARRIED, Instr};
 
 /// Where a branch lands and what it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct BranchTarget {
     /// Index of the next instruction; the number of instructions where the branch leaves the function.
     pub index: u32,
     /// Operand height under the values that are carried.
@@ -109,7 +109,7 @@ pub struct Body {
     /// The instructions.
     pub instrs: Vec<Instr>,
     /// Branch targets.
-    pub targets: Vec<Target>,
+    pub targets: Vec<BranchTarget>,
     /// Structured blocks.
     pub blocks: Vec<Block>,
     /// Handlers of exceptions, by ascending start.
@@ -124,9 +124,9 @@ pub struct Body {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KindsBefore {
     /// Of the locals.
-    pub locals: Vec<Kind>,
+    pub locals: Vec<SlotKind>,
     /// Of the operands, by index of the next instruction.
-    pub operands: BTreeMap<u32, Vec<Kind>>,
+    pub operands: BTreeMap<u32, Vec<SlotKind>>,
 }
 
 impl Instr {
@@ -150,17 +150,21 @@ impl Instr {
             _ => false,
         }
     }
+
+    /// Is this an instruction that does nothing; a function's own `end` is none: it returns.
+    pub(crate) fn is_marker(&self) -> bool {
+        matches!(self.op, Op::Nop | Op::Block | Op::Loop | Op::End)
+    }
 }
 
 impl Body {
     /// Notes in every marker where to go on after it: behind all that follow it and are free.
     pub(crate) fn link_markers(&mut self, is_free: impl Fn(Op) -> bool) {
-        let is_marker = |op: Op| matches!(op, Op::Nop | Op::Block | Op::Loop | Op::End);
-        // The function's own `end` is none: it returns.
+        // The function's own `end` returns.
         let inner = self.instrs.len().saturating_sub(1);
         let mut end_of_run = None;
         for (index, instr) in self.instrs[..inner].iter_mut().enumerate().rev() {
-            if !is_marker(instr.op) {
+            if !instr.is_marker() {
                 end_of_run = None;
                 continue;
             }
@@ -227,7 +231,7 @@ struct Label {
 #[derive(Clone, Copy)]
 enum BlockType {
     /// Nothing, or one value that is left.
-    Simple(Option<Kind>),
+    Simple(Option<SlotKind>),
     /// The parameters and results of the type of this index.
     Type(u32),
 }
@@ -241,7 +245,7 @@ struct Decoder<'a> {
     locals: Locals,
     labels: Vec<Label>,
     /// The kind of every operand slot; a vector has two.
-    kinds: Vec<Kind>,
+    kinds: Vec<SlotKind>,
     /// The innermost handler that is open.
     handler: Option<u32>,
     unreachable: bool,
@@ -249,7 +253,7 @@ struct Decoder<'a> {
     skipped: u32,
     /// The instructions before which the kinds are wanted, the next one last, and these.
     watch: Vec<u32>,
-    watched: BTreeMap<u32, Vec<Kind>>,
+    watched: BTreeMap<u32, Vec<SlotKind>>,
 }
 
 impl<'a> Decoder<'a> {
@@ -328,7 +332,7 @@ impl<'a> Decoder<'a> {
             Some((pops, pushes)) if !op.is_vector() => {
                 self.push(op, offset, imm, aux);
                 self.pop(pops);
-                self.push_kind(Kind::Word, pushes);
+                self.push_kind(SlotKind::Word, pushes);
             }
             Some((pops, pushes)) => self.vector(instruction, offset, pops, pushes),
             None => self.control(instruction, offset),
@@ -343,7 +347,7 @@ impl<'a> Decoder<'a> {
         }
         self.push(op, offset, imm, aux);
         self.pop(pops);
-        self.push_kind(if pushes == 2 { Kind::Vector } else { Kind::Word }, pushes);
+        self.push_kind(if pushes == 2 { SlotKind::Vector } else { SlotKind::Word }, pushes);
     }
 
     /// Instructions whose operands the table alone does not tell.
@@ -417,8 +421,8 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads or writes a local or global of this kind.
-    fn variable(&mut self, op: Op, offset: u32, imm: u64, kind: Kind) {
-        self.push(op, offset, imm, u32::from(kind == Kind::Vector));
+    fn variable(&mut self, op: Op, offset: u32, imm: u64, kind: SlotKind) {
+        self.push(op, offset, imm, u32::from(kind == SlotKind::Vector));
         match op {
             Op::LocalGet | Op::GlobalGet => self.push_kind(kind, kind.slots()),
             Op::LocalTee => {}
@@ -429,7 +433,7 @@ impl<'a> Decoder<'a> {
     fn parametric(&mut self, op: Op, offset: u32) {
         let condition = usize::from(op == Op::Select);
         let kind = self.kinds[self.kinds.len() - 1 - condition];
-        self.push(op, offset, 0, u32::from(kind == Kind::Vector));
+        self.push(op, offset, 0, u32::from(kind == SlotKind::Vector));
         self.pop(condition as u32 + kind.slots());
     }
 
@@ -482,7 +486,7 @@ impl<'a> Decoder<'a> {
         self.kinds.truncate(self.kinds.len() - slots as usize);
     }
 
-    fn push_kind(&mut self, kind: Kind, slots: u32) {
+    fn push_kind(&mut self, kind: SlotKind, slots: u32) {
         for _ in 0..slots {
             self.kinds.push(kind);
         }
@@ -518,7 +522,7 @@ impl<'a> Decoder<'a> {
         };
         if op == Op::If {
             let base = block.height;
-            self.body.targets.push(Target { index: 0, height: base, arity: params });
+            self.body.targets.push(BranchTarget { index: 0, height: base, arity: params });
         }
         self.push(op, offset, index.into(), if own == NONE { 0 } else { own });
         self.pop(taken);
@@ -575,7 +579,7 @@ impl<'a> Decoder<'a> {
         let when_false = std::mem::replace(&mut label.own, NONE);
         let (block, ty) = (label.block, label.ty);
         let block = self.block_of(block);
-        self.body.targets.push(Target { index: before, height: block.height, arity: block.results });
+        self.body.targets.push(BranchTarget { index: before, height: block.height, arity: block.results });
         self.body.targets[when_false as usize].index = next;
         self.kinds.truncate(block.height as usize);
         if let BlockType::Type(index) = ty {
@@ -629,7 +633,7 @@ impl<'a> Decoder<'a> {
             Op::Loop => (label.landing, block.params),
             _ => (std::mem::replace(&mut label.landing, target as u32), block.results),
         };
-        self.body.targets.push(Target { index, height: block.height, arity });
+        self.body.targets.push(BranchTarget { index, height: block.height, arity });
         target as u64
     }
 }

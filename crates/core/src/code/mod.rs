@@ -13,11 +13,11 @@ mod verify;
 
 pub(crate) use crate::op::for_each_op;
 pub use crate::op::{FREE_CARRIED, Instr, Op};
-pub use decode::{Block, Body, Catch, Handler, HandlerChange, KindsBefore, Target};
+pub use decode::{Block, Body, BranchTarget, Catch, Handler, HandlerChange, KindsBefore};
 pub(crate) use fused::{append_fused, for_each_inst};
 pub use inst::Inst;
 pub(crate) use locals::Locals;
 pub use outline::Outline;
 pub use sidetable::{Location, Place, SideTable};
-pub use translate::{Entry, Environment, FuncCode, TooLarge, translate};
+pub use translate::{EntryPoint, Environment, FuncCode, TooLarge, translate};
 pub use verify::{Scope, VerifiedCode, verify};

@@ -4,7 +4,7 @@
 //! mistake of the translator is a clean panic and not a wild access.
 
 use super::translate::FuncCode;
-use super::{Entry, Inst};
+use super::{EntryPoint, Inst};
 use crate::code::Outline;
 
 /// What a function's code may refer to.
@@ -44,7 +44,7 @@ impl VerifiedCode {
     }
 
     /// Gives up the proof, for the entries.
-    pub fn into_entries(self) -> Vec<Entry> {
+    pub fn into_entries(self) -> Vec<EntryPoint> {
         self.0.entries
     }
 }
@@ -77,7 +77,7 @@ pub fn verify(code: FuncCode, scope: &Scope<'_>) -> Result<VerifiedCode, (usize,
         }
         pc = next;
     }
-    let in_place = |entry: &Entry| is_start(entry.pc as usize);
+    let in_place = |entry: &EntryPoint| is_start(entry.pc as usize);
     if !code.entries.iter().all(in_place) || !is_start(0) {
         return Err((0, "an entry is at no instruction"));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Schedule, Unit, UnitPrice};
 use crate::op::Op;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// A schedule that is being put together: see [`Schedule::builder`].
 #[derive(Clone, Debug)]
@@ -37,10 +37,10 @@ impl ScheduleBuilder {
     /// let error = Schedule::builder("mine").cost("i32.ad", 2).unwrap_err();
     /// assert_eq!(error.message(), "gas schedule \"mine\": \"i32.ad\" is not an instruction");
     /// ```
-    pub fn cost(mut self, mnemonic: &str, cost: u32) -> Result<Self, Error> {
+    pub fn cost(mut self, mnemonic: &str, cost: u32) -> Result<Self, JobError> {
         if Op::from_mnemonic(mnemonic).is_none() {
             let name = &self.name;
-            return Err(Error::usage(format!("gas schedule {name:?}: {mnemonic:?} is not an instruction")));
+            return Err(JobError::usage(format!("gas schedule {name:?}: {mnemonic:?} is not an instruction")));
         }
         self.costs.insert(mnemonic.to_owned(), cost);
         Ok(self)
@@ -107,9 +107,9 @@ impl ScheduleBuilder {
     ///
     /// # Errors
     /// A usage error if nothing says what unlisted instructions cost, if a size is 0, or if the name cannot be one.
-    pub fn build(self) -> Result<Schedule, Error> {
+    pub fn build(self) -> Result<Schedule, JobError> {
         let Self { name, costs, units } = self;
-        let wrong = |what: String| Err(Error::usage(format!("gas schedule {name:?}: {what}")));
+        let wrong = |what: String| Err(JobError::usage(format!("gas schedule {name:?}: {what}")));
         if name.is_empty() || name.contains('/') {
             return wrong("a name is not empty and has no slash".to_owned());
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::host::Work;
 use crate::op::{Instr, Op};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::schedule_names::check_schedule_name;
 
 pub use builder::ScheduleBuilder;
@@ -176,21 +176,21 @@ impl Schedule {
     ///
     /// # Errors
     /// A usage error that names the line, or says that the name is that of another, built-in schedule.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+    pub fn parse(name: &str, text: &str) -> Result<Self, JobError> {
         let schedule = Self::read(name, text)?;
         check_schedule_name(name, &schedule.hash())?;
         Ok(schedule)
     }
 
     /// Reads a schedule, whatever its name.
-    fn read(name: &str, text: &str) -> Result<Self, Error> {
+    fn read(name: &str, text: &str) -> Result<Self, JobError> {
         let mut rows: BTreeMap<String, (u32, Option<UnitPrice>)> = BTreeMap::new();
         for (i, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() || line == "mnemonic,cost" {
                 continue;
             }
-            let at = |message: String| Error::usage(format!("gas schedule {name:?}: line {}: {message}", i + 1));
+            let at = |message: String| JobError::usage(format!("gas schedule {name:?}: line {}: {message}", i + 1));
             let (mnemonic, price) = parse_row(line).map_err(at)?;
             if rows.insert(mnemonic.to_owned(), price).is_some() {
                 return Err(at(format!("{mnemonic} is priced twice")));
@@ -199,10 +199,10 @@ impl Schedule {
         Self::from_rows(name, &rows)
     }
 
-    fn from_rows(name: &str, rows: &BTreeMap<String, (u32, Option<UnitPrice>)>) -> Result<Self, Error> {
+    fn from_rows(name: &str, rows: &BTreeMap<String, (u32, Option<UnitPrice>)>) -> Result<Self, JobError> {
         let Some((rest, None)) = rows.get("*") else {
             let message = format!("gas schedule {name:?}: no line `*,COST` says what unlisted instructions cost");
-            return Err(Error::usage(message));
+            return Err(JobError::usage(message));
         };
         let cost_of = |mnemonic: &str| rows.get(mnemonic).map(|row| row.0);
         let costs = Op::ALL.iter().map(|op| cost_of(op.mnemonic()).unwrap_or(*rest)).collect();

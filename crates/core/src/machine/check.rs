@@ -18,8 +18,8 @@ use std::sync::Arc;
 use crate::code::{Body, Instr, Op};
 use crate::machine::{FuncKind, Instance, Machine};
 use crate::module::{FuncType, HeapType, RefType, TypesAt, ValType, types_at};
-use stepmark_state::canonical::{FrameState, InstanceState, Phase, State};
-use stepmark_state::error::Error;
+use stepmark_state::canonical::{FrameState, InstanceState, Phase, RunState};
+use stepmark_state::error::JobError;
 use stepmark_state::limits::WASM_PAGE;
 use stepmark_state::paged::Paged;
 use stepmark_state::pages::SpaceId;
@@ -27,13 +27,13 @@ use stepmark_state::pages::SpaceId;
 /// A state that fits the program.
 #[derive(Clone, Debug)]
 pub struct CheckedState {
-    state: State,
+    state: RunState,
     waiting: Vec<Waiting>,
 }
 
 impl CheckedState {
     /// The state.
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &RunState {
         &self.state
     }
 
@@ -62,12 +62,12 @@ type Types = BTreeMap<u32, BTreeMap<(u32, u32), TypesAt>>;
 /// # Errors
 /// A snapshot error that says what does not fit, where, and what was expected.
 pub fn check_state(
-    state: State,
+    state: RunState,
     machine: &mut Machine,
     outermost: u32,
     waiting: Vec<Waiting>,
     others: &[(SpaceId, u64)],
-) -> Result<CheckedState, Error> {
+) -> Result<CheckedState, JobError> {
     let exceptions = state.exceptions.len() as u64;
     let mut checker = Checker::new(machine, exceptions);
     checker.instances(&state)?;
@@ -97,14 +97,14 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn mismatch(what: impl std::fmt::Display, found: impl std::fmt::Display, expected: impl std::fmt::Display) -> Error {
-    Error::snapshot(format!("state: {what} is {found}, expected {expected}"))
+fn mismatch(what: impl std::fmt::Display, found: impl std::fmt::Display, expected: impl std::fmt::Display) -> JobError {
+    JobError::snapshot(format!("state: {what} is {found}, expected {expected}"))
 }
 
 impl Checker<'_> {
     // Instances.
 
-    fn instances(&self, state: &State) -> Result<(), Error> {
+    fn instances(&self, state: &RunState) -> Result<(), JobError> {
         let expected = self.machine.store.instances.len();
         if state.instances.len() != expected {
             return Err(mismatch("the number of instances", state.instances.len(), expected));
@@ -115,7 +115,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn instance(&self, number: usize, state: &InstanceState) -> Result<(), Error> {
+    fn instance(&self, number: usize, state: &InstanceState) -> Result<(), JobError> {
         let store = &self.machine.store;
         let Some(instance) = store.instances.get(number) else { return Err(mismatch("the instance", number, "less")) };
         let module = &instance.module;
@@ -139,7 +139,7 @@ impl Checker<'_> {
     }
 
     /// Sizes of memories and tables: each between its size at the start and its maximum, all within the job's limits.
-    fn sizes(&self, state: &State) -> Result<(), Error> {
+    fn sizes(&self, state: &RunState) -> Result<(), JobError> {
         let store = &self.machine.store;
         let limits = self.machine.limits();
         let pages: Vec<u64> = state.instances.iter().flat_map(|i| i.memories.iter().copied()).collect();
@@ -156,7 +156,7 @@ impl Checker<'_> {
         in_range("elements of all tables".to_owned(), total, 0, limits.table_elements)
     }
 
-    fn spaces(&self, state: &State, others: &[(SpaceId, u64)]) -> Result<(), Error> {
+    fn spaces(&self, state: &RunState, others: &[(SpaceId, u64)]) -> Result<(), JobError> {
         let pages_of = |bytes: u64| bytes.div_ceil(stepmark_state::pages::PAGE as u64);
         let memories = state.instances.iter().flat_map(|i| &i.memories);
         let memories = memories.map(|pages| pages_of(pages.saturating_mul(WASM_PAGE)));
@@ -180,7 +180,7 @@ impl Checker<'_> {
     // Frames.
 
     /// The frames of all call stacks.
-    fn stacks(&mut self, state: &State, outermost: u32, waiting: &[Waiting]) -> Result<(), Error> {
+    fn stacks(&mut self, state: &RunState, outermost: u32, waiting: &[Waiting]) -> Result<(), JobError> {
         let depth = self.machine.limits().call_depth;
         if state.frames.len() as u64 > u64::from(depth) {
             return Err(mismatch("the call depth", state.frames.len(), format!("at most {depth}")));
@@ -199,7 +199,7 @@ impl Checker<'_> {
         self.frames(rest, state.phase, outermost)
     }
 
-    fn frames(&mut self, frames: &[FrameState], phase: Phase, outermost: u32) -> Result<(), Error> {
+    fn frames(&mut self, frames: &[FrameState], phase: Phase, outermost: u32) -> Result<(), JobError> {
         let Some(first) = frames.first() else { return self.no_frames(phase, outermost) };
         let called = self.func(first).and_then(|called| self.callee(outermost, None, called));
         called.map_err(|e| e.context("frame 0"))?;
@@ -220,7 +220,7 @@ impl Checker<'_> {
         self.bodies.entry(func).or_insert_with(|| self.machine.body(func)).clone()
     }
 
-    fn no_frames(&self, phase: Phase, outermost: u32) -> Result<(), Error> {
+    fn no_frames(&self, phase: Phase, outermost: u32) -> Result<(), JobError> {
         match self.machine.store.funcs.get(outermost as usize).map(|f| f.kind) {
             _ if phase == Phase::Finished => Ok(()),
             Some(FuncKind::Host(_)) => Ok(()),
@@ -229,7 +229,7 @@ impl Checker<'_> {
     }
 
     /// The store address of a frame's function.
-    fn func(&self, frame: &FrameState) -> Result<u32, Error> {
+    fn func(&self, frame: &FrameState) -> Result<u32, JobError> {
         let store = &self.machine.store;
         let instance = store.instances.get(frame.instance as usize);
         let instance = instance.ok_or_else(|| mismatch("an instance", frame.instance, "one of the program's"))?;
@@ -242,7 +242,7 @@ impl Checker<'_> {
     }
 
     /// Checks one frame that begins at slot `base`, all but the types of its values; where the next begins.
-    fn frame(&mut self, frame: &FrameState, next: Option<&FrameState>, base: u64) -> Result<u64, Error> {
+    fn frame(&mut self, frame: &FrameState, next: Option<&FrameState>, base: u64) -> Result<u64, JobError> {
         let func = self.func(frame)?;
         let body = self.body(func);
         let slots = base.saturating_add(u64::from(body.frame_slots()));
@@ -254,7 +254,7 @@ impl Checker<'_> {
         let not_boundary = || {
             let message =
                 format!("offset {:#x} is no instruction of function {} that can be reached", frame.offset, frame.func);
-            Error::snapshot(message)
+            JobError::snapshot(message)
         };
         let index = index.ok_or_else(not_boundary)?;
         let height = usize::try_from(index).ok().and_then(|index| body.instrs.get(index)).map_or(0, |i| i.height);
@@ -270,7 +270,7 @@ impl Checker<'_> {
     }
 
     /// Checks that `call` in `frame` can have led to `next`; the number of its results.
-    fn call(&mut self, frame: &FrameState, call: Instr, next: &FrameState) -> Result<usize, Error> {
+    fn call(&mut self, frame: &FrameState, call: Instr, next: &FrameState) -> Result<usize, JobError> {
         let called = self.func(next)?;
         let store = &self.machine.store;
         let Some(instance) = store.instances.get(frame.instance as usize) else {
@@ -290,7 +290,7 @@ impl Checker<'_> {
 
     /// `called` runs where `wanted` was called (or, through a table, a function of a type): itself, or after a tail call
     /// a function with the same results; the number of those.
-    fn callee(&mut self, wanted: u32, indirect: Option<(&FrameState, usize)>, called: u32) -> Result<usize, Error> {
+    fn callee(&mut self, wanted: u32, indirect: Option<(&FrameState, usize)>, called: u32) -> Result<usize, JobError> {
         let store = &self.machine.store;
         let number = match indirect {
             Some((frame, ty)) => {
@@ -365,7 +365,7 @@ impl Checker<'_> {
         wanted.into_iter().map(types).collect()
     }
 
-    fn frame_values(&self, frame: &FrameState, types: &Types) -> Result<(), Error> {
+    fn frame_values(&self, frame: &FrameState, types: &Types) -> Result<(), JobError> {
         let types = types.get(&frame.instance).and_then(|types| types.get(&(frame.func, frame.offset)));
         let (locals, operands) = types.ok_or_else(|| mismatch("the offset", frame.offset, "an instruction"))?;
         let Some(instance) = self.machine.store.instances.get(frame.instance as usize) else {
@@ -380,7 +380,7 @@ impl Checker<'_> {
         self.values("slot of an operand", operands, &frame.operands)
     }
 
-    fn values(&self, what: &str, types: impl Iterator<Item = Option<ValType>>, values: &[u64]) -> Result<(), Error> {
+    fn values(&self, what: &str, types: impl Iterator<Item = Option<ValType>>, values: &[u64]) -> Result<(), JobError> {
         for (number, (ty, value)) in types.zip(values).enumerate() {
             self.value(ty, *value).map_err(|e| e.context(format!("{what} {number}")))?;
         }
@@ -389,7 +389,7 @@ impl Checker<'_> {
 
     // Exceptions.
 
-    fn exceptions(&self, state: &State) -> Result<(), Error> {
+    fn exceptions(&self, state: &RunState) -> Result<(), JobError> {
         let store = &self.machine.store;
         let mut slots_taken = 0u64;
         for (number, exception) in state.exceptions.iter().enumerate() {
@@ -412,7 +412,7 @@ impl Checker<'_> {
         in_range("slots of all exceptions".to_owned(), state.exception_slots, slots_taken, most)
     }
 
-    fn value(&self, ty: Option<ValType>, value: u64) -> Result<(), Error> {
+    fn value(&self, ty: Option<ValType>, value: u64) -> Result<(), JobError> {
         let fits = match ty {
             Some(ValType::I32 | ValType::F32) => u32::try_from(value).is_ok(),
             Some(ValType::I64 | ValType::F64 | ValType::V128) | None => true,
@@ -444,7 +444,7 @@ impl Checker<'_> {
 ///
 /// # Errors
 /// An element that is no valid reference of its table's type; an exception out of order, or that nothing reaches.
-pub fn check_tables(machine: &mut Machine) -> Result<(), Error> {
+pub fn check_tables(machine: &mut Machine) -> Result<(), JobError> {
     let exceptions = machine.store.exceptions.list().len() as u64;
     let checker = Checker::new(machine, exceptions);
     for (number, table) in checker.machine.store.tables.iter().enumerate() {
@@ -456,7 +456,7 @@ pub fn check_tables(machine: &mut Machine) -> Result<(), Error> {
     if machine.collect_exceptions() {
         Ok(())
     } else {
-        Err(Error::snapshot("state: exceptions are not numbered in the order in which they are reached"))
+        Err(JobError::snapshot("state: exceptions are not numbered in the order in which they are reached"))
     }
 }
 
@@ -479,16 +479,16 @@ fn caller(body: &Body, index: u32) -> Option<Instr> {
     (call.op.is_call() && !call.op.is_tail_call()).then_some(*call)
 }
 
-fn same_count(what: &str, found: usize, expected: usize) -> Result<(), Error> {
+fn same_count(what: &str, found: usize, expected: usize) -> Result<(), JobError> {
     if found == expected { Ok(()) } else { Err(mismatch(format!("the number of {what}"), found, expected)) }
 }
 
-fn in_range(what: String, found: u64, least: u64, most: u64) -> Result<(), Error> {
+fn in_range(what: String, found: u64, least: u64, most: u64) -> Result<(), JobError> {
     if (least..=most).contains(&found) { Ok(()) } else { Err(mismatch(what, found, format!("in {least}..={most}"))) }
 }
 
 /// Segments dropped (in ascending order, as decoding has checked): in range, and at least those that instantiation drops.
-fn dropped(what: &str, found: &[u32], initial: &[u32], count: usize) -> Result<(), Error> {
+fn dropped(what: &str, found: &[u32], initial: &[u32], count: usize) -> Result<(), JobError> {
     if let Some(index) = found.iter().find(|index| **index as usize >= count) {
         return Err(mismatch(format!("a dropped {what} segment"), index, format!("below {count}")));
     }

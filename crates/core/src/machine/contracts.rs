@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::stack::Frame;
 use super::tier::CodeMark;
-use super::{Budget, HostCall, HostImports, Linker, Machine, Stop};
+use super::{Budget, HostCall, HostImports, InstanceLinker, Machine, Stop};
 use crate::module::Module;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// A call stack that waits at a host call.
 #[derive(Clone, Debug)]
@@ -48,9 +48,9 @@ impl Machine {
     ///
     /// # Errors
     /// As [`link`](Self::link); and a resource error.
-    pub fn enter(&mut self, module: &Arc<Module>, host: &dyn HostImports) -> Result<u32, Error> {
+    pub fn enter(&mut self, module: &Arc<Module>, host: &dyn HostImports) -> Result<u32, JobError> {
         let before = self.mark();
-        let instance = match self.link("", module.clone(), &Linker::default(), host) {
+        let instance = match self.link("", module.clone(), &InstanceLinker::default(), host) {
             Ok(instance) => instance,
             Err(error) => {
                 self.forget_after(before);
@@ -67,7 +67,7 @@ impl Machine {
     ///
     /// # Errors
     /// A snapshot error if the caller does not rest at a host call, as only a forged state can have it.
-    pub fn leave_contract(&mut self) -> Result<HostCall, Error> {
+    pub fn leave_contract(&mut self) -> Result<HostCall, JobError> {
         let Some(suspended) = self.suspended.pop() else { unreachable!("BUG: a contract was entered") };
         self.frames = suspended.frames;
         self.stack = suspended.stack;
@@ -81,7 +81,7 @@ impl Machine {
     ///
     /// # Errors
     /// A snapshot error if it does not, as only a forged state can have it.
-    pub fn awaited_call(&mut self) -> Result<HostCall, Error> {
+    pub fn awaited_call(&mut self) -> Result<HostCall, JobError> {
         let call = self.current_instr().filter(|instr| instr.op.is_call());
         // As much as it takes to see what is called; what was left of the budget stays.
         let gas = call.map_or(0, |instr| self.schedule.cost_of(&instr));
@@ -90,7 +90,7 @@ impl Machine {
         (self.left, self.steps) = budget;
         match stop {
             Stop::HostCall(call) => Ok(call),
-            _ => Err(Error::snapshot("state: awaits the answer of a host call, but the next instruction is none")),
+            _ => Err(JobError::snapshot("state: awaits the answer of a host call, but the next instruction is none")),
         }
     }
 

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use super::by_func::ByFunc;
 use super::contracts::Suspended;
 use super::memory::MemoryView;
-use super::stack::{Frame, Resume};
+use super::stack::{Frame, ResumePoint};
 use super::store::{FuncKind, Store};
 use super::watch::AccessObserver;
-use super::{HostCall, HostImports, Linker};
+use super::{HostCall, HostImports, InstanceLinker};
 use crate::code::{Body, Environment, Place};
 use crate::gas::Schedule;
 use crate::host::{Paid, Work};
 use crate::machine::stepper::Catcher;
 use crate::machine::tier::{CallIndex, Exit, Parts, Tier, TierKind};
 use crate::module::Module;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
 
@@ -55,7 +55,7 @@ pub enum Stop {
     /// The program trapped; its position stays where it was.
     Trap(Trap),
     /// The node failed; nothing can be said about the program.
-    Failed(Error),
+    Failed(JobError),
 }
 
 /// A program in execution.
@@ -134,7 +134,7 @@ impl Machine {
         // No position of another tier's means anything to this one.
         self.for_each_stack(|machine| {
             for frame in 0..machine.frames.len() {
-                machine.frames[frame].resume = Resume::Wasm(machine.resume_index(frame));
+                machine.frames[frame].resume = ResumePoint::Wasm(machine.resume_index(frame));
             }
         });
         self.tier = kind.make();
@@ -201,9 +201,9 @@ impl Machine {
         &mut self,
         name: &str,
         module: Arc<Module>,
-        linker: &Linker,
+        linker: &InstanceLinker,
         host: &dyn HostImports,
-    ) -> Result<u32, Error> {
+    ) -> Result<u32, JobError> {
         let linked = self.store.link(name, module, linker, host, &self.limits);
         if linked.is_ok() {
             self.tier.grow(&self.store);
@@ -266,19 +266,19 @@ impl Machine {
             return Some(Stop::Done(self.stack[..self.results as usize].to_vec()));
         };
         let entry = match top.resume {
-            Resume::Fast(pc) => {
+            ResumePoint::Fast(pc) => {
                 let entry = self.tier.entry_at_position(top.func, pc).expect("BUG: a frame rests at an entry");
-                self.set_resume(Resume::Wasm(entry.index));
+                self.set_resume(ResumePoint::Wasm(entry.index));
                 Some(entry)
             }
-            Resume::Wasm(index) => {
+            ResumePoint::Wasm(index) => {
                 self.prepare(top.func);
                 self.tier.entry_at_index(top.func, index)
             }
         };
         match entry.filter(|entry| u64::from(entry.cost) <= self.left) {
             Some(entry) => {
-                self.set_resume(Resume::Fast(entry.pc));
+                self.set_resume(ResumePoint::Fast(entry.pc));
                 self.run_tier(entry.cost)
             }
             None if !self.tier.has_code(top.func) => self.walk(top.func),
@@ -320,12 +320,12 @@ impl Machine {
         match exit {
             Exit::Done | Exit::Returned => 0,
             Exit::Before(index) => {
-                self.set_resume(Resume::Wasm(index));
+                self.set_resume(ResumePoint::Wasm(index));
                 0
             }
             Exit::AtEntry(pc) => {
                 let entry = self.tier.entry_at_position(func, pc).expect("BUG: a tier stops at entries");
-                self.set_resume(Resume::Wasm(entry.index));
+                self.set_resume(ResumePoint::Wasm(entry.index));
                 entry.cost.into()
             }
             Exit::AtCall(index) => {
@@ -335,7 +335,7 @@ impl Machine {
                         self.tier.entry_at_position(func, pc).expect("BUG: a call is followed by an entry").index - 1
                     }
                 };
-                self.set_resume(Resume::Wasm(index));
+                self.set_resume(ResumePoint::Wasm(index));
                 let instr = self.body(func).instrs[index as usize];
                 // The stepper counts the step again.
                 self.steps += u64::from(self.schedule.is_uncharged_transfer(instr.op));
@@ -359,7 +359,7 @@ impl Machine {
                 Place::Const(bits) => self.stack[operands + height] = bits,
             }
         }
-        self.set_resume(Resume::Wasm(location.index));
+        self.set_resume(ResumePoint::Wasm(location.index));
         location.rest
     }
 
@@ -452,7 +452,7 @@ impl Machine {
     }
 
     #[inline]
-    pub(crate) fn set_resume(&mut self, resume: Resume) {
+    pub(crate) fn set_resume(&mut self, resume: ResumePoint) {
         self.frames.last_mut().expect("BUG: there is a frame").resume = resume;
     }
 
@@ -462,7 +462,7 @@ impl Machine {
     pub(crate) fn part_from_other_instance(&mut self, instance: u32) {
         let Some(top) = self.frames.last() else { return };
         if self.store.funcs[top.func as usize].instance != instance {
-            self.set_resume(Resume::Wasm(self.resume_index(self.frames.len() - 1)));
+            self.set_resume(ResumePoint::Wasm(self.resume_index(self.frames.len() - 1)));
         }
     }
 
@@ -470,8 +470,8 @@ impl Machine {
     pub(crate) fn resume_index(&self, frame: usize) -> u32 {
         let frame = &self.frames[frame];
         match frame.resume {
-            Resume::Wasm(index) => index,
-            Resume::Fast(pc) => {
+            ResumePoint::Wasm(index) => index,
+            ResumePoint::Fast(pc) => {
                 self.tier.entry_at_position(frame.func, pc).expect("BUG: a frame rests at an entry").index
             }
         }
@@ -481,7 +481,7 @@ impl Machine {
         let callee = &self.store.funcs[func as usize];
         let start = base + callee.params as usize;
         self.stack[start..start + callee.zeroed as usize].fill(0);
-        self.frames.push(Frame { func, base: base as u32, resume: Resume::Wasm(0) });
+        self.frames.push(Frame { func, base: base as u32, resume: ResumePoint::Wasm(0) });
     }
 
     /// Makes room for a frame.
@@ -584,7 +584,7 @@ mod tests {
         let text = format!("(module (memory 1) (func (export \"f\") {calls}) {funcs})");
         let module = Module::parse(wat::parse_str(text).unwrap(), Features::default()).unwrap();
         let mut machine = Machine::new(Schedule::default(), Limits::default());
-        let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).unwrap();
+        let instance = machine.link("", Arc::new(module), &InstanceLinker::default(), &NoHost).unwrap();
         let Some(Extern::Func(func)) = machine.store.export(instance, "f") else { panic!("the module exports f") };
         let mut run = || {
             machine.invoke(func, &[]).unwrap();

@@ -9,7 +9,7 @@ use super::{Machine, Store, Table};
 use crate::code::{Body, Instr, KindsBefore};
 use crate::gas::Unit;
 use crate::machine::stepper::Done;
-use crate::module::{HeapType, Kind, slot_kinds};
+use crate::module::{HeapType, SlotKind, slot_kinds};
 use stepmark_state::trap::Trap;
 
 /// An exception that was caught with a reference to it.
@@ -87,8 +87,8 @@ impl Renumbering {
     }
 
     /// Visits those of these slots that are references to exceptions.
-    fn visit_slots(&mut self, slots: &mut [u64], kinds: &[Kind]) {
-        for (slot, _) in slots.iter_mut().zip(kinds).filter(|(_, kind)| **kind == Kind::Exception) {
+    fn visit_slots(&mut self, slots: &mut [u64], kinds: &[SlotKind]) {
+        for (slot, _) in slots.iter_mut().zip(kinds).filter(|(_, kind)| **kind == SlotKind::Exception) {
             self.visit(slot);
         }
     }
@@ -220,7 +220,7 @@ impl Store {
     }
 
     fn visit_globals(&mut self, numbers: &mut Renumbering) {
-        let kinds: Vec<Kind> = self.global_types.iter().map(|ty| ty.value.kind()).collect();
+        let kinds: Vec<SlotKind> = self.global_types.iter().map(|ty| ty.value.kind()).collect();
         numbers.visit_slots(&mut self.globals, &kinds);
     }
 

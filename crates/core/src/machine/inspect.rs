@@ -1,6 +1,6 @@
 //! What tools see of a machine: one instruction at a time, and the register code of a function.
 
-use super::stack::Resume;
+use super::stack::ResumePoint;
 use super::{FuncKind, Machine, Stop};
 use crate::code::{Inst, Instr, Op, SideTable, translate};
 
@@ -22,7 +22,7 @@ impl Machine {
     /// If the top frame rests in register code, which it does only inside [`run`](Self::run).
     pub fn position(&self) -> Option<(u32, u32)> {
         let top = self.frames.last()?;
-        let Resume::Wasm(index) = top.resume else { unreachable!("BUG: the frame is in canonical form") };
+        let ResumePoint::Wasm(index) = top.resume else { unreachable!("BUG: the frame is in canonical form") };
         Some((top.func, index))
     }
 

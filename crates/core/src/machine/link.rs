@@ -23,11 +23,11 @@ impl HostImports for NoHost {
 
 /// Which instance a module name stands for.
 #[derive(Clone, Debug, Default)]
-pub struct Linker {
+pub struct InstanceLinker {
     names: BTreeMap<String, u32>,
 }
 
-impl Linker {
+impl InstanceLinker {
     /// Registers an instance under a name; a later registration replaces an earlier one.
     pub fn register(&mut self, name: &str, instance: u32) {
         self.names.insert(name.to_owned(), instance);

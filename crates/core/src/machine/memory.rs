@@ -6,7 +6,7 @@ use super::watch::{Access, AccessObserver};
 use crate::alloc;
 use crate::host::GuestMemory;
 use crate::module::SizeLimits;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::limits::WASM_PAGE;
 use stepmark_state::trap::Trap;
 
@@ -17,7 +17,7 @@ pub const DIRTY_SHIFT: u32 = DIRTY_PAGE.trailing_zeros();
 
 /// A linear memory.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub struct MemoryInstance {
     pub(crate) bytes: Vec<u8>,
     /// One byte a page of 4 KiB: 1 if it may have changed since the last snapshot.
     pub(crate) dirty: Vec<u8>,
@@ -42,13 +42,13 @@ pub trait LinearMemory {
     fn store<const N: usize>(&mut self, address: u64, offset: u64, bytes: [u8; N]) -> Result<(), Trap>;
 }
 
-impl Memory {
+impl MemoryInstance {
     /// A zeroed memory of its least size, with its number among the spaces of memories.
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub fn new(limits: SizeLimits, number: u32) -> Result<Memory, Error> {
-        let mut memory = Memory { bytes: Vec::new(), dirty: Vec::new(), limits, number };
+    pub fn new(limits: SizeLimits, number: u32) -> Result<MemoryInstance, JobError> {
+        let mut memory = MemoryInstance { bytes: Vec::new(), dirty: Vec::new(), limits, number };
         memory.resize(limits.min, limits.min)?;
         Ok(memory)
     }
@@ -83,11 +83,11 @@ impl Memory {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it: never a result that the program sees.
-    pub(crate) fn resize(&mut self, pages: u64, most: u64) -> Result<(), Error> {
+    pub(crate) fn resize(&mut self, pages: u64, most: u64) -> Result<(), JobError> {
         if pages == self.pages() {
             return Ok(());
         }
-        let fault = || Error::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
+        let fault = || JobError::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
         let marks = (length / DIRTY_PAGE).saturating_sub(self.dirty.len());
         alloc::reserve(&mut self.dirty, marks).map_err(|_| fault())?;
@@ -98,7 +98,7 @@ impl Memory {
     }
 
     /// Puts the contents back to those of `start`, of which this memory is a copy: only marked pages are copied.
-    pub fn reset_to(&mut self, start: &Memory) {
+    pub fn reset_to(&mut self, start: &MemoryInstance) {
         self.bytes.truncate(start.bytes.len());
         let pages = self.bytes.chunks_mut(DIRTY_PAGE).zip(start.bytes.chunks(DIRTY_PAGE));
         for ((to, from), _) in pages.zip(&self.dirty).filter(|(_, mark)| **mark != 0) {
@@ -145,7 +145,7 @@ impl Memory {
     }
 }
 
-impl LinearMemory for Memory {
+impl LinearMemory for MemoryInstance {
     #[inline]
     fn load<const N: usize>(&mut self, address: u64, offset: u64) -> Result<[u8; N], Trap> {
         load(&self.bytes, address, offset)
@@ -200,7 +200,7 @@ pub(crate) fn store<const N: usize>(
 #[derive(Debug)]
 pub struct MemoryView<'a> {
     /// The memory; none for a program without one.
-    pub memory: Option<&'a mut Memory>,
+    pub memory: Option<&'a mut MemoryInstance>,
     /// Who is told of accesses, and the memory's store address.
     pub watch: Option<(&'a dyn AccessObserver, u32)>,
 }

@@ -3,7 +3,7 @@
 
 /// Where a frame goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resume {
+pub enum ResumePoint {
     /// At an index of the function's decoded instructions.
     Wasm(u32),
     /// At a position of the register code, which is an entry of the function.
@@ -18,5 +18,5 @@ pub struct Frame {
     /// Index in the value stack of its first local.
     pub base: u32,
     /// The next instruction: for the frames below the top, the one after the call.
-    pub resume: Resume,
+    pub resume: ResumePoint,
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::stack::{Frame, Resume};
+use super::stack::{Frame, ResumePoint};
 use super::{Exception, Instance, Machine};
 use crate::code::Body;
 use crate::machine::check::CheckedState;
 use stepmark_state::canonical::{ExceptionState, FrameState, InstanceState};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Bodies of the functions on the call stack: however they alternate there, each is decoded once.
-type Bodies = BTreeMap<u32, Arc<Body>>;
+type DecodedBodies = BTreeMap<u32, Arc<Body>>;
 
 impl Machine {
     /// The call stacks, those that wait first, outermost frame first.
@@ -25,13 +25,13 @@ impl Machine {
         let frames = self.frames.clone();
         let mut ends: Vec<usize> = frames.iter().skip(1).map(|f| f.base as usize).collect();
         ends.push(usize::MAX);
-        let mut bodies = Bodies::new();
+        let mut bodies = DecodedBodies::new();
         let numbered = frames.iter().enumerate().zip(ends);
         numbered.map(|((number, frame), end)| self.frame_state(number, frame, end, &mut bodies)).collect()
     }
 
     /// `end`: the first slot of the next frame, which its arguments became; beyond the stack for the top frame.
-    fn frame_state(&mut self, number: usize, frame: &Frame, end: usize, bodies: &mut Bodies) -> FrameState {
+    fn frame_state(&mut self, number: usize, frame: &Frame, end: usize, bodies: &mut DecodedBodies) -> FrameState {
         let index = self.resume_index(number);
         let body = bodies.entry(frame.func).or_insert_with(|| self.body(frame.func));
         let instr = body.instrs[index as usize];
@@ -88,7 +88,7 @@ impl Machine {
     ///
     /// # Errors
     /// A resource error if the node cannot hold the memories, tables or the stack.
-    pub fn restore(&mut self, checked: &CheckedState) -> Result<(), Error> {
+    pub fn restore(&mut self, checked: &CheckedState) -> Result<(), JobError> {
         let state = checked.state();
         for (number, instance) in state.instances.iter().enumerate() {
             self.restore_instance(number, instance)?;
@@ -98,7 +98,7 @@ impl Machine {
             self.store.exceptions.add(Exception { tag, values: exception.values.clone() });
         }
         self.store.exceptions.set_counted(state.exception_slots);
-        let mut bodies = Bodies::new();
+        let mut bodies = DecodedBodies::new();
         let mut rest = state.frames.as_slice();
         for (position, waiting) in checked.waiting().iter().enumerate() {
             let (frames, others) = rest.split_at(waiting.frames);
@@ -111,7 +111,7 @@ impl Machine {
         Ok(())
     }
 
-    fn restore_frames(&mut self, frames: &[FrameState], bodies: &mut Bodies) -> Result<(), Error> {
+    fn restore_frames(&mut self, frames: &[FrameState], bodies: &mut DecodedBodies) -> Result<(), JobError> {
         self.frames.clear();
         let mut base = 0;
         for frame in frames {
@@ -125,7 +125,7 @@ impl Machine {
         self.results = self.store.funcs[func as usize].results;
     }
 
-    fn restore_instance(&mut self, number: usize, state: &InstanceState) -> Result<(), Error> {
+    fn restore_instance(&mut self, number: usize, state: &InstanceState) -> Result<(), JobError> {
         let instance = self.store.instances[number].clone();
         let module = &instance.module;
         let globals = &instance.globals[module.imported_globals() as usize..];
@@ -153,17 +153,22 @@ impl Machine {
     }
 
     /// Places a frame at `base`; where the next one begins.
-    fn restore_frame(&mut self, base: usize, state: &FrameState, bodies: &mut Bodies) -> Result<usize, Error> {
+    fn restore_frame(
+        &mut self,
+        base: usize,
+        state: &FrameState,
+        bodies: &mut DecodedBodies,
+    ) -> Result<usize, JobError> {
         let func = self.store.instances[state.instance as usize].funcs[state.func as usize];
         let body = bodies.entry(func).or_insert_with(|| self.body(func));
         let index = body.index_of(state.offset).expect("BUG: the state was checked");
         let slots = body.frame_slots().max(body.results);
-        self.reserve_frame(base, slots).map_err(|trap| Error::snapshot(trap.message()))?;
+        self.reserve_frame(base, slots).map_err(|trap| JobError::snapshot(trap.message()))?;
         let operands = base + state.locals.len();
         self.stack[base..operands].copy_from_slice(&state.locals);
         let end = operands + state.operands.len();
         self.stack[operands..end].copy_from_slice(&state.operands);
-        self.frames.push(Frame { func, base: base as u32, resume: Resume::Wasm(index) });
+        self.frames.push(Frame { func, base: base as u32, resume: ResumePoint::Wasm(index) });
         Ok(end)
     }
 }

@@ -5,15 +5,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::instance::func_of_ref;
-use super::link::{HostImports, Linker};
-use super::{Exceptions, Instance, Memory, Table};
+use super::link::{HostImports, InstanceLinker};
+use super::{Exceptions, Instance, MemoryInstance, Table};
 use crate::code::Locals;
 use crate::module::binary::Reader;
 use crate::module::{
     ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Import, Items, Module, RefType,
     SizeLimits, TableType, ValType,
 };
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::limits::{Limits, WASM_PAGE};
 use stepmark_state::trap::Trap;
 
@@ -81,7 +81,7 @@ pub struct Store {
     /// Tables.
     pub tables: Vec<Table>,
     /// Memories.
-    pub memories: Vec<Memory>,
+    pub memories: Vec<MemoryInstance>,
     /// Global values, as bit patterns; a vector takes two.
     pub globals: Vec<u64>,
     /// Types of the globals, at the address of each of their slots; they name types by number.
@@ -109,7 +109,7 @@ struct Totals {
 
 /// Sizes of memories and tables. Nothing else changes them, or their number.
 impl Store {
-    fn add_memory(&mut self, memory: Memory) {
+    fn add_memory(&mut self, memory: MemoryInstance) {
         self.totals.memory_bytes += memory.pages() * WASM_PAGE;
         self.memories.push(memory);
     }
@@ -123,7 +123,7 @@ impl Store {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub(super) fn resize_memory(&mut self, memory: u32, pages: u64, most: u64) -> Result<(), Error> {
+    pub(super) fn resize_memory(&mut self, memory: u32, pages: u64, most: u64) -> Result<(), JobError> {
         let memory = &mut self.memories[memory as usize];
         let old = memory.pages();
         memory.resize(pages, most)?;
@@ -135,7 +135,7 @@ impl Store {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub(super) fn resize_table(&mut self, table: u32, size: u64, value: u64) -> Result<(), Error> {
+    pub(super) fn resize_table(&mut self, table: u32, size: u64, value: u64) -> Result<(), JobError> {
         let table = &mut self.tables[table as usize];
         let old = table.size();
         table.resize(size, value)?;
@@ -145,7 +145,7 @@ impl Store {
 
     /// Forgets all memories and tables but the first so many.
     pub(super) fn truncate_spaces(&mut self, memories: usize, tables: usize) {
-        let bytes = |memory: Memory| memory.pages() * WASM_PAGE;
+        let bytes = |memory: MemoryInstance| memory.pages() * WASM_PAGE;
         self.totals.memory_bytes -= self.memories.drain(memories..).map(bytes).sum::<u64>();
         self.totals.table_elements -= self.tables.drain(tables..).map(|table| table.size()).sum::<u64>();
     }
@@ -161,7 +161,7 @@ impl Store {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub fn grow_memory(&mut self, memory: u32, pages: u64, limits: &Limits) -> Result<u64, Error> {
+    pub fn grow_memory(&mut self, memory: u32, pages: u64, limits: &Limits) -> Result<u64, JobError> {
         let (old, max) = (self.memories[memory as usize].pages(), self.memories[memory as usize].max_pages());
         let left = limits.memory_bytes.saturating_sub(self.totals.memory_bytes) / WASM_PAGE;
         self.resize_memory(memory, old + pages, max.min(old + left))?;
@@ -179,7 +179,7 @@ impl Store {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub fn grow_table(&mut self, table: u32, by: u64, value: u64) -> Result<u64, Error> {
+    pub fn grow_table(&mut self, table: u32, by: u64, value: u64) -> Result<u64, JobError> {
         let old = self.tables[table as usize].size();
         self.resize_table(table, old + by, value)?;
         Ok(old)
@@ -307,10 +307,10 @@ impl Store {
         &mut self,
         name: &str,
         module: Arc<Module>,
-        linker: &Linker,
+        linker: &InstanceLinker,
         host: &dyn HostImports,
         limits: &Limits,
-    ) -> Result<u32, Error> {
+    ) -> Result<u32, JobError> {
         let mut instance = Instance {
             name: name.to_owned(),
             funcs: Vec::new(),
@@ -338,9 +338,9 @@ impl Store {
         instance: &mut Instance,
         number: u32,
         import: &Import,
-        linker: &Linker,
+        linker: &InstanceLinker,
         host: &dyn HostImports,
-    ) -> Result<(), Error> {
+    ) -> Result<(), JobError> {
         let name = format!("{:?}.{:?}", import.module, import.name);
         let wanted = numbered(&import.ty, &instance.types);
         if let ExternType::Func(wanted) = &wanted
@@ -357,7 +357,7 @@ impl Store {
         }
         let exported = linker.instance(&import.module).and_then(|i| self.export(i, &import.name));
         let Some(exported) = exported else {
-            return Err(Error::link(format!(
+            return Err(JobError::link(format!(
                 "unknown import {name}: wanted {}, found nothing of that name",
                 import.ty
             )));
@@ -392,12 +392,12 @@ impl Store {
         }
     }
 
-    fn check_sizes(&self, module: &Module, limits: &Limits) -> Result<(), Error> {
+    fn check_sizes(&self, module: &Module, limits: &Limits) -> Result<(), JobError> {
         let pages: u64 = module.memories().iter().skip(module.imported_memories() as usize).map(|m| m.min).sum();
         let bytes = self.totals.memory_bytes.saturating_add(pages.saturating_mul(WASM_PAGE));
         if bytes > limits.memory_bytes {
             let limit = limits.memory_bytes;
-            return Err(Error::program(format!(
+            return Err(JobError::program(format!(
                 "the memories need {bytes} bytes at the start, the job's limit is {limit}"
             )));
         }
@@ -405,14 +405,14 @@ impl Store {
         let elements = tables.fold(self.totals.table_elements, |sum, (t, _)| sum.saturating_add(t.limits.min));
         if elements > limits.table_elements {
             let limit = limits.table_elements;
-            return Err(Error::program(format!(
+            return Err(JobError::program(format!(
                 "the tables need {elements} elements at the start, the job's limit is {limit}"
             )));
         }
         Ok(())
     }
 
-    fn define(&mut self, instance: &mut Instance, number: u32, module: &Module) -> Result<(), Error> {
+    fn define(&mut self, instance: &mut Instance, number: u32, module: &Module) -> Result<(), JobError> {
         for index in module.imported_funcs()..module.func_count() {
             let ty = module.func_type(index);
             let zeroed = local_slots(module, index) - ty.param_slots();
@@ -426,7 +426,7 @@ impl Store {
         }
         for limits in module.memories().iter().skip(module.imported_memories() as usize) {
             instance.memories.push(self.memories.len() as u32);
-            self.add_memory(Memory::new(*limits, self.next_spaces.0)?);
+            self.add_memory(MemoryInstance::new(*limits, self.next_spaces.0)?);
             self.next_spaces.0 += 1;
         }
         for (ty, init) in module.globals().iter().skip(module.imported_globals() as usize) {
@@ -711,8 +711,8 @@ fn numbered(ty: &ExternType, numbers: &[u32]) -> ExternType {
     }
 }
 
-fn incompatible(name: &str, wanted: &ExternType, found: &ExternType) -> Error {
-    Error::link(format!("incompatible import type for {name}: wanted {wanted}, found {found}"))
+fn incompatible(name: &str, wanted: &ExternType, found: &ExternType) -> JobError {
+    JobError::link(format!("incompatible import type for {name}: wanted {wanted}, found {found}"))
 }
 
 /// Does a global, memory or table satisfy what was wanted of it.

@@ -3,7 +3,7 @@
 use super::memory::DIRTY_PAGE;
 use crate::alloc;
 use crate::module::TableType;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::trap::Trap;
 
 /// Elements in a page of dirty tracking.
@@ -24,7 +24,7 @@ impl Table {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub fn new(ty: TableType, value: u64, number: u32) -> Result<Table, Error> {
+    pub fn new(ty: TableType, value: u64, number: u32) -> Result<Table, JobError> {
         let mut table = Table { elements: Vec::new(), dirty: Vec::new(), ty, number };
         table.resize(ty.limits.min, value)?;
         Ok(table)
@@ -61,8 +61,8 @@ impl Table {
     ///
     /// # Errors
     /// A resource error if the node cannot hold it.
-    pub(crate) fn resize(&mut self, size: u64, value: u64) -> Result<(), Error> {
-        let fault = || Error::resource(format!("the node cannot hold a table of {size} elements"));
+    pub(crate) fn resize(&mut self, size: u64, value: u64) -> Result<(), JobError> {
+        let fault = || JobError::resource(format!("the node cannot hold a table of {size} elements"));
         let size = usize::try_from(size).map_err(|_| fault())?;
         let old = self.elements.len();
         alloc::reserve(&mut self.elements, size.saturating_sub(old)).map_err(|_| fault())?;

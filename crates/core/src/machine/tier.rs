@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::code::{Body, Entry, Environment, Location};
+use crate::code::{Body, EntryPoint, Environment, Location};
 use crate::gas::Schedule;
 use crate::machine::{Frame, Store};
 
@@ -97,10 +97,10 @@ pub(crate) trait Tier: Send + Sync {
     fn has_code(&self, func: u32) -> bool;
 
     /// Finds the entry before the instruction of this decoded index.
-    fn entry_at_index(&self, func: u32, index: u32) -> Option<Entry>;
+    fn entry_at_index(&self, func: u32, index: u32) -> Option<EntryPoint>;
 
     /// Finds the first entry at a position of the tier's own.
-    fn entry_at_position(&self, func: u32, position: u32) -> Option<Entry>;
+    fn entry_at_position(&self, func: u32, position: u32) -> Option<EntryPoint>;
 
     /// Runs from the top frame, which rests at an entry, with `gas` that has been charged for the block there.
     fn run(&self, parts: Parts<'_>, gas: &mut i64) -> Exit;
@@ -153,11 +153,11 @@ impl Tier for NoCode {
         false
     }
 
-    fn entry_at_index(&self, _func: u32, _index: u32) -> Option<Entry> {
+    fn entry_at_index(&self, _func: u32, _index: u32) -> Option<EntryPoint> {
         None
     }
 
-    fn entry_at_position(&self, _func: u32, _position: u32) -> Option<Entry> {
+    fn entry_at_position(&self, _func: u32, _position: u32) -> Option<EntryPoint> {
         None
     }
 

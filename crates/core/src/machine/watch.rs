@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::Machine;
 use crate::code::Op;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Bytes of a memory that are about to be read or written, all inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +25,19 @@ pub trait AccessObserver: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The step must not be made.
-    fn before_step(&self, machine: &mut Machine) -> Result<(), Error>;
+    fn before_step(&self, machine: &mut Machine) -> Result<(), JobError>;
 
     /// Called before a host function reads or writes.
     ///
     /// # Errors
     /// It must not; the function is told that the bytes lie outside the memory, and the run is given up after it.
-    fn touch(&self, access: Access) -> Result<(), Error>;
+    fn touch(&self, access: Access) -> Result<(), JobError>;
 
     /// Called after a host function, before what it came to is used.
     ///
     /// # Errors
     /// It has asked for what it must not touch: the run is given up.
-    fn after_host_call(&self) -> Result<(), Error> {
+    fn after_host_call(&self) -> Result<(), JobError> {
         Ok(())
     }
 }

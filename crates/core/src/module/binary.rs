@@ -1,7 +1,7 @@
 //! The binary format of code that has been validated (specification, sections 5.2 and 5.4). Reading it again cannot fail,
 //! so nothing here returns an error; that makes it several times faster, and smaller, than a reader of unknown bytes.
 
-use super::Kind;
+use super::SlotKind;
 use crate::op::{Op, for_each_vector_op};
 
 const VALIDATED: &str = "BUG: the code was validated";
@@ -38,7 +38,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The locals that a function body declares, of which the reader is at the beginning: how many, of which kind.
-    pub(crate) fn declared_locals(&mut self) -> impl Iterator<Item = (u32, Kind)> {
+    pub(crate) fn declared_locals(&mut self) -> impl Iterator<Item = (u32, SlotKind)> {
         let groups = self.u32();
         (0..groups).map(|_| {
             let count = self.u32();
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
         (first, count)
     }
 
-    fn value_type(&mut self) -> Kind {
+    fn value_type(&mut self) -> SlotKind {
         kind_of(self.block_type().cast_signed())
     }
 
@@ -237,11 +237,11 @@ pub(crate) fn vector_op(number: u32) -> Option<Op> {
 }
 
 /// The kind of the value type that a block type (negative, not [`EMPTY`]) names.
-pub(crate) fn kind_of(ty: i64) -> Kind {
+pub(crate) fn kind_of(ty: i64) -> SlotKind {
     match ty {
-        V128 => Kind::Vector,
-        EXNREF => Kind::Exception,
-        _ => Kind::Word,
+        V128 => SlotKind::Vector,
+        EXNREF => SlotKind::Exception,
+        _ => SlotKind::Word,
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use wasmparser::{BinaryReader, ConstExpr, GlobalSectionReader, GlobalType, Payload, ValType};
 
 use super::parse::{invalid, malformed};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Prefix of vector instructions.
 const VECTOR: u8 = 0xfd;
@@ -18,21 +18,21 @@ const GLOBAL_GET: u8 = 0x23;
 const END: u8 = 0x0b;
 
 /// The entries of a global section: type, and where the initial expression lies in the module.
-pub(super) struct Entries<'a> {
+pub(super) struct GlobalEntries<'a> {
     bytes: &'a [u8],
     reader: BinaryReader<'a>,
     left: u32,
 }
 
-impl<'a> Entries<'a> {
-    pub(super) fn new(section: &GlobalSectionReader<'_>, bytes: &'a [u8]) -> Result<Self, Error> {
+impl<'a> GlobalEntries<'a> {
+    pub(super) fn new(section: &GlobalSectionReader<'_>, bytes: &'a [u8]) -> Result<Self, JobError> {
         let range = section.range();
         let mut reader = BinaryReader::new(&bytes[range.clone()], range.start);
         let left = reader.read_var_u32().map_err(malformed)?;
         Ok(Self { bytes, reader, left })
     }
 
-    fn entry(&mut self) -> Result<(GlobalType, Range<usize>), Error> {
+    fn entry(&mut self) -> Result<(GlobalType, Range<usize>), JobError> {
         let ty = self.reader.read::<GlobalType>().map_err(malformed)?;
         let start = self.reader.original_position();
         if self.bytes.get(start) == Some(&VECTOR) {
@@ -44,8 +44,8 @@ impl<'a> Entries<'a> {
     }
 }
 
-impl Iterator for Entries<'_> {
-    type Item = Result<(GlobalType, Range<usize>), Error>;
+impl Iterator for GlobalEntries<'_> {
+    type Item = Result<(GlobalType, Range<usize>), JobError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
@@ -54,7 +54,7 @@ impl Iterator for Entries<'_> {
 }
 
 /// Skips `v128.const` and the end of the expression.
-fn skip_vector(reader: &mut BinaryReader<'_>) -> Result<(), Error> {
+fn skip_vector(reader: &mut BinaryReader<'_>) -> Result<(), JobError> {
     let start = reader.original_position();
     reader.read_u8().map_err(malformed)?;
     let right = reader.read_var_u32().map_err(malformed)? == V128_CONST
@@ -71,7 +71,7 @@ pub(super) struct Section {
 }
 
 impl Section {
-    pub(super) fn reader(&self) -> Result<GlobalSectionReader<'_>, Error> {
+    pub(super) fn reader(&self) -> Result<GlobalSectionReader<'_>, JobError> {
         GlobalSectionReader::new(BinaryReader::new(&self.bytes, self.offset)).map_err(malformed)
     }
 }
@@ -85,14 +85,14 @@ pub(super) fn without_vectors(
     bytes: &[u8],
     imported: u32,
     simd: bool,
-) -> Result<Option<(Section, BTreeSet<u32>)>, Error> {
+) -> Result<Option<(Section, BTreeSet<u32>)>, JobError> {
     let Payload::GlobalSection(section) = payload else { return Ok(None) };
     let range = section.range();
     if !simd || !bytes[range.clone()].contains(&VECTOR) {
         return Ok(None);
     }
     let mut shown = Vec::with_capacity(range.len());
-    let mut entries = Entries::new(section, bytes)?;
+    let mut entries = GlobalEntries::new(section, bytes)?;
     shown.extend_from_slice(&bytes[range.start..entries.reader.original_position()]);
     let mut hidden = BTreeSet::new();
     let mut index = imported;

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use wasmparser::WasmFeatures;
 
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::shown::Shown;
 
 /// The language features of a job.
@@ -51,11 +51,11 @@ impl Features {
     ///
     /// # Errors
     /// A usage error with the names of all features, if it is none of them.
-    pub fn set(&mut self, name: &str, on: bool) -> Result<(), Error> {
+    pub fn set(&mut self, name: &str, on: bool) -> Result<(), JobError> {
         let known = KNOWN.iter().find(|(known, _)| *known == name);
         let (_, flag) = known.ok_or_else(|| {
             let names: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
-            Error::usage(format!("no feature is called '{name}': they are {}", names.join(", ")))
+            JobError::usage(format!("no feature is called '{name}': they are {}", names.join(", ")))
         })?;
         self.0.set(*flag, on);
         Ok(())
@@ -86,7 +86,7 @@ pub trait Modules: Send + Sync {
     ///
     /// # Errors
     /// As [`Module::parse`].
-    fn module(&self, bytes: Vec<u8>, features: Features) -> Result<std::sync::Arc<Module>, Error>;
+    fn module(&self, bytes: Vec<u8>, features: Features) -> Result<std::sync::Arc<Module>, JobError>;
 }
 
 /// A decoded and validated module.

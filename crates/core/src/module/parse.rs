@@ -8,14 +8,14 @@ use wasmparser::{
 };
 
 use super::globals;
-use super::validate::{Bodies, WIDE, Work, validate_section};
+use super::validate::{BodyRules, ValidationWork, WIDE, validate_section};
 use super::{
     ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType, Features, FuncType,
     GlobalType, HeapType, Import, Items, Module, RefType, SizeLimits, TableType, ValType,
 };
 use crate::module::binary::{Encoded, Reader};
 use crate::op::Op;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Bytes that a module may have beside its data and custom sections. Code and declarations take up to 64 times their bytes in
 /// memory: more of them would not fit the memory that a 32-bit host of the machine has, while a 64-bit one could run them.
@@ -33,7 +33,7 @@ impl Module {
     ///
     /// # Errors
     /// A program error with the byte offset of the first fault; a feature that is off is named.
-    pub fn parse(bytes: Vec<u8>, features: Features) -> Result<Module, Error> {
+    pub fn parse(bytes: Vec<u8>, features: Features) -> Result<Module, JobError> {
         let mut module = Module {
             bytes: Vec::new(),
             features,
@@ -60,7 +60,7 @@ impl Module {
             name_section: None,
         };
         if bytes.starts_with(b"\0asm\x0d\0\x01\0") {
-            return Err(Error::program(
+            return Err(JobError::program(
                 "this is a component, not a core module: extract its core module first (at offset 0x4)",
             ));
         }
@@ -72,17 +72,17 @@ impl Module {
         Ok(module)
     }
 
-    fn read(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn read(&mut self, bytes: &[u8]) -> Result<(), JobError> {
         let (parser, mut validator) = of_sections(self.features);
         let mut allocations = wasmparser::FuncValidatorAllocations::default();
         let mut bodies = None;
-        let mut work = Work::new(bytes.len());
+        let mut work = ValidationWork::new(bytes.len());
         let mut structure = 0;
         for payload in parser.parse_all(bytes) {
             let payload = payload.map_err(malformed)?;
             structure += structure_bytes(&payload);
             if structure > MOST_STRUCTURE {
-                return Err(Error::program(format!(
+                return Err(JobError::program(format!(
                     "the module has more than {MOST_STRUCTURE} bytes beside its data and custom sections"
                 )));
             }
@@ -92,7 +92,7 @@ impl Module {
             if let Some((func, body)) = func {
                 let bodies = bodies.get_or_insert_with(|| {
                     work.is_needed = self.has_wide_types();
-                    Bodies::new(self.features, self.hidden_vectors.clone())
+                    BodyRules::new(self.features, self.hidden_vectors.clone())
                 });
                 allocations = bodies.validate(func, &body, allocations, &mut work)?;
             }
@@ -108,7 +108,7 @@ impl Module {
     }
 
     /// Counts the types of functions that were declared since the last call: each is looked through for its function.
-    fn count_declarations(&self, work: &mut Work) -> Result<(), Error> {
+    fn count_declarations(&self, work: &mut ValidationWork) -> Result<(), JobError> {
         for (index, ty) in self.func_types.iter().enumerate().skip(work.declared) {
             // An import keeps its type.
             let weight = if index < self.imported_funcs as usize { 8 } else { 1 };
@@ -119,7 +119,7 @@ impl Module {
         Ok(())
     }
 
-    fn section(&mut self, payload: Payload<'_>, bytes: &[u8]) -> Result<(), Error> {
+    fn section(&mut self, payload: Payload<'_>, bytes: &[u8]) -> Result<(), JobError> {
         match payload {
             Payload::TypeSection(reader) => {
                 for group in reader {
@@ -154,7 +154,7 @@ impl Module {
             }
             Payload::GlobalSection(reader) => {
                 self.globals.reserve_exact(reader.count() as usize);
-                for global in globals::Entries::new(&reader, bytes)? {
+                for global in globals::GlobalEntries::new(&reader, bytes)? {
                     let (ty, init) = global?;
                     let ty = global_type(&ty)?;
                     let init = self.constant(&bytes[init], ty.value)?;
@@ -205,7 +205,7 @@ impl Module {
         Ok(())
     }
 
-    fn element_segment(&self, element: wasmparser::Element<'_>, bytes: &[u8]) -> Result<ElementSegment, Error> {
+    fn element_segment(&self, element: wasmparser::Element<'_>, bytes: &[u8]) -> Result<ElementSegment, JobError> {
         let mode = match element.kind {
             ElementKind::Passive => ElementMode::Passive,
             ElementKind::Declared => ElementMode::Declared,
@@ -219,7 +219,7 @@ impl Module {
                 (Items::Funcs(funcs.map_err(malformed)?), RefType::FUNCREF)
             }
             ElementItems::Expressions(ty, reader) => {
-                let exprs: Result<Box<[ConstExpr]>, Error> =
+                let exprs: Result<Box<[ConstExpr]>, JobError> =
                     reader.into_iter().map(|expr| self.scalar(&expr.map_err(malformed)?, bytes)).collect();
                 (Items::Exprs(exprs?), ref_type(ty)?)
             }
@@ -228,12 +228,12 @@ impl Module {
     }
 
     /// A constant expression that gives no vector.
-    fn scalar(&self, expr: &WasmExpr<'_>, bytes: &[u8]) -> Result<ConstExpr, Error> {
+    fn scalar(&self, expr: &WasmExpr<'_>, bytes: &[u8]) -> Result<ConstExpr, JobError> {
         self.constant(&bytes[expr.get_binary_reader().range()], ValType::I32)
     }
 
     /// A constant expression of a type; what matters is only whether it is a vector's.
-    fn constant(&self, expr: &[u8], ty: ValType) -> Result<ConstExpr, Error> {
+    fn constant(&self, expr: &[u8], ty: ValType) -> Result<ConstExpr, JobError> {
         let mut reader = Reader::new(expr);
         let mut ops = Vec::new();
         while !reader.is_at_end() {
@@ -255,7 +255,7 @@ impl Module {
         // The validator does not know the types of hidden vectors.
         let hidden = |op: &ConstOp| matches!(op, ConstOp::Global(index) if self.hidden_vectors.contains(index));
         if ops.iter().any(hidden) && (ty != ValType::V128 || ops.len() > 1) {
-            return Err(Error::program(
+            return Err(JobError::program(
                 "invalid module: type mismatch: a constant expression takes a v128 for another type",
             ));
         }
@@ -263,7 +263,7 @@ impl Module {
     }
 
     /// A recursion group: only function types, none of which is a subtype of another, need no garbage collection.
-    fn type_group(&mut self, group: wasmparser::RecGroup) -> Result<(), Error> {
+    fn type_group(&mut self, group: wasmparser::RecGroup) -> Result<(), JobError> {
         let mut size = 0;
         for ty in group.into_types() {
             let CompositeInnerType::Func(func) = &ty.composite_type.inner else {
@@ -279,7 +279,7 @@ impl Module {
         Ok(())
     }
 
-    fn import(&mut self, import: wasmparser::Import<'_>) -> Result<(), Error> {
+    fn import(&mut self, import: wasmparser::Import<'_>) -> Result<(), JobError> {
         let ty = match import.ty {
             TypeRef::Func(index) => {
                 self.func_types.push(index);
@@ -309,7 +309,9 @@ impl Module {
             // Validation lets these pass whatever the features are.
             TypeRef::FuncExact(_) => {
                 let what = "an import of a function of an exact type needs custom descriptors";
-                return Err(Error::program(format!("invalid module: {what}, a feature that the node does not have")));
+                return Err(JobError::program(format!(
+                    "invalid module: {what}, a feature that the node does not have"
+                )));
             }
         };
         self.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
@@ -336,29 +338,29 @@ pub(super) fn of_sections(features: Features) -> (Parser, Validator) {
 
 /// What wasmparser finds.
 #[cold]
-pub(super) fn malformed(error: BinaryReaderError) -> Error {
-    Error::program(format!("invalid module: {error}"))
+pub(super) fn malformed(error: BinaryReaderError) -> JobError {
+    JobError::program(format!("invalid module: {error}"))
 }
 
 /// A fault that wasmparser does not find, in its words.
 #[cold]
-pub(super) fn invalid(message: &str, offset: usize) -> Error {
-    Error::program(format!("invalid module: {message} (at offset {offset:#x})"))
+pub(super) fn invalid(message: &str, offset: usize) -> JobError {
+    JobError::program(format!("invalid module: {message} (at offset {offset:#x})"))
 }
 
 /// Something that is in the language, but not in the node.
 #[cold]
-pub(super) fn needs_gc(what: &str) -> Error {
-    Error::program(format!(
+pub(super) fn needs_gc(what: &str) -> JobError {
+    JobError::program(format!(
         "invalid module: {what} needs garbage collection (gc), a feature that the node does not have"
     ))
 }
 
-fn val_types(types: &[wasmparser::ValType]) -> Result<Vec<ValType>, Error> {
+fn val_types(types: &[wasmparser::ValType]) -> Result<Vec<ValType>, JobError> {
     types.iter().map(|t| val_type(*t)).collect()
 }
 
-fn val_type(ty: wasmparser::ValType) -> Result<ValType, Error> {
+fn val_type(ty: wasmparser::ValType) -> Result<ValType, JobError> {
     val_type_in(ty, &|_| unreachable!("BUG: sections name types by index"))
         .ok_or_else(|| needs_gc("the reference type of a declaration"))
 }
@@ -376,7 +378,7 @@ pub(super) fn val_type_in(ty: wasmparser::ValType, index_of: &dyn Fn(CoreTypeId)
     })
 }
 
-fn ref_type(ty: wasmparser::RefType) -> Result<RefType, Error> {
+fn ref_type(ty: wasmparser::RefType) -> Result<RefType, JobError> {
     match val_type(ty.into())? {
         ValType::Ref(ty) => Ok(ty),
         _ => unreachable!("BUG: a reference type"),
@@ -402,7 +404,7 @@ fn ref_type_in(ty: wasmparser::RefType, index_of: &dyn Fn(CoreTypeId) -> u32) ->
     Some(RefType { nullable: ty.is_nullable(), heap })
 }
 
-fn table_type(ty: &wasmparser::TableType) -> Result<TableType, Error> {
+fn table_type(ty: &wasmparser::TableType) -> Result<TableType, JobError> {
     let limits = SizeLimits { is64: ty.table64, min: ty.initial, max: ty.maximum };
     Ok(TableType { element: ref_type(ty.element_type)?, limits })
 }
@@ -411,7 +413,7 @@ fn memory_limits(ty: &wasmparser::MemoryType) -> SizeLimits {
     SizeLimits { is64: ty.memory64, min: ty.initial, max: ty.maximum }
 }
 
-fn global_type(ty: &wasmparser::GlobalType) -> Result<GlobalType, Error> {
+fn global_type(ty: &wasmparser::GlobalType) -> Result<GlobalType, JobError> {
     Ok(GlobalType { value: val_type(ty.content_type)?, mutable: ty.mutable })
 }
 

@@ -33,11 +33,11 @@ impl ValType {
     }
 
     /// How a value of it lies on the stack.
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> SlotKind {
         match self {
-            Self::V128 => Kind::Vector,
-            Self::Ref(RefType { heap: HeapType::Exn | HeapType::NoExn, .. }) => Kind::Exception,
-            _ => Kind::Word,
+            Self::V128 => SlotKind::Vector,
+            Self::Ref(RefType { heap: HeapType::Exn | HeapType::NoExn, .. }) => SlotKind::Exception,
+            _ => SlotKind::Word,
         }
     }
 
@@ -97,7 +97,7 @@ impl fmt::Display for ValType {
 
 /// How a value lies in the slots of the stack, as far as anyone must tell without its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SlotKind {
     /// One slot.
     Word,
     /// Two slots, the lower half first.
@@ -106,7 +106,7 @@ pub enum Kind {
     Exception,
 }
 
-impl Kind {
+impl SlotKind {
     /// Slots of 64 bits.
     pub fn slots(self) -> u32 {
         if self == Self::Vector { 2 } else { 1 }
@@ -206,7 +206,7 @@ pub fn slots(types: &[ValType]) -> u32 {
 }
 
 /// The kind of each slot of values of these types.
-pub fn slot_kinds(types: &[ValType]) -> Vec<Kind> {
+pub fn slot_kinds(types: &[ValType]) -> Vec<SlotKind> {
     types.iter().flat_map(|ty| std::iter::repeat_n(ty.kind(), ty.slots() as usize)).collect()
 }
 

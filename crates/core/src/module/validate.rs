@@ -15,7 +15,7 @@ use super::parse::{invalid, malformed, of_sections, val_type_in};
 use super::{Features, Module, ValType, globals};
 use crate::module::binary::vector_op;
 use crate::op::Op;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Prefix of vector instructions.
 const VECTOR: u8 = 0xfd;
@@ -43,7 +43,7 @@ const LEAST_OPERANDS: u32 = 65_536;
 const OPERANDS_PER_BYTE: u32 = 2;
 
 /// Values that declarations and instructions name by their types.
-pub(super) struct Work {
+pub(super) struct ValidationWork {
     /// Are there types for which it matters.
     pub(super) is_needed: bool,
     /// Functions whose types have been counted.
@@ -52,21 +52,21 @@ pub(super) struct Work {
     most: u64,
 }
 
-impl Work {
+impl ValidationWork {
     /// For a module of so many bytes.
     pub(super) fn new(bytes: usize) -> Self {
         let most = LEAST_WORK + WORK_PER_BYTE * bytes as u64;
-        Work { is_needed: false, declared: 0, left: most, most }
+        ValidationWork { is_needed: false, declared: 0, left: most, most }
     }
 
     /// Counts values that are named at `offset`.
     ///
     /// # Errors
     /// A program error when there are too many.
-    pub(super) fn add(&mut self, values: usize, offset: usize) -> Result<(), Error> {
+    pub(super) fn add(&mut self, values: usize, offset: usize) -> Result<(), JobError> {
         let most = self.most;
         let beyond = || {
-            Error::program(format!(
+            JobError::program(format!(
                 "the module's instructions and functions name too many values by their types: more than {most}, which is \
                  {LEAST_WORK} and {WORK_PER_BYTE} for each of its bytes (at offset {offset:#x})"
             ))
@@ -77,7 +77,7 @@ impl Work {
 }
 
 /// What bodies of a module are validated with.
-pub(super) struct Bodies {
+pub(super) struct BodyRules {
     features: WasmFeatures,
     hidden: BTreeSet<u32>,
     vectors: Vectors,
@@ -222,7 +222,7 @@ impl WasmModuleResources for Resources<'_> {
 }
 
 /// A function to validate, and its body.
-pub(super) type Function<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
+pub(super) type FunctionToValidate<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
 
 /// Validates a section, or gives the function whose body it is, and the globals that the validator sees without their
 /// vectors.
@@ -235,7 +235,7 @@ pub(super) fn validate_section<'a>(
     bytes: &[u8],
     imported_globals: u32,
     features: Features,
-) -> Result<(Option<Function<'a>>, BTreeSet<u32>), Error> {
+) -> Result<(Option<FunctionToValidate<'a>>, BTreeSet<u32>), JobError> {
     check_count(payload, bytes)?;
     let simd = features.0.contains(WasmFeatures::SIMD);
     if let Some((section, hidden)) = globals::without_vectors(payload, bytes, imported_globals, simd)? {
@@ -250,7 +250,7 @@ pub(super) fn validate_section<'a>(
 
 /// Refuses a section that says it has more entries than the module has bytes: the validator makes room for as many as it
 /// is told.
-fn check_count(payload: &Payload<'_>, bytes: &[u8]) -> Result<(), Error> {
+fn check_count(payload: &Payload<'_>, bytes: &[u8]) -> Result<(), JobError> {
     let (count, range) = match payload {
         Payload::TypeSection(section) => (section.count(), section.range()),
         Payload::ImportSection(section) => (section.count(), section.range()),
@@ -311,7 +311,7 @@ impl<'a, V: VisitOperator<'a, Output = wasmparser::Result<()>>> VisitOperator<'a
 }
 
 /// A body under validation.
-struct Body<'a, 'b> {
+struct ValidatedBody<'a, 'b> {
     validator: FuncValidator<Resources<'a>>,
     reader: BinaryReader<'b>,
     /// The body's bytes, and where they begin in the module.
@@ -362,7 +362,7 @@ impl NamedLocals {
 /// Locals that a function may have.
 const MOST_LOCALS: usize = 50_000;
 
-impl Bodies {
+impl BodyRules {
     pub(super) fn new(features: Features, hidden: BTreeSet<u32>) -> Self {
         Self { features: features.0, hidden, vectors: Vectors::default() }
     }
@@ -376,8 +376,8 @@ impl Bodies {
         func: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
         allocations: FuncValidatorAllocations,
-        work: &mut Work,
-    ) -> Result<FuncValidatorAllocations, Error> {
+        work: &mut ValidationWork,
+    ) -> Result<FuncValidatorAllocations, JobError> {
         let named = |params| NamedLocals::of(params, body);
         let mut body = self.begin(func, body, allocations, named)?;
         while !body.reader.eof() {
@@ -400,7 +400,7 @@ impl Bodies {
         offsets: &BTreeSet<u32>,
         ids: &BTreeMap<CoreTypeId, u32>,
         found: &mut dyn FnMut(u32, TypesAt),
-    ) -> Result<(), Error> {
+    ) -> Result<(), JobError> {
         let mut body = self.begin(func, body, FuncValidatorAllocations::default(), |_| None)?;
         let mut left = offsets.len();
         while left > 0 && !body.reader.eof() {
@@ -420,7 +420,7 @@ impl Bodies {
         body: &FunctionBody<'b>,
         allocations: FuncValidatorAllocations,
         named: impl FnOnce(u32) -> Option<NamedLocals>,
-    ) -> Result<Body<'a, 'b>, Error> {
+    ) -> Result<ValidatedBody<'a, 'b>, JobError> {
         let resources = Resources { module: func.resources, hidden: &self.hidden, vectors: &self.vectors };
         let func = FuncToValidate { resources, index: func.index, ty: func.ty, features: self.features };
         let mut validator = func.into_validator(allocations);
@@ -438,11 +438,11 @@ impl Bodies {
         }
         reader.set_features(self.features);
         let (bytes, start) = (body.as_bytes(), body.range().start);
-        Ok(Body { validator, reader, bytes, start, features: self.features, vectors: &self.vectors, named })
+        Ok(ValidatedBody { validator, reader, bytes, start, features: self.features, vectors: &self.vectors, named })
     }
 }
 
-impl Body<'_, '_> {
+impl ValidatedBody<'_, '_> {
     /// The types of locals and operands here.
     fn types(&self, ids: &BTreeMap<CoreTypeId, u32>) -> TypesAt {
         let val_type = |ty| val_type_in(ty, &|id| ids.get(&id).copied().unwrap_or(u32::MAX));
@@ -453,7 +453,7 @@ impl Body<'_, '_> {
         (slot_types(locals), slot_types((0..height).rev().map(operand)))
     }
 
-    fn instruction(&mut self) -> Result<(), Error> {
+    fn instruction(&mut self) -> Result<(), JobError> {
         let at = self.reader.original_position();
         match self.bytes.get(at - self.start) {
             Some(&VECTOR) => return self.vector(at),
@@ -469,12 +469,12 @@ impl Body<'_, '_> {
     }
 
     /// Refuses more operands than a body of this length may have at once.
-    fn check_height(&self) -> Result<(), Error> {
+    fn check_height(&self) -> Result<(), JobError> {
         let most = LEAST_OPERANDS.saturating_add(OPERANDS_PER_BYTE.saturating_mul(self.bytes.len() as u32));
         if self.validator.operand_stack_height() <= most {
             return Ok(());
         }
-        Err(Error::program(format!(
+        Err(JobError::program(format!(
             "a function has too many operands: more than {most}, which is {LEAST_OPERANDS} and {OPERANDS_PER_BYTE} for each \
              byte of its body (at offset {:#x})",
             self.reader.original_position()
@@ -483,7 +483,7 @@ impl Body<'_, '_> {
 
     /// An instruction on a local of a function that declares many.
     #[cold]
-    fn named_local(&mut self, code: u8, at: usize) -> Result<(), Error> {
+    fn named_local(&mut self, code: u8, at: usize) -> Result<(), JobError> {
         self.reader.read_u8().map_err(malformed)?;
         let local = self.reader.read_var_u32().map_err(malformed)?;
         let known = self.known_local(local, at)?;
@@ -502,7 +502,7 @@ impl Body<'_, '_> {
     }
 
     /// The validator's index of a local, which it is told of now if it has not been.
-    fn known_local(&mut self, local: u32, at: usize) -> Result<u32, Error> {
+    fn known_local(&mut self, local: u32, at: usize) -> Result<u32, JobError> {
         let Some(named) = &mut self.named else { return Ok(local) };
         if local < named.params {
             return Ok(local);
@@ -566,7 +566,7 @@ impl Body<'_, '_> {
 
     #[cold]
     #[inline(never)]
-    fn vector(&mut self, at: usize) -> Result<(), Error> {
+    fn vector(&mut self, at: usize) -> Result<(), JobError> {
         if self.validator.control_stack_height() == 0 {
             return Err(invalid("operators remaining after end of function body", at));
         }
@@ -595,7 +595,7 @@ impl Body<'_, '_> {
     }
 
     /// The immediates of a load or store; does its memory have 64-bit addresses.
-    fn access(&mut self, op: Op, at: usize) -> Result<bool, Error> {
+    fn access(&mut self, op: Op, at: usize) -> Result<bool, JobError> {
         let mut alignment = self.reader.read_var_u32().map_err(malformed)?;
         let mut memory = 0;
         if self.features.contains(WasmFeatures::MULTI_MEMORY) && alignment & HAS_MEMORY_INDEX != 0 {
@@ -623,7 +623,7 @@ impl Body<'_, '_> {
     }
 
     /// Immediates of lanes and of constants.
-    fn lanes(&mut self, op: Op, at: usize) -> Result<(), Error> {
+    fn lanes(&mut self, op: Op, at: usize) -> Result<(), JobError> {
         let (count, below) = match op {
             Op::V128Const => (16, None),
             Op::I8x16Shuffle => (16, Some(32)),
@@ -655,7 +655,7 @@ pub type TypesAt = (Vec<Option<ValType>>, Vec<Option<ValType>>);
 pub fn types_at(module: &Module, wanted: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeMap<(u32, u32), TypesAt> {
     let mut found = BTreeMap::new();
     let (parser, mut validator) = of_sections(module.features);
-    let bodies = Bodies::new(module.features, module.hidden_vectors.clone());
+    let bodies = BodyRules::new(module.features, module.hidden_vectors.clone());
     let mut func = module.imported_funcs;
     for payload in parser.parse_all(&module.bytes) {
         // A valid module was wanted: an error leaves the rest out.

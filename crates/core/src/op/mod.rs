@@ -9,6 +9,8 @@ mod vector;
 pub use instr::{FREE_CARRIED, Instr};
 pub(crate) use vector::for_each_vector_op;
 
+use stepmark_op_rules::op_rules;
+
 /// Calls `$mac!` with all rows, grouped by shape:
 /// - `unary`: variant, mnemonic, function of [`crate::numeric`];
 /// - `try_unary`: the same, where the function may trap;
@@ -264,132 +266,124 @@ macro_rules! with_vectors {
     ($mac:ident $($ops:tt)*) => { for_each_vector_op! { $mac $($ops)* } };
 }
 
-macro_rules! define_op {
-    (
-        unary { $($un:ident $un_name:literal $un_fn:ident;)* }
-        binary { $($bin:ident $bin_wide:ident $bin_name:literal $bin_fn:ident;)* }
-        int_binary { $($ib:ident $ib_imm:ident $ib_wide:ident $ib_name:literal $ib_fn:ident;)* }
-        int_compare { $($ic:ident $ic_imm:ident $ic_br:ident $ic_bri:ident $ic_not:ident $ic_noti:ident $ic_name:literal $ic_fn:ident;)* }
-        float_compare { $($fc:ident $fc_br:ident $fc_not:ident $fc_name:literal $fc_fn:ident;)* }
-        try_unary { $($tu:ident $tu_name:literal $tu_fn:ident;)* }
-        try_int_binary { $($tb:ident $tb_imm:ident $tb_name:literal $tb_fn:ident;)* }
-        load { $($ld:ident $ld_far:ident $ld_plus:ident $ld_at:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
-        store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
-        other { $($ot:ident $ot_name:literal;)* }
-        vector_unary { $($vu:ident $vu_name:literal $vu_code:literal $vu_fn:ident;)* }
-        vector_binary { $($vb:ident $vb_name:literal $vb_code:literal $vb_fn:ident;)* }
-        vector_ternary { $($vt:ident $vt_name:literal $vt_code:literal $vt_fn:ident;)* }
-        vector_shift { $($vs:ident $vs_name:literal $vs_code:literal $vs_fn:ident;)* }
-        vector_test { $($vq:ident $vq_name:literal $vq_code:literal $vq_fn:ident;)* }
-        vector_splat { $($vp:ident $vp_name:literal $vp_code:literal $vp_fn:ident $vp_ty:ident;)* }
-        vector_extract { $($ve:ident $ve_name:literal $ve_code:literal $ve_fn:ident;)* }
-        vector_replace { $($vr:ident $vr_name:literal $vr_code:literal $vr_fn:ident $vr_ty:ident;)* }
-        vector_load { $($vl:ident $vl_name:literal $vl_code:literal $vl_fn:ident $vl_bytes:literal;)* }
-        vector_load_lane { $($vll:ident $vll_name:literal $vll_code:literal $vll_fn:ident $vll_bytes:literal;)* }
-        vector_store_lane { $($vsl:ident $vsl_name:literal $vsl_code:literal $vsl_fn:ident $vsl_bytes:literal;)* }
-        vector_other { $($vo:ident $vo_name:literal $vo_code:literal;)* }
-    ) => {
-        /// An instruction of the source program, without its immediates.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[repr(u16)]
-        #[allow(missing_docs, reason = "each variant is the instruction of that name")]
-        pub enum Op {
-            $($un,)* $($bin,)* $($ib,)* $($ic,)* $($fc,)* $($tu,)* $($tb,)* $($ld,)* $($st,)* $($ot,)*
-            $($vu,)* $($vb,)* $($vt,)* $($vs,)* $($vq,)* $($vp,)* $($ve,)* $($vr,)* $($vl,)* $($vll,)* $($vsl,)* $($vo,)*
-        }
+op_rules! {
+define_op(scalar vector) {
+    /// An instruction of the source program, without its immediates.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    #[repr(u16)]
+    #[allow(missing_docs, reason = "each variant is the instruction of that name")]
+    pub enum Op {
+        $($unary,)* $($binary,)* $($int_binary,)* $($int_compare,)* $($float_compare,)* $($try_unary,)*
+        $($try_int_binary,)* $($load,)* $($store,)* $($other,)*
+        $($vector_unary,)* $($vector_binary,)* $($vector_ternary,)* $($vector_shift,)* $($vector_test,)*
+        $($vector_splat,)* $($vector_extract,)* $($vector_replace,)* $($vector_load,)* $($vector_load_lane,)*
+        $($vector_store_lane,)* $($vector_other,)*
+    }
 
-        impl Op {
-            /// Every instruction, in the order of the table.
-            pub const ALL: &'static [Op] = &[
-                $(Op::$un,)* $(Op::$bin,)* $(Op::$ib,)* $(Op::$ic,)* $(Op::$fc,)* $(Op::$tu,)* $(Op::$tb,)* $(Op::$ld,)* $(Op::$st,)*
-                $(Op::$ot,)*
-                $(Op::$vu,)* $(Op::$vb,)* $(Op::$vt,)* $(Op::$vs,)* $(Op::$vq,)* $(Op::$vp,)* $(Op::$ve,)* $(Op::$vr,)*
-                $(Op::$vl,)* $(Op::$vll,)* $(Op::$vsl,)* $(Op::$vo,)*
-            ];
+    impl Op {
+        /// Every instruction, in the order of the table.
+        pub const ALL: &'static [Op] = &[
+            $(Op::$unary,)* $(Op::$binary,)* $(Op::$int_binary,)* $(Op::$int_compare,)*
+            $(Op::$float_compare,)* $(Op::$try_unary,)* $(Op::$try_int_binary,)* $(Op::$load,)*
+            $(Op::$store,)*
+            $(Op::$other,)*
+            $(Op::$vector_unary,)* $(Op::$vector_binary,)* $(Op::$vector_ternary,)* $(Op::$vector_shift,)*
+            $(Op::$vector_test,)* $(Op::$vector_splat,)* $(Op::$vector_extract,)* $(Op::$vector_replace,)*
+            $(Op::$vector_load,)* $(Op::$vector_load_lane,)* $(Op::$vector_store_lane,)* $(Op::$vector_other,)*
+        ];
 
-            /// The name in the text format.
-            pub const fn mnemonic(self) -> &'static str {
-                match self {
-                    $(Op::$un => $un_name,)* $(Op::$bin => $bin_name,)* $(Op::$ib => $ib_name,)* $(Op::$ic => $ic_name,)*
-                    $(Op::$fc => $fc_name,)* $(Op::$tu => $tu_name,)* $(Op::$tb => $tb_name,)* $(Op::$ld => $ld_name,)*
-                    $(Op::$st => $st_name,)* $(Op::$ot => $ot_name,)*
-                    $(Op::$vu => $vu_name,)* $(Op::$vb => $vb_name,)* $(Op::$vt => $vt_name,)* $(Op::$vs => $vs_name,)*
-                    $(Op::$vq => $vq_name,)* $(Op::$vp => $vp_name,)* $(Op::$ve => $ve_name,)* $(Op::$vr => $vr_name,)*
-                    $(Op::$vl => $vl_name,)* $(Op::$vll => $vll_name,)* $(Op::$vsl => $vsl_name,)* $(Op::$vo => $vo_name,)*
-                }
-            }
-
-            /// Slots taken from and put on the operand stack, for instructions where the table alone tells.
-            pub fn fixed_arity(self) -> Option<(u32, u32)> {
-                match self {
-                    $(Op::$un)|* | $(Op::$tu)|* | $(Op::$ld)|* => Some((1, 1)),
-                    $(Op::$bin)|* | $(Op::$ib)|* | $(Op::$ic)|* | $(Op::$fc)|* | $(Op::$tb)|* => Some((2, 1)),
-                    $(Op::$st)|* => Some((2, 0)),
-                    _ => self.shape().map(|shape| (shape.operands.iter().map(|n| u32::from(*n)).sum(), shape.result.into())),
-                }
-            }
-
-            /// The slots of each operand and of the result, of an instruction that can be executed out of line.
-            pub(crate) fn shape(self) -> Option<Shape> {
-                let (operands, result) = match self {
-                    $(Op::$ld)|* => ([1, 0, 0], 1),
-                    $(Op::$st)|* => ([1, 1, 0], 0),
-                    $(Op::$vu)|* => ([2, 0, 0], 2),
-                    $(Op::$vb)|* | Op::I8x16Shuffle => ([2, 2, 0], 2),
-                    $(Op::$vt)|* => ([2, 2, 2], 2),
-                    $(Op::$vs)|* | $(Op::$vr)|* => ([2, 1, 0], 2),
-                    $(Op::$vq)|* | $(Op::$ve)|* => ([2, 0, 0], 1),
-                    $(Op::$vp)|* | $(Op::$vl)|* | Op::V128Load => ([1, 0, 0], 2),
-                    $(Op::$vll)|* => ([1, 2, 0], 2),
-                    $(Op::$vsl)|* | Op::V128Store => ([1, 2, 0], 0),
-                    Op::V128Const => ([0, 0, 0], 2),
-                    _ => return None,
-                };
-                Some(Shape { operands, result })
-            }
-
-            /// Is this a load or a store (its immediate is an offset).
-            pub fn is_memory_access(self) -> bool {
-                self.is_lane_access()
-                    || matches!(self, $(Op::$ld)|* | $(Op::$st)|* | $(Op::$vl)|* | Op::V128Load | Op::V128Store)
-            }
-
-            /// Is this a load or a store of one lane of a vector.
-            pub(crate) fn is_lane_access(self) -> bool {
-                matches!(self, $(Op::$vll)|* | $(Op::$vsl)|*)
-            }
-
-            /// Is its one immediate a lane.
-            pub(crate) fn has_lane(self) -> bool {
-                matches!(self, $(Op::$ve)|* | $(Op::$vr)|*)
-            }
-
-            /// Bytes that a load or store accesses.
-            pub(crate) fn access_bytes(self) -> u8 {
-                match self {
-                    $(Self::$ld => size_of::<$ld_mem>() as u8,)*
-                    $(Self::$st => size_of::<$st_mem>() as u8,)*
-                    _ => self.vector_access_bytes(),
-                }
-            }
-
-            /// Bytes that a load or store of a vector, or of a part of one, accesses; 0 for other instructions.
-            pub(crate) fn vector_access_bytes(self) -> u8 {
-                match self {
-                    $(Op::$vl => $vl_bytes,)*
-                    $(Op::$vll => $vll_bytes,)*
-                    $(Op::$vsl => $vsl_bytes,)*
-                    Op::V128Load | Op::V128Store => 16,
-                    _ => 0,
-                }
-            }
-
-            /// Is it an instruction on vectors.
-            pub const fn is_vector(self) -> bool {
-                self as u16 > LAST_SCALAR as u16
+        /// The name in the text format.
+        pub const fn mnemonic(self) -> &'static str {
+            match self {
+                $(Op::$unary => $unary_name,)* $(Op::$binary => $binary_name,)*
+                $(Op::$int_binary => $int_binary_name,)* $(Op::$int_compare => $int_compare_name,)*
+                $(Op::$float_compare => $float_compare_name,)* $(Op::$try_unary => $try_unary_name,)*
+                $(Op::$try_int_binary => $try_int_binary_name,)* $(Op::$load => $load_name,)*
+                $(Op::$store => $store_name,)* $(Op::$other => $other_name,)*
+                $(Op::$vector_unary => $vector_unary_name,)* $(Op::$vector_binary => $vector_binary_name,)*
+                $(Op::$vector_ternary => $vector_ternary_name,)* $(Op::$vector_shift => $vector_shift_name,)*
+                $(Op::$vector_test => $vector_test_name,)* $(Op::$vector_splat => $vector_splat_name,)*
+                $(Op::$vector_extract => $vector_extract_name,)*
+                $(Op::$vector_replace => $vector_replace_name,)*
+                $(Op::$vector_load => $vector_load_name,)*
+                $(Op::$vector_load_lane => $vector_load_lane_name,)*
+                $(Op::$vector_store_lane => $vector_store_lane_name,)*
+                $(Op::$vector_other => $vector_other_name,)*
             }
         }
-    };
+
+        /// Slots taken from and put on the operand stack, for instructions where the table alone tells.
+        pub fn fixed_arity(self) -> Option<(u32, u32)> {
+            match self {
+                $(Op::$unary)|* | $(Op::$try_unary)|* | $(Op::$load)|* => Some((1, 1)),
+                $(Op::$binary)|* | $(Op::$int_binary)|* | $(Op::$int_compare)|* | $(Op::$float_compare)|* |
+                $(Op::$try_int_binary)|* => Some((2, 1)),
+                $(Op::$store)|* => Some((2, 0)),
+                _ => self.shape().map(|shape| (shape.operands.iter().map(|n| u32::from(*n)).sum(), shape.result.into())),
+            }
+        }
+
+        /// The slots of each operand and of the result, of an instruction that can be executed out of line.
+        pub(crate) fn shape(self) -> Option<Shape> {
+            let (operands, result) = match self {
+                $(Op::$load)|* => ([1, 0, 0], 1),
+                $(Op::$store)|* => ([1, 1, 0], 0),
+                $(Op::$vector_unary)|* => ([2, 0, 0], 2),
+                $(Op::$vector_binary)|* | Op::I8x16Shuffle => ([2, 2, 0], 2),
+                $(Op::$vector_ternary)|* => ([2, 2, 2], 2),
+                $(Op::$vector_shift)|* | $(Op::$vector_replace)|* => ([2, 1, 0], 2),
+                $(Op::$vector_test)|* | $(Op::$vector_extract)|* => ([2, 0, 0], 1),
+                $(Op::$vector_splat)|* | $(Op::$vector_load)|* | Op::V128Load => ([1, 0, 0], 2),
+                $(Op::$vector_load_lane)|* => ([1, 2, 0], 2),
+                $(Op::$vector_store_lane)|* | Op::V128Store => ([1, 2, 0], 0),
+                Op::V128Const => ([0, 0, 0], 2),
+                _ => return None,
+            };
+            Some(Shape { operands, result })
+        }
+
+        /// Is this a load or a store (its immediate is an offset).
+        pub fn is_memory_access(self) -> bool {
+            self.is_lane_access()
+                || matches!(self, $(Op::$load)|* | $(Op::$store)|* | $(Op::$vector_load)|* | Op::V128Load | Op::V128Store)
+        }
+
+        /// Is this a load or a store of one lane of a vector.
+        pub(crate) fn is_lane_access(self) -> bool {
+            matches!(self, $(Op::$vector_load_lane)|* | $(Op::$vector_store_lane)|*)
+        }
+
+        /// Is its one immediate a lane.
+        pub(crate) fn has_lane(self) -> bool {
+            matches!(self, $(Op::$vector_extract)|* | $(Op::$vector_replace)|*)
+        }
+
+        /// Bytes that a load or store accesses.
+        pub(crate) fn access_bytes(self) -> u8 {
+            match self {
+                $(Self::$load => size_of::<$load_mem>() as u8,)*
+                $(Self::$store => size_of::<$store_mem>() as u8,)*
+                _ => self.vector_access_bytes(),
+            }
+        }
+
+        /// Bytes that a load or store of a vector, or of a part of one, accesses; 0 for other instructions.
+        pub(crate) fn vector_access_bytes(self) -> u8 {
+            match self {
+                $(Op::$vector_load => $vector_load_bytes,)*
+                $(Op::$vector_load_lane => $vector_load_lane_bytes,)*
+                $(Op::$vector_store_lane => $vector_store_lane_bytes,)*
+                Op::V128Load | Op::V128Store => 16,
+                _ => 0,
+            }
+        }
+
+        /// Is it an instruction on vectors.
+        pub const fn is_vector(self) -> bool {
+            self as u16 > LAST_SCALAR as u16
+        }
+    }
+}
 }
 for_each_op!(with_vectors define_op);
 

@@ -1,17 +1,17 @@
 //! The functions that contracts import: `env` as a known family of contracts has it, `store` with iterators, `contract` for
 //! arguments, results and calls of other contracts. One table, and for each function what it moves and what it does.
 
-use super::Store;
+use super::KvView;
 use super::iterate::Following;
 use crate::HostFunc;
-use crate::outside::{Answer, MAX_KEY, MAX_VALUE, Question};
+use crate::external::{ExternalCall, ExternalReply, MAX_KEY, MAX_VALUE};
 use stepmark_core::host::{GuestMemory, GuestMemoryExt, Paid, Steps, Work};
 use stepmark_state::host_type::HostType;
 use stepmark_state::host_type::HostType::{I32, I64};
 
 /// A function, numbered by its row in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Func {
+enum StoreFunction {
     Read,
     Write,
     Delete,
@@ -28,24 +28,24 @@ enum Func {
 }
 
 /// Module, name, parameters and results.
-type Row = (Func, &'static str, &'static str, &'static [HostType], &'static [HostType]);
+type StoreRow = (StoreFunction, &'static str, &'static str, &'static [HostType], &'static [HostType]);
 
-const ROWS: [Row; 15] = [
-    (Func::Read, "env", "qlcchain_storage_read", &[I32, I32, I32, I32, I32], &[I32]),
-    (Func::Write, "env", "qlcchain_storage_write", &[I32, I32, I32, I32], &[]),
-    (Func::Delete, "env", "qlcchain_storage_delete", &[I32, I32], &[]),
-    (Func::Debug, "env", "qlcchain_debug", &[I32, I32], &[]),
-    (Func::Get, "store", "get", &[I32, I32, I32, I32], &[I64]),
-    (Func::Write, "store", "put", &[I32, I32, I32, I32], &[]),
-    (Func::Delete, "store", "delete", &[I32, I32], &[]),
-    (Func::Iterate, "store", "iterate", &[I32, I32, I32, I32], &[I32]),
-    (Func::Next, "store", "next", &[I32, I32, I32, I32, I32], &[I64]),
-    (Func::Close, "store", "close", &[I32], &[]),
-    (Func::Args, "contract", "args", &[I32, I32, I32], &[I32]),
-    (Func::Caller, "contract", "caller", &[I32, I32, I32], &[I32]),
-    (Func::SetResult, "contract", "set_result", &[I32, I32], &[]),
-    (Func::Call, "contract", "call", &[I32, I32, I32, I32, I64], &[I32]),
-    (Func::Result, "contract", "result", &[I32, I32, I32], &[I32]),
+const ROWS: [StoreRow; 15] = [
+    (StoreFunction::Read, "env", "qlcchain_storage_read", &[I32, I32, I32, I32, I32], &[I32]),
+    (StoreFunction::Write, "env", "qlcchain_storage_write", &[I32, I32, I32, I32], &[]),
+    (StoreFunction::Delete, "env", "qlcchain_storage_delete", &[I32, I32], &[]),
+    (StoreFunction::Debug, "env", "qlcchain_debug", &[I32, I32], &[]),
+    (StoreFunction::Get, "store", "get", &[I32, I32, I32, I32], &[I64]),
+    (StoreFunction::Write, "store", "put", &[I32, I32, I32, I32], &[]),
+    (StoreFunction::Delete, "store", "delete", &[I32, I32], &[]),
+    (StoreFunction::Iterate, "store", "iterate", &[I32, I32, I32, I32], &[I32]),
+    (StoreFunction::Next, "store", "next", &[I32, I32, I32, I32, I32], &[I64]),
+    (StoreFunction::Close, "store", "close", &[I32], &[]),
+    (StoreFunction::Args, "contract", "args", &[I32, I32, I32], &[I32]),
+    (StoreFunction::Caller, "contract", "caller", &[I32, I32, I32], &[I32]),
+    (StoreFunction::SetResult, "contract", "set_result", &[I32, I32], &[]),
+    (StoreFunction::Call, "contract", "call", &[I32, I32, I32, I32, I64], &[I32]),
+    (StoreFunction::Result, "contract", "result", &[I32, I32, I32], &[I32]),
 ];
 
 /// The names of all functions, some of them twice: of several modules.
@@ -66,9 +66,9 @@ const MAX_PASSED: usize = MAX_VALUE;
 
 /// What a call lacks before it can be performed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
+pub enum Needs {
     /// An answer from outside.
-    Ask(Question),
+    Ask(ExternalCall),
     /// Gas for this work.
     Pay(Work),
 }
@@ -161,7 +161,7 @@ fn limit_of(memory: &dyn GuestMemory, words: Words<'_>) -> Result<Option<Vec<u8>
     if range.1 == NO_LIMIT { Ok(None) } else { limited(memory, range, "limit", MAX_KEY).map(|key| Some(key.to_vec())) }
 }
 
-impl Store {
+impl KvView {
     /// The function imported as (`module`, `name`), if the program has a store.
     pub fn resolve(&self, module: &str, name: &str) -> Option<HostFunc> {
         let (id, (_, _, _, params, results)) =
@@ -171,20 +171,20 @@ impl Store {
 
     /// Is this the function that calls a contract.
     pub fn calls_contract(id: u32) -> bool {
-        Self::func(id) == Func::Call
+        Self::func(id) == StoreFunction::Call
     }
 
-    fn func(id: u32) -> Func {
+    fn func(id: u32) -> StoreFunction {
         let row = usize::try_from(id).ok().and_then(|id| ROWS.get(id));
         row.map_or_else(|| unreachable!("BUG: store function {id}"), |row| row.0)
     }
 
     /// The bytes that `contract.args`, `caller` or `result` copies from.
-    fn passed(&self, func: Func) -> &[u8] {
+    fn passed(&self, func: StoreFunction) -> &[u8] {
         let current = self.invocations.last();
         match func {
-            Func::Args => current.map_or(&[], |invocation| &invocation.args),
-            Func::Caller => current.map_or(&[], |invocation| invocation.caller.as_bytes()),
+            StoreFunction::Args => current.map_or(&[], |invocation| &invocation.args),
+            StoreFunction::Caller => current.map_or(&[], |invocation| invocation.caller.as_bytes()),
             _ => &self.last_result,
         }
     }
@@ -193,73 +193,76 @@ impl Store {
     ///
     /// # Errors
     /// The call traps, for the reason given.
-    pub fn plan(&self, id: u32, args: &[u64], memory: &dyn GuestMemory, most: u64) -> Result<Plan, String> {
+    pub fn plan(&self, id: u32, args: &[u64], memory: &dyn GuestMemory, most: u64) -> Result<Needs, String> {
         let words = Words(args);
         let func = Self::func(id);
         let moved = match func {
-            Func::Read | Func::Get => {
+            StoreFunction::Read | StoreFunction::Get => {
                 let key = key(memory, words)?;
                 buffer(memory, words.range(2))?;
-                let Some(known) = self.known(&key) else { return Ok(Plan::Ask(Question::Get { key })) };
-                let offset = if func == Func::Read { words.word(4).into() } else { 0 };
+                let Some(known) = self.known(&key) else { return Ok(Needs::Ask(ExternalCall::Get { key })) };
+                let offset = if func == StoreFunction::Read { words.word(4).into() } else { 0 };
                 let value = part(known.unwrap_or_default(), offset, words.range(2).1);
-                return Ok(Plan::Pay(reading(key.len() as u64, value.len() as u64)));
+                return Ok(Needs::Pay(reading(key.len() as u64, value.len() as u64)));
             }
-            Func::Write | Func::Delete => {
+            StoreFunction::Write | StoreFunction::Delete => {
                 let key = key(memory, words)?;
-                let value =
-                    if func == Func::Write { limited(memory, words.range(2), "value", MAX_VALUE)? } else { &[] };
+                let value = if func == StoreFunction::Write {
+                    limited(memory, words.range(2), "value", MAX_VALUE)?
+                } else {
+                    &[]
+                };
                 if !self.is_seen(&key) {
-                    return Ok(Plan::Ask(Question::Get { key }));
+                    return Ok(Needs::Ask(ExternalCall::Get { key }));
                 }
-                return Ok(Plan::Pay(writing(key.len() as u64, value.len() as u64)));
+                return Ok(Needs::Pay(writing(key.len() as u64, value.len() as u64)));
             }
-            Func::Iterate => {
+            StoreFunction::Iterate => {
                 let start = key(memory, words)?;
                 let moved = start.len().saturating_add(limit_of(memory, words)?.map_or(0, |limit| limit.len()));
                 // The range that it leaves behind is kept, hashed and listed.
                 let steps = self.places().checked_div(PLACES).unwrap_or_default().saturating_add(RANGE_STEPS);
-                return Ok(Plan::Pay(Work { steps, ..Work::moving(moved as u64) }));
+                return Ok(Needs::Pay(Work { steps, ..Work::moving(moved as u64) }));
             }
-            Func::Next => return self.plan_next(words, memory, most),
-            Func::Debug => bytes(memory, words.range(0), "text")?.len(),
-            Func::SetResult => limited(memory, words.range(0), "result", MAX_PASSED)?.len(),
-            Func::Call => {
+            StoreFunction::Next => return self.plan_next(words, memory, most),
+            StoreFunction::Debug => bytes(memory, words.range(0), "text")?.len(),
+            StoreFunction::SetResult => limited(memory, words.range(0), "result", MAX_PASSED)?.len(),
+            StoreFunction::Call => {
                 let name = limited(memory, words.range(0), "name", MAX_KEY)?;
                 name.len().saturating_add(limited(memory, words.range(2), "arguments", MAX_PASSED)?.len())
             }
-            Func::Args | Func::Caller | Func::Result => {
+            StoreFunction::Args | StoreFunction::Caller | StoreFunction::Result => {
                 buffer(memory, words.range(0))?;
                 part(self.passed(func), words.word(2).into(), words.range(0).1).len()
             }
-            Func::Close => 0,
+            StoreFunction::Close => 0,
         };
-        Ok(Plan::Pay(Work::moving(moved as u64)))
+        Ok(Needs::Pay(Work::moving(moved as u64)))
     }
 
-    fn plan_next(&self, words: Words<'_>, memory: &dyn GuestMemory, most: u64) -> Result<Plan, String> {
+    fn plan_next(&self, words: Words<'_>, memory: &dyn GuestMemory, most: u64) -> Result<Needs, String> {
         buffer(memory, words.range(1))?;
         buffer(memory, words.range(3))?;
         let place = self.iterator_key_bytes(words.word(0))?;
         let searched =
             |work: Work| Work { steps: work.steps.saturating_add((place >> 5).saturating_mul(SEARCHES)), ..work };
         Ok(match self.following(words.word(0), most)? {
-            Following::Ask { from, limit } => Plan::Ask(Question::Next { from, limit }),
-            Following::End(looked) | Following::Unpaid(looked) => Plan::Pay(searched(looking(looked, 0))),
+            Following::Ask { from, limit } => Needs::Ask(ExternalCall::Next { from, limit }),
+            Following::End(looked) | Following::Unpaid(looked) => Needs::Pay(searched(looking(looked, 0))),
             Following::Key(key, looked) => {
                 let value = self.known(&key).flatten().unwrap_or_default();
-                Plan::Pay(searched(looking(looked, key.len().saturating_add(value.len()) as u64)))
+                Needs::Pay(searched(looking(looked, key.len().saturating_add(value.len()) as u64)))
             }
         })
     }
 
     /// Bytes that are charged for keeping an answer.
-    pub fn answer_bytes(question: &Question, answer: &Answer) -> u64 {
+    pub fn answer_bytes(question: &ExternalCall, answer: &ExternalReply) -> u64 {
         let bytes = match (question, answer) {
-            (Question::Get { key }, Answer::Value(found)) => {
+            (ExternalCall::Get { key }, ExternalReply::Value(found)) => {
                 key.len().saturating_add(found.as_ref().map_or(0, |found| found.value.len()))
             }
-            (_, Answer::Entry(Some((key, found)))) => key.len().saturating_add(found.value.len()),
+            (_, ExternalReply::Entry(Some((key, found)))) => key.len().saturating_add(found.value.len()),
             _ => 0,
         };
         bytes as u64
@@ -269,10 +272,10 @@ impl Store {
     ///
     /// # Errors
     /// The call traps: what the store holds conflicts with the run, or the log is full.
-    pub fn take_in(&mut self, args: &[u64], question: Question, answer: &Answer) -> Result<(), String> {
+    pub fn take_in(&mut self, args: &[u64], question: ExternalCall, answer: &ExternalReply) -> Result<(), String> {
         match (question, answer) {
-            (Question::Get { key }, Answer::Value(found)) => self.see(&key, found.as_ref()),
-            (Question::Next { from, .. }, Answer::Entry(entry)) => {
+            (ExternalCall::Get { key }, ExternalReply::Value(found)) => self.see(&key, found.as_ref()),
+            (ExternalCall::Next { from, .. }, ExternalReply::Entry(entry)) => {
                 if let Some((key, found)) = entry {
                     self.see(key, Some(found))?;
                 }
@@ -296,40 +299,40 @@ impl Store {
         let words = Words(args);
         let func = Self::func(id);
         let result = match func {
-            Func::Read | Func::Get => {
+            StoreFunction::Read | StoreFunction::Get => {
                 let key = key(memory, words)?;
-                let absent = if func == Func::Read { u64::from(u32::MAX) } else { u64::MAX };
-                let offset = if func == Func::Read { words.word(4).into() } else { 0 };
+                let absent = if func == StoreFunction::Read { u64::from(u32::MAX) } else { u64::MAX };
+                let offset = if func == StoreFunction::Read { words.word(4).into() } else { 0 };
                 let (at, cap) = words.range(2);
                 let found = self.known(&key).flatten();
                 memory.write(at, part(found.unwrap_or_default(), offset, cap));
                 Some(found.map_or(absent, |value| value.len() as u64))
             }
-            Func::Write => {
+            StoreFunction::Write => {
                 let key = key(memory, words)?;
                 self.put(&key, bytes(memory, words.range(2), "value")?)?;
                 None
             }
-            Func::Delete => {
+            StoreFunction::Delete => {
                 self.delete(&key(memory, words)?)?;
                 None
             }
-            Func::Iterate => {
+            StoreFunction::Iterate => {
                 let limit = limit_of(memory, words)?;
                 Some(self.open(&key(memory, words)?, limit.as_deref())?.into())
             }
-            Func::Next => Some(self.next(words, memory, paid.steps())?),
-            Func::Close => {
+            StoreFunction::Next => Some(self.next(words, memory, paid.steps())?),
+            StoreFunction::Close => {
                 self.close_handle(words.word(0))?;
                 None
             }
-            Func::Debug => return Ok(Called::Debug(bytes(memory, words.range(0), "text")?.to_vec())),
-            Func::SetResult => {
+            StoreFunction::Debug => return Ok(Called::Debug(bytes(memory, words.range(0), "text")?.to_vec())),
+            StoreFunction::SetResult => {
                 self.current().result = bytes(memory, words.range(0), "result")?.to_vec();
                 None
             }
-            Func::Call => unreachable!("BUG: contracts are called elsewhere"),
-            Func::Args | Func::Caller | Func::Result => {
+            StoreFunction::Call => unreachable!("BUG: contracts are called elsewhere"),
+            StoreFunction::Args | StoreFunction::Caller | StoreFunction::Result => {
                 let (at, cap) = words.range(0);
                 let passed = self.passed(func);
                 memory.write(at, part(passed, words.word(2).into(), cap));

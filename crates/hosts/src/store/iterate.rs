@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_ITERATOR_BYTES, MAX_ITERATORS, Store};
+use super::{KvView, MAX_ITERATOR_BYTES, MAX_ITERATORS};
 
 /// What is known of the store's next key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ fn successor(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-impl Store {
+impl KvView {
     /// Opens an iterator; its handle, the least that is free in this call of a contract.
     ///
     /// # Errors
@@ -103,10 +103,8 @@ impl Store {
     /// # Errors
     /// It is not open.
     pub(super) fn iterator_key_bytes(&self, handle: u32) -> Result<u64, String> {
-        let iterator = self.iterator(handle)?;
-        let ahead = if let Ahead::Key(key) = &iterator.ahead { key.len() } else { 0 };
-        let limit = iterator.limit.as_ref().map_or(0, Vec::len);
-        Ok(iterator.at.len().max(ahead).max(limit) as u64)
+        let [_, at, ahead, limit] = self.iterator(handle)?.key_lengths();
+        Ok(at.max(ahead).max(limit))
     }
 
     fn iterator_mut(&mut self, handle: u32) -> Result<&mut Iterating, String> {
@@ -235,11 +233,14 @@ fn bytes_of(iterator: &Option<Iterating>) -> u64 {
 impl Iterating {
     /// Bytes of its keys: what a snapshot has of it, but for a constant.
     fn bytes(&self) -> u64 {
+        self.key_lengths().into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of the key it began at, that it is at, that the store has next, and that it ends before.
+    fn key_lengths(&self) -> [u64; 4] {
         let ahead = if let Ahead::Key(key) = &self.ahead { key.len() } else { 0 };
         let limit = self.limit.as_ref().map_or(0, Vec::len);
-        [self.start.len(), self.at.len(), ahead, limit]
-            .into_iter()
-            .fold(0, |sum, bytes| sum.saturating_add(bytes as u64))
+        [self.start.len(), self.at.len(), ahead, limit].map(|bytes| bytes as u64)
     }
 
     /// The range of keys that it has looked through; none if it has not begun.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Store;
+use super::KvView;
 use super::log::{Log, Record, Span};
-use crate::outside::Versioned;
-use stepmark_state::error::Error;
+use crate::external::Versioned;
+use stepmark_state::error::JobError;
 
 /// What the store held for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) type Written = Option<Span>;
 
 /// A key.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Key {
+pub(super) struct KeyState {
     pub(super) seen: Option<Seen>,
     pub(super) written: Option<Written>,
 }
@@ -35,16 +35,16 @@ const ENTRY_BYTES: u64 = 96;
 
 /// All keys that were read or written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct KeyStates {
     /// Bytes that all this is counted as, which the job bounds together with the log.
     pub(super) held: u64,
-    pub(super) keys: BTreeMap<Vec<u8>, Key>,
+    pub(super) keys: BTreeMap<Vec<u8>, KeyState>,
     /// Each write's key with what was written there before it.
     journal: Vec<(Vec<u8>, Option<Written>)>,
     pub(super) ranges: Vec<Covered>,
 }
 
-impl Keys {
+impl KeyStates {
     /// Writes so far that were not undone.
     pub(super) fn writes(&self) -> u64 {
         self.journal.len() as u64
@@ -81,7 +81,7 @@ impl Keys {
     }
 }
 
-impl Store {
+impl KvView {
     /// What the program finds for a key, if that is known: its own write, else what the store held.
     pub(super) fn known(&self, key: &[u8]) -> Option<Option<&[u8]>> {
         let key = self.keys.keys.get(key)?;
@@ -165,9 +165,9 @@ impl Store {
     ///
     /// # Errors
     /// The log is none that a run of this job writes.
-    pub fn rebuild(&mut self) -> Result<(), Error> {
+    pub fn rebuild(&mut self) -> Result<(), JobError> {
         let log = std::mem::take(&mut self.log);
-        let mut keys = Keys::default();
+        let mut keys = KeyStates::default();
         let mut at = 0;
         while at < log.len() {
             let Some((record, end)) = log.read(at) else { return Err(malformed(at)) };
@@ -195,8 +195,8 @@ impl Store {
 }
 
 #[cold]
-fn malformed(at: usize) -> Error {
-    Error::snapshot(format!("state: the store's log is malformed at byte {at}"))
+fn malformed(at: usize) -> JobError {
+    JobError::snapshot(format!("state: the store's log is malformed at byte {at}"))
 }
 
 /// A key in messages: text where it is printable, hexadecimal otherwise.

@@ -25,17 +25,17 @@ mod spaces;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{Called, Plan, function_names};
-pub use export::Export;
+pub use calls::{Called, Needs, function_names};
+pub use export::StoreExport;
 pub use rwset::{RangeRead, ReadWriteSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::outside::whole;
+use crate::external::whole;
 use iterate::Iterating;
-use keys::{Keys, shown};
+use keys::{KeyStates, shown};
 use log::Log;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Name under which the state of this module stands in a snapshot.
 pub const MODULE: &str = "store";
@@ -49,7 +49,7 @@ pub const MAX_INVOCATIONS: usize = 32;
 
 /// One call of a contract.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invocation {
+pub struct ContractCall {
     /// Number of the contract among those of the job; none for the program itself.
     pub contract: Option<u32>,
     /// What it is called with.
@@ -74,16 +74,16 @@ pub struct Invocation {
 
 /// The store as one run sees it.
 #[derive(Clone, Debug, Default)]
-pub struct Store {
+pub struct KvView {
     version: Option<u64>,
     max_bytes: u64,
     log: Log,
-    keys: Keys,
+    keys: KeyStates,
     iterators: Vec<Option<Iterating>>,
     /// Bytes of the keys of open iterators.
     iterator_bytes: u64,
     /// The calls of contracts, outermost first.
-    invocations: Vec<Invocation>,
+    invocations: Vec<ContractCall>,
     /// Result of the last contract that was called and has returned.
     last_result: Vec<u8>,
     /// Numbers of the next memory and table among the spaces, as of a state that was restored.
@@ -92,17 +92,17 @@ pub struct Store {
 
 /// The part of the state that is not in pages.
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct SavedStore {
     log: u64,
     iterators: Vec<Option<Iterating>>,
-    invocations: Vec<Invocation>,
+    invocations: Vec<ContractCall>,
     last_result: Vec<u8>,
     next_spaces: (u32, u32),
 }
 
-impl Store {
+impl KvView {
     /// The store at `version`, none for a program without one; the log and what is held of it may take `max_bytes`.
-    pub fn new(version: Option<u64>, max_bytes: u64, outermost: Invocation) -> Self {
+    pub fn new(version: Option<u64>, max_bytes: u64, outermost: ContractCall) -> Self {
         Self { version, max_bytes, invocations: vec![outermost], ..Self::default() }
     }
 
@@ -112,19 +112,19 @@ impl Store {
     }
 
     /// The calls of contracts, outermost first.
-    pub fn invocations(&self) -> &[Invocation] {
+    pub fn invocations(&self) -> &[ContractCall] {
         &self.invocations
     }
 
     /// The same, to be changed by who runs them.
-    pub fn invocations_mut(&mut self) -> &mut Vec<Invocation> {
+    pub fn invocations_mut(&mut self) -> &mut Vec<ContractCall> {
         &mut self.invocations
     }
 
     /// The contract that runs.
-    pub fn current(&mut self) -> &mut Invocation {
+    pub fn current(&mut self) -> &mut ContractCall {
         if self.invocations.is_empty() {
-            self.invocations.push(Invocation::default());
+            self.invocations.push(ContractCall::default());
         }
         self.invocations.last_mut().unwrap_or_else(|| unreachable!("BUG: there is an invocation"))
     }
@@ -135,9 +135,9 @@ impl Store {
     }
 
     /// Begins a call of a contract.
-    pub fn enter(&mut self, invocation: Invocation) {
+    pub fn enter(&mut self, invocation: ContractCall) {
         let (writes_before, iterators_before) = (self.keys.writes(), self.iterators.len() as u64);
-        self.invocations.push(Invocation { writes_before, iterators_before, ..invocation });
+        self.invocations.push(ContractCall { writes_before, iterators_before, ..invocation });
     }
 
     /// Ends the innermost call of a contract; if it has failed, nothing that it wrote is left.
@@ -169,7 +169,7 @@ impl Store {
     /// The log is full.
     pub fn go_back(&mut self, position: (u64, u64)) -> Result<(), String> {
         self.invocations.truncate(1);
-        let ended = Invocation { writes_before: position.0, iterators_before: position.1, ..Invocation::default() };
+        let ended = ContractCall { writes_before: position.0, iterators_before: position.1, ..ContractCall::default() };
         self.invocations.push(ended);
         self.leave(true)
     }
@@ -186,7 +186,7 @@ impl Store {
 
     /// The part of the state that is not in pages; `next_spaces` are the numbers of the next memory and table.
     pub fn save(&self, next_spaces: (u32, u32)) -> Vec<u8> {
-        let saved = Saved {
+        let saved = SavedStore {
             log: self.log.len() as u64,
             iterators: self.iterators.clone(),
             invocations: self.invocations.clone(),
@@ -201,9 +201,9 @@ impl Store {
     ///
     /// # Errors
     /// It is malformed, or beyond the job's limits.
-    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let malformed = |what: &str| Error::snapshot(format!("state: store: {what}"));
-        let saved: Saved = whole(bytes).ok_or_else(|| malformed("malformed"))?;
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), JobError> {
+        let malformed = |what: &str| JobError::snapshot(format!("state: store: {what}"));
+        let saved: SavedStore = whole(bytes).ok_or_else(|| malformed("malformed"))?;
         if saved.log > self.max_bytes {
             return Err(malformed("the log is longer than the job allows"));
         }
@@ -213,7 +213,7 @@ impl Store {
         if !(1..=MAX_INVOCATIONS).contains(&saved.invocations.len()) {
             return Err(malformed("the number of invocations is impossible"));
         }
-        self.log = Log::zeroed(saved.log).map_err(|()| Error::resource("the node cannot hold the store's log"))?;
+        self.log = Log::zeroed(saved.log).map_err(|()| JobError::resource("the node cannot hold the store's log"))?;
         self.iterators = saved.iterators;
         self.iterator_bytes = self.count_iterator_bytes();
         if self.iterator_bytes > MAX_ITERATOR_BYTES {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Store;
+use super::KvView;
 use super::keys::shown;
 
 /// A range of keys that was read in order.
@@ -29,7 +29,7 @@ pub struct ReadWriteSet {
     pub result: Vec<u8>,
 }
 
-impl Store {
+impl KvView {
     /// The reads and writes so far; `committed` tells if the writes are to count.
     pub fn read_write_set(&self, committed: bool) -> ReadWriteSet {
         let keys = &self.keys.keys;
@@ -57,7 +57,7 @@ impl ReadWriteSet {
 
     /// Reads `rwset.bin`; none if that is not what `bytes` are.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        crate::outside::whole(bytes)
+        crate::external::whole(bytes)
     }
 
     /// A key in messages: text where it is printable, hexadecimal otherwise.

@@ -1,12 +1,12 @@
 //! The log as a space of pages.
 
-use super::Store;
+use super::KvView;
 use stepmark_state::merkle::PageTree;
 use stepmark_state::paged::{Page, Paged};
 use stepmark_state::pages::SPACE_KEY_VALUE;
 use stepmark_state::pages::SpaceId;
 
-impl Paged for Store {
+impl Paged for KvView {
     fn numbers(&self) -> Vec<SpaceId> {
         if self.is_open() { vec![SpaceId::new(SPACE_KEY_VALUE, 0)] } else { Vec::new() }
     }

@@ -7,7 +7,7 @@ use stepmark_core::host::Paid;
 use proptest::prelude::*;
 
 use super::*;
-use crate::outside::{Answer, Question, Versioned};
+use crate::external::{ExternalCall, ExternalReply, Versioned};
 use stepmark_core::host::GuestMemory;
 use stepmark_core::host::test_memory::VecMemory;
 use stepmark_state::paged::Paged;
@@ -69,7 +69,7 @@ type Open = (u64, Vec<u8>, Option<Vec<u8>>);
 
 /// A store that is run beside a model of it.
 struct Checked {
-    store: Store,
+    store: KvView,
     base: Entries,
     /// What the contract finds: as many as calls are nested.
     models: Vec<Entries>,
@@ -82,7 +82,7 @@ struct Checked {
 impl Checked {
     fn new(base: Entries) -> Self {
         Self {
-            store: Store::new(Some(VERSION), 1 << 20, Invocation::default()),
+            store: KvView::new(Some(VERSION), 1 << 20, ContractCall::default()),
             models: vec![base.clone()],
             base,
             memory: VecMemory::new(SIZE),
@@ -91,16 +91,16 @@ impl Checked {
         }
     }
 
-    fn answer(&self, question: &Question) -> Answer {
+    fn answer(&self, question: &ExternalCall) -> ExternalReply {
         let versioned = |value: &Vec<u8>| Versioned { version: 3, value: value.clone() };
         match question {
-            Question::Get { key } => Answer::Value(self.base.get(key).map(versioned)),
-            Question::Next { from, limit } => {
+            ExternalCall::Get { key } => ExternalReply::Value(self.base.get(key).map(versioned)),
+            ExternalCall::Next { from, limit } => {
                 let found = self.base.range(from.clone()..).next();
                 let found = found.filter(|(key, _)| limit.as_ref().is_none_or(|limit| *key < limit));
-                Answer::Entry(found.map(|(key, value)| (key.clone(), versioned(value))))
+                ExternalReply::Entry(found.map(|(key, value)| (key.clone(), versioned(value))))
             }
-            Question::Call { .. } => unreachable!(),
+            ExternalCall::Call { .. } => unreachable!(),
         }
     }
 
@@ -108,8 +108,8 @@ impl Checked {
     fn call(&mut self, id: u32, args: &[u64]) -> Option<u64> {
         let work = loop {
             match self.store.plan(id, args, &self.memory, u64::MAX).unwrap() {
-                Plan::Pay(work) => break work,
-                Plan::Ask(question) => {
+                Needs::Pay(work) => break work,
+                Needs::Ask(question) => {
                     self.asked += 1;
                     let answer = self.answer(&question);
                     self.store.take_in(args, question, &answer).unwrap();
@@ -166,7 +166,7 @@ impl Checked {
                 }
             }
             Step::Enter if self.models.len() < MAX_INVOCATIONS => {
-                self.store.enter(Invocation::default());
+                self.store.enter(ContractCall::default());
                 self.models.push(model);
                 self.open.push(Vec::new());
             }
@@ -205,7 +205,7 @@ impl Checked {
     /// Saves everything, and goes on with what was restored from it.
     fn restore(&mut self) {
         let number = SpaceId::new(SPACE_KEY_VALUE, 0);
-        let mut restored = Store::new(Some(VERSION), 1 << 20, Invocation::default());
+        let mut restored = KvView::new(Some(VERSION), 1 << 20, ContractCall::default());
         restored.restore(&self.store.save((4, 2))).unwrap();
         for page in 0..self.store.page_count(number) {
             restored.set_page(number, page, &self.store.page(number, page));
@@ -293,7 +293,7 @@ fn a_short_buffer_leaves_an_iterator_where_it_is() {
 
 #[test]
 fn what_is_held_of_keys_counts_with_the_log() {
-    let mut store = Store::new(Some(VERSION), 1000, Invocation::default());
+    let mut store = KvView::new(Some(VERSION), 1000, ContractCall::default());
     assert_eq!([b"a", b"b"].map(|key| store.put(key, b"")), [Ok(()), Ok(())]);
     let full = Err("the store's log is full: the job allows 1000 bytes".to_owned());
     assert_eq!(store.clone().put(b"c", b""), full, "a third key");
@@ -306,7 +306,7 @@ fn what_is_held_of_keys_counts_with_the_log() {
 
 #[test]
 fn keys_of_open_iterators_are_bounded_and_closing_one_makes_room() {
-    let mut store = Store::new(Some(VERSION), 1 << 30, Invocation::default());
+    let mut store = KvView::new(Some(VERSION), 1 << 30, ContractCall::default());
     let key = vec![b'k'; 1 << 16];
     // Its start, and where it stands: 128 KiB each.
     for handle in 0..512 {
@@ -329,11 +329,11 @@ fn damaged_states_are_refused() {
     let [at, length] = checked.place(KEY, b"k");
     checked.call(READ, &[at, length, VALUE, 8, 0]);
     let saved = checked.store.save((1, 0));
-    let mut store = Store::new(Some(VERSION), 4, Invocation::default());
-    let message = |store: &mut Store, bytes: &[u8]| store.restore(bytes).unwrap_err().message().to_owned();
+    let mut store = KvView::new(Some(VERSION), 4, ContractCall::default());
+    let message = |store: &mut KvView, bytes: &[u8]| store.restore(bytes).unwrap_err().message().to_owned();
     assert_eq!(message(&mut store, &saved), "state: store: the log is longer than the job allows");
     assert_eq!(message(&mut store, &saved[1..]), "state: store: malformed");
-    let mut store = Store::new(Some(2), 1 << 20, Invocation::default());
+    let mut store = KvView::new(Some(2), 1 << 20, ContractCall::default());
     store.restore(&saved).unwrap();
     store.set_page(SpaceId::new(SPACE_KEY_VALUE, 0), 0, &checked.store.page(SpaceId::new(SPACE_KEY_VALUE, 0), 0));
     // Version 3 was read by a run that began at version 2.
@@ -343,17 +343,17 @@ fn damaged_states_are_refused() {
 #[test]
 fn exports_read_as_they_were_written_and_damaged_ones_are_refused() {
     let entry = |version| Versioned { version, value: b"v".to_vec() };
-    let export = Export { version: 4, entries: vec![(b"a".to_vec(), entry(4)), (b"b".to_vec(), entry(1))] };
+    let export = StoreExport { version: 4, entries: vec![(b"a".to_vec(), entry(4)), (b"b".to_vec(), entry(1))] };
     let bytes = export.encode();
-    assert_eq!(Export::decode(&bytes), Ok(export.clone()));
+    assert_eq!(StoreExport::decode(&bytes), Ok(export.clone()));
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1;
-        assert!(Export::decode(&damaged).is_err(), "byte {at}");
-        assert!(Export::decode(&bytes[..at]).is_err(), "cut at {at}");
+        assert!(StoreExport::decode(&damaged).is_err(), "byte {at}");
+        assert!(StoreExport::decode(&bytes[..at]).is_err(), "cut at {at}");
     }
-    let message = |export: Export| Export::decode(&export.encode()).unwrap_err().message().to_owned();
-    let swapped = Export { version: 4, entries: export.entries.iter().rev().cloned().collect() };
+    let message = |export: StoreExport| StoreExport::decode(&export.encode()).unwrap_err().message().to_owned();
+    let swapped = StoreExport { version: 4, entries: export.entries.iter().rev().cloned().collect() };
     assert_eq!(message(swapped), "key 'a' is not in ascending order");
-    assert_eq!(message(Export { version: 3, ..export }), "key 'a' has an impossible entry");
+    assert_eq!(message(StoreExport { version: 3, ..export }), "key 'a' has an impossible entry");
 }

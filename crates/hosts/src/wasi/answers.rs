@@ -12,7 +12,7 @@
 //!
 //! Only calls that succeed are recorded, in the order of the calls. A failing call fails by its arguments alone.
 
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 const CLOCK_TIME: u8 = 1;
 const RANDOM: u8 = 2;
@@ -99,13 +99,13 @@ pub enum Recorded {
 ///
 /// # Errors
 /// If it has an unknown tag or ends within a record: the message gives the offset.
-pub fn parse_answers(log: &[u8]) -> Result<Vec<Recorded>, Error> {
+pub fn parse_answers(log: &[u8]) -> Result<Vec<Recorded>, JobError> {
     let mut rest = log;
     let mut records = Vec::new();
     while !rest.is_empty() {
         let offset = log.len().saturating_sub(rest.len());
         let record = parse_record(&mut rest);
-        records.push(record.ok_or_else(|| Error::io(format!("wasi answers: malformed record at offset {offset}")))?);
+        records.push(record.ok_or_else(|| JobError::io(format!("wasi answers: malformed record at offset {offset}")))?);
     }
     Ok(records)
 }

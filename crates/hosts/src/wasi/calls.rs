@@ -7,7 +7,7 @@ use stepmark_state::host_type::HostType::{I32, I64};
 /// A call, numbered by its row in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the calls' own")]
-pub(super) enum Call {
+pub(super) enum WasiCall {
     ArgsGet,
     ArgsSizesGet,
     EnvironGet,
@@ -57,71 +57,71 @@ pub(super) enum Call {
 }
 
 /// A row of the table.
-pub(super) struct Row {
-    pub(super) call: Call,
+pub(super) struct WasiRow {
+    pub(super) call: WasiCall,
     pub(super) name: &'static str,
     pub(super) params: &'static [HostType],
 }
 
-impl Row {
+impl WasiRow {
     /// Every call answers an error number but the one that does not return.
     pub(super) fn results(&self) -> &'static [HostType] {
-        if self.call == Call::ProcExit { &[] } else { &[I32] }
+        if self.call == WasiCall::ProcExit { &[] } else { &[I32] }
     }
 }
 
-const fn row(call: Call, name: &'static str, params: &'static [HostType]) -> Row {
-    Row { call, name, params }
+const fn row(call: WasiCall, name: &'static str, params: &'static [HostType]) -> WasiRow {
+    WasiRow { call, name, params }
 }
 
 /// All calls; a call's id is its position.
-pub(super) const TABLE: &[Row] = &[
-    row(Call::ArgsGet, "args_get", &[I32, I32]),
-    row(Call::ArgsSizesGet, "args_sizes_get", &[I32, I32]),
-    row(Call::EnvironGet, "environ_get", &[I32, I32]),
-    row(Call::EnvironSizesGet, "environ_sizes_get", &[I32, I32]),
-    row(Call::ClockResGet, "clock_res_get", &[I32, I32]),
-    row(Call::ClockTimeGet, "clock_time_get", &[I32, I64, I32]),
-    row(Call::FdAdvise, "fd_advise", &[I32, I64, I64, I32]),
-    row(Call::FdAllocate, "fd_allocate", &[I32, I64, I64]),
-    row(Call::FdClose, "fd_close", &[I32]),
-    row(Call::FdDatasync, "fd_datasync", &[I32]),
-    row(Call::FdFdstatGet, "fd_fdstat_get", &[I32, I32]),
-    row(Call::FdFdstatSetFlags, "fd_fdstat_set_flags", &[I32, I32]),
-    row(Call::FdFdstatSetRights, "fd_fdstat_set_rights", &[I32, I64, I64]),
-    row(Call::FdFilestatGet, "fd_filestat_get", &[I32, I32]),
-    row(Call::FdFilestatSetSize, "fd_filestat_set_size", &[I32, I64]),
-    row(Call::FdFilestatSetTimes, "fd_filestat_set_times", &[I32, I64, I64, I32]),
-    row(Call::FdPread, "fd_pread", &[I32, I32, I32, I64, I32]),
-    row(Call::FdPrestatGet, "fd_prestat_get", &[I32, I32]),
-    row(Call::FdPrestatDirName, "fd_prestat_dir_name", &[I32, I32, I32]),
-    row(Call::FdPwrite, "fd_pwrite", &[I32, I32, I32, I64, I32]),
-    row(Call::FdRead, "fd_read", &[I32, I32, I32, I32]),
-    row(Call::FdReaddir, "fd_readdir", &[I32, I32, I32, I64, I32]),
-    row(Call::FdRenumber, "fd_renumber", &[I32, I32]),
-    row(Call::FdSeek, "fd_seek", &[I32, I64, I32, I32]),
-    row(Call::FdSync, "fd_sync", &[I32]),
-    row(Call::FdTell, "fd_tell", &[I32, I32]),
-    row(Call::FdWrite, "fd_write", &[I32, I32, I32, I32]),
-    row(Call::PathCreateDirectory, "path_create_directory", &[I32, I32, I32]),
-    row(Call::PathFilestatGet, "path_filestat_get", &[I32, I32, I32, I32, I32]),
-    row(Call::PathFilestatSetTimes, "path_filestat_set_times", &[I32, I32, I32, I32, I64, I64, I32]),
-    row(Call::PathLink, "path_link", &[I32, I32, I32, I32, I32, I32, I32]),
-    row(Call::PathOpen, "path_open", &[I32, I32, I32, I32, I32, I64, I64, I32, I32]),
-    row(Call::PathReadlink, "path_readlink", &[I32, I32, I32, I32, I32, I32]),
-    row(Call::PathRemoveDirectory, "path_remove_directory", &[I32, I32, I32]),
-    row(Call::PathRename, "path_rename", &[I32, I32, I32, I32, I32, I32]),
-    row(Call::PathSymlink, "path_symlink", &[I32, I32, I32, I32, I32]),
-    row(Call::PathUnlinkFile, "path_unlink_file", &[I32, I32, I32]),
-    row(Call::PollOneoff, "poll_oneoff", &[I32, I32, I32, I32]),
-    row(Call::ProcExit, "proc_exit", &[I32]),
-    row(Call::ProcRaise, "proc_raise", &[I32]),
-    row(Call::SchedYield, "sched_yield", &[]),
-    row(Call::RandomGet, "random_get", &[I32, I32]),
-    row(Call::SockAccept, "sock_accept", &[I32, I32, I32]),
-    row(Call::SockRecv, "sock_recv", &[I32, I32, I32, I32, I32, I32]),
-    row(Call::SockSend, "sock_send", &[I32, I32, I32, I32, I32]),
-    row(Call::SockShutdown, "sock_shutdown", &[I32, I32]),
+pub(super) const TABLE: &[WasiRow] = &[
+    row(WasiCall::ArgsGet, "args_get", &[I32, I32]),
+    row(WasiCall::ArgsSizesGet, "args_sizes_get", &[I32, I32]),
+    row(WasiCall::EnvironGet, "environ_get", &[I32, I32]),
+    row(WasiCall::EnvironSizesGet, "environ_sizes_get", &[I32, I32]),
+    row(WasiCall::ClockResGet, "clock_res_get", &[I32, I32]),
+    row(WasiCall::ClockTimeGet, "clock_time_get", &[I32, I64, I32]),
+    row(WasiCall::FdAdvise, "fd_advise", &[I32, I64, I64, I32]),
+    row(WasiCall::FdAllocate, "fd_allocate", &[I32, I64, I64]),
+    row(WasiCall::FdClose, "fd_close", &[I32]),
+    row(WasiCall::FdDatasync, "fd_datasync", &[I32]),
+    row(WasiCall::FdFdstatGet, "fd_fdstat_get", &[I32, I32]),
+    row(WasiCall::FdFdstatSetFlags, "fd_fdstat_set_flags", &[I32, I32]),
+    row(WasiCall::FdFdstatSetRights, "fd_fdstat_set_rights", &[I32, I64, I64]),
+    row(WasiCall::FdFilestatGet, "fd_filestat_get", &[I32, I32]),
+    row(WasiCall::FdFilestatSetSize, "fd_filestat_set_size", &[I32, I64]),
+    row(WasiCall::FdFilestatSetTimes, "fd_filestat_set_times", &[I32, I64, I64, I32]),
+    row(WasiCall::FdPread, "fd_pread", &[I32, I32, I32, I64, I32]),
+    row(WasiCall::FdPrestatGet, "fd_prestat_get", &[I32, I32]),
+    row(WasiCall::FdPrestatDirName, "fd_prestat_dir_name", &[I32, I32, I32]),
+    row(WasiCall::FdPwrite, "fd_pwrite", &[I32, I32, I32, I64, I32]),
+    row(WasiCall::FdRead, "fd_read", &[I32, I32, I32, I32]),
+    row(WasiCall::FdReaddir, "fd_readdir", &[I32, I32, I32, I64, I32]),
+    row(WasiCall::FdRenumber, "fd_renumber", &[I32, I32]),
+    row(WasiCall::FdSeek, "fd_seek", &[I32, I64, I32, I32]),
+    row(WasiCall::FdSync, "fd_sync", &[I32]),
+    row(WasiCall::FdTell, "fd_tell", &[I32, I32]),
+    row(WasiCall::FdWrite, "fd_write", &[I32, I32, I32, I32]),
+    row(WasiCall::PathCreateDirectory, "path_create_directory", &[I32, I32, I32]),
+    row(WasiCall::PathFilestatGet, "path_filestat_get", &[I32, I32, I32, I32, I32]),
+    row(WasiCall::PathFilestatSetTimes, "path_filestat_set_times", &[I32, I32, I32, I32, I64, I64, I32]),
+    row(WasiCall::PathLink, "path_link", &[I32, I32, I32, I32, I32, I32, I32]),
+    row(WasiCall::PathOpen, "path_open", &[I32, I32, I32, I32, I32, I64, I64, I32, I32]),
+    row(WasiCall::PathReadlink, "path_readlink", &[I32, I32, I32, I32, I32, I32]),
+    row(WasiCall::PathRemoveDirectory, "path_remove_directory", &[I32, I32, I32]),
+    row(WasiCall::PathRename, "path_rename", &[I32, I32, I32, I32, I32, I32]),
+    row(WasiCall::PathSymlink, "path_symlink", &[I32, I32, I32, I32, I32]),
+    row(WasiCall::PathUnlinkFile, "path_unlink_file", &[I32, I32, I32]),
+    row(WasiCall::PollOneoff, "poll_oneoff", &[I32, I32, I32, I32]),
+    row(WasiCall::ProcExit, "proc_exit", &[I32]),
+    row(WasiCall::ProcRaise, "proc_raise", &[I32]),
+    row(WasiCall::SchedYield, "sched_yield", &[]),
+    row(WasiCall::RandomGet, "random_get", &[I32, I32]),
+    row(WasiCall::SockAccept, "sock_accept", &[I32, I32, I32]),
+    row(WasiCall::SockRecv, "sock_recv", &[I32, I32, I32, I32, I32, I32]),
+    row(WasiCall::SockSend, "sock_send", &[I32, I32, I32, I32, I32]),
+    row(WasiCall::SockShutdown, "sock_shutdown", &[I32, I32]),
 ];
 
 /// The names of all calls.
@@ -130,12 +130,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The call with this id.
-pub(super) fn by_id(id: u32) -> Option<&'static Row> {
+pub(super) fn by_id(id: u32) -> Option<&'static WasiRow> {
     TABLE.get(usize::try_from(id).ok()?)
 }
 
 /// The id and row of the call with exactly this name.
-pub(super) fn by_name(name: &str) -> Option<(u32, &'static Row)> {
+pub(super) fn by_name(name: &str) -> Option<(u32, &'static WasiRow)> {
     (0u32..).zip(TABLE).find(|(_, row)| row.name == name)
 }
 

@@ -2,7 +2,7 @@
 //! before its first effect.
 
 use crate::wasi::calls::Args;
-use crate::wasi::fs::{Found, Kind, is_target, new_directory};
+use crate::wasi::fs::{NodeKind, ResolvedPath, is_target, new_directory};
 use crate::wasi::path::{follows, read_path};
 use crate::wasi::rights;
 use crate::wasi::stat::NewTimes;
@@ -97,7 +97,7 @@ impl Wasi {
         memory: &dyn GuestMemory,
         path: (u64, u64),
         steps: &mut Steps,
-    ) -> Result<Found, Errno> {
+    ) -> Result<ResolvedPath, Errno> {
         let found = self.look_up(fd, needed, false, memory, path, steps)?;
         found.new_name()?;
         if found.slash { Err(Errno::Noent) } else { Ok(found) }
@@ -143,7 +143,7 @@ impl Wasi {
         if !is_target(&target) {
             return Err(Errno::Notcapable);
         }
-        self.fs.create(found.directory, found.new_name()?, Kind::Link(target), now).map(drop)
+        self.fs.create(found.directory, found.new_name()?, NodeKind::Link(target), now).map(drop)
     }
 
     /// `path_rename(old fd, old path, length, new fd, new path, length)`: what has the new name is replaced, a directory only
@@ -177,7 +177,7 @@ impl Wasi {
     }
 
     /// Whether `node`, which is at `old`, can take the place of what is at `new`.
-    fn check_replace(&self, node: u32, old: &Found, new: &Found, steps: &mut Steps) -> Answer {
+    fn check_replace(&self, node: u32, old: &ResolvedPath, new: &ResolvedPath, steps: &mut Steps) -> Answer {
         let there = new.node.map(|there| self.fs.directory(there).is_some());
         if self.fs.directory(node).is_none() {
             return match there {

@@ -2,7 +2,7 @@
 
 use super::Wasi;
 use super::fs::ROOT;
-use super::state::Target;
+use super::state::DescriptorTarget;
 
 /// A descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +25,10 @@ impl Wasi {
         let view = |(fd, descriptor): (&u32, &super::state::Descriptor)| DescriptorView {
             fd: *fd,
             target: match descriptor.target {
-                Target::Stdin => "standard input".to_owned(),
-                Target::Stdout => "standard output".to_owned(),
-                Target::Stderr => "standard error".to_owned(),
-                Target::Node(node) => self.path_of(node).unwrap_or_else(|| "removed".to_owned()),
+                DescriptorTarget::Stdin => "standard input".to_owned(),
+                DescriptorTarget::Stdout => "standard output".to_owned(),
+                DescriptorTarget::Stderr => "standard error".to_owned(),
+                DescriptorTarget::Node(node) => self.path_of(node).unwrap_or_else(|| "removed".to_owned()),
             },
             offset: descriptor.offset,
             flags: descriptor.flags,

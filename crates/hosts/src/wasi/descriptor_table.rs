@@ -1,7 +1,7 @@
 //! The open descriptors by number, and beside them which numbers are taken and how many descriptors lead to each file: so
 //! opening and closing cost the same however many are open.
 
-use super::state::{Descriptor, MAX_FDS, Target};
+use super::state::{Descriptor, DescriptorTarget, MAX_FDS};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ impl Descriptors {
         self.remove(fd);
         self.by_number.insert(fd, descriptor);
         self.take_number(fd, true);
-        if let Target::Node(node) = descriptor.target {
+        if let DescriptorTarget::Node(node) = descriptor.target {
             let opens = self.opens.entry(node).or_default();
             *opens = opens.saturating_add(1);
         }
@@ -70,7 +70,7 @@ impl Descriptors {
     pub(super) fn remove(&mut self, fd: u32) -> Option<Descriptor> {
         let removed = self.by_number.remove(&fd)?;
         self.take_number(fd, false);
-        if let Target::Node(node) = removed.target
+        if let DescriptorTarget::Node(node) = removed.target
             && let Some(opens) = self.opens.get_mut(&node)
         {
             *opens = opens.saturating_sub(1);
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn the_lowest_free_number_and_what_is_open_are_known_however_many_are_open() {
         let (fs, _) = FileSystem::new([], &[], 1 << 20).unwrap();
-        let to = |node| Descriptor::new(Target::Node(node), &fs, 0);
+        let to = |node| Descriptor::new(DescriptorTarget::Node(node), &fs, 0);
         let mut all = Descriptors::default();
         assert_eq!((all.lowest_free(), all.lead_to(7)), (Some(0), false));
         (0..MAX_FDS).for_each(|fd| all.insert(fd, to(fd % 2)));

@@ -4,7 +4,7 @@ use crate::wasi::calls::Args;
 use crate::wasi::fs::byte_steps;
 use crate::wasi::rights;
 use crate::wasi::stat::file_type;
-use crate::wasi::state::{ALL_FLAGS, Descriptor, Target};
+use crate::wasi::state::{ALL_FLAGS, Descriptor, DescriptorTarget};
 use crate::wasi::{Answer, Errno, Wasi, put, store};
 use stepmark_core::host::GuestMemory;
 
@@ -15,7 +15,7 @@ impl Wasi {
     /// Takes a descriptor out of the table; what it led to goes if nothing else leads there.
     fn close(&mut self, fd: u32) -> Result<Descriptor, Errno> {
         let closed = self.state.descriptors.remove(fd).ok_or(Errno::Badf)?;
-        if let Target::Node(node) = closed.target {
+        if let DescriptorTarget::Node(node) = closed.target {
             self.release(node);
         }
         Ok(closed)
@@ -107,9 +107,9 @@ impl Wasi {
     pub(super) fn regular_file(&self, fd: u32, stream: Errno) -> Result<(u32, &Descriptor), Errno> {
         let descriptor = self.descriptor(fd)?;
         match descriptor.target {
-            Target::Stdin | Target::Stdout | Target::Stderr => Err(stream),
-            Target::Node(node) if self.fs.length(node).is_none() => Err(Errno::Badf),
-            Target::Node(node) => Ok((node, descriptor)),
+            DescriptorTarget::Stdin | DescriptorTarget::Stdout | DescriptorTarget::Stderr => Err(stream),
+            DescriptorTarget::Node(node) if self.fs.length(node).is_none() => Err(Errno::Badf),
+            DescriptorTarget::Node(node) => Ok((node, descriptor)),
         }
     }
 
@@ -126,7 +126,7 @@ impl Wasi {
     pub(super) fn fd_sync(&mut self, args: Args<'_>) -> Answer {
         let descriptor = self.descriptor(args.u32(0))?;
         match descriptor.target {
-            Target::Stdin => Err(Errno::Inval),
+            DescriptorTarget::Stdin => Err(Errno::Inval),
             _ if descriptor.rights & rights::FD_SYNC == 0 => Err(Errno::Notcapable),
             _ => Ok(()),
         }

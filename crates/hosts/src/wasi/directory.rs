@@ -6,7 +6,7 @@ use crate::wasi::calls::Args;
 use crate::wasi::fs::Directory;
 use crate::wasi::rights;
 use crate::wasi::stat::{inode, node_type};
-use crate::wasi::state::Target;
+use crate::wasi::state::DescriptorTarget;
 use crate::wasi::{Answer, Errno, Wasi, in_bounds, put, store};
 use stepmark_core::host::{GuestMemory, Steps, Work};
 
@@ -43,7 +43,7 @@ impl Listing<'_> {
 impl Wasi {
     fn listing(&self, fd: u32) -> Result<Listing<'_>, Errno> {
         let descriptor = self.descriptor(fd)?;
-        let Target::Node(own) = descriptor.target else { return Err(Errno::Notdir) };
+        let DescriptorTarget::Node(own) = descriptor.target else { return Err(Errno::Notdir) };
         let directory = self.fs.directory(own).ok_or(Errno::Notdir)?;
         if descriptor.rights & rights::FD_READDIR == 0 {
             return Err(Errno::Notcapable);

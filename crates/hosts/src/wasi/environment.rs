@@ -4,27 +4,29 @@ use crate::wasi::calls::Args;
 use crate::wasi::fs::byte_steps;
 use crate::wasi::{Answer, Errno, in_bounds, store};
 use stepmark_core::host::GuestMemory;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Bytes of a pointer in the program's memory.
 const POINTER: u64 = 4;
 
 /// The environment as `NAME=value` strings.
-pub(super) fn variables(env: &[(String, String)]) -> Result<Vec<Vec<u8>>, Error> {
+pub(super) fn variables(env: &[(String, String)]) -> Result<Vec<Vec<u8>>, JobError> {
     let bad = env.iter().find(|(name, _)| name.is_empty() || name.contains('='));
     if let Some((name, _)) = bad {
-        return Err(Error::usage(format!("environment: {name:?} is no name, expected one without '=' and not empty")));
+        return Err(JobError::usage(format!(
+            "environment: {name:?} is no name, expected one without '=' and not empty"
+        )));
     }
     Ok(env.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect())
 }
 
 /// Refuses strings that cannot be passed.
-pub(super) fn check(what: &str, strings: &[Vec<u8>]) -> Result<(), Error> {
+pub(super) fn check(what: &str, strings: &[Vec<u8>]) -> Result<(), JobError> {
     if let Some(index) = strings.iter().position(|string| string.contains(&0)) {
-        return Err(Error::usage(format!("{what}: string {index} holds a NUL byte")));
+        return Err(JobError::usage(format!("{what}: string {index} holds a NUL byte")));
     }
     if units(strings) > u64::from(u32::MAX) {
-        return Err(Error::usage(format!("{what}: larger than any 32-bit program can hold")));
+        return Err(JobError::usage(format!("{what}: larger than any 32-bit program can hold")));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use crate::wasi::calls::Args;
 use crate::wasi::rights;
-use crate::wasi::state::{APPEND, Descriptor, MAX_OFFSET, Target};
+use crate::wasi::state::{APPEND, Descriptor, DescriptorTarget, MAX_OFFSET};
 use crate::wasi::{Answer, Errno, Wasi, in_bounds, store};
 use stepmark_core::host::{GuestMemory, Work};
 
@@ -59,7 +59,7 @@ fn cut(buffers: &mut Vec<Iovec>, limit: u64) -> u64 {
 
 /// A read or write that will succeed, its result pointer and the room in files aside.
 struct Transfer {
-    target: Target,
+    target: DescriptorTarget,
     start: u64,
     buffers: Vec<Iovec>,
     total: u64,
@@ -72,16 +72,16 @@ impl Wasi {
             return Err(Errno::Badf);
         }
         match descriptor.target {
-            Target::Stdin => Ok(self.stdin.len() as u64),
-            Target::Stdout | Target::Stderr => Err(Errno::Badf),
-            Target::Node(node) => self.fs.length(node).ok_or(Errno::Badf),
+            DescriptorTarget::Stdin => Ok(self.stdin.len() as u64),
+            DescriptorTarget::Stdout | DescriptorTarget::Stderr => Err(Errno::Badf),
+            DescriptorTarget::Node(node) => self.fs.length(node).ok_or(Errno::Badf),
         }
     }
 
     /// Some of the `most` bytes from `at` on, of standard input or a file: at least one where it has one.
-    fn bytes(&self, target: Target, at: u64, most: u64) -> &[u8] {
+    fn bytes(&self, target: DescriptorTarget, at: u64, most: u64) -> &[u8] {
         match target {
-            Target::Node(node) => self.fs.bytes(node, at, most),
+            DescriptorTarget::Node(node) => self.fs.bytes(node, at, most),
             _ => {
                 let from = usize::try_from(at).ok().and_then(|at| self.stdin.get(at..)).unwrap_or_default();
                 usize::try_from(most).ok().and_then(|most| from.get(..most)).unwrap_or(from)
@@ -98,7 +98,7 @@ impl Wasi {
     fn prepare_read(&self, args: Args<'_>, memory: &dyn GuestMemory, at: Option<u64>) -> Result<Transfer, Errno> {
         let descriptor = self.descriptor(args.u32(0))?;
         let length = self.readable(descriptor)?;
-        if at.is_some() && descriptor.target == Target::Stdin {
+        if at.is_some() && descriptor.target == DescriptorTarget::Stdin {
             return Err(Errno::Spipe);
         }
         if at.is_some_and(|at| at > MAX_OFFSET) {
@@ -158,7 +158,7 @@ impl Wasi {
             return Err(Errno::Badf);
         }
         let length = match descriptor.target {
-            Target::Node(node) => self.fs.length(node).ok_or(Errno::Badf)?,
+            DescriptorTarget::Node(node) => self.fs.length(node).ok_or(Errno::Badf)?,
             _ => 0,
         };
         let next = if descriptor.flags & APPEND != 0 { length } else { descriptor.offset };
@@ -172,7 +172,9 @@ impl Wasi {
         let size = table_size(args.u32(2));
         let Ok(write) = self.prepare_write(args, memory, at) else { return Work::moving(size) };
         let growth = match write.target {
-            Target::Node(node) if write.total > 0 => self.growth_work(node, write.start.saturating_add(write.total)),
+            DescriptorTarget::Node(node) if write.total > 0 => {
+                self.growth_work(node, write.start.saturating_add(write.total))
+            }
             _ => Work::NONE,
         };
         Work { bytes: write.total.saturating_add(size).saturating_add(growth.bytes), ..growth }
@@ -182,7 +184,7 @@ impl Wasi {
     pub(super) fn fd_write(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory, now: u64) -> Answer {
         let write = self.prepare_write(args, memory, None)?;
         self.perform_write(&write, args.ptr(3), memory, now)?;
-        if let Target::Node(_) = write.target {
+        if let DescriptorTarget::Node(_) = write.target {
             self.descriptor_mut(args.u32(0))?.offset = write.start.saturating_add(write.total);
         }
         Ok(())
@@ -193,7 +195,7 @@ impl Wasi {
         let write = self.prepare_write(args, memory, Some(args.u64(3)))?;
         in_bounds(memory, args.ptr(4), 4)?;
         match write.target {
-            Target::Node(_) => self.perform_write(&write, args.ptr(4), memory, now),
+            DescriptorTarget::Node(_) => self.perform_write(&write, args.ptr(4), memory, now),
             _ => Err(Errno::Spipe),
         }
     }
@@ -202,7 +204,7 @@ impl Wasi {
     fn perform_write(&mut self, write: &Transfer, result: u64, memory: &mut dyn GuestMemory, now: u64) -> Answer {
         in_bounds(memory, result, 4)?;
         let mut at = write.start;
-        if let Target::Node(node) = write.target
+        if let DescriptorTarget::Node(node) = write.target
             && write.total > 0
         {
             let end = at.checked_add(write.total).filter(|end| *end <= MAX_OFFSET).ok_or(Errno::Fbig)?;
@@ -211,10 +213,10 @@ impl Wasi {
         for buffer in &write.buffers {
             let bytes = memory.read(buffer.addr, buffer.len).ok_or(Errno::Fault)?;
             match write.target {
-                Target::Stdout => self.stdout.push(bytes),
-                Target::Stderr => self.stderr.push(bytes),
-                Target::Node(node) => self.fs.write(node, at, bytes, now),
-                Target::Stdin => return Err(Errno::Badf),
+                DescriptorTarget::Stdout => self.stdout.push(bytes),
+                DescriptorTarget::Stderr => self.stderr.push(bytes),
+                DescriptorTarget::Node(node) => self.fs.write(node, at, bytes, now),
+                DescriptorTarget::Stdin => return Err(Errno::Badf),
             }
             at = at.saturating_add(buffer.len);
         }
@@ -225,8 +227,8 @@ impl Wasi {
     fn seekable(&self, fd: u32) -> Result<(&Descriptor, u64), Errno> {
         let descriptor = self.descriptor(fd)?;
         match descriptor.target {
-            Target::Stdin | Target::Stdout | Target::Stderr => Err(Errno::Spipe),
-            Target::Node(node) => Ok((descriptor, self.fs.length(node).ok_or(Errno::Badf)?)),
+            DescriptorTarget::Stdin | DescriptorTarget::Stdout | DescriptorTarget::Stderr => Err(Errno::Spipe),
+            DescriptorTarget::Node(node) => Ok((descriptor, self.fs.length(node).ok_or(Errno::Badf)?)),
         }
     }
 

@@ -7,7 +7,7 @@
 use crate::{HostFunc, HostModule, HostOutcome, ReturnValues};
 use std::sync::Arc;
 use stepmark_core::host::{GuestMemory, GuestMemoryExt, Paid, Steps, Work};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::trap::Trap;
 
 mod answers;
@@ -47,10 +47,10 @@ pub use spaces::{LeftFile, LeftFiles};
 pub use state::MAX_FDS;
 
 use answers::Answers;
-use calls::{Args, Call};
+use calls::{Args, WasiCall};
 use fs::{FileSystem, MAX_PATH};
-use output::Output;
-use state::{Descriptor, Given, State};
+use output::OutputStream;
+use state::{Descriptor, GivenJob, WasiState};
 
 /// The module name that programs import from.
 pub const MODULE: &str = "wasi_snapshot_preview1";
@@ -99,10 +99,10 @@ pub struct Wasi {
     preopen_names: Vec<String>,
     preopens: Vec<u32>,
     clock_rate: u64,
-    random: random::Source,
-    state: State,
-    stdout: Output,
-    stderr: Output,
+    random: random::RandomBytes,
+    state: WasiState,
+    stdout: OutputStream,
+    stderr: OutputStream,
     answers: Answers,
 }
 
@@ -111,13 +111,13 @@ impl Wasi {
     ///
     /// # Errors
     /// A usage error that names the argument, variable or input file that no program could be given.
-    pub fn new(config: WasiConfig) -> Result<Self, Error> {
+    pub fn new(config: WasiConfig) -> Result<Self, JobError> {
         let inputs = config.inputs.into_iter().map(|input| (input.path, input.content));
         let (fs, preopens) = FileSystem::new(inputs, &config.preopens, config.file_bytes)?;
         let env = environment::variables(&config.env)?;
         environment::check("arguments", &config.args)?;
         environment::check("environment", &env)?;
-        let state = State::new(&fs, &preopens);
+        let state = WasiState::new(&fs, &preopens);
         Ok(Self {
             args: config.args,
             env,
@@ -127,10 +127,10 @@ impl Wasi {
             preopen_names: config.preopens,
             preopens,
             clock_rate: config.clock_rate,
-            random: random::Source::new(config.seed),
+            random: random::RandomBytes::new(config.seed),
             state,
-            stdout: Output::default(),
-            stderr: Output::default(),
+            stdout: OutputStream::default(),
+            stderr: OutputStream::default(),
             answers: Answers::default(),
         })
     }
@@ -187,7 +187,7 @@ impl Wasi {
 
     fn answer(
         &mut self,
-        call: Call,
+        call: WasiCall,
         args: Args<'_>,
         memory: &mut dyn GuestMemory,
         gas_total: u64,
@@ -195,93 +195,99 @@ impl Wasi {
     ) -> Answer {
         let now = self.wall_clock(gas_total);
         match call {
-            Call::ArgsGet => environment::get(&self.args, args, memory),
-            Call::ArgsSizesGet => environment::sizes_get(&self.args, args, memory),
-            Call::EnvironGet => environment::get(&self.env, args, memory),
-            Call::EnvironSizesGet => environment::sizes_get(&self.env, args, memory),
-            Call::ClockResGet => self.clock_res_get(args, memory),
-            Call::ClockTimeGet => self.clock_time_get(args, memory, gas_total),
-            Call::FdAdvise => self.fd_advise(args),
-            Call::FdAllocate => self.fd_allocate(args, now),
-            Call::FdClose => self.fd_close(args),
-            Call::FdDatasync | Call::FdSync => self.fd_sync(args),
-            Call::FdFdstatGet => self.fd_fdstat_get(args, memory),
-            Call::FdFdstatSetFlags => self.fd_fdstat_set_flags(args),
-            Call::FdFdstatSetRights => self.fd_fdstat_set_rights(args),
-            Call::FdFilestatGet => self.fd_filestat_get(args, memory),
-            Call::FdFilestatSetSize => self.fd_filestat_set_size(args, now),
-            Call::FdFilestatSetTimes => self.fd_filestat_set_times(args, now),
-            Call::FdPread => self.fd_pread(args, memory),
-            Call::FdPrestatGet => self.fd_prestat_get(args, memory),
-            Call::FdPrestatDirName => self.fd_prestat_dir_name(args, memory),
-            Call::FdPwrite => self.fd_pwrite(args, memory, now),
-            Call::FdRead => self.fd_read(args, memory),
-            Call::FdReaddir => self.fd_readdir(args, memory, steps),
-            Call::FdRenumber => self.fd_renumber(args),
-            Call::FdSeek => self.fd_seek(args, memory),
-            Call::FdTell => self.fd_tell(args, memory),
-            Call::FdWrite => self.fd_write(args, memory, now),
-            Call::PathCreateDirectory => self.path_create_directory(args, memory, now, steps),
-            Call::PathFilestatGet => self.path_filestat_get(args, memory, steps),
-            Call::PathFilestatSetTimes => self.path_filestat_set_times(args, memory, now, steps),
-            Call::PathLink => self.path_link(args, memory, now, steps),
-            Call::PathOpen => self.path_open(args, memory, now, steps),
-            Call::PathReadlink => self.path_readlink(args, memory, steps),
-            Call::PathRemoveDirectory => self.path_remove_directory(args, memory, now, steps),
-            Call::PathRename => self.path_rename(args, memory, now, steps),
-            Call::PathSymlink => self.path_symlink(args, memory, now, steps),
-            Call::PathUnlinkFile => self.path_unlink_file(args, memory, now, steps),
-            Call::PollOneoff => self.poll_oneoff(args, memory, gas_total),
-            Call::RandomGet => self.random_get(args, memory),
-            Call::SockAccept | Call::SockRecv | Call::SockSend | Call::SockShutdown => {
+            WasiCall::ArgsGet => environment::get(&self.args, args, memory),
+            WasiCall::ArgsSizesGet => environment::sizes_get(&self.args, args, memory),
+            WasiCall::EnvironGet => environment::get(&self.env, args, memory),
+            WasiCall::EnvironSizesGet => environment::sizes_get(&self.env, args, memory),
+            WasiCall::ClockResGet => self.clock_res_get(args, memory),
+            WasiCall::ClockTimeGet => self.clock_time_get(args, memory, gas_total),
+            WasiCall::FdAdvise => self.fd_advise(args),
+            WasiCall::FdAllocate => self.fd_allocate(args, now),
+            WasiCall::FdClose => self.fd_close(args),
+            WasiCall::FdDatasync | WasiCall::FdSync => self.fd_sync(args),
+            WasiCall::FdFdstatGet => self.fd_fdstat_get(args, memory),
+            WasiCall::FdFdstatSetFlags => self.fd_fdstat_set_flags(args),
+            WasiCall::FdFdstatSetRights => self.fd_fdstat_set_rights(args),
+            WasiCall::FdFilestatGet => self.fd_filestat_get(args, memory),
+            WasiCall::FdFilestatSetSize => self.fd_filestat_set_size(args, now),
+            WasiCall::FdFilestatSetTimes => self.fd_filestat_set_times(args, now),
+            WasiCall::FdPread => self.fd_pread(args, memory),
+            WasiCall::FdPrestatGet => self.fd_prestat_get(args, memory),
+            WasiCall::FdPrestatDirName => self.fd_prestat_dir_name(args, memory),
+            WasiCall::FdPwrite => self.fd_pwrite(args, memory, now),
+            WasiCall::FdRead => self.fd_read(args, memory),
+            WasiCall::FdReaddir => self.fd_readdir(args, memory, steps),
+            WasiCall::FdRenumber => self.fd_renumber(args),
+            WasiCall::FdSeek => self.fd_seek(args, memory),
+            WasiCall::FdTell => self.fd_tell(args, memory),
+            WasiCall::FdWrite => self.fd_write(args, memory, now),
+            WasiCall::PathCreateDirectory => self.path_create_directory(args, memory, now, steps),
+            WasiCall::PathFilestatGet => self.path_filestat_get(args, memory, steps),
+            WasiCall::PathFilestatSetTimes => self.path_filestat_set_times(args, memory, now, steps),
+            WasiCall::PathLink => self.path_link(args, memory, now, steps),
+            WasiCall::PathOpen => self.path_open(args, memory, now, steps),
+            WasiCall::PathReadlink => self.path_readlink(args, memory, steps),
+            WasiCall::PathRemoveDirectory => self.path_remove_directory(args, memory, now, steps),
+            WasiCall::PathRename => self.path_rename(args, memory, now, steps),
+            WasiCall::PathSymlink => self.path_symlink(args, memory, now, steps),
+            WasiCall::PathUnlinkFile => self.path_unlink_file(args, memory, now, steps),
+            WasiCall::PollOneoff => self.poll_oneoff(args, memory, gas_total),
+            WasiCall::RandomGet => self.random_get(args, memory),
+            WasiCall::SockAccept | WasiCall::SockRecv | WasiCall::SockSend | WasiCall::SockShutdown => {
                 self.descriptor(args.u32(0)).and(Err(Errno::Notsock))
             }
-            Call::ProcRaise => Err(Errno::Notsup),
-            Call::ProcExit | Call::SchedYield => Ok(()),
+            WasiCall::ProcRaise => Err(Errno::Notsup),
+            WasiCall::ProcExit | WasiCall::SchedYield => Ok(()),
         }
     }
 }
 
 impl Wasi {
     /// The work of a call beyond its own step.
-    fn call_work(&self, call: Call, args: Args<'_>, memory: &dyn GuestMemory) -> Work {
+    fn call_work(&self, call: WasiCall, args: Args<'_>, memory: &dyn GuestMemory) -> Work {
         match call {
-            Call::ArgsGet => Work::moving(environment::units(&self.args)),
-            Call::EnvironGet => Work::moving(environment::units(&self.env)),
-            Call::ArgsSizesGet => Work { steps: environment::size_steps(&self.args), ..Work::NONE },
-            Call::EnvironSizesGet => Work { steps: environment::size_steps(&self.env), ..Work::NONE },
-            Call::FdRead => self.read_work(args, memory, None),
-            Call::FdPread => self.read_work(args, memory, Some(args.u64(3))),
-            Call::FdWrite => self.write_work(args, memory, None),
-            Call::FdPwrite => self.write_work(args, memory, Some(args.u64(3))),
-            Call::FdAllocate => self.resize_work(args.u32(0), args.u64(1).saturating_add(args.u64(2))),
-            Call::FdFilestatSetSize => self.resize_work(args.u32(0), args.u64(1)),
-            Call::FdReaddir => self.readdir_work(args),
-            Call::FdPrestatDirName => Work { steps: self.dir_name_steps(args), ..Work::NONE },
-            Call::RandomGet if memory.contains(args.ptr(0), args.ptr(1)) => Work::moving(args.ptr(1)),
-            Call::PollOneoff => Work { steps: poll::steps(args.u32(2)), ..Work::moving(poll::units(args.u32(2))) },
-            Call::PathCreateDirectory | Call::PathRemoveDirectory | Call::PathUnlinkFile => {
+            WasiCall::ArgsGet => Work::moving(environment::units(&self.args)),
+            WasiCall::EnvironGet => Work::moving(environment::units(&self.env)),
+            WasiCall::ArgsSizesGet => Work { steps: environment::size_steps(&self.args), ..Work::NONE },
+            WasiCall::EnvironSizesGet => Work { steps: environment::size_steps(&self.env), ..Work::NONE },
+            WasiCall::FdRead => self.read_work(args, memory, None),
+            WasiCall::FdPread => self.read_work(args, memory, Some(args.u64(3))),
+            WasiCall::FdWrite => self.write_work(args, memory, None),
+            WasiCall::FdPwrite => self.write_work(args, memory, Some(args.u64(3))),
+            WasiCall::FdAllocate => self.resize_work(args.u32(0), args.u64(1).saturating_add(args.u64(2))),
+            WasiCall::FdFilestatSetSize => self.resize_work(args.u32(0), args.u64(1)),
+            WasiCall::FdReaddir => self.readdir_work(args),
+            WasiCall::FdPrestatDirName => Work { steps: self.dir_name_steps(args), ..Work::NONE },
+            WasiCall::RandomGet if memory.contains(args.ptr(0), args.ptr(1)) => Work::moving(args.ptr(1)),
+            WasiCall::PollOneoff => Work { steps: poll::steps(args.u32(2)), ..Work::moving(poll::units(args.u32(2))) },
+            WasiCall::PathCreateDirectory | WasiCall::PathRemoveDirectory | WasiCall::PathUnlinkFile => {
                 self.path_work(call, args, memory, &[args.u32(2)])
             }
-            Call::PathReadlink => {
+            WasiCall::PathReadlink => {
                 let work = self.path_work(call, args, memory, &[args.u32(2)]);
                 Work { bytes: work.bytes.saturating_add(args.ptr(4).min(MAX_PATH as u64)), ..work }
             }
-            Call::PathFilestatGet | Call::PathFilestatSetTimes | Call::PathOpen => {
+            WasiCall::PathFilestatGet | WasiCall::PathFilestatSetTimes | WasiCall::PathOpen => {
                 self.path_work(call, args, memory, &[args.u32(3)])
             }
-            Call::PathLink => self.path_work(call, args, memory, &[args.u32(3), args.u32(6)]),
-            Call::PathRename => self.path_work(call, args, memory, &[args.u32(2), args.u32(5)]),
-            Call::PathSymlink => self.path_work(call, args, memory, &[args.u32(1), args.u32(4)]),
+            WasiCall::PathLink => self.path_work(call, args, memory, &[args.u32(3), args.u32(6)]),
+            WasiCall::PathRename => self.path_work(call, args, memory, &[args.u32(2), args.u32(5)]),
+            WasiCall::PathSymlink => self.path_work(call, args, memory, &[args.u32(1), args.u32(4)]),
             // These read or change one record, whatever the program's state: a descriptor, a node, a clock.
-            Call::ClockResGet | Call::ClockTimeGet => Work::NONE,
-            Call::FdAdvise | Call::FdClose | Call::FdDatasync | Call::FdSync | Call::FdRenumber => Work::NONE,
-            Call::FdFdstatGet | Call::FdFdstatSetFlags | Call::FdFdstatSetRights => Work::NONE,
-            Call::FdFilestatGet | Call::FdFilestatSetTimes | Call::FdPrestatGet => Work::NONE,
-            Call::FdSeek | Call::FdTell => Work::NONE,
-            Call::ProcExit | Call::ProcRaise | Call::SchedYield => Work::NONE,
+            WasiCall::ClockResGet | WasiCall::ClockTimeGet => Work::NONE,
+            WasiCall::FdAdvise | WasiCall::FdClose | WasiCall::FdDatasync | WasiCall::FdSync | WasiCall::FdRenumber => {
+                Work::NONE
+            }
+            WasiCall::FdFdstatGet | WasiCall::FdFdstatSetFlags | WasiCall::FdFdstatSetRights => Work::NONE,
+            WasiCall::FdFilestatGet | WasiCall::FdFilestatSetTimes | WasiCall::FdPrestatGet => Work::NONE,
+            WasiCall::FdSeek | WasiCall::FdTell => Work::NONE,
+            WasiCall::ProcExit | WasiCall::ProcRaise | WasiCall::SchedYield => Work::NONE,
             // They fail.
-            Call::RandomGet | Call::SockAccept | Call::SockRecv | Call::SockSend | Call::SockShutdown => Work::NONE,
+            WasiCall::RandomGet
+            | WasiCall::SockAccept
+            | WasiCall::SockRecv
+            | WasiCall::SockSend
+            | WasiCall::SockShutdown => Work::NONE,
         }
     }
 }
@@ -314,7 +320,7 @@ impl HostModule for Wasi {
             return HostOutcome::Trap(Trap::HostError);
         };
         let args = Args(args);
-        if row.call == Call::ProcExit {
+        if row.call == WasiCall::ProcExit {
             return HostOutcome::Exit(args.u32(0));
         }
         let answer = self.answer(row.call, args, memory, gas_total, paid.steps());
@@ -327,13 +333,13 @@ impl HostModule for Wasi {
     }
 
     /// Also drops pending output and recorded answers: they belong to the run that was left.
-    fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let given = Given { fs: &self.fs, preopens: &self.preopens, stdin: self.stdin.len() as u64 };
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), JobError> {
+        let given = GivenJob { fs: &self.fs, preopens: &self.preopens, stdin: self.stdin.len() as u64 };
         let restored = state::decode(bytes, &given)?;
         self.state = restored.state;
         self.fs = restored.fs;
-        self.stdout = Output { hash: restored.stdout, pending: Vec::new() };
-        self.stderr = Output { hash: restored.stderr, pending: Vec::new() };
+        self.stdout = OutputStream { hash: restored.stdout, pending: Vec::new() };
+        self.stderr = OutputStream { hash: restored.stderr, pending: Vec::new() };
         self.answers.log.clear();
         Ok(())
     }

@@ -73,12 +73,12 @@ impl OutputHash {
 
 /// An output stream: its running hash, which is state, and the bytes not yet taken, which are not.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Output {
+pub(super) struct OutputStream {
     pub(super) hash: OutputHash,
     pub pending: Vec<u8>,
 }
 
-impl Output {
+impl OutputStream {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
         self.pending.extend_from_slice(bytes);

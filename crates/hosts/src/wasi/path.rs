@@ -2,10 +2,10 @@
 
 use crate::wasi::calls::Args;
 use crate::wasi::descriptors::parse_flags;
-use crate::wasi::fs::{Found, Kind, MAX_PATH, new_file};
+use crate::wasi::fs::{MAX_PATH, NodeKind, ResolvedPath, new_file};
 use crate::wasi::rights;
 use crate::wasi::stat::filestat;
-use crate::wasi::state::{Descriptor, Target, max_rights};
+use crate::wasi::state::{Descriptor, DescriptorTarget, max_rights};
 use crate::wasi::{Answer, Errno, Wasi, in_bounds, store};
 use stepmark_core::host::{GuestMemory, Steps};
 
@@ -54,7 +54,7 @@ impl Wasi {
     /// The directory behind `fd`, if the descriptor has the right `needed`.
     fn directory(&self, fd: u32, needed: u64) -> Result<(u32, &Descriptor), Errno> {
         let descriptor = self.descriptor(fd)?;
-        let Target::Node(node) = descriptor.target else { return Err(Errno::Notdir) };
+        let DescriptorTarget::Node(node) = descriptor.target else { return Err(Errno::Notdir) };
         if self.fs.directory(node).is_none() {
             return Err(Errno::Notdir);
         }
@@ -73,7 +73,7 @@ impl Wasi {
         memory: &dyn GuestMemory,
         (addr, length): (u64, u64),
         steps: &mut Steps,
-    ) -> Result<Found, Errno> {
+    ) -> Result<ResolvedPath, Errno> {
         let (base, _) = self.directory(fd, needed)?;
         self.fs.resolve(base, read_path(memory, addr, length)?, follow, steps)
     }
@@ -90,7 +90,7 @@ impl Wasi {
         let found = self.look_up(args.u32(0), needed, follow.unwrap_or_default(), memory, path, steps)?;
         follow?;
         let node = found.node.ok_or(Errno::Noent)?;
-        store(memory, args.ptr(4), &filestat(Target::Node(node), &self.fs))
+        store(memory, args.ptr(4), &filestat(DescriptorTarget::Node(node), &self.fs))
     }
 
     /// `path_readlink(fd, path, length, buffer, buffer length, used)`: `EINVAL` for what is no link. A target that does not
@@ -101,7 +101,7 @@ impl Wasi {
         in_bounds(memory, args.ptr(3), args.ptr(4))?;
         in_bounds(memory, args.ptr(5), 4)?;
         let node = found.node.ok_or(Errno::Noent)?;
-        let Some(Kind::Link(target)) = self.fs.get(node).map(|node| &node.kind) else { return Err(Errno::Inval) };
+        let Some(NodeKind::Link(target)) = self.fs.get(node).map(|node| &node.kind) else { return Err(Errno::Inval) };
         let room = usize::try_from(args.ptr(4)).unwrap_or(usize::MAX);
         let part = target.as_bytes().get(..room).unwrap_or(target.as_bytes());
         store(memory, args.ptr(3), part)?;
@@ -130,7 +130,7 @@ impl Wasi {
         let follow = follows_to_open(follow, opening.oflags);
         let found = self.look_up(fd, rights::PATH_OPEN, follow, memory, (args.ptr(2), args.ptr(3)), steps)?;
         let number = self.state.lowest_free().ok_or(Errno::Mfile)?;
-        let target = Target::Node(self.open_node(&found, opening, now)?);
+        let target = DescriptorTarget::Node(self.open_node(&found, opening, now)?);
         let opened = Descriptor {
             rights: opening.rights & passed_on & max_rights(target, &self.fs),
             flags,
@@ -141,7 +141,7 @@ impl Wasi {
     }
 
     /// The node to be opened: found, cut if asked, or made.
-    fn open_node(&mut self, found: &Found, opening: Opening, now: u64) -> Result<u32, Errno> {
+    fn open_node(&mut self, found: &ResolvedPath, opening: Opening, now: u64) -> Result<u32, Errno> {
         if opening.has(TRUNCATE) && opening.directory & rights::PATH_FILESTAT_SET_SIZE == 0 {
             return Err(Errno::Notcapable);
         }
@@ -166,9 +166,9 @@ impl Wasi {
         let changes = opening.rights & rights::FD_WRITE != 0 || opening.has(CREATE) || opening.has(TRUNCATE);
         match self.fs.get(node).map(|node| &node.kind) {
             _ if opening.has(CREATE | EXCLUSIVE) => Err(Errno::Exist),
-            Some(Kind::Link(_)) => Err(Errno::Loop),
-            Some(Kind::Directory(_)) if changes => Err(Errno::Isdir),
-            Some(Kind::File { .. }) if opening.has(DIRECTORY) => Err(Errno::Notdir),
+            Some(NodeKind::Link(_)) => Err(Errno::Loop),
+            Some(NodeKind::Directory(_)) if changes => Err(Errno::Isdir),
+            Some(NodeKind::File { .. }) if opening.has(DIRECTORY) => Err(Errno::Notdir),
             _ => Ok(()),
         }
     }

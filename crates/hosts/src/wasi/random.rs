@@ -13,9 +13,9 @@ const CHUNK: usize = 4096;
 
 /// The stream, readable at any position.
 #[derive(Clone)]
-pub(super) struct Source(blake3::OutputReader);
+pub(super) struct RandomBytes(blake3::OutputReader);
 
-impl Source {
+impl RandomBytes {
     pub(super) fn new(seed: u64) -> Self {
         Self(blake3::Hasher::new_derive_key(CONTEXT).update(&seed.to_le_bytes()).finalize_xof())
     }

@@ -3,7 +3,7 @@
 
 use super::Wasi;
 use super::fs::{Delivery, MAX_PATH};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::merkle::PageTree;
 use stepmark_state::paged::{Page, Paged};
 use stepmark_state::pages::SPACE_FILE;
@@ -79,7 +79,7 @@ impl Wasi {
     ///
     /// # Errors
     /// A file holds something beyond its end.
-    pub fn check_files(&self) -> Result<(), Error> {
+    pub fn check_files(&self) -> Result<(), JobError> {
         self.fs.check_contents()
     }
 }

@@ -2,9 +2,9 @@
 //! 1 but the streams, which lie on none.
 
 use crate::wasi::calls::Args;
-use crate::wasi::fs::{FileSystem, Kind};
+use crate::wasi::fs::{FileSystem, NodeKind};
 use crate::wasi::rights;
-use crate::wasi::state::Target;
+use crate::wasi::state::DescriptorTarget;
 use crate::wasi::{Answer, Errno, Wasi, put, store};
 use stepmark_core::host::GuestMemory;
 
@@ -31,30 +31,30 @@ pub(super) fn inode(node: u32) -> u64 {
 /// File type of a node.
 pub(super) fn node_type(node: u32, fs: &FileSystem) -> u8 {
     match fs.get(node).map(|node| &node.kind) {
-        Some(Kind::Directory(_)) => DIRECTORY,
-        Some(Kind::File { .. }) => REGULAR_FILE,
-        Some(Kind::Link(_)) => SYMBOLIC_LINK,
+        Some(NodeKind::Directory(_)) => DIRECTORY,
+        Some(NodeKind::File { .. }) => REGULAR_FILE,
+        Some(NodeKind::Link(_)) => SYMBOLIC_LINK,
         None => UNKNOWN,
     }
 }
 
 /// File type of what a descriptor leads to.
-pub(super) fn file_type(target: Target, fs: &FileSystem) -> u8 {
+pub(super) fn file_type(target: DescriptorTarget, fs: &FileSystem) -> u8 {
     match target {
-        Target::Stdin | Target::Stdout | Target::Stderr => UNKNOWN,
-        Target::Node(node) => node_type(node, fs),
+        DescriptorTarget::Stdin | DescriptorTarget::Stdout | DescriptorTarget::Stderr => UNKNOWN,
+        DescriptorTarget::Node(node) => node_type(node, fs),
     }
 }
 
 /// The attributes record: device, inode, type, links, size, times of access, modification and change.
-pub(super) fn filestat(target: Target, fs: &FileSystem) -> [u8; FILESTAT] {
+pub(super) fn filestat(target: DescriptorTarget, fs: &FileSystem) -> [u8; FILESTAT] {
     let mut record = [0; FILESTAT];
-    let Target::Node(number) = target else { return record };
+    let DescriptorTarget::Node(number) = target else { return record };
     let Some(node) = fs.get(number) else { return record };
     let size = match &node.kind {
-        Kind::File { length, .. } => *length,
-        Kind::Link(target) => target.len() as u64,
-        Kind::Directory(_) => 0,
+        NodeKind::File { length, .. } => *length,
+        NodeKind::Link(target) => target.len() as u64,
+        NodeKind::Directory(_) => 0,
     };
     let times = node.times;
     put(&mut record, 16, &[file_type(target, fs)]);
@@ -110,8 +110,10 @@ impl Wasi {
         let descriptor = self.descriptor(args.u32(0))?;
         let times = NewTimes::new(args.u64(1), args.u64(2), args.u32(3), now)?;
         match descriptor.target {
-            Target::Node(_) if descriptor.rights & rights::FD_FILESTAT_SET_TIMES == 0 => Err(Errno::Notcapable),
-            Target::Node(node) => {
+            DescriptorTarget::Node(_) if descriptor.rights & rights::FD_FILESTAT_SET_TIMES == 0 => {
+                Err(Errno::Notcapable)
+            }
+            DescriptorTarget::Node(node) => {
                 times.apply(node, &mut self.fs, now);
                 Ok(())
             }

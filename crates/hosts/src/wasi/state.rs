@@ -1,11 +1,11 @@
 //! The state that a snapshot carries, and the checks that a saved one must pass before it is believed.
 
 use crate::wasi::descriptor_table::Descriptors;
-use crate::wasi::fs::{FileSystem, Kind, Saved};
+use crate::wasi::fs::{FileSystem, NodeKind, SavedTree};
 use crate::wasi::output::OutputHash;
 use crate::wasi::rights;
 use serde::{Deserialize, Serialize};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Descriptor numbers run from 0 to one less than this: what a generous Unix gives a process.
 pub const MAX_FDS: u32 = 4096;
@@ -24,7 +24,7 @@ const MAX_RANDOM: u64 = 1 << 62;
 
 /// What a descriptor leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Target {
+pub(super) enum DescriptorTarget {
     Stdin,
     Stdout,
     Stderr,
@@ -35,7 +35,7 @@ pub(super) enum Target {
 /// An open descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Descriptor {
-    pub(super) target: Target,
+    pub(super) target: DescriptorTarget,
     pub(super) rights: u64,
     /// Most rights of descriptors that are opened through this one.
     pub(super) inheriting: u64,
@@ -48,25 +48,25 @@ pub(super) struct Descriptor {
 
 impl Descriptor {
     /// A descriptor with all rights that its target can have, and `inheriting` for what is opened through it.
-    pub(super) fn new(target: Target, fs: &FileSystem, inheriting: u64) -> Self {
+    pub(super) fn new(target: DescriptorTarget, fs: &FileSystem, inheriting: u64) -> Self {
         let rights = max_rights(target, fs);
         Self { target, rights, inheriting, flags: 0, offset: 0, preopen: None }
     }
 }
 
 /// Most rights that a descriptor of `target` can have.
-pub(super) fn max_rights(target: Target, fs: &FileSystem) -> u64 {
+pub(super) fn max_rights(target: DescriptorTarget, fs: &FileSystem) -> u64 {
     match target {
-        Target::Stdin => rights::STDIN,
-        Target::Stdout | Target::Stderr => rights::OUTPUT,
-        Target::Node(node) if fs.directory(node).is_some() => rights::DIRECTORY,
-        Target::Node(_) => rights::FILE,
+        DescriptorTarget::Stdin => rights::STDIN,
+        DescriptorTarget::Stdout | DescriptorTarget::Stderr => rights::OUTPUT,
+        DescriptorTarget::Node(node) if fs.directory(node).is_some() => rights::DIRECTORY,
+        DescriptorTarget::Node(_) => rights::FILE,
     }
 }
 
 /// What changes while a program runs, the outputs' hashes aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct WasiState {
     pub(super) descriptors: Descriptors,
     /// Bytes of the random stream that were given out.
     pub(super) random: u64,
@@ -74,15 +74,15 @@ pub(super) struct State {
     pub(super) slept: u64,
 }
 
-impl State {
+impl WasiState {
     /// The three standard streams, and the directories `preopens` from number 3 on.
     pub(super) fn new(fs: &FileSystem, preopens: &[u32]) -> Self {
         let mut descriptors = Descriptors::default();
-        for (fd, target) in (0..).zip([Target::Stdin, Target::Stdout, Target::Stderr]) {
+        for (fd, target) in (0..).zip([DescriptorTarget::Stdin, DescriptorTarget::Stdout, DescriptorTarget::Stderr]) {
             descriptors.insert(fd, Descriptor::new(target, fs, 0));
         }
         for (index, node) in (0u32..).zip(preopens) {
-            let directory = Descriptor::new(Target::Node(*node), fs, rights::ALL);
+            let directory = Descriptor::new(DescriptorTarget::Node(*node), fs, rights::ALL);
             descriptors.insert(index.saturating_add(3), Descriptor { preopen: Some(index), ..directory });
         }
         Self { descriptors, random: 0, slept: 0 }
@@ -105,17 +105,17 @@ impl State {
 }
 
 /// The saved form.
-pub(super) fn encode(state: &State, fs: &FileSystem, stdout: &OutputHash, stderr: &OutputHash) -> Vec<u8> {
+pub(super) fn encode(state: &WasiState, fs: &FileSystem, stdout: &OutputHash, stderr: &OutputHash) -> Vec<u8> {
     encode_saved(state, &fs.save(), stdout, stderr)
 }
 
-fn encode_saved(state: &State, files: &Saved, stdout: &OutputHash, stderr: &OutputHash) -> Vec<u8> {
+fn encode_saved(state: &WasiState, files: &SavedTree, stdout: &OutputHash, stderr: &OutputHash) -> Vec<u8> {
     let whole = (state, files, stdout, stderr);
     postcard::to_allocvec(&whole).unwrap_or_else(|error| unreachable!("BUG: wasi state: {error}"))
 }
 
 /// What a saved state is checked against: the job.
-pub(super) struct Given<'a> {
+pub(super) struct GivenJob<'a> {
     /// A file system of this job, in any state.
     pub(super) fs: &'a FileSystem,
     /// Nodes of the preopened directories.
@@ -126,33 +126,35 @@ pub(super) struct Given<'a> {
 
 /// A state that was restored.
 pub(super) struct Restored {
-    pub(super) state: State,
+    pub(super) state: WasiState,
     pub(super) fs: FileSystem,
     pub(super) stdout: OutputHash,
     pub(super) stderr: OutputHash,
 }
 
 /// Reads the saved form.
-pub(super) fn decode(bytes: &[u8], given: &Given<'_>) -> Result<Restored, Error> {
-    let (state, files, stdout, stderr): (State, Saved, OutputHash, OutputHash) =
-        postcard::from_bytes(bytes).map_err(|error| Error::snapshot(format!("wasi state: malformed: {error}")))?;
+pub(super) fn decode(bytes: &[u8], given: &GivenJob<'_>) -> Result<Restored, JobError> {
+    let (state, files, stdout, stderr): (WasiState, SavedTree, OutputHash, OutputHash) =
+        postcard::from_bytes(bytes).map_err(|error| JobError::snapshot(format!("wasi state: malformed: {error}")))?;
     let fs = given.fs.restore(&files, &state.open_nodes())?;
     if encode(&state, &fs, &stdout, &stderr) != bytes {
-        return Err(Error::snapshot("wasi state: not in canonical form, or followed by other bytes"));
+        return Err(JobError::snapshot("wasi state: not in canonical form, or followed by other bytes"));
     }
     check(&state, &fs, given)?;
     for (name, hash) in [("output", &stdout), ("error", &stderr)] {
         if !hash.is_consistent() {
-            return Err(Error::snapshot(format!("wasi state: running hash of standard {name} contradicts its length")));
+            return Err(JobError::snapshot(format!(
+                "wasi state: running hash of standard {name} contradicts its length"
+            )));
         }
     }
     Ok(Restored { state, fs, stdout, stderr })
 }
 
-fn check(state: &State, fs: &FileSystem, given: &Given<'_>) -> Result<(), Error> {
+fn check(state: &WasiState, fs: &FileSystem, given: &GivenJob<'_>) -> Result<(), JobError> {
     let mut once = Vec::new();
     for (fd, descriptor) in state.descriptors.iter() {
-        let refuse = |why: &str| Err(Error::snapshot(format!("wasi state: descriptor {fd}: {why}")));
+        let refuse = |why: &str| Err(JobError::snapshot(format!("wasi state: descriptor {fd}: {why}")));
         if *fd >= MAX_FDS {
             return refuse("number beyond the limit of 4096");
         }
@@ -160,7 +162,7 @@ fn check(state: &State, fs: &FileSystem, given: &Given<'_>) -> Result<(), Error>
             return refuse(why);
         }
         // The streams and the preopened directories cannot be opened again, so each is there at most once.
-        if descriptor.preopen.is_some() || !matches!(descriptor.target, Target::Node(_)) {
+        if descriptor.preopen.is_some() || !matches!(descriptor.target, DescriptorTarget::Node(_)) {
             let identity = (descriptor.target, descriptor.preopen);
             if once.contains(&identity) {
                 return refuse("second descriptor of a stream or of a preopened directory");
@@ -169,23 +171,23 @@ fn check(state: &State, fs: &FileSystem, given: &Given<'_>) -> Result<(), Error>
         }
     }
     if state.random > MAX_RANDOM {
-        return Err(Error::snapshot(format!("wasi state: random position {} is out of reach", state.random)));
+        return Err(JobError::snapshot(format!("wasi state: random position {} is out of reach", state.random)));
     }
     Ok(())
 }
 
 /// What is wrong with a descriptor, if anything.
-fn fault(descriptor: &Descriptor, fs: &FileSystem, given: &Given<'_>) -> Option<&'static str> {
+fn fault(descriptor: &Descriptor, fs: &FileSystem, given: &GivenJob<'_>) -> Option<&'static str> {
     let last_offset = match descriptor.target {
-        Target::Stdin => given.stdin,
-        Target::Stdout | Target::Stderr => 0,
-        Target::Node(node) => match fs.get(node).map(|node| &node.kind) {
-            None | Some(Kind::Link(_)) => return Some("leads to no file or directory"),
-            Some(Kind::Directory(_)) => 0,
-            Some(Kind::File { .. }) => MAX_OFFSET,
+        DescriptorTarget::Stdin => given.stdin,
+        DescriptorTarget::Stdout | DescriptorTarget::Stderr => 0,
+        DescriptorTarget::Node(node) => match fs.get(node).map(|node| &node.kind) {
+            None | Some(NodeKind::Link(_)) => return Some("leads to no file or directory"),
+            Some(NodeKind::Directory(_)) => 0,
+            Some(NodeKind::File { .. }) => MAX_OFFSET,
         },
     };
-    let inheriting = if matches!(descriptor.target, Target::Node(_)) { rights::ALL } else { 0 };
+    let inheriting = if matches!(descriptor.target, DescriptorTarget::Node(_)) { rights::ALL } else { 0 };
     if descriptor.offset > last_offset {
         return Some("offset is out of range");
     }
@@ -197,7 +199,8 @@ fn fault(descriptor: &Descriptor, fs: &FileSystem, given: &Given<'_>) -> Option<
     }
     let preopen = descriptor.preopen?;
     let node = usize::try_from(preopen).ok().and_then(|index| given.preopens.get(index));
-    (node.map(|node| Target::Node(*node)) != Some(descriptor.target)).then_some("preopened, but not by the job")
+    (node.map(|node| DescriptorTarget::Node(*node)) != Some(descriptor.target))
+        .then_some("preopened, but not by the job")
 }
 
 #[cfg(test)]
@@ -210,30 +213,30 @@ mod tests {
         FileSystem::new([("/d/f".to_owned(), Arc::from(&b"12345"[..]))], &[], 1 << 20).unwrap().0
     }
 
-    fn start() -> State {
-        State::new(&fs(), &[0])
+    fn start() -> WasiState {
+        WasiState::new(&fs(), &[0])
     }
 
-    fn saved(state: &State) -> Vec<u8> {
+    fn saved(state: &WasiState) -> Vec<u8> {
         encode(state, &fs(), &OutputHash::default(), &OutputHash::default())
     }
 
-    fn restore(bytes: &[u8]) -> Result<Restored, Error> {
-        decode(bytes, &Given { fs: &fs(), preopens: &[0], stdin: 10 })
+    fn restore(bytes: &[u8]) -> Result<Restored, JobError> {
+        decode(bytes, &GivenJob { fs: &fs(), preopens: &[0], stdin: 10 })
     }
 
     fn message(bytes: &[u8]) -> String {
         restore(bytes).map(drop).unwrap_err().to_string()
     }
 
-    fn refusal(change: impl Fn(&mut State)) -> String {
+    fn refusal(change: impl Fn(&mut WasiState)) -> String {
         let mut state = start();
         change(&mut state);
         message(&saved(&state))
     }
 
-    fn with(fd: u32, target: Target, change: impl Fn(&mut Descriptor)) -> impl Fn(&mut State) {
-        move |state: &mut State| {
+    fn with(fd: u32, target: DescriptorTarget, change: impl Fn(&mut Descriptor)) -> impl Fn(&mut WasiState) {
+        move |state: &mut WasiState| {
             let mut descriptor = Descriptor::new(target, &fs(), 0);
             change(&mut descriptor);
             state.descriptors.insert(fd, descriptor);
@@ -243,26 +246,41 @@ mod tests {
     #[test]
     fn a_state_that_no_run_reaches_is_refused() {
         let cases = [
-            (refusal(with(4096, Target::Node(1), |_| ())), "descriptor 4096: number beyond the limit of 4096"),
-            (refusal(with(4, Target::Node(3), |_| ())), "descriptor 4: leads to no file or directory"),
-            (refusal(with(0, Target::Stdin, |d| d.offset = 11)), "descriptor 0: offset is out of range"),
-            (refusal(with(1, Target::Stdout, |d| d.offset = 1)), "descriptor 1: offset is out of range"),
-            (refusal(with(4, Target::Node(1), |d| d.offset = 1)), "descriptor 4: offset is out of range"),
-            (refusal(with(4, Target::Node(2), |d| d.offset = 1 << 63)), "descriptor 4: offset is out of range"),
             (
-                refusal(with(4, Target::Node(2), |d| d.rights |= rights::FD_READDIR)),
+                refusal(with(4096, DescriptorTarget::Node(1), |_| ())),
+                "descriptor 4096: number beyond the limit of 4096",
+            ),
+            (refusal(with(4, DescriptorTarget::Node(3), |_| ())), "descriptor 4: leads to no file or directory"),
+            (refusal(with(0, DescriptorTarget::Stdin, |d| d.offset = 11)), "descriptor 0: offset is out of range"),
+            (refusal(with(1, DescriptorTarget::Stdout, |d| d.offset = 1)), "descriptor 1: offset is out of range"),
+            (refusal(with(4, DescriptorTarget::Node(1), |d| d.offset = 1)), "descriptor 4: offset is out of range"),
+            (
+                refusal(with(4, DescriptorTarget::Node(2), |d| d.offset = 1 << 63)),
+                "descriptor 4: offset is out of range",
+            ),
+            (
+                refusal(with(4, DescriptorTarget::Node(2), |d| d.rights |= rights::FD_READDIR)),
                 "rights that its target cannot have",
             ),
-            (refusal(with(4, Target::Node(1), |d| d.inheriting = 1 << 30)), "rights that its target cannot have"),
-            (refusal(with(0, Target::Stdin, |d| d.inheriting = 1)), "rights that its target cannot have"),
-            (refusal(with(0, Target::Stdin, |d| d.flags = 32)), "descriptor 0: unknown flags"),
-            (refusal(with(4, Target::Node(1), |d| d.preopen = Some(0))), "descriptor 4: preopened, but not by the job"),
-            (refusal(with(4, Target::Node(0), |d| d.preopen = Some(1))), "descriptor 4: preopened, but not by the job"),
             (
-                refusal(with(4, Target::Node(0), |d| d.preopen = Some(0))),
+                refusal(with(4, DescriptorTarget::Node(1), |d| d.inheriting = 1 << 30)),
+                "rights that its target cannot have",
+            ),
+            (refusal(with(0, DescriptorTarget::Stdin, |d| d.inheriting = 1)), "rights that its target cannot have"),
+            (refusal(with(0, DescriptorTarget::Stdin, |d| d.flags = 32)), "descriptor 0: unknown flags"),
+            (
+                refusal(with(4, DescriptorTarget::Node(1), |d| d.preopen = Some(0))),
+                "descriptor 4: preopened, but not by the job",
+            ),
+            (
+                refusal(with(4, DescriptorTarget::Node(0), |d| d.preopen = Some(1))),
+                "descriptor 4: preopened, but not by the job",
+            ),
+            (
+                refusal(with(4, DescriptorTarget::Node(0), |d| d.preopen = Some(0))),
                 "second descriptor of a stream or of a preopened",
             ),
-            (refusal(with(4, Target::Stdin, |_| ())), "descriptor 4: second descriptor of a stream"),
+            (refusal(with(4, DescriptorTarget::Stdin, |_| ())), "descriptor 4: second descriptor of a stream"),
             (refusal(|state| state.random = MAX_RANDOM + 1), "random position 4611686018427387905 is out of reach"),
         ];
         for (message, expected) in cases {
@@ -303,7 +321,7 @@ mod tests {
         state.descriptors.remove(1);
         assert_eq!(state.lowest_free(), Some(1));
         for fd in 0..MAX_FDS {
-            state.descriptors.insert(fd, Descriptor::new(Target::Node(2), &fs(), 0));
+            state.descriptors.insert(fd, Descriptor::new(DescriptorTarget::Node(2), &fs(), 0));
         }
         assert_eq!(state.lowest_free(), None);
     }

@@ -1,15 +1,15 @@
 //! What the calls that name files by paths will walk: looked at before they are charged, by the same resolution that they
 //! then make, and with nothing changed.
 
-use crate::wasi::calls::{Args, Call};
-use crate::wasi::fs::Found;
+use crate::wasi::calls::{Args, WasiCall};
+use crate::wasi::fs::ResolvedPath;
 use crate::wasi::path::follows_to_open;
 use crate::wasi::{Errno, Wasi, path_bytes};
 use stepmark_core::host::{GuestMemory, Steps, Work};
 
 impl Wasi {
     /// The work of a call that resolves paths of these lengths: their bytes, and the steps of the walks.
-    pub(super) fn path_work(&self, call: Call, args: Args<'_>, memory: &dyn GuestMemory, lengths: &[u32]) -> Work {
+    pub(super) fn path_work(&self, call: WasiCall, args: Args<'_>, memory: &dyn GuestMemory, lengths: &[u32]) -> Work {
         let mut steps = Steps::counting();
         // A walk that fails is paid for up to there.
         let _ = self.count_walks(call, args, memory, &mut steps);
@@ -18,7 +18,7 @@ impl Wasi {
 
     fn count_walks(
         &self,
-        call: Call,
+        call: WasiCall,
         args: Args<'_>,
         memory: &dyn GuestMemory,
         steps: &mut Steps,
@@ -30,17 +30,18 @@ impl Wasi {
         };
         let follow = args.u32(1) == 1;
         match call {
-            Call::PathCreateDirectory | Call::PathRemoveDirectory | Call::PathUnlinkFile | Call::PathReadlink => {
-                look_up(0, false, 1).map(drop)
-            }
-            Call::PathFilestatGet | Call::PathFilestatSetTimes => look_up(0, follow, 2).map(drop),
-            Call::PathOpen => look_up(0, follows_to_open(follow, args.u32(4)), 2).map(drop),
-            Call::PathSymlink => look_up(2, false, 3).map(drop),
-            Call::PathLink => {
+            WasiCall::PathCreateDirectory
+            | WasiCall::PathRemoveDirectory
+            | WasiCall::PathUnlinkFile
+            | WasiCall::PathReadlink => look_up(0, false, 1).map(drop),
+            WasiCall::PathFilestatGet | WasiCall::PathFilestatSetTimes => look_up(0, follow, 2).map(drop),
+            WasiCall::PathOpen => look_up(0, follows_to_open(follow, args.u32(4)), 2).map(drop),
+            WasiCall::PathSymlink => look_up(2, false, 3).map(drop),
+            WasiCall::PathLink => {
                 look_up(0, follow, 2)?;
                 look_up(4, false, 5).map(drop)
             }
-            Call::PathRename => {
+            WasiCall::PathRename => {
                 let (old, new) = (look_up(0, false, 1)?, look_up(3, false, 4)?);
                 self.count_parents(&old, &new, steps);
                 Ok(())
@@ -50,7 +51,7 @@ impl Wasi {
     }
 
     /// The steps of the question whether what is at `old` would move into itself.
-    fn count_parents(&self, old: &Found, new: &Found, steps: &mut Steps) {
+    fn count_parents(&self, old: &ResolvedPath, new: &ResolvedPath, steps: &mut Steps) {
         let directory = old.node.filter(|node| self.fs.directory(*node).is_some());
         if let Some(node) = directory
             && old.directory != new.directory

@@ -9,16 +9,16 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, DISPUTE, Writer};
-use crate::chain::Chain;
+use crate::chain::ChainFiles;
 use crate::durable::{self, Name};
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
-use crate::foreign::{Foreign, Kind};
+use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::job_files::{GivenFiles, JobFiles, Rerun};
+use crate::rerun::{GivenFiles, JobFiles, Rerun};
 use crate::search::FILES;
 use crate::strict;
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 
 use super::chains::{Parting, Side, part};
 use super::executor::{ALL_STEPS, Position, reach};
@@ -62,7 +62,7 @@ pub enum Dispute {
 ///
 /// # Errors
 /// Exit code 74 when it cannot be written.
-pub fn write_chains(path: &Path, chains: [&Chain; 2], files: &JobFiles, parting: &Parting) -> Result<u64> {
+pub fn write_chains(path: &Path, chains: [&ChainFiles; 2], files: &JobFiles, parting: &Parting) -> Result<u64> {
     let [a, b] = chains;
     let limit = a.links.get(&parting.id).map_or(u64::MAX, |link| link.segment.limit);
     let snap_hash = stepmark_state::encoding::hex(&parting.snap_hash);
@@ -79,7 +79,7 @@ pub fn write_chains(path: &Path, chains: [&Chain; 2], files: &JobFiles, parting:
 ///
 /// # Errors
 /// Exit code 74 when it cannot be written.
-pub fn write_executors(path: &Path, chain: &Chain, id: u64, files: &JobFiles, found: &Divergence) -> Result<u64> {
+pub fn write_executors(path: &Path, chain: &ChainFiles, id: u64, files: &JobFiles, found: &Divergence) -> Result<u64> {
     let dispute = Dispute::Executors {
         id,
         agreed: found.agreed,
@@ -125,7 +125,7 @@ fn who(own: &str, left: &str, right: &str) -> &'static str {
 fn write(
     path: &Path,
     dispute: &Dispute,
-    chain: &Chain,
+    chain: &ChainFiles,
     id: u64,
     files: &JobFiles,
     claims: &mut dyn FnMut(&mut Writer) -> Result<()>,
@@ -161,7 +161,7 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
     archive::unpack(bundle, dir, false, &Interrupt::new())?;
     let bad = |what: String| Failure::data(format!("{}: {what}", bundle.display()));
     let none = || bad(format!("no bundle: it holds no {DISPUTE}"));
-    let text = Foreign::find_within(dir, DISPUTE, Kind::Dispute)?.ok_or_else(none)?.bytes()?;
+    let text = Foreign::find_within(dir, DISPUTE, ForeignKind::Dispute)?.ok_or_else(none)?.bytes()?;
     let dispute: Dispute =
         strict::parse(&text).and_then(serde_json::from_value).map_err(|error| bad(format!("{DISPUTE}: {error}")))?;
     check_names(dir, &dispute).map_err(bad)?;
@@ -188,8 +188,8 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
             if chain.last() != *id {
                 return Err(bad(format!("its chain ends at snapshot {}, expected {id}", chain.last())));
             }
-            let before = reach(&rerun, SnapshotId::Number(*id), engine, *agreed)?.hash()?;
-            let after = reach(&rerun, SnapshotId::Number(*id), engine, *parted)?.hash()?;
+            let before = reach(&rerun, SnapshotName::Number(*id), engine, *agreed)?.hash()?;
+            let after = reach(&rerun, SnapshotName::Number(*id), engine, *parted)?.hash()?;
             let found = who(&after, left_hash, right_hash);
             (found, found == right && before == *agreed_hash)
         }
@@ -230,7 +230,7 @@ fn check_names(dir: &Path, dispute: &Dispute) -> std::result::Result<(), String>
 
 /// The chain that a side claims, made of what the two share and the side's own files.
 #[expect(clippy::disallowed_methods, reason = "regular files of ours, which the archive was unpacked to")]
-fn open_side(dir: &Path, side: &str) -> Result<(Chain, Rerun)> {
+fn open_side(dir: &Path, side: &str) -> Result<(ChainFiles, Rerun)> {
     let own = dir.join(side);
     for name in durable::names_in(dir)? {
         let (from, to) = (dir.join(&name), own.join(&name));
@@ -242,8 +242,8 @@ fn open_side(dir: &Path, side: &str) -> Result<(Chain, Rerun)> {
 }
 
 /// A chain whose job's files are in `dir`.
-fn open(dir: &Path, chain: &Path) -> Result<(Chain, Rerun)> {
-    let chain = Chain::open(chain)?;
+fn open(dir: &Path, chain: &Path) -> Result<(ChainFiles, Rerun)> {
+    let chain = ChainFiles::open(chain)?;
     let Some(job) = chain.job.clone() else {
         let failure = Failure::data("the bundle holds no snapshot that can be read");
         return Err(chain.faults.values().flatten().fold(failure, Failure::caused_by));

@@ -2,15 +2,15 @@
 //! see which chain is right. Honest chains that part once stay apart, as a `.snap` names its predecessor's hash; a forged one
 //! need not, so every snapshot is compared until they part.
 
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 
-use crate::chain::Chain;
-use crate::engine::{Budget, Engine, Event, Node};
+use crate::chain::ChainFiles;
+use crate::engine::{Budget, Engine, Event, ModuleSession};
+use crate::external::{self, RecordedReplies};
 use crate::failure::{Failure, Result};
-use crate::foreign::{Foreign, Kind};
+use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::job_files::Rerun;
-use crate::outside::{self, Replay};
+use crate::rerun::Rerun;
 use crate::snapshot_ref::SnapshotRef;
 use crate::state::{Difference, LoadedState, differences};
 
@@ -45,7 +45,7 @@ pub struct Parting {
 ///
 /// # Errors
 /// Exit code 65 when they are of different jobs, or cannot be compared.
-pub fn part(a: &Chain, b: &Chain, rerun: [&Rerun; 2], engine: Engine) -> Result<Option<Parting>> {
+pub fn part(a: &ChainFiles, b: &ChainFiles, rerun: [&Rerun; 2], engine: Engine) -> Result<Option<Parting>> {
     if a.job != b.job {
         return Err(Failure::data("the chains are of different jobs: there is nothing to decide"));
     }
@@ -68,7 +68,7 @@ pub fn part(a: &Chain, b: &Chain, rerun: [&Rerun; 2], engine: Engine) -> Result<
         (Err(failure), Err(_)) => return Err(failure.clone()),
         (Ok(honest), _) | (_, Ok(honest)) => honest.hash,
     };
-    let is_right = |chain: &Chain, honest: &Result<Honest>| {
+    let is_right = |chain: &ChainFiles, honest: &Result<Honest>| {
         let claimed = chain.links.get(&high).map(|link| link.hash);
         honest.as_ref().is_ok_and(|honest| claimed == Some(honest.hash))
     };
@@ -81,7 +81,7 @@ pub fn part(a: &Chain, b: &Chain, rerun: [&Rerun; 2], engine: Engine) -> Result<
         (false, true) => (Some(Side::B), of_b.as_ref().map_or(snap_hash, |honest| honest.hash)),
         (false, false) => (None, snap_hash),
     };
-    let claims = |side, chain: &Chain, rerun: &Rerun, honest: Result<Honest>| match honest {
+    let claims = |side, chain: &ChainFiles, rerun: &Rerun, honest: Result<Honest>| match honest {
         _ if right == Some(side) => Ok(Vec::new()),
         Ok(honest) => honest.against(chain, rerun),
         Err(failure) => Ok(vec![Difference {
@@ -97,8 +97,8 @@ pub fn part(a: &Chain, b: &Chain, rerun: [&Rerun; 2], engine: Engine) -> Result<
 
 /// The last snapshot that two chains share, 0 for the start, and the one after it; none if they are the same as far as the
 /// shorter one goes.
-fn first_difference(a: &Chain, b: &Chain, questions: &mut u32) -> Result<Option<(u64, u64)>> {
-    let hash = |chain: &Chain, id: u64| chain.links.get(&id).map(|link| link.hash);
+fn first_difference(a: &ChainFiles, b: &ChainFiles, questions: &mut u32) -> Result<Option<(u64, u64)>> {
+    let hash = |chain: &ChainFiles, id: u64| chain.links.get(&id).map(|link| link.hash);
     let last = a.last().min(b.last());
     for chain in [a, b] {
         if last > 0 && hash(chain, last).is_none() {
@@ -125,15 +125,15 @@ fn first_difference(a: &Chain, b: &Chain, questions: &mut u32) -> Result<Option<
 }
 
 /// Whether all snapshots of a chain up to `last` are there and whole: else it is not the same as any other.
-fn check_whole(chain: &Chain, last: u64) -> Result<()> {
+fn check_whole(chain: &ChainFiles, last: u64) -> Result<()> {
     let Some((id, faults)) = chain.faults.range(..=last).next() else { return Ok(()) };
     let what = format!("{}: snapshot {id} is missing or damaged: the chains cannot be compared", chain.dir.display());
     Err(faults.iter().fold(Failure::data(what), Failure::caused_by))
 }
 
 /// What the outside answered in the segment up to snapshot `id`, if the chain has it.
-fn answers(chain: &Chain, id: u64) -> Result<Option<Vec<u8>>> {
-    Foreign::find_within(&chain.dir, &format!("{id}.calls"), Kind::Calls)?.map(Foreign::bytes).transpose()
+fn answers(chain: &ChainFiles, id: u64) -> Result<Option<Vec<u8>>> {
+    Foreign::find_within(&chain.dir, &format!("{id}.calls"), ForeignKind::Calls)?.map(Foreign::bytes).transpose()
 }
 
 /// Executes the segment after snapshot `id` of a chain; the `.snap` and `.bin` that it leads to.
@@ -141,9 +141,9 @@ fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8
     let mut node = engine.start()?;
     node.load(&rerun.from(id, limit, true))?;
     rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
-    let mut replay = Replay::new(rerun.dir());
+    let mut replay = RecordedReplies::new(rerun.dir());
     loop {
-        match outside::run(node.as_mut(), Budget::UNLIMITED, &mut replay)? {
+        match external::run(node.as_mut(), Budget::UNLIMITED, &mut replay)? {
             Event::Snapshot(_) => return take_snapshot(node.as_mut()),
             Event::Finished => {
                 return Err(Failure::data(format!(
@@ -156,7 +156,7 @@ fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8
 }
 
 /// The `.snap` and `.bin` that a node has ready.
-pub(super) fn take_snapshot(node: &mut dyn Node) -> Result<(Vec<u8>, Vec<u8>)> {
+pub(super) fn take_snapshot(node: &mut dyn ModuleSession) -> Result<(Vec<u8>, Vec<u8>)> {
     let (mut snap, mut bin) = (Vec::new(), Vec::new());
     while let Some(name) = node.take_name()? {
         let mut all = node.take_all()?;
@@ -187,10 +187,10 @@ impl Honest {
     }
 
     /// How the state that a chain claims differs from this one.
-    fn against(&self, chain: &Chain, rerun: &Rerun) -> Result<Vec<Difference>> {
+    fn against(&self, chain: &ChainFiles, rerun: &Rerun) -> Result<Vec<Difference>> {
         let mut honest = self.restore(chain, rerun)?;
-        let claimed = SnapshotRef::new(&chain.dir, SnapshotId::Number(self.high)).read();
-        match claimed.and_then(|raw| LoadedState::restore(raw, rerun, SnapshotId::Number(self.high))) {
+        let claimed = SnapshotRef::new(&chain.dir, SnapshotName::Number(self.high)).read();
+        match claimed.and_then(|raw| LoadedState::restore(raw, rerun, SnapshotName::Number(self.high))) {
             Ok(mut claimed) => {
                 let mut found = differences(&mut honest, &mut claimed);
                 if found.is_empty() {
@@ -213,11 +213,11 @@ impl Honest {
     }
 
     /// The right state, restored beside the chain that the two have in common.
-    fn restore(&self, chain: &Chain, rerun: &Rerun) -> Result<LoadedState> {
+    fn restore(&self, chain: &ChainFiles, rerun: &Rerun) -> Result<LoadedState> {
         let failed = |failure: Failure| {
             Failure::data(format!("{}: snapshot {} cannot be restored", chain.dir.display(), self.low))
                 .caused_by(failure)
         };
-        LoadedState::from_files(&self.snap, &self.bin, rerun, SnapshotId::Number(self.high)).map_err(failed)
+        LoadedState::from_files(&self.snap, &self.bin, rerun, SnapshotName::Number(self.high)).map_err(failed)
     }
 }

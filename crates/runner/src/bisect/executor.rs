@@ -5,18 +5,18 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use stepmark_session::spec::{JobSpec, SnapshotId};
+use stepmark_session::spec::{JobSpec, SnapshotName};
 use stepmark_snapshot::snap;
 use stepmark_state::canonical::state_hash;
 use stepmark_state::encoding::hex;
 
 use super::chains::take_snapshot;
-use crate::engine::{Budget, Engine, Event, Node};
+use crate::engine::{Budget, Engine, Event, ModuleSession};
+use crate::external::{self, RecordedReplies};
 use crate::failure::{Failure, IO, Result};
 use crate::foreign;
 use crate::interrupt::Interrupt;
-use crate::job_files::Rerun;
-use crate::outside::{self, Replay};
+use crate::rerun::Rerun;
 use crate::terminal;
 
 /// A moment of a segment: after `gas` units of gas since its start, the last of which may be followed by at most `steps`
@@ -46,12 +46,12 @@ pub struct Reached {
 ///
 /// # Errors
 /// As those of resuming from it.
-pub fn reach(rerun: &Rerun, id: SnapshotId, engine: Engine, position: Position) -> Result<Reached> {
+pub fn reach(rerun: &Rerun, id: SnapshotName, engine: Engine, position: Position) -> Result<Reached> {
     let mut node = engine.start()?;
     node.load(&JobSpec { keep_final: true, ..rerun.from_snapshot(id, Some(u64::MAX), false) })?;
     rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
     let start = node.progress()?.gas_total;
-    let mut replay = Replay::new(rerun.dir());
+    let mut replay = RecordedReplies::new(rerun.dir());
     let mut run = |gas: u64, steps| run(node.as_mut(), &mut replay, start.saturating_add(gas), steps);
     let mut halted = run(position.gas.saturating_sub(1), ALL_STEPS)?;
     if !halted {
@@ -65,10 +65,10 @@ pub fn reach(rerun: &Rerun, id: SnapshotId, engine: Engine, position: Position) 
 }
 
 /// Runs until the gas in total or the steps are reached; whether the program ended.
-fn run(node: &mut dyn Node, replay: &mut Replay, gas_total: u64, mut steps: u64) -> Result<bool> {
+fn run(node: &mut dyn ModuleSession, replay: &mut RecordedReplies, gas_total: u64, mut steps: u64) -> Result<bool> {
     loop {
         let gas = gas_total.saturating_sub(node.progress()?.gas_total);
-        let event = outside::run(node, Budget { gas, steps }, replay)?;
+        let event = external::run(node, Budget { gas, steps }, replay)?;
         node.drop_output()?;
         match event {
             Event::Finished => return Ok(true),
@@ -151,7 +151,7 @@ fn answer(reach: &mut dyn FnMut(Position) -> Result<Reached>, line: &str) -> Res
 }
 
 /// An executor in another process.
-pub struct Executor {
+pub struct ExecutorProcess {
     name: String,
     child: Child,
     input: Option<ChildStdin>,
@@ -160,7 +160,7 @@ pub struct Executor {
     pub questions: u32,
 }
 
-impl Executor {
+impl ExecutorProcess {
     /// Starts `command` by the system's shell.
     ///
     /// # Errors
@@ -217,7 +217,7 @@ impl Executor {
     }
 }
 
-impl Drop for Executor {
+impl Drop for ExecutorProcess {
     fn drop(&mut self) {
         // Without input it ends by itself; if not, it is ended.
         self.input = None;

@@ -4,16 +4,16 @@
 
 use crate::engine::Engine;
 use crate::failure::Result;
-use crate::foreign::{self, Kind};
-use crate::job_files::Rerun;
+use crate::foreign::{self, ForeignKind};
+use crate::rerun::Rerun;
 use crate::snapshot_ref::SnapshotRef;
 use crate::state::{Difference, FrameView, FrameViews, LoadedState, differences};
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 
-use super::executor::{ALL_STEPS, Executor, Position, reach};
+use super::executor::{ALL_STEPS, ExecutorProcess, Position, reach};
 
 /// What is asked.
-pub struct Question<'a> {
+pub struct SegmentQuestion<'a> {
     /// The job and its chain.
     pub rerun: &'a Rerun,
     /// The snapshot that the segment starts from.
@@ -55,7 +55,11 @@ pub struct Divergence {
 ///
 /// # Errors
 /// What the executors say is wrong; exit code 65 when they do not agree on the start.
-pub fn diverge(question: &Question<'_>, left: &mut Executor, right: &mut Executor) -> Result<Option<Divergence>> {
+pub fn diverge(
+    question: &SegmentQuestion<'_>,
+    left: &mut ExecutorProcess,
+    right: &mut ExecutorProcess,
+) -> Result<Option<Divergence>> {
     let mut same =
         |position: Position| Ok::<bool, crate::failure::Failure>(left.hash(position)? == right.hash(position)?);
     let whole = |gas: u64| Position { gas, steps: ALL_STEPS };
@@ -94,12 +98,12 @@ fn first(most: u64, holds: &mut dyn FnMut(u64) -> Result<bool>) -> Result<u64> {
 
 /// Says in words what happens between two moments.
 fn describe(
-    question: &Question<'_>,
-    left: &mut Executor,
-    right: &mut Executor,
+    question: &SegmentQuestion<'_>,
+    left: &mut ExecutorProcess,
+    right: &mut ExecutorProcess,
     (agreed, parted): (Position, Position),
 ) -> Result<Divergence> {
-    let Question { rerun, place, engine, .. } = question;
+    let SegmentQuestion { rerun, place, engine, .. } = question;
     let before = reach(rerun, place.id, *engine, agreed)?;
     let after = reach(rerun, place.id, *engine, parted)?;
     let last = state(&before.snap, &before.bin, rerun)?;
@@ -107,7 +111,7 @@ fn describe(
     let frames = &last.raw.state.frames;
     let views = last.session().machine().map(|machine| FrameViews::new(machine, frames));
     let view = frames.last().zip(views).map(|(frame, views)| views.view(frame, true));
-    let mut against = |executor: &mut Executor| claimed(question, executor, parted, &mut own);
+    let mut against = |executor: &mut ExecutorProcess| claimed(question, executor, parted, &mut own);
     let (of_left, of_right) = (against(left)?, against(right)?);
     Ok(Divergence {
         agreed,
@@ -126,15 +130,15 @@ fn describe(
 
 /// How the state that an executor has at a position differs from ours.
 fn claimed(
-    question: &Question<'_>,
-    executor: &mut Executor,
+    question: &SegmentQuestion<'_>,
+    executor: &mut ExecutorProcess,
     position: Position,
     own: &mut LoadedState,
 ) -> Result<Vec<Difference>> {
     let folder = tempfile::tempdir().map_err(|error| crate::failure::Failure::io(&question.place.dir, &error))?;
     let id = executor.state(position, folder.path())?;
-    let read = |ending: &str, kind: Kind| foreign::read_within(folder.path(), &format!("{id}.{ending}"), kind);
-    match state(&read("snap", Kind::Snap)?, &read("bin", Kind::Bin)?, question.rerun) {
+    let read = |ending: &str, kind: ForeignKind| foreign::read_within(folder.path(), &format!("{id}.{ending}"), kind);
+    match state(&read("snap", ForeignKind::Snap)?, &read("bin", ForeignKind::Bin)?, question.rerun) {
         Ok(mut theirs) => Ok(differences(own, &mut theirs)),
         Err(failure) => Ok(vec![Difference {
             what: "state".to_owned(),
@@ -146,5 +150,5 @@ fn claimed(
 
 /// A state in the middle of the segment, or at its end.
 fn state(snap: &[u8], bin: &[u8], rerun: &Rerun) -> Result<LoadedState> {
-    LoadedState::from_files(snap, bin, rerun, SnapshotId::Final)
+    LoadedState::from_files(snap, bin, rerun, SnapshotName::Final)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::drive::Summary;
-use crate::reference::{End, Outcome};
+use crate::reference::{ReferenceEnd, ReferenceOutcome};
 use crate::report;
 
 /// The result of a comparison.
@@ -32,12 +32,12 @@ impl Comparison {
 }
 
 /// Compares a finished run of the node, which wrote `stdout` and `stderr`, with the reference.
-pub fn compare(summary: &Summary, stdout: &[u8], stderr: &[u8], expected: &Outcome) -> Comparison {
+pub fn compare(summary: &Summary, stdout: &[u8], stderr: &[u8], expected: &ReferenceOutcome) -> Comparison {
     let mut comparison = Comparison::default();
     let trap = summary.receipt.as_ref().and_then(report::trap_text);
     let expected_trap = match &expected.end {
-        End::Trapped(trap) => Some(trap.message().to_owned()),
-        End::Returned | End::Exited(_) => None,
+        ReferenceEnd::Trapped(trap) => Some(trap.message().to_owned()),
+        ReferenceEnd::Returned | ReferenceEnd::Exited(_) => None,
     };
     let kinds = [&trap, &expected_trap].map(|trap| trap.as_deref().map_or("none", same_kind).to_owned());
     let [node_kind, expected_kind] = kinds;
@@ -91,9 +91,9 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn outcome() -> Outcome {
-        let end = End::Returned;
-        Outcome {
+    fn outcome() -> ReferenceOutcome {
+        let end = ReferenceEnd::Returned;
+        ReferenceOutcome {
             end,
             values: vec!["7".into()],
             stdout: b"hello".to_vec(),
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_differs_is_named() {
-        let expected = Outcome { values: vec!["8".into()], end: End::Exited(3), ..outcome() };
+        let expected = ReferenceOutcome { values: vec!["8".into()], end: ReferenceEnd::Exited(3), ..outcome() };
         let Comparison { differences, by_nature } = compare(&summary(), b"help", b"", &expected);
         assert_eq!(by_nature, ["fd_readdir: the order"]);
         assert_eq!(

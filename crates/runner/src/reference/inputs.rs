@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::failure::{Failure, IO, Result};
-use crate::foreign::{Foreign, Kind};
+use crate::foreign::{Foreign, ForeignKind};
 
 /// The folder; it goes when this is dropped.
 pub(super) struct InputTree(TempDir);
@@ -22,7 +22,7 @@ impl InputTree {
             if place == tree.0.path() || has_bad_part(guest) {
                 return Err(Failure::usage(format!("--file {guest}: expected a path without empty, . and .. parts")));
             }
-            let mut file = Foreign::named(host, Kind::Input)?;
+            let mut file = Foreign::named(host, ForeignKind::Input)?;
             let made = place.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::File::create(&place));
             let copied = made.and_then(|mut made| std::io::copy(&mut file, &mut made));
             copied.map_err(|error| Failure::io(host, &error))?;

@@ -23,12 +23,12 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
 use crate::cache;
 use crate::failure::{DATA, Failure, IO, Result};
-use crate::foreign::{self, Kind};
+use crate::foreign::{self, ForeignKind};
 use crate::reference::inputs::InputTree;
-use crate::reference::replay::Replay;
+use crate::reference::replay::RecordedInputs;
 
 pub use compare::{Comparison, compare};
-pub use outcome::{End, Outcome};
+pub use outcome::{ReferenceEnd, ReferenceOutcome};
 
 /// Bytes of native stack for the program: the node's 65,536 frames with up to 4 KiB each.
 const WASM_STACK: usize = 256 << 20;
@@ -37,7 +37,7 @@ const THREAD_STACK: usize = WASM_STACK + (8 << 20);
 
 /// What to run.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct ReferenceJob {
     /// The program's file.
     pub program: PathBuf,
     /// The export and its arguments, or the arguments of a command.
@@ -58,7 +58,7 @@ pub struct Job {
     pub answers: Option<Vec<u8>>,
 }
 
-impl Job {
+impl ReferenceJob {
     /// The part of a job that a run on wasmtime depends on.
     pub fn new(job: &JobSpec) -> Self {
         let paths = |files: &[(String, String)]| files.iter().map(|(name, path)| (name.clone(), path.into())).collect();
@@ -83,8 +83,8 @@ impl Job {
 ///
 /// # Errors
 /// What the program's caller did wrong (a bad module, a missing import, wrong arguments) and what the system refuses;
-/// never what the program does, which is an [`Outcome`].
-pub fn run(job: Job) -> Result<Outcome> {
+/// never what the program does, which is an [`ReferenceOutcome`].
+pub fn run(job: ReferenceJob) -> Result<ReferenceOutcome> {
     // The main thread's stack is too small for the deepest call stack that the node allows.
     let thread = std::thread::Builder::new().stack_size(THREAD_STACK).spawn(move || run_here(&job));
     let thread = thread.map_err(|error| Failure::new(IO, "the reference's thread cannot start").caused_by(error))?;
@@ -94,11 +94,11 @@ pub fn run(job: Job) -> Result<Outcome> {
 /// What the store carries for the program.
 struct Host {
     wasi: WasiP1Ctx,
-    replay: Option<Replay>,
+    replay: Option<RecordedInputs>,
     limiter: Limiter,
 }
 
-fn run_here(job: &Job) -> Result<Outcome> {
+fn run_here(job: &ReferenceJob) -> Result<ReferenceOutcome> {
     let bad = |error: wasmtime::Error| {
         Failure::wasmtime(DATA, format!("{}: wasmtime refuses it", job.program.display()), &error)
     };
@@ -107,7 +107,7 @@ fn run_here(job: &Job) -> Result<Outcome> {
     let tree = InputTree::create(&job.files, &job.preopens)?;
     let host = Host {
         wasi: wasi(job, &tree, stdout.clone(), stderr.clone())?,
-        replay: job.answers.clone().map(Replay::new),
+        replay: job.answers.clone().map(RecordedInputs::new),
         limiter: Limiter::new(&job.limits),
     };
     let mut store = Store::new(&engine, host);
@@ -126,8 +126,8 @@ fn run_here(job: &Job) -> Result<Outcome> {
     let time = began.elapsed();
     let (end, values) = outcome::classify(ended)?;
     let replay = store.data().replay.as_ref();
-    let unused = replay.map_or(0, Replay::remaining);
-    Ok(Outcome {
+    let unused = replay.map_or(0, RecordedInputs::remaining);
+    Ok(ReferenceOutcome {
         end,
         values,
         stdout: stdout.contents().to_vec(),
@@ -158,7 +158,7 @@ impl From<Failure> for Stopped {
 
 /// Links, starts and calls: `_start` where there is one, else `_initialize` and then the export that is named.
 fn execute(
-    job: &Job,
+    job: &ReferenceJob,
     store: &mut Store<Host>,
     linker: &mut Linker<Host>,
     module: &Module,
@@ -219,11 +219,11 @@ fn config() -> Config {
     config
 }
 
-fn wasi(job: &Job, tree: &InputTree, stdout: MemoryOutputPipe, stderr: MemoryOutputPipe) -> Result<WasiP1Ctx> {
+fn wasi(job: &ReferenceJob, tree: &InputTree, stdout: MemoryOutputPipe, stderr: MemoryOutputPipe) -> Result<WasiP1Ctx> {
     let mut builder = WasiCtxBuilder::new();
     let name = job.program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     builder.arg(name).args(&job.words).envs(&job.env);
-    let input = job.stdin.as_ref().map(|path| foreign::read(path, Kind::Input)).transpose()?.unwrap_or_default();
+    let input = job.stdin.as_ref().map(|path| foreign::read(path, ForeignKind::Input)).transpose()?.unwrap_or_default();
     builder.stdin(MemoryInputPipe::new(input)).stdout(stdout).stderr(stderr);
     for name in &job.preopens {
         let opened = builder.preopened_dir(tree.place(name), name, FsPerms::ReadWrite).map(|_| ());
@@ -244,7 +244,7 @@ fn any_exit_code(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 fn load(engine: &Engine, path: &Path) -> Result<Module> {
     let refused = |error| Failure::wasmtime(DATA, format!("{}: wasmtime refuses it", path.display()), &error);
-    Module::new(engine, foreign::read(path, Kind::Module)?).map_err(refused)
+    Module::new(engine, foreign::read(path, ForeignKind::Module)?).map_err(refused)
 }
 
 /// Names the first import that nobody provides, before anything runs.

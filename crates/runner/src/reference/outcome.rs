@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use stepmark_session::report::Value;
+use stepmark_session::report::ReturnedValue;
 use stepmark_session::values::ValKind;
 use stepmark_state::trap::Trap;
 use wasmtime::Val;
@@ -15,7 +15,7 @@ use crate::reference::replay::Diverged;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ReferenceEnd {
     /// The entry returned.
     Returned,
     /// The program asked to exit with this code.
@@ -26,9 +26,9 @@ pub enum End {
 
 /// What a run came to.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct ReferenceOutcome {
     /// How it ended.
-    pub end: End,
+    pub end: ReferenceEnd,
     /// Returned values as `result.txt` prints them.
     pub values: Vec<String>,
     /// Standard output, whole.
@@ -43,7 +43,7 @@ pub struct Outcome {
     pub time: Duration,
 }
 
-impl End {
+impl ReferenceEnd {
     /// The exit code that the host runner has for it.
     pub fn exit_code(&self) -> i32 {
         match self {
@@ -54,7 +54,7 @@ impl End {
     }
 }
 
-impl fmt::Display for End {
+impl fmt::Display for ReferenceEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Returned => f.write_str("returned"),
@@ -65,24 +65,24 @@ impl fmt::Display for End {
 }
 
 /// Tells the program's end from its caller's faults.
-pub(super) fn classify(ended: std::result::Result<Vec<String>, Stopped>) -> Result<(End, Vec<String>)> {
+pub(super) fn classify(ended: std::result::Result<Vec<String>, Stopped>) -> Result<(ReferenceEnd, Vec<String>)> {
     let error = match ended {
-        Ok(values) => return Ok((End::Returned, values)),
+        Ok(values) => return Ok((ReferenceEnd::Returned, values)),
         Err(Stopped::Caller(failure)) => return Err(failure),
         Err(Stopped::Program(error)) => error,
     };
     if let Some(I32Exit(code)) = error.downcast_ref() {
         // Code 0 is a normal end, as the node has it.
-        return Ok((if *code == 0 { End::Returned } else { End::Exited(*code) }, Vec::new()));
+        return Ok((if *code == 0 { ReferenceEnd::Returned } else { ReferenceEnd::Exited(*code) }, Vec::new()));
     }
     if let Some(Diverged(text)) = error.downcast_ref() {
         return Err(Failure::new(MISMATCH, "the node and the reference (wasmtime) differ").caused_by(text));
     }
     if error.is::<wasmtime::ThrownException>() {
-        return Ok((End::Trapped(Trap::UncaughtException), Vec::new()));
+        return Ok((ReferenceEnd::Trapped(Trap::UncaughtException), Vec::new()));
     }
     match error.downcast_ref().and_then(|trap| our_trap(*trap)) {
-        Some(trap) => Ok((End::Trapped(trap), Vec::new())),
+        Some(trap) => Ok((ReferenceEnd::Trapped(trap), Vec::new())),
         None => Err(Failure::wasmtime(DATA, "wasmtime cannot run the program", &error)),
     }
 }
@@ -114,7 +114,7 @@ pub(super) fn value_text(value: &Val) -> String {
         Val::V128(bits) => (ValKind::V128, bits.as_u128()),
         other => (ValKind::Ref, u128::from(!other.ref_().is_some_and(|reference| reference.is_null()))),
     };
-    Value { kind, bits }.to_string()
+    ReturnedValue { kind, bits }.to_string()
 }
 
 #[cfg(test)]
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn exit_code_0_is_a_normal_end() {
         let exit = |code| classify(Err(Stopped::Program(I32Exit(code).into()))).expect("an outcome").0;
-        assert_eq!(exit(0), End::Returned);
-        assert_eq!(exit(3), End::Exited(3));
-        assert_eq!(End::Trapped(Trap::Unreachable).exit_code(), 134);
+        assert_eq!(exit(0), ReferenceEnd::Returned);
+        assert_eq!(exit(3), ReferenceEnd::Exited(3));
+        assert_eq!(ReferenceEnd::Trapped(Trap::Unreachable).exit_code(), 134);
     }
 }

@@ -24,7 +24,7 @@ const EFAULT: i32 = 21;
 const EINVAL: i32 = 28;
 
 /// The record and how far it has been read.
-pub(super) struct Replay {
+pub(super) struct RecordedInputs {
     record: Vec<u8>,
     at: usize,
 }
@@ -41,7 +41,7 @@ impl fmt::Display for Diverged {
 
 impl std::error::Error for Diverged {}
 
-impl Replay {
+impl RecordedInputs {
     pub(super) fn new(record: Vec<u8>) -> Self {
         Self { record, at: 0 }
     }
@@ -154,7 +154,7 @@ fn random_answer(mut caller: Caller<'_, Host>, place: u32, length: u32) -> wasmt
 }
 
 fn poll_answer(mut caller: Caller<'_, Host>, _: u32, events: u32, count: u32, place: u32) -> wasmtime::Result<i32> {
-    match with_replay(&mut caller, Replay::poll) {
+    match with_replay(&mut caller, RecordedInputs::poll) {
         Some((number, bytes)) => match store(&mut caller, events, &bytes)? {
             SUCCESS => store(&mut caller, place, &number.to_le_bytes()),
             errno => Ok(errno),
@@ -164,7 +164,7 @@ fn poll_answer(mut caller: Caller<'_, Host>, _: u32, events: u32, count: u32, pl
     }
 }
 
-fn with_replay<T>(caller: &mut Caller<'_, Host>, read: impl FnOnce(&mut Replay) -> Option<T>) -> Option<T> {
+fn with_replay<T>(caller: &mut Caller<'_, Host>, read: impl FnOnce(&mut RecordedInputs) -> Option<T>) -> Option<T> {
     caller.data_mut().replay.as_mut().and_then(read)
 }
 
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn answers_come_in_the_order_of_the_calls() {
-        let mut replay = Replay::new(record());
+        let mut replay = RecordedInputs::new(record());
         assert_eq!(replay.clock(CLOCK_TIME, 1), Some(77));
         assert_eq!(replay.random(3), Some(b"abc".to_vec()));
         assert_eq!(replay.poll(), Some((1, vec![9; EVENT])));
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn another_question_takes_no_answer() {
-        let mut replay = Replay::new(record());
+        let mut replay = RecordedInputs::new(record());
         let all = replay.remaining();
         assert_eq!(replay.clock(CLOCK_TIME, 0), None);
         assert_eq!(replay.clock(CLOCK_RES, 1), None);
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_record_that_is_cut_short_answers_nothing() {
         for length in 0..record().len() {
-            let mut replay = Replay::new(record()[..length].to_vec());
+            let mut replay = RecordedInputs::new(record()[..length].to_vec());
             let answers =
                 replay.clock(CLOCK_TIME, 1).is_some() && replay.random(3).is_some() && replay.poll().is_some();
             assert!(!answers, "cut at {length}");

@@ -4,10 +4,10 @@ use addr2line::Context;
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, Section, UnitHeader};
 use wasmparser::{Parser, Payload};
 
-type Slice<'a> = EndianSlice<'a, LittleEndian>;
+type DwarfSlice<'a> = EndianSlice<'a, LittleEndian>;
 
 /// What reading debug information may come to. Its parts may name others again and again: a small module could ask for all memory.
-struct Budget {
+struct ReadingBudget {
     /// Bytes of abbreviations, read for each unit.
     abbreviations: usize,
     /// Bytes of line programs, each of which may become a line of 24 bytes.
@@ -16,11 +16,11 @@ struct Budget {
     ranges: usize,
 }
 
-impl Budget {
+impl ReadingBudget {
     const WHOLE: Self = Self { abbreviations: 256 << 20, lines: 16 << 20, ranges: 2 << 20 };
 
     /// Takes what a unit comes to; none if that is too much, or nothing can be read.
-    fn take(&mut self, dwarf: &Dwarf<Slice<'_>>, header: UnitHeader<Slice<'_>>) -> Option<()> {
+    fn take(&mut self, dwarf: &Dwarf<DwarfSlice<'_>>, header: UnitHeader<DwarfSlice<'_>>) -> Option<()> {
         let table = dwarf.debug_abbrev.reader().slice().get(header.debug_abbrev_offset().0..)?;
         self.abbreviations = self.abbreviations.checked_sub(abbreviation_bytes(table))?;
         let unit = dwarf.unit(header).ok()?;
@@ -36,8 +36,8 @@ impl Budget {
 }
 
 /// Whether all of it can be read in memory and time in proportion to real programs.
-fn is_bounded(dwarf: &Dwarf<Slice<'_>>) -> bool {
-    let mut budget = Budget::WHOLE;
+fn is_bounded(dwarf: &Dwarf<DwarfSlice<'_>>) -> bool {
+    let mut budget = ReadingBudget::WHOLE;
     let mut units = dwarf.units();
     loop {
         match units.next() {
@@ -85,7 +85,7 @@ fn abbreviation_bytes(table: &[u8]) -> usize {
 
 /// The source lines of a module.
 pub struct SourceLines<'a> {
-    context: Option<Context<Slice<'a>>>,
+    context: Option<Context<DwarfSlice<'a>>>,
     /// Where the code section's contents start: what DWARF counts from.
     code: u64,
 }
@@ -105,7 +105,7 @@ impl<'a> SourceLines<'a> {
         }
         let has_lines = sections.iter().any(|(name, _)| *name == ".debug_line");
         let find = |name: &str| sections.iter().find(|(found, _)| *found == name).map_or(&[][..], |(_, data)| *data);
-        let load = |id: addr2line::gimli::SectionId| -> std::result::Result<Slice<'a>, addr2line::gimli::Error> {
+        let load = |id: addr2line::gimli::SectionId| -> std::result::Result<DwarfSlice<'a>, addr2line::gimli::Error> {
             Ok(EndianSlice::new(find(id.name()), LittleEndian))
         };
         let dwarf = has_lines.then(|| Dwarf::load(load).ok().filter(is_bounded)).flatten();

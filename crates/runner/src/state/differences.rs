@@ -34,9 +34,9 @@ impl std::fmt::Display for Difference {
 
 /// Collects what differs.
 #[derive(Default)]
-struct Found(Vec<Difference>);
+struct Differences(Vec<Difference>);
 
-impl Found {
+impl Differences {
     fn compare(&mut self, what: impl Into<String>, left: impl ToString, right: impl ToString) {
         let (left, right) = (left.to_string(), right.to_string());
         if left != right {
@@ -55,7 +55,7 @@ impl Found {
 
 /// What differs between two states of one job: nothing where they are the same state.
 pub fn differences(left: &mut LoadedState, right: &mut LoadedState) -> Vec<Difference> {
-    let mut found = Found::default();
+    let mut found = Differences::default();
     let (a, b) = (left.view(), right.view());
     found.compare("job", &a.job_hash, &b.job_hash);
     found.compare("gas in total", a.gas_total, b.gas_total);
@@ -66,7 +66,7 @@ pub fn differences(left: &mut LoadedState, right: &mut LoadedState) -> Vec<Diffe
     found.lists("exception", &a.exceptions, &b.exceptions);
     let descriptors = |view: &StateView| {
         let line =
-            |d: &super::view::DescriptorView| format!("{} {} offset {} flags {:#x}", d.fd, d.target, d.offset, d.flags);
+            |d: &super::view::DescriptorInfo| format!("{} {} offset {} flags {:#x}", d.fd, d.target, d.offset, d.flags);
         view.descriptors.iter().map(line).collect::<Vec<_>>()
     };
     found.lists("descriptor", &descriptors(&a), &descriptors(&b));
@@ -84,7 +84,7 @@ pub fn differences(left: &mut LoadedState, right: &mut LoadedState) -> Vec<Diffe
     found.0
 }
 
-fn frames(found: &mut Found, left: &LoadedState, right: &LoadedState) {
+fn frames(found: &mut Differences, left: &LoadedState, right: &LoadedState) {
     let (a, b) = (&left.raw.state.frames, &right.raw.state.frames);
     found.compare("call depth", a.len(), b.len());
     let (Some(of_left), Some(of_right)) = (frame_views(left), frame_views(right)) else { return };
@@ -98,14 +98,14 @@ fn frame_views(state: &LoadedState) -> Option<FrameViews<'_>> {
     state.session().machine().map(|machine| FrameViews::new(machine, &state.raw.state.frames))
 }
 
-fn frame(found: &mut Found, number: usize, a: &FrameView, b: &FrameView) {
+fn frame(found: &mut Differences, number: usize, a: &FrameView, b: &FrameView) {
     let name = format!("frame {number} (outermost is 0)");
     found.compare(format!("{name}: place"), a.place(), b.place());
     found.lists(&format!("{name}: local"), &a.locals, &b.locals);
     found.lists(&format!("{name}: operand"), &a.operands, &b.operands);
 }
 
-fn instances(found: &mut Found, a: &StateView, b: &StateView) {
+fn instances(found: &mut Differences, a: &StateView, b: &StateView) {
     for (number, (x, y)) in a.instances.iter().zip(&b.instances).enumerate() {
         let name = format!("instance {number}: ");
         found.lists(&format!("{name}global slot"), &x.globals, &y.globals);
@@ -126,7 +126,7 @@ fn instances(found: &mut Found, a: &StateView, b: &StateView) {
 }
 
 /// Compares the elements that are not null.
-fn table_elements(found: &mut Found, table: &str, left: &[(u64, String)], right: &[(u64, String)]) {
+fn table_elements(found: &mut Differences, table: &str, left: &[(u64, String)], right: &[(u64, String)]) {
     let find = |list: &[(u64, String)], index: u64| {
         let place = list.binary_search_by_key(&index, |(index, _)| *index).ok();
         place.and_then(|place| list.get(place)).map_or_else(|| "null".to_owned(), |(_, element)| element.clone())
@@ -140,7 +140,7 @@ fn table_elements(found: &mut Found, table: &str, left: &[(u64, String)], right:
 }
 
 /// Compares contents page by page, and names the ranges of memories and files that differ.
-fn spaces(found: &mut Found, left: &mut LoadedState, right: &mut LoadedState) {
+fn spaces(found: &mut Differences, left: &mut LoadedState, right: &mut LoadedState) {
     for (number, pages) in left.session_mut().differing_pages(right.session_mut()) {
         let name = format!("{} {}", space_name(number.kind).unwrap_or("space"), number.index);
         if number.kind != SPACE_MEMORY && number.kind != stepmark_state::pages::SPACE_FILE {
@@ -159,7 +159,7 @@ fn spaces(found: &mut Found, left: &mut LoadedState, right: &mut LoadedState) {
 
 /// Names the ranges of a page that differ; how many.
 fn ranges(
-    found: &mut Found,
+    found: &mut Differences,
     name: &str,
     number: SpaceId,
     page: u64,

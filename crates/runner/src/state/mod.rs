@@ -5,17 +5,17 @@ mod differences;
 mod view;
 
 use stepmark_session::Session;
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::pages::PAGE;
 use stepmark_state::pages::SpaceId;
 
-use crate::engine::Node;
+use crate::engine::ModuleSession;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::job_files::{GivenFiles, JobFiles, Rerun};
 use crate::native::NativeNode;
+use crate::rerun::{GivenFiles, JobFiles, Rerun};
 use crate::snapshot_ref::SnapshotRef;
 
 pub use debug_info::SourceLines;
@@ -45,7 +45,7 @@ impl LoadedState {
     ///
     /// # Errors
     /// As those of resuming from it.
-    pub fn from_files(snap: &[u8], bin: &[u8], rerun: &Rerun, id: SnapshotId) -> Result<Self> {
+    pub fn from_files(snap: &[u8], bin: &[u8], rerun: &Rerun, id: SnapshotName) -> Result<Self> {
         let raw = snap::decode(snap)?;
         let mut rerun = rerun.clone();
         rerun.snap(id, snap.to_vec());
@@ -57,7 +57,7 @@ impl LoadedState {
     ///
     /// # Errors
     /// As those of resuming from it.
-    pub fn restore(raw: RawSnapshot, rerun: &Rerun, id: SnapshotId) -> Result<Self> {
+    pub fn restore(raw: RawSnapshot, rerun: &Rerun, id: SnapshotName) -> Result<Self> {
         let mut node = NativeNode::to_look_at();
         node.load(&rerun.from_snapshot(id, None, false))?;
         rerun.supply().feed(&mut node, &Interrupt::new())?;

@@ -47,7 +47,7 @@ pub struct StateView {
     pub instances: Vec<InstanceView>,
     pub exceptions: Vec<String>,
     pub spaces: Vec<SpaceView>,
-    pub descriptors: Vec<DescriptorView>,
+    pub descriptors: Vec<DescriptorInfo>,
     pub stdout_bytes: u64,
     pub stderr_bytes: u64,
 }
@@ -102,7 +102,7 @@ pub struct SpaceView {
 /// A descriptor of the program.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
-pub struct DescriptorView {
+pub struct DescriptorInfo {
     pub fd: u32,
     pub target: String,
     pub offset: u64,
@@ -248,7 +248,7 @@ impl LoadedState {
             spaces: state.spaces.iter().map(space).collect(),
             descriptors: descriptors
                 .into_iter()
-                .map(|d| DescriptorView { fd: d.fd, target: d.target, offset: d.offset, flags: d.flags })
+                .map(|d| DescriptorInfo { fd: d.fd, target: d.target, offset: d.offset, flags: d.flags })
                 .collect(),
             stdout_bytes: stream(1),
             stderr_bytes: stream(2),
@@ -345,7 +345,7 @@ impl fmt::Display for StateView {
         for space in &self.spaces {
             writeln!(f, "{}: {} pages of 4 KiB, root {}", space.space, space.pages, space.root)?;
         }
-        for DescriptorView { fd, target, offset, flags } in &self.descriptors {
+        for DescriptorInfo { fd, target, offset, flags } in &self.descriptors {
             writeln!(f, "descriptor {fd}: {}, offset {offset}, flags {flags:#x}", target.escape_debug())?;
         }
         write!(

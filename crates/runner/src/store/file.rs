@@ -18,7 +18,7 @@ use redb::DatabaseError;
 use redb::backends::FileBackend;
 
 use crate::failure::{Failure, IO, Result};
-use crate::foreign::{self, Foreign, Kind};
+use crate::foreign::{self, Foreign, ForeignKind};
 use crate::terminal;
 
 /// Bytes that the database may keep in memory.
@@ -127,7 +127,8 @@ fn is_hollow(found: &fs::Metadata) -> bool {
 pub fn is_store(path: &Path) -> bool {
     const MAGIC: &[u8; 4] = b"redb";
     let mut first = [0; MAGIC.len()];
-    Foreign::named(path, Kind::Input).is_ok_and(|mut file| file.read_exact(&mut first).is_ok() && first == *MAGIC)
+    Foreign::named(path, ForeignKind::Input)
+        .is_ok_and(|mut file| file.read_exact(&mut first).is_ok() && first == *MAGIC)
 }
 
 /// Warns where the commit that the file's first bytes name as the last one is not the later of the two that are there. Either a

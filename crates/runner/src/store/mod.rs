@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle, WriteTransaction};
-use stepmark_hosts::outside::{Answer, MAX_KEY, MAX_VALUE, Question, Versioned};
-use stepmark_hosts::store::{Export, RangeRead, ReadWriteSet};
+use stepmark_hosts::external::{ExternalCall, ExternalReply, MAX_KEY, MAX_VALUE, Versioned};
+use stepmark_hosts::store::{RangeRead, ReadWriteSet, StoreExport};
 use stepmark_session::spec::JobSpec;
 
-use crate::engine::Node;
+use crate::engine::ModuleSession;
+use crate::external::{Nobody, Responder, asked};
 use crate::failure::{CONFLICT, Failure, Result};
-use crate::foreign::{self, Kind};
-use crate::outside::{Nobody, Outside, asked};
+use crate::foreign::{self, ForeignKind};
 
 use file::{Held, damaged, failed, guarded};
 use seal::Sum;
@@ -46,7 +46,7 @@ pub struct Database {
 }
 
 /// A store as it was at one moment.
-pub struct View {
+pub struct DatabaseView {
     entries: redb::ReadOnlyTable<&'static [u8], (u64, &'static [u8])>,
     version: u64,
     sum: Sum,
@@ -94,7 +94,7 @@ impl Database {
     ///
     /// # Errors
     /// Exit code 74.
-    pub fn view(&self) -> Result<View> {
+    pub fn view(&self) -> Result<DatabaseView> {
         let failed = |error: &dyn std::fmt::Display| failed(&self.name, error);
         guarded(&self.name, || {
             let read = self.held.database()?.begin_read().map_err(|error| failed(&error))?;
@@ -103,7 +103,7 @@ impl Database {
             let sums = read.open_table(SUM).map_err(|error| failed(&error))?;
             let sum = kept_sum(&sums, version, &self.name)?;
             let entries = read.open_table(ENTRIES).map_err(|error| failed(&error))?;
-            Ok(View { entries, version, sum, name: self.name.clone(), _held: self.held.clone() })
+            Ok(DatabaseView { entries, version, sum, name: self.name.clone(), _held: self.held.clone() })
         })
     }
 
@@ -131,7 +131,7 @@ impl Database {
         self.write(writes, |_| Ok(()))
     }
 
-    fn write(&self, writes: Writes<'_>, check: impl FnOnce(&Entries<'_>) -> Result<()>) -> Result<u64> {
+    fn write(&self, writes: Writes<'_>, check: impl FnOnce(&EntryTable<'_>) -> Result<()>) -> Result<u64> {
         self.change(|tables, version| {
             check(&tables.entries)?;
             writes.iter().try_for_each(|(key, value)| tables.write(key, version, value.as_deref(), &self.name))?;
@@ -212,7 +212,7 @@ fn kept_sum(sums: &impl ReadableTable<&'static str, &'static [u8]>, version: u64
 
 /// The entries, and the sum that is kept of them.
 struct Tables<'a> {
-    entries: Entries<'a>,
+    entries: EntryTable<'a>,
     sum: Sum,
 }
 
@@ -244,11 +244,11 @@ fn changed(name: &str, key: &[u8]) -> Failure {
 /// # Errors
 /// Exit code 65 for a file that is none, 74 for one that cannot be read.
 pub fn read_set(path: &Path) -> Result<ReadWriteSet> {
-    let set = ReadWriteSet::decode(&foreign::read(path, Kind::ReadWriteSet)?);
+    let set = ReadWriteSet::decode(&foreign::read(path, ForeignKind::ReadWriteSet)?);
     set.ok_or_else(|| Failure::data(format!("{}: is no rwset.bin", path.display())))
 }
 
-type Entries<'a> = redb::Table<'a, &'static [u8], (u64, &'static [u8])>;
+type EntryTable<'a> = redb::Table<'a, &'static [u8], (u64, &'static [u8])>;
 
 fn conflict(name: &str, what: &str) -> Failure {
     Failure::new(CONFLICT, format!("{name}: conflict: {what}; nothing was written"))
@@ -256,7 +256,7 @@ fn conflict(name: &str, what: &str) -> Failure {
 }
 
 /// Is all that was read still so.
-fn check(entries: &Entries<'_>, set: &ReadWriteSet, name: &str) -> Result<()> {
+fn check(entries: &EntryTable<'_>, set: &ReadWriteSet, name: &str) -> Result<()> {
     for (key, version) in &set.reads {
         let found = entries.get(key.as_slice()).map_err(|error| failed(name, &error))?;
         let found = found.map_or(0, |found| found.value().0);
@@ -269,7 +269,7 @@ fn check(entries: &Entries<'_>, set: &ReadWriteSet, name: &str) -> Result<()> {
 }
 
 /// Does a range that was read hold no other keys than those that were read.
-fn check_range(entries: &Entries<'_>, range: &RangeRead, set: &ReadWriteSet, name: &str) -> Result<()> {
+fn check_range(entries: &EntryTable<'_>, range: &RangeRead, set: &ReadWriteSet, name: &str) -> Result<()> {
     let found = entries.range(range.from.as_slice()..).map_err(|error| failed(name, &error))?;
     for entry in found {
         let (key, _) = entry.map_err(|error| failed(name, &error))?;
@@ -285,7 +285,7 @@ fn check_range(entries: &Entries<'_>, range: &RangeRead, set: &ReadWriteSet, nam
     Ok(())
 }
 
-impl View {
+impl DatabaseView {
     /// How often the store had been changed.
     pub fn version(&self) -> u64 {
         self.version
@@ -355,20 +355,20 @@ impl View {
     ///
     /// # Errors
     /// Exit code 74.
-    pub fn export(&self) -> Result<Export> {
-        Ok(Export { version: self.version, entries: self.list(&[], None, usize::MAX)? })
+    pub fn export(&self) -> Result<StoreExport> {
+        Ok(StoreExport { version: self.version, entries: self.list(&[], None, usize::MAX)? })
     }
 }
 
 /// The store that a run was given, if any.
 #[derive(Default)]
-pub struct Given {
+pub struct RunStore {
     /// The database, to commit to.
     pub database: Option<Database>,
-    view: Option<View>,
+    view: Option<DatabaseView>,
 }
 
-impl Given {
+impl RunStore {
     /// Opens the store at `path`, waiting so many seconds for another process, if there is a path; where the run begins from the
     /// start, the job is told its version. On resume the snapshot says at which version the run began.
     ///
@@ -386,8 +386,8 @@ impl Given {
     }
 }
 
-impl Outside for Given {
-    fn answer(&mut self, question: &Question, node: &mut dyn Node) -> Result<Answer> {
+impl Responder for RunStore {
+    fn answer(&mut self, question: &ExternalCall, node: &mut dyn ModuleSession) -> Result<ExternalReply> {
         match &mut self.view {
             Some(view) => view.answer(question, node),
             None => Nobody.answer(question, node),
@@ -395,15 +395,15 @@ impl Outside for Given {
     }
 }
 
-impl Outside for View {
-    fn answer(&mut self, question: &Question, _: &mut dyn Node) -> Result<Answer> {
+impl Responder for DatabaseView {
+    fn answer(&mut self, question: &ExternalCall, _: &mut dyn ModuleSession) -> Result<ExternalReply> {
         match question {
-            Question::Get { key } => self.get(key).map(Answer::Value),
-            Question::Next { from, limit } => {
+            ExternalCall::Get { key } => self.get(key).map(ExternalReply::Value),
+            ExternalCall::Next { from, limit } => {
                 let found = self.list(from, limit.as_deref(), 1)?;
-                Ok(Answer::Entry(found.into_iter().next()))
+                Ok(ExternalReply::Entry(found.into_iter().next()))
             }
-            Question::Call { .. } => {
+            ExternalCall::Call { .. } => {
                 Err(Failure::usage(format!("the program uses {}, which no store answers", asked(question))))
             }
         }

@@ -6,20 +6,20 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stepmark_session::spec::SnapshotId;
+use stepmark_session::spec::SnapshotName;
 
-use crate::chain::Chain;
+use crate::chain::ChainFiles;
 use crate::durable::{self, Name, PAUSE};
-use crate::engine::{Budget, Event, Node};
+use crate::engine::{Budget, Event, ModuleSession};
+use crate::external::{self, RecordedReplies};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign;
 use crate::interrupt::Interrupt;
-use crate::job_files::Rerun;
-use crate::outside::{self, Replay};
+use crate::rerun::Rerun;
 use crate::search::FILES;
 use crate::snapshot_ref::SnapshotRef;
 
-use super::Options;
+use super::VerifyOptions;
 use super::worker::{compare_file, open};
 
 /// Moments with the gas of a pause that are compared with it: more than one when the run was stopped before instructions
@@ -29,7 +29,11 @@ const MOMENTS: u32 = 64;
 const STEPS: u64 = 50_000_000;
 
 /// Files of ours that execution did not write, where it was to write all that there are: a later command would read them.
-pub(super) fn superfluous(chain: &Chain, options: &Options, compared: &BTreeSet<String>) -> Result<Vec<String>> {
+pub(super) fn superfluous(
+    chain: &ChainFiles,
+    options: &VerifyOptions,
+    compared: &BTreeSet<String>,
+) -> Result<Vec<String>> {
     let to = options.to.unwrap_or(u64::MAX);
     let is_ours_to_judge = |kind: Name| match kind {
         Name::Calls(id) => id > options.from && id <= to,
@@ -42,7 +46,7 @@ pub(super) fn superfluous(chain: &Chain, options: &Options, compared: &BTreeSet<
 }
 
 /// Names in the directory that the verification says nothing about: what is not ours, and what a crash left.
-pub(super) fn not_covered(chain: &Chain, options: &Options) -> Result<Vec<String>> {
+pub(super) fn not_covered(chain: &ChainFiles, options: &VerifyOptions) -> Result<Vec<String>> {
     let failed = |error: std::io::Error| Failure::io(&chain.dir, &error);
     let entries = fs::read_dir(&chain.dir).map_err(failed)?.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
     let mut names: Vec<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
@@ -80,12 +84,17 @@ pub(super) fn beside_delivered(directory: &Path, delivered: &BTreeSet<String>) -
 }
 
 /// Executes the segment that was paused again, up to the gas of the pause, and compares its files; what is wrong.
-pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop: &Interrupt) -> Result<Vec<String>> {
+pub(super) fn check_pause(
+    chain: &ChainFiles,
+    rerun: &Rerun,
+    options: &VerifyOptions,
+    stop: &Interrupt,
+) -> Result<Vec<String>> {
     if !PAUSE.iter().any(|name| foreign::is_there(&chain.dir, name)) {
         return Ok(Vec::new());
     }
     // That it belongs to the chain was checked when the chain was opened.
-    let Ok(raw) = SnapshotRef::new(&chain.dir, SnapshotId::Paused).read() else {
+    let Ok(raw) = SnapshotRef::new(&chain.dir, SnapshotName::Paused).read() else {
         return Ok(vec!["paused.snap: missing or damaged beside other files of a pause".to_owned()]);
     };
     let target = raw.state.gas_total;
@@ -93,7 +102,7 @@ pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop:
     let mut node = options.executor.start()?;
     node.load(&rerun.from(raw.segment.id, raw.segment.limit, true))?;
     rerun.supply().feed(node.as_mut(), stop)?;
-    let mut replay = Replay::of_pause(&chain.dir);
+    let mut replay = RecordedReplies::of_pause(&chain.dir);
     let mut wrong = vec![format!("paused.snap: the run has no moment with {target} gas in total")];
     let mut moments = 0;
     while moments < MOMENTS {
@@ -111,7 +120,7 @@ pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop:
         // A run is also stopped where it has written something, and between steps that cost nothing.
         let gas = target.saturating_sub(total);
         let steps = if total == target { 1 } else { STEPS };
-        match outside::run(node.as_mut(), Budget { gas, steps }, &mut replay)? {
+        match external::run(node.as_mut(), Budget { gas, steps }, &mut replay)? {
             Event::Finished | Event::Snapshot(_) => break,
             Event::Paused | Event::Output | Event::Question => node.drop_output()?,
         }
@@ -121,7 +130,7 @@ pub(super) fn check_pause(chain: &Chain, rerun: &Rerun, options: &Options, stop:
 }
 
 /// Compares the files of a pause with what a node makes of it here.
-fn compare_pause(chain: &Chain, node: &mut dyn Node) -> Result<Vec<String>> {
+fn compare_pause(chain: &ChainFiles, node: &mut dyn ModuleSession) -> Result<Vec<String>> {
     node.encode_pause()?;
     let mut differences = Vec::new();
     let mut written = BTreeSet::new();

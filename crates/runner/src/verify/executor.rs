@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use crate::embedded_module;
-use crate::engine::{Engine, Node};
+use crate::engine::{Engine, ModuleSession};
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, Kind};
+use crate::foreign::{self, ForeignKind};
 use crate::sandbox::{NodeModule, WasmNode};
 use crate::strict;
 
 /// What executes segments.
 #[derive(Clone, Debug)]
-pub enum Executor {
+pub enum SegmentExecutor {
     /// The module that this command carries.
     Own(Engine),
     /// A module from a file, in wasmtime.
@@ -23,14 +23,14 @@ pub enum Executor {
     },
 }
 
-impl Executor {
+impl SegmentExecutor {
     /// The module in the file `path`, for the chain in `dir`: where the chain's receipt names a module, that very one.
     ///
     /// # Errors
     /// Exit code 65 if it is not the module that the receipt names, or is no Stepmark module; 74 if it cannot be read.
     pub fn from_file(path: &Path, dir: &Path) -> Result<Self> {
         let shown = path.display();
-        let bytes = foreign::read(path, Kind::Module)?;
+        let bytes = foreign::read(path, ForeignKind::Module)?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
         if let Some(named) = named_by_receipt(dir).filter(|named| *named != hash) {
             let failure =
@@ -47,7 +47,7 @@ impl Executor {
     ///
     /// # Errors
     /// When it cannot be compiled or instantiated.
-    pub fn start(&self) -> Result<Box<dyn Node>> {
+    pub fn start(&self) -> Result<Box<dyn ModuleSession>> {
         match self {
             Self::Own(engine) => engine.start(),
             Self::File { module, .. } => Ok(Box::new(WasmNode::new(module)?)),
@@ -73,6 +73,6 @@ impl Executor {
 
 /// The module's hash in the receipt of the chain in `dir`. It is a claim: it decides nothing but which file is wanted.
 fn named_by_receipt(dir: &Path) -> Option<String> {
-    let text = foreign::read_within(dir, "receipt.json", Kind::Text).ok()?;
+    let text = foreign::read_within(dir, "receipt.json", ForeignKind::Text).ok()?;
     strict::parse(&text).ok()?["runner"]["node_blake3"].as_str().map(str::to_owned)
 }

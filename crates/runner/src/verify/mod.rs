@@ -14,14 +14,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::chain::Chain;
+use crate::chain::ChainFiles;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::fold;
 use crate::interrupt::Interrupt;
-use crate::job_files::Rerun;
+use crate::rerun::Rerun;
 
-pub use executor::Executor;
-pub use plan::{End, Segment};
+pub use executor::SegmentExecutor;
+pub use plan::{PlannedSegment, RunEnd};
 pub use report::html;
 
 /// What came of a segment.
@@ -57,9 +57,9 @@ impl Verdict {
 
 /// A segment and what came of it.
 #[derive(Clone, Debug)]
-pub struct Checked {
+pub struct SegmentVerdict {
     /// The segment.
-    pub segment: Segment,
+    pub segment: PlannedSegment,
     /// The verdict.
     pub verdict: Verdict,
     /// Gas that was executed for it.
@@ -72,7 +72,7 @@ pub struct Checked {
 
 /// How to verify.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct VerifyOptions {
     /// Snapshot that is taken on trust; 0 is the start.
     pub from: u64,
     /// Last snapshot; none for the end of the run.
@@ -80,7 +80,7 @@ pub struct Options {
     /// Workers.
     pub jobs: usize,
     /// What executes the segments.
-    pub executor: Executor,
+    pub executor: SegmentExecutor,
     /// Directory of the files that the program left behind, to be compared too.
     pub delivered: Option<std::path::PathBuf>,
 }
@@ -89,7 +89,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Verification {
     /// Every segment, in order.
-    pub segments: Vec<Checked>,
+    pub segments: Vec<SegmentVerdict>,
     /// What is wrong with the files themselves.
     pub faults: Vec<String>,
     /// Names in the directory, and among delivered files, of which nothing is said.
@@ -128,9 +128,9 @@ pub enum Step {
 /// # Errors
 /// Exit code 2 for a range that the chain does not have, 130 when the user stops it.
 pub fn verify(
-    chain: &mut Chain,
+    chain: &mut ChainFiles,
     rerun: &Rerun,
-    options: &Options,
+    options: &VerifyOptions,
     stop: &Interrupt,
     each: &mut dyn FnMut(Step),
 ) -> Result<Verification> {

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::chain::Chain;
+use crate::chain::ChainFiles;
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, Kind};
+use crate::foreign::{self, ForeignKind};
 use crate::strict;
-use crate::verify::Options;
+use crate::verify::VerifyOptions;
 
 /// Gas that is executed in the time in which a byte of a `.bin` is restored, about: hashing dominates.
 const GAS_PER_BYTE: u64 = 1;
 
 /// How a run ended, by its own account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct RunEnd {
     /// It stopped at the gas limit: after the last snapshot nothing was executed.
     pub at_limit: bool,
     /// Gas limit of the last segment.
@@ -22,7 +22,7 @@ pub struct End {
 
 /// A segment: what is executed between two snapshots, or from the last one to the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub struct PlannedSegment {
     /// The snapshot before it, 0 for the start.
     pub from: u64,
     /// The snapshot after it; none for the end of the run.
@@ -35,7 +35,7 @@ pub struct Segment {
     pub at_limit: bool,
 }
 
-impl Segment {
+impl PlannedSegment {
     /// What it leads to, in words.
     pub fn target(&self) -> String {
         self.to.map_or_else(|| "the end".to_owned(), |id| id.to_string())
@@ -43,7 +43,7 @@ impl Segment {
 }
 
 /// The segments to be verified, in order.
-pub(super) fn segments(chain: &Chain, options: &Options) -> Result<Vec<Segment>> {
+pub(super) fn segments(chain: &ChainFiles, options: &VerifyOptions) -> Result<Vec<PlannedSegment>> {
     let last = chain.last();
     let (from, to) = (options.from, options.to.unwrap_or(last));
     if from > to || to > last {
@@ -54,7 +54,7 @@ pub(super) fn segments(chain: &Chain, options: &Options) -> Result<Vec<Segment>>
         let link = chain.links.get(&to);
         let limit = link.map_or(u64::MAX, |link| link.segment.limit);
         let gas = link.map_or(0, |link| link.segment.gas_used);
-        Segment { from, to: Some(to), limit, gas, at_limit: false }
+        PlannedSegment { from, to: Some(to), limit, gas, at_limit: false }
     };
     // A gap can be as wide as file names can be high: it is one segment, which leads to what is after it.
     let mut before = from;
@@ -67,25 +67,25 @@ pub(super) fn segments(chain: &Chain, options: &Options) -> Result<Vec<Segment>>
     }
     if options.to.is_none() {
         let end = end(chain);
-        segments.push(Segment { from: last, to: None, limit: end.limit, gas: 0, at_limit: end.at_limit });
+        segments.push(PlannedSegment { from: last, to: None, limit: end.limit, gas: 0, at_limit: end.at_limit });
     }
     Ok(segments)
 }
 
 /// How the run ended, as its receipt says: a claim like everything else, which the execution has to bear out.
-pub(super) fn end(chain: &Chain) -> End {
+pub(super) fn end(chain: &ChainFiles) -> RunEnd {
     // One that cannot be read is a difference once the end is compared.
-    let text = foreign::read_within(&chain.dir, "receipt.json", Kind::Text).unwrap_or_default();
+    let text = foreign::read_within(&chain.dir, "receipt.json", ForeignKind::Text).unwrap_or_default();
     let receipt = strict::parse(&text).unwrap_or_default();
     let at_limit = chain.last() > 0 && receipt["result"]["outcome"] == "gas-limit";
     let last = chain.links.get(&chain.last()).map_or(u64::MAX, |link| link.segment.limit);
     let limit = receipt["run"]["gas_limit"].as_u64().filter(|_| !at_limit);
-    End { at_limit, limit: limit.unwrap_or(last) }
+    RunEnd { at_limit, limit: limit.unwrap_or(last) }
 }
 
 /// Shares the segments out among at most `jobs` workers, each a contiguous range, so that all take about the same time:
 /// executing costs gas, and restoring the state before the first segment costs a pass over the `.bin` files up to there.
-pub(super) fn shares(segments: &[Segment], chain: &Chain, jobs: usize) -> Vec<Vec<Segment>> {
+pub(super) fn shares(segments: &[PlannedSegment], chain: &ChainFiles, jobs: usize) -> Vec<Vec<PlannedSegment>> {
     let up_to: BTreeMap<u64, u64> = chain
         .links
         .iter()
@@ -100,9 +100,9 @@ pub(super) fn shares(segments: &[Segment], chain: &Chain, jobs: usize) -> Vec<Ve
     };
     let base = chain.base.map_or(0, |(id, _)| id);
     // From a snapshot that was merged away nothing can start.
-    let may_start = |segment: &Segment| segment.from == 0 || segment.from >= base;
+    let may_start = |segment: &PlannedSegment| segment.from == 0 || segment.from >= base;
     let split = |most: u64| {
-        let mut shares: Vec<(u64, Vec<Segment>)> = Vec::new();
+        let mut shares: Vec<(u64, Vec<PlannedSegment>)> = Vec::new();
         for segment in segments {
             let cost = segment.gas.max(1);
             match shares.last_mut() {

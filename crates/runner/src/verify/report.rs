@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::terminal::html as html_text;
-use crate::verify::{Checked, Executor, Verification};
+use crate::verify::{SegmentExecutor, SegmentVerdict, Verification};
 
 impl Verification {
     /// The object of `--json`.
-    pub fn object(&self, dir: &str, executor: &Executor) -> Value {
+    pub fn object(&self, dir: &str, executor: &SegmentExecutor) -> Value {
         json!({
             "chain": dir,
             "right": self.is_right(),
@@ -26,7 +26,7 @@ impl Verification {
     }
 }
 
-fn segment(checked: &Checked) -> Value {
+fn segment(checked: &SegmentVerdict) -> Value {
     json!({
         "from": checked.segment.from,
         "to": checked.segment.to,
@@ -39,7 +39,7 @@ fn segment(checked: &Checked) -> Value {
 }
 
 /// The page of `--report`.
-pub fn html(found: &Verification, dir: &str, executor: &Executor) -> String {
+pub fn html(found: &Verification, dir: &str, executor: &SegmentExecutor) -> String {
     let verdict = if found.is_right() { "every segment is the same" } else { "not right" };
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Verification of {dir}</title>\n<style>\
@@ -68,7 +68,7 @@ pub fn html(found: &Verification, dir: &str, executor: &Executor) -> String {
     page
 }
 
-fn row(page: &mut String, checked: &Checked) {
+fn row(page: &mut String, checked: &SegmentVerdict) {
     let name = checked.verdict.name();
     let class = name.split(' ').next().unwrap_or_default();
     let details: String = checked.verdict.details().iter().map(|detail| format!("<br>{}", html_text(detail))).collect();

@@ -9,24 +9,24 @@ use serde_json::Value;
 
 use stepmark_session::spec::JobSpec;
 
-use crate::chain::{self, Chain};
-use crate::drive::Slice;
+use crate::chain::{self, ChainFiles};
+use crate::drive::GasSlice;
 use crate::durable::{FINAL, Name};
-use crate::engine::{Deliver, Event, Node};
+use crate::engine::{Deliver, Event, ModuleSession};
+use crate::external::{self, RecordedReplies};
 use crate::failure::{Failure, INTERRUPTED, Result};
-use crate::foreign::{self, Foreign, Kind};
+use crate::foreign::{self, Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::job_files::Rerun;
-use crate::outside::{self, Replay};
+use crate::rerun::Rerun;
 use crate::strict;
-use crate::verify::{Checked, Options, Segment, Verdict};
+use crate::verify::{PlannedSegment, SegmentVerdict, Verdict, VerifyOptions};
 
 /// What a worker reports.
 pub(super) enum Message {
     /// Gas executed since the last message.
     Executed(u64),
     /// A segment is decided.
-    Done(Box<Checked>),
+    Done(Box<SegmentVerdict>),
     /// The file of this name was compared.
     Compared(String),
     /// The file of this name, which the program leaves behind, was compared.
@@ -35,32 +35,32 @@ pub(super) enum Message {
 
 pub(super) struct Worker<'a> {
     number: usize,
-    chain: &'a Chain,
+    chain: &'a ChainFiles,
     rerun: &'a Rerun,
-    options: &'a Options,
+    options: &'a VerifyOptions,
     stop: &'a Interrupt,
     messages: Sender<Message>,
 }
 
 /// A node in a known state.
-struct At {
-    node: Box<dyn Node>,
+struct KnownState {
+    node: Box<dyn ModuleSession>,
     /// The snapshot that it stands at.
     id: u64,
     limit: u64,
     refill: bool,
     /// Answers what the run asked of the outside.
-    replay: Replay,
+    replay: RecordedReplies,
 }
 
 /// What executing a segment came to.
-struct Found {
+struct ExecutedSegment {
     differences: Vec<String>,
     /// The snapshot that the node stands at: its own state is the one that the `.snap` commits to, whatever the `.bin` says.
     stands_at: Option<u64>,
 }
 
-impl Found {
+impl ExecutedSegment {
     /// Differences after which the node stands at no snapshot.
     fn only(differences: Vec<String>) -> Self {
         Self { differences, stands_at: None }
@@ -70,9 +70,9 @@ impl Found {
 impl<'a> Worker<'a> {
     pub(super) fn new(
         number: usize,
-        chain: &'a Chain,
+        chain: &'a ChainFiles,
         rerun: &'a Rerun,
-        options: &'a Options,
+        options: &'a VerifyOptions,
         stop: &'a Interrupt,
         messages: Sender<Message>,
     ) -> Self {
@@ -80,7 +80,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Goes through its segments.
-    pub(super) fn run(&mut self, share: &[Segment]) {
+    pub(super) fn run(&mut self, share: &[PlannedSegment]) {
         let mut at = None;
         for segment in share {
             if self.stop.is_requested() {
@@ -88,14 +88,15 @@ impl<'a> Worker<'a> {
             }
             let started = Instant::now();
             let (verdict, gas) = self.segment(segment, &mut at);
-            let done = Checked { segment: segment.clone(), verdict, gas, time: started.elapsed(), worker: self.number };
+            let done =
+                SegmentVerdict { segment: segment.clone(), verdict, gas, time: started.elapsed(), worker: self.number };
             // Nobody listens any more when the verification was given up.
             drop(self.messages.send(Message::Done(Box::new(done))));
         }
     }
 
     /// Decides a segment; the node goes on to the next one only if it is right.
-    fn segment(&self, segment: &Segment, at: &mut Option<At>) -> (Verdict, u64) {
+    fn segment(&self, segment: &PlannedSegment, at: &mut Option<KnownState>) -> (Verdict, u64) {
         if let Some(id) = segment.to.filter(|id| !self.chain.links.contains_key(id)) {
             return (Verdict::NotCompared(format!("{id}.snap is missing or damaged")), 0);
         }
@@ -105,7 +106,7 @@ impl<'a> Worker<'a> {
         }
         // A run that stopped at its limit says so only after it has executed the segment before.
         let start = if segment.at_limit { segment.from.saturating_sub(1) } else { segment.from };
-        let wanted = |at: &At| at.id == start && at.limit == segment.limit && at.refill != segment.at_limit;
+        let wanted = |at: &KnownState| at.id == start && at.limit == segment.limit && at.refill != segment.at_limit;
         let ready = match at.take().filter(wanted) {
             Some(ready) => Ok(ready),
             None => self.restore(start, segment.limit, !segment.at_limit),
@@ -118,8 +119,8 @@ impl<'a> Worker<'a> {
         let found = self.execute(segment, &mut ready);
         let gas = ready.node.progress().map_or(0, |progress| progress.gas_total).saturating_sub(before);
         let verdict = match found {
-            Ok(Found { differences, stands_at }) => {
-                *at = stands_at.map(|id| At { id, ..ready });
+            Ok(ExecutedSegment { differences, stands_at }) => {
+                *at = stands_at.map(|id| KnownState { id, ..ready });
                 if differences.is_empty() { Verdict::Same } else { Verdict::Differs(differences) }
             }
             Err(failure) => Verdict::NotCompared(shown(&failure)),
@@ -128,7 +129,7 @@ impl<'a> Worker<'a> {
     }
 
     /// A node in the state of snapshot `id`.
-    fn restore(&self, id: u64, limit: u64, refill: bool) -> Result<At> {
+    fn restore(&self, id: u64, limit: u64, refill: bool) -> Result<KnownState> {
         let rerun = self.rerun.as_opened(self.chain, id)?;
         let mut node = self.options.executor.start()?;
         let keep_final = FINAL.iter().any(|name| foreign::is_there(&self.chain.dir, name));
@@ -137,11 +138,11 @@ impl<'a> Worker<'a> {
         if node.job_hash()? != rerun.job().job_hash() {
             return Err(Failure::data("the files that were given do not make the job of the snapshots"));
         }
-        Ok(At { node, id, limit, refill, replay: Replay::new(&self.chain.dir) })
+        Ok(KnownState { node, id, limit, refill, replay: RecordedReplies::new(&self.chain.dir) })
     }
 
     /// Executes a segment and compares what comes out with the files.
-    fn execute(&self, segment: &Segment, at: &mut At) -> Result<Found> {
+    fn execute(&self, segment: &PlannedSegment, at: &mut KnownState) -> Result<ExecutedSegment> {
         if segment.at_limit {
             // The segment before has been decided by itself.
             self.next_event(at)?;
@@ -149,12 +150,12 @@ impl<'a> Worker<'a> {
         let event = self.next_event(at)?;
         match (event, segment.to) {
             (Event::Snapshot(_), Some(id)) => self.compare_snapshot(id, at.node.as_mut()),
-            (Event::Finished, None) => self.compare_end(at.node.as_mut()).map(Found::only),
-            (Event::Finished, Some(id)) => {
-                Ok(Found::only(vec![format!("the program ends in this segment: snapshot {id} is one too many")]))
-            }
+            (Event::Finished, None) => self.compare_end(at.node.as_mut()).map(ExecutedSegment::only),
+            (Event::Finished, Some(id)) => Ok(ExecutedSegment::only(vec![format!(
+                "the program ends in this segment: snapshot {id} is one too many"
+            )])),
             (Event::Snapshot(id), None) if foreign::is_there(&self.chain.dir, "result.txt") => {
-                Ok(Found::only(vec![format!("the run goes on to a snapshot {id}, which is missing")]))
+                Ok(ExecutedSegment::only(vec![format!("the run goes on to a snapshot {id}, which is missing")]))
             }
             (event, _) => Err(Failure::data(format!("nothing says how the run ended ({event:?} came next)"))
                 .help("verify up to the last snapshot with --to")),
@@ -162,14 +163,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs the node until a snapshot or the end.
-    fn next_event(&self, at: &mut At) -> Result<Event> {
-        let mut slice = Slice::first();
+    fn next_event(&self, at: &mut KnownState) -> Result<Event> {
+        let mut slice = GasSlice::first();
         loop {
             if self.stop.is_requested() {
                 return Err(Failure::new(INTERRUPTED, "interrupted"));
             }
             let (began, before) = (Instant::now(), at.node.progress()?.gas_total);
-            let event = outside::run(at.node.as_mut(), slice.budget(), &mut at.replay)?;
+            let event = external::run(at.node.as_mut(), slice.budget(), &mut at.replay)?;
             at.node.drop_output()?;
             let gas = at.node.progress()?.gas_total.saturating_sub(before);
             drop(self.messages.send(Message::Executed(gas)));
@@ -182,8 +183,8 @@ impl<'a> Worker<'a> {
     }
 
     /// Compares the files of a snapshot. What the `.bin` says is in the `.snap` as a hash, so a merged one is not missed.
-    fn compare_snapshot(&self, id: u64, node: &mut dyn Node) -> Result<Found> {
-        let mut found = Found { differences: Vec::new(), stands_at: Some(id) };
+    fn compare_snapshot(&self, id: u64, node: &mut dyn ModuleSession) -> Result<ExecutedSegment> {
+        let mut found = ExecutedSegment { differences: Vec::new(), stands_at: Some(id) };
         while let Some(name) = node.take_name()? {
             if name.ends_with(".bin") && self.chain.is_merged(id) {
                 node.drop_file()?;
@@ -211,7 +212,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Compares what the end of the run leaves.
-    fn compare_end(&self, node: &mut dyn Node) -> Result<Vec<String>> {
+    fn compare_end(&self, node: &mut dyn ModuleSession) -> Result<Vec<String>> {
         let mut differences = Vec::new();
         let mut compared = false;
         while let Some(name) = node.take_name()? {
@@ -236,7 +237,7 @@ impl<'a> Worker<'a> {
 
     /// Compares the files that the program leaves behind with a directory that they were delivered to: each once, however
     /// many names it has, as the program has paid for it once.
-    fn compare_delivered(&self, directory: &Path, node: &mut dyn Node) -> Result<Vec<String>> {
+    fn compare_delivered(&self, directory: &Path, node: &mut dyn ModuleSession) -> Result<Vec<String>> {
         let mut differences = Vec::new();
         // By position, as the node counts: what was compared there.
         let mut compared = Vec::new();
@@ -248,7 +249,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             let first = node.deliver_link()?;
-            let there = Foreign::find_within(directory, &name, Kind::Delivered)?;
+            let there = Foreign::find_within(directory, &name, ForeignKind::Delivered)?;
             let identity = there.as_ref().and_then(Foreign::identity);
             let is_the_first = identity.is_some() && first.and_then(|at| compared.get(at)) == Some(&identity);
             if !is_the_first {
@@ -283,7 +284,7 @@ fn shown(failure: &Failure) -> String {
 }
 
 /// Opens the chain's file of a name that the node gives.
-pub(super) fn open(chain: &Chain, name: &str) -> Result<Option<Foreign>> {
+pub(super) fn open(chain: &ChainFiles, name: &str) -> Result<Option<Foreign>> {
     let kind = Name::kind_of(name).ok_or_else(|| Failure::data(format!("the node named a file {name}")))?;
     Foreign::find_within(&chain.dir, name, kind)
 }

@@ -17,9 +17,9 @@ use std::collections::BTreeSet;
 
 use crate::job::Job;
 use crate::snap::RawSnapshot;
-use crate::witness::{Pages, Witness, contents};
+use crate::witness::{SpacePages, Witness, contents};
 use stepmark_state::canonical::SpaceState;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::limits::WASM_PAGE;
 use stepmark_state::merkle::{PageTree, page_hash, root_of, siblings, subtree};
 use stepmark_state::pages::SpaceId;
@@ -39,7 +39,7 @@ pub fn is_recorded_by_page(kind: u8) -> bool {
 ///
 /// # Errors
 /// A usage error that says what it asks.
-pub fn refuse_answers(job: &Job) -> Result<(), Error> {
+pub fn refuse_answers(job: &Job) -> Result<(), JobError> {
     let asks = [
         (job.store.is_some(), "a key-value store"),
         (!job.functions.is_empty(), "functions of the embedder's"),
@@ -48,7 +48,7 @@ pub fn refuse_answers(job: &Job) -> Result<(), Error> {
     match asks.into_iter().find(|(asks, _)| *asks) {
         None => Ok(()),
         Some((_, what)) => {
-            Err(Error::usage(format!("witness: the job has {what}: there is no witness of answers from outside")))
+            Err(JobError::usage(format!("witness: the job has {what}: there is no witness of answers from outside")))
         }
     }
 }
@@ -87,15 +87,15 @@ impl Witness {
     /// # Errors
     /// A snapshot error that names the space, and the page that is missing or superfluous; a usage error for a job with
     /// answers from outside.
-    pub fn close(&self) -> Result<ClosedWitness<'_>, Error> {
+    pub fn close(&self) -> Result<ClosedWitness<'_>, JobError> {
         refuse_answers(&self.snapshot.job)?;
         let state = &self.snapshot.state;
         if state.awaiting {
-            return Err(Error::snapshot("witness: the state waits for an answer from outside"));
+            return Err(JobError::snapshot("witness: the state waits for an answer from outside"));
         }
         let spaces: BTreeSet<SpaceId> = state.spaces.iter().map(|space| space.id()).collect();
         if let Some(other) = self.pages.keys().chain(self.hashes.keys()).find(|number| !spaces.contains(number)) {
-            return Err(Error::snapshot(format!("witness: {} is not in the state", *other)));
+            return Err(JobError::snapshot(format!("witness: {} is not in the state", *other)));
         }
         let growth = Growth::new(&self.snapshot);
         state.spaces.iter().try_for_each(|space| self.close_space(space, growth))?;
@@ -108,11 +108,11 @@ impl Witness {
         pages.map(|(index, page)| (*index, page_hash(contents(page)))).collect()
     }
 
-    fn close_space(&self, space: &SpaceState, growth: Growth) -> Result<(), Error> {
+    fn close_space(&self, space: &SpaceState, growth: Growth) -> Result<(), JobError> {
         let number = space.id();
         let name = number;
-        let refused = |why: String| Error::snapshot(format!("witness: {why}"));
-        let none = Pages::new();
+        let refused = |why: String| JobError::snapshot(format!("witness: {why}"));
+        let none = SpacePages::new();
         let pages = self.pages.get(&number).unwrap_or(&none);
         let most = if is_recorded_by_page(space.kind) { growth.most(space.pages) } else { space.pages };
         for (index, page) in pages.range(space.pages..) {
@@ -182,11 +182,11 @@ impl<'a> ClosedWitness<'a> {
     ///
     /// # Errors
     /// A snapshot error that names a page which there will never be.
-    pub fn check_growth(&self, memory: u32, most: u64) -> Result<(), Error> {
+    pub fn check_growth(&self, memory: u32, most: u64) -> Result<(), JobError> {
         let most = most.saturating_mul(GROWTH_PAGES);
         match self.pages(SpaceId::new(SPACE_MEMORY, memory)).last().filter(|(index, _)| *index >= most) {
             None => Ok(()),
-            Some((index, _)) => Err(Error::snapshot(format!(
+            Some((index, _)) => Err(JobError::snapshot(format!(
                 "witness: memory {memory} grows to {most} pages: there is no page {index}"
             ))),
         }

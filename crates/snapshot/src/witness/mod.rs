@@ -21,7 +21,7 @@ use crate::bin::{BinHeader, BinReader, BinWriter, PageSink};
 use crate::snap;
 use crate::snap::{MAX_SNAP, RawSnapshot};
 use stepmark_state::encoding::{is_zero, take};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::merkle::each_sibling;
 use stepmark_state::paged::Page;
 use stepmark_state::pages::PAGE;
@@ -35,7 +35,7 @@ pub const MAGIC: [u8; 8] = *b"GI-WITN\n";
 const TRAILER_LEN: usize = 32;
 
 /// Pages of a space by index. One that is all zero has no contents: it takes 16 bytes of a file and must not take 4,096 here.
-pub type Pages = BTreeMap<u64, Option<Box<Page>>>;
+pub type SpacePages = BTreeMap<u64, Option<Box<Page>>>;
 
 /// The contents of a page.
 pub fn contents(page: &Option<Box<Page>>) -> &Page {
@@ -56,7 +56,7 @@ pub struct Witness {
     /// Its bytes.
     pub snap: Vec<u8>,
     /// Contents of the pages that are here, by space.
-    pub pages: BTreeMap<SpaceId, Pages>,
+    pub pages: BTreeMap<SpaceId, SpacePages>,
     /// Hashes of the subtrees beside them, of every space of the state, in the order of [`siblings`](stepmark_state::merkle::siblings).
     pub hashes: BTreeMap<SpaceId, Vec<[u8; 32]>>,
 }
@@ -95,8 +95,8 @@ impl Witness {
     ///
     /// # Errors
     /// A snapshot error if the bytes are not what [`encode`](Self::encode) makes of some witness.
-    pub fn decode(bytes: &[u8]) -> Result<Witness, Error> {
-        let refused = |why: &str| Error::snapshot(format!("witness: {why}"));
+    pub fn decode(bytes: &[u8]) -> Result<Witness, JobError> {
+        let refused = |why: &str| JobError::snapshot(format!("witness: {why}"));
         let body = bytes.len().checked_sub(TRAILER_LEN).and_then(|end| bytes.split_at_checked(end));
         let Some((body, trailer)) = body else { return Err(refused("cut short")) };
         let mut rest = body;
@@ -129,20 +129,20 @@ impl Witness {
     }
 
     /// Reads what follows the `.snap`. How long the pages are follows from how many hashes come after them.
-    fn pages_and_hashes(&mut self, rest: &[u8]) -> Result<(), Error> {
+    fn pages_and_hashes(&mut self, rest: &[u8]) -> Result<(), JobError> {
         let mut collected = Collect(BTreeMap::new());
         let mut reader = BinReader::new();
         let mut left = rest;
         while reader.is_open() {
             let Some((chunk, after)) = left.split_at_checked(reader.wants().max(1)) else {
-                return Err(Error::snapshot("witness: cut short in the pages"));
+                return Err(JobError::snapshot("witness: cut short in the pages"));
             };
             reader.push(chunk, &mut collected).map_err(|e| e.context("witness"))?;
             left = after;
         }
         let footer = reader.finish().map_err(|e| e.context("witness"))?;
         if footer.header != self.header() {
-            return Err(Error::snapshot("witness: the pages are not of this snapshot"));
+            return Err(JobError::snapshot("witness: the pages are not of this snapshot"));
         }
         self.pages = collected.0;
         for space in &self.snapshot.state.spaces {
@@ -150,9 +150,9 @@ impl Witness {
             let pages: Vec<u64> = self.pages.get(&number).into_iter().flatten().map(|(page, _)| *page).collect();
             let mut hashes = Vec::new();
             each_sibling(&pages, |_, _| {
-                let hash = take(&mut left).ok_or_else(|| Error::snapshot("witness: cut short in the hashes"))?;
+                let hash = take(&mut left).ok_or_else(|| JobError::snapshot("witness: cut short in the hashes"))?;
                 hashes.push(hash);
-                Ok::<(), Error>(())
+                Ok::<(), JobError>(())
             })?;
             self.hashes.insert(number, hashes);
         }
@@ -161,15 +161,15 @@ impl Witness {
 }
 
 /// Keeps pages.
-struct Collect(BTreeMap<SpaceId, Pages>);
+struct Collect(BTreeMap<SpaceId, SpacePages>);
 
 impl PageSink for Collect {
-    fn space(&mut self, _: u8, _: u32, _: u64) -> Result<(), Error> {
+    fn space(&mut self, _: u8, _: u32, _: u64) -> Result<(), JobError> {
         // A space is kept with its first page: one without pages is not in a canonical file.
         Ok(())
     }
 
-    fn page(&mut self, kind: u8, index: u32, page: u64, contents: &Page) -> Result<(), Error> {
+    fn page(&mut self, kind: u8, index: u32, page: u64, contents: &Page) -> Result<(), JobError> {
         self.0.entry(SpaceId::new(kind, index)).or_default().insert(page, kept(contents));
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! the same, what is accepted is written again as it is, and with all roots repaired it is refused or runs.
 
 use stepmark_snapshot::bin::{BinFooter, BinReader, BinWriter, PageSink};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::pages::PAGE;
 
 use crate::mutate::{forge, judge, roots, seal, small_subjects};
@@ -18,12 +18,12 @@ type Contents = Vec<(u64, Box<[u8; PAGE]>)>;
 struct Pages(Vec<(u8, u32, Contents)>);
 
 impl PageSink for Pages {
-    fn space(&mut self, kind: u8, index: u32, _pages: u64) -> Result<(), Error> {
+    fn space(&mut self, kind: u8, index: u32, _pages: u64) -> Result<(), JobError> {
         self.0.push((kind, index, Vec::new()));
         Ok(())
     }
 
-    fn page(&mut self, _: u8, _: u32, page: u64, contents: &[u8; PAGE]) -> Result<(), Error> {
+    fn page(&mut self, _: u8, _: u32, page: u64, contents: &[u8; PAGE]) -> Result<(), JobError> {
         let (_, _, pages) = self.0.last_mut().expect("a page follows the header of its space");
         pages.push((page, Box::new(*contents)));
         Ok(())

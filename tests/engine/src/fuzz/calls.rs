@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use stepmark_core::machine::TierKind;
 
-use stepmark_hosts::outside::{Answer, Charge, Versioned, decode_calls};
+use stepmark_hosts::external::{Charge, ExternalReply, Versioned, decode_calls};
 use stepmark_snapshot::{FileKind, Prefix};
 
 use crate::mutate::{Subject, seal, small_subjects};
@@ -24,7 +24,7 @@ pub(super) fn calls(data: &[u8]) {
 }
 
 /// Runs the contract until nobody answers.
-fn answered(answers: &[Answer], tier: TierKind) -> Run {
+fn answered(answers: &[ExternalReply], tier: TierKind) -> Run {
     static CONTRACT: OnceLock<&Subject> = OnceLock::new();
     let with_store = || small_subjects().iter().find(|subject| subject.name == "contracts").expect("it is a subject");
     let job = &CONTRACT.get_or_init(with_store).job;
@@ -34,7 +34,7 @@ fn answered(answers: &[Answer], tier: TierKind) -> Run {
     run_answered(&mut session, how, &mut |_| rest.next())
 }
 
-fn encode(prefix: &Prefix, answers: &[Answer]) -> Vec<u8> {
+fn encode(prefix: &Prefix, answers: &[ExternalReply]) -> Vec<u8> {
     let answers = postcard::to_allocvec(answers).expect("answers have a form");
     seal([prefix.encode().to_vec(), answers].concat())
 }
@@ -43,21 +43,21 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let found = Versioned { version: 2, value: b"value".to_vec() };
     let charges = vec![Charge { descriptor: "work".to_owned(), amount: 5 }];
     let answers = [
-        vec![Answer::Value(None), Answer::Value(Some(found.clone())), Answer::Entry(None)],
-        vec![Answer::Value(Some(found.clone())), Answer::Entry(Some((b"k".to_vec(), found)))],
+        vec![ExternalReply::Value(None), ExternalReply::Value(Some(found.clone())), ExternalReply::Entry(None)],
+        vec![ExternalReply::Value(Some(found.clone())), ExternalReply::Entry(Some((b"k".to_vec(), found)))],
         vec![
-            Answer::Returned {
+            ExternalReply::Returned {
                 results: vec![7],
                 writes: vec![(16, b"text".to_vec())],
                 charges: charges.clone(),
                 refund: 1,
             },
-            Answer::Failed { message: "refused".to_owned(), charges },
-            Answer::Unpaid { need: 9 },
+            ExternalReply::Failed { message: "refused".to_owned(), charges },
+            ExternalReply::Unpaid { need: 9 },
         ],
     ];
     let prefix = Prefix { file: FileKind::Calls, paused: false, id: 1, job_hash: [7; 32] };
-    let without_checksum = |answers: &Vec<Answer>| {
+    let without_checksum = |answers: &Vec<ExternalReply>| {
         let bytes = encode(&prefix, answers);
         bytes[..bytes.len() - 32].to_vec()
     };

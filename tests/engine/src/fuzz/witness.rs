@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use stepmark_snapshot::witness::Witness;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 use crate::mutate::{Subject, seal, small_subjects};
 use crate::session::Files;
@@ -34,7 +34,7 @@ pub(super) fn witness(data: &[u8]) {
 
 fn honest() -> &'static [Honest] {
     static HONEST: OnceLock<Vec<Honest>> = OnceLock::new();
-    let segment_of = |subject| -> Result<Honest, Error> {
+    let segment_of = |subject| -> Result<Honest, JobError> {
         let (witness, files) = made(subject)?;
         assert_eq!(executed(subject, &witness).as_ref(), Ok(&files), "{}: the honest witness", subject.name);
         Ok(Honest { subject, witness: witness.encode(), files })

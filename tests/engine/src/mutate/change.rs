@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use stepmark_core::machine::check;
-use stepmark_core::machine::{Linker, Machine, NoHost};
+use stepmark_core::machine::{InstanceLinker, Machine, NoHost};
 use stepmark_core::module::{Features, Module};
 use stepmark_snapshot::bin::{BinReader, BinWriter, PageSink};
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::spaces::{Restore, Spaces};
 use stepmark_state::canonical::{FrameState, InstanceState, Phase, SpaceState};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::pages::PAGE;
 use stepmark_state::trap::Trap;
 
@@ -318,11 +318,11 @@ pub fn change_bytes(subject: &Subject, rng: &mut Rng) -> (String, Files) {
 struct Pages(Vec<(u8, u32, u64, Box<[u8; PAGE]>)>);
 
 impl PageSink for Pages {
-    fn space(&mut self, _kind: u8, _index: u32, _pages: u64) -> Result<(), Error> {
+    fn space(&mut self, _kind: u8, _index: u32, _pages: u64) -> Result<(), JobError> {
         Ok(())
     }
 
-    fn page(&mut self, kind: u8, index: u32, page: u64, contents: &[u8; PAGE]) -> Result<(), Error> {
+    fn page(&mut self, kind: u8, index: u32, page: u64, contents: &[u8; PAGE]) -> Result<(), JobError> {
         self.0.push((kind, index, page, Box::new(*contents)));
         Ok(())
     }
@@ -390,7 +390,7 @@ pub fn roots(subject: &Subject, files: &Files) -> Option<Vec<SpaceState>> {
     let module = Module::parse(subject.job.inputs.values().next()?.clone(), Features::default()).ok()?;
     let mut machine = Machine::new(Default::default(), subject.raw.job.limits);
     let entry = subject.raw.job.entry.clone()?;
-    let instance = machine.link("", Arc::new(module), &Linker::default(), &NoHost).ok()?;
+    let instance = machine.link("", Arc::new(module), &InstanceLinker::default(), &NoHost).ok()?;
     machine.store.write_segments(instance).ok()?;
     let stepmark_core::machine::Extern::Func(func) = machine.store.export(instance, &entry)? else { return None };
     let mut spaces = Spaces::new(&mut machine.store);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::{Budget, FuncKind, HostImports, Linker, Machine, TierKind};
+use stepmark_core::machine::{Budget, FuncKind, HostImports, InstanceLinker, Machine, TierKind};
 use stepmark_core::module::{ExternKind, ExternType, Features, FuncType, Import, Module};
 use stepmark_state::limits::Limits;
 
@@ -230,7 +230,7 @@ fn accepted(module: &Arc<Module>, rng: &mut Rng, figures: &mut Figures) -> Resul
     let schedule = if rng.once_in(2) { Schedule::default() } else { Schedule::seed_ordinal() };
     let mut machine = Machine::new(schedule, LIMITS);
     let host = AnyHost(module.imports().to_vec());
-    let Ok(instance) = machine.link("", module.clone(), &Linker::default(), &host) else { return Ok(()) };
+    let Ok(instance) = machine.link("", module.clone(), &InstanceLinker::default(), &host) else { return Ok(()) };
     for func in 0..machine.store.funcs.len() {
         if machine.store.funcs[func].kind == FuncKind::Wasm {
             machine.prepare(func as u32);

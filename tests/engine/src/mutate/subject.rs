@@ -2,12 +2,12 @@
 
 use std::sync::OnceLock;
 
-use stepmark_hosts::outside::{Answer, Question, Versioned};
-use stepmark_hosts::store::Export;
+use stepmark_hosts::external::{ExternalCall, ExternalReply, Versioned};
+use stepmark_hosts::store::StoreExport;
 use stepmark_session::{Budget, Event, Session};
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 use crate::session::{Drive, Files, Job, OUT, load, pause, program, take_files, wasmfile, words};
 
@@ -92,9 +92,9 @@ const INNER: &str = "(module
     (call $spin (i32.const 300))))";
 
 /// The store of the subject with contracts.
-fn store() -> Export {
+fn store() -> StoreExport {
     let entry = |key: &[u8]| (key.to_vec(), Versioned { version: 2, value: key.repeat(3) });
-    Export { version: 3, entries: [&b"a"[..], b"k", b"x"].map(entry).to_vec() }
+    StoreExport { version: 3, entries: [&b"a"[..], b"k", b"x"].map(entry).to_vec() }
 }
 
 /// A snapshot of a real run.
@@ -176,14 +176,14 @@ impl Subject {
 }
 
 /// What the store answers to the subject with contracts.
-pub fn answer_to(question: &Question) -> Option<Answer> {
+pub fn answer_to(question: &ExternalCall) -> Option<ExternalReply> {
     store().answer(question)
 }
 
 /// Answers what a run of the subject with contracts asks.
-pub(super) fn answer(session: &mut Session) -> Result<(), Error> {
+pub(super) fn answer(session: &mut Session) -> Result<(), JobError> {
     let answer = session.question().and_then(answer_to);
-    session.answer(answer.ok_or_else(|| Error::usage("nobody answers"))?)
+    session.answer(answer.ok_or_else(|| JobError::usage("nobody answers"))?)
 }
 
 /// The subjects of every run of the mutations.

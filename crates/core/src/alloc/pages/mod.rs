@@ -18,7 +18,7 @@ mod wasm {
     use std::cell::{Cell, RefCell};
     use std::mem::ManuallyDrop;
 
-    use super::runs::{FreeRuns, Pages, Run, Small};
+    use super::runs::{FreeRuns, PageRun, PageSource, Small};
     use stepmark_state::limits::WASM_PAGE;
 
     /// Bytes in a page.
@@ -59,7 +59,7 @@ mod wasm {
     /// The node's own linear memory, of which so many pages may be used.
     struct LinearMemory(usize);
 
-    impl Pages for LinearMemory {
+    impl PageSource for LinearMemory {
         fn end(&self) -> usize {
             wasm32::memory_size(0)
         }
@@ -108,7 +108,7 @@ mod wasm {
         }
 
         fn give(&self, block: *mut u8, bytes: usize) {
-            self.runs.borrow_mut().give(Run { start: block.addr() / PAGE, pages: pages(bytes) });
+            self.runs.borrow_mut().give(PageRun { start: block.addr() / PAGE, pages: pages(bytes) });
         }
 
         /// Makes a block longer where it is; how many bytes from its beginning may not be zero.

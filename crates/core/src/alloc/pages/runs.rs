@@ -6,7 +6,7 @@
 const MOST: usize = 64;
 
 /// The linear memory that pages are taken from.
-pub(super) trait Pages {
+pub(super) trait PageSource {
     /// Pages that there are.
     fn end(&self) -> usize;
     /// Adds so many at the end; false if there are no more.
@@ -15,14 +15,14 @@ pub(super) trait Pages {
 
 /// Pages that lie together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct PageRun {
     /// The first of them.
     pub(super) start: usize,
     /// How many.
     pub(super) pages: usize,
 }
 
-impl Run {
+impl PageRun {
     const NONE: Self = Self { start: 0, pages: 0 };
 
     fn end(self) -> usize {
@@ -42,22 +42,22 @@ pub(super) struct Taken {
 /// The free runs, in order, no two touching.
 #[derive(Debug)]
 pub(super) struct FreeRuns {
-    runs: [Run; MOST],
+    runs: [PageRun; MOST],
     count: usize,
 }
 
 impl FreeRuns {
     pub(super) const fn new() -> Self {
-        Self { runs: [Run::NONE; MOST], count: 0 }
+        Self { runs: [PageRun::NONE; MOST], count: 0 }
     }
 
     /// The free runs.
-    pub(super) fn runs(&self) -> &[Run] {
+    pub(super) fn runs(&self) -> &[PageRun] {
         self.runs.get(..self.count).unwrap_or_default()
     }
 
     /// So many pages: of the first free run that has them, else at the end, where a free run may be part of them.
-    pub(super) fn take(&mut self, memory: &mut impl Pages, pages: usize) -> Option<Taken> {
+    pub(super) fn take(&mut self, memory: &mut impl PageSource, pages: usize) -> Option<Taken> {
         if let Some(at) = self.runs().iter().position(|run| run.pages >= pages) {
             let start = self.shorten(at, pages);
             return Some(Taken { start, fresh: start + pages });
@@ -69,9 +69,9 @@ impl FreeRuns {
 
     /// So many more pages right behind a block that ends before page `end`; the first of them that nobody has had before.
     /// None, and nothing changed, where those are not free.
-    pub(super) fn extend(&mut self, memory: &mut impl Pages, end: usize, more: usize) -> Option<usize> {
+    pub(super) fn extend(&mut self, memory: &mut impl PageSource, end: usize, more: usize) -> Option<usize> {
         let at = self.runs().iter().position(|run| run.start == end);
-        let free = at.and_then(|at| self.runs().get(at).copied()).unwrap_or(Run { start: end, pages: 0 });
+        let free = at.and_then(|at| self.runs().get(at).copied()).unwrap_or(PageRun { start: end, pages: 0 });
         if free.pages < more && (free.end() != memory.end() || !memory.grow(more - free.pages)) {
             return None;
         }
@@ -85,7 +85,7 @@ impl FreeRuns {
     fn shorten(&mut self, at: usize, pages: usize) -> usize {
         let Some(run) = self.runs.get_mut(at) else { return 0 };
         let start = run.start;
-        *run = Run { start: start + pages, pages: run.pages - pages };
+        *run = PageRun { start: start + pages, pages: run.pages - pages };
         if run.pages == 0 {
             self.remove(at);
         }
@@ -93,8 +93,8 @@ impl FreeRuns {
     }
 
     /// Takes a run back.
-    pub(super) fn give(&mut self, run: Run) {
-        let Run { mut start, mut pages } = run;
+    pub(super) fn give(&mut self, run: PageRun) {
+        let PageRun { mut start, mut pages } = run;
         if pages == 0 {
             return;
         }
@@ -110,10 +110,10 @@ impl FreeRuns {
             pages += before.pages;
             self.remove(at);
         }
-        self.insert(at, Run { start, pages });
+        self.insert(at, PageRun { start, pages });
     }
 
-    fn insert(&mut self, mut at: usize, run: Run) {
+    fn insert(&mut self, mut at: usize, run: PageRun) {
         if self.count == MOST {
             let smallest = (0..MOST).min_by_key(|index| self.runs[*index].pages).unwrap_or(0);
             if self.runs[smallest].pages >= run.pages {
@@ -142,39 +142,40 @@ const PIECE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Small {
     /// What it will get next.
-    rest: Run,
+    rest: PageRun,
 }
 
 impl Small {
     pub(super) const fn new() -> Self {
-        Self { rest: Run::NONE }
+        Self { rest: PageRun::NONE }
     }
 
     /// The first of so many pages: behind those it got last if they are free, else of a free run of some length, else at the
     /// end. Of 0 pages, where the next would begin.
-    pub(super) fn take(&mut self, free: &mut FreeRuns, memory: &mut impl Pages, pages: usize) -> Option<usize> {
+    pub(super) fn take(&mut self, free: &mut FreeRuns, memory: &mut impl PageSource, pages: usize) -> Option<usize> {
         if self.rest.pages < pages && !self.lengthen(free) {
-            free.give(std::mem::replace(&mut self.rest, Run::NONE));
+            free.give(std::mem::replace(&mut self.rest, PageRun::NONE));
             match free.runs().iter().position(|run| run.pages >= PIECE) {
-                Some(at) => self.rest = Run { start: free.shorten(at, PIECE), pages: PIECE },
+                Some(at) => self.rest = PageRun { start: free.shorten(at, PIECE), pages: PIECE },
                 None => {
                     let end = memory.end();
                     return memory.grow(pages).then_some(end);
                 }
             }
         }
-        if pages == 0 && self.rest == Run::NONE {
+        if pages == 0 && self.rest == PageRun::NONE {
             return Some(memory.end());
         }
         let start = self.rest.start;
-        self.rest = Run { start: start + pages, pages: self.rest.pages.checked_sub(pages)? };
+        self.rest = PageRun { start: start + pages, pages: self.rest.pages.checked_sub(pages)? };
         Some(start)
     }
 
     /// Adds what is free right behind the rest.
     fn lengthen(&mut self, free: &mut FreeRuns) -> bool {
         let end = self.rest.end();
-        let at = free.runs().iter().position(|run| self.rest != Run::NONE && run.start == end && run.pages >= PIECE);
+        let at =
+            free.runs().iter().position(|run| self.rest != PageRun::NONE && run.start == end && run.pages >= PIECE);
         if let Some(at) = at {
             free.shorten(at, PIECE);
             self.rest.pages += PIECE;
@@ -195,7 +196,7 @@ mod tests {
         most: usize,
     }
 
-    impl Pages for Fake {
+    impl PageSource for Fake {
         fn end(&self) -> usize {
             self.end
         }
@@ -221,8 +222,8 @@ mod tests {
         assert_eq!(free.runs(), [run(10, 63), run(228, 2)]);
     }
 
-    fn run(start: usize, pages: usize) -> Run {
-        Run { start, pages }
+    fn run(start: usize, pages: usize) -> PageRun {
+        PageRun { start, pages }
     }
 
     #[test]
@@ -283,7 +284,7 @@ mod tests {
         #[test]
         fn no_page_is_handed_out_twice_and_none_is_lost(steps in prop::collection::vec((0..4, 1..6usize, any::<prop::sample::Index>()), 1..60)) {
             let (mut free, mut memory) = (FreeRuns::new(), Fake { end: 3, most: 60 });
-            let mut blocks: Vec<Run> = Vec::new();
+            let mut blocks: Vec<PageRun> = Vec::new();
             let mut had = vec![true; 3];
             // Pages of somebody else's.
             let mut others = 3;
@@ -311,7 +312,7 @@ mod tests {
                         }
                     }
                 }
-                let mut all: Vec<Run> = blocks.iter().chain(free.runs()).copied().collect();
+                let mut all: Vec<PageRun> = blocks.iter().chain(free.runs()).copied().collect();
                 all.sort_by_key(|run| run.start);
                 prop_assert!(all.windows(2).all(|pair| pair[0].end() <= pair[1].start), "{all:?}");
                 prop_assert!(all.last().is_none_or(|run| run.end() <= memory.end));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use super::{Fix, Landing, Place, Stub, Translator};
-use crate::code::{Inst, Instr, Op, Target};
+use crate::code::{BranchTarget, Inst, Instr, Op};
 
 impl Translator<'_> {
     pub(super) fn control(&mut self, index: u32, instr: &Instr) {
@@ -180,16 +180,16 @@ impl Translator<'_> {
         (is_operand && comparison.result() == Some(a)).then(|| comparison.fused_branch(true).map(|_| comparison))?
     }
 
-    pub(super) fn conditional(&mut self, branch: Inst, target: Target) {
+    pub(super) fn conditional(&mut self, branch: Inst, target: BranchTarget) {
         let to = self.way(target);
         self.branch(branch, to, true);
     }
 
-    pub(super) fn leaves(&self, target: Target) -> bool {
+    pub(super) fn leaves(&self, target: BranchTarget) -> bool {
         target.index as usize == self.body.instrs.len()
     }
 
-    pub(super) fn new_stub(&mut self, target: Target) -> u32 {
+    pub(super) fn new_stub(&mut self, target: BranchTarget) -> u32 {
         self.stub_places += target.arity as usize;
         let from = self.stack.len() - target.arity as usize;
         let places = (from..self.stack.len()).map(|h| match self.stack[h] {
@@ -230,7 +230,7 @@ impl Translator<'_> {
     }
 
     /// An unconditional branch with its values.
-    pub(super) fn jump(&mut self, target: Target) {
+    pub(super) fn jump(&mut self, target: BranchTarget) {
         if self.leaves(target) {
             return self.return_();
         }
@@ -264,7 +264,7 @@ impl Translator<'_> {
     }
 
     /// Where a branch that carries the topmost operands leads: to its target, or to a stub that moves them.
-    fn way(&mut self, target: Target) -> Landing {
+    fn way(&mut self, target: BranchTarget) -> Landing {
         let (height, arity) = (self.stack.len(), target.arity as usize);
         let in_place = target.height as usize + arity == height;
         if in_place && self.stack[height - arity..].iter().all(|p| *p == Place::Slot) && !self.leaves(target) {

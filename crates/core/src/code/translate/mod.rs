@@ -13,7 +13,7 @@ mod wide;
 
 use std::num::NonZeroU32;
 
-use super::{Body, Inst, Instr, Target};
+use super::{Body, BranchTarget, Inst, Instr};
 use crate::code::Outline;
 use crate::gas::Schedule;
 
@@ -84,7 +84,7 @@ impl Environment<'_> {
 
 /// A place where either engine can take over: all live values are in their own slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct EntryPoint {
     /// Index of the next instruction in the decoded body.
     pub index: u32,
     /// Its position in the function's register code.
@@ -99,7 +99,7 @@ pub struct FuncCode {
     /// The instructions.
     pub insts: Vec<Inst>,
     /// The entries, ascending in both `index` and `pc`; the first is the function's own.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<EntryPoint>,
     /// Slots of a frame.
     pub frame_slots: u32,
     /// Instructions executed out of line.
@@ -193,7 +193,7 @@ impl Landed {
 /// Code out of line that carries values to a branch target and goes there.
 struct Stub {
     places: Vec<Place>,
-    target: Target,
+    target: BranchTarget,
 }
 
 pub(super) struct Translator<'a> {
@@ -205,7 +205,7 @@ pub(super) struct Translator<'a> {
     stack: Vec<Place>,
     /// All operands below this height are in their own slots.
     settled: usize,
-    entries: Vec<Entry>,
+    entries: Vec<EntryPoint>,
     entry_blocks: Vec<u32>,
     blocks: Vec<GasBlock>,
     chain: u64,
@@ -394,7 +394,7 @@ impl<'a> Translator<'a> {
 
     /// Makes the place reached an entry, before the instruction `index`.
     fn enter(&mut self, index: u32) {
-        self.entries.push(Entry { index, pc: self.insts.len() as u32, cost: 0 });
+        self.entries.push(EntryPoint { index, pc: self.insts.len() as u32, cost: 0 });
         self.entry_blocks.push(self.blocks.len() as u32 - 1);
     }
 

@@ -39,7 +39,7 @@ fn found(code: FuncCode) -> Result<VerifiedCode, (usize, &'static str)> {
 }
 
 fn code(insts: &[Inst]) -> FuncCode {
-    let entries = vec![Entry { index: 0, pc: 0, cost: 1 }];
+    let entries = vec![EntryPoint { index: 0, pc: 0, cost: 1 }];
     FuncCode { insts: insts.to_vec(), entries, frame_slots: SLOTS, outlines: Vec::new() }
 }
 
@@ -81,7 +81,7 @@ fn words_stand_where_they_belong() {
 fn every_entry_is_at_an_instruction() {
     let constant = [Inst::Nop, Inst::Const64 { d: 0, low: 1 }, WIDE, RETURN];
     for (pc, is_right) in [(0, true), (1, true), (2, false), (3, true), (4, false), (u32::MAX, false)] {
-        let more = Entry { index: 1, pc, cost: 1 };
+        let more = EntryPoint { index: 1, pc, cost: 1 };
         let mut code = code(&constant);
         code.entries.push(more);
         let expected = if is_right { OK } else { Err((0, "an entry is at no instruction")) };

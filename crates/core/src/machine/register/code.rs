@@ -3,7 +3,7 @@
 use super::run::run;
 use crate::alloc;
 use crate::code::{
-    Body, Entry, Environment, FuncCode, Inst, Location, Scope, SideTable, VerifiedCode, translate, verify,
+    Body, EntryPoint, Environment, FuncCode, Inst, Location, Scope, SideTable, VerifiedCode, translate, verify,
 };
 use crate::gas::Unit;
 use crate::machine::tier::{CodeMark, Exit, Parts, Tier, TierKind};
@@ -39,7 +39,7 @@ enum Translated {
     NotYet,
     TooLarge,
     /// Position of the code, and its entries with absolute positions.
-    Done(Box<[Entry]>),
+    Done(Box<[EntryPoint]>),
 }
 
 /// The code of all functions of a store; translated when first needed.
@@ -79,7 +79,7 @@ impl RegisterTier {
         self.translated[func as usize] = Translated::Done(entries.into());
     }
 
-    fn entries(&self, func: u32) -> &[Entry] {
+    fn entries(&self, func: u32) -> &[EntryPoint] {
         match &self.translated[func as usize] {
             Translated::Done(entries) => entries,
             _ => &[],
@@ -147,14 +147,14 @@ impl Tier for RegisterTier {
         matches!(self.translated[func as usize], Translated::Done(_))
     }
 
-    fn entry_at_index(&self, func: u32, index: u32) -> Option<Entry> {
+    fn entry_at_index(&self, func: u32, index: u32) -> Option<EntryPoint> {
         let entries = self.entries(func);
         entries.binary_search_by_key(&index, |e| e.index).ok().map(|i| entries[i])
     }
 
     /// Several entries share a position where nothing that costs gas or leaves code lies between them; the one after a call
     /// is the first of its position.
-    fn entry_at_position(&self, func: u32, pc: u32) -> Option<Entry> {
+    fn entry_at_position(&self, func: u32, pc: u32) -> Option<EntryPoint> {
         let entries = self.entries(func);
         entries.get(entries.partition_point(|e| e.pc < pc)).filter(|e| e.pc == pc).copied()
     }

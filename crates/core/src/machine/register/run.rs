@@ -12,16 +12,18 @@ use crate::code::{Inst, append_fused, for_each_inst};
 use crate::gas::{Schedule, Unit};
 use crate::machine::tier::{CallIndex, Exit, Parts};
 use crate::machine::{
-    DIRTY_SHIFT, Frame, Instance, Memory, MemoryParts, Outline, Resume, Table, access, compute, func_of_ref,
+    DIRTY_SHIFT, Frame, Instance, MemoryInstance, MemoryParts, Outline, ResumePoint, Table, access, compute,
+    func_of_ref,
 };
 use crate::numeric as n;
 use crate::numeric::Slot;
+use stepmark_op_rules::op_rules;
 
 /// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
 /// left to what every instruction uses: measured in RATIONALE.md.
 #[repr(C, align(64))]
-struct Context {
-    memory: View,
+struct LoopContext {
+    memory: RawMemory,
     /// The counter of gas.
     left: i64,
     insts: *const Inst,
@@ -31,7 +33,7 @@ struct Context {
     globals: *mut u64,
     tables: *const [Table],
     instances: *const [Instance],
-    memories: *mut [Memory],
+    memories: *mut [MemoryInstance],
     /// Store address of memory 0 of the running instance.
     memory_address: Option<u32>,
     outlines: *const Outline,
@@ -53,20 +55,20 @@ struct Context {
 pub(super) fn run(code: &RegisterTier, parts: Parts<'_>, gas: &mut i64) -> Exit {
     let Parts { store, schedule, stack, frames, call_depth, steps } = parts;
     let top = *frames.last().expect("BUG: there is a frame to run");
-    let Resume::Fast(start) = top.resume else { unreachable!("BUG: the frame is in register form") };
+    let ResumePoint::Fast(start) = top.resume else { unreachable!("BUG: the frame is in register form") };
     let here = &code.funcs[top.func as usize];
     let memory = here.memory.and_then(|address| store.memories.get_mut(address as usize));
     let memory = match memory {
-        Some(memory) => View {
+        Some(memory) => RawMemory {
             bytes: memory.bytes.as_mut_ptr(),
             length: memory.bytes.len() as u64,
             dirty: memory.dirty.as_mut_ptr(),
         },
-        None => View { bytes: std::ptr::dangling_mut(), length: 0, dirty: std::ptr::dangling_mut() },
+        None => RawMemory { bytes: std::ptr::dangling_mut(), length: 0, dirty: std::ptr::dangling_mut() },
     };
     let first_frame = frames.as_mut_ptr();
     let room = frames.capacity().min(call_depth);
-    let context = Context {
+    let context = LoopContext {
         left: *gas,
         written: 1,
         memory,
@@ -103,7 +105,7 @@ pub(super) fn run(code: &RegisterTier, parts: Parts<'_>, gas: &mut i64) -> Exit 
 
 /// Gives `work` the place of the context, and returns what is there afterwards.
 #[cfg(not(target_arch = "wasm32"))]
-fn with_context(mut context: Context, work: impl FnOnce(*mut Context) -> Exit) -> (Exit, Context) {
+fn with_context(mut context: LoopContext, work: impl FnOnce(*mut LoopContext) -> Exit) -> (Exit, LoopContext) {
     let exit = work(&raw mut context);
     (exit, context)
 }
@@ -111,25 +113,25 @@ fn with_context(mut context: Context, work: impl FnOnce(*mut Context) -> Exit) -
 /// Where the context is, as the compiler sees it best.
 #[cfg(not(target_arch = "wasm32"))]
 #[inline(always)]
-fn fixed_place(context: *mut Context) -> *mut Context {
+fn fixed_place(context: *mut LoopContext) -> *mut LoopContext {
     context
 }
 
 /// Inside wasm the place is fixed, so that the loop reaches it by constants and keeps no pointer to it in a register: a
 /// node has one thread, and the loop never runs inside itself.
 #[cfg(target_arch = "wasm32")]
-static mut CONTEXT: std::mem::MaybeUninit<Context> = std::mem::MaybeUninit::uninit();
+static mut CONTEXT: std::mem::MaybeUninit<LoopContext> = std::mem::MaybeUninit::uninit();
 
 /// Where the context is, as the compiler sees it best.
 #[cfg(target_arch = "wasm32")]
 #[inline(always)]
-fn fixed_place(_: *mut Context) -> *mut Context {
+fn fixed_place(_: *mut LoopContext) -> *mut LoopContext {
     (&raw mut CONTEXT).cast()
 }
 
 /// Gives `work` the place of the context, and returns what is there afterwards.
 #[cfg(target_arch = "wasm32")]
-fn with_context(context: Context, work: impl FnOnce(*mut Context) -> Exit) -> (Exit, Context) {
+fn with_context(context: LoopContext, work: impl FnOnce(*mut LoopContext) -> Exit) -> (Exit, LoopContext) {
     let place = fixed_place(std::ptr::null_mut());
     // SAFETY: nothing else uses the place: one thread, and no way from `work` back to here.
     unsafe {
@@ -142,13 +144,13 @@ fn with_context(context: Context, work: impl FnOnce(*mut Context) -> Exit) -> (E
 /// Memory 0 of the running instance.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct View {
+struct RawMemory {
     length: u64,
     bytes: *mut u8,
     dirty: *mut u8,
 }
 
-impl Context {
+impl LoopContext {
     /// Charges `length` bytes of a bulk operator and marks those from `to` on as written; `false`, with nothing done, if
     /// they are outside of memory or more is asked than is left.
     ///
@@ -209,7 +211,7 @@ impl Context {
     }
 }
 
-impl Context {
+impl LoopContext {
     /// Executes the outlined instruction at `ip` in the frame at `fp`; `false`, with nothing done, if it traps.
     ///
     /// # Safety
@@ -334,457 +336,456 @@ unsafe fn tail_index(at: *const Inst) -> CallIndex {
     CallIndex::Index(unsafe { wide(at) }.0)
 }
 
-macro_rules! define_run {
-    (
-        unary { $($un:ident $un_name:literal $un_fn:ident;)* }
-        binary { $($bin:ident $bin_wide:ident $bin_name:literal $bin_fn:ident;)* }
-        int_binary { $($ib:ident $ib_imm:ident $ib_wide:ident $ib_name:literal $ib_fn:ident;)* }
-        int_compare { $($ic:ident $ic_imm:ident $ic_br:ident $ic_bri:ident $ic_not:ident $ic_noti:ident $ic_name:literal $ic_fn:ident;)* }
-        float_compare { $($fc:ident $fc_br:ident $fc_not:ident $fc_name:literal $fc_fn:ident;)* }
-        try_unary { $($tu:ident $tu_name:literal $tu_fn:ident;)* }
-        try_int_binary { $($tb:ident $tb_imm:ident $tb_name:literal $tb_fn:ident;)* }
-        load { $($ld:ident $ld_far:ident $ld_plus:ident $ld_at:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
-        store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
-        other { $($ot:ident $ot_name:literal;)* }
-        fused { $($fu:ident $fu_first:ident $fu_second:ident $fu_fn1:ident $fu_fn2:ident;)* }
-        fused_right { $($fr:ident $fr_first:ident $fr_second:ident $fr_fn1:ident $fr_fn2:ident;)* }
-        fused_imm { $($fi:ident $fi_first:ident $fi_second:ident $fi_fn1:ident $fi_fn2:ident;)* }
-        fused_by_imm { $($fb:ident $fb_first:ident $fb_second:ident $fb_fn1:ident $fb_fn2:ident;)* }
-        fused_imms { $($fm:ident $fm_first:ident $fm_second:ident $fm_fn1:ident $fm_fn2:ident;)* }
-        load_then { $($lt:ident $lt_load:ident $lt_second:ident $lt_mem:ident $lt_ext:ident $lt_val:ident $lt_fn:ident;)* }
-        load_before { $($lb:ident $lb_load:ident $lb_second:ident $lb_mem:ident $lb_ext:ident $lb_val:ident $lb_fn:ident;)* }
-        load_plus_then { $($lp:ident $lp_load:ident $lp_second:ident $lp_mem:ident $lp_ext:ident $lp_val:ident $lp_fn:ident;)* }
-        then_store { $($ts:ident $ts_first:ident $ts_store:ident $ts_fn:ident $ts_mem:ident;)* }
-        step { $($sp:ident $sp_imm:ident $sp_br:ident $sp_bri:ident $sp_add:ident $sp_fn1:ident $sp_fn2:ident;)* }
-    ) => {
-        /// Runs until the driver is needed.
-        ///
-        /// # Safety
-        /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
-        /// `memory` point to is allocated and touched by nothing else.
-        #[inline(never)]
-        unsafe fn dispatch(context: *mut Context, ip: *const Inst, fp: *mut u64) -> Exit {
-            // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
-            // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
-            unsafe {
-            let context = fixed_place(context);
-            let (mut ip, mut fp) = (ip, fp);
+op_rules! {
+define_run(scalar fused) {
+    /// Runs until the driver is needed.
+    ///
+    /// # Safety
+    /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
+    /// `memory` point to is allocated and touched by nothing else.
+    #[inline(never)]
+    unsafe fn dispatch(context: *mut LoopContext, ip: *const Inst, fp: *mut u64) -> Exit {
+        // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
+        // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
+        unsafe {
+        let context = fixed_place(context);
+        let (mut ip, mut fp) = (ip, fp);
 
-            macro_rules! pc {
-                ($at:expr) => { $at.offset_from((*context).insts) as u32 };
-            }
-            macro_rules! slot {
-                ($slot:expr) => {{
-                    debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
-                    *fp.add($slot as usize)
-                }};
-            }
-            macro_rules! get {
-                ($slot:expr) => { Slot::from_slot(slot!($slot)) };
-            }
-            macro_rules! put {
-                ($slot:expr, $value:expr) => {{
-                    debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
-                    *fp.add($slot as usize) = $value;
-                }};
-            }
-            macro_rules! set {
-                ($slot:expr, $value:expr) => { put!($slot, Slot::to_slot($value)) };
-            }
-            macro_rules! imm {
-                ($imm:expr) => { Slot::from_slot($imm as i64 as u64) };
-            }
-            macro_rules! next {
-                ($words:literal) => { ip = ip.add($words) };
-            }
-            macro_rules! trap {
-                () => { break Exit::Stuck(pc!(ip)) };
-            }
-            macro_rules! attempt {
-                ($result:expr) => {
-                    match $result {
-                        Ok(value) => value,
-                        Err(_) => trap!(),
-                    }
-                };
-            }
-            macro_rules! charge {
-                ($cost:expr) => {
-                    if METERED {
-                        (*context).left -= $cost;
-                        if (*context).left < 0 {
-                            break Exit::AtEntry(pc!(ip));
-                        }
-                    }
-                };
-            }
-            // Takes the branch at `at` to `at + off`.
-            macro_rules! take {
-                ($at:expr, $off:expr) => {{
-                    let cost = edge_cost($at.add(1));
-                    ip = $at.offset($off as isize);
-                    charge!(cost);
-                }};
-            }
-            macro_rules! branch_if {
-                ($condition:expr, $off:expr) => {
-                    if $condition { take!(ip, $off) } else { next!(2) }
-                };
-            }
-            macro_rules! far {
-                () => {{
-                    let (low, high) = wide(ip.add(1));
-                    u64::from(low) | u64::from(high) << 32
-                }};
-            }
-            // The third slot of a fused instruction.
-            macro_rules! third {
-                () => { get!(wide(ip.add(1)).1) };
-            }
-            // The second immediate of a fused instruction.
-            macro_rules! second_imm {
-                () => { imm!(wide(ip.add(1)).1 as i16) };
-            }
-            macro_rules! constant {
-                ($bits:expr) => {{
-                    let (low, high) = wide(ip.add(1));
-                    Slot::from_slot(u64::from($bits) | u64::from(low) << 16 | u64::from(high) << 48)
-                }};
-            }
-            // `a + imm` and `a + (b << k)`, modulo 2^32.
-            macro_rules! plus {
-                ($a:expr, $imm:expr) => { n::i32_add(get!($a), imm!($imm)) };
-            }
-            macro_rules! at {
-                ($a:expr, $b:expr) => {{
-                    let shift = u32::from(wide(ip.add(1)).1);
-                    n::i32_add(get!($a), n::i32_shl(get!($b), shift))
-                }};
-            }
-            // Where `size` bytes at `address + off` begin.
-            macro_rules! effective {
-                ($address:expr, $off:expr, $size:expr) => {{
-                    let address: u32 = $address;
-                    let start = u64::from(address) + $off;
-                    if start + $size > (*context).memory.length {
-                        trap!();
-                    }
-                    start as usize
-                }};
-            }
-            macro_rules! load {
-                ($mem:ident, $ext:ident, $val:ident, $address:expr, $off:expr) => {{
-                    let start = effective!($address, $off, size_of::<$mem>() as u64);
-                    let bytes = (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().read();
-                    Slot::from_slot(Slot::to_slot(<$mem>::from_le_bytes(bytes) as $ext as $val))
-                }};
-            }
-            macro_rules! store {
-                ($mem:ident, $address:expr, $value:expr, $off:expr) => {{
-                    let start = effective!($address, $off, size_of::<$mem>() as u64);
-                    let bytes = ($value as $mem).to_le_bytes();
-                    (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
-                    if TRACKED {
-                        *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = (*context).written;
-                        if size_of::<$mem>() > 1 {
-                            *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = (*context).written;
-                        }
-                    }
-                }};
-            }
-            // `a = a + imm`, then the branch if `$compare` of it and the other operand holds.
-            macro_rules! step {
-                ($add:ident, $compare:ident, $a:expr, $imm:expr, $other:expr, $off:expr) => {{
-                    let value = n::$add(get!($a), imm!($imm));
-                    set!($a, value);
-                    branch_if!(n::$compare(value, $other), $off)
-                }};
-            }
-            // Enters `callee`, its frame at `fp`, unless gas or stack do not allow it.
-            macro_rules! enter {
-                ($callee:expr, $new_fp:expr, $stop:expr) => {{
-                    let used = $new_fp.byte_offset_from((*context).stack) as usize;
-                    let room = (*context).stack_bytes - used;
-                    if room < $callee.frame_bytes as usize || (METERED && (*context).left < $callee.cost) {
-                        break Exit::AtCall($stop);
-                    }
-                    if METERED {
-                        (*context).left -= $callee.cost;
-                    }
-                }};
-            }
-            macro_rules! begin {
-                ($callee:expr) => {{
-                    let mut local = fp.add($callee.params as usize);
-                    let end = local.add($callee.zeroed as usize);
-                    while local < end {
-                        *local = 0;
-                        local = local.add(1);
-                    }
-                    ip = (*context).insts.add($callee.pc as usize);
-                }};
-            }
-            // Calls `func` with its arguments from `slot` on; `stop` finds the call if it must wait.
-            macro_rules! call {
-                ($func:expr, $slot:expr, $return_to:expr) => {{
-                    let func: u32 = $func;
-                    let return_to = pc!(ip) + $return_to;
-                    let callee = &*(*context).funcs.add(func as usize);
-                    let new_fp = fp.add($slot as usize);
-                    let frame = (*context).frame;
-                    if frame >= (*context).last_frame {
-                        break Exit::AtCall(CallIndex::BeforeEntry(return_to));
-                    }
-                    enter!(callee, new_fp, CallIndex::BeforeEntry(return_to));
-                    (*frame).resume = Resume::Fast(return_to);
-                    let base = new_fp.offset_from((*context).stack) as u32;
-                    frame.add(1).write(Frame { func, base, resume: Resume::Fast(callee.pc) });
-                    (*context).frame = frame.add(1);
-                    fp = new_fp;
-                    begin!(callee);
-                }};
-            }
-            // The reference in a table element, null if there is none.
-            macro_rules! element {
-                ($a:expr) => {{
-                    let table = wide(ip.add(1)).1;
-                    let element: u32 = get!($a);
-                    (&*(*context).tables)[table as usize].get(element.into()).unwrap_or(0)
-                }};
-            }
-            // The function behind a reference, if it can be called here and now.
-            macro_rules! callee {
-                ($reference:expr) => {{
-                    let type_number = wide(ip.add(1)).0;
-                    let reference: u64 = $reference;
-                    func_of_ref(&*(*context).instances, reference).filter(|func| {
-                        let callee = &*(*context).funcs.add(*func as usize);
-                        callee.type_number == type_number && callee.instance == (*context).instance
-                    })
-                }};
-            }
-            // Replaces the frame by one of `func`, its arguments from the relative slot on.
-            macro_rules! tail_call {
-                ($func:expr, $slot:expr, $index_at:expr) => {{
-                    let func: u32 = $func;
-                    let callee = &*(*context).funcs.add(func as usize);
-                    enter!(callee, fp, tail_index(ip.add($index_at)));
-                    std::ptr::copy(fp.add($slot as usize), fp, callee.params as usize);
-                    (*(*context).frame).func = func;
-                    begin!(callee);
-                }};
-            }
-            // Goes on in the frame below, results in place.
-            macro_rules! leave {
-                () => {{
-                    let frame = (*context).frame.wrapping_sub(1);
-                    (*context).frame = frame;
-                    if frame < (*context).first_frame {
-                        break Exit::Done;
-                    }
-                    let Resume::Fast(return_to) = (*frame).resume else { break Exit::Returned };
-                    fp = (*context).stack.add((*frame).base as usize);
-                    ip = (*context).insts.add(return_to as usize);
-                    charge!(edge_cost(ip.sub(1)));
-                }};
-            }
-
-            let exit = loop {
-                match *ip {
-                    $(Inst::$un { d, a } => { set!(d, n::$un_fn(get!(a))); next!(1); })*
-                    $(Inst::$bin { d, a, b } => { set!(d, n::$bin_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$bin_wide { d, a, bits } => { set!(d, n::$bin_fn(get!(a), constant!(bits))); next!(2); })*
-                    $(Inst::$ib { d, a, b } => { set!(d, n::$ib_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$ib_imm { d, a, imm } => { set!(d, n::$ib_fn(get!(a), imm!(imm))); next!(1); }
-                      Inst::$ib_wide { d, a, bits } => { set!(d, n::$ib_fn(get!(a), constant!(bits))); next!(2); })*
-                    $(Inst::$ic { d, a, b } => { set!(d, n::$ic_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$ic_imm { d, a, imm } => { set!(d, n::$ic_fn(get!(a), imm!(imm))); next!(1); }
-                      Inst::$ic_br { a, b, off } => branch_if!(n::$ic_fn(get!(a), get!(b)), off),
-                      Inst::$ic_bri { a, imm, off } => branch_if!(n::$ic_fn(get!(a), imm!(imm)), off),)*
-                    $(Inst::$fc { d, a, b } => { set!(d, n::$fc_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$fc_br { a, b, off } => branch_if!(n::$fc_fn(get!(a), get!(b)), off),
-                      Inst::$fc_not { a, b, off } => branch_if!(!n::$fc_fn(get!(a), get!(b)), off),)*
-                    $(Inst::$tu { d, a } => { set!(d, attempt!(n::$tu_fn(get!(a)))); next!(1); })*
-                    $(Inst::$tb { d, a, b } => { set!(d, attempt!(n::$tb_fn(get!(a), get!(b)))); next!(1); }
-                      Inst::$tb_imm { d, a, imm } => { set!(d, attempt!(n::$tb_fn(get!(a), imm!(imm)))); next!(1); })*
-                    $(Inst::$ld { d, a, off } => {
-                        let value: u64 = load!($ld_mem, $ld_ext, $ld_val, get!(a), u64::from(off));
-                        put!(d, value);
-                        next!(1);
-                    }
-                    Inst::$ld_far { d, a } => {
-                        let value: u64 = load!($ld_mem, $ld_ext, $ld_val, get!(a), far!());
-                        put!(d, value);
-                        next!(2);
-                    }
-                    Inst::$ld_plus { d, a, imm } => {
-                        let value: u64 = load!($ld_mem, $ld_ext, $ld_val, plus!(a, imm), u64::from(wide(ip.add(1)).0));
-                        put!(d, value);
-                        next!(2);
-                    }
-                    Inst::$ld_at { d, a, b } => {
-                        let value: u64 = load!($ld_mem, $ld_ext, $ld_val, at!(a, b), u64::from(wide(ip.add(1)).0));
-                        put!(d, value);
-                        next!(2);
-                    })*
-                    $(Inst::$st { a, b, off } => { store!($st_mem, get!(a), slot!(b), u64::from(off)); next!(1); }
-                      Inst::$st_far { a, b } => { let off = far!(); store!($st_mem, get!(a), slot!(b), off); next!(2); }
-                      Inst::$st_imm { a, imm, off } => { store!($st_mem, get!(a), imm, u64::from(off)); next!(1); }
-                      Inst::$st_plus { a, b, imm } => {
-                          store!($st_mem, plus!(a, imm), slot!(b), u64::from(wide(ip.add(1)).0));
-                          next!(2);
-                      }
-                      Inst::$st_at { a, b, c } => {
-                          store!($st_mem, at!(a, c), slot!(b), u64::from(wide(ip.add(1)).0));
-                          next!(2);
-                      })*
-
-                    $(Inst::$fu { d, a, b } => { set!(d, n::$fu_fn2(n::$fu_fn1(get!(a), get!(b)), third!())); next!(2); })*
-                    $(Inst::$fr { d, a, b } => { set!(d, n::$fr_fn2(third!(), n::$fr_fn1(get!(a), get!(b)))); next!(2); })*
-                    $(Inst::$fi { d, a, imm } => { set!(d, n::$fi_fn2(n::$fi_fn1(get!(a), imm!(imm)), third!())); next!(2); })*
-                    $(Inst::$fb { d, a, b } => { set!(d, n::$fb_fn2(n::$fb_fn1(get!(a), get!(b)), second_imm!())); next!(2); })*
-                    $(Inst::$fm { d, a, imm } => { set!(d, n::$fm_fn2(n::$fm_fn1(get!(a), imm!(imm)), second_imm!())); next!(2); })*
-                    $(Inst::$lt { d, a, off } => {
-                        let value = load!($lt_mem, $lt_ext, $lt_val, get!(a), u64::from(off));
-                        set!(d, n::$lt_fn(value, third!()));
-                        next!(2);
-                    })*
-                    $(Inst::$lb { d, a, off } => {
-                        let value = load!($lb_mem, $lb_ext, $lb_val, get!(a), u64::from(off));
-                        set!(d, n::$lb_fn(third!(), value));
-                        next!(2);
-                    })*
-                    $(Inst::$lp { d, a, imm } => {
-                        let value = load!($lp_mem, $lp_ext, $lp_val, plus!(a, imm), u64::from(wide(ip.add(1)).0));
-                        set!(d, n::$lp_fn(value, third!()));
-                        next!(2);
-                    })*
-                    $(Inst::$ts { a, b, c } => {
-                        let value = Slot::to_slot(n::$ts_fn(get!(b), get!(c)));
-                        store!($ts_mem, get!(a), value, u64::from(wide(ip.add(1)).0));
-                        next!(2);
-                    })*
-                    $(Inst::$sp { a, imm, off } => step!($sp_fn1, $sp_fn2, a, imm, get!(edge_extra(ip.add(1))), off),
-                      Inst::$sp_imm { a, imm, off } => {
-                          step!($sp_fn1, $sp_fn2, a, imm, imm!(edge_extra(ip.add(1)) as i16), off)
-                      })*
-
-                    Inst::Nop => next!(1),
-                    Inst::Copy { d, a } => { put!(d, slot!(a)); next!(1); }
-                    Inst::Const32 { d, value } => { put!(d, u64::from(value)); next!(1); }
-                    Inst::Const64 { d, low } => { put!(d, u64::from(low) | far!() << 32); next!(2); }
-                    Inst::Copy2 { d, a, e } => { put!(d, slot!(a)); put!(e, third!()); next!(2); }
-                    Inst::Select { d, a, b } => {
-                        let chosen = if third!() { slot!(a) } else { slot!(b) };
-                        put!(d, chosen);
-                        next!(2);
-                    }
-                    Inst::GlobalGet { d, global } => { put!(d, *(*context).globals.add(global as usize)); next!(1); }
-                    Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
-                    Inst::RefIsNull { d, a } => { put!(d, u64::from(slot!(a) == 0)); next!(1); }
-                    Inst::MemorySize { d } => { put!(d, (*context).memory.length >> 16); next!(1); }
-
-                    Inst::MemoryCopy { d, a, b } => {
-                        if !(*context).memory_copy(get!(d), get!(a), get!(b)) {
-                            trap!();
-                        }
-                        next!(2);
-                        charge!(edge_cost(ip.sub(1)));
-                    }
-                    Inst::MemoryFill { d, a, b } => {
-                        if !(*context).memory_fill(get!(d), get!(a), get!(b)) {
-                            trap!();
-                        }
-                        next!(2);
-                        charge!(edge_cost(ip.sub(1)));
-                    }
-
-                    Inst::Br { off } => take!(ip, off),
-                    Inst::BrEqz { a, off } => branch_if!(slot!(a) == 0, off),
-                    Inst::BrNez { a, off } => branch_if!(slot!(a) != 0, off),
-                    Inst::BrTable { a, count } => {
-                        let index: u32 = get!(a);
-                        let branch = ip.add(1 + 2 * index.min(count) as usize);
-                        let Inst::Br { off } = *branch else { bug() };
-                        take!(branch, off);
-                    }
-                    Inst::Return => leave!(),
-                    Inst::ReturnOne { a } => { *fp = slot!(a); leave!() }
-                    Inst::ReturnMany { a, count } => {
-                        std::ptr::copy(fp.add(a as usize), fp, count as usize);
-                        leave!()
-                    }
-                    Inst::Call { base: slot, func } => call!(func, slot, 2),
-                    Inst::CallIndirect { base: slot, a } => match callee!(element!(a)) {
-                        Some(func) => call!(func, slot, 3),
-                        None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
-                    },
-                    Inst::ReturnCall { base: slot, func } => tail_call!(func, slot, 1),
-                    Inst::CallRef { base: slot, a } => match callee!(slot!(a)) {
-                        Some(func) => call!(func, slot, 3),
-                        None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
-                    },
-                    Inst::ReturnCallRef { base: slot, a } => match callee!(slot!(a)) {
-                        Some(func) => tail_call!(func, slot, 2),
-                        None => break Exit::AtCall(tail_index(ip.add(2))),
-                    },
-                    Inst::Outline { .. } => {
-                        if !(*context).outline(fp, ip) {
-                            trap!();
-                        }
-                        next!(2);
-                    }
-                    Inst::V128Load { d, a, off } => {
-                        let start = effective!(get!(a), u64::from(off), 16);
-                        let bytes = (*context).memory.bytes.add(start).cast::<[u8; 8]>();
-                        let (low, high) = (bytes.read(), bytes.add(1).read());
-                        put!(d, u64::from_le_bytes(low));
-                        put!(usize::from(d) + 1, u64::from_le_bytes(high));
-                        next!(1);
-                    }
-                    Inst::V128Store { a, b, off } => {
-                        let value = u128::from(slot!(b)) | u128::from(slot!(usize::from(b) + 1)) << 64;
-                        store!(u128, get!(a), value, u64::from(off));
-                        next!(1);
-                    }
-                    Inst::Narrow { a } => {
-                        if slot!(a) >> 32 != 0 {
-                            trap!();
-                        }
-                        next!(1);
-                    }
-                    Inst::RefAsNonNull { a } => {
-                        if slot!(a) == 0 {
-                            trap!();
-                        }
-                        next!(1);
-                    }
-                    Inst::ReturnCallIndirect { base: slot, a } => match callee!(element!(a)) {
-                        Some(func) => tail_call!(func, slot, 2),
-                        None => break Exit::AtCall(tail_index(ip.add(2))),
-                    },
-
-                    Inst::Charge { cost } => {
-                        next!(1);
-                        charge!(i64::from(cost));
-                    }
-                    Inst::Tick { index } => {
-                        let cost = edge_cost(ip.add(1));
-                        if *(*context).steps == 0 || (*context).left < cost {
-                            break Exit::Before(index);
-                        }
-                        *(*context).steps -= 1;
-                        (*context).left -= cost;
-                        next!(2);
-                    }
-                    Inst::Slow { index } => break Exit::Before(index),
-                    Inst::Unreachable => trap!(),
-                    Inst::Edge { .. } | Inst::Wide { .. } => bug(),
+        macro_rules! pc {
+            ($at:expr) => { $at.offset_from((*context).insts) as u32 };
+        }
+        macro_rules! slot {
+            ($slot:expr) => {{
+                debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
+                *fp.add($slot as usize)
+            }};
+        }
+        macro_rules! get {
+            ($slot:expr) => { Slot::from_slot(slot!($slot)) };
+        }
+        macro_rules! put {
+            ($slot:expr, $value:expr) => {{
+                debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
+                *fp.add($slot as usize) = $value;
+            }};
+        }
+        macro_rules! set {
+            ($slot:expr, $value:expr) => { put!($slot, Slot::to_slot($value)) };
+        }
+        macro_rules! imm {
+            ($imm:expr) => { Slot::from_slot($imm as i64 as u64) };
+        }
+        macro_rules! next {
+            ($words:literal) => { ip = ip.add($words) };
+        }
+        macro_rules! trap {
+            () => { break Exit::Stuck(pc!(ip)) };
+        }
+        macro_rules! attempt {
+            ($result:expr) => {
+                match $result {
+                    Ok(value) => value,
+                    Err(_) => trap!(),
                 }
             };
-            exit
-            }
         }
-    };
+        macro_rules! charge {
+            ($cost:expr) => {
+                if METERED {
+                    (*context).left -= $cost;
+                    if (*context).left < 0 {
+                        break Exit::AtEntry(pc!(ip));
+                    }
+                }
+            };
+        }
+        // Takes the branch at `at` to `at + off`.
+        macro_rules! take {
+            ($at:expr, $off:expr) => {{
+                let cost = edge_cost($at.add(1));
+                ip = $at.offset($off as isize);
+                charge!(cost);
+            }};
+        }
+        macro_rules! branch_if {
+            ($condition:expr, $off:expr) => {
+                if $condition { take!(ip, $off) } else { next!(2) }
+            };
+        }
+        macro_rules! far {
+            () => {{
+                let (low, high) = wide(ip.add(1));
+                u64::from(low) | u64::from(high) << 32
+            }};
+        }
+        // The third slot of a fused instruction.
+        macro_rules! third {
+            () => { get!(wide(ip.add(1)).1) };
+        }
+        // The second immediate of a fused instruction.
+        macro_rules! second_imm {
+            () => { imm!(wide(ip.add(1)).1 as i16) };
+        }
+        macro_rules! constant {
+            ($bits:expr) => {{
+                let (low, high) = wide(ip.add(1));
+                Slot::from_slot(u64::from($bits) | u64::from(low) << 16 | u64::from(high) << 48)
+            }};
+        }
+        // `a + imm` and `a + (b << k)`, modulo 2^32.
+        macro_rules! plus {
+            ($a:expr, $imm:expr) => { n::i32_add(get!($a), imm!($imm)) };
+        }
+        macro_rules! at {
+            ($a:expr, $b:expr) => {{
+                let shift = u32::from(wide(ip.add(1)).1);
+                n::i32_add(get!($a), n::i32_shl(get!($b), shift))
+            }};
+        }
+        // Where `size` bytes at `address + off` begin.
+        macro_rules! effective {
+            ($address:expr, $off:expr, $size:expr) => {{
+                let address: u32 = $address;
+                let start = u64::from(address) + $off;
+                if start + $size > (*context).memory.length {
+                    trap!();
+                }
+                start as usize
+            }};
+        }
+        macro_rules! load {
+            ($mem:ident, $ext:ident, $val:ident, $address:expr, $off:expr) => {{
+                let start = effective!($address, $off, size_of::<$mem>() as u64);
+                let bytes = (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().read();
+                Slot::from_slot(Slot::to_slot(<$mem>::from_le_bytes(bytes) as $ext as $val))
+            }};
+        }
+        macro_rules! store {
+            ($mem:ident, $address:expr, $value:expr, $off:expr) => {{
+                let start = effective!($address, $off, size_of::<$mem>() as u64);
+                let bytes = ($value as $mem).to_le_bytes();
+                (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
+                if TRACKED {
+                    *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = (*context).written;
+                    if size_of::<$mem>() > 1 {
+                        *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = (*context).written;
+                    }
+                }
+            }};
+        }
+        // `a = a + imm`, then the branch if `$compare` of it and the other operand holds.
+        macro_rules! step {
+            ($add:ident, $compare:ident, $a:expr, $imm:expr, $right:expr, $off:expr) => {{
+                let value = n::$add(get!($a), imm!($imm));
+                set!($a, value);
+                branch_if!(n::$compare(value, $right), $off)
+            }};
+        }
+        // Enters `callee`, its frame at `fp`, unless gas or stack do not allow it.
+        macro_rules! enter {
+            ($callee:expr, $new_fp:expr, $stop:expr) => {{
+                let used = $new_fp.byte_offset_from((*context).stack) as usize;
+                let room = (*context).stack_bytes - used;
+                if room < $callee.frame_bytes as usize || (METERED && (*context).left < $callee.cost) {
+                    break Exit::AtCall($stop);
+                }
+                if METERED {
+                    (*context).left -= $callee.cost;
+                }
+            }};
+        }
+        macro_rules! begin {
+            ($callee:expr) => {{
+                let mut local = fp.add($callee.params as usize);
+                let end = local.add($callee.zeroed as usize);
+                while local < end {
+                    *local = 0;
+                    local = local.add(1);
+                }
+                ip = (*context).insts.add($callee.pc as usize);
+            }};
+        }
+        // Calls `func` with its arguments from `slot` on; `stop` finds the call if it must wait.
+        macro_rules! call {
+            ($func:expr, $slot:expr, $return_to:expr) => {{
+                let func: u32 = $func;
+                let return_to = pc!(ip) + $return_to;
+                let callee = &*(*context).funcs.add(func as usize);
+                let new_fp = fp.add($slot as usize);
+                let frame = (*context).frame;
+                if frame >= (*context).last_frame {
+                    break Exit::AtCall(CallIndex::BeforeEntry(return_to));
+                }
+                enter!(callee, new_fp, CallIndex::BeforeEntry(return_to));
+                (*frame).resume = ResumePoint::Fast(return_to);
+                let base = new_fp.offset_from((*context).stack) as u32;
+                frame.add(1).write(Frame { func, base, resume: ResumePoint::Fast(callee.pc) });
+                (*context).frame = frame.add(1);
+                fp = new_fp;
+                begin!(callee);
+            }};
+        }
+        // The reference in a table element, null if there is none.
+        macro_rules! element {
+            ($a:expr) => {{
+                let table = wide(ip.add(1)).1;
+                let element: u32 = get!($a);
+                (&*(*context).tables)[table as usize].get(element.into()).unwrap_or(0)
+            }};
+        }
+        // The function behind a reference, if it can be called here and now.
+        macro_rules! callee {
+            ($reference:expr) => {{
+                let type_number = wide(ip.add(1)).0;
+                let reference: u64 = $reference;
+                func_of_ref(&*(*context).instances, reference).filter(|func| {
+                    let callee = &*(*context).funcs.add(*func as usize);
+                    callee.type_number == type_number && callee.instance == (*context).instance
+                })
+            }};
+        }
+        // Replaces the frame by one of `func`, its arguments from the relative slot on.
+        macro_rules! tail_call {
+            ($func:expr, $slot:expr, $index_at:expr) => {{
+                let func: u32 = $func;
+                let callee = &*(*context).funcs.add(func as usize);
+                enter!(callee, fp, tail_index(ip.add($index_at)));
+                std::ptr::copy(fp.add($slot as usize), fp, callee.params as usize);
+                (*(*context).frame).func = func;
+                begin!(callee);
+            }};
+        }
+        // Goes on in the frame below, results in place.
+        macro_rules! leave {
+            () => {{
+                let frame = (*context).frame.wrapping_sub(1);
+                (*context).frame = frame;
+                if frame < (*context).first_frame {
+                    break Exit::Done;
+                }
+                let ResumePoint::Fast(return_to) = (*frame).resume else { break Exit::Returned };
+                fp = (*context).stack.add((*frame).base as usize);
+                ip = (*context).insts.add(return_to as usize);
+                charge!(edge_cost(ip.sub(1)));
+            }};
+        }
+
+        let exit = loop {
+            match *ip {
+                $(Inst::$unary { d, a } => { set!(d, n::$unary_fn(get!(a))); next!(1); })*
+                $(Inst::$binary { d, a, b } => { set!(d, n::$binary_fn(get!(a), get!(b))); next!(1); }
+                  Inst::$binary_wide { d, a, bits } => { set!(d, n::$binary_fn(get!(a), constant!(bits))); next!(2); })*
+                $(Inst::$int_binary { d, a, b } => { set!(d, n::$int_binary_fn(get!(a), get!(b))); next!(1); }
+                  Inst::$int_binary_imm { d, a, imm } => { set!(d, n::$int_binary_fn(get!(a), imm!(imm))); next!(1); }
+                  Inst::$int_binary_wide { d, a, bits } => {
+                      set!(d, n::$int_binary_fn(get!(a), constant!(bits))); next!(2);
+                  })*
+                $(Inst::$int_compare { d, a, b } => { set!(d, n::$int_compare_fn(get!(a), get!(b))); next!(1); }
+                  Inst::$int_compare_imm { d, a, imm } => { set!(d, n::$int_compare_fn(get!(a), imm!(imm))); next!(1); }
+                  Inst::$int_compare_br { a, b, off } => branch_if!(n::$int_compare_fn(get!(a), get!(b)), off),
+                  Inst::$int_compare_br_imm { a, imm, off } => branch_if!(n::$int_compare_fn(get!(a), imm!(imm)), off),)*
+                $(Inst::$float_compare { d, a, b } => { set!(d, n::$float_compare_fn(get!(a), get!(b))); next!(1); }
+                  Inst::$float_compare_br { a, b, off } => branch_if!(n::$float_compare_fn(get!(a), get!(b)), off),
+                  Inst::$float_compare_not { a, b, off } => branch_if!(!n::$float_compare_fn(get!(a), get!(b)), off),)*
+                $(Inst::$try_unary { d, a } => { set!(d, attempt!(n::$try_unary_fn(get!(a)))); next!(1); })*
+                $(Inst::$try_int_binary { d, a, b } => {
+                    set!(d, attempt!(n::$try_int_binary_fn(get!(a), get!(b)))); next!(1);
+                }
+                  Inst::$try_int_binary_imm { d, a, imm } => {
+                      set!(d, attempt!(n::$try_int_binary_fn(get!(a), imm!(imm)))); next!(1);
+                  })*
+                $(Inst::$load { d, a, off } => {
+                    let value: u64 = load!($load_mem, $load_ext, $load_val, get!(a), u64::from(off));
+                    put!(d, value);
+                    next!(1);
+                }
+                Inst::$load_far { d, a } => {
+                    let value: u64 = load!($load_mem, $load_ext, $load_val, get!(a), far!());
+                    put!(d, value);
+                    next!(2);
+                }
+                Inst::$load_plus { d, a, imm } => {
+                    let value: u64 = load!($load_mem, $load_ext, $load_val, plus!(a, imm), u64::from(wide(ip.add(1)).0));
+                    put!(d, value);
+                    next!(2);
+                }
+                Inst::$load_at { d, a, b } => {
+                    let value: u64 = load!($load_mem, $load_ext, $load_val, at!(a, b), u64::from(wide(ip.add(1)).0));
+                    put!(d, value);
+                    next!(2);
+                })*
+                $(Inst::$store { a, b, off } => { store!($store_mem, get!(a), slot!(b), u64::from(off)); next!(1); }
+                  Inst::$store_far { a, b } => { let off = far!(); store!($store_mem, get!(a), slot!(b), off); next!(2); }
+                  Inst::$store_imm { a, imm, off } => { store!($store_mem, get!(a), imm, u64::from(off)); next!(1); }
+                  Inst::$store_plus { a, b, imm } => {
+                      store!($store_mem, plus!(a, imm), slot!(b), u64::from(wide(ip.add(1)).0));
+                      next!(2);
+                  }
+                  Inst::$store_at { a, b, c } => {
+                      store!($store_mem, at!(a, c), slot!(b), u64::from(wide(ip.add(1)).0));
+                      next!(2);
+                  })*
+
+                $(Inst::$fused { d, a, b } => {
+                    set!(d, n::$fused_fn2(n::$fused_fn1(get!(a), get!(b)), third!())); next!(2);
+                })*
+                $(Inst::$fused_right { d, a, b } => {
+                    set!(d, n::$fused_right_fn2(third!(), n::$fused_right_fn1(get!(a), get!(b)))); next!(2);
+                })*
+                $(Inst::$fused_imm { d, a, imm } => {
+                    set!(d, n::$fused_imm_fn2(n::$fused_imm_fn1(get!(a), imm!(imm)), third!())); next!(2);
+                })*
+                $(Inst::$fused_by_imm { d, a, b } => {
+                    set!(d, n::$fused_by_imm_fn2(n::$fused_by_imm_fn1(get!(a), get!(b)), second_imm!())); next!(2);
+                })*
+                $(Inst::$fused_imms { d, a, imm } => {
+                    set!(d, n::$fused_imms_fn2(n::$fused_imms_fn1(get!(a), imm!(imm)), second_imm!())); next!(2);
+                })*
+                $(Inst::$load_then { d, a, off } => {
+                    let value = load!($load_then_mem, $load_then_ext, $load_then_val, get!(a), u64::from(off));
+                    set!(d, n::$load_then_fn(value, third!()));
+                    next!(2);
+                })*
+                $(Inst::$load_before { d, a, off } => {
+                    let value = load!($load_before_mem, $load_before_ext, $load_before_val, get!(a), u64::from(off));
+                    set!(d, n::$load_before_fn(third!(), value));
+                    next!(2);
+                })*
+                $(Inst::$load_plus_then { d, a, imm } => {
+                    let value = load!(
+                        $load_plus_then_mem, $load_plus_then_ext, $load_plus_then_val,
+                        plus!(a, imm),
+                        u64::from(wide(ip.add(1)).0)
+                    );
+                    set!(d, n::$load_plus_then_fn(value, third!()));
+                    next!(2);
+                })*
+                $(Inst::$then_store { a, b, c } => {
+                    let value = Slot::to_slot(n::$then_store_fn(get!(b), get!(c)));
+                    store!($then_store_mem, get!(a), value, u64::from(wide(ip.add(1)).0));
+                    next!(2);
+                })*
+                $(Inst::$step { a, imm, off } => step!($step_fn1, $step_fn2, a, imm, get!(edge_extra(ip.add(1))), off),
+                  Inst::$step_imm { a, imm, off } => {
+                      step!($step_fn1, $step_fn2, a, imm, imm!(edge_extra(ip.add(1)) as i16), off)
+                  })*
+
+                Inst::Nop => next!(1),
+                Inst::Copy { d, a } => { put!(d, slot!(a)); next!(1); }
+                Inst::Const32 { d, value } => { put!(d, u64::from(value)); next!(1); }
+                Inst::Const64 { d, low } => { put!(d, u64::from(low) | far!() << 32); next!(2); }
+                Inst::Copy2 { d, a, e } => { put!(d, slot!(a)); put!(e, third!()); next!(2); }
+                Inst::Select { d, a, b } => {
+                    let chosen = if third!() { slot!(a) } else { slot!(b) };
+                    put!(d, chosen);
+                    next!(2);
+                }
+                Inst::GlobalGet { d, global } => { put!(d, *(*context).globals.add(global as usize)); next!(1); }
+                Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
+                Inst::RefIsNull { d, a } => { put!(d, u64::from(slot!(a) == 0)); next!(1); }
+                Inst::MemorySize { d } => { put!(d, (*context).memory.length >> 16); next!(1); }
+
+                Inst::MemoryCopy { d, a, b } => {
+                    if !(*context).memory_copy(get!(d), get!(a), get!(b)) {
+                        trap!();
+                    }
+                    next!(2);
+                    charge!(edge_cost(ip.sub(1)));
+                }
+                Inst::MemoryFill { d, a, b } => {
+                    if !(*context).memory_fill(get!(d), get!(a), get!(b)) {
+                        trap!();
+                    }
+                    next!(2);
+                    charge!(edge_cost(ip.sub(1)));
+                }
+
+                Inst::Br { off } => take!(ip, off),
+                Inst::BrEqz { a, off } => branch_if!(slot!(a) == 0, off),
+                Inst::BrNez { a, off } => branch_if!(slot!(a) != 0, off),
+                Inst::BrTable { a, count } => {
+                    let index: u32 = get!(a);
+                    let branch = ip.add(1 + 2 * index.min(count) as usize);
+                    let Inst::Br { off } = *branch else { bug() };
+                    take!(branch, off);
+                }
+                Inst::Return => leave!(),
+                Inst::ReturnOne { a } => { *fp = slot!(a); leave!() }
+                Inst::ReturnMany { a, count } => {
+                    std::ptr::copy(fp.add(a as usize), fp, count as usize);
+                    leave!()
+                }
+                Inst::Call { base: slot, func } => call!(func, slot, 2),
+                Inst::CallIndirect { base: slot, a } => match callee!(element!(a)) {
+                    Some(func) => call!(func, slot, 3),
+                    None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
+                },
+                Inst::ReturnCall { base: slot, func } => tail_call!(func, slot, 1),
+                Inst::CallRef { base: slot, a } => match callee!(slot!(a)) {
+                    Some(func) => call!(func, slot, 3),
+                    None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
+                },
+                Inst::ReturnCallRef { base: slot, a } => match callee!(slot!(a)) {
+                    Some(func) => tail_call!(func, slot, 2),
+                    None => break Exit::AtCall(tail_index(ip.add(2))),
+                },
+                Inst::Outline { .. } => {
+                    if !(*context).outline(fp, ip) {
+                        trap!();
+                    }
+                    next!(2);
+                }
+                Inst::V128Load { d, a, off } => {
+                    let start = effective!(get!(a), u64::from(off), 16);
+                    let bytes = (*context).memory.bytes.add(start).cast::<[u8; 8]>();
+                    let (low, high) = (bytes.read(), bytes.add(1).read());
+                    put!(d, u64::from_le_bytes(low));
+                    put!(usize::from(d) + 1, u64::from_le_bytes(high));
+                    next!(1);
+                }
+                Inst::V128Store { a, b, off } => {
+                    let value = u128::from(slot!(b)) | u128::from(slot!(usize::from(b) + 1)) << 64;
+                    store!(u128, get!(a), value, u64::from(off));
+                    next!(1);
+                }
+                Inst::Narrow { a } => {
+                    if slot!(a) >> 32 != 0 {
+                        trap!();
+                    }
+                    next!(1);
+                }
+                Inst::RefAsNonNull { a } => {
+                    if slot!(a) == 0 {
+                        trap!();
+                    }
+                    next!(1);
+                }
+                Inst::ReturnCallIndirect { base: slot, a } => match callee!(element!(a)) {
+                    Some(func) => tail_call!(func, slot, 2),
+                    None => break Exit::AtCall(tail_index(ip.add(2))),
+                },
+
+                Inst::Charge { cost } => {
+                    next!(1);
+                    charge!(i64::from(cost));
+                }
+                Inst::Tick { index } => {
+                    let cost = edge_cost(ip.add(1));
+                    if *(*context).steps == 0 || (*context).left < cost {
+                        break Exit::Before(index);
+                    }
+                    *(*context).steps -= 1;
+                    (*context).left -= cost;
+                    next!(2);
+                }
+                Inst::Slow { index } => break Exit::Before(index),
+                Inst::Unreachable => trap!(),
+                Inst::Edge { .. } | Inst::Wide { .. } => bug(),
+            }
+        };
+        exit
+        }
+    }
+}
 }
 for_each_inst!(define_run);

@@ -1,13 +1,13 @@
 //! Operators on whole ranges of memories and tables. Each checks its bounds first, then charges by the unit, then acts.
 
-use super::{At, Done};
+use super::{Done, PlacedInstr};
 use crate::code::{Instr, Op};
 use crate::gas::Unit;
 use crate::machine::Machine;
 use stepmark_state::trap::Trap;
 
 impl Machine {
-    pub(super) fn bulk(&mut self, at: &At) -> Done {
+    pub(super) fn bulk(&mut self, at: &PlacedInstr) -> Done {
         self.afford(&at.instr, 0)?;
         match at.instr.op {
             Op::MemoryGrow => self.memory_grow(at)?,
@@ -25,7 +25,7 @@ impl Machine {
         unit: Unit,
         amount: u64,
         bounds: Result<T, Trap>,
-    ) -> Result<T, super::Halt> {
+    ) -> Result<T, super::Interruption> {
         match bounds {
             Ok(bounds) => {
                 self.charge(instr, self.units(unit, amount))?;
@@ -35,14 +35,14 @@ impl Machine {
         }
     }
 
-    fn memory_grow(&mut self, at: &At) -> Done {
+    fn memory_grow(&mut self, at: &PlacedInstr) -> Done {
         let memory = self.memory_address(at.instr.aux);
         let is64 = self.store.memories[memory as usize].limits().is64;
         let pages = self.operand(at, 0);
         let result = if self.store.may_grow_memory(memory, pages, &self.limits) {
             self.charge(&at.instr, self.units(Unit::MemoryGrow, pages))?;
             let grown = self.store.grow_memory(memory, pages, &self.limits);
-            grown.map_err(|e| super::Halt::Stop(crate::machine::Stop::Failed(e)))?
+            grown.map_err(|e| super::Interruption::Stop(crate::machine::Stop::Failed(e)))?
         } else {
             self.charge(&at.instr, 0)?;
             minus_one(is64)
@@ -51,14 +51,14 @@ impl Machine {
         Ok(())
     }
 
-    fn table_grow(&mut self, at: &At) -> Done {
+    fn table_grow(&mut self, at: &PlacedInstr) -> Done {
         let table = self.instance().tables[at.instr.aux as usize];
         let is64 = self.store.tables[table as usize].ty().limits.is64;
         let (by, value) = (self.operand(at, 0), self.operand(at, 1));
         let result = if self.store.may_grow_table(table, by, &self.limits) {
             self.charge(&at.instr, self.units(Unit::TableGrow, by))?;
             let grown = self.store.grow_table(table, by, value);
-            grown.map_err(|e| super::Halt::Stop(crate::machine::Stop::Failed(e)))?
+            grown.map_err(|e| super::Interruption::Stop(crate::machine::Stop::Failed(e)))?
         } else {
             self.charge(&at.instr, 0)?;
             minus_one(is64)
@@ -67,7 +67,7 @@ impl Machine {
         Ok(())
     }
 
-    fn ranged(&mut self, at: &At) -> Done {
+    fn ranged(&mut self, at: &PlacedInstr) -> Done {
         let op = at.instr.op;
         // An i32 lies zero-extended in its slot, so that addresses of both widths are read alike.
         let [length, second, to] = [0, 1, 2].map(|depth| self.operand(at, depth));

@@ -1,9 +1,9 @@
 //! Branches, calls and returns, one at a time.
 
-use super::{At, Done, Halt};
-use crate::code::{Body, Instr, Op, Target};
+use super::{Done, Interruption, PlacedInstr};
+use crate::code::{Body, BranchTarget, Instr, Op};
 use crate::gas::Unit;
-use crate::machine::{FuncKind, Machine, Resume, Stop};
+use crate::machine::{FuncKind, Machine, ResumePoint, Stop};
 use stepmark_state::trap::Trap;
 
 impl Op {
@@ -24,7 +24,7 @@ impl Op {
 }
 
 impl Machine {
-    pub(super) fn control(&mut self, at: &At, body: &Body) -> Done {
+    pub(super) fn control(&mut self, at: &PlacedInstr, body: &Body) -> Done {
         let imm = at.instr.imm as usize;
         match at.instr.op {
             Op::Unreachable => return Err(Trap::Unreachable.into()),
@@ -74,7 +74,7 @@ impl Machine {
         Ok(())
     }
 
-    fn branch(&mut self, at: &At, top: usize, body: &Body, target: Target) {
+    fn branch(&mut self, at: &PlacedInstr, top: usize, body: &Body, target: BranchTarget) {
         if target.index as usize == body.instrs.len() {
             return self.leave(at.base, top, body.results);
         }
@@ -82,7 +82,15 @@ impl Machine {
         if arity > 0 && to != top - arity {
             self.stack.copy_within(top - arity..top, to);
         }
-        self.set_resume(Resume::Wasm(target.index));
+        self.land(&body.instrs, target.index);
+    }
+
+    /// Goes on at the target of a branch, or behind it if it is a free marker and those are [skipped](Self::skips_markers).
+    fn land(&mut self, instrs: &[Instr], target: u32) {
+        let instr = &instrs[target as usize];
+        let inner = target as usize + 1 < instrs.len();
+        let skips = instr.is_marker() && inner && self.schedule.cost(instr.op) == 0 && self.skips_markers();
+        self.set_resume(ResumePoint::Wasm(if skips { instr.aux } else { target }));
     }
 
     /// Returns the topmost `results` slots to the caller, whose own operands they become.
@@ -91,7 +99,7 @@ impl Machine {
         self.frames.pop();
     }
 
-    pub(super) fn call_instr(&mut self, at: &At, _body: &Body) -> Done {
+    pub(super) fn call_instr(&mut self, at: &PlacedInstr, _body: &Body) -> Done {
         let (op, instr) = (at.instr.op, &at.instr);
         self.afford(instr, 0)?;
         let indirect = op.is_indirect_call();
@@ -105,7 +113,7 @@ impl Machine {
         let args = args_end - callee.params as usize;
         if let FuncKind::Host(_) = callee.kind {
             let call = self.host_call(func, self.stack[args..args_end].to_vec());
-            return Err(Halt::Stop(Stop::HostCall(call)));
+            return Err(Interruption::Stop(Stop::HostCall(call)));
         }
         let base = if op.is_tail_call() { at.base } else { args };
         let exhausted = !op.is_tail_call() && self.frames.len() >= self.frames_left();
@@ -136,7 +144,7 @@ impl Machine {
     }
 
     /// The function that an indirect call names.
-    fn callee(&self, at: &At) -> Result<u32, Trap> {
+    fn callee(&self, at: &PlacedInstr) -> Result<u32, Trap> {
         let instance = self.instance();
         if matches!(at.instr.op, Op::CallRef | Op::ReturnCallRef) {
             return self.store.func_of_ref(self.operand(at, 0)).ok_or(Trap::NullFunctionReference);

@@ -11,37 +11,38 @@ use std::sync::Arc;
 
 use crate::code::{Body, Instr, Op, for_each_op};
 use crate::gas::Unit;
-use crate::machine::{LinearMemory, Machine, MemoryParts, Outline, Resume, Stop, access, compute};
+use crate::machine::{LinearMemory, Machine, MemoryParts, Outline, ResumePoint, Stop, access, compute};
 use crate::numeric as n;
 use crate::numeric::Slot;
+use stepmark_op_rules::op_rules;
 use stepmark_state::trap::Trap;
 
 /// What keeps an instruction from completing.
-pub(crate) enum Halt {
+pub(crate) enum Interruption {
     Trap(Trap),
     Stop(Stop),
 }
 
-impl From<Trap> for Halt {
+impl From<Trap> for Interruption {
     fn from(trap: Trap) -> Self {
-        Halt::Trap(trap)
+        Interruption::Trap(trap)
     }
 }
 
-impl Halt {
+impl Interruption {
     fn into_stop(self) -> Stop {
         match self {
-            Halt::Trap(trap) => Stop::Trap(trap),
-            Halt::Stop(stop) => stop,
+            Interruption::Trap(trap) => Stop::Trap(trap),
+            Interruption::Stop(stop) => stop,
         }
     }
 }
 
-pub(crate) type Done<T = ()> = Result<T, Halt>;
+pub(crate) type Done<T = ()> = Result<T, Interruption>;
 
 /// An instruction about to be executed, and where its operands lie.
 #[derive(Clone, Copy)]
-pub(crate) struct At {
+pub(crate) struct PlacedInstr {
     instr: Instr,
     index: u32,
     /// Absolute slot of the frame's first local.
@@ -52,13 +53,13 @@ pub(crate) struct At {
     top: usize,
 }
 
-impl At {
+impl PlacedInstr {
     #[inline]
     fn new(body: &Body, base: u32, index: u32) -> Self {
         let instr = body.instrs[index as usize];
         let base = base as usize;
         let operands = base + body.locals as usize;
-        At { instr, index, base, operands, top: operands + instr.height as usize }
+        PlacedInstr { instr, index, base, operands, top: operands + instr.height as usize }
     }
 }
 
@@ -71,7 +72,7 @@ impl Machine {
             return Some(Stop::Failed(error));
         }
         let (at, body) = self.locate();
-        self.execute(&at, &body).err().map(Halt::into_stop)
+        self.execute(&at, &body).err().map(Interruption::into_stop)
     }
 
     /// Steps on until the top frame is of another function than `func`, which has no register code: what finding a function's
@@ -82,8 +83,8 @@ impl Machine {
         }
         let body = self.body(func);
         while let Some(top) = self.frames.last().filter(|top| top.func == func) {
-            let Resume::Wasm(index) = top.resume else { break };
-            let at = At::new(&body, top.base, index);
+            let ResumePoint::Wasm(index) = top.resume else { break };
+            let at = PlacedInstr::new(&body, top.base, index);
             if let Err(halt) = self.execute(&at, &body) {
                 return Some(halt.into_stop());
             }
@@ -91,11 +92,11 @@ impl Machine {
         None
     }
 
-    fn locate(&mut self) -> (At, Arc<Body>) {
+    fn locate(&mut self) -> (PlacedInstr, Arc<Body>) {
         let frame = *self.frames.last().expect("BUG: there is a frame to step");
-        let Resume::Wasm(index) = frame.resume else { unreachable!("BUG: the frame is in canonical form") };
+        let ResumePoint::Wasm(index) = frame.resume else { unreachable!("BUG: the frame is in canonical form") };
         let body = self.body(frame.func);
-        (At::new(&body, frame.base, index), body)
+        (PlacedInstr::new(&body, frame.base, index), body)
     }
 
     /// The instruction at which the top frame rests.
@@ -105,26 +106,26 @@ impl Machine {
     }
 
     /// Executes an instruction. What has no case of its own here is found in two steps, numeric ones in one.
-    fn execute(&mut self, at: &At, body: &Body) -> Done {
+    fn execute(&mut self, at: &PlacedInstr, body: &Body) -> Done {
         match KINDS[at.instr.op as usize] {
-            Kind::Numeric => {
+            InstrKind::Numeric => {
                 self.charge(&at.instr, 0)?;
                 self.numeric(at)?;
             }
-            Kind::Vector => {
+            InstrKind::Vector => {
                 self.charge(&at.instr, 0)?;
                 self.vector(at, body)?;
             }
-            Kind::Branch => {
+            InstrKind::Branch => {
                 self.charge(&at.instr, 0)?;
                 return self.control(at, body);
             }
-            Kind::Other => {
+            InstrKind::Other => {
                 self.charge(&at.instr, 0)?;
                 return self.other(at, body);
             }
             // Most are free, and then nothing can stop them.
-            Kind::Marker => {
+            InstrKind::Marker => {
                 if self.schedule.cost(at.instr.op) > 0 {
                     self.charge(&at.instr, 0)?;
                 }
@@ -132,16 +133,16 @@ impl Machine {
                 return Ok(());
             }
             // These charge themselves: their cost depends on their operands.
-            Kind::Bulk => return self.bulk(at),
-            Kind::Call => return self.call_instr(at, body),
-            Kind::Throw => return self.throw(at),
+            InstrKind::Bulk => return self.bulk(at),
+            InstrKind::Call => return self.call_instr(at, body),
+            InstrKind::Throw => return self.throw(at),
         }
         self.next(at);
         Ok(())
     }
 
     /// Executes an instruction on vectors.
-    fn vector(&mut self, at: &At, body: &Body) -> Result<(), Trap> {
+    fn vector(&mut self, at: &PlacedInstr, body: &Body) -> Result<(), Trap> {
         let instance = self.instance_number() as usize;
         let what = Outline::new(&at.instr, body, &self.store.instances[instance].memories);
         let what = what.expect("BUG: vectors have a shape");
@@ -190,38 +191,42 @@ impl Machine {
     pub(crate) fn afford(&self, instr: &Instr, extra: u64) -> Done {
         let need = self.schedule.cost_of(instr).saturating_add(extra);
         if need > self.left {
-            return Err(Halt::Stop(Stop::OutOfGas { need }));
+            return Err(Interruption::Stop(Stop::OutOfGas { need }));
         }
         if self.steps == 0 && self.schedule.is_uncharged_transfer(instr.op) {
-            return Err(Halt::Stop(Stop::OutOfSteps));
+            return Err(Interruption::Stop(Stop::OutOfSteps));
         }
         Ok(())
     }
 
     /// Charges only the base cost of an instruction that traps.
-    pub(crate) fn charge_trap(&mut self, instr: &Instr, trap: Trap) -> Halt {
+    pub(crate) fn charge_trap(&mut self, instr: &Instr, trap: Trap) -> Interruption {
         self.charge_trap_after(instr, 0, trap)
     }
 
     /// The same, and `extra` for what had to be done to know that it traps.
-    pub(crate) fn charge_trap_after(&mut self, instr: &Instr, extra: u64, trap: Trap) -> Halt {
+    pub(crate) fn charge_trap_after(&mut self, instr: &Instr, extra: u64, trap: Trap) -> Interruption {
         match self.charge(instr, extra) {
-            Ok(()) => Halt::Trap(trap),
+            Ok(()) => Interruption::Trap(trap),
             Err(halt) => halt,
         }
     }
 
     #[inline]
-    pub(crate) fn next(&mut self, at: &At) {
-        self.set_resume(Resume::Wasm(at.index + 1));
+    pub(crate) fn next(&mut self, at: &PlacedInstr) {
+        self.set_resume(ResumePoint::Wasm(at.index + 1));
     }
 
-    /// Goes on after a marker: in a function that has no register code, where nothing but this would keep a program from
-    /// walking over markers without pay, after all of them that follow and are free.
-    pub(crate) fn pass(&mut self, at: &At) {
+    /// Goes on after a marker, or after all of them that follow and are free.
+    pub(crate) fn pass(&mut self, at: &PlacedInstr) {
+        self.set_resume(ResumePoint::Wasm(if self.skips_markers() { at.instr.aux } else { at.index + 1 }));
+    }
+
+    /// Are free markers passed over together: in a function that has no register code, where nothing but this would keep a
+    /// program from walking over markers without pay.
+    pub(crate) fn skips_markers(&self) -> bool {
         let func = self.frames.last().expect("BUG: there is a frame").func;
-        let skips = !self.single_steps && !self.tier.has_code(func);
-        self.set_resume(Resume::Wasm(if skips { at.instr.aux } else { at.index + 1 }));
+        !self.single_steps && !self.tier.has_code(func)
     }
 
     pub(crate) fn units(&self, unit: Unit, amount: u64) -> u64 {
@@ -230,7 +235,7 @@ impl Machine {
 
     /// The operand `depth` below the topmost.
     #[inline]
-    pub(crate) fn operand(&self, at: &At, depth: usize) -> u64 {
+    pub(crate) fn operand(&self, at: &PlacedInstr, depth: usize) -> u64 {
         self.stack[at.top - 1 - depth]
     }
 
@@ -259,7 +264,7 @@ impl Machine {
         }
     }
 
-    fn other(&mut self, at: &At, body: &Body) -> Done {
+    fn other(&mut self, at: &PlacedInstr, body: &Body) -> Done {
         let (imm, top) = (at.instr.imm as usize, at.top);
         let slots = 1 + at.instr.aux as usize;
         match at.instr.op {
@@ -337,7 +342,7 @@ fn read_slots(stack: &[u64], place: usize, slots: u8) -> u128 {
 
 /// Who executes an instruction.
 #[derive(Clone, Copy)]
-enum Kind {
+enum InstrKind {
     Numeric,
     Vector,
     Marker,
@@ -349,15 +354,15 @@ enum Kind {
 }
 
 /// By instruction, so that a step finds it with one look.
-const KINDS: [Kind; Op::ALL.len()] = {
-    let mut kinds = [Kind::Other; Op::ALL.len()];
+const KINDS: [InstrKind; Op::ALL.len()] = {
+    let mut kinds = [InstrKind::Other; Op::ALL.len()];
     let mut i = 0;
     while i < Op::ALL.len() {
         let op = Op::ALL[i];
         kinds[op as usize] = if is_numeric(op) {
-            Kind::Numeric
+            InstrKind::Numeric
         } else if op.is_vector() && !matches!(op, Op::V128Const) {
-            Kind::Vector
+            InstrKind::Vector
         } else {
             special(op)
         };
@@ -366,76 +371,66 @@ const KINDS: [Kind; Op::ALL.len()] = {
     kinds
 };
 
-const fn special(op: Op) -> Kind {
+const fn special(op: Op) -> InstrKind {
     match op {
-        Op::MemoryGrow | Op::MemoryFill | Op::MemoryCopy | Op::MemoryInit => Kind::Bulk,
-        Op::TableGrow | Op::TableFill | Op::TableCopy | Op::TableInit => Kind::Bulk,
-        Op::Throw | Op::ThrowRef => Kind::Throw,
-        Op::Nop | Op::Block | Op::Loop => Kind::Marker,
-        Op::Br | Op::BrIf | Op::BrTable | Op::If | Op::Else => Kind::Branch,
-        op if op.is_call() => Kind::Call,
-        _ => Kind::Other,
+        Op::MemoryGrow | Op::MemoryFill | Op::MemoryCopy | Op::MemoryInit => InstrKind::Bulk,
+        Op::TableGrow | Op::TableFill | Op::TableCopy | Op::TableInit => InstrKind::Bulk,
+        Op::Throw | Op::ThrowRef => InstrKind::Throw,
+        Op::Nop | Op::Block | Op::Loop => InstrKind::Marker,
+        Op::Br | Op::BrIf | Op::BrTable | Op::If | Op::Else => InstrKind::Branch,
+        op if op.is_call() => InstrKind::Call,
+        _ => InstrKind::Other,
     }
 }
 
-macro_rules! define_numeric {
-    (
-        unary { $($un:ident $un_name:literal $un_fn:ident;)* }
-        binary { $($bin:ident $bin_wide:ident $bin_name:literal $bin_fn:ident;)* }
-        int_binary { $($ib:ident $ib_imm:ident $ib_wide:ident $ib_name:literal $ib_fn:ident;)* }
-        int_compare { $($ic:ident $ic_imm:ident $ic_br:ident $ic_bri:ident $ic_not:ident $ic_noti:ident $ic_name:literal $ic_fn:ident;)* }
-        float_compare { $($fc:ident $fc_br:ident $fc_not:ident $fc_name:literal $fc_fn:ident;)* }
-        try_unary { $($tu:ident $tu_name:literal $tu_fn:ident;)* }
-        try_int_binary { $($tb:ident $tb_imm:ident $tb_name:literal $tb_fn:ident;)* }
-        load { $($ld:ident $ld_far:ident $ld_plus:ident $ld_at:ident $ld_name:literal $ld_mem:ident $ld_ext:ident $ld_val:ident;)* }
-        store { $($st:ident $st_far:ident $st_imm:ident $st_plus:ident $st_at:ident $st_name:literal $st_mem:ident;)* }
-        other { $($ot:ident $ot_name:literal;)* }
-    ) => {
-        /// Is it a numeric operator or a memory access.
-        const fn is_numeric(op: Op) -> bool {
-            matches!(
-                op,
-                $(| Op::$un)* $(| Op::$tu)* $(| Op::$bin)* $(| Op::$ib)* $(| Op::$ic)* $(| Op::$fc)* $(| Op::$tb)*
-                $(| Op::$ld)* $(| Op::$st)*
-            )
-        }
+op_rules! {
+define_numeric(scalar) {
+    /// Is it a numeric operator or a memory access.
+    const fn is_numeric(op: Op) -> bool {
+        matches!(
+            op,
+            $(| Op::$unary)* $(| Op::$try_unary)* $(| Op::$binary)* $(| Op::$int_binary)*
+            $(| Op::$int_compare)* $(| Op::$float_compare)* $(| Op::$try_int_binary)*
+            $(| Op::$load)* $(| Op::$store)*
+        )
+    }
 
-        impl Machine {
-            /// Executes numeric operators and memory accesses.
-            fn numeric(&mut self, at: &At) -> Result<(), Trap> {
-                let top = at.top;
-                macro_rules! unary {
-                    ($result:expr) => { self.stack[top - 1] = Slot::to_slot($result) };
-                }
-                macro_rules! binary {
-                    ($result:expr) => { self.stack[top - 2] = Slot::to_slot($result) };
-                }
-                macro_rules! operand {
-                    ($depth:literal) => { Slot::from_slot(self.stack[top - 1 - $depth]) };
-                }
-                match at.instr.op {
-                    $(Op::$un => unary!(n::$un_fn(operand!(0))),)*
-                    $(Op::$tu => unary!(n::$tu_fn(operand!(0))?),)*
-                    $(Op::$bin => binary!(n::$bin_fn(operand!(1), operand!(0))),)*
-                    $(Op::$ib => binary!(n::$ib_fn(operand!(1), operand!(0))),)*
-                    $(Op::$ic => binary!(n::$ic_fn(operand!(1), operand!(0))),)*
-                    $(Op::$fc => binary!(n::$fc_fn(operand!(1), operand!(0))),)*
-                    $(Op::$tb => binary!(n::$tb_fn(operand!(1), operand!(0))?),)*
-                    $(Op::$ld => {
-                        let memory = self.memory_address(at.instr.aux) as usize;
-                        let bytes = self.store.memories[memory].load(operand!(0), at.instr.imm)?;
-                        unary!(<$ld_mem>::from_le_bytes(bytes) as $ld_ext as $ld_val);
-                    })*
-                    $(Op::$st => {
-                        let memory = self.memory_address(at.instr.aux) as usize;
-                        let value: u64 = operand!(0);
-                        self.store.memories[memory].store(operand!(1), at.instr.imm, (value as $st_mem).to_le_bytes())?;
-                    })*
-                    other => unreachable!("BUG: {} is not numeric", other.mnemonic()),
-                }
-                Ok(())
+    impl Machine {
+        /// Executes numeric operators and memory accesses.
+        fn numeric(&mut self, at: &PlacedInstr) -> Result<(), Trap> {
+            let top = at.top;
+            macro_rules! unary {
+                ($result:expr) => { self.stack[top - 1] = Slot::to_slot($result) };
             }
+            macro_rules! binary {
+                ($result:expr) => { self.stack[top - 2] = Slot::to_slot($result) };
+            }
+            macro_rules! operand {
+                ($depth:literal) => { Slot::from_slot(self.stack[top - 1 - $depth]) };
+            }
+            match at.instr.op {
+                $(Op::$unary => unary!(n::$unary_fn(operand!(0))),)*
+                $(Op::$try_unary => unary!(n::$try_unary_fn(operand!(0))?),)*
+                $(Op::$binary => binary!(n::$binary_fn(operand!(1), operand!(0))),)*
+                $(Op::$int_binary => binary!(n::$int_binary_fn(operand!(1), operand!(0))),)*
+                $(Op::$int_compare => binary!(n::$int_compare_fn(operand!(1), operand!(0))),)*
+                $(Op::$float_compare => binary!(n::$float_compare_fn(operand!(1), operand!(0))),)*
+                $(Op::$try_int_binary => binary!(n::$try_int_binary_fn(operand!(1), operand!(0))?),)*
+                $(Op::$load => {
+                    let memory = self.memory_address(at.instr.aux) as usize;
+                    let bytes = self.store.memories[memory].load(operand!(0), at.instr.imm)?;
+                    unary!(<$load_mem>::from_le_bytes(bytes) as $load_ext as $load_val);
+                })*
+                $(Op::$store => {
+                    let memory = self.memory_address(at.instr.aux) as usize;
+                    let value: u64 = operand!(0);
+                    self.store.memories[memory].store(operand!(1), at.instr.imm, (value as $store_mem).to_le_bytes())?;
+                })*
+                other => unreachable!("BUG: {} is not numeric", other.mnemonic()),
+            }
+            Ok(())
         }
-    };
+    }
+}
 }
 for_each_op!(define_numeric);

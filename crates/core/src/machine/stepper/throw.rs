@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::{At, Done};
-use crate::code::{Catch, Handler, HandlerChange, Instr, Op, Target};
+use super::{Done, PlacedInstr};
+use crate::code::{BranchTarget, Catch, Handler, HandlerChange, Instr, Op};
 use crate::gas::Unit;
-use crate::machine::{Exception, Machine, Resume, Room};
+use crate::machine::{Exception, Machine, ResumePoint, Room};
 use stepmark_state::trap::Trap;
 
 /// What a throw needs of a function that has handlers.
@@ -14,7 +14,7 @@ use stepmark_state::trap::Trap;
 pub(crate) struct Catcher {
     handlers: Vec<Handler>,
     changes: Vec<HandlerChange>,
-    targets: Vec<Target>,
+    targets: Vec<BranchTarget>,
     /// Local slots.
     locals: u32,
     /// Result slots.
@@ -35,7 +35,7 @@ struct Caught {
 const LOOKS_BETWEEN: u64 = 64;
 
 impl Machine {
-    pub(super) fn throw(&mut self, at: &At) -> Done {
+    pub(super) fn throw(&mut self, at: &PlacedInstr) -> Done {
         let instr = &at.instr;
         self.afford(instr, 0)?;
         let Some(thrown) = self.thrown(at) else { return Err(self.charge_trap(instr, Trap::NullReference)) };
@@ -65,7 +65,7 @@ impl Machine {
     }
 
     /// The exception at the top of the stack, none for a null reference.
-    fn thrown(&self, at: &At) -> Option<Exception> {
+    fn thrown(&self, at: &PlacedInstr) -> Option<Exception> {
         if at.instr.op == Op::ThrowRef {
             return self.store.exceptions.get(self.operand(at, 0)).cloned();
         }
@@ -76,7 +76,7 @@ impl Machine {
 
     /// The innermost clause that catches an exception of `tag`, and how many clauses and frames were looked at for it.
     /// It stops where that cannot be paid for, found or not.
-    fn find_catch(&mut self, at: &At, tag: u32) -> Done<(Option<Caught>, u64)> {
+    fn find_catch(&mut self, at: &PlacedInstr, tag: u32) -> Done<(Option<Caught>, u64)> {
         let mut looked_at = 0;
         for frame in (0..self.frames.len()).rev() {
             let func = self.frames[frame].func;
@@ -128,7 +128,7 @@ impl Machine {
         if target.index == caught.catcher.end {
             self.leave(base, top, caught.catcher.results);
         } else {
-            self.set_resume(Resume::Wasm(target.index));
+            self.set_resume(ResumePoint::Wasm(target.index));
         }
     }
 

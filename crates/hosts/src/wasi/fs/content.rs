@@ -17,7 +17,7 @@ static ZERO: Page = [0; PAGE];
 
 /// Where a page's bytes are.
 #[derive(Clone, Debug)]
-enum Slot {
+enum PageSlot {
     /// In the input that the file began as; zeros beyond its end.
     Base,
     /// Nowhere: all are zero.
@@ -32,10 +32,10 @@ pub(in crate::wasi) struct Content {
     base: Arc<[u8]>,
     /// Whether the program has written here, so that there are pages.
     written: bool,
-    slots: Vec<Slot>,
+    slots: Vec<PageSlot>,
     /// One byte a page: 1 if it may have changed since the last snapshot.
     marks: Vec<u8>,
-    /// The pages that are not [`Slot::Zero`]: what cutting a file looks at, so that it costs what was written.
+    /// The pages that are not [`PageSlot::Zero`]: what cutting a file looks at, so that it costs what was written.
     used: PageSet,
 }
 
@@ -65,11 +65,11 @@ impl Content {
     pub(super) fn grow(&mut self, count: u64) {
         if !self.written {
             self.written = true;
-            self.slots = vec![Slot::Base; self.base.len().div_ceil(PAGE)];
+            self.slots = vec![PageSlot::Base; self.base.len().div_ceil(PAGE)];
             self.used = PageSet::below(self.slots.len());
         }
         let count = usize::try_from(count).unwrap_or(usize::MAX).max(self.slots.len());
-        self.slots.resize(count, Slot::Zero);
+        self.slots.resize(count, PageSlot::Zero);
         self.marks.resize(count, 0);
     }
 
@@ -96,8 +96,8 @@ impl Content {
         }
         let (index, within) = position(at);
         let page = match self.slots.get(index) {
-            Some(Slot::Own(page)) => page.as_slice(),
-            Some(Slot::Base) => self.base.chunks(PAGE).nth(index).unwrap_or_default(),
+            Some(PageSlot::Own(page)) => page.as_slice(),
+            Some(PageSlot::Base) => self.base.chunks(PAGE).nth(index).unwrap_or_default(),
             _ => &ZERO,
         };
         let bytes = page.get(within..).filter(|rest| !rest.is_empty()).or_else(|| ZERO.get(within..));
@@ -124,10 +124,10 @@ impl Content {
     pub(super) fn set_page(&mut self, index: usize, page: &Page) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if *page == ZERO {
-            *slot = Slot::Zero;
+            *slot = PageSlot::Zero;
             self.used.remove(index);
         } else {
-            *slot = Slot::Own(Box::new(*page));
+            *slot = PageSlot::Own(Box::new(*page));
             self.used.insert(index);
         }
     }
@@ -136,12 +136,12 @@ impl Content {
     fn own(&mut self, index: usize) -> Option<&mut Page> {
         *self.marks.get_mut(index)? = 1;
         self.used.insert(index);
-        if !matches!(self.slots.get(index), Some(Slot::Own(_))) {
+        if !matches!(self.slots.get(index), Some(PageSlot::Own(_))) {
             let page = Box::new(self.page(index));
-            *self.slots.get_mut(index)? = Slot::Own(page);
+            *self.slots.get_mut(index)? = PageSlot::Own(page);
         }
         match self.slots.get_mut(index) {
-            Some(Slot::Own(page)) => Some(page),
+            Some(PageSlot::Own(page)) => Some(page),
             _ => None,
         }
     }
@@ -164,7 +164,7 @@ impl Content {
     pub(super) fn clear_from(&mut self, length: u64) {
         let (index, within) = position(length);
         if within > 0
-            && !matches!(self.slots.get(index), Some(Slot::Zero) | None)
+            && !matches!(self.slots.get(index), Some(PageSlot::Zero) | None)
             && let Some(tail) = self.own(index).and_then(|page| page.get_mut(within..))
         {
             tail.fill(0);
@@ -173,7 +173,7 @@ impl Content {
         while let Some(page) = self.used.next(first) {
             self.used.remove(page);
             if let (Some(slot), Some(mark)) = (self.slots.get_mut(page), self.marks.get_mut(page)) {
-                (*slot, *mark) = (Slot::Zero, 1);
+                (*slot, *mark) = (PageSlot::Zero, 1);
             }
         }
     }
@@ -186,7 +186,7 @@ impl Content {
             let from = if number == index { within } else { 0 };
             page.iter().skip(from).all(|byte| *byte == 0)
         };
-        self.slots.iter().enumerate().skip(index).filter(|(_, slot)| !matches!(slot, Slot::Zero)).all(tail_is_zero)
+        self.slots.iter().enumerate().skip(index).filter(|(_, slot)| !matches!(slot, PageSlot::Zero)).all(tail_is_zero)
     }
 
     /// The Merkle tree of the input that the file began as.
@@ -222,7 +222,7 @@ mod tests {
         let mut content = Content::new(Arc::from(vec![7; 5 * PAGE]));
         content.grow(5);
         content.write(PAGE as u64 * 2 - 1, &[1, 2]);
-        let owned: Vec<bool> = content.slots.iter().map(|slot| matches!(slot, Slot::Own(_))).collect();
+        let owned: Vec<bool> = content.slots.iter().map(|slot| matches!(slot, PageSlot::Own(_))).collect();
         assert_eq!(owned, [false, true, true, false, false]);
         assert_eq!(content.marks, [0, 1, 1, 0, 0]);
     }

@@ -1,8 +1,8 @@
 //! The files that a program leaves behind: every one that is not there as the job gave it. Links are not among them: what
 //! they mean where the files go is not for the program to say.
 
-use super::node::Entry;
-use super::{FileSystem, Kind, MAX_PATH, ROOT};
+use super::node::DirectoryEntry;
+use super::{FileSystem, MAX_PATH, NodeKind, ROOT};
 
 /// A walk through the tree, in the order of listings.
 #[derive(Clone, Debug)]
@@ -36,10 +36,10 @@ impl Delivery {
             self.path.push_str(&entry.name);
             let is_too_long = self.path.len() > MAX_PATH;
             match fs.get(entry.node).map(|node| &node.kind) {
-                Some(Kind::Directory(entries)) if is_too_long && entries.is_empty() => {}
-                Some(Kind::Directory(_)) if is_too_long => return Some((self.path.clone(), entry.node)),
-                Some(Kind::Directory(_)) => self.open.push((entry.node, 0, self.path.len())),
-                Some(Kind::File { .. }) if !fs.is_as_given(directory, entry) => {
+                Some(NodeKind::Directory(entries)) if is_too_long && entries.is_empty() => {}
+                Some(NodeKind::Directory(_)) if is_too_long => return Some((self.path.clone(), entry.node)),
+                Some(NodeKind::Directory(_)) => self.open.push((entry.node, 0, self.path.len())),
+                Some(NodeKind::File { .. }) if !fs.is_as_given(directory, entry) => {
                     return Some((self.path.clone(), entry.node));
                 }
                 _ => {}
@@ -51,7 +51,7 @@ impl Delivery {
 
 impl FileSystem {
     /// Whether a name stands for an input that the program has left alone.
-    fn is_as_given(&self, directory: u32, entry: &Entry) -> bool {
+    fn is_as_given(&self, directory: u32, entry: &DirectoryEntry) -> bool {
         let given = self.initial.directory(directory).and_then(|given| given.get(&entry.name));
         given == Some(entry.node) && self.file(entry.node).is_some_and(|(_, content)| content.held().is_none())
     }

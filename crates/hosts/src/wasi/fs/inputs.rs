@@ -2,11 +2,11 @@
 //! numbers depend on the paths alone and not on the order in which inputs are given.
 
 use super::content::Content;
-use super::node::{Kind, Node, Times};
+use super::node::{FileNode, FileTimes, NodeKind};
 use super::sorted::Sorted;
 use super::{Initial, MAX_NAME, MAX_PATH, ROOT, name_cost, new_directory, node_cost};
 use std::sync::Arc;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// A path of the job, and the file there; none for a directory.
 struct Path<'a> {
@@ -16,7 +16,7 @@ struct Path<'a> {
 }
 
 /// The initial tree, and the node of each of the directories `preopens`.
-pub(super) fn build(inputs: Vec<(String, Arc<[u8]>)>, preopens: &[String]) -> Result<(Initial, Vec<u32>), Error> {
+pub(super) fn build(inputs: Vec<(String, Arc<[u8]>)>, preopens: &[String]) -> Result<(Initial, Vec<u32>), JobError> {
     let mut paths = Sorted::default();
     let mut add = |shown, names: Vec<_>, content| {
         let path = Path { shown, names: names.clone(), content };
@@ -40,7 +40,7 @@ pub(super) fn build(inputs: Vec<(String, Arc<[u8]>)>, preopens: &[String]) -> Re
 
 impl Initial {
     /// Adds what a path names; those before it in the order of names are there already.
-    fn add(&mut self, path: &Path<'_>) -> Result<(), Error> {
+    fn add(&mut self, path: &Path<'_>) -> Result<(), JobError> {
         let (file, directories) = match path.content {
             Some(_) => path.names.split_last().map_or((None, &[][..]), |(file, rest)| (Some(file), rest)),
             None => (None, path.names.as_slice()),
@@ -58,7 +58,7 @@ impl Initial {
                 return Err(path.refuse("given twice, or also a directory"));
             }
             let content = Content::new(Arc::clone(content));
-            self.add_child(at, name, Kind::File { length: content.base_length(), content });
+            self.add_child(at, name, NodeKind::File { length: content.base_length(), content });
         }
         Ok(())
     }
@@ -72,19 +72,19 @@ impl Initial {
         names.iter().fold(ROOT, |at, name| self.child(at, name).unwrap_or(at))
     }
 
-    fn add_child(&mut self, parent: u32, name: &str, kind: Kind) -> u32 {
+    fn add_child(&mut self, parent: u32, name: &str, kind: NodeKind) -> u32 {
         let number = self.add_node(kind);
         let parent = usize::try_from(parent).ok().and_then(|parent| self.nodes.get_mut(parent));
-        if let Some(Node { kind: Kind::Directory(directory), .. }) = parent {
+        if let Some(FileNode { kind: NodeKind::Directory(directory), .. }) = parent {
             directory.insert(name, number);
         }
         self.metadata = self.metadata.saturating_add(name_cost(name));
         number
     }
 
-    fn add_node(&mut self, kind: Kind) -> u32 {
+    fn add_node(&mut self, kind: NodeKind) -> u32 {
         let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        let node = Node { kind, links: 1, times: Times::default() };
+        let node = FileNode { kind, links: 1, times: FileTimes::default() };
         self.metadata = self.metadata.saturating_add(node_cost(&node));
         self.nodes.push(node);
         number
@@ -92,22 +92,22 @@ impl Initial {
 }
 
 impl Path<'_> {
-    fn refuse(&self, why: &str) -> Error {
+    fn refuse(&self, why: &str) -> JobError {
         let what = if self.content.is_some() { "input file" } else { "preopened directory" };
-        Error::usage(format!("{what} {:?}: {why}", self.shown))
+        JobError::usage(format!("{what} {:?}: {why}", self.shown))
     }
 }
 
 /// The names on the path of an input file, whose leading slash may be left out.
-fn file_names(path: &str) -> Result<Vec<&str>, Error> {
-    names(path.strip_prefix('/').unwrap_or(path)).map_err(|why| Error::usage(format!("input file {path:?}: {why}")))
+fn file_names(path: &str) -> Result<Vec<&str>, JobError> {
+    names(path.strip_prefix('/').unwrap_or(path)).map_err(|why| JobError::usage(format!("input file {path:?}: {why}")))
 }
 
 /// The names on the path of a preopened directory; `/` and `.` are the root, a slash at the end says nothing.
-fn directory_names(path: &str) -> Result<Vec<&str>, Error> {
+fn directory_names(path: &str) -> Result<Vec<&str>, JobError> {
     match path.trim_end_matches('/').trim_start_matches('/') {
         "" | "." => Ok(Vec::new()),
-        rest => names(rest).map_err(|why| Error::usage(format!("preopened directory {path:?}: {why}"))),
+        rest => names(rest).map_err(|why| JobError::usage(format!("preopened directory {path:?}: {why}"))),
     }
 }
 
@@ -132,7 +132,7 @@ fn names(path: &str) -> Result<Vec<&str>, &'static str> {
 mod tests {
     use super::*;
 
-    fn tree(paths: &[&str], preopens: &[&str]) -> Result<(Initial, Vec<u32>), Error> {
+    fn tree(paths: &[&str], preopens: &[&str]) -> Result<(Initial, Vec<u32>), JobError> {
         let inputs = paths.iter().map(|path| ((*path).to_owned(), Arc::from(path.as_bytes()))).collect();
         let preopens: Vec<String> = preopens.iter().map(|path| (*path).to_owned()).collect();
         build(inputs, &preopens)
@@ -141,7 +141,7 @@ mod tests {
     fn listing(initial: &Initial) -> Vec<String> {
         let mut lines = Vec::new();
         for (number, node) in initial.nodes.iter().enumerate() {
-            if let Kind::Directory(directory) = &node.kind {
+            if let NodeKind::Directory(directory) = &node.kind {
                 let names: Vec<String> =
                     directory.from(0).map(|entry| format!("{}={}", entry.name, entry.node)).collect();
                 lines.push(format!("{number}: {}", names.join(" ")));

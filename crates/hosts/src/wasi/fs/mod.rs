@@ -5,7 +5,7 @@
 use crate::wasi::errno::Errno;
 use std::sync::Arc;
 use stepmark_core::host::Steps;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::merkle::PageTree;
 
 mod content;
@@ -19,23 +19,23 @@ mod sorted;
 
 pub(super) use content::pages;
 pub(super) use delivery::Delivery;
-pub(super) use node::{Directory, Kind, Node};
-pub(super) use resolve::{Found, MAX_PATH, byte_steps};
-pub(super) use saved::{Saved, is_target};
+pub(super) use node::{Directory, FileNode, NodeKind};
+pub(super) use resolve::{MAX_PATH, ResolvedPath, byte_steps};
+pub(super) use saved::{SavedTree, is_target};
 
 use content::{Content, PAGE_SHIFT};
-use node::Times;
+use node::FileTimes;
 use sorted::Sorted;
 use stepmark_state::paged::Page;
 
 /// A directory to be made below `parent`.
-pub(super) fn new_directory(parent: u32) -> Kind {
-    Kind::Directory(Directory::new(parent, 0))
+pub(super) fn new_directory(parent: u32) -> NodeKind {
+    NodeKind::Directory(Directory::new(parent, 0))
 }
 
 /// An empty file to be made.
-pub(super) fn new_file() -> Kind {
-    Kind::File { length: 0, content: Content::default() }
+pub(super) fn new_file() -> NodeKind {
+    NodeKind::File { length: 0, content: Content::default() }
 }
 
 /// Longest name of a file or directory in bytes, as most systems have it.
@@ -49,9 +49,9 @@ pub(super) const ROOT: u32 = 0;
 const MAX_METADATA: u64 = 32 << 20;
 
 /// What a node counts for.
-fn node_cost(node: &Node) -> u64 {
+fn node_cost(node: &FileNode) -> u64 {
     match &node.kind {
-        Kind::Link(target) => (target.len() as u64).saturating_add(96),
+        NodeKind::Link(target) => (target.len() as u64).saturating_add(96),
         _ => 96,
     }
 }
@@ -65,31 +65,31 @@ fn name_cost(name: &str) -> u64 {
 #[derive(Debug, Default)]
 struct Initial {
     /// By number.
-    nodes: Vec<Node>,
+    nodes: Vec<FileNode>,
     /// Cost of its nodes and names.
     metadata: u64,
 }
 
 impl Initial {
-    fn get(&self, number: u32) -> Option<&Node> {
+    fn get(&self, number: u32) -> Option<&FileNode> {
         self.nodes.get(usize::try_from(number).ok()?)
     }
 
     fn directory(&self, number: u32) -> Option<&Directory> {
         match &self.get(number)?.kind {
-            Kind::Directory(directory) => Some(directory),
+            NodeKind::Directory(directory) => Some(directory),
             _ => None,
         }
     }
 
     /// All nodes, with their numbers.
-    fn numbered(&self) -> impl Iterator<Item = (u32, &Node)> {
+    fn numbered(&self) -> impl Iterator<Item = (u32, &FileNode)> {
         (0..).zip(&self.nodes)
     }
 }
 
 /// A node with its number.
-type Numbered = (u32, Box<Node>);
+type Numbered = (u32, Box<FileNode>);
 
 /// All files, directories and links.
 #[derive(Clone, Debug)]
@@ -116,9 +116,9 @@ impl FileSystem {
         inputs: impl IntoIterator<Item = (String, Arc<[u8]>)>,
         preopens: &[String],
         max_bytes: u64,
-    ) -> Result<(Self, Vec<u32>), Error> {
+    ) -> Result<(Self, Vec<u32>), JobError> {
         let (initial, directories) = inputs::build(inputs.into_iter().collect(), preopens)?;
-        let next = u32::try_from(initial.nodes.len()).map_err(|_| Error::usage("too many input files"))?;
+        let next = u32::try_from(initial.nodes.len()).map_err(|_| JobError::usage("too many input files"))?;
         let mut nodes = Sorted::default();
         for (number, node) in initial.numbered() {
             nodes.insert(&|_| true, (number, Box::new(node.clone())));
@@ -130,12 +130,12 @@ impl FileSystem {
     }
 
     /// The node with this number.
-    pub(super) fn get(&self, number: u32) -> Option<&Node> {
+    pub(super) fn get(&self, number: u32) -> Option<&FileNode> {
         let found = self.nodes.get(&|(other, _)| *other < number);
         found.filter(|(other, _)| *other == number).map(|(_, node)| node.as_ref())
     }
 
-    fn get_mut(&mut self, number: u32) -> Option<&mut Node> {
+    fn get_mut(&mut self, number: u32) -> Option<&mut FileNode> {
         let found = self.nodes.get_mut(&|(other, _)| *other < number);
         found.filter(|(other, _)| *other == number).map(|(_, node)| node.as_mut())
     }
@@ -143,7 +143,7 @@ impl FileSystem {
     /// The directory with this number, if it is one.
     pub(super) fn directory(&self, node: u32) -> Option<&Directory> {
         match &self.get(node)?.kind {
-            Kind::Directory(directory) => Some(directory),
+            NodeKind::Directory(directory) => Some(directory),
             _ => None,
         }
     }
@@ -151,14 +151,14 @@ impl FileSystem {
     /// Length and contents of a file.
     fn file(&self, node: u32) -> Option<(u64, &Content)> {
         match &self.get(node)?.kind {
-            Kind::File { length, content } => Some((*length, content)),
+            NodeKind::File { length, content } => Some((*length, content)),
             _ => None,
         }
     }
 
     fn content_mut(&mut self, node: u32) -> Option<&mut Content> {
         match &mut self.get_mut(node)?.kind {
-            Kind::File { content, .. } => Some(content),
+            NodeKind::File { content, .. } => Some(content),
             _ => None,
         }
     }
@@ -229,7 +229,7 @@ impl FileSystem {
     fn set_length(&mut self, node: u32, change: impl FnOnce(u64) -> u64, now: u64) {
         let Some(node) = self.get_mut(node) else { return };
         (node.times.modification, node.times.change) = (now, now);
-        if let Kind::File { length, .. } = &mut node.kind {
+        if let NodeKind::File { length, .. } = &mut node.kind {
             *length = change(*length);
         }
     }
@@ -237,7 +237,7 @@ impl FileSystem {
     /// Sets the times of a node that are given.
     pub(super) fn set_times(&mut self, node: u32, access: Option<u64>, modification: Option<u64>, now: u64) {
         let Some(node) = self.get_mut(node) else { return };
-        node.times = Times {
+        node.times = FileTimes {
             access: access.unwrap_or(node.times.access),
             modification: modification.unwrap_or(node.times.modification),
             change: now,
@@ -250,8 +250,8 @@ impl FileSystem {
     ///
     /// # Errors
     /// `ENOSPC` beyond what names and nodes may take, `ENOENT` in a directory that was removed, `EEXIST`.
-    pub(super) fn create(&mut self, directory: u32, name: &str, kind: Kind, now: u64) -> Result<u32, Errno> {
-        let node = Node { kind, links: 0, times: Times::all(now) };
+    pub(super) fn create(&mut self, directory: u32, name: &str, kind: NodeKind, now: u64) -> Result<u32, Errno> {
+        let node = FileNode { kind, links: 0, times: FileTimes::all(now) };
         let cost = node_cost(&node);
         self.room(cost.saturating_add(name_cost(name)))?;
         let number = self.next;
@@ -274,7 +274,7 @@ impl FileSystem {
         let target = self.get_mut(node).ok_or(Errno::Noent)?;
         target.links = target.links.checked_add(1).ok_or(Errno::Mlink)?;
         target.times.change = now;
-        if let Kind::Directory(moved) = &mut target.kind {
+        if let NodeKind::Directory(moved) = &mut target.kind {
             moved.parent = directory;
         }
         self.change_directory(directory, now, |entries| entries.insert(name, node));
@@ -289,7 +289,7 @@ impl FileSystem {
         let node = self.get_mut(number)?;
         node.links = node.links.saturating_sub(1);
         node.times.change = now;
-        if let Kind::Directory(removed) = &mut node.kind {
+        if let NodeKind::Directory(removed) = &mut node.kind {
             removed.parent = number;
         }
         Some(number)
@@ -340,8 +340,8 @@ impl FileSystem {
     fn free_name(&self, directory: u32, name: &str) -> Result<(), Errno> {
         let node = self.get(directory).filter(|node| node.links > 0).ok_or(Errno::Noent)?;
         match &node.kind {
-            Kind::Directory(entries) if entries.get(name).is_none() => Ok(()),
-            Kind::Directory(_) => Err(Errno::Exist),
+            NodeKind::Directory(entries) if entries.get(name).is_none() => Ok(()),
+            NodeKind::Directory(_) => Err(Errno::Exist),
             _ => Err(Errno::Notdir),
         }
     }
@@ -350,7 +350,7 @@ impl FileSystem {
         let node = self.get_mut(number)?;
         (node.times.modification, node.times.change) = (now, now);
         match &mut node.kind {
-            Kind::Directory(directory) => Some(change(directory)),
+            NodeKind::Directory(directory) => Some(change(directory)),
             _ => None,
         }
     }
@@ -359,7 +359,8 @@ impl FileSystem {
 
     /// The files that the program has written to, by ascending number.
     pub(super) fn written(&self) -> impl Iterator<Item = u32> {
-        let is_written = |node: &Node| matches!(&node.kind, Kind::File { content, .. } if content.held().is_some());
+        let is_written =
+            |node: &FileNode| matches!(&node.kind, NodeKind::File { content, .. } if content.held().is_some());
         self.nodes.iter().filter(move |(_, node)| is_written(node)).map(|(number, _)| *number)
     }
 

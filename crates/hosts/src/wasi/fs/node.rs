@@ -7,23 +7,23 @@ use std::sync::Arc;
 
 /// A file, directory or link.
 #[derive(Clone, Debug)]
-pub(in crate::wasi) struct Node {
-    pub(in crate::wasi) kind: Kind,
+pub(in crate::wasi) struct FileNode {
+    pub(in crate::wasi) kind: NodeKind,
     /// Names that it has; without any it lives as long as a descriptor of it.
     pub(in crate::wasi) links: u32,
-    pub(in crate::wasi) times: Times,
+    pub(in crate::wasi) times: FileTimes,
 }
 
 /// Nanoseconds since 1970 on the program's own clock; 0 for what the job gave. Reading a file does not change its time of
 /// access, as on systems that are mounted so: a state would change with every read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::wasi) struct Times {
+pub(in crate::wasi) struct FileTimes {
     pub(in crate::wasi) access: u64,
     pub(in crate::wasi) modification: u64,
     pub(in crate::wasi) change: u64,
 }
 
-impl Times {
+impl FileTimes {
     /// All three at once.
     pub(super) fn all(now: u64) -> Self {
         Self { access: now, modification: now, change: now }
@@ -32,7 +32,7 @@ impl Times {
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub(in crate::wasi) enum Kind {
+pub(in crate::wasi) enum NodeKind {
     Directory(Directory),
     File {
         length: u64,
@@ -50,13 +50,13 @@ pub(in crate::wasi) struct Directory {
     pub(in crate::wasi) parent: u32,
     /// Position of the next new name.
     pub(super) next: u64,
-    by_position: Sorted<Arc<Entry>>,
-    by_name: Sorted<Arc<Entry>>,
+    by_position: Sorted<Arc<DirectoryEntry>>,
+    by_name: Sorted<Arc<DirectoryEntry>>,
 }
 
 /// A name in a directory.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::wasi) struct Entry {
+pub(in crate::wasi) struct DirectoryEntry {
     pub position: u64,
     pub(in crate::wasi) name: String,
     pub node: u32,
@@ -68,7 +68,7 @@ impl Directory {
         Self { parent, next, by_position: Sorted::default(), by_name: Sorted::default() }
     }
 
-    fn entry(&self, name: &str) -> Option<&Arc<Entry>> {
+    fn entry(&self, name: &str) -> Option<&Arc<DirectoryEntry>> {
         let found = self.by_name.get(&|entry| entry.name.as_str() < name);
         found.filter(|entry| entry.name == name)
     }
@@ -85,13 +85,13 @@ impl Directory {
 
     /// Adds a name at the next position; `false`, with nothing done, if it is there already.
     pub(super) fn insert(&mut self, name: &str, node: u32) -> bool {
-        let added = self.put(Entry { position: self.next, name: name.to_owned(), node });
+        let added = self.put(DirectoryEntry { position: self.next, name: name.to_owned(), node });
         self.next = self.next.saturating_add(u64::from(added));
         added
     }
 
     /// Puts a name after all others; `false`, with nothing done, if it is there already or its position is not after theirs.
-    pub(super) fn put(&mut self, entry: Entry) -> bool {
+    pub(super) fn put(&mut self, entry: DirectoryEntry) -> bool {
         if self.entry(&entry.name).is_some() || self.from(entry.position).next().is_some() {
             return false;
         }
@@ -109,7 +109,7 @@ impl Directory {
     }
 
     /// The entries from `position` on.
-    pub(in crate::wasi) fn from(&self, position: u64) -> impl Iterator<Item = &Entry> {
+    pub(in crate::wasi) fn from(&self, position: u64) -> impl Iterator<Item = &DirectoryEntry> {
         self.by_position.from(&|entry| entry.position < position).map(Arc::as_ref)
     }
 }

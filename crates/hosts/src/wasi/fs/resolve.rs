@@ -1,6 +1,6 @@
 //! Paths: name by name from a directory, which none can leave, neither by `..`, nor by being absolute, nor by a link.
 
-use super::{FileSystem, Kind, MAX_NAME};
+use super::{FileSystem, MAX_NAME, NodeKind};
 use crate::wasi::errno::Errno;
 use stepmark_core::host::Steps;
 
@@ -12,7 +12,7 @@ const MAX_LINKS: u32 = 40;
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::wasi) struct Found {
+pub(in crate::wasi) struct ResolvedPath {
     /// The directory that holds the last name.
     pub(in crate::wasi) directory: u32,
     /// The last name; none for a path that ends in `.` or `..`.
@@ -23,7 +23,7 @@ pub(in crate::wasi) struct Found {
     pub(in crate::wasi) slash: bool,
 }
 
-impl Found {
+impl ResolvedPath {
     /// The place for something new that may only be a directory if a slash follows.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl FileSystem {
         path: &str,
         follow: bool,
         steps: &mut Steps,
-    ) -> Result<Found, Errno> {
+    ) -> Result<ResolvedPath, Errno> {
         if path.is_empty() {
             return Err(Errno::Noent);
         }
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn run(mut self) -> Result<Found, Errno> {
+    fn run(mut self) -> Result<ResolvedPath, Errno> {
         let mut found = self.here();
         while let Some(name) = self.rest.pop() {
             self.steps.take(1);
@@ -109,12 +109,12 @@ impl<'a> Walk<'a> {
         Ok(found)
     }
 
-    fn here(&self) -> Found {
-        Found { directory: self.at, name: None, node: Some(self.at), slash: false }
+    fn here(&self) -> ResolvedPath {
+        ResolvedPath { directory: self.at, name: None, node: Some(self.at), slash: false }
     }
 
     /// One name further.
-    fn step(&mut self, name: &'a str) -> Result<Found, Errno> {
+    fn step(&mut self, name: &'a str) -> Result<ResolvedPath, Errno> {
         let Some(directory) = self.fs.directory(self.at) else { return Err(Errno::Notdir) };
         match name {
             "." => return Ok(self.here()),
@@ -128,11 +128,12 @@ impl<'a> Walk<'a> {
         }
         let node = directory.get(name);
         let is_last = self.rest.is_empty();
-        let found = Found { directory: self.at, name: Some(name.to_owned()), node, slash: is_last && self.slash };
+        let found =
+            ResolvedPath { directory: self.at, name: Some(name.to_owned()), node, slash: is_last && self.slash };
         match node.and_then(|number| self.fs.get(number)).map(|node| &node.kind) {
-            Some(Kind::Link(target)) if !is_last || self.follow || self.slash => self.enter_link(target)?,
+            Some(NodeKind::Link(target)) if !is_last || self.follow || self.slash => self.enter_link(target)?,
             _ if is_last => {}
-            Some(Kind::Directory(_)) => {
+            Some(NodeKind::Directory(_)) => {
                 self.at = node.unwrap_or(self.at);
                 self.depth = self.depth.saturating_add(1);
             }
@@ -201,7 +202,7 @@ mod tests {
     fn every_name_that_is_gone_through_is_a_step_and_so_are_16_bytes() {
         let mut fs = tree();
         let slashes = "/".repeat(200);
-        fs.create(0, "far", Kind::Link(format!("d{slashes}e/../../d/e")), 1).unwrap();
+        fs.create(0, "far", NodeKind::Link(format!("d{slashes}e/../../d/e")), 1).unwrap();
         let cases = [
             ("g", 1),
             ("d/e/f", 3),
@@ -224,7 +225,7 @@ mod tests {
     fn no_link_leads_out_of_the_directory() {
         let mut fs = tree();
         let mut link = |directory, name: &str, target: &str| {
-            fs.create(directory, name, Kind::Link(target.to_owned()), 1).unwrap();
+            fs.create(directory, name, NodeKind::Link(target.to_owned()), 1).unwrap();
         };
         link(1, "up", "../g");
         link(2, "twice", "../up");

@@ -3,14 +3,14 @@
 //! the root, and sizes are within the job's limits.
 
 use super::content::Content;
-use super::node::{Directory, Entry, Kind, Node, Times};
+use super::node::{Directory, DirectoryEntry, FileNode, FileTimes, NodeKind};
 use super::sorted::Sorted;
 use super::{FileSystem, MAX_NAME, MAX_PATH, ROOT, name_cost, node_cost, pages};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stepmark_state::encoding::bounded;
 use stepmark_state::encoding::not_ascending;
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 
 /// Nodes and names that a state can carry: those that the bound of what they take leaves room for, and as many inputs as a
 /// job can name. A bound for the memory that decoding takes.
@@ -18,7 +18,7 @@ const MAX_ITEMS: usize = 1 << 20;
 
 /// The tree, as far as it differs from the job's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::wasi) struct Saved {
+pub(in crate::wasi) struct SavedTree {
     next: u32,
     /// By ascending number; none for an input that is gone.
     #[serde(deserialize_with = "bounded::<_, _, MAX_ITEMS>")]
@@ -32,7 +32,7 @@ pub(in crate::wasi) struct Saved {
 struct SavedNode {
     kind: SavedKind,
     links: u32,
-    times: Times,
+    times: FileTimes,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,19 +51,19 @@ struct SavedName {
 }
 
 #[cold]
-fn refuse(what: &str) -> Error {
-    Error::snapshot(format!("wasi state: {what}"))
+fn refuse(what: &str) -> JobError {
+    JobError::snapshot(format!("wasi state: {what}"))
 }
 
 #[cold]
-fn refuse_node(number: u32, why: &str) -> Error {
+fn refuse_node(number: u32, why: &str) -> JobError {
     refuse(&format!("file {number}: {why}"))
 }
 
 impl FileSystem {
     /// The saved form.
-    pub(in crate::wasi) fn save(&self) -> Saved {
-        let mut saved = Saved { next: self.next, nodes: Vec::new(), names: Vec::new() };
+    pub(in crate::wasi) fn save(&self) -> SavedTree {
+        let mut saved = SavedTree { next: self.next, nodes: Vec::new(), names: Vec::new() };
         let mut given = self.initial.numbered().peekable();
         for (number, node) in self.nodes.iter() {
             while let Some((gone, _)) = given.next_if(|(other, _)| other < number) {
@@ -83,7 +83,7 @@ impl FileSystem {
     ///
     /// # Errors
     /// No run of this job comes to such a tree.
-    pub(in crate::wasi) fn restore(&self, saved: &Saved, open: &[u32]) -> Result<FileSystem, Error> {
+    pub(in crate::wasi) fn restore(&self, saved: &SavedTree, open: &[u32]) -> Result<FileSystem, JobError> {
         let pages = saved.pages();
         if pages > self.max_pages {
             let most = self.max_pages;
@@ -102,7 +102,7 @@ impl FileSystem {
     }
 
     /// Puts a node after all others, without its names.
-    fn add(&mut self, number: u32, node: Node) {
+    fn add(&mut self, number: u32, node: FileNode) {
         self.metadata = self.metadata.saturating_add(node_cost(&node));
         self.nodes.insert(&|_| true, (number, Box::new(node)));
     }
@@ -111,7 +111,7 @@ impl FileSystem {
     ///
     /// # Errors
     /// One does; it is named by its number.
-    pub(in crate::wasi) fn check_contents(&self) -> Result<(), Error> {
+    pub(in crate::wasi) fn check_contents(&self) -> Result<(), JobError> {
         let is_good = |(length, content): (u64, &Content)| content.is_zero_from(length);
         let bad = self.written().find(|number| !self.file(*number).is_some_and(is_good));
         bad.map_or(Ok(()), |number| Err(refuse_node(number, "has contents beyond its end")))
@@ -119,49 +119,49 @@ impl FileSystem {
 }
 
 /// Whether a node is saved alike, its names included.
-fn is_same(a: &Node, b: &Node) -> bool {
+fn is_same(a: &FileNode, b: &FileNode) -> bool {
     let names_are = match (&a.kind, &b.kind) {
-        (Kind::Directory(a), Kind::Directory(b)) => a.from(0).eq(b.from(0)),
+        (NodeKind::Directory(a), NodeKind::Directory(b)) => a.from(0).eq(b.from(0)),
         _ => true,
     };
     names_are && SavedNode::new(a) == SavedNode::new(b)
 }
 
 impl SavedNode {
-    fn new(node: &Node) -> Self {
+    fn new(node: &FileNode) -> Self {
         let kind = match &node.kind {
-            Kind::Directory(directory) => SavedKind::Directory { parent: directory.parent, next: directory.next },
-            Kind::File { length, content } => SavedKind::File { length: *length, pages: content.held() },
-            Kind::Link(target) => SavedKind::Link { target: target.clone() },
+            NodeKind::Directory(directory) => SavedKind::Directory { parent: directory.parent, next: directory.next },
+            NodeKind::File { length, content } => SavedKind::File { length: *length, pages: content.held() },
+            NodeKind::Link(target) => SavedKind::Link { target: target.clone() },
         };
         Self { kind, links: node.links, times: node.times }
     }
 
     /// The node, without its names; `was` is what the job gave in its place.
-    fn node(&self, was: Option<&Node>) -> Node {
+    fn node(&self, was: Option<&FileNode>) -> FileNode {
         let kind = match &self.kind {
-            SavedKind::Directory { parent, next } => Kind::Directory(Directory::new(*parent, *next)),
+            SavedKind::Directory { parent, next } => NodeKind::Directory(Directory::new(*parent, *next)),
             SavedKind::File { length, pages } => {
                 let mut content = match was {
-                    Some(Node { kind: Kind::File { content, .. }, .. }) => content.clone(),
+                    Some(FileNode { kind: NodeKind::File { content, .. }, .. }) => content.clone(),
                     _ => Content::default(),
                 };
                 if let Some(count) = pages {
                     content.grow(*count);
                 }
-                Kind::File { length: *length, content }
+                NodeKind::File { length: *length, content }
             }
-            SavedKind::Link { target } => Kind::Link(target.clone()),
+            SavedKind::Link { target } => NodeKind::Link(target.clone()),
         };
-        Node { kind, links: self.links, times: self.times }
+        FileNode { kind, links: self.links, times: self.times }
     }
 }
 
-impl Saved {
+impl SavedTree {
     /// Adds a node that is not as the job gave it.
-    fn add(&mut self, number: u32, node: &Node) {
+    fn add(&mut self, number: u32, node: &FileNode) {
         self.nodes.push((number, Some(SavedNode::new(node))));
-        let Kind::Directory(entries) = &node.kind else { return };
+        let NodeKind::Directory(entries) = &node.kind else { return };
         for entry in entries.from(0) {
             let (position, name, node) = (entry.position, entry.name.clone(), entry.node);
             self.names.push(SavedName { directory: number, position, name, node });
@@ -178,7 +178,7 @@ impl Saved {
     }
 
     /// Puts all nodes into a file system that has none: the job's, changed as this says.
-    fn fill(&self, fs: &mut FileSystem) -> Result<(), Error> {
+    fn fill(&self, fs: &mut FileSystem) -> Result<(), JobError> {
         if not_ascending(&self.nodes, |(number, _)| number).is_some() {
             return Err(refuse("files are not in ascending order"));
         }
@@ -197,12 +197,12 @@ impl Saved {
         self.fill_names(fs)
     }
 
-    fn fill_names(&self, fs: &mut FileSystem) -> Result<(), Error> {
+    fn fill_names(&self, fs: &mut FileSystem) -> Result<(), JobError> {
         for SavedName { directory, position, name, node } in &self.names {
-            let Some(Node { kind: Kind::Directory(entries), .. }) = fs.get_mut(*directory) else {
+            let Some(FileNode { kind: NodeKind::Directory(entries), .. }) = fs.get_mut(*directory) else {
                 return Err(refuse_node(*directory, "has names, but is no directory"));
             };
-            let entry = Entry { position: *position, name: name.clone(), node: *node };
+            let entry = DirectoryEntry { position: *position, name: name.clone(), node: *node };
             if !is_name(name) || *position >= entries.next || !entries.put(entry) {
                 return Err(refuse_node(*directory, &format!("cannot have the name {name:?} at position {position}")));
             }
@@ -222,7 +222,7 @@ pub(in crate::wasi) fn is_target(target: &str) -> bool {
 
 impl FileSystem {
     /// Each node by itself.
-    fn check_nodes(&self, open: &[u32]) -> Result<(), Error> {
+    fn check_nodes(&self, open: &[u32]) -> Result<(), JobError> {
         let given = self.initial.nodes.len() as u64;
         let last = self.nodes.iter().last().map_or(0, |(number, _)| u64::from(*number).saturating_add(1));
         if u64::from(self.next) < given.max(last) {
@@ -240,26 +240,26 @@ impl FileSystem {
     }
 
     /// Whether a program can have made this of what the job gave it, names aside.
-    fn can_be(&self, number: u32, node: &Node) -> bool {
+    fn can_be(&self, number: u32, node: &FileNode) -> bool {
         let was = self.initial.get(number).map(|was| &was.kind);
         match (&node.kind, was) {
-            (Kind::Directory(directory), None | Some(Kind::Directory(_))) => match node.links {
+            (NodeKind::Directory(directory), None | Some(NodeKind::Directory(_))) => match node.links {
                 // The root has no name, and still cannot go; one that was removed is its own parent.
                 1 => (number == ROOT) == (directory.parent == number),
                 0 => number != ROOT && directory.parent == number && directory.is_empty(),
                 _ => false,
             },
-            (Kind::File { length, content }, None | Some(Kind::File { .. })) => match content.held() {
+            (NodeKind::File { length, content }, None | Some(NodeKind::File { .. })) => match content.held() {
                 Some(held) => pages((*length).max(content.base_length())) <= held,
                 None => *length == content.base_length(),
             },
-            (Kind::Link(target), None) => is_target(target),
+            (NodeKind::Link(target), None) => is_target(target),
             _ => false,
         }
     }
 
     /// Every node has as many names as it counts, and all of them are reached from the root.
-    fn check_names(&mut self) -> Result<(), Error> {
+    fn check_names(&mut self) -> Result<(), JobError> {
         let mut counts: Vec<(u32, u32)> = self.nodes.iter().map(|(number, node)| (*number, node.links)).collect();
         let mut found = |number: u32| {
             let place = counts.binary_search_by_key(&number, |(number, _)| *number).ok()?;
@@ -302,7 +302,7 @@ mod tests {
         fs
     }
 
-    fn refusal(change: impl Fn(&mut Saved)) -> String {
+    fn refusal(change: impl Fn(&mut SavedTree)) -> String {
         let fs = tree();
         let mut saved = fs.save();
         change(&mut saved);
@@ -312,8 +312,8 @@ mod tests {
         }
     }
 
-    fn with(number: u32, change: impl Fn(&mut SavedNode)) -> impl Fn(&mut Saved) {
-        move |saved: &mut Saved| {
+    fn with(number: u32, change: impl Fn(&mut SavedNode)) -> impl Fn(&mut SavedTree) {
+        move |saved: &mut SavedTree| {
             let (_, node) = saved.nodes.iter_mut().find(|(other, _)| *other == number).unwrap();
             change(node.as_mut().unwrap());
         }
@@ -344,7 +344,7 @@ mod tests {
     fn a_tree_that_no_program_makes_is_refused() {
         let file = |length, pages| with(5, move |node| node.kind = SavedKind::File { length, pages });
         let directory = |parent, next| with(1, move |node| node.kind = SavedKind::Directory { parent, next });
-        let name = |change: fn(&mut SavedName)| move |saved: &mut Saved| change(&mut saved.names[1]);
+        let name = |change: fn(&mut SavedName)| move |saved: &mut SavedTree| change(&mut saved.names[1]);
         let cases: Vec<(String, &str)> = vec![
             (refusal(|saved| saved.next = 5), "the next file's number 5 is taken"),
             (refusal(|saved| saved.next = 3), "the next file's number 3 is taken"),

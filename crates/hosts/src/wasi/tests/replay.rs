@@ -23,7 +23,7 @@ fn argument() -> impl Strategy<Value = u64> {
 const NEW: u64 = 0x8100;
 
 fn calls() -> impl Strategy<Value = Vec<(usize, Vec<u64>)>> {
-    let exit = calls::Call::ProcExit as usize;
+    let exit = calls::WasiCall::ProcExit as usize;
     let any_call = (0..calls::TABLE.len()).prop_filter("does not return", move |index| *index != exit);
     let random = any_call.prop_flat_map(|index| {
         let count = calls::TABLE[index].params.len();

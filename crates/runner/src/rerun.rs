@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use stepmark_core::gas::Schedule;
-use stepmark_session::spec::{JobSpec, Resume, SnapshotId};
+use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 use stepmark_snapshot::job::{Job, ModuleRef};
 
-use crate::chain::Chain;
+use crate::chain::ChainFiles;
 use crate::failure::{Failure, Result};
-use crate::foreign::{Foreign, Kind};
-use crate::search::{self, Search};
+use crate::foreign::{Foreign, ForeignKind};
+use crate::search::{self, FileSearch};
 use crate::supply::Supply;
 
 /// Where files of a job are, if they are not found by their names and hashes.
@@ -49,7 +49,7 @@ impl JobFiles {
     /// # Errors
     /// Exit code 65 that says which one is missing, or that `program` is not the job's.
     pub fn find(job: &Job, program: Option<&str>, given: &GivenFiles, dir: &Path) -> Result<Self> {
-        let search = Search::around(dir);
+        let search = FileSearch::around(dir);
         let mut files = Self { program: find_program(job, program, &search)?, ..Self::default() };
         files.modules = find_modules(&job.modules, &given.modules, "--preload", &search)?;
         files.contracts = find_modules(&job.contracts, &given.contracts, "--contract", &search)?;
@@ -77,7 +77,7 @@ fn find_modules(
     wanted: &[ModuleRef],
     given: &[(String, PathBuf)],
     flag: &str,
-    search: &Search,
+    search: &FileSearch,
 ) -> Result<Vec<(String, String)>> {
     let find = |module: &ModuleRef| {
         let path = match given.iter().find(|(name, _)| *name == module.name) {
@@ -92,11 +92,11 @@ fn find_modules(
     wanted.iter().map(find).collect()
 }
 
-fn find_program(job: &Job, program: Option<&str>, search: &Search) -> Result<String> {
+fn find_program(job: &Job, program: Option<&str>, search: &FileSearch) -> Result<String> {
     let Some(program) = program else {
         return search.required(&job.program.name, &job.program.hash, "--program FILE");
     };
-    let found = search::file_hash(Foreign::named(Path::new(program), Kind::Module)?)?;
+    let found = search::file_hash(Foreign::named(Path::new(program), ForeignKind::Module)?)?;
     if found == job.program.hash {
         return Ok(program.to_owned());
     }
@@ -155,24 +155,24 @@ impl Rerun {
     }
 
     /// Lets these bytes be the `.snap` of snapshot `id`.
-    pub fn snap(&mut self, id: SnapshotId, bytes: Vec<u8>) {
+    pub fn snap(&mut self, id: SnapshotName, bytes: Vec<u8>) {
         self.supply.bytes(format!("{}/{id}.snap", self.dir), bytes);
     }
 
     /// The job with the `.snap` of snapshot `id` as it was when the chain was opened; 0 is the start, which has none.
     ///
     /// # Errors
-    /// As those of [`Chain::snap_again`].
-    pub fn as_opened(&self, chain: &Chain, id: u64) -> Result<Self> {
+    /// As those of [`ChainFiles::snap_again`].
+    pub fn as_opened(&self, chain: &ChainFiles, id: u64) -> Result<Self> {
         let mut rerun = self.clone();
         if id > 0 {
-            rerun.snap(SnapshotId::Number(id), chain.snap_again(id)?);
+            rerun.snap(SnapshotName::Number(id), chain.snap_again(id)?);
         }
         Ok(rerun)
     }
 
     /// Lets these bytes be the `.bin` of snapshot `id`.
-    pub fn bin(&mut self, id: SnapshotId, bytes: Vec<u8>) {
+    pub fn bin(&mut self, id: SnapshotName, bytes: Vec<u8>) {
         self.supply.bytes(format!("{}/{id}.bin", self.dir), bytes);
     }
 
@@ -202,7 +202,7 @@ impl Rerun {
     pub fn from(&self, id: u64, limit: u64, refill: bool) -> JobSpec {
         match id {
             0 => self.from_start(limit, refill),
-            _ => self.from_snapshot(SnapshotId::Number(id), Some(limit), refill),
+            _ => self.from_snapshot(SnapshotName::Number(id), Some(limit), refill),
         }
     }
 
@@ -233,8 +233,8 @@ impl Rerun {
     }
 
     /// The job from a snapshot on, with the snapshot's own limit where none is given.
-    pub fn from_snapshot(&self, id: SnapshotId, limit: Option<u64>, refill: bool) -> JobSpec {
-        let resume = Some(Resume { dir: self.dir.clone(), id });
+    pub fn from_snapshot(&self, id: SnapshotName, limit: Option<u64>, refill: bool) -> JobSpec {
+        let resume = Some(ResumeFrom { dir: self.dir.clone(), id });
         JobSpec { resume, gas_limit: limit, gas_refill: refill, ..self.files.clone() }
     }
 }

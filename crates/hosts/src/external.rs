@@ -1,5 +1,5 @@
 //! What comes from outside: answers to calls of functions that the embedder serves, and what its key-value store holds. The
-//! run asks a [`Question`] and waits; the embedder gives an [`Answer`]. Answers are the one thing about a run that its job
+//! run asks a [`ExternalCall`] and waits; the embedder gives an [`ExternalReply`]. Answers are the one thing about a run that its job
 //! does not decide, so each is recorded with its segment (`{id}.calls`), and the state holds a running hash of all of them:
 //! who has the records needs neither the embedder nor the store to execute a segment again.
 #![cfg_attr(
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use stepmark_core::module::{FuncType, ValType};
 use stepmark_snapshot::job::JobFunction;
 use stepmark_snapshot::{FileKind, PREFIX_LEN, Prefix};
-use stepmark_state::error::Error;
+use stepmark_state::error::JobError;
 use stepmark_state::host_type::HostType;
 
 /// Name under which the state of this module stands in a snapshot.
@@ -35,7 +35,7 @@ const CHECKSUM_LEN: usize = 32;
 
 /// What a run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Question {
+pub enum ExternalCall {
     /// A function of the embedder's is called.
     Call {
         /// Module that it is imported from.
@@ -81,7 +81,7 @@ pub struct Versioned {
 
 /// What the embedder answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum ExternalReply {
     /// The function returned.
     Returned {
         /// Results as bit patterns.
@@ -105,9 +105,9 @@ pub enum Answer {
         /// All that it wanted to charge so far.
         need: u64,
     },
-    /// What [`Question::Get`] asked for.
+    /// What [`ExternalCall::Get`] asked for.
     Value(Option<Versioned>),
-    /// What [`Question::Next`] asked for.
+    /// What [`ExternalCall::Next`] asked for.
     Entry(Option<(Vec<u8>, Versioned)>),
 }
 
@@ -120,10 +120,10 @@ pub fn total(charges: &[Charge]) -> u64 {
 ///
 /// # Errors
 /// A usage error that says what was expected.
-pub fn check(question: &Question, answer: &Answer, results: &[HostType]) -> Result<(), Error> {
-    let wrong = |message: &str| Err(Error::usage(format!("answer: {message}")));
+pub fn check(question: &ExternalCall, answer: &ExternalReply, results: &[HostType]) -> Result<(), JobError> {
+    let wrong = |message: &str| Err(JobError::usage(format!("answer: {message}")));
     match (question, answer) {
-        (Question::Call { .. }, Answer::Returned { results: found, .. }) => {
+        (ExternalCall::Call { .. }, ExternalReply::Returned { results: found, .. }) => {
             let fits = |(value, ty): (&u64, &HostType)| {
                 matches!(ty, HostType::I64 | HostType::F64) || u32::try_from(*value).is_ok()
             };
@@ -132,12 +132,12 @@ pub fn check(question: &Question, answer: &Answer, results: &[HostType]) -> Resu
             }
             wrong("the results are not of the function's types")
         }
-        (Question::Call { .. }, Answer::Failed { .. }) => Ok(()),
-        (Question::Call { remaining, .. }, Answer::Unpaid { need }) if need > remaining => Ok(()),
-        (Question::Call { .. }, Answer::Unpaid { .. }) => wrong("what the function charges can be paid"),
-        (Question::Get { .. }, Answer::Value(found)) => found.as_ref().map_or(Ok(()), check_value),
-        (Question::Next { .. }, Answer::Entry(None)) => Ok(()),
-        (Question::Next { from, limit }, Answer::Entry(Some((key, value)))) => {
+        (ExternalCall::Call { .. }, ExternalReply::Failed { .. }) => Ok(()),
+        (ExternalCall::Call { remaining, .. }, ExternalReply::Unpaid { need }) if need > remaining => Ok(()),
+        (ExternalCall::Call { .. }, ExternalReply::Unpaid { .. }) => wrong("what the function charges can be paid"),
+        (ExternalCall::Get { .. }, ExternalReply::Value(found)) => found.as_ref().map_or(Ok(()), check_value),
+        (ExternalCall::Next { .. }, ExternalReply::Entry(None)) => Ok(()),
+        (ExternalCall::Next { from, limit }, ExternalReply::Entry(Some((key, value)))) => {
             if key < from || limit.as_ref().is_some_and(|limit| key >= limit) || key.len() > MAX_KEY {
                 return wrong("the key is outside the range that was asked for");
             }
@@ -147,27 +147,27 @@ pub fn check(question: &Question, answer: &Answer, results: &[HostType]) -> Resu
     }
 }
 
-fn check_value(value: &Versioned) -> Result<(), Error> {
+fn check_value(value: &Versioned) -> Result<(), JobError> {
     if value.version == 0 {
-        return Err(Error::usage("answer: version 0, expected 1 or more"));
+        return Err(JobError::usage("answer: version 0, expected 1 or more"));
     }
     if value.value.len() > MAX_VALUE {
-        return Err(Error::usage(format!("answer: a value of {} bytes, at most {MAX_VALUE}", value.value.len())));
+        return Err(JobError::usage(format!("answer: a value of {} bytes, at most {MAX_VALUE}", value.value.len())));
     }
     Ok(())
 }
 
 /// Answers so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outside {
-    saved: Saved,
+pub struct ExternalReplies {
+    saved: SavedReplies,
     /// Answers of this segment.
-    recorded: Vec<Answer>,
+    recorded: Vec<ExternalReply>,
 }
 
 /// The part of the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Saved {
+struct SavedReplies {
     /// How many answers there were.
     count: u64,
     /// Each answer's hash with that of all before.
@@ -177,12 +177,12 @@ struct Saved {
     /// Gas that was given back.
     refunded: u64,
     /// An answer that is there and not paid for yet.
-    pending: Option<Answer>,
+    pending: Option<ExternalReply>,
 }
 
-impl Outside {
+impl ExternalReplies {
     /// Takes an answer, which waits to be used.
-    pub fn take(&mut self, answer: Answer) {
+    pub fn take(&mut self, answer: ExternalReply) {
         self.saved.count = self.saved.count.saturating_add(1);
         self.saved.hash = chain(&self.saved.hash, &answer);
         self.saved.pending = Some(answer.clone());
@@ -190,7 +190,7 @@ impl Outside {
     }
 
     /// The answer that waits to be used.
-    pub fn pending(&self) -> Option<&Answer> {
+    pub fn pending(&self) -> Option<&ExternalReply> {
         self.saved.pending.as_ref()
     }
 
@@ -242,8 +242,8 @@ impl Outside {
     }
 
     /// Replaces the state by a saved one, at the beginning of a segment.
-    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let saved: Saved = whole(bytes).ok_or_else(|| Error::snapshot("state: outside: malformed"))?;
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), JobError> {
+        let saved: SavedReplies = whole(bytes).ok_or_else(|| JobError::snapshot("state: outside: malformed"))?;
         *self = Self { saved, recorded: Vec::new() };
         Ok(())
     }
@@ -252,9 +252,9 @@ impl Outside {
     ///
     /// # Errors
     /// They are not those that the state commits to.
-    pub fn resume_segment(&mut self, answers: Vec<Answer>) -> Result<(), Error> {
+    pub fn resume_segment(&mut self, answers: Vec<ExternalReply>) -> Result<(), JobError> {
         if answers.iter().fold(self.saved.before, |hash, answer| chain(&hash, answer)) != self.saved.hash {
-            return Err(Error::snapshot("the answers are not those that the .snap commits to"));
+            return Err(JobError::snapshot("the answers are not those that the .snap commits to"));
         }
         self.recorded = answers;
         Ok(())
@@ -262,7 +262,7 @@ impl Outside {
 }
 
 /// The running hash after one more answer.
-fn chain(hash: &[u8; 32], answer: &Answer) -> [u8; 32] {
+fn chain(hash: &[u8; 32], answer: &ExternalReply) -> [u8; 32] {
     stepmark_state::encoding::hash_encoded(ANSWERS_DOMAIN, &(hash, answer))
 }
 
@@ -274,7 +274,7 @@ pub(crate) fn whole<T: serde::de::DeserializeOwned + Serialize>(bytes: &[u8]) ->
 }
 
 /// The bytes of a `.calls` file: prefix, answers, checksum.
-fn encode_calls(prefix: &Prefix, answers: &[Answer]) -> Vec<u8> {
+fn encode_calls(prefix: &Prefix, answers: &[ExternalReply]) -> Vec<u8> {
     let mut bytes = prefix.encode().to_vec();
     let encoded = postcard::to_allocvec(answers);
     bytes.extend(encoded.unwrap_or_else(|_| unreachable!("BUG: encoding to a vector has no way to fail")));
@@ -287,19 +287,19 @@ fn encode_calls(prefix: &Prefix, answers: &[Answer]) -> Vec<u8> {
 ///
 /// # Errors
 /// It is damaged, or no such file.
-pub fn decode_calls(bytes: &[u8]) -> Result<(Prefix, Vec<Answer>), Error> {
+pub fn decode_calls(bytes: &[u8]) -> Result<(Prefix, Vec<ExternalReply>), JobError> {
     let prefix = Prefix::decode(bytes)?;
     if prefix.file != FileKind::Calls {
-        return Err(Error::snapshot("is no .calls file"));
+        return Err(JobError::snapshot("is no .calls file"));
     }
-    let damaged = || Error::snapshot("damaged: the checksum at its end is not that of its contents");
+    let damaged = || JobError::snapshot("damaged: the checksum at its end is not that of its contents");
     let end = bytes.len().checked_sub(CHECKSUM_LEN).ok_or_else(damaged)?;
     let (contents, checksum) = bytes.split_at_checked(end).ok_or_else(damaged)?;
     if blake3::hash(contents).as_bytes() != checksum {
         return Err(damaged());
     }
     let answers = contents.get(PREFIX_LEN..).and_then(whole);
-    let answers = answers.ok_or_else(|| Error::snapshot("malformed answers"))?;
+    let answers = answers.ok_or_else(|| JobError::snapshot("malformed answers"))?;
     Ok((prefix, answers))
 }
 

@@ -2,34 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use stepmark_hosts::outside::{Answer, Question, decode_calls};
+use stepmark_hosts::external::{ExternalCall, ExternalReply, decode_calls};
 
-use crate::engine::{Budget, Event, Node};
+use crate::engine::{Budget, Event, ModuleSession};
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, Kind};
+use crate::foreign::{self, ForeignKind};
 
 /// Who answers.
-pub trait Outside {
+pub trait Responder {
     /// The answer to what `node` asks.
     ///
     /// # Errors
     /// It is not known.
-    fn answer(&mut self, question: &Question, node: &mut dyn Node) -> Result<Answer>;
+    fn answer(&mut self, question: &ExternalCall, node: &mut dyn ModuleSession) -> Result<ExternalReply>;
 }
 
 /// What a question asks for, in words.
-pub fn asked(question: &Question) -> String {
+pub fn asked(question: &ExternalCall) -> String {
     match question {
-        Question::Call { module, name, .. } => format!("the function {module}.{name}"),
+        ExternalCall::Call { module, name, .. } => format!("the function {module}.{name}"),
         _ => "the key-value store".to_owned(),
     }
 }
 
-/// Runs a node as [`Node::run`] does, with everything answered that it asks.
+/// Runs a node as [`ModuleSession::run`] does, with everything answered that it asks.
 ///
 /// # Errors
 /// Those of the node, and of who answers.
-pub fn run(node: &mut dyn Node, mut budget: Budget, outside: &mut dyn Outside) -> Result<Event> {
+pub fn run(node: &mut dyn ModuleSession, mut budget: Budget, responder: &mut dyn Responder) -> Result<Event> {
     loop {
         let before = node.progress()?.gas_total;
         let event = node.run(budget)?;
@@ -38,7 +38,7 @@ pub fn run(node: &mut dyn Node, mut budget: Budget, outside: &mut dyn Outside) -
         }
         budget.gas = budget.gas.saturating_sub(node.progress()?.gas_total.saturating_sub(before));
         let question = node.question()?.ok_or_else(|| Failure::data("the node asks, but says not what"))?;
-        let answer = outside.answer(&question, node)?;
+        let answer = responder.answer(&question, node)?;
         node.answer(&answer)?;
     }
 }
@@ -47,11 +47,11 @@ pub fn run(node: &mut dyn Node, mut budget: Budget, outside: &mut dyn Outside) -
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nobody;
 
-impl Outside for Nobody {
-    fn answer(&mut self, question: &Question, _: &mut dyn Node) -> Result<Answer> {
+impl Responder for Nobody {
+    fn answer(&mut self, question: &ExternalCall, _: &mut dyn ModuleSession) -> Result<ExternalReply> {
         let failure = Failure::usage(format!("the program uses {}, and nobody here answers for it", asked(question)));
         Err(match question {
-            Question::Call { .. } => failure.help("embed the node to serve functions of your own"),
+            ExternalCall::Call { .. } => failure.help("embed the node to serve functions of your own"),
             _ => failure.help("give the store with --store FILE"),
         })
     }
@@ -59,15 +59,15 @@ impl Outside for Nobody {
 
 /// The answers that a run recorded, segment by segment, beside its snapshots.
 #[derive(Clone, Debug)]
-pub struct Replay {
+pub struct RecordedReplies {
     dir: PathBuf,
     /// They are those of the pause.
     paused: bool,
     /// A segment's id and its answers.
-    segment: Option<(u64, Vec<Answer>)>,
+    segment: Option<(u64, Vec<ExternalReply>)>,
 }
 
-impl Replay {
+impl RecordedReplies {
     /// The answers in `dir`.
     pub fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), paused: false, segment: None }
@@ -86,7 +86,7 @@ impl Replay {
     fn load(&mut self, id: u64, job_hash: [u8; 32]) -> Result<()> {
         let path = self.path(id);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let bytes = foreign::read_within(&self.dir, name, Kind::Calls)?;
+        let bytes = foreign::read_within(&self.dir, name, ForeignKind::Calls)?;
         let refused = |what: &str| Failure::data(format!("{}: {what}", path.display()));
         let (prefix, answers) = decode_calls(&bytes).map_err(|error| refused(error.message()))?;
         // Those of a pause have the id of the snapshot before it.
@@ -99,8 +99,8 @@ impl Replay {
     }
 }
 
-impl Outside for Replay {
-    fn answer(&mut self, question: &Question, node: &mut dyn Node) -> Result<Answer> {
+impl Responder for RecordedReplies {
+    fn answer(&mut self, question: &ExternalCall, node: &mut dyn ModuleSession) -> Result<ExternalReply> {
         let progress = node.progress()?;
         let id = progress.snapshot_id.saturating_add(1);
         if self.segment.as_ref().is_none_or(|(of, _)| *of != id) {
