@@ -116,8 +116,8 @@ fn supply_inputs(session: &mut Session) -> Result<(), JobError> {
 /// Writes every file that the session has ready, each replaced at once.
 fn write_files(session: &mut Session, output_dir: &str) -> Result<(), JobError> {
     let mut chunk = Vec::new();
-    while let Some(name) = session.take_name() {
-        files::replace(output_dir, &name, |file| {
+    while let Some(next) = session.next_file() {
+        files::replace(output_dir, &next.to_string(), |file| {
             while session.take_chunk(&mut chunk)? {
                 file.write(&chunk)?;
             }

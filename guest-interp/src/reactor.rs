@@ -187,9 +187,13 @@ impl Reactor {
     }
 
     fn question(&mut self) -> Result<i32, JobError> {
-        let question = self.session()?.question().map(postcard::to_allocvec);
-        let encoded = question.transpose().map_err(|error| JobError::resource(error.to_string()))?;
-        Ok(encoded.map_or(0, |bytes| self.output(&bytes)))
+        let question = encode(self.session()?.question())?;
+        Ok(question.map_or(0, |bytes| self.output(&bytes)))
+    }
+
+    fn result(&mut self) -> Result<i32, JobError> {
+        let result = encode(self.session()?.result().as_ref())?;
+        Ok(result.map_or(0, |bytes| self.output(&bytes)))
     }
 
     fn answer(&mut self, len: u32, more: bool) -> Result<i32, JobError> {
@@ -209,6 +213,11 @@ impl Reactor {
             bytes.ok_or_else(|| JobError::usage(format!("{len} bytes at {address:#x} are outside the memory")))?;
         Ok(self.output(&bytes))
     }
+}
+
+/// A value as data.
+fn encode<T: serde::Serialize>(value: Option<&T>) -> Result<Option<Vec<u8>>, JobError> {
+    value.map(postcard::to_allocvec).transpose().map_err(|error| JobError::resource(error.to_string()))
 }
 
 #[cold]
@@ -295,8 +304,8 @@ pub(crate) extern "C" fn node_pause() -> i32 {
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_take_name() -> i32 {
     status(|reactor| {
-        let name = reactor.session()?.take_name();
-        Ok(reactor.name(name))
+        let file = reactor.session()?.next_file();
+        Ok(reactor.name(file.map(|file| file.to_string())))
     })
 }
 
@@ -336,6 +345,12 @@ pub(crate) extern "C" fn node_deliver() -> i32 {
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_output(fd: u32) -> i32 {
     status(|reactor| reactor.program_output(fd))
+}
+
+/// Length of what the run came to as data (docs/guest-abi.md), 0 while it has not ended, or a negated exit code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_result() -> i32 {
+    status(Reactor::result)
 }
 
 /// Exit code of the run by the host runner's table.

@@ -35,12 +35,12 @@ fn load(inputs: &Files, argv: &str) -> Result<Session, JobError> {
 
 fn take_files(session: &mut Session, files: &mut Files) -> Result<(), JobError> {
     let mut chunk = Vec::new();
-    while let Some(name) = session.take_name() {
+    while let Some(file) = session.next_file() {
         let mut bytes = Vec::new();
         while session.take_chunk(&mut chunk)? {
             bytes.extend_from_slice(&chunk);
         }
-        files.insert(format!("out/{name}"), bytes);
+        files.insert(format!("out/{file}"), bytes);
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use stepmark_hosts::external::{ExternalReply, decode_calls};
-use stepmark_session::spec;
+use stepmark_session::output_file::OutputFile;
+use stepmark_session::spec::{self, SnapshotName};
 use stepmark_snapshot::snap;
 
 use crate::error::Error;
@@ -29,6 +30,23 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// The snapshot `id`, or the pause after it, of the files that a run has made.
+    ///
+    /// # Errors
+    /// One of them is missing.
+    pub(crate) fn of(
+        id: u64,
+        paused: bool,
+        gas: u64,
+        files: &mut BTreeMap<OutputFile, Vec<u8>>,
+    ) -> Result<Self, Error> {
+        let name = if paused { SnapshotName::Paused } else { SnapshotName::Number(id) };
+        let missing = || Error::Node("a snapshot is incomplete".to_owned());
+        let snap = files.remove(&OutputFile::Snap(name)).ok_or_else(missing)?;
+        let bin = files.remove(&OutputFile::Bin(name)).ok_or_else(missing)?;
+        Ok(Self { id, paused, gas, snap, bin, calls: files.remove(&OutputFile::Calls(name)) })
+    }
+
     /// The files, by their names in a chain.
     pub fn files(&self) -> impl Iterator<Item = (String, &[u8])> {
         let stem = if self.paused { "paused".to_owned() } else { self.id.to_string() };
@@ -49,8 +67,8 @@ pub enum SnapshotId {
 impl SnapshotId {
     pub(crate) fn resume(self) -> spec::ResumeFrom {
         let id = match self {
-            Self::Number(id) => spec::SnapshotName::Number(id),
-            Self::Paused => spec::SnapshotName::Paused,
+            Self::Number(id) => SnapshotName::Number(id),
+            Self::Paused => SnapshotName::Paused,
         };
         spec::ResumeFrom { dir: DIRECTORY.to_owned(), id }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stepmark_hosts::external::ExternalReply;
+use stepmark_session::output_file::OutputFile;
 use stepmark_session::report;
 use stepmark_session::{Budget, Event, Session};
 use stepmark_snapshot::bin::{BinReader, PageSink};
@@ -191,29 +192,23 @@ impl Run {
         self.take_output();
         let gas = self.session.progress().segment_gas;
         let mut files = self.take_files()?;
-        let mut file = |kind: &str| {
-            let name = files.keys().find(|name| name.ends_with(kind)).cloned();
-            name.and_then(|name| files.remove(&name))
-        };
-        let missing = || Error::Node("a snapshot is incomplete".to_owned());
-        let (snap, bin) = (file(".snap").ok_or_else(missing)?, file(".bin").ok_or_else(missing)?);
-        let calls = file(".calls");
+        let segment = Segment::of(id, paused, gas, &mut files)?;
         if !paused {
             self.metrics.segments = self.metrics.segments.saturating_add(1);
-            self.metrics.dirty_pages = self.metrics.dirty_pages.saturating_add(pages(&bin)?);
+            self.metrics.dirty_pages = self.metrics.dirty_pages.saturating_add(pages(&segment.bin)?);
         }
-        Ok(Segment { id, paused, gas, snap, bin, calls })
+        Ok(segment)
     }
 
-    fn take_files(&mut self) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    fn take_files(&mut self) -> Result<BTreeMap<OutputFile, Vec<u8>>, Error> {
         let mut files = BTreeMap::new();
         let mut chunk = Vec::new();
-        while let Some(name) = self.session.take_name() {
+        while let Some(file) = self.session.next_file() {
             let mut bytes = Vec::new();
             while self.session.take_chunk(&mut chunk)? {
                 bytes.extend_from_slice(&chunk);
             }
-            files.insert(name, bytes);
+            files.insert(file, bytes);
         }
         Ok(files)
     }
@@ -221,7 +216,7 @@ impl Run {
     fn finish(&mut self) -> Result<Outcome, Error> {
         self.ended = true;
         self.take_output();
-        let files = self.take_files()?;
+        let files = self.take_files()?.into_iter().map(|(file, bytes)| (file.to_string(), bytes)).collect();
         self.metrics.segments = self.metrics.segments.saturating_add(1);
         let outcome = self.session.outcome().cloned().unwrap_or(report::RunOutcome::GasLimit);
         if let (Some(profiler), Some(machine)) = (&self.profiler, self.session.machine()) {

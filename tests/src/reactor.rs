@@ -9,6 +9,8 @@ use guest_interp::args;
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
 use stepmark_runner::engine::{Budget, Deliver, Event, ModuleSession, Progress};
 use stepmark_runner::failure::{Failure, IO};
+use stepmark_session::output_file::OutputFile;
+use stepmark_session::report::RunResult;
 use stepmark_session::spec::JobSpec;
 use wasmparser::{BinaryReader, ExportSectionReader, GlobalSectionReader, Parser, Payload};
 use wasmtime::{Config, Engine, Global, Instance, Linker, Memory, Module, Store, Val};
@@ -390,8 +392,8 @@ impl ModuleSession for Reactor<'_> {
         self.done("node_pause", &[]).map_err(failure)
     }
 
-    fn take_name(&mut self) -> Outcome<Option<String>> {
-        self.text("node_take_name").map_err(failure)
+    fn next_file(&mut self) -> Outcome<Option<OutputFile>> {
+        Ok(self.text("node_take_name").map_err(failure)?.and_then(|name| OutputFile::parse(&name)))
     }
 
     fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Outcome<bool> {
@@ -402,6 +404,13 @@ impl ModuleSession for Reactor<'_> {
 
     fn take_output(&mut self, fd: u32) -> Outcome<Vec<u8>> {
         self.get_all("node_output", &[Val::I32(fd.cast_signed())]).map_err(failure)
+    }
+
+    fn result(&mut self) -> Outcome<Option<RunResult>> {
+        let length = self.call("node_result", &[]).map_err(failure)?;
+        let bytes = self.get(length).map_err(failure)?;
+        let decoded = |bytes: &Vec<u8>| postcard::from_bytes(bytes).map_err(|error| failure(error.into()));
+        Some(bytes).filter(|bytes| !bytes.is_empty()).as_ref().map(decoded).transpose()
     }
 
     fn exit_code(&mut self) -> Outcome<i32> {

@@ -151,12 +151,8 @@ pub fn slice(node: &mut dyn ModuleSession, gas: u64, ended: &mut Ended) -> Resul
     let event = node.run(Budget { gas, steps: 50_000_000 })?;
     ended.stdout.append(&mut node.take_output(1)?);
     ended.stderr.append(&mut node.take_output(2)?);
-    while let Some(name) = node.take_name()? {
-        let (mut file, mut chunk) = (Vec::new(), Vec::new());
-        while node.take_chunk(&mut chunk)? {
-            file.extend_from_slice(&chunk);
-        }
-        ended.files.insert(name, file);
+    while let Some(file) = node.next_file()? {
+        ended.files.insert(file.to_string(), node.take_all()?);
     }
     if event != Event::Finished {
         return Ok(false);

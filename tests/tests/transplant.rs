@@ -118,14 +118,14 @@ fn a_move_between_a_snapshot_and_taking_its_files_loses_nothing() {
     let everything = stepmark_runner::engine::Budget { gas: u64::MAX, steps: u64::MAX };
     assert_eq!(node.run(everything).unwrap(), stepmark_runner::engine::Event::Snapshot(1));
     let mut moved = Ended::default();
-    while let Some(name) = node.take_name().unwrap() {
+    while let Some(next) = node.next_file().unwrap() {
         let (mut file, mut chunk) = (Vec::new(), Vec::new());
         node.move_on().unwrap();
         while node.take_chunk(&mut chunk).unwrap() {
             file.extend_from_slice(&chunk);
             node.move_on().unwrap();
         }
-        moved.files.insert(name, file);
+        moved.files.insert(next.to_string(), file);
     }
     assert_eq!(moved.files.keys().collect::<Vec<_>>(), ["1.bin", "1.snap"]);
     runner::finish(&mut node, 1_000_000, &mut moved).unwrap();

@@ -83,8 +83,8 @@ pub fn run_on(node: &mut dyn Node, slice: u64, mut paused: impl FnMut(&mut dyn N
 /// Takes all files that are ready.
 pub fn take(node: &mut dyn Node) -> Result<Files> {
     let (mut files, mut chunk) = (Files::new(), Vec::new());
-    while let Some(name) = node.take_name()? {
-        let file = files.entry(name).or_default();
+    while let Some(next) = node.next_file()? {
+        let file = files.entry(next.to_string()).or_default();
         while node.take_chunk(&mut chunk)? {
             file.extend_from_slice(&chunk);
         }

@@ -4,13 +4,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use stepmark_session::output_file::OutputFile;
+use stepmark_session::report::{RunOutcome, RunResult};
 use stepmark_session::spec::JobSpec;
 
 use crate::deliver;
+use crate::driver::{Driver, Reached};
 use crate::durable::OutputDir;
-use crate::engine::{Budget, Event, ModuleSession};
-use crate::external::{self, Responder};
-use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, IO, Result};
+use crate::engine::ModuleSession;
+use crate::external::Responder;
+use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
 use crate::receipt::{self, Runner};
 use crate::sink::{self, Sink};
@@ -36,8 +39,8 @@ pub struct Summary {
     pub time: Duration,
     /// The snapshots that were written, in order.
     pub snapshots: Vec<Snapshot>,
-    /// Contents of `result.txt`; empty when the run was interrupted.
-    pub result: String,
+    /// What the run came to; none when it has not ended.
+    pub result: Option<RunResult>,
     /// Contents of `receipt.json` as the node wrote it; none when the run was interrupted.
     pub receipt: Option<serde_json::Value>,
     /// Recorded clock and random answers, when they were asked for.
@@ -81,13 +84,6 @@ pub struct Leave {
     pub after: Option<u64>,
 }
 
-impl Leave {
-    /// The gas that is left until then, when the program has used `used`; none once it is time.
-    fn remaining(self, used: u64) -> Option<u64> {
-        self.after.map_or(Some(u64::MAX), |after| after.checked_sub(used).filter(|gas| *gas > 0))
-    }
-}
-
 /// Loads a job and gives the node every file that it asks for.
 ///
 /// # Errors
@@ -121,9 +117,10 @@ pub fn run(
         node.record_answers()?;
     }
     let gas_before = node.progress()?.gas_total;
+    let driver = Driver::new(node, responder, stop);
     let started = Instant::now();
-    let mut run = RunDriver { node, out, sink, responder, options, gas_before, started, summary: Summary::default() };
-    let finished = run.until_the_end(stop)?;
+    let mut run = RunUnderWay { driver, out, sink, options, gas_before, started, summary: Summary::default() };
+    let finished = run.until_the_end()?;
     if !finished && run.options.leave.is_none() {
         run.pause()?;
     }
@@ -131,72 +128,67 @@ pub fn run(
 }
 
 /// A run under way.
-struct RunDriver<'a> {
-    node: &'a mut dyn ModuleSession,
+struct RunUnderWay<'a> {
+    driver: Driver<'a>,
     out: &'a OutputDir,
     sink: &'a mut dyn Sink,
-    responder: &'a mut dyn Responder,
     options: RunOptions,
     gas_before: u64,
     started: Instant,
     summary: Summary,
 }
 
-impl RunDriver<'_> {
-    /// Runs slices until the job is finished (true), or the user stops it or it is to be left (false).
-    fn until_the_end(&mut self, stop: &Interrupt) -> Result<bool> {
+impl RunUnderWay<'_> {
+    /// Runs until the job is finished (true), or the user stops it or it is to be left (false).
+    fn until_the_end(&mut self) -> Result<bool> {
         // Whoever froze a node may have left files in it.
         self.write_files()?;
-        let mut slice = GasSlice::first();
-        let leave = self.options.leave.unwrap_or_default();
-        // The next instruction may be dearer than the gas that is left until the run is to be left.
-        let mut beyond: u64 = 1;
+        let until = self.options.leave.and_then(|leave| leave.after).unwrap_or(u64::MAX);
         loop {
-            let gas_before = self.node.progress()?.gas_total;
-            let Some(remaining) = leave.remaining(gas_before) else { return Ok(false) };
-            if stop.is_requested() {
-                return Ok(false);
-            }
-            let began = Instant::now();
-            let mut budget = slice.budget();
-            budget.gas = budget.gas.min(remaining.saturating_mul(beyond));
-            let event = external::run(self.node, budget, self.responder)?;
-            let took = began.elapsed();
-            self.forward()?;
-            let moved = self.node.progress()?.gas_total != gas_before;
-            beyond = if moved { 1 } else { beyond.saturating_mul(2) };
-            match event {
-                Event::Finished => {
+            match self.advance(until)? {
+                Reached::End => {
                     self.write_files()?;
                     self.deliver()?;
                     return Ok(true);
                 }
-                Event::Snapshot(id) => self.snapshot(id)?,
-                Event::Paused => slice.adapt(took, moved),
-                Event::Output | Event::Question => {}
+                Reached::Snapshot(id) => self.snapshot(id)?,
+                Reached::Gas | Reached::Interrupted => return Ok(false),
             }
-            let progress = self.node.progress()?;
-            let used = progress.gas_total.saturating_sub(self.gas_before);
-            self.sink.progress(&progress, sink::rate(used, self.started.elapsed()));
         }
+    }
+
+    /// Runs to the next snapshot, to the end, or until the program has used `until` gas, and shows how far it has come.
+    fn advance(&mut self, until: u64) -> Result<Reached> {
+        let Self { driver, sink, options, gas_before, started, summary, .. } = self;
+        driver.run_until(until, &mut |node| {
+            forward(node, *sink, options, summary)?;
+            let progress = node.progress()?;
+            let used = progress.gas_total.saturating_sub(*gas_before);
+            sink.progress(&progress, sink::rate(used, started.elapsed()));
+            Ok(())
+        })
     }
 
     /// Delivers the files that the program left behind, if somebody wants them.
     fn deliver(&mut self) -> Result<()> {
         let Some(directory) = &self.options.deliver else { return Ok(()) };
-        let count = deliver::deliver(self.node, directory)?;
+        let count = deliver::deliver(self.driver.node, directory)?;
         self.sink.detail(&format!("{count} files delivered to {}", directory.display()));
         Ok(())
     }
 
     /// Writes the files of snapshot `id`.
     fn snapshot(&mut self, id: u64) -> Result<()> {
-        let mut snapshot = Snapshot { id, gas: self.node.progress()?.gas_total, snap_bytes: 0, bin_bytes: 0 };
-        for (name, size) in self.write_files()? {
-            if name.ends_with(".snap") {
-                snapshot.snap_bytes = size;
-            } else if name.ends_with(".bin") {
-                snapshot.bin_bytes = size;
+        let mut snapshot = Snapshot { id, gas: self.driver.node.progress()?.gas_total, snap_bytes: 0, bin_bytes: 0 };
+        for (file, size) in self.write_files()? {
+            match file {
+                OutputFile::Snap(_) => snapshot.snap_bytes = size,
+                OutputFile::Bin(_) => snapshot.bin_bytes = size,
+                OutputFile::Calls(_)
+                | OutputFile::ReadWriteSet
+                | OutputFile::ReadWriteSetText
+                | OutputFile::Result
+                | OutputFile::Receipt => {}
             }
         }
         let Snapshot { gas, snap_bytes, bin_bytes, .. } = snapshot;
@@ -208,19 +200,18 @@ impl RunDriver<'_> {
     /// Writes the state outside the chain.
     fn pause(&mut self) -> Result<()> {
         self.options.from_pause = false;
-        pause(self.node, self.out)
+        pause(self.driver.node, self.out)
     }
 
-    /// Writes every file that the node has ready, and returns their names and sizes.
-    fn write_files(&mut self) -> Result<Vec<(String, u64)>> {
+    /// Writes every file that the node has ready, and returns them with their sizes.
+    fn write_files(&mut self) -> Result<Vec<(OutputFile, u64)>> {
         let mut written = Vec::new();
-        while let Some(name) = self.node.take_name()? {
-            let size = match name.as_str() {
-                "receipt.json" => self.write_receipt(&name)?,
-                "result.txt" => self.write_result(&name)?,
-                _ => write_file(self.node, self.out, &name)?,
+        while let Some(file) = self.driver.node.next_file()? {
+            let size = match file {
+                OutputFile::Receipt => self.write_receipt(file)?,
+                _ => write_file(self.driver.node, self.out, file)?,
             };
-            written.push((name, size));
+            written.push((file, size));
         }
         if self.options.from_pause && !written.is_empty() {
             self.out.retire_pause()?;
@@ -229,21 +220,15 @@ impl RunDriver<'_> {
         Ok(written)
     }
 
-    fn write_result(&mut self, name: &str) -> Result<u64> {
-        let (text, rest) = self.read_text(RECEIPT_MAX)?;
-        self.summary.result.clone_from(&text);
-        self.write_text(name, &text, rest)
-    }
-
     /// Writes the receipt with what the runner says about itself; the node's `result` object stays as it is.
-    fn write_receipt(&mut self, name: &str) -> Result<u64> {
+    fn write_receipt(&mut self, file: OutputFile) -> Result<u64> {
         let (text, rest) = self.read_text(RECEIPT_MAX)?;
         if rest {
-            return self.write_text(name, &text, rest);
+            return self.write_text(file, &text, rest);
         }
         self.summary.receipt = serde_json::from_str(&text).ok();
         let text = receipt::with_runner(&text, &self.options.runner, self.started.elapsed());
-        self.write_text(name, &text, rest)
+        self.write_text(file, &text, rest)
     }
 
     /// The start of the file that is being taken, as text, and whether more of it follows.
@@ -251,7 +236,7 @@ impl RunDriver<'_> {
         let mut all = Vec::new();
         let mut chunk = Vec::new();
         loop {
-            let more = self.node.take_chunk(&mut chunk)?;
+            let more = self.driver.node.take_chunk(&mut chunk)?;
             all.append(&mut chunk);
             if !more || all.len() > most {
                 let text = String::from_utf8(all);
@@ -262,37 +247,28 @@ impl RunDriver<'_> {
     }
 
     /// Writes `text`, and with `rest` what follows it in the file that is being taken.
-    fn write_text(&mut self, name: &str, text: &str, rest: bool) -> Result<u64> {
-        let mut file = self.out.create(name)?;
+    fn write_text(&mut self, file: OutputFile, text: &str, rest: bool) -> Result<u64> {
+        let mut file = self.out.create(&file.to_string())?;
         file.write(text.as_bytes())?;
         let mut chunk = Vec::new();
         let mut more = rest;
         while more {
-            more = self.node.take_chunk(&mut chunk)?;
+            more = self.driver.node.take_chunk(&mut chunk)?;
             file.write(&chunk)?;
         }
         file.commit()
     }
 
-    /// Passes on what the program wrote and what the node says.
-    fn forward(&mut self) -> Result<()> {
-        for fd in [1, 2] {
-            let bytes = self.node.take_output(fd)?;
-            self.sink.output(fd, &bytes)?;
-        }
-        if self.options.keep_answers {
-            self.summary.answers.append(&mut self.node.take_answers()?);
-        }
-        forward_messages(self.node, self.sink)
-    }
-
     /// The figures of the run.
     fn close(mut self, finished: bool, stop: &Interrupt) -> Result<Summary> {
-        self.forward()?;
-        let progress = self.node.progress()?;
+        forward(self.driver.node, self.sink, &self.options, &mut self.summary)?;
+        let progress = self.driver.node.progress()?;
+        if finished {
+            self.summary.result = self.driver.node.result()?;
+        }
         self.summary.left = !finished && self.options.leave.is_some();
         self.summary.exit_code = match finished {
-            true => self.node.exit_code()?,
+            true => self.driver.node.exit_code()?,
             false if self.summary.left && !stop.is_requested() => 0,
             false => INTERRUPTED,
         };
@@ -313,7 +289,7 @@ impl Summary {
 
     /// Whether the run stopped at the gas limit.
     pub fn at_gas_limit(&self) -> bool {
-        self.exit_code == GAS_LIMIT && self.result.starts_with("134\n")
+        self.result.as_ref().is_some_and(|result| result.outcome == RunOutcome::GasLimit)
     }
 }
 
@@ -325,15 +301,15 @@ pub fn pause(node: &mut dyn ModuleSession, out: &OutputDir) -> Result<()> {
     node.encode_pause()?;
     // An older `paused.snap` must not stand beside the new `paused.bin` at any moment.
     out.retire_pause()?;
-    while let Some(name) = node.take_name()? {
-        write_file(node, out, &name)?;
+    while let Some(file) = node.next_file()? {
+        write_file(node, out, file)?;
     }
     Ok(())
 }
 
 /// Streams one of the node's files to disk and returns its size.
-fn write_file(node: &mut dyn ModuleSession, out: &OutputDir, name: &str) -> Result<u64> {
-    let mut file = out.create(name)?;
+fn write_file(node: &mut dyn ModuleSession, out: &OutputDir, file: OutputFile) -> Result<u64> {
+    let mut file = out.create(&file.to_string())?;
     let mut chunk = Vec::new();
     loop {
         let more = node.take_chunk(&mut chunk)?;
@@ -344,68 +320,26 @@ fn write_file(node: &mut dyn ModuleSession, out: &OutputDir, name: &str) -> Resu
     }
 }
 
+/// Passes on what the program wrote and what the node says, and keeps recorded answers.
+fn forward(
+    node: &mut dyn ModuleSession,
+    sink: &mut dyn Sink,
+    options: &RunOptions,
+    summary: &mut Summary,
+) -> Result<()> {
+    for fd in [1, 2] {
+        let bytes = node.take_output(fd)?;
+        sink.output(fd, &bytes)?;
+    }
+    if options.keep_answers {
+        summary.answers.append(&mut node.take_answers()?);
+    }
+    forward_messages(node, sink)
+}
+
 fn forward_messages(node: &mut dyn ModuleSession, sink: &mut dyn Sink) -> Result<()> {
     while let Some(text) = node.take_message()? {
         sink.warning(&text);
     }
     Ok(())
-}
-
-/// How much the node runs before the runner looks up: about as much as takes the blink of an eye, whatever the program,
-/// so that progress and Ctrl-C work. Where a slice ends decides nothing about the result.
-pub(crate) struct GasSlice {
-    gas: u64,
-}
-
-impl GasSlice {
-    /// What a slice should take.
-    const TARGET: Duration = Duration::from_millis(50);
-    /// Instructions that a schedule may make free, after which a slice ends all the same.
-    const STEPS: u64 = 50_000_000;
-    /// Gas of the first slice, and the least of any.
-    const LEAST: u64 = 1_000_000;
-
-    pub(crate) fn first() -> Self {
-        Self { gas: Self::LEAST }
-    }
-
-    pub(crate) fn budget(&self) -> Budget {
-        Budget { gas: self.gas, steps: Self::STEPS }
-    }
-
-    /// Doubles or halves towards the target. A slice that was over at once may also have met an instruction dearer than
-    /// itself (`moved` is false), and doubling gets past that too.
-    pub(crate) fn adapt(&mut self, took: Duration, moved: bool) {
-        if took < Self::TARGET / 2 {
-            self.gas = self.gas.saturating_mul(2);
-        } else if took > Self::TARGET * 2 && moved {
-            self.gas = (self.gas / 2).max(Self::LEAST);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slices_grow_until_they_take_the_target_and_shrink_when_longer() {
-        let mut slice = GasSlice::first();
-        slice.adapt(Duration::from_millis(1), true);
-        assert_eq!(slice.gas, 2 * GasSlice::LEAST);
-        slice.adapt(Duration::from_millis(50), true);
-        assert_eq!(slice.gas, 2 * GasSlice::LEAST);
-        slice.adapt(Duration::from_millis(500), true);
-        slice.adapt(Duration::from_millis(500), true);
-        assert_eq!(slice.gas, GasSlice::LEAST);
-    }
-
-    #[test]
-    fn a_slice_that_an_instruction_does_not_fit_grows() {
-        let mut slice = GasSlice::first();
-        for _ in 0..64 {
-            slice.adapt(Duration::ZERO, false);
-        }
-        assert_eq!(slice.gas, u64::MAX);
-    }
 }

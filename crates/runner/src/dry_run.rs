@@ -1,16 +1,15 @@
 //! Running a job only for what it comes to: every file that the node makes is thrown away, but the receipt and the
 //! values are kept in memory.
 
-use std::time::Instant;
-
 use serde_json::Value;
+use stepmark_session::output_file::OutputFile;
+use stepmark_session::report::{RunOutcome, RunResult};
 
-use crate::drive::GasSlice;
-use crate::engine::{Event, ModuleSession};
-use crate::external::{self, Responder};
-use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::driver::{self, Driver, Reached};
+use crate::engine::ModuleSession;
+use crate::external::Responder;
+use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
-use crate::report;
 use crate::sink::Sink;
 
 /// What a run came to.
@@ -22,8 +21,8 @@ pub struct DryRun {
     pub snapshots: u64,
     /// Exit code that it would have had.
     pub exit_code: i32,
-    /// Contents of `result.txt`.
-    pub result: String,
+    /// What it came to.
+    pub result: RunResult,
     /// The `result` object of `receipt.json`.
     pub receipt: Value,
 }
@@ -31,25 +30,22 @@ pub struct DryRun {
 impl DryRun {
     /// How it ended, in words.
     pub fn outcome(&self) -> String {
-        let values = self.result.lines().nth(2).map(|values| format!(", returned {values}")).unwrap_or_default();
-        let wrapped = serde_json::json!({ "result": self.receipt });
-        match self.receipt["outcome"].as_str() {
-            Some("exited") => format!("exited with code {}", self.exit_code),
-            Some("trapped") => format!("trapped: {}", report::trap_text(&wrapped).unwrap_or_default()),
-            Some("gas-limit") => "stopped at the gas limit".to_owned(),
-            Some(other) => format!("{other}{values}"),
-            None => "unknown".to_owned(),
+        match &self.result.outcome {
+            RunOutcome::Finished if self.result.values.is_empty() => "finished".to_owned(),
+            RunOutcome::Finished => format!("finished, returned {}", self.result.printed_values().join(" ")),
+            RunOutcome::Exited(_) => format!("exited with code {}", self.exit_code),
+            RunOutcome::Trapped(report) => format!("trapped: {}", report.trap.message()),
+            RunOutcome::GasLimit => "stopped at the gas limit".to_owned(),
         }
     }
 
     /// The same as members of a JSON object.
     pub fn object(&self) -> Value {
-        let values: Vec<&str> = self.result.lines().nth(2).map(|line| line.split(' ').collect()).unwrap_or_default();
         serde_json::json!({
             "gas": self.gas,
             "snapshots": self.snapshots,
             "exit_code": self.exit_code,
-            "results": values,
+            "results": self.result.printed_values(),
             "result": self.receipt,
         })
     }
@@ -67,38 +63,26 @@ pub fn run(
 ) -> Result<DryRun> {
     let start = node.progress()?.gas_total;
     let mut snapshots = 0u64;
-    let mut slice = GasSlice::first();
+    let mut driver = Driver::new(node, responder, stop);
     loop {
-        if stop.is_requested() {
-            return Err(Failure::new(INTERRUPTED, "interrupted: nothing can be said of the whole run"));
-        }
-        let before = node.progress()?.gas_total;
-        let began = Instant::now();
-        let event = external::run(node, slice.budget(), responder)?;
-        forward(node, &mut output)?;
-        match event {
-            Event::Finished => break,
-            Event::Snapshot(_) => {
+        match driver.run_until(u64::MAX, &mut |node| forward(node, &mut output))? {
+            Reached::End => break,
+            Reached::Snapshot(_) => {
                 snapshots = snapshots.saturating_add(1);
-                while node.take_name()?.is_some() {
-                    node.drop_file()?;
-                }
+                driver::drop_files(driver.node)?;
             }
-            Event::Paused => slice.adapt(began.elapsed(), node.progress()?.gas_total != before),
-            Event::Output | Event::Question => {}
+            Reached::Gas | Reached::Interrupted => {
+                return Err(Failure::new(INTERRUPTED, "interrupted: nothing can be said of the whole run"));
+            }
         }
     }
-    let (mut result, mut receipt) = (String::new(), Value::Null);
-    while let Some(name) = node.take_name()? {
-        match name.as_str() {
-            "result.txt" => result = String::from_utf8_lossy(&node.take_all()?).into_owned(),
-            "receipt.json" => receipt = serde_json::from_slice(&node.take_all()?).unwrap_or_default(),
-            _ => node.drop_file()?,
-        }
-    }
+    let mut files = driver::take_files(node)?;
     forward(node, &mut output)?;
+    let receipt = files.remove(&OutputFile::Receipt).unwrap_or_default();
+    let mut receipt: Value = serde_json::from_slice(&receipt).unwrap_or_default();
     let receipt = receipt.get_mut("result").map(Value::take).unwrap_or_default();
     let gas = node.progress()?.gas_total.saturating_sub(start);
+    let result = node.result()?.ok_or_else(|| Failure::new(IO, "the run has ended and come to nothing"))?;
     Ok(DryRun { gas, snapshots, exit_code: node.exit_code()?, result, receipt })
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use crate::failure::Result;
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
 
+use stepmark_session::output_file::OutputFile;
+use stepmark_session::report::RunResult;
 use stepmark_session::spec::JobSpec;
 pub use stepmark_session::{Budget, Event, Progress};
 
@@ -62,7 +64,7 @@ pub trait ModuleSession: Deliver {
     /// What the run asks of the outside, after [`Event::Question`]; it goes on with the [`answer`](Self::answer).
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn question(&mut self) -> Result<Option<ExternalCall>>;
 
     /// Answers the question.
@@ -80,7 +82,7 @@ pub trait ModuleSession: Deliver {
     /// Size in bytes of the memory of the instance whose call asks.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn asking_memory_size(&mut self) -> Result<u64>;
 
     /// Makes the files of a pause ready to be taken.
@@ -89,22 +91,22 @@ pub trait ModuleSession: Deliver {
     /// When the job has finished.
     fn encode_pause(&mut self) -> Result<()>;
 
-    /// Name of the next file to be written into the output directory.
+    /// The next file to be written into the output directory.
     ///
     /// # Errors
-    /// Those of the engine only.
-    fn take_name(&mut self) -> Result<Option<String>>;
+    /// When the engine fails.
+    fn next_file(&mut self) -> Result<Option<OutputFile>>;
 
     /// Replaces the contents of `chunk` by the next bytes of that file; false when it is complete.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
 
     /// All the rest of that file.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn take_all(&mut self) -> Result<Vec<u8>> {
         let (mut all, mut chunk) = (Vec::new(), Vec::new());
         while self.take_chunk(&mut chunk)? {
@@ -116,7 +118,7 @@ pub trait ModuleSession: Deliver {
     /// Throws away the rest of that file, which may be longer than memory.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn drop_file(&mut self) -> Result<()> {
         let mut chunk = Vec::new();
         while self.take_chunk(&mut chunk)? {}
@@ -126,7 +128,7 @@ pub trait ModuleSession: Deliver {
     /// Throws away what the program has written.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn drop_output(&mut self) -> Result<()> {
         [1, 2].into_iter().try_for_each(|fd| self.take_output(fd).map(drop))
     }
@@ -134,55 +136,61 @@ pub trait ModuleSession: Deliver {
     /// What the program has written to descriptor `fd` (1 or 2) and nobody has taken yet.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn take_output(&mut self, fd: u32) -> Result<Vec<u8>>;
+
+    /// What the run came to; none while it has not ended.
+    ///
+    /// # Errors
+    /// When the engine fails, and exit code 65 from a module of an older release, which does not say.
+    fn result(&mut self) -> Result<Option<RunResult>>;
 
     /// Exit code of the run, by the table of docs/cli.md.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn exit_code(&mut self) -> Result<i32>;
 
     /// The output directory that the arguments name, or the default.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn output_dir(&mut self) -> Result<String>;
 
     /// The snapshot that the run started from, 0 for the beginning.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn start_id(&mut self) -> Result<u64>;
 
     /// Hash of everything that decides the result but the gas limit.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn job_hash(&mut self) -> Result<[u8; 32]>;
 
     /// Where the run stands.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn progress(&mut self) -> Result<Progress>;
 
     /// The next warning for the user.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn take_message(&mut self) -> Result<Option<String>>;
 
     /// Keeps a record, from now on, of the clock and random answers that the program gets.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn record_answers(&mut self) -> Result<()>;
 
     /// The recorded answers since the last call.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn take_answers(&mut self) -> Result<Vec<u8>>;
 }
 
@@ -191,18 +199,18 @@ pub trait Deliver {
     /// Path of the next file that the program leaves behind; none when there are no more, or when it has not ended normally.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn deliver_name(&mut self) -> Result<Option<String>>;
 
     /// Position, among the names given so far, of an earlier one of the same file; none if this is its first.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn deliver_link(&mut self) -> Result<Option<usize>>;
 
     /// Replaces the contents of `chunk` by the next bytes of that file; false when it is complete.
     ///
     /// # Errors
-    /// Those of the engine only.
+    /// When the engine fails.
     fn deliver_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool>;
 }

@@ -12,6 +12,7 @@ pub mod chain;
 pub mod deliver;
 pub mod disk;
 pub mod drive;
+pub mod driver;
 pub mod dry_run;
 pub mod durable;
 pub mod embedded_module;

@@ -2,6 +2,8 @@
 
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
 use stepmark_session::Session;
+use stepmark_session::output_file::OutputFile;
+use stepmark_session::report::RunResult;
 use stepmark_session::spec::JobSpec;
 use stepmark_state::error::JobError;
 
@@ -89,8 +91,8 @@ impl ModuleSession for NativeNode {
         Ok(self.session()?.encode_pause()?)
     }
 
-    fn take_name(&mut self) -> Result<Option<String>> {
-        Ok(self.session()?.take_name())
+    fn next_file(&mut self) -> Result<Option<OutputFile>> {
+        Ok(self.session()?.next_file())
     }
 
     fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
@@ -99,6 +101,10 @@ impl ModuleSession for NativeNode {
 
     fn take_output(&mut self, fd: u32) -> Result<Vec<u8>> {
         Ok(self.session()?.take_output(fd))
+    }
+
+    fn result(&mut self) -> Result<Option<RunResult>> {
+        Ok(self.session()?.result())
     }
 
     fn exit_code(&mut self) -> Result<i32> {

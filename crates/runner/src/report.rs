@@ -2,6 +2,7 @@
 //! `--json`. Nothing here is deterministic; the node's own `result` object is, and is passed on untouched.
 
 use serde_json::{Value, json};
+use stepmark_session::report::RunResult;
 
 use crate::drive::{Snapshot, Summary};
 use crate::receipt::Runner;
@@ -9,15 +10,12 @@ use crate::sink;
 
 /// The final object of `--json` for a run.
 pub fn run_object(summary: &Summary, output_dir: &str, runner: &Runner) -> Value {
-    let mut lines = summary.result.lines();
-    let status: Option<i64> = lines.next().and_then(|line| line.parse().ok());
-    let highest: Option<u64> = lines.next().and_then(|line| line.parse().ok());
-    let results: Vec<&str> = lines.next().map(|line| line.split(' ').collect()).unwrap_or_default();
+    let result = summary.result.as_ref();
     json!({
-        "status": status,
+        "status": result.map(|result| result.outcome.status()),
         "exit_code": summary.exit_code,
-        "results": results,
-        "snapshot_id": highest,
+        "results": result.map(RunResult::printed_values).unwrap_or_default(),
+        "snapshot_id": result.map(|result| result.last_snapshot),
         "snapshots": summary.snapshots.iter().map(snapshot_object).collect::<Vec<_>>(),
         "gas_used": summary.gas_used,
         "gas_total": summary.gas_total,
@@ -37,11 +35,6 @@ fn snapshot_object(snapshot: &Snapshot) -> Value {
     json!({ "id": id, "gas": gas, "snap_bytes": snap_bytes, "bin_bytes": bin_bytes })
 }
 
-/// The trap that a receipt reports, in the specification's words.
-pub fn trap_text(receipt: &Value) -> Option<String> {
-    receipt.get("result")?.get("trap")?.get("message")?.as_str().map(str::to_owned)
-}
-
 /// A figure for people, without digits that mean nothing.
 fn whole(rate: f64) -> u64 {
     rate as u64
@@ -51,12 +44,17 @@ fn whole(rate: f64) -> u64 {
 mod tests {
     use super::*;
     use crate::engine::Engine;
+    use stepmark_session::report::{ReturnedValue, RunOutcome};
+    use stepmark_session::values::ValKind;
 
     const RUNNER: Runner = Runner { engine: Engine::Wasm };
 
     #[test]
     fn the_final_object_repeats_the_lines_of_the_result() {
-        let summary = Summary { result: "0\n10\n32835000 7\n".into(), gas_used: 5, ..Summary::default() };
+        let value = |bits| ReturnedValue { kind: ValKind::I32, bits };
+        let values = vec![value(32_835_000), value(7)];
+        let result = RunResult { outcome: RunOutcome::Finished, values, gas_used: 5, last_snapshot: 10 };
+        let summary = Summary { result: Some(result), gas_used: 5, ..Summary::default() };
         let object = run_object(&summary, "out", &RUNNER);
         assert_eq!(object["status"], 0);
         assert_eq!(object["snapshot_id"], 10);

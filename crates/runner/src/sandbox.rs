@@ -2,7 +2,10 @@
 //! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only.
 
 use guest_interp::args;
+use serde::de::DeserializeOwned;
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
+use stepmark_session::output_file::OutputFile;
+use stepmark_session::report::RunResult;
 use stepmark_session::spec::JobSpec;
 use wasmtime::{
     Config, Engine, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults,
@@ -44,6 +47,8 @@ struct Exports {
     deliver_link: TypedFunc<(), i32>,
     deliver: TypedFunc<(), i32>,
     output: TypedFunc<u32, i32>,
+    /// Not in modules of releases before it was added.
+    result: Option<TypedFunc<(), i32>>,
     exit_code: TypedFunc<(), i32>,
     start_id: TypedFunc<(), u64>,
     job_hash: TypedFunc<(), i32>,
@@ -244,6 +249,16 @@ impl WasmNode {
         if value == 0 { Ok(None) } else { self.text(value).map(Some) }
     }
 
+    /// Data where 0 means that there is none.
+    fn decoded<T: DeserializeOwned>(&mut self, value: i32) -> Result<Option<T>> {
+        if value == 0 {
+            return Ok(None);
+        }
+        let bytes = self.bytes(value)?;
+        let decoded = postcard::from_bytes(&bytes);
+        decoded.map(Some).map_err(|error| Failure::new(IO, format!("the node says something unknown: {error}")))
+    }
+
     /// All chunks that repeated calls hand out, until one returns 0.
     fn all_chunks(&mut self, mut next: impl FnMut(&mut Self) -> Result<i32>) -> Result<Vec<u8>> {
         let mut all = Vec::new();
@@ -273,6 +288,7 @@ impl Exports {
             deliver_link: instance.get_typed_func(&mut *store, "node_deliver_link")?,
             deliver: instance.get_typed_func(&mut *store, "node_deliver")?,
             output: instance.get_typed_func(&mut *store, "node_output")?,
+            result: instance.get_typed_func(&mut *store, "node_result").ok(),
             exit_code: instance.get_typed_func(&mut *store, "node_exit_code")?,
             start_id: instance.get_typed_func(&mut *store, "node_start_id")?,
             job_hash: instance.get_typed_func(&mut *store, "node_job_hash")?,
@@ -347,12 +363,7 @@ impl ModuleSession for WasmNode {
 
     fn question(&mut self) -> Result<Option<ExternalCall>> {
         let value = self.call(|exports| &exports.question, ())?;
-        if value == 0 {
-            return Ok(None);
-        }
-        let bytes = self.bytes(value)?;
-        let question = postcard::from_bytes(&bytes);
-        question.map(Some).map_err(|error| Failure::new(IO, format!("the node asks something unknown: {error}")))
+        self.decoded(value)
     }
 
     fn answer(&mut self, answer: &ExternalReply) -> Result<()> {
@@ -384,9 +395,11 @@ impl ModuleSession for WasmNode {
         self.check(value).map(|_| ())
     }
 
-    fn take_name(&mut self) -> Result<Option<String>> {
+    fn next_file(&mut self) -> Result<Option<OutputFile>> {
         let value = self.call(|exports| &exports.take_name, ())?;
-        self.optional_text(value)
+        let Some(name) = self.optional_text(value)? else { return Ok(None) };
+        let unknown = || Failure::new(IO, format!("the node makes a file that no run makes: {name:?}"));
+        OutputFile::parse(&name).map(Some).ok_or_else(unknown)
     }
 
     fn take_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
@@ -398,6 +411,14 @@ impl ModuleSession for WasmNode {
 
     fn take_output(&mut self, fd: u32) -> Result<Vec<u8>> {
         self.all_chunks(|node| node.call(|exports| &exports.output, fd))
+    }
+
+    fn result(&mut self) -> Result<Option<RunResult>> {
+        let Some(result) = &self.exports.result else {
+            return Err(Failure::data("the module is of an older release: it does not say what a run came to"));
+        };
+        let value = result.call(&mut self.store, ()).map_err(|error| self.fault(&error))?;
+        self.decoded(value)
     }
 
     fn exit_code(&mut self) -> Result<i32> {

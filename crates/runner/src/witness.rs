@@ -1,17 +1,18 @@
 //! Witnesses of segments: made from a chain, checked without one.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
+use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::SnapshotName;
-use stepmark_session::{Budget, Event, Session};
 use stepmark_snapshot::snap;
 use stepmark_snapshot::witness::ClosedWitness;
 use stepmark_state::canonical::state_hash;
 use stepmark_state::encoding::hex;
 use stepmark_state::pages::SPACE_MEMORY;
 
+use crate::driver::{self, Driver, Made};
 use crate::engine::ModuleSession;
+use crate::external::Nobody;
 use crate::failure::{Failure, Result, USAGE};
 use crate::interrupt::Interrupt;
 use crate::native::NativeNode;
@@ -109,57 +110,27 @@ fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<CheckedSegme
     let mut node = NativeNode::new();
     node.load(&rerun.from_snapshot(id, None, false))?;
     rerun.supply().feed_until(&mut node, &Interrupt::new(), &|name| name.ends_with(".bin"))?;
-    let mut session = node.into_session().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
+    let session = node.session_mut().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
     let touched = session.give_witness(witness)?;
     if session.want()?.is_some() {
         return Err(Failure::data("the witness does not complete the snapshot"));
     }
     let before = session.progress().gas_total;
-    let event = segment(&mut session)?;
+    let made = Driver::new(&mut node, &mut Nobody, &Interrupt::new()).run(&mut |node| node.drop_output())?;
     touched.check()?;
-    let gas = session.progress().gas_total.saturating_sub(before);
-    let mut left = taken(&mut session)?;
-    let mut take = |name: &str| left.remove(name).ok_or_else(|| Failure::data(format!("no {name} was made")));
-    let next = match event {
-        Event::Snapshot(id) => {
-            let snap = take(&format!("{id}.snap"))?;
+    let gas = node.progress()?.gas_total.saturating_sub(before);
+    let mut left = driver::take_files(&mut node)?;
+    let mut take = |file| left.remove(&file).ok_or_else(|| Failure::data(format!("no {file} was made")));
+    let next = match made {
+        Made::Snapshot(id) => {
+            let snap = take(OutputFile::Snap(SnapshotName::Number(id)))?;
             let raw = snap::decode(&snap)?;
             Successor::Snapshot { id, hash: hex(&raw.hash), state_hash: hex(&state_hash(&raw.state)), snap }
         }
-        _ => {
-            let result = String::from_utf8_lossy(&take("result.txt")?).into_owned();
-            Successor::End { result, receipt: take("receipt.json")? }
+        Made::Reports => {
+            let result = String::from_utf8_lossy(&take(OutputFile::Result)?).into_owned();
+            Successor::End { result, receipt: take(OutputFile::Receipt)? }
         }
     };
     Ok(CheckedSegment { next, gas })
-}
-
-/// The files that wait to be taken, by name.
-fn taken(session: &mut Session) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut files = BTreeMap::new();
-    let mut chunk = Vec::new();
-    while let Some(name) = session.take_name() {
-        let file: &mut Vec<u8> = files.entry(name).or_default();
-        while session.take_chunk(&mut chunk)? {
-            file.extend_from_slice(&chunk);
-        }
-    }
-    Ok(files)
-}
-
-/// Runs to the next snapshot or to the end.
-fn segment(session: &mut Session) -> Result<Event> {
-    loop {
-        let event = session.run(Budget::UNLIMITED)?;
-        for fd in [1, 2] {
-            session.take_output(fd);
-        }
-        match event {
-            Event::Finished | Event::Snapshot(_) => return Ok(event),
-            Event::Output => {}
-            Event::Paused | Event::Question => {
-                return Err(Failure::data("the segment waits for something that is not in the job"));
-            }
-        }
-    }
 }

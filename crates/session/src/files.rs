@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::output_file::OutputFile;
 use super::paged_state::PagedState;
 use super::{Running, Session};
 use crate::report::{FrameReport, Receipt, RunOutcome, StreamReport, TrapReport};
+use crate::spec::SnapshotName;
 use stepmark_hosts::{HostModule, external, store, wasi};
 use stepmark_snapshot::bin::BinHeader;
 use stepmark_snapshot::snap;
@@ -27,7 +29,7 @@ pub(super) enum File {
     /// The state, written once the `.bin` before it is complete.
     Snap(SegmentRecord),
     /// Bytes that are ready.
-    Ready { name: String, bytes: Vec<u8>, taken: usize },
+    Ready { file: OutputFile, bytes: Vec<u8>, taken: usize },
 }
 
 #[derive(Debug)]
@@ -41,49 +43,49 @@ pub(super) struct BinFile {
 }
 
 impl Session {
-    /// Name of the next file to take, relative to the output directory.
-    pub fn take_name(&mut self) -> Option<String> {
+    /// The next file to take, which has its place in the output directory.
+    pub fn next_file(&self) -> Option<OutputFile> {
         Some(match self.files.front()? {
-            File::Bin(file) => format!("{}.bin", self.stem(file.header.paused, file.header.id)),
-            File::Snap(segment) => format!("{}.snap", self.stem(segment.paused, segment.id)),
-            File::Ready { name, .. } => name.clone(),
+            File::Bin(file) => OutputFile::Bin(self.snapshot_name(file.header.paused, file.header.id)),
+            File::Snap(segment) => OutputFile::Snap(self.snapshot_name(segment.paused, segment.id)),
+            File::Ready { file, .. } => *file,
         })
     }
 
-    /// Replaces `out` by the next chunk of the file that [`take_name`](Self::take_name) named; `false`, with nothing, at its end.
+    /// Replaces `out` by the next chunk of the [next file](Self::next_file); `false`, with nothing, at its end.
     ///
     /// # Errors
     /// A resource error if the state is too large for a `.snap`.
     pub fn take_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, JobError> {
         out.clear();
-        let name = self.take_name().unwrap_or_default();
+        let Some(next) = self.next_file() else { return Ok(false) };
         let Some(file) = self.files.pop_front() else { return Ok(false) };
         let Some(running) = self.running.as_deref_mut() else { return Ok(false) };
         match file {
             File::Bin(file) => self.take_bin(file, out),
             File::Snap(segment) => {
                 let bytes = running.encode_snap(&segment)?;
-                self.take_ready(name, bytes, 0, out);
+                self.take_ready(next, bytes, 0, out);
             }
-            File::Ready { bytes, taken, .. } => self.take_ready(name, bytes, taken, out),
+            File::Ready { bytes, taken, .. } => self.take_ready(next, bytes, taken, out),
         }
         Ok(!out.is_empty())
     }
 
-    fn stem(&self, paused: bool, id: u64) -> String {
+    fn snapshot_name(&self, paused: bool, id: u64) -> SnapshotName {
         match (paused, self.outcome()) {
-            (false, _) => id.to_string(),
-            (true, None) => "paused".to_owned(),
-            (true, Some(_)) => "final".to_owned(),
+            (false, _) => SnapshotName::Number(id),
+            (true, None) => SnapshotName::Paused,
+            (true, Some(_)) => SnapshotName::Final,
         }
     }
 
-    fn take_ready(&mut self, name: String, bytes: Vec<u8>, taken: usize, out: &mut Vec<u8>) {
+    fn take_ready(&mut self, file: OutputFile, bytes: Vec<u8>, taken: usize, out: &mut Vec<u8>) {
         let end = bytes.len().min(taken + CHUNK);
         out.extend_from_slice(&bytes[taken..end]);
         // The file stays until the caller has seen its end.
         if taken < bytes.len() {
-            self.files.push_front(File::Ready { name, bytes, taken: end });
+            self.files.push_front(File::Ready { file, bytes, taken: end });
         }
     }
 
@@ -143,8 +145,8 @@ impl Session {
             (Delta::new(&mut running.spaces, &mut contents, &header, &mut bytes), None)
         };
         if let Some(bytes) = calls {
-            let name = format!("{}.calls", self.stem(paused, id));
-            self.files.push_back(File::Ready { name, bytes, taken: 0 });
+            let file = OutputFile::Calls(self.snapshot_name(paused, id));
+            self.files.push_back(File::Ready { file, bytes, taken: 0 });
         }
         self.files.push_back(File::Bin(Box::new(BinFile { header, delta: Some(delta), bytes, spaces })));
         self.files.push_back(File::Snap(segment));
@@ -172,18 +174,19 @@ impl Session {
         let mut reports = Vec::new();
         // After a stop at the limit the segment's answers are in the snapshot's file already.
         if running.outcome != Some(RunOutcome::GasLimit) {
-            let calls = running.calls_file(false, running.id + 1);
-            reports.extend(calls.map(|bytes| (format!("{}.calls", running.id + 1), bytes)));
+            let id = running.id + 1;
+            let calls = running.calls_file(false, id);
+            reports.extend(calls.map(|bytes| (OutputFile::Calls(SnapshotName::Number(id)), bytes)));
         }
         if running.store.is_open() {
             let set = running.store.read_write_set(running.is_to_be_committed());
-            reports.push(("rwset.bin".to_owned(), set.encode()));
-            reports.push(("rwset.json".to_owned(), crate::report::rwset_json(&set).into_bytes()));
+            reports.push((OutputFile::ReadWriteSet, set.encode()));
+            reports.push((OutputFile::ReadWriteSetText, crate::report::rwset_json(&set).into_bytes()));
         }
         let receipt = running.receipt();
-        reports.push(("result.txt".to_owned(), receipt.result_text().into_bytes()));
-        reports.push(("receipt.json".to_owned(), receipt.json().into_bytes()));
-        self.files.extend(reports.into_iter().map(|(name, bytes)| File::Ready { name, bytes, taken: 0 }));
+        reports.push((OutputFile::Result, receipt.result_text().into_bytes()));
+        reports.push((OutputFile::Receipt, receipt.json().into_bytes()));
+        self.files.extend(reports.into_iter().map(|(file, bytes)| File::Ready { file, bytes, taken: 0 }));
     }
 }
 
@@ -256,6 +259,11 @@ impl Running {
         Ok(bytes)
     }
 
+    /// Gas charged since the start of the run, less what was given back.
+    pub(super) fn gas_used(&self) -> u64 {
+        self.machine.gas_total().saturating_sub(self.replies.refunded())
+    }
+
     fn receipt(&mut self) -> Receipt {
         let stream = |wasi: &stepmark_hosts::wasi::Wasi, fd| {
             let hash = wasi.output_hash(fd);
@@ -269,7 +277,7 @@ impl Running {
         Receipt {
             outcome: self.outcome.clone().unwrap_or(RunOutcome::GasLimit),
             values: self.values(),
-            gas_used: self.machine.gas_total() - self.replies.refunded().min(self.machine.gas_total()),
+            gas_used: self.gas_used(),
             schedule_name: self.job.schedule.name.clone(),
             schedule_hash: self.job.schedule.hash,
             stdout: stream(&self.wasi, 1),

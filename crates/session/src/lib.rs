@@ -5,12 +5,15 @@
 mod calls;
 mod delivery;
 mod files;
+mod link;
 mod live;
 mod load;
 mod names;
+pub mod output_file;
 mod paged_state;
 pub mod report;
 mod restored;
+mod resume;
 mod run;
 pub mod spec;
 pub mod touched;

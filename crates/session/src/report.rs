@@ -13,6 +13,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use crate::values::ValKind;
 use stepmark_hosts::store::{RangeRead, ReadWriteSet};
 use stepmark_state::encoding::hex;
@@ -29,7 +31,7 @@ pub const MAX_BACKTRACE: usize = 64;
 pub const MAX_FILES: usize = 4096;
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunOutcome {
     /// The entry returned.
     Finished,
@@ -71,7 +73,7 @@ impl RunOutcome {
 }
 
 /// A value that the entry returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnedValue {
     /// Its type.
     pub kind: ValKind,
@@ -105,8 +107,36 @@ fn low64(bits: u128) -> u64 {
     bits as u64
 }
 
+/// What a run came to, as data: what `result.txt` and the receipt say in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// What the entry returned; empty unless it finished.
+    pub values: Vec<ReturnedValue>,
+    /// Gas charged since the start of the run, less what was given back.
+    pub gas_used: u64,
+    /// The highest snapshot written, else the one resumed from, else 0.
+    pub last_snapshot: u64,
+}
+
+impl RunResult {
+    /// The values as `result.txt` prints them.
+    pub fn printed_values(&self) -> Vec<String> {
+        self.values.iter().map(ToString::to_string).collect()
+    }
+
+    /// The trap that ended the run, if one did.
+    pub fn trap(&self) -> Option<Trap> {
+        match &self.outcome {
+            RunOutcome::Trapped(report) => Some(report.trap),
+            RunOutcome::Finished | RunOutcome::Exited(_) | RunOutcome::GasLimit => None,
+        }
+    }
+}
+
 /// One frame of a wasm stack trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameReport {
     /// The instance, counted from 0 in the order of creation.
     pub instance: u32,
@@ -119,7 +149,7 @@ pub struct FrameReport {
 }
 
 /// A trap and where it happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrapReport {
     /// Why.
     pub trap: Trap,

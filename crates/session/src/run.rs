@@ -120,7 +120,7 @@ impl Session {
     /// Produces and forgets files that nobody took: the chain goes on all the same.
     fn drop_files(&mut self) -> Result<(), JobError> {
         let mut chunk = Vec::new();
-        while self.take_name().is_some() {
+        while self.next_file().is_some() {
             while self.take_chunk(&mut chunk)? {}
         }
         Ok(())

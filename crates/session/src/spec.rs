@@ -11,8 +11,8 @@ pub const DEFAULT_GAS_LIMIT: u64 = u64::MAX;
 /// Directory of the snapshots without `--snapshot-output`.
 pub const DEFAULT_OUTPUT: &str = "./snapshot";
 
-/// The snapshot to resume from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A snapshot, by what its files are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SnapshotName {
     /// `{id}.snap`, 1 or more.
     Number(u64),

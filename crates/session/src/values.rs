@@ -9,10 +9,11 @@
     )
 )]
 
+use serde::{Deserialize, Serialize};
 use stepmark_state::error::JobError;
 
 /// The type of a value that crosses the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValKind {
     /// 32-bit integer.
     I32,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Session;
-use crate::report::ReturnedValue;
+use super::{Running, Session};
+use crate::report::{ReturnedValue, RunResult};
 use stepmark_core::machine::{AccessObserver, Machine};
 use stepmark_hosts::wasi::Wasi;
 use stepmark_snapshot::job::Job;
@@ -45,9 +45,20 @@ impl Session {
         self.running().map_or_else(Vec::new, |running| running.values())
     }
 
+    /// What the run came to; none while it has not ended.
+    pub fn result(&self) -> Option<RunResult> {
+        let running = self.running()?;
+        Some(RunResult {
+            outcome: running.outcome.clone()?,
+            values: running.values(),
+            gas_used: running.gas_used(),
+            last_snapshot: running.id,
+        })
+    }
+
     /// Gas charged since the start of the run, less what was given back: as in the receipt.
     pub fn gas_used(&self) -> u64 {
-        self.running().map_or(0, |running| running.machine.gas_total().saturating_sub(running.replies.refunded()))
+        self.running().map_or(0, Running::gas_used)
     }
 
     /// PagedState of a page of a space; zeros where there is none.

@@ -79,12 +79,12 @@ fn job(flags: &[&str], chain: &NamedFiles) -> Result<Golden, JobError> {
 
 fn take(session: &mut Session, files: &mut NamedFiles) -> Result<(), JobError> {
     let mut chunk = Vec::new();
-    while let Some(name) = session.take_name() {
+    while let Some(next) = session.next_file() {
         let mut file = Vec::new();
         while session.take_chunk(&mut chunk)? {
             file.append(&mut chunk);
         }
-        files.push((name, file));
+        files.push((next.to_string(), file));
     }
     Ok(())
 }

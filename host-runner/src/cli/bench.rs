@@ -14,16 +14,16 @@ use crate::console::{self, Console, Verbosity};
 use crate::flags::{ConfigFlags, JobFlags};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::drive;
-use stepmark_runner::engine::{Budget, Engine, Event, ModuleSession};
-use stepmark_runner::failure::{Failure, INTERRUPTED, IO, MISMATCH, Result};
+use stepmark_runner::driver::{self, Driver, Made};
+use stepmark_runner::engine::Engine;
+use stepmark_runner::external::Nobody;
+use stepmark_runner::failure::{Failure, IO, MISMATCH, Result};
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::reference;
 use stepmark_runner::terminal::print_lines;
 
 /// A schedule by which gas counts executed instructions, without those that only structure code.
 const ONE_EACH: &str = "*,1\nblock,0\nloop,0\nelse,0\nend,0\nnop,0\n";
-/// How much the node runs before the runner looks up.
-const SLICE: Budget = Budget { gas: 50_000_000, steps: 50_000_000 };
 
 /// Arguments of `bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -128,37 +128,15 @@ fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<BenchRun>
     drive::load(node.as_mut(), job, &mut console, stop)?;
     let load = began.elapsed();
     let began = Instant::now();
-    run_to_the_end(node.as_mut(), stop)?;
+    let mut nobody = Nobody;
+    let mut driver = Driver::new(node.as_mut(), &mut nobody, stop);
+    while let Made::Snapshot(_) = driver.run(&mut |node| node.drop_output())? {
+        driver::drop_files(driver.node)?;
+    }
     let run = began.elapsed();
-    let result = take_result(node.as_mut())?;
-    let values = result.lines().nth(2).unwrap_or_default();
+    let values = node.result()?.map(|result| result.printed_values()).unwrap_or_default().join(" ");
     let outcome = format!("exit code {}, values ({values})", node.exit_code()?);
     Ok(BenchRun { load, run, gas: node.progress()?.gas_total, outcome })
-}
-
-fn run_to_the_end(node: &mut dyn ModuleSession, stop: &Interrupt) -> Result<()> {
-    while node.run(SLICE)? != Event::Finished {
-        if stop.is_requested() {
-            return Err(Failure::new(INTERRUPTED, "interrupted: nothing was measured"));
-        }
-        for fd in [1, 2] {
-            node.take_output(fd)?;
-        }
-    }
-    Ok(())
-}
-
-/// Contents of `result.txt`, of all files that the node has ready.
-fn take_result(node: &mut dyn ModuleSession) -> Result<String> {
-    let (mut result, mut chunk) = (Vec::new(), Vec::new());
-    while let Some(name) = node.take_name()? {
-        while node.take_chunk(&mut chunk)? {
-            if name == "result.txt" {
-                result.extend_from_slice(&chunk);
-            }
-        }
-    }
-    Ok(String::from_utf8_lossy(&result).into_owned())
 }
 
 fn run_reference(job: &JobSpec) -> Result<BenchRun> {

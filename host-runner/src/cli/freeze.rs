@@ -100,7 +100,7 @@ impl Moving<'_> {
         let ran = drive::run(&mut self.node, &self.out, &mut self.console, stop, &mut Nobody, options);
         self.console.finish();
         let summary = ran?;
-        if summary.result.is_empty() && !summary.left && !summary.interrupted() {
+        if summary.result.is_none() && !summary.left && !summary.interrupted() {
             return Err(Failure::data("the node ends without a result: it has no run, or one that had ended before"));
         }
         let frozen = match self.to {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use stepmark_session::report::{RunOutcome, RunResult};
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 
 use crate::cli::{OutputArgs, print};
@@ -135,16 +136,21 @@ pub(super) fn closing_lines(summary: &Summary, output_dir: &str) -> Vec<String> 
         let what = format!("interrupted: the state is in {output_dir}; go on with: stepmark resume {output_dir}");
         return vec![what, format!("  {}", figures(summary))];
     }
-    let mut lines = summary.result.lines();
-    let status = lines.next().unwrap_or("?");
-    let outcome = match lines.nth(1) {
-        Some(values) => format!("status {status}, returned {values}"),
-        None if summary.at_gas_limit() => "stopped at the gas limit".to_owned(),
-        None => format!("status {status}"),
-    };
-    let trap =
-        summary.receipt.as_ref().and_then(report::trap_text).map(|trap| format!(" ({trap})")).unwrap_or_default();
-    vec![format!("{outcome}{trap}, {}, results in {output_dir}", figures(summary))]
+    let outcome = summary.result.as_ref().map_or_else(|| "no result".to_owned(), outcome);
+    vec![format!("{outcome}, {}, results in {output_dir}", figures(summary))]
+}
+
+/// How a run ended, in words.
+fn outcome(result: &RunResult) -> String {
+    let status = result.outcome.status();
+    match &result.outcome {
+        RunOutcome::GasLimit => "stopped at the gas limit".to_owned(),
+        RunOutcome::Trapped(report) => format!("status {status} ({})", report.trap.message()),
+        RunOutcome::Finished if !result.values.is_empty() => {
+            format!("status {status}, returned {}", result.printed_values().join(" "))
+        }
+        RunOutcome::Finished | RunOutcome::Exited(_) => format!("status {status}"),
+    }
 }
 
 pub(super) fn figures(summary: &Summary) -> String {

@@ -44,12 +44,8 @@ fn run(module: &NodeModule, transplant: bool) -> (Files, usize) {
             moves += 1;
         }
         let event = node.run(Budget { gas: 7_000, steps: u64::MAX }).expect("runs");
-        while let Some(name) = node.take_name().expect("goes on") {
-            let (mut all, mut chunk) = (Vec::new(), Vec::new());
-            while node.take_chunk(&mut chunk).expect("goes on") {
-                all.extend_from_slice(&chunk);
-            }
-            files.insert(name, all);
+        while let Some(file) = node.next_file().expect("goes on") {
+            files.insert(file.to_string(), node.take_all().expect("goes on"));
         }
         if event == Event::Finished {
             return (files, moves);

@@ -78,7 +78,7 @@ pub struct Run {
 impl Run {
     /// A text file that the run made.
     pub fn text(&self, name: &str) -> String {
-        let bytes = self.files.get(&format!("{OUT}/{name}"));
+        let bytes = self.files.get(&format!("{OUT}/{file}"));
         bytes.map_or_else(|| format!("no {name}: {:?}", self.end), |b| String::from_utf8_lossy(b).into_owned())
     }
 
@@ -136,12 +136,12 @@ pub fn load(inputs: &Files, argv: &[String]) -> Result<Session, JobError> {
 /// What the node refuses to write.
 pub fn take_files(session: &mut Session, files: &mut Files) -> Result<(), JobError> {
     let mut chunk = Vec::new();
-    while let Some(name) = session.take_name() {
+    while let Some(file) = session.next_file() {
         let mut bytes = Vec::new();
         while session.take_chunk(&mut chunk)? {
             bytes.extend_from_slice(&chunk);
         }
-        files.insert(format!("{OUT}/{name}"), bytes);
+        files.insert(format!("{OUT}/{file}"), bytes);
     }
     Ok(())
 }

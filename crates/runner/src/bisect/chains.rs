@@ -2,11 +2,13 @@
 //! see which chain is right. Honest chains that part once stay apart, as a `.snap` names its predecessor's hash; a forged one
 //! need not, so every snapshot is compared until they part.
 
+use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::SnapshotName;
 
 use crate::chain::ChainFiles;
-use crate::engine::{Budget, Engine, Event, ModuleSession};
-use crate::external::{self, RecordedReplies};
+use crate::driver::{self, Driver, Made};
+use crate::engine::{Engine, ModuleSession};
+use crate::external::RecordedReplies;
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
@@ -142,15 +144,11 @@ fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8
     node.load(&rerun.from(id, limit, true))?;
     rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
     let mut replay = RecordedReplies::new(rerun.dir());
-    loop {
-        match external::run(node.as_mut(), Budget::UNLIMITED, &mut replay)? {
-            Event::Snapshot(_) => return take_snapshot(node.as_mut()),
-            Event::Finished => {
-                return Err(Failure::data(format!(
-                    "the program ends in the segment after snapshot {id}: neither chain is right"
-                )));
-            }
-            Event::Paused | Event::Output | Event::Question => node.drop_output()?,
+    let made = Driver::new(node.as_mut(), &mut replay, &Interrupt::new()).run(&mut |node| node.drop_output())?;
+    match made {
+        Made::Snapshot(_) => take_snapshot(node.as_mut()),
+        Made::Reports => {
+            Err(Failure::data(format!("the program ends in the segment after snapshot {id}: neither chain is right")))
         }
     }
 }
@@ -158,12 +156,15 @@ fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8
 /// The `.snap` and `.bin` that a node has ready.
 pub(super) fn take_snapshot(node: &mut dyn ModuleSession) -> Result<(Vec<u8>, Vec<u8>)> {
     let (mut snap, mut bin) = (Vec::new(), Vec::new());
-    while let Some(name) = node.take_name()? {
-        let mut all = node.take_all()?;
-        if name.ends_with(".snap") {
-            snap.append(&mut all);
-        } else if name.ends_with(".bin") {
-            bin.append(&mut all);
+    for (file, bytes) in driver::take_files(node)? {
+        match file {
+            OutputFile::Snap(_) => snap = bytes,
+            OutputFile::Bin(_) => bin = bytes,
+            OutputFile::Calls(_)
+            | OutputFile::ReadWriteSet
+            | OutputFile::ReadWriteSetText
+            | OutputFile::Result
+            | OutputFile::Receipt => {}
         }
     }
     Ok((snap, bin))

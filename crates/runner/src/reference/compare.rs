@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use stepmark_session::report::RunResult;
+
 use crate::drive::Summary;
 use crate::reference::{ReferenceEnd, ReferenceOutcome};
-use crate::report;
 
 /// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +35,8 @@ impl Comparison {
 /// Compares a finished run of the node, which wrote `stdout` and `stderr`, with the reference.
 pub fn compare(summary: &Summary, stdout: &[u8], stderr: &[u8], expected: &ReferenceOutcome) -> Comparison {
     let mut comparison = Comparison::default();
-    let trap = summary.receipt.as_ref().and_then(report::trap_text);
+    let result = summary.result.as_ref();
+    let trap = result.and_then(|result| result.trap()).map(|trap| trap.message().to_owned());
     let expected_trap = match &expected.end {
         ReferenceEnd::Trapped(trap) => Some(trap.message().to_owned()),
         ReferenceEnd::Returned | ReferenceEnd::Exited(_) => None,
@@ -43,7 +45,7 @@ pub fn compare(summary: &Summary, stdout: &[u8], stderr: &[u8], expected: &Refer
     let [node_kind, expected_kind] = kinds;
     comparison.check("trap", node_kind, expected_kind, String::clone);
     comparison.check("exit code", summary.exit_code, expected.end.exit_code(), i32::to_string);
-    let values: Vec<String> = summary.result.lines().nth(2).map(words).unwrap_or_default();
+    let values = result.map(RunResult::printed_values).unwrap_or_default();
     comparison.check("values", &values, &expected.values, |values| format!("({})", values.join(" ")));
     for (name, node, reference) in [("stdout", stdout, &expected.stdout), ("stderr", stderr, &expected.stderr)] {
         if let Some(text) = first_difference(node, reference) {
@@ -58,10 +60,6 @@ pub fn compare(summary: &Summary, stdout: &[u8], stderr: &[u8], expected: &Refer
         comparison.by_nature.clone_from(&expected.by_nature);
     }
     comparison
-}
-
-fn words(line: &str) -> Vec<String> {
-    line.split(' ').map(str::to_owned).collect()
 }
 
 /// Traps that engines may tell apart or not: the specification leaves the check's order and words open.
@@ -91,6 +89,9 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    use stepmark_session::report::{ReturnedValue, RunOutcome};
+    use stepmark_session::values::ValKind;
+
     fn outcome() -> ReferenceOutcome {
         let end = ReferenceEnd::Returned;
         ReferenceOutcome {
@@ -105,7 +106,9 @@ mod tests {
     }
 
     fn summary() -> Summary {
-        Summary { result: "0\n3\n7\n".into(), receipt: Some(json!({ "result": {} })), ..Summary::default() }
+        let values = vec![ReturnedValue { kind: ValKind::I32, bits: 7 }];
+        let result = RunResult { outcome: RunOutcome::Finished, values, gas_used: 5, last_snapshot: 3 };
+        Summary { result: Some(result), ..Summary::default() }
     }
 
     #[test]

@@ -134,7 +134,8 @@ fn compare_pause(chain: &ChainFiles, node: &mut dyn ModuleSession) -> Result<Vec
     node.encode_pause()?;
     let mut differences = Vec::new();
     let mut written = BTreeSet::new();
-    while let Some(name) = node.take_name()? {
+    while let Some(file) = node.next_file()? {
+        let name = file.to_string();
         let there = open(chain, &name)?;
         differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
         written.insert(name);

@@ -3,17 +3,17 @@
 use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
 
 use serde_json::Value;
 
+use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::JobSpec;
 
 use crate::chain::{self, ChainFiles};
-use crate::drive::GasSlice;
+use crate::driver::{Driver, Made};
 use crate::durable::{FINAL, Name};
-use crate::engine::{Deliver, Event, ModuleSession};
-use crate::external::{self, RecordedReplies};
+use crate::engine::{Deliver, ModuleSession};
+use crate::external::RecordedReplies;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
@@ -145,61 +145,56 @@ impl<'a> Worker<'a> {
     fn execute(&self, segment: &PlannedSegment, at: &mut KnownState) -> Result<ExecutedSegment> {
         if segment.at_limit {
             // The segment before has been decided by itself.
-            self.next_event(at)?;
+            self.next(at)?;
         }
-        let event = self.next_event(at)?;
-        match (event, segment.to) {
-            (Event::Snapshot(_), Some(id)) => self.compare_snapshot(id, at.node.as_mut()),
-            (Event::Finished, None) => self.compare_end(at.node.as_mut()).map(ExecutedSegment::only),
-            (Event::Finished, Some(id)) => Ok(ExecutedSegment::only(vec![format!(
+        match (self.next(at)?, segment.to) {
+            (Made::Snapshot(_), Some(id)) => self.compare_snapshot(id, at.node.as_mut()),
+            (Made::Reports, None) => self.compare_end(at.node.as_mut()).map(ExecutedSegment::only),
+            (Made::Reports, Some(id)) => Ok(ExecutedSegment::only(vec![format!(
                 "the program ends in this segment: snapshot {id} is one too many"
             )])),
-            (Event::Snapshot(id), None) if foreign::is_there(&self.chain.dir, "result.txt") => {
+            (Made::Snapshot(id), None) if foreign::is_there(&self.chain.dir, "result.txt") => {
                 Ok(ExecutedSegment::only(vec![format!("the run goes on to a snapshot {id}, which is missing")]))
             }
-            (event, _) => Err(Failure::data(format!("nothing says how the run ended ({event:?} came next)"))
-                .help("verify up to the last snapshot with --to")),
+            (Made::Snapshot(id), None) => {
+                Err(Failure::data(format!("nothing says how the run ended: it goes on to a snapshot {id} here"))
+                    .help("verify up to the last snapshot with --to"))
+            }
         }
     }
 
     /// Runs the node until a snapshot or the end.
-    fn next_event(&self, at: &mut KnownState) -> Result<Event> {
-        let mut slice = GasSlice::first();
-        loop {
-            if self.stop.is_requested() {
-                return Err(Failure::new(INTERRUPTED, "interrupted"));
-            }
-            let (began, before) = (Instant::now(), at.node.progress()?.gas_total);
-            let event = external::run(at.node.as_mut(), slice.budget(), &mut at.replay)?;
-            at.node.drop_output()?;
-            let gas = at.node.progress()?.gas_total.saturating_sub(before);
-            drop(self.messages.send(Message::Executed(gas)));
-            match event {
-                Event::Paused => slice.adapt(began.elapsed(), gas > 0),
-                Event::Output => {}
-                done => return Ok(done),
-            }
-        }
+    fn next(&self, at: &mut KnownState) -> Result<Made> {
+        let mut before = at.node.progress()?.gas_total;
+        Driver::new(at.node.as_mut(), &mut at.replay, self.stop).run(&mut |node| {
+            node.drop_output()?;
+            let total = node.progress()?.gas_total;
+            drop(self.messages.send(Message::Executed(total.saturating_sub(before))));
+            before = total;
+            Ok(())
+        })
     }
 
     /// Compares the files of a snapshot. What the `.bin` says is in the `.snap` as a hash, so a merged one is not missed.
     fn compare_snapshot(&self, id: u64, node: &mut dyn ModuleSession) -> Result<ExecutedSegment> {
         let mut found = ExecutedSegment { differences: Vec::new(), stands_at: Some(id) };
-        while let Some(name) = node.take_name()? {
-            if name.ends_with(".bin") && self.chain.is_merged(id) {
+        while let Some(file) = node.next_file()? {
+            if matches!(file, OutputFile::Bin(_)) && self.chain.is_merged(id) {
                 node.drop_file()?;
                 continue;
             }
+            let name = file.to_string();
             let there = open(self.chain, &name)?;
             self.compared(&name);
             let mut hasher = Trailer::default();
             let difference = compare_file(there, &name, &mut |chunk| hasher.pass(node.take_chunk(chunk)?, chunk))?;
             // What others started from, and what the hashes were checked of, is what the chain was opened with.
             let opened = self.chain.links.get(&id).is_none_or(|link| link.hash == hasher.last);
-            let changed = || (name.ends_with(".snap") && !opened).then(|| chain::changed(id));
+            let is_snap = matches!(file, OutputFile::Snap(_));
+            let changed = || (is_snap && !opened).then(|| chain::changed(id));
             let Some(difference) = difference.or_else(changed) else { continue };
             found.differences.push(difference);
-            if name.ends_with(".snap") {
+            if is_snap {
                 found.stands_at = None;
             }
         }
@@ -215,14 +210,15 @@ impl<'a> Worker<'a> {
     fn compare_end(&self, node: &mut dyn ModuleSession) -> Result<Vec<String>> {
         let mut differences = Vec::new();
         let mut compared = false;
-        while let Some(name) = node.take_name()? {
+        while let Some(file) = node.next_file()? {
+            let name = file.to_string();
             let there = open(self.chain, &name)?;
             self.compared(&name);
-            if name == "receipt.json" {
+            if file == OutputFile::Receipt {
                 differences.extend(compare_receipt(there, &node.take_all()?)?);
                 continue;
             }
-            compared |= name == "result.txt" && there.is_some();
+            compared |= file == OutputFile::Result && there.is_some();
             differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
         }
         if !compared {

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use stepmark_runner::reference::{self, ReferenceEnd};
 use tempfile::TempDir;
 
-use crate::engine::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::error::Error;
+use crate::executor::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::metrics::Metrics;
 use crate::setup::NamedFile;
 
-/// The reference engine.
+/// The reference executor.
 #[derive(Default)]
-pub struct ReferenceEngine {
+pub struct ReferenceExecutor {
     /// The job, and the directory with its files.
     job: Option<(reference::ReferenceJob, TempDir)>,
     metrics: Metrics,
 }
 
-impl ReferenceEngine {
-    /// An engine without a job.
+impl ReferenceExecutor {
+    /// An executor without a job.
     pub fn new() -> Self {
         Self::default()
     }
@@ -29,7 +29,7 @@ fn io(error: &std::io::Error) -> Error {
     Error::Node(format!("the reference's files: {error}"))
 }
 
-impl Executor for ReferenceEngine {
+impl Executor for ReferenceExecutor {
     fn name(&self) -> &'static str {
         "reference"
     }

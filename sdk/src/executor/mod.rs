@@ -1,11 +1,11 @@
 //! One interface to everything that can execute a program: the node as wasm, the same library linked natively, and
-//! wasmtime running the program directly, the reference. What an engine cannot do it says, in its [`Capabilities`]; a
-//! job that asks for it is refused by name. A host changes engines by making another one, and nothing else.
+//! wasmtime running the program directly, the reference. What an executor cannot do it says, in its [`Capabilities`]; a
+//! job that asks for it is refused by name. A host changes executors by making another one, and nothing else.
 
 mod native;
-#[cfg(feature = "engines")]
+#[cfg(feature = "executors")]
 mod node;
-#[cfg(feature = "engines")]
+#[cfg(feature = "executors")]
 mod reference;
 
 use stepmark_state::trap::Trap;
@@ -16,13 +16,13 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::value::Value;
 
-pub use native::NativeEngine;
-#[cfg(feature = "engines")]
-pub use node::WasmEngine;
-#[cfg(feature = "engines")]
-pub use reference::ReferenceEngine;
+pub use native::NativeExecutor;
+#[cfg(feature = "executors")]
+pub use node::WasmExecutor;
+#[cfg(feature = "executors")]
+pub use reference::ReferenceExecutor;
 
-/// What an engine can do beside running programs.
+/// What an executor can do beside running programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// It counts gas and stops at a limit.
@@ -42,7 +42,7 @@ pub struct ExecutorJob {
     pub entry: Option<String>,
     /// With these arguments.
     pub args: Vec<Value>,
-    /// Gas of a segment. None asks for no metering: the program runs on any engine.
+    /// Gas of a segment. None asks for no metering: the program runs on any executor.
     pub gas_limit: Option<u64>,
 }
 
@@ -60,7 +60,7 @@ impl ExecutorJob {
     }
 }
 
-/// How an execution ended, in the words that all engines share.
+/// How an execution ended, in the words that all executors share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The entry returned, or a command exited with code 0.
@@ -82,27 +82,27 @@ pub struct Execution {
     pub stdout: Vec<u8>,
     /// Standard error.
     pub stderr: Vec<u8>,
-    /// The snapshots, from engines that write them.
+    /// The snapshots, from executors that write them.
     pub segments: Vec<Segment>,
 }
 
 /// Something that executes programs.
 ///
 /// ```
-/// use node_sdk::engine::{Engine, Ended, Job, NativeEngine};
+/// use node_sdk::executor::{Ended, Executor, ExecutorJob, NativeExecutor};
 /// use node_sdk::{Value, Vm};
 ///
-/// fn run(engine: &mut dyn Engine, job: &Job) -> Result<String, node_sdk::Error> {
-///     engine.initialise(job)?;
-///     let execution = engine.execute()?;
-///     engine.shut_down()?;
+/// fn run(executor: &mut dyn Executor, job: &ExecutorJob) -> Result<String, node_sdk::Error> {
+///     executor.initialise(job)?;
+///     let execution = executor.execute()?;
+///     executor.shut_down()?;
 ///     assert_eq!(execution.ended, Ended::Returned);
 ///     Ok(execution.values.join(" "))
 /// }
 ///
 /// let wasm = wat::parse_str(r#"(module (func (export "f") (result i32) (i32.const 42)))"#).unwrap();
-/// let job = Job::new(Vm::builder().module(wasm), Some("f"), &[]);
-/// assert_eq!(run(&mut NativeEngine::new(), &job)?, "42");
+/// let job = ExecutorJob::new(Vm::builder().module(wasm), Some("f"), &[]);
+/// assert_eq!(run(&mut NativeExecutor::new(), &job)?, "42");
 /// # Ok::<(), node_sdk::Error>(())
 /// ```
 pub trait Executor {
@@ -115,33 +115,33 @@ pub trait Executor {
     /// Takes a job, in place of one that it has.
     ///
     /// # Errors
-    /// The job is bad, or asks for what the engine cannot do.
+    /// The job is bad, or asks for what the executor cannot do.
     fn initialise(&mut self, job: &ExecutorJob) -> Result<(), Error>;
 
     /// Executes the job to its end, once.
     ///
     /// # Errors
-    /// There is no job, or the engine fails; never for what the program does.
+    /// There is no job, or the executor fails; never for what the program does.
     fn execute(&mut self) -> Result<Execution, Error>;
 
     /// What was counted of the last execution.
     fn metrics(&self) -> Metrics;
 
-    /// Gives up the job and all that the engine holds; it can be initialised again.
+    /// Gives up the job and all that the executor holds; it can be initialised again.
     ///
     /// # Errors
     /// What is held cannot be given up.
     fn shut_down(&mut self) -> Result<(), Error>;
 }
 
-/// Whether an engine with these capabilities can do a job.
+/// Whether an executor with these capabilities can do a job.
 ///
 /// # Errors
 /// A usage error that names what it cannot do.
 fn check(name: &str, capabilities: Capabilities, job: &ExecutorJob) -> Result<(), Error> {
     let setup = &job.program.setup;
     setup.check()?;
-    let refuse = |what: &str| Err(Error::usage(format!("the engine '{name}' has no {what}, which the job asks for")));
+    let refuse = |what: &str| Err(Error::usage(format!("the executor '{name}' has no {what}, which the job asks for")));
     if job.gas_limit.is_some() && !capabilities.metering {
         return refuse("metering");
     }
@@ -153,5 +153,5 @@ fn check(name: &str, capabilities: Capabilities, job: &ExecutorJob) -> Result<()
 }
 
 fn no_job(name: &str) -> Error {
-    Error::usage(format!("the engine '{name}' has no job to execute"))
+    Error::usage(format!("the executor '{name}' has no job to execute"))
 }

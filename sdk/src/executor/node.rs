@@ -2,15 +2,19 @@
 
 use std::time::Instant;
 
-use stepmark_runner::engine::{Budget, Event, ModuleSession};
+use stepmark_hosts::external::{ExternalCall, ExternalReply};
+use stepmark_runner::driver::{self, Driver, Made};
+use stepmark_runner::engine::ModuleSession;
+use stepmark_runner::external::Responder;
 use stepmark_runner::failure::Failure;
+use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::sandbox::WasmNode;
 use stepmark_session::spec::JobSpec;
 
 use crate::caller::Asking;
 use crate::chain::Segment;
-use crate::engine::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::error::Error;
+use crate::executor::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::metrics::Metrics;
 use crate::run::pages;
 use crate::serve::Server;
@@ -21,13 +25,13 @@ const CHUNK: usize = 256 << 10;
 
 /// The node that this crate carries, as wasm. What the program asks of the outside is handed on to the embedder.
 #[derive(Default)]
-pub struct WasmEngine {
+pub struct WasmExecutor {
     node: Option<(WasmNode, Server)>,
     metrics: Metrics,
 }
 
-impl WasmEngine {
-    /// An engine without a job.
+impl WasmExecutor {
+    /// An executor without a job.
     pub fn new() -> Self {
         Self::default()
     }
@@ -42,7 +46,7 @@ fn failed(failure: &Failure) -> Error {
     }
 }
 
-impl Executor for WasmEngine {
+impl Executor for WasmExecutor {
     fn name(&self) -> &'static str {
         "wasm"
     }
@@ -71,7 +75,7 @@ impl Executor for WasmEngine {
         let began = Instant::now();
         let execution = run(&mut node, &mut server, &mut self.metrics);
         self.metrics.times.running = began.elapsed();
-        execution.map_err(|failure| failed(&failure))?
+        execution
     }
 
     fn metrics(&self) -> Metrics {
@@ -96,13 +100,13 @@ fn give(node: &mut WasmNode, job: &JobSpec, setup: &Setup) -> Result<(), Failure
     Ok(())
 }
 
-/// The call that asks, in the node.
-struct AskingNode<'a> {
-    node: &'a mut WasmNode,
+/// The call that asks, in the module.
+struct AskingModule<'a> {
+    node: &'a mut dyn ModuleSession,
     gas: (u64, u64),
 }
 
-impl Asking for AskingNode<'_> {
+impl Asking for AskingModule<'_> {
     fn memory_size(&mut self) -> u64 {
         self.node.asking_memory_size().unwrap_or(0)
     }
@@ -123,90 +127,70 @@ impl Asking for AskingNode<'_> {
     }
 }
 
-/// Answers what the node asks.
-fn serve(node: &mut WasmNode, server: &mut Server, metrics: &mut Metrics) -> Result<Result<(), Error>, Failure> {
-    let Some(question) = node.question()? else { return Ok(Ok(())) };
-    let progress = node.progress()?;
-    let mut asking = AskingNode { node, gas: (progress.segment_gas, progress.gas_limit) };
-    match server.answer(&question, &mut asking, metrics) {
-        Ok(answer) => node.answer(&answer).map(Ok),
-        Err(error) => Ok(Err(error)),
+/// Answers what the module asks; what the embedder failed with is kept as it is.
+struct Serving<'a> {
+    server: &'a mut Server,
+    metrics: &'a mut Metrics,
+    error: Option<Error>,
+}
+
+impl Responder for Serving<'_> {
+    fn answer(&mut self, question: &ExternalCall, node: &mut dyn ModuleSession) -> Result<ExternalReply, Failure> {
+        let progress = node.progress()?;
+        let mut asking = AskingModule { node, gas: (progress.segment_gas, progress.gas_limit) };
+        self.server.answer(question, &mut asking, self.metrics).map_err(|error| {
+            let failure = Failure::data(error.to_string());
+            self.error = Some(error);
+            failure
+        })
     }
 }
 
-fn run(node: &mut WasmNode, server: &mut Server, metrics: &mut Metrics) -> Result<Result<Execution, Error>, Failure> {
-    let mut segments = Vec::new();
+fn run(node: &mut WasmNode, server: &mut Server, metrics: &mut Metrics) -> Result<Execution, Error> {
     let mut output = [Vec::new(), Vec::new()];
-    loop {
-        let event = node.run(Budget::UNLIMITED)?;
-        for (fd, all) in (1..).zip(&mut output) {
-            all.extend(node.take_output(fd)?);
-        }
-        match event {
-            Event::Snapshot(id) => segments.push(segment(node, id)?),
-            Event::Finished => break,
-            Event::Question => {
-                if let Err(error) = serve(node, server, metrics)? {
-                    return Ok(Err(error));
-                }
-            }
-            Event::Paused | Event::Output => {}
-        }
-    }
-    metrics.segments = segments.len() as u64 + 1;
+    let mut serving = Serving { server, metrics, error: None };
+    let segments = segments(node, &mut serving, &mut output);
+    let error = serving.error.take();
+    let segments = segments.map_err(|failure| error.unwrap_or_else(|| failed(&failure)))?;
+    metrics.segments = (segments.len() as u64).saturating_add(1);
     for segment in &segments {
-        match pages(&segment.bin) {
-            Ok(pages) => metrics.dirty_pages += pages,
-            Err(error) => return Ok(Err(error)),
-        }
+        metrics.dirty_pages = metrics.dirty_pages.saturating_add(pages(&segment.bin)?);
     }
-    let (values, receipt) = reports(node)?;
-    // As the receipt has it: less what was given back.
-    metrics.gas_used = receipt["result"]["gas_used"].as_u64().unwrap_or_default();
+    let result = node.result().map_err(|failure| failed(&failure))?;
+    let result = result.ok_or_else(|| Error::Node("the run has ended and come to nothing".to_owned()))?;
+    metrics.gas_used = result.gas_used;
     let [stdout, stderr] = output;
-    let ended = ended(node.exit_code()?, &receipt);
-    Ok(Ok(Execution { ended, values, stdout, stderr, segments }))
-}
-
-fn segment(node: &mut WasmNode, id: u64) -> Result<Segment, Failure> {
-    let gas = node.progress()?.segment_gas;
-    let mut segment = Segment { id, paused: false, gas, snap: Vec::new(), bin: Vec::new(), calls: None };
-    while let Some(name) = node.take_name()? {
-        let bytes = node.take_all()?;
-        match name.rsplit_once('.').map(|(_, kind)| kind) {
-            Some("snap") => segment.snap = bytes,
-            Some("bin") => segment.bin = bytes,
-            _ => segment.calls = Some(bytes),
-        }
-    }
-    Ok(segment)
-}
-
-/// The returned values, and the receipt.
-fn reports(node: &mut WasmNode) -> Result<(Vec<String>, serde_json::Value), Failure> {
-    let mut values = Vec::new();
-    let mut receipt = serde_json::Value::Null;
-    while let Some(name) = node.take_name()? {
-        let bytes = node.take_all()?;
-        let text = String::from_utf8_lossy(&bytes);
-        match name.as_str() {
-            "result.txt" => {
-                let line = text.lines().nth(2).unwrap_or_default();
-                values = line.split_whitespace().map(str::to_owned).collect();
-            }
-            "receipt.json" => receipt = serde_json::from_str(&text).unwrap_or_default(),
-            _ => {}
-        }
-    }
-    Ok((values, receipt))
-}
-
-fn ended(code: i32, receipt: &serde_json::Value) -> Ended {
-    let message = receipt["result"]["trap"]["message"].as_str();
-    let trap = message.and_then(stepmark_state::trap::Trap::from_message);
-    match (trap, code) {
+    let code = node.exit_code().map_err(|failure| failed(&failure))?;
+    let ended = match (result.trap(), code) {
         (Some(trap), _) => Ended::Trapped(trap),
         (None, 0) => Ended::Returned,
         (None, code) => Ended::Exited(code),
+    };
+    Ok(Execution { ended, values: result.printed_values(), stdout, stderr, segments })
+}
+
+/// Runs to the end; the snapshots on the way.
+fn segments(
+    node: &mut WasmNode,
+    serving: &mut Serving<'_>,
+    output: &mut [Vec<u8>; 2],
+) -> Result<Vec<Segment>, Failure> {
+    let mut segments = Vec::new();
+    let stop = Interrupt::new();
+    let mut driver = Driver::new(node, serving, &stop);
+    loop {
+        let made = driver.run(&mut |node| {
+            for (fd, all) in (1..).zip(output.iter_mut()) {
+                all.extend(node.take_output(fd)?);
+            }
+            Ok(())
+        })?;
+        let Made::Snapshot(id) = made else { break };
+        let gas = driver.node.progress()?.segment_gas;
+        let mut files = driver::take_files(driver.node)?;
+        let segment = Segment::of(id, false, gas, &mut files);
+        segments.push(segment.map_err(|error| Failure::data(error.to_string()))?);
     }
+    driver::drop_files(node)?;
+    Ok(segments)
 }

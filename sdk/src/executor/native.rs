@@ -1,25 +1,25 @@
 //! The node's own library, in this process.
 
-use crate::engine::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::error::Error;
+use crate::executor::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
 use crate::metrics::Metrics;
 use crate::run::{End, Next, Outcome, Run};
 
-/// The native engine: everything that the node can do.
+/// The native executor: everything that the node can do.
 #[derive(Default)]
-pub struct NativeEngine {
+pub struct NativeExecutor {
     run: Option<Run>,
     metrics: Metrics,
 }
 
-impl NativeEngine {
-    /// An engine without a job.
+impl NativeExecutor {
+    /// An executor without a job.
     pub fn new() -> Self {
         Self::default()
     }
 }
 
-impl Executor for NativeEngine {
+impl Executor for NativeExecutor {
     fn name(&self) -> &'static str {
         "native"
     }

@@ -1,25 +1,25 @@
-//! One job on every engine, with no other change than the engine.
-#![cfg(feature = "engines")]
+//! One job on every executor, with no other change than the executor.
+#![cfg(feature = "executors")]
 
-use node_sdk::engine::{Ended, Execution, Executor, ExecutorJob, NativeEngine, ReferenceEngine, WasmEngine};
+use node_sdk::executor::{Ended, Execution, Executor, ExecutorJob, NativeExecutor, ReferenceExecutor, WasmExecutor};
 use node_sdk::{Caller, Config, HostError, Linker, Trap, Value, Vm};
 
-fn engines() -> [Box<dyn Executor>; 3] {
-    [Box::new(NativeEngine::new()), Box::new(WasmEngine::new()), Box::new(ReferenceEngine::new())]
+fn executors() -> [Box<dyn Executor>; 3] {
+    [Box::new(NativeExecutor::new()), Box::new(WasmExecutor::new()), Box::new(ReferenceExecutor::new())]
 }
 
 fn wasmfile(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/../wasmfiles/{name}.wasm", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// What every engine makes of the job; they agree.
+/// What every executor makes of the job; they agree.
 fn agreed(job: &ExecutorJob) -> Execution {
-    let executions = engines().map(|mut engine| {
-        engine.initialise(job).unwrap();
-        let execution = engine.execute().unwrap();
-        assert!(engine.execute().is_err(), "a job is executed once");
-        engine.shut_down().unwrap();
-        (engine.name(), execution)
+    let executions = executors().map(|mut executor| {
+        executor.initialise(job).unwrap();
+        let execution = executor.execute().unwrap();
+        assert!(executor.execute().is_err(), "a job is executed once");
+        executor.shut_down().unwrap();
+        (executor.name(), execution)
     });
     let [(_, first), others @ ..] = executions;
     for (name, execution) in others {
@@ -29,7 +29,7 @@ fn agreed(job: &ExecutorJob) -> Execution {
 }
 
 #[test]
-fn engines_can_be_exchanged() {
+fn executors_can_be_exchanged() {
     let fib = ExecutorJob::new(Vm::builder().module(wasmfile("fib32")), Some("fib"), &[Value::I32(15)]);
     let execution = agreed(&fib);
     assert_eq!((execution.ended, execution.values), (Ended::Returned, vec!["610".to_owned()]));
@@ -44,15 +44,15 @@ fn engines_can_be_exchanged() {
 }
 
 #[test]
-fn engines_that_write_snapshots_write_the_same_bytes() {
+fn executors_that_write_snapshots_write_the_same_bytes() {
     let job = ExecutorJob::new(Vm::builder().module(wasmfile("fib32")), Some("fib"), &[Value::I32(15)]).gas_limit(5000);
-    let segments: Vec<_> = engines()
+    let segments: Vec<_> = executors()
         .into_iter()
-        .filter(|engine| engine.capabilities().snapshots)
-        .map(|mut engine| {
-            engine.initialise(&job).unwrap();
-            let segments = engine.execute().unwrap().segments;
-            let metrics = engine.metrics();
+        .filter(|executor| executor.capabilities().snapshots)
+        .map(|mut executor| {
+            executor.initialise(&job).unwrap();
+            let segments = executor.execute().unwrap().segments;
+            let metrics = executor.metrics();
             assert_eq!(metrics.segments, segments.len() as u64 + 1);
             (segments, metrics.gas_used, metrics.dirty_pages)
         })
@@ -68,13 +68,13 @@ fn an_engine_refuses_by_name_what_it_cannot_do() {
     let mut linker = Linker::new();
     linker.func("env", "f", |_: &mut Caller<'_>, (): ()| Ok::<(), HostError>(())).unwrap();
     let served = ExecutorJob::new(program.linker(linker), Some("fib"), &[Value::I32(1)]);
-    for mut engine in engines() {
-        let capabilities = engine.capabilities();
-        assert_eq!(engine.initialise(&metered).is_ok(), capabilities.metering);
-        assert_eq!(engine.initialise(&served).is_ok(), capabilities.host_functions);
+    for mut executor in executors() {
+        let capabilities = executor.capabilities();
+        assert_eq!(executor.initialise(&metered).is_ok(), capabilities.metering);
+        assert_eq!(executor.initialise(&served).is_ok(), capabilities.host_functions);
     }
-    let refused = ReferenceEngine::new().initialise(&metered).unwrap_err();
-    assert_eq!(refused.to_string(), "the engine 'reference' has no metering, which the job asks for");
+    let refused = ReferenceExecutor::new().initialise(&metered).unwrap_err();
+    assert_eq!(refused.to_string(), "the executor 'reference' has no metering, which the job asks for");
 }
 
 #[test]
@@ -96,13 +96,13 @@ fn host_functions_are_served_alike_in_every_engine_that_serves_any() {
     linker.func("env", "sum", sum).unwrap();
     let program = Vm::builder().module(wat::parse_str(wat).unwrap()).linker(linker);
     let job = ExecutorJob::new(program, Some("f"), &[]).gas_limit(500);
-    let served: Vec<_> = engines()
+    let served: Vec<_> = executors()
         .into_iter()
-        .filter(|engine| engine.capabilities().host_functions)
-        .map(|mut engine| {
-            engine.initialise(&job).unwrap();
-            let execution = engine.execute().unwrap();
-            (execution, engine.metrics().determined())
+        .filter(|executor| executor.capabilities().host_functions)
+        .map(|mut executor| {
+            executor.initialise(&job).unwrap();
+            let execution = executor.execute().unwrap();
+            (execution, executor.metrics().determined())
         })
         .collect();
     assert_eq!(served.len(), 2);
