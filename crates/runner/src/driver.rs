@@ -79,10 +79,10 @@ impl<'a> Driver<'a> {
     ///
     /// # Errors
     /// As [`run_until`](Self::run_until), and exit code 130 when the user stops the run.
-    pub fn run(&mut self, after: &mut dyn FnMut(&mut dyn ModuleSession) -> Result<()>) -> Result<Made> {
+    pub fn run(&mut self, after: &mut dyn FnMut(&mut dyn ModuleSession) -> Result<()>) -> Result<Ready> {
         match self.run_until(u64::MAX, after)? {
-            Reached::End => Ok(Made::Reports),
-            Reached::Snapshot(id) => Ok(Made::Snapshot(id)),
+            Reached::End => Ok(Ready::Reports),
+            Reached::Snapshot(id) => Ok(Ready::Snapshot(id)),
             Reached::Gas | Reached::Interrupted => Err(Failure::new(INTERRUPTED, "interrupted")),
         }
     }
@@ -90,7 +90,7 @@ impl<'a> Driver<'a> {
 
 /// The files that a run has ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum Ready {
     /// Those of its end.
     Reports,
     /// Those of this snapshot.

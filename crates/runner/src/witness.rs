@@ -10,7 +10,7 @@ use stepmark_state::canonical::state_hash;
 use stepmark_state::encoding::hex;
 use stepmark_state::pages::SPACE_MEMORY;
 
-use crate::driver::{self, Driver, Made};
+use crate::driver::{self, Driver, Ready};
 use crate::engine::ModuleSession;
 use crate::external::Nobody;
 use crate::failure::{Failure, Result, USAGE};
@@ -21,7 +21,7 @@ use crate::snapshot_ref::SnapshotRef;
 use crate::state::LoadedState;
 
 /// A witness that was made.
-pub struct Made {
+pub struct MadeWitness {
     /// The witness.
     pub bytes: Vec<u8>,
     /// Pages of memory that the segment touches.
@@ -36,7 +36,7 @@ pub struct Made {
 ///
 /// # Errors
 /// As those of resuming from it; exit code 2 for a pause or a state at the end.
-pub fn make(place: &SnapshotRef, program: &str, files: &GivenFiles) -> Result<Made> {
+pub fn make(place: &SnapshotRef, program: &str, files: &GivenFiles) -> Result<MadeWitness> {
     if !matches!(place.id, SnapshotName::Number(_)) {
         return Err(Failure::usage(format!("a witness starts from a snapshot of the chain, not from {}", place.id)));
     }
@@ -45,20 +45,20 @@ pub fn make(place: &SnapshotRef, program: &str, files: &GivenFiles) -> Result<Ma
     stepmark_snapshot::witness::refuse_answers(&raw.job)?;
     let files = JobFiles::find(&raw.job, Some(program), files, &place.dir)?;
     let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
-    let mut recorded = LoadedState::restore(raw.clone(), &rerun, place.id)?;
-    let session = recorded.session_mut();
+    let mut node = NativeNode::new();
+    node.load(&rerun.from_snapshot(place.id, None, false))?;
+    rerun.supply().feed(&mut node, &Interrupt::new())?;
+    let session = node.session_mut().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
     let touched = session.watch_pages();
-    let before = session.progress().gas_total;
-    segment(session)?;
-    let gas = session.progress().gas_total.saturating_sub(before);
-    drop(recorded);
+    let (_, gas) = run_segment(&mut node)?;
+    drop(node);
     let memory_pages =
         raw.state.spaces.iter().filter(|space| space.kind == SPACE_MEMORY).map(|space| space.pages).sum();
     let mut state = LoadedState::restore(raw.clone(), &rerun, place.id)?;
     let touched = touched.pages();
     let witness = state.session_mut().witness(snap, raw, &touched)?;
     let touched_pages = u64::try_from(touched.len()).unwrap_or(u64::MAX);
-    Ok(Made { bytes: witness.encode(), touched_pages, memory_pages, gas })
+    Ok(MadeWitness { bytes: witness.encode(), touched_pages, memory_pages, gas })
 }
 
 /// What a segment leads to.
@@ -115,22 +115,27 @@ fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<CheckedSegme
     if session.want()?.is_some() {
         return Err(Failure::data("the witness does not complete the snapshot"));
     }
-    let before = session.progress().gas_total;
-    let made = Driver::new(&mut node, &mut Nobody, &Interrupt::new()).run(&mut |node| node.drop_output())?;
+    let (ready, gas) = run_segment(&mut node)?;
     touched.check()?;
-    let gas = node.progress()?.gas_total.saturating_sub(before);
     let mut left = driver::take_files(&mut node)?;
     let mut take = |file| left.remove(&file).ok_or_else(|| Failure::data(format!("no {file} was made")));
-    let next = match made {
-        Made::Snapshot(id) => {
+    let next = match ready {
+        Ready::Snapshot(id) => {
             let snap = take(OutputFile::Snap(SnapshotName::Number(id)))?;
             let raw = snap::decode(&snap)?;
             Successor::Snapshot { id, hash: hex(&raw.hash), state_hash: hex(&state_hash(&raw.state)), snap }
         }
-        Made::Reports => {
+        Ready::Reports => {
             let result = String::from_utf8_lossy(&take(OutputFile::Result)?).into_owned();
             Successor::End { result, receipt: take(OutputFile::Receipt)? }
         }
     };
     Ok(CheckedSegment { next, gas })
+}
+
+/// Runs to the next snapshot or to the end: what is ready then, and the gas that it took.
+fn run_segment(node: &mut NativeNode) -> Result<(Ready, u64)> {
+    let before = node.progress()?.gas_total;
+    let ready = Driver::new(node, &mut Nobody, &Interrupt::new()).run(&mut |node| node.drop_output())?;
+    Ok((ready, node.progress()?.gas_total.saturating_sub(before)))
 }

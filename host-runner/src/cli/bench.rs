@@ -14,7 +14,7 @@ use crate::console::{self, Console, Verbosity};
 use crate::flags::{ConfigFlags, JobFlags};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::drive;
-use stepmark_runner::driver::{self, Driver, Made};
+use stepmark_runner::driver::{self, Driver, Ready};
 use stepmark_runner::engine::Engine;
 use stepmark_runner::external::Nobody;
 use stepmark_runner::failure::{Failure, IO, MISMATCH, Result};
@@ -130,7 +130,7 @@ fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<BenchRun>
     let began = Instant::now();
     let mut nobody = Nobody;
     let mut driver = Driver::new(node.as_mut(), &mut nobody, stop);
-    while let Made::Snapshot(_) = driver.run(&mut |node| node.drop_output())? {
+    while let Ready::Snapshot(_) = driver.run(&mut |node| node.drop_output())? {
         driver::drop_files(driver.node)?;
     }
     let run = began.elapsed();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
-use stepmark_runner::driver::{self, Driver, Made};
+use stepmark_runner::driver::{self, Driver, Ready};
 use stepmark_runner::engine::ModuleSession;
 use stepmark_runner::external::Responder;
 use stepmark_runner::failure::Failure;
@@ -179,13 +179,13 @@ fn segments(
     let stop = Interrupt::new();
     let mut driver = Driver::new(node, serving, &stop);
     loop {
-        let made = driver.run(&mut |node| {
+        let ready = driver.run(&mut |node| {
             for (fd, all) in (1..).zip(output.iter_mut()) {
                 all.extend(node.take_output(fd)?);
             }
             Ok(())
         })?;
-        let Made::Snapshot(id) = made else { break };
+        let Ready::Snapshot(id) = ready else { break };
         let gas = driver.node.progress()?.segment_gas;
         let mut files = driver::take_files(driver.node)?;
         let segment = Segment::of(id, false, gas, &mut files);

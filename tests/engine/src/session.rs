@@ -78,7 +78,7 @@ pub struct Run {
 impl Run {
     /// A text file that the run made.
     pub fn text(&self, name: &str) -> String {
-        let bytes = self.files.get(&format!("{OUT}/{file}"));
+        let bytes = self.files.get(&format!("{OUT}/{name}"));
         bytes.map_or_else(|| format!("no {name}: {:?}", self.end), |b| String::from_utf8_lossy(b).into_owned())
     }
 

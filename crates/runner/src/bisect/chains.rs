@@ -6,7 +6,7 @@ use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::SnapshotName;
 
 use crate::chain::ChainFiles;
-use crate::driver::{self, Driver, Made};
+use crate::driver::{self, Driver, Ready};
 use crate::engine::{Engine, ModuleSession};
 use crate::external::RecordedReplies;
 use crate::failure::{Failure, Result};
@@ -144,10 +144,10 @@ fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8
     node.load(&rerun.from(id, limit, true))?;
     rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
     let mut replay = RecordedReplies::new(rerun.dir());
-    let made = Driver::new(node.as_mut(), &mut replay, &Interrupt::new()).run(&mut |node| node.drop_output())?;
-    match made {
-        Made::Snapshot(_) => take_snapshot(node.as_mut()),
-        Made::Reports => {
+    let ready = Driver::new(node.as_mut(), &mut replay, &Interrupt::new()).run(&mut |node| node.drop_output())?;
+    match ready {
+        Ready::Snapshot(_) => take_snapshot(node.as_mut()),
+        Ready::Reports => {
             Err(Failure::data(format!("the program ends in the segment after snapshot {id}: neither chain is right")))
         }
     }

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -10,11 +11,11 @@ use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::JobSpec;
 
 use crate::chain::{self, ChainFiles};
-use crate::driver::{Driver, Made};
+use crate::driver::{Driver, Ready};
 use crate::durable::{FINAL, Name};
 use crate::engine::{Deliver, ModuleSession};
 use crate::external::RecordedReplies;
-use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
 use crate::rerun::Rerun;
@@ -148,15 +149,15 @@ impl<'a> Worker<'a> {
             self.next(at)?;
         }
         match (self.next(at)?, segment.to) {
-            (Made::Snapshot(_), Some(id)) => self.compare_snapshot(id, at.node.as_mut()),
-            (Made::Reports, None) => self.compare_end(at.node.as_mut()).map(ExecutedSegment::only),
-            (Made::Reports, Some(id)) => Ok(ExecutedSegment::only(vec![format!(
+            (Ready::Snapshot(_), Some(id)) => self.compare_snapshot(id, at.node.as_mut()),
+            (Ready::Reports, None) => self.compare_end(at.node.as_mut()).map(ExecutedSegment::only),
+            (Ready::Reports, Some(id)) => Ok(ExecutedSegment::only(vec![format!(
                 "the program ends in this segment: snapshot {id} is one too many"
             )])),
-            (Made::Snapshot(id), None) if foreign::is_there(&self.chain.dir, "result.txt") => {
+            (Ready::Snapshot(id), None) if foreign::is_there(&self.chain.dir, "result.txt") => {
                 Ok(ExecutedSegment::only(vec![format!("the run goes on to a snapshot {id}, which is missing")]))
             }
-            (Made::Snapshot(id), None) => {
+            (Ready::Snapshot(id), None) => {
                 Err(Failure::data(format!("nothing says how the run ended: it goes on to a snapshot {id} here"))
                     .help("verify up to the last snapshot with --to"))
             }
@@ -164,7 +165,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs the node until a snapshot or the end.
-    fn next(&self, at: &mut KnownState) -> Result<Made> {
+    fn next(&self, at: &mut KnownState) -> Result<Ready> {
         let mut before = at.node.progress()?.gas_total;
         Driver::new(at.node.as_mut(), &mut at.replay, self.stop).run(&mut |node| {
             node.drop_output()?;
