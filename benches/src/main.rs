@@ -53,7 +53,7 @@ struct Cli {
     /// Write everything that was measured to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write the tables for docs/figures.md to this file
+    /// Write the tables for docs/evidence.md to this file
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     #[command(flatten)]

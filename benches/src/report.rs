@@ -1,4 +1,4 @@
-//! What a run leaves in files: everything as JSON, and the tables of docs/figures.md as Markdown.
+//! What a run leaves in files: everything as JSON, and the tables of docs/evidence.md as Markdown.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn row_json(results: &Results, row: &Row) -> Value {
     json!({ "program": row.program, "times": times })
 }
 
-/// The tables of docs/figures.md.
+/// The tables of docs/evidence.md.
 pub fn markdown(results: &Results, engines: &[Engine]) -> String {
     let mut text = "| promise | must | reach | measured | |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for target in &TARGETS {

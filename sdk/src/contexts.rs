@@ -110,11 +110,6 @@ impl Contexts {
         self.setup.linker = linker.into();
     }
 
-    /// Modules that were validated before.
-    pub fn set_cache(&mut self, cache: Arc<ModuleCache>) {
-        self.setup.cache = cache;
-    }
-
     /// Adds a contract under a name, by which it is invoked, and called by others.
     ///
     /// # Errors

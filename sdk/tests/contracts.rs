@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use node_sdk::{Config, Contexts, End, Error, Invocation, MemoryStore, Schedule, StoreSource, Trap, Value, Vm};
+use node_sdk::{
+    Caller, Config, Contexts, End, Error, HostError, Invocation, Linker, MemoryStore, Schedule, StoreSource, Trap,
+    Value, Vm,
+};
 
 const GAS: u64 = 10_000_000;
 
@@ -205,4 +208,18 @@ fn a_live_contract_is_called_with_other_arguments_and_calls_others() {
     assert!(matches!(vm.run_func(None, "invoke", &[]), Err(Error::Gas { .. })));
     vm.set_gas(u64::MAX);
     assert_eq!(vm.run_func(None, "invoke", &[]), Ok(vec![]), "after a call that ended inside another contract");
+}
+
+#[test]
+fn contracts_call_the_functions_of_the_embedder() {
+    let wat = r#"(module (import "env" "seven" (func $seven (result i32))) (import "contract" "set_result" (func $result (param i32 i32)))
+        (memory (export "memory") 1)
+        (func (export "invoke") (i32.store8 (i32.const 0) (call $seven)) (call $result (i32.const 0) (i32.const 1))))"#;
+    let mut linker = Linker::new();
+    linker.func("env", "seven", |_: &mut Caller<'_>, (): ()| Ok::<i32, HostError>(7)).unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let mut contexts = Contexts::new(Config::new(), store.clone());
+    contexts.set_linker(linker);
+    contexts.add_contract("asks", wat::parse_str(wat).unwrap()).unwrap();
+    assert_eq!(invoke(&contexts, &store, "asks", "", "x").result, [7]);
 }

@@ -279,3 +279,15 @@ fn a_run_counts_its_instructions_by_class_where_that_is_asked_for() {
     assert_eq!((counts.numeric, counts.memory, counts.variable, counts.control), (4, 2, 1, 1));
     assert_eq!(counted(false), (gas, None), "counting changes nothing");
 }
+
+#[test]
+fn the_memory_of_a_registered_module_is_found_by_its_name() {
+    let library = wasm(r#"(module (memory (export "m") 1) (data (i32.const 3) "\2a"))"#);
+    let builder = program(r#"(module (func (export "f")))"#).register_module("library", library);
+    let mut vm = builder.register_module("plain", wasm("(module)")).build().unwrap();
+    assert_eq!(vm.memory_of("library").unwrap().read(3, 1).unwrap(), [42]);
+    assert!(vm.memory().is_none());
+    let refused = |module: &str, vm: &mut Vm| vm.memory_of(module).err().map(|error| error.to_string());
+    assert_eq!(refused("plain", &mut vm).as_deref(), Some("the module 'plain' has no memory"));
+    assert!(refused("nobody", &mut vm).is_some());
+}

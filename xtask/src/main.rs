@@ -64,6 +64,8 @@ enum Command {
     Determinism(determinism::Args),
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
     Differential(differential::Args),
+    /// Measure the figures of docs/evidence.md, and write them there
+    Evidence(evidence::Args),
     /// Run the long forms of all checks, for a release: hours
     Long(long::Args),
     /// Move running nodes between runtimes, and compare what they leave
@@ -135,6 +137,7 @@ fn main() -> ExitCode {
         Command::Footprint(args) => footprint::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Fast(args) => fast::run(&args),
+        Command::Evidence(args) => evidence::run(&args),
         Command::Long(args) => long::run(&args),
         Command::FirstRun(args) => first_run::run(&args),
         Command::House(args) => house::run(&args),
