@@ -7,7 +7,7 @@ use std::time::Instant;
 use stepmark_hosts::external::ExternalReply;
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::report;
-use stepmark_session::{Budget, Event, Session};
+use stepmark_session::{Budget, Event, Session, SessionMode};
 use stepmark_snapshot::bin::{BinReader, PageSink};
 use stepmark_state::encoding::hex;
 use stepmark_state::error;
@@ -100,7 +100,7 @@ impl Run {
             // A snapshot knows at which version its run found the store.
             options.store_version = None;
         }
-        let session = setup.session(options, from.map(|(chain, _)| chain), false)?;
+        let session = setup.session(options, from.map(|(chain, _)| chain), SessionMode::Run)?;
         let mut run = Self::of(setup, session);
         run.metrics.times.setting_up = began.elapsed();
         Ok(run)
@@ -120,7 +120,7 @@ impl Run {
     pub(crate) fn start_once(setup: &Setup, entry: &EntryCall, gas_limit: u64) -> Result<Self, Error> {
         let mut options = setup.options(entry);
         options.gas_limit = Some(gas_limit);
-        Ok(Self::of(setup, setup.session(options, None, false)?))
+        Ok(Self::of(setup, setup.session(options, None, SessionMode::Run)?))
     }
 
     /// Takes answers from a record from now on.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use stepmark_core::gas::Schedule;
 use stepmark_core::module::{ExternKind, Module, Modules};
-use stepmark_session::Session;
 use stepmark_session::spec::JobSpec;
+use stepmark_session::{Session, SessionMode};
 
 use crate::cache::ModuleCache;
 use crate::chain::{Chain, DIRECTORY};
@@ -142,12 +142,8 @@ impl Setup {
     ///
     /// # Errors
     /// What is given makes no run.
-    pub(crate) fn session(&self, options: JobSpec, chain: Option<&Chain>, live: bool) -> Result<Session, Error> {
-        let mut session = Session::new(options);
-        if live {
-            session.without_entry();
-        }
-        session.parse_with(self.cache.clone());
+    pub(crate) fn session(&self, options: JobSpec, chain: Option<&Chain>, mode: SessionMode) -> Result<Session, Error> {
+        let mut session = Session::with(options, mode, Some(self.cache.clone()));
         while let Some(path) = session.want()? {
             let found = self.file(&path, chain);
             for chunk in found.into_iter().flat_map(|bytes| bytes.chunks(CHUNK)) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stepmark_hosts::store::ReadWriteSet;
-use stepmark_session::{Budget, Live, LiveEvent};
+use stepmark_session::{Budget, Live, LiveEvent, SessionMode};
 
 use crate::error::{Error, Signature};
 use crate::memory::Memory;
@@ -33,7 +33,7 @@ impl Vm {
         let setup = Arc::new(setup.clone());
         let mut options = setup.options(&EntryCall { words: setup.args.clone() });
         options.gas_limit = Some(setup.config.gas());
-        let live = setup.session(options, None, true)?.into_live()?;
+        let live = setup.session(options, None, SessionMode::Live)?.into_live()?;
         let metrics = Metrics::default();
         let mut vm = Self { server: setup.server(), setup, live, metrics, output: [Vec::new(), Vec::new()] };
         vm.finish()?;

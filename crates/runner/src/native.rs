@@ -1,10 +1,10 @@
 //! The node linked natively: each call goes straight to the session of the same library that the wasm is built from.
 
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
-use stepmark_session::Session;
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::report::RunResult;
 use stepmark_session::spec::JobSpec;
+use stepmark_session::{Session, SessionMode};
 use stepmark_state::error::JobError;
 
 use crate::engine::{Budget, Deliver, Event, ModuleSession, Progress};
@@ -14,7 +14,7 @@ use crate::failure::Result;
 #[derive(Default)]
 pub struct NativeNode {
     session: Option<Session>,
-    look_only: bool,
+    mode: SessionMode,
 }
 
 impl NativeNode {
@@ -25,7 +25,7 @@ impl NativeNode {
 
     /// A node that restores states of runs that have ended too.
     pub fn to_look_at() -> Self {
-        Self { look_only: true, ..Self::default() }
+        Self { mode: SessionMode::Inspect, ..Self::default() }
     }
 
     /// The run that was loaded.
@@ -45,11 +45,7 @@ impl NativeNode {
 
 impl ModuleSession for NativeNode {
     fn load(&mut self, job: &JobSpec) -> Result<()> {
-        self.session = None;
-        let session = self.session.insert(Session::new(job.clone()));
-        if self.look_only {
-            session.look_only();
-        }
+        self.session = Some(Session::with(job.clone(), self.mode, None));
         Ok(())
     }
 

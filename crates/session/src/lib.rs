@@ -44,6 +44,18 @@ pub use stepmark_core::machine::Budget;
 /// Program output that is kept back at most before [`Event::Output`].
 pub const OUTPUT_PENDING: usize = 64 << 10;
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionMode {
+    /// To run the job to its end.
+    #[default]
+    Run,
+    /// To look at a snapshot, also at one of a run that has ended; that cannot go on.
+    Inspect,
+    /// To call functions one after the other: see [`Live`]. Nothing is called but what the modules themselves ask for.
+    Live,
+}
+
 /// Why [`Session::run`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -140,14 +152,15 @@ struct Running {
 impl Session {
     /// A run of this job.
     pub fn new(spec: JobSpec) -> Session {
-        let messages = spec.warnings.iter().cloned().collect();
-        let loading = load::Loading::new(&spec);
-        Session { spec, loading, running: None, files: VecDeque::new(), messages }
+        Session::with(spec, SessionMode::Run, None)
     }
 
-    /// Lets somebody else parse the modules, who may know them already. To be said before any file is given.
-    pub fn parse_with(&mut self, modules: Arc<dyn Modules>) {
-        self.loading.modules = Some(modules);
+    /// A run of this job, or what else the mode says. `modules` parses the modules, who may know them already; none for plain
+    /// parsing.
+    pub fn with(spec: JobSpec, mode: SessionMode, modules: Option<Arc<dyn Modules>>) -> Session {
+        let messages = spec.warnings.iter().cloned().collect();
+        let loading = load::Loading::new(&spec, mode, modules);
+        Session { spec, loading, running: None, files: VecDeque::new(), messages }
     }
 
     fn running(&self) -> Option<&Running> {

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use super::Running;
 use super::calls::{Imports, plain_export};
 use super::load::{InputContent, Loading, content_hash};
 use super::names::ByName;
 use super::paged_state::PagedState;
 use super::resume::same_job;
 use super::run::{Phases, val_kind};
+use super::{Running, SessionMode};
 use crate::spec::{DEFAULT_GAS_LIMIT, JobSpec};
 use crate::values::{ValKind, parse_values};
 use stepmark_core::alloc;
@@ -95,7 +95,7 @@ impl Builder<'_> {
         }
         let schedule = self.schedule()?;
         let job = self.job(&program, (&modules, &contracts), &schedule, features)?;
-        let wasi = self.wasi(&job, is_command(&program) || self.loading.without_entry)?;
+        let wasi = self.wasi(&job, is_command(&program) || self.is_live())?;
         let outermost = ContractCall {
             args: job.call_data.clone(),
             caller: job.caller.clone(),
@@ -112,6 +112,10 @@ impl Builder<'_> {
         drop(room);
         let contracts = contracts.into_iter().map(|(_, module)| module).collect();
         self.start(job, machine, Hosts { wasi, store, contracts, function_names: names }, plan)
+    }
+
+    fn is_live(&self) -> bool {
+        self.loading.mode == SessionMode::Live
     }
 
     /// The snapshot's features or the default ones, and what the job makes of them.
@@ -226,7 +230,7 @@ impl Builder<'_> {
     /// Entry and arguments by the positionals.
     fn entry(&self, program: &Module) -> Result<(Option<String>, Vec<String>), JobError> {
         let positionals = &self.spec.positionals;
-        if is_command(program) || self.loading.without_entry {
+        if is_command(program) || self.is_live() {
             return Ok((None, positionals.clone()));
         }
         let Some((entry, args)) = positionals.split_first() else {
@@ -305,7 +309,7 @@ impl Builder<'_> {
             let ty = machine.store.func_type(*f);
             !command && ty.params.is_empty() && ty.results.is_empty()
         });
-        if self.loading.without_entry {
+        if self.is_live() {
             return Ok(Phases { starts, initialize, ..Phases::default() });
         }
         let name = job.entry.as_deref().unwrap_or("_start");
@@ -362,7 +366,7 @@ impl Builder<'_> {
             previous_bin: [0; 32],
             resumed_bin: [0; 32],
             reported: false,
-            live: self.loading.without_entry,
+            live: self.is_live(),
             delivery: None,
         };
         match self.loading.snapshot.take() {

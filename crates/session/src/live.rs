@@ -44,12 +44,6 @@ pub struct Live {
 }
 
 impl Session {
-    /// Runs nothing but what the modules themselves ask for when they are linked; arguments are those of the system
-    /// interface. To be said before any file is given; then [`into_live`](Self::into_live).
-    pub fn without_entry(&mut self) {
-        self.loading.without_entry = true;
-    }
-
     /// The program, all of whose files have been given. Its start functions are the first thing that [`Live::run`]
     /// runs.
     ///

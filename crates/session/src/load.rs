@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::link::Builder;
 use super::paged_state::PagedState;
-use super::{Running, Session};
+use super::{Running, Session, SessionMode};
 use crate::spec::JobSpec;
 use stepmark_core::alloc;
 use stepmark_core::gas::Schedule;
@@ -79,10 +79,7 @@ pub(super) struct Loading {
     chain: Option<BinChain>,
     linked: bool,
     ready: bool,
-    /// A run that has ended may be restored, to be looked at.
-    pub(super) look_only: bool,
-    /// Nothing is called but what the modules themselves ask for.
-    pub(super) without_entry: bool,
+    pub(super) mode: SessionMode,
     /// Who parses modules; none for plain parsing.
     pub(super) modules: Option<Arc<dyn Modules>>,
 }
@@ -95,8 +92,8 @@ struct BinChain {
 }
 
 impl Loading {
-    pub(super) fn new(spec: &JobSpec) -> Loading {
-        let mut loading = Loading::default();
+    pub(super) fn new(spec: &JobSpec, mode: SessionMode, modules: Option<Arc<dyn Modules>>) -> Loading {
+        let mut loading = Loading { mode, modules, ..Loading::default() };
         let mut want = |path: &str, purpose| loading.wants.push_back(Want { path: path.to_owned(), purpose });
         if let Some(resume) = &spec.resume {
             want(&format!("{}/{}.snap", resume.dir, resume.id), Purpose::Snap);
@@ -330,14 +327,8 @@ impl Session {
         let loading = std::mem::take(&mut self.loading);
         let mut builder = Builder { spec: &self.spec, loading };
         let running = builder.build()?;
-        let Loading { look_only, without_entry, .. } = builder.loading;
-        self.loading = Loading {
-            linked: true,
-            look_only,
-            without_entry,
-            ready: builder.loading.snapshot.is_none(),
-            ..Loading::default()
-        };
+        let mode = builder.loading.mode;
+        self.loading = Loading { linked: true, mode, ready: builder.loading.snapshot.is_none(), ..Loading::default() };
         if let Some(snapshot) = &builder.loading.snapshot {
             self.loading.chain = Some(BinChain { next: 1, last: snapshot.segment.id, paused: snapshot.segment.paused });
         }
@@ -356,7 +347,7 @@ impl Session {
             chain.paused = false;
             let running = self.running.as_deref_mut().expect("BUG: pages are wanted after linking");
             running.chain_spaces = Some(running.spaces.clone());
-            if running.asks_outside() && !self.loading.look_only {
+            if running.asks_outside() && self.loading.mode != SessionMode::Inspect {
                 let path = format!("{}/{}.calls", resume.dir, resume.id);
                 self.loading.wants.push_back(Want { path, purpose: Purpose::Calls });
             }

@@ -1,8 +1,8 @@
 //! The state of a snapshot: whether it is one that this run could be in, and how the run is put into it. The pages come after.
 
-use super::Running;
 use super::link::Builder;
 use super::paged_state::PagedState;
+use super::{Running, SessionMode};
 use crate::spec::SnapshotName;
 use stepmark_core::machine::check::check_state;
 use stepmark_snapshot::job::{Input, Job, ModuleRef, Stdin};
@@ -20,7 +20,7 @@ impl Builder<'_> {
         let state = &snapshot.state;
         let call = running.plan.call(state.phase).map(|(func, _)| func);
         // Of a run that has ended there is nothing to call: the outermost frame is as it says.
-        let seen = || self.loading.look_only.then(|| outermost(running, state));
+        let seen = || (self.loading.mode == SessionMode::Inspect).then(|| outermost(running, state));
         let Some(func) = call.or_else(seen) else {
             return Err(JobError::snapshot(format!(
                 "state: the phase {:?} is not one of this run that could go on",

@@ -11,12 +11,6 @@ use stepmark_state::paged::{Page, Paged};
 use stepmark_state::pages::SpaceId;
 
 impl Session {
-    /// Lets a snapshot of a run that has ended be restored too, to look at it; it cannot go on. To be said before any file is
-    /// given.
-    pub fn look_only(&mut self) {
-        self.loading.look_only = true;
-    }
-
     /// Tells `watch` of every step from now on, before it is made; only the stepper runs then. To be said once all files
     /// are given.
     pub fn watch(&mut self, watch: Arc<dyn AccessObserver>) {
