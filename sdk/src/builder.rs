@@ -202,7 +202,7 @@ impl VmBuilder {
         Vm::new(&self.setup)
     }
 
-    /// The same, and as many more instances as are asked for at a time, up to `most`.
+    /// An instance of the program, and as many more as are asked for at a time, up to `most`.
     ///
     /// # Errors
     /// As those of [`build`](Self::build).

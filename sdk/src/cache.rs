@@ -51,7 +51,7 @@ impl ModuleCache {
         self.known().modules.len()
     }
 
-    /// Is none kept.
+    /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -145,7 +145,7 @@ impl Chain {
         Ok(answers)
     }
 
-    /// Does a job's run record answers, as its snapshot says.
+    /// Whether a job's run records answers, as its snapshot says.
     pub(crate) fn asks_outside(&self, id: u64) -> Result<bool, Error> {
         let name = format!("{id}.snap");
         let bytes = self.file(&name).ok_or_else(|| Error::Snapshot(format!("{name}: no such file")))?;

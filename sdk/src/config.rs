@@ -116,7 +116,7 @@ impl Config {
         self.gas_limit
     }
 
-    /// Are instructions to be counted by class.
+    /// Whether instructions are to be counted by class.
     pub fn counts_instructions(&self) -> bool {
         self.statistics
     }

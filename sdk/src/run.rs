@@ -143,7 +143,7 @@ impl Run {
         }
     }
 
-    /// The same for at most `gas` gas, after which [`Next::Paused`] says that nothing has happened yet.
+    /// Runs to the end of the segment, or of the run, for at most `gas` gas, after which [`Next::Paused`] says that nothing has happened yet.
     ///
     /// # Errors
     /// As those of [`next`](Self::next).

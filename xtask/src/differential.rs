@@ -58,7 +58,7 @@ struct Case {
     seed: u64,
     name: String,
     modules: Linked,
-    /// Has it relaxed SIMD.
+    /// Whether it has relaxed SIMD.
     relaxed: bool,
 }
 

@@ -172,7 +172,7 @@ struct SavedReplies {
     count: u64,
     /// Each answer's hash with that of all before.
     hash: [u8; 32],
-    /// The same before the first answer of this segment.
+    /// The hash of all answers before the first one of this segment.
     before: [u8; 32],
     /// Gas that was given back.
     refunded: u64,
@@ -224,7 +224,7 @@ impl ExternalReplies {
         encode_calls(prefix, &self.recorded)
     }
 
-    /// Is every answer so far of a segment that is complete.
+    /// Whether every answer so far is of a segment that is complete.
     pub fn is_between_segments(&self) -> bool {
         self.saved.before == self.saved.hash
     }

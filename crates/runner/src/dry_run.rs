@@ -39,7 +39,7 @@ impl DryRun {
         }
     }
 
-    /// The same as members of a JSON object.
+    /// What the run came to, as members of a JSON object.
     pub fn object(&self) -> Value {
         serde_json::json!({
             "gas": self.gas,

@@ -16,7 +16,7 @@ pub fn node_hash() -> &'static str {
     HASH.get_or_init(|| blake3::Hash::from_bytes(*node_hash_bytes()).to_hex().to_string())
 }
 
-/// The same hash as bytes.
+/// BLAKE3 of the module, as bytes.
 pub fn node_hash_bytes() -> &'static [u8; 32] {
     static HASH: OnceLock<[u8; 32]> = OnceLock::new();
     HASH.get_or_init(|| *blake3::hash(NODE_WASM).as_bytes())

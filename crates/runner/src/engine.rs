@@ -16,7 +16,7 @@ pub use stepmark_session::{Budget, Event, Progress};
 pub enum Engine {
     /// The embedded wasm, in wasmtime, with no imports: what everybody else can run too.
     Wasm,
-    /// The same library linked natively: faster, for trying things out.
+    /// The module's library linked natively: faster, for trying things out.
     Native,
 }
 

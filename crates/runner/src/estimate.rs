@@ -130,7 +130,7 @@ pub fn table(schedule: &str, costs: &[LeastCost]) -> String {
 
 const NEVER: &str = "never returns";
 
-/// The same as JSON: the gas by export, null for one that never returns.
+/// The least costs as JSON: the gas by export, null for one that never returns.
 pub fn object(schedule: &str, costs: &[LeastCost]) -> serde_json::Value {
     let costs: BTreeMap<&str, Option<u64>> = costs.iter().map(|cost| (cost.export.as_str(), cost.gas)).collect();
     serde_json::json!({ "schedule": schedule, "least_gas": costs })

@@ -300,7 +300,7 @@ fn link() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "is a link, and links in a directory are not followed")
 }
 
-/// Is this a file that can be read without waiting.
+/// Whether this is a file that can be read without waiting.
 fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
 }

@@ -33,7 +33,7 @@ impl NativeNode {
         self.session
     }
 
-    /// The same, to watch it while this node runs it.
+    /// The run that was loaded, to watch it while this node runs it.
     pub fn session_mut(&mut self) -> Option<&mut Session> {
         self.session.as_mut()
     }

@@ -176,7 +176,7 @@ impl Rerun {
         self.supply.bytes(format!("{}/{id}.bin", self.dir), bytes);
     }
 
-    /// The same, with a chain whose first `.bin` is not there, so that its base is used.
+    /// This rerun, with a chain whose first `.bin` is not there, so that its base is used.
     pub fn without_first_bin(&self) -> Self {
         let mut rerun = self.clone();
         rerun.supply.absent(format!("{}/1.bin", self.dir));

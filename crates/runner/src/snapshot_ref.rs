@@ -65,7 +65,7 @@ impl SnapshotRef {
         self.decode(&self.read_bytes()?)
     }
 
-    /// The same of bytes that were read.
+    /// Decodes the bytes of this snapshot, which were read.
     ///
     /// # Errors
     /// Exit code 65 when they are not well-formed.

@@ -75,7 +75,7 @@ impl Supply {
         self.feed_until(node, stop, &|_| false)
     }
 
-    /// The same, up to the first name for which `is_last` holds: that file is still wanted then.
+    /// Gives the node the files that it asks for, up to the first name for which `is_last` holds: that file is still wanted then.
     ///
     /// # Errors
     /// As those of [`feed`](Self::feed).

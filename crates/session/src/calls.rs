@@ -79,7 +79,7 @@ impl HostImports for Imports<'_> {
     }
 }
 
-/// Is this a host function that can ask for an answer from outside.
+/// Whether this is a host function that can ask for an answer from outside.
 pub(super) fn is_outside(host: u32) -> bool {
     host >= STORE
 }
@@ -381,7 +381,7 @@ impl Running {
         Ok(Served::GoOn)
     }
 
-    /// Is a contract running that another has called.
+    /// Whether a contract is running that another has called.
     pub(super) fn in_contract(&self) -> bool {
         self.store.invocations().len() > 1
     }

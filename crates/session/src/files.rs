@@ -196,7 +196,7 @@ impl Running {
         PagedState { store: &mut self.machine.store, files: &mut self.wasi, log: &mut self.store }
     }
 
-    /// Does the job let anything come from outside.
+    /// Whether the job lets anything come from outside.
     pub(super) fn asks_outside(&self) -> bool {
         self.store.is_open() || !self.job.functions.is_empty()
     }
@@ -207,7 +207,7 @@ impl Running {
         self.asks_outside().then(|| self.replies.calls(&prefix))
     }
 
-    /// Do the program's writes to the store count: only if it has ended as it should.
+    /// Whether the program's writes to the store count: only if it has ended as it should.
     fn is_to_be_committed(&self) -> bool {
         matches!(self.outcome, Some(RunOutcome::Finished | RunOutcome::Exited(0)))
     }

@@ -117,7 +117,7 @@ impl Loading {
         loading
     }
 
-    /// Have all files been given.
+    /// Whether all files have been given.
     pub(super) fn is_complete(&self) -> bool {
         self.linked && self.ready && self.wants.is_empty()
     }

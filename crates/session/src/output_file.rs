@@ -15,7 +15,7 @@ pub enum OutputFile {
     Snap(SnapshotName),
     /// What the run read of a store and wrote to it: `rwset.bin`.
     ReadWriteSet,
-    /// The same as text: `rwset.json`.
+    /// The read and write set as text: `rwset.json`.
     ReadWriteSetText,
     /// `result.txt`
     Result,

@@ -70,7 +70,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Is this the snapshot that was asked for.
+    /// Checks that this is the snapshot that was asked for.
     fn check_segment(&self, snapshot: &RawSnapshot) -> Result<(), JobError> {
         let Some(resume) = &self.spec.resume else { return Ok(()) };
         let segment = &snapshot.segment;

@@ -25,7 +25,7 @@ pub fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*first)
 }
 
-/// Are all bytes zero. By the word: all pages of a program come through here when it starts.
+/// Whether all bytes are zero. By the word: all pages of a program come through here when it starts.
 pub fn is_zero(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks();
     words.iter().all(|word| u64::from_le_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)

@@ -97,7 +97,7 @@ impl JobError {
         self.kind.exit_code()
     }
 
-    /// The same error with `context` before its sentence ("frame 3: ...").
+    /// This error with `context` before its sentence ("frame 3: ...").
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.message = format!("{context}: {}", self.message);

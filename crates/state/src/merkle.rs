@@ -153,7 +153,7 @@ impl PageTree {
         differs
     }
 
-    /// The same, and the nodes above are computed in any case: they may have been set, for subtrees beside this page.
+    /// Sets a leaf, and the nodes above are computed in any case: they may have been set, for subtrees beside this page.
     ///
     /// # Panics
     /// As [`set_leaf`](Self::set_leaf).

@@ -120,7 +120,7 @@ pub struct FunctionProfile {
     /// What it is called: by the name section, else its import or export, else `func[INDEX]`; functions of a linked
     /// module have its name and `!` before theirs.
     pub name: String,
-    /// Is it the host's.
+    /// Whether it is the host's.
     pub is_host: bool,
     /// Times that it was called, or was on the stack already when the profile began.
     pub calls: u64,
@@ -479,7 +479,7 @@ impl Recorder {
 }
 
 impl PendingInstr {
-    /// Does the machine show that this instruction, for which no gas was charged, has been executed. One that is
+    /// Whether the machine shows that this instruction, for which no gas was charged, has been executed. One that is
     /// charged would show in the gas, one that is free and stops the run (an uncharged step too many) has not moved.
     fn has_moved(&self, machine: &Machine) -> bool {
         let leaves_for_good = self.cost == 0 && matches!(self.op, Op::End | Op::Return);

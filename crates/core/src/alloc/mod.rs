@@ -61,7 +61,7 @@ pub fn lengthen(buffer: &mut Vec<u8>, length: usize, most: usize) -> Result<(), 
     Ok(())
 }
 
-/// The same by moving to new memory, which the system hands out zeroed page by page as it is used: a program of 1 GiB that
+/// Lengthens a buffer by moving it to new memory, which the system hands out zeroed page by page as it is used: a program of 1 GiB that
 /// uses 1 MiB costs 1 MiB. Where little is new there is room for an eighth more, so that not every growth moves.
 fn lengthen_anew(buffer: &mut Vec<u8>, length: usize, most: usize) -> Result<(), NoRoom> {
     let little = length - buffer.len() < buffer.len() / 8;

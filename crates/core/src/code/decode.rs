@@ -65,7 +65,7 @@ impl HandlerChange {
 pub struct Catch {
     /// The index of the tag that it catches; any if none.
     pub tag: Option<u32>,
-    /// Is the reference to the exception the last that the branch carries.
+    /// Whether the reference to the exception is the last that the branch carries.
     pub with_reference: bool,
     /// Which of the targets it goes to.
     pub target: u32,
@@ -142,7 +142,7 @@ impl Instr {
 }
 
 impl Instr {
-    /// Is this an `else` or `end` that is not reached by falling through.
+    /// Whether this is an `else` or `end` that is not reached by falling through.
     pub(crate) fn is_dead(&self) -> bool {
         match self.op {
             Op::Else => self.aux == 1,
@@ -151,7 +151,7 @@ impl Instr {
         }
     }
 
-    /// Is this an instruction that does nothing; a function's own `end` is none: it returns.
+    /// Whether this is an instruction that does nothing; a function's own `end` is none: it returns.
     pub(crate) fn is_marker(&self) -> bool {
         matches!(self.op, Op::Nop | Op::Block | Op::Loop | Op::End)
     }

@@ -210,7 +210,7 @@ define_inst(scalar fused) {
             }
         }
 
-        /// Is its last word the cost of an edge.
+        /// Whether its last word is the cost of an edge.
         pub(super) fn has_edge(self) -> bool {
             let goes_on = matches!(
                 self,
@@ -224,7 +224,7 @@ define_inst(scalar fused) {
             goes_on || self.branch_offset().is_some()
         }
 
-        /// Is the 16-bit field of its second word a slot.
+        /// Whether the 16-bit field of its second word is a slot.
         pub(super) fn has_third_slot(self) -> bool {
             matches!(
                 self,
@@ -235,12 +235,12 @@ define_inst(scalar fused) {
             )
         }
 
-        /// Is it an instruction, not a word of one.
+        /// Whether it is an instruction, not a word of one.
         pub(super) fn begins(self) -> bool {
             !matches!(self, Self::Edge { .. } | Self::Wide { .. })
         }
 
-        /// Can control reach the instruction that follows.
+        /// Whether control can reach the instruction that follows.
         pub fn falls_through(self) -> bool {
             !matches!(
                 self,
@@ -363,7 +363,7 @@ define_inst(scalar fused) {
             }
         }
 
-        /// The same for an instruction of one word.
+        /// This instruction of one word and, with its result as an operand, `op`: as above.
         fn then(self, op: super::Op, d: u16, c: u16, right: bool) -> Option<[Inst; 2]> {
             use super::Op;
             let fused = match (self, op, right) {

@@ -52,7 +52,7 @@ pub enum Unit {
     ZeroedLocals,
     /// Clauses and frames that a throw looks at.
     ThrowSearch,
-    /// The same by a throw that nothing catches.
+    /// A frame or clause that is looked through by a throw that nothing catches.
     ThrowUncaught,
     /// Slots of the payload that a caught exception carries.
     ThrowPayload,
@@ -261,7 +261,7 @@ impl Schedule {
         parts.into_iter().fold(self.host_call.into(), u64::saturating_add)
     }
 
-    /// Is this a transfer of control that costs nothing, and therefore counts as an uncharged step.
+    /// Whether this is a transfer of control that costs nothing, and therefore counts as an uncharged step.
     #[inline]
     pub fn is_uncharged_transfer(&self, op: Op) -> bool {
         let transfers = || {

@@ -318,7 +318,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Can what returns the results of the first type (by number) return where those of the second are expected. Each pair
+    /// Whether what returns the results of the first type (by number) can return where those of the second are expected. Each pair
     /// is compared once: many frames can stand between two types with many results.
     fn results_fit(&mut self, found: u32, expected: u32) -> bool {
         if let Some(known) = self.fitting.get(&(found, expected)) {
@@ -465,7 +465,7 @@ fn number_of(instance: &Instance, index: u32) -> u32 {
     instance.types.get(index as usize).copied().unwrap_or(u32::MAX)
 }
 
-/// The same type, with null.
+/// The type with null.
 fn nullable(ty: ValType) -> ValType {
     match ty {
         ValType::Ref(ty) => ValType::Ref(RefType { nullable: true, ..ty }),

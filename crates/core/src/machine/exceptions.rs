@@ -209,7 +209,7 @@ impl Machine {
     }
 }
 
-/// Can a table hold references to exceptions.
+/// Whether a table can hold references to exceptions.
 fn holds_exceptions(table: &Table) -> bool {
     table.ty().element.heap == HeapType::Exn
 }

@@ -11,7 +11,7 @@ pub struct RegisterInst {
     pub inst: Inst,
     /// Index of the first decoded instruction that it stands for.
     pub index: u32,
-    /// Is its result an operand, which the program reads once, and not a local.
+    /// Whether its result is an operand, which the program reads once, and not a local.
     pub to_operand: bool,
 }
 

@@ -206,7 +206,7 @@ pub struct MemoryView<'a> {
 }
 
 impl MemoryView<'_> {
-    /// May this be touched.
+    /// Checks that this may be touched.
     fn touch(&self, address: u64, length: u64) -> bool {
         self.watch.is_none_or(|(watch, memory)| watch.touch(Access { memory, address, length }).is_ok())
     }

@@ -150,7 +150,7 @@ impl Store {
         self.totals.table_elements -= self.tables.drain(tables..).map(|table| table.size()).sum::<u64>();
     }
 
-    /// Do the program's and the job's limits allow a memory to grow by `pages`.
+    /// Whether the program's and the job's limits allow a memory to grow by `pages`.
     pub(crate) fn may_grow_memory(&self, memory: u32, pages: u64, limits: &Limits) -> bool {
         let memory = &self.memories[memory as usize];
         let total = self.totals.memory_bytes.saturating_add(pages.saturating_mul(WASM_PAGE));
@@ -168,7 +168,7 @@ impl Store {
         Ok(old)
     }
 
-    /// Do the program's and the job's limits allow a table to grow by this many elements.
+    /// Whether the program's and the job's limits allow a table to grow by this many elements.
     pub(crate) fn may_grow_table(&self, table: u32, by: u64, limits: &Limits) -> bool {
         let table = &self.tables[table as usize];
         let total = self.totals.table_elements.saturating_add(by);
@@ -376,7 +376,7 @@ impl Store {
         Ok(())
     }
 
-    /// Does what was found satisfy what was wanted (specification, section 3.5 "import matching"). Functions and tags have
+    /// Whether what was found satisfies what was wanted (specification, section 3.5 "import matching"). Functions and tags have
     /// the number of their type to compare.
     fn matches_import(&self, instance: &Instance, wanted: &ExternType, found: Extern) -> bool {
         let module = &instance.module;
@@ -715,7 +715,7 @@ fn incompatible(name: &str, wanted: &ExternType, found: &ExternType) -> JobError
     JobError::link(format!("incompatible import type for {name}: wanted {wanted}, found {found}"))
 }
 
-/// Does a global, memory or table satisfy what was wanted of it.
+/// Whether a global, memory or table satisfies what was wanted of it.
 fn types_match(wanted: &ExternType, found: &ExternType) -> bool {
     let sizes = |wanted: &SizeLimits, found: &SizeLimits| {
         found.is64 == wanted.is64

@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Is the next instruction one of the tables here: only of constant expressions validation does not say so.
+    /// Whether the next instruction is one of the tables here: only of constant expressions validation does not say so.
     pub(crate) fn is_at_known(&self) -> bool {
         let next = self.bytes.get(self.position);
         next.is_some_and(|code| matches!(*code, MISCELLANEOUS | VECTOR) || SINGLE[usize::from(*code)].is_some())
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
 pub(crate) struct Clause {
     /// The tag that it catches; any if none.
     pub(crate) tag: Option<u32>,
-    /// Is the reference to the exception among what the branch carries.
+    /// Whether the reference to the exception is among what the branch carries.
     pub(crate) with_reference: bool,
     /// How many blocks the branch leaves, counted outside of the `try_table`.
     pub(crate) depth: u32,

@@ -115,7 +115,7 @@ pub(super) fn without_vectors(
     Ok((!hidden.is_empty()).then_some((Section { bytes: shown, offset: range.start }, hidden)))
 }
 
-/// Is the expression a copy of one of these globals.
+/// Whether the expression is a copy of one of these globals.
 fn copies(expr: &[u8], hidden: &BTreeSet<u32>) -> bool {
     let mut reader = BinaryReader::new(expr, 0);
     let is_get = reader.read_u8().is_ok_and(|code| code == GLOBAL_GET);

@@ -102,7 +102,7 @@ impl Module {
         Ok(())
     }
 
-    /// Has it a type that one instruction moves many values by.
+    /// Whether it has a type that one instruction moves many values by.
     fn has_wide_types(&self) -> bool {
         self.types.iter().any(|ty| ty.params.len() + ty.results.len() > WIDE)
     }

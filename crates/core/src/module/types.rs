@@ -27,7 +27,7 @@ impl ValType {
     /// `externref`.
     pub const EXTERNREF: ValType = ValType::Ref(RefType { nullable: true, heap: HeapType::Extern });
 
-    /// Is it a reference type.
+    /// Whether it is a reference type.
     pub fn is_ref(self) -> bool {
         matches!(self, Self::Ref(_))
     }
@@ -52,7 +52,7 @@ impl ValType {
         std::iter::repeat_n(slot, self.slots() as usize)
     }
 
-    /// Can a value of this type stand where `wanted` is asked for (specification, section 3.3 "matching").
+    /// Whether a value of this type can stand where `wanted` is asked for (specification, section 3.3 "matching").
     pub fn matches(self, wanted: ValType) -> bool {
         match (self, wanted) {
             (Self::Ref(found), Self::Ref(wanted)) => found.matches(wanted),
@@ -60,7 +60,7 @@ impl ValType {
         }
     }
 
-    /// The same type with other numbers for the types that it names.
+    /// The type with other numbers for the types that it names.
     pub(crate) fn renumbered(self, number: &dyn Fn(u32) -> u32) -> ValType {
         match self {
             Self::Ref(RefType { nullable, heap: HeapType::Type(index) }) => {
@@ -116,7 +116,7 @@ impl SlotKind {
 /// A reference type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RefType {
-    /// May it be null.
+    /// Whether it may be null.
     pub nullable: bool,
     /// What it refers to.
     pub heap: HeapType,
@@ -193,7 +193,7 @@ impl FuncType {
         slots(&self.results)
     }
 
-    /// The same type with other numbers for the types that it names.
+    /// The type with other numbers for the types that it names.
     pub(crate) fn renumbered(&self, number: &dyn Fn(u32) -> u32) -> FuncType {
         let list = |types: &[ValType]| types.iter().map(|ty| ty.renumbered(number)).collect();
         FuncType { params: list(&self.params), results: list(&self.results) }
@@ -220,7 +220,7 @@ impl fmt::Display for FuncType {
 /// Size limits of a memory (in pages) or table (in elements), and how wide its addresses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeLimits {
-    /// Are its addresses 64 bits wide, not 32.
+    /// Whether its addresses are 64 bits wide, not 32.
     pub is64: bool,
     /// Size at the start.
     pub min: u64,
@@ -252,7 +252,7 @@ pub struct TableType {
 pub struct GlobalType {
     /// Type of its value.
     pub value: ValType,
-    /// May it be set.
+    /// Whether it may be set.
     pub mutable: bool,
 }
 

@@ -44,7 +44,7 @@ const OPERANDS_PER_BYTE: u32 = 2;
 
 /// Values that declarations and instructions name by their types.
 pub(super) struct ValidationWork {
-    /// Are there types for which it matters.
+    /// Whether there are types for which it matters.
     pub(super) is_needed: bool,
     /// Functions whose types have been counted.
     pub(super) declared: usize,
@@ -88,7 +88,7 @@ pub(super) struct BodyRules {
 struct Vectors {
     /// Made for the first of them.
     signatures: OnceCell<Signatures>,
-    /// Are the types there: a module's own calls must not find them.
+    /// Whether the types are there: a module's own calls must not find them.
     shown: Cell<bool>,
 }
 

@@ -98,7 +98,7 @@ pub fn i32_rem_s(a: u32, b: u32) -> Result<u32, Trap> {
     Ok((a as i32).wrapping_rem(b as i32) as u32)
 }
 
-/// Is the value zero.
+/// 1 if the value is zero, else 0.
 #[inline(always)]
 pub fn i32_eqz(a: u32) -> bool {
     a == 0
@@ -290,7 +290,7 @@ pub fn i64_rem_s(a: u64, b: u64) -> Result<u64, Trap> {
     Ok((a as i64).wrapping_rem(b as i64) as u64)
 }
 
-/// Is the value zero.
+/// 1 if the value is zero, else 0.
 #[inline(always)]
 pub fn i64_eqz(a: u64) -> bool {
     a == 0

@@ -342,18 +342,18 @@ define_op(scalar vector) {
             Some(Shape { operands, result })
         }
 
-        /// Is this a load or a store (its immediate is an offset).
+        /// Whether this is a load or a store (its immediate is an offset).
         pub fn is_memory_access(self) -> bool {
             self.is_lane_access()
                 || matches!(self, $(Op::$load)|* | $(Op::$store)|* | $(Op::$vector_load)|* | Op::V128Load | Op::V128Store)
         }
 
-        /// Is this a load or a store of one lane of a vector.
+        /// Whether this is a load or a store of one lane of a vector.
         pub(crate) fn is_lane_access(self) -> bool {
             matches!(self, $(Op::$vector_load_lane)|* | $(Op::$vector_store_lane)|*)
         }
 
-        /// Is its one immediate a lane.
+        /// Whether its one immediate is a lane.
         pub(crate) fn has_lane(self) -> bool {
             matches!(self, $(Op::$vector_extract)|* | $(Op::$vector_replace)|*)
         }
@@ -378,7 +378,7 @@ define_op(scalar vector) {
             }
         }
 
-        /// Is it an instruction on vectors.
+        /// Whether it is an instruction on vectors.
         pub const fn is_vector(self) -> bool {
             self as u16 > LAST_SCALAR as u16
         }
@@ -409,7 +409,7 @@ const IS_I32: [bool; Op::ALL.len()] = {
 };
 
 impl Op {
-    /// Is it an instruction of i32, by its name: its operands (the value of a store, too) and immediates are.
+    /// Whether it is an instruction of i32, by its name: its operands (the value of a store, too) and immediates are.
     pub(crate) fn is_i32(self) -> bool {
         IS_I32[self as usize]
     }

@@ -78,7 +78,7 @@ pub enum Needs {
 pub enum Called {
     /// The program goes on, with this result if the function has one.
     Return(Option<u64>),
-    /// The same without a result, and a line for standard error.
+    /// The program goes on, without a result, and a line for standard error.
     Debug(Vec<u8>),
 }
 
@@ -169,7 +169,7 @@ impl KvView {
         Some(HostFunc { id, params, results })
     }
 
-    /// Is this the function that calls a contract.
+    /// Whether this is the function that calls a contract.
     pub fn calls_contract(id: u32) -> bool {
         Self::func(id) == StoreFunction::Call
     }

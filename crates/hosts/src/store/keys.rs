@@ -104,7 +104,7 @@ impl KvView {
         Ok(span)
     }
 
-    /// Was what the store holds for a key read.
+    /// Whether what the store holds for a key was read.
     pub(super) fn is_seen(&self, key: &[u8]) -> bool {
         self.keys.keys.get(key).is_some_and(|key| key.seen.is_some())
     }

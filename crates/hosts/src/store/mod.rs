@@ -106,7 +106,7 @@ impl KvView {
         Self { version, max_bytes, invocations: vec![outermost], ..Self::default() }
     }
 
-    /// Does the program have a store.
+    /// Whether the program has a store.
     pub fn is_open(&self) -> bool {
         self.version.is_some()
     }
@@ -116,7 +116,7 @@ impl KvView {
         &self.invocations
     }
 
-    /// The same, to be changed by who runs them.
+    /// The calls of contracts, to be changed by who runs them.
     pub fn invocations_mut(&mut self) -> &mut Vec<ContractCall> {
         &mut self.invocations
     }

@@ -45,7 +45,7 @@ impl Descriptors {
         self.by_number.get(&fd)
     }
 
-    /// The same, to be changed but for what it leads to.
+    /// The descriptor of this number, to be changed but for what it leads to.
     pub(super) fn get_mut(&mut self, fd: u32) -> Option<&mut Descriptor> {
         self.by_number.get_mut(&fd)
     }

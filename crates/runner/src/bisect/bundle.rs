@@ -100,12 +100,12 @@ fn side_name(side: Option<Side>) -> &'static str {
     }
 }
 
-/// Is this a file of what a side claims at snapshot `id`.
+/// Whether this is a file of what a side claims at snapshot `id`.
 fn is_claim(name: &str, id: u64) -> bool {
     ["snap", "bin", "calls"].iter().any(|ending| name == format!("{id}.{ending}"))
 }
 
-/// Is this a file of the chain up to snapshot `id`.
+/// Whether this is a file of the chain up to snapshot `id`.
 fn is_shared(name: &str, id: u64) -> bool {
     match Name::parse(name) {
         Some(Name::Snap(number) | Name::Bin(number) | Name::Calls(number)) => number <= id,
@@ -197,7 +197,7 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
     Ok(Recheck { right: right.to_owned(), confirmed, dispute })
 }
 
-/// Is the second moment one at which a search ends that still finds agreement at the first.
+/// Whether the second moment is one at which a search ends that still finds agreement at the first.
 fn are_neighbours(agreed: Position, parted: Position) -> bool {
     let same_gas = agreed.gas == parted.gas && agreed.steps.checked_add(1) == Some(parted.steps);
     let next_gas = agreed.gas.checked_add(1) == Some(parted.gas) && (agreed.steps, parted.steps) == (ALL_STEPS, 0);

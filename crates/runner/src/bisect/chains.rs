@@ -39,7 +39,7 @@ pub struct Parting {
     pub snap_hash: [u8; 32],
     /// How the state that A claims differs from the right one (on the left), or why it cannot be restored.
     pub a: Vec<Difference>,
-    /// The same of B.
+    /// What differs between the honest state and B's.
     pub b: Vec<Difference>,
 }
 

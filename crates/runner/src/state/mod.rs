@@ -53,7 +53,7 @@ impl LoadedState {
         Self::restore(raw, &rerun, id)
     }
 
-    /// The same with the files of a job that are known.
+    /// Restores a snapshot whose job's files are known.
     ///
     /// # Errors
     /// As those of resuming from it.
@@ -71,7 +71,7 @@ impl LoadedState {
         &self.session
     }
 
-    /// The same, to compare or to run on.
+    /// The restored run, to compare or to run on.
     pub fn session_mut(&mut self) -> &mut Session {
         &mut self.session
     }

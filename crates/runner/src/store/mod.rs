@@ -28,7 +28,7 @@ pub use file::{WAIT, is_store};
 
 /// Version, and value with its checksum, by key.
 const ENTRIES: TableDefinition<'_, &[u8], (u64, &[u8])> = TableDefinition::new("sealed-entries");
-/// The same without checksums, in a store of the first version.
+/// Entries without checksums, in a store of the first version.
 const BARE_ENTRIES: TableDefinition<'_, &[u8], (u64, &[u8])> = TableDefinition::new("entries");
 /// Under the empty name: how often the store was changed.
 const VERSION: TableDefinition<'_, &str, u64> = TableDefinition::new("version");
@@ -68,7 +68,7 @@ impl Database {
         Self::open_within(path, create, WAIT)
     }
 
-    /// The same, with a time to wait for a store that is in use.
+    /// Opens the store at `path`, waiting so long for one that is in use.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -255,7 +255,7 @@ fn conflict(name: &str, what: &str) -> Failure {
         .help("run it again on the store as it is now")
 }
 
-/// Is all that was read still so.
+/// Whether all that was read is still so.
 fn check(entries: &EntryTable<'_>, set: &ReadWriteSet, name: &str) -> Result<()> {
     for (key, version) in &set.reads {
         let found = entries.get(key.as_slice()).map_err(|error| failed(name, &error))?;
@@ -268,7 +268,7 @@ fn check(entries: &EntryTable<'_>, set: &ReadWriteSet, name: &str) -> Result<()>
     set.ranges.iter().try_for_each(|range| check_range(entries, range, set, name))
 }
 
-/// Does a range that was read hold no other keys than those that were read.
+/// Whether a range that was read holds no other keys than those that were read.
 fn check_range(entries: &EntryTable<'_>, range: &RangeRead, set: &ReadWriteSet, name: &str) -> Result<()> {
     let found = entries.range(range.from.as_slice()..).map_err(|error| failed(name, &error))?;
     for entry in found {

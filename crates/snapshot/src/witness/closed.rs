@@ -30,7 +30,7 @@ const PAGE_BYTES: u64 = PAGE as u64;
 /// Pages in one of 64 KiB, by which memories grow.
 const GROWTH_PAGES: u64 = WASM_PAGE / PAGE_BYTES;
 
-/// Is every access to the pages of such a space seen before it is made, so that some may be missing.
+/// Whether every access to the pages of such a space is seen before it is made, so that some may be missing.
 pub fn is_recorded_by_page(kind: u8) -> bool {
     kind == SPACE_MEMORY
 }

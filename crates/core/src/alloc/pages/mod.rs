@@ -45,7 +45,7 @@ mod wasm {
         runs: RefCell<FreeRuns>,
         /// What the C library's allocator gets.
         small: RefCell<Small>,
-        /// Is somebody asking who is told that there is no memory.
+        /// Whether somebody asks who is told that there is no memory.
         may_fail: Cell<bool>,
         /// Bytes that somebody asked for who could not be told.
         exhausted: Cell<usize>,
@@ -250,7 +250,7 @@ mod native {
         answer
     }
 
-    /// Is this thread asking for memory that may not be there: a process whose allocator ends it where there is none must not
+    /// Whether this thread asks for memory that may not be there: a process whose allocator ends it where there is none must not
     /// do so then.
     pub fn is_told() -> bool {
         MAY_FAIL.get()

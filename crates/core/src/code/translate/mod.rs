@@ -36,7 +36,7 @@ pub struct Environment<'a> {
     pub schedule: &'a Schedule,
     /// Store addresses by function index.
     pub funcs: &'a [u32],
-    /// Can register code call the function at this store address itself: is it of this instance, not the embedder's or
+    /// Whether register code can call the function at this store address itself: one of this instance, not the embedder's or
     /// another module's.
     pub is_own: &'a dyn Fn(u32) -> bool,
     /// Parameter and result slots of the function at this store address.
@@ -53,30 +53,30 @@ pub struct Environment<'a> {
     pub tables: &'a [u32],
     /// Store addresses by memory index.
     pub memories: &'a [u32],
-    /// Does the memory at this store address have 64-bit addresses.
+    /// Whether the memory at this store address has 64-bit addresses.
     pub is_memory64: &'a dyn Fn(u32) -> bool,
-    /// May it become larger than 4 GiB.
+    /// Whether it may become larger than 4 GiB.
     pub may_be_huge: &'a dyn Fn(u32) -> bool,
-    /// Does the table at this store address have 64-bit addresses.
+    /// Whether the table at this store address has 64-bit addresses.
     pub is_table64: &'a dyn Fn(u32) -> bool,
     /// Number of the function's first instruction that is executed out of line.
     pub first_outline: u32,
 }
 
 impl Environment<'_> {
-    /// Can instructions reach the memory of this index directly: is it the first, with 32-bit addresses.
+    /// Whether instructions can reach the memory of this index directly: the first, with 32-bit addresses.
     fn is_direct(&self, memory: u32) -> bool {
         memory == 0 && !self.is_long()
     }
 
-    /// Has a load or store a form of its own: is it of the first memory, all of which 32 bits of an address and as many of
+    /// Whether a load or store has a form of its own: one of the first memory, all of which 32 bits of an address and as many of
     /// an offset reach.
     fn is_reached(&self, instr: &Instr) -> bool {
         let huge = || self.memories.first().is_some_and(|address| (self.may_be_huge)(*address));
         instr.memory() == 0 && instr.imm >> 32 == 0 && !huge()
     }
 
-    /// Has the first memory 64-bit addresses.
+    /// Whether the first memory has 64-bit addresses.
     fn is_long(&self) -> bool {
         self.memories.first().is_some_and(|address| (self.is_memory64)(*address))
     }
@@ -304,7 +304,7 @@ impl<'a> Translator<'a> {
         self.finish()
     }
 
-    /// Is there more code, written or still to be written by stubs, than the function's bytes may become.
+    /// Whether there is more code, written or still to be written by stubs, than the function's bytes may become.
     fn is_beyond_budget(&self) -> bool {
         let stubs = self.stub_places + self.stubs.len() * STUB_WORDS;
         self.insts.len() + stubs > LEAST_BUDGET + self.body.bytes as usize * WORDS_PER_BYTE
@@ -435,7 +435,7 @@ impl<'a> Translator<'a> {
         self.last_result = Some(slot);
     }
 
-    /// The same for an instruction of two words.
+    /// Appends an instruction of two words.
     fn push_words(&mut self, words: [Inst; 2]) {
         self.last_at = self.insts.len();
         self.emit_words(words);
@@ -443,7 +443,7 @@ impl<'a> Translator<'a> {
         self.stack.push(Place::Slot);
     }
 
-    /// The same for one that stands for the last instruction too.
+    /// Appends one of two words that stands for the last instruction too.
     fn push_fused(&mut self, words: [Inst; 2]) {
         self.drop_last();
         self.push_words(words);

@@ -31,7 +31,7 @@ impl Translator<'_> {
         matches!(instr.op, Op::Call | Op::ReturnCall) && !(self.environment.is_own)(address(instr.imm))
     }
 
-    /// Is it one that the stepper executes for the fast engine.
+    /// Whether it is one that the stepper executes for the register tier.
     fn is_slow(&self, instr: &Instr) -> bool {
         let direct = |memory: u32| self.environment.is_direct(memory);
         match instr.op {

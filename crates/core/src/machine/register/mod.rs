@@ -8,7 +8,7 @@ mod run;
 
 pub(crate) use code::RegisterTier;
 
-/// Does the engine charge gas; a build without it exists only to measure what that costs.
+/// Whether the tier charges gas; a build without it exists only to measure what that costs.
 const METERED: bool = !cfg!(feature = "measure-without-gas");
-/// Does the engine mark the pages that it writes; a build without it exists only to measure what that costs.
+/// Whether the tier marks the pages that it writes; a build without it exists only to measure what that costs.
 const TRACKED: bool = !cfg!(feature = "measure-without-dirty");

@@ -7,17 +7,17 @@ use crate::machine::{FuncKind, Machine, ResumePoint, Stop};
 use stepmark_state::trap::Trap;
 
 impl Op {
-    /// Is this one of the six calls.
+    /// Whether this is one of the six calls.
     pub const fn is_call(self) -> bool {
         matches!(self, Op::Call | Op::CallIndirect | Op::CallRef) || self.is_tail_call()
     }
 
-    /// Does a call take the function that it calls from the stack.
+    /// Whether a call takes the function that it calls from the stack.
     pub(crate) fn is_indirect_call(self) -> bool {
         matches!(self, Op::CallIndirect | Op::CallRef | Op::ReturnCallIndirect | Op::ReturnCallRef)
     }
 
-    /// Does this call replace the frame of its caller.
+    /// Whether this call replaces the frame of its caller.
     pub const fn is_tail_call(self) -> bool {
         matches!(self, Op::ReturnCall | Op::ReturnCallIndirect | Op::ReturnCallRef)
     }

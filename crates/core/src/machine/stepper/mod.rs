@@ -177,7 +177,7 @@ impl Machine {
         Ok(())
     }
 
-    /// The same for what is free, carries much, or cannot be paid.
+    /// Charges what is free, carries much, or cannot be paid.
     fn charge_special(&mut self, instr: &Instr, extra: u64) -> Done {
         self.afford(instr, extra)?;
         if self.schedule.is_uncharged_transfer(instr.op) {
@@ -204,7 +204,7 @@ impl Machine {
         self.charge_trap_after(instr, 0, trap)
     }
 
-    /// The same, and `extra` for what had to be done to know that it traps.
+    /// Charges the base cost of an instruction that traps, and `extra` for what had to be done to know that it does.
     pub(crate) fn charge_trap_after(&mut self, instr: &Instr, extra: u64, trap: Trap) -> Interruption {
         match self.charge(instr, extra) {
             Ok(()) => Interruption::Trap(trap),
@@ -222,7 +222,7 @@ impl Machine {
         self.set_resume(ResumePoint::Wasm(if self.skips_markers() { at.instr.aux } else { at.index + 1 }));
     }
 
-    /// Are free markers passed over together: in a function that has no register code, where nothing but this would keep a
+    /// Whether free markers are passed over together: in a function that has no register code, where nothing but this would keep a
     /// program from walking over markers without pay.
     pub(crate) fn skips_markers(&self) -> bool {
         let func = self.frames.last().expect("BUG: there is a frame").func;
@@ -385,7 +385,7 @@ const fn special(op: Op) -> InstrKind {
 
 op_rules! {
 define_numeric(scalar) {
-    /// Is it a numeric operator or a memory access.
+    /// Whether it is a numeric operator or a memory access.
     const fn is_numeric(op: Op) -> bool {
         matches!(
             op,

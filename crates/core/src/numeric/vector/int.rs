@@ -233,13 +233,13 @@ pub fn v128_bitselect(a: u128, b: u128, c: u128) -> u128 {
     b ^ ((a ^ b) & c)
 }
 
-/// Is any bit set.
+/// 1 if any bit is set, else 0.
 #[inline(always)]
 pub fn v128_any_true(a: u128) -> u32 {
     u32::from(low(a) | high(a) != 0)
 }
 
-/// Is no lane zero.
+/// 1 if no lane is zero, else 0.
 #[inline(always)]
 pub fn i8x16_all_true(a: u128) -> u32 {
     u32::from(swar::all_true::<8>(low(a)) && swar::all_true::<8>(high(a)))
@@ -251,7 +251,7 @@ pub fn i8x16_bitmask(a: u128) -> u32 {
     swar::bitmask::<8>(low(a)) | (swar::bitmask::<8>(high(a)) << 8)
 }
 
-/// Is no lane zero.
+/// 1 if no lane is zero, else 0.
 #[inline(always)]
 pub fn i16x8_all_true(a: u128) -> u32 {
     u32::from(swar::all_true::<16>(low(a)) && swar::all_true::<16>(high(a)))
@@ -263,7 +263,7 @@ pub fn i16x8_bitmask(a: u128) -> u32 {
     swar::bitmask::<16>(low(a)) | (swar::bitmask::<16>(high(a)) << 4)
 }
 
-/// Is no lane zero.
+/// 1 if no lane is zero, else 0.
 #[inline(always)]
 pub fn i32x4_all_true(a: u128) -> u32 {
     u32::from(swar::all_true::<32>(low(a)) && swar::all_true::<32>(high(a)))
@@ -275,7 +275,7 @@ pub fn i32x4_bitmask(a: u128) -> u32 {
     swar::bitmask::<32>(low(a)) | (swar::bitmask::<32>(high(a)) << 2)
 }
 
-/// Is no lane zero.
+/// 1 if no lane is zero, else 0.
 #[inline(always)]
 pub fn i64x2_all_true(a: u128) -> u32 {
     u32::from(swar::all_true::<64>(low(a)) && swar::all_true::<64>(high(a)))

@@ -228,7 +228,7 @@ pub(super) fn shr_s<const W: u32>(a: u64, count: u32) -> u64 {
     ((a >> count) & kept) | (spread::<W>(a & msb::<W>()) & !kept)
 }
 
-/// Is no lane zero.
+/// 1 if no lane is zero, else 0.
 #[inline(always)]
 pub(super) fn all_true<const W: u32>(a: u64) -> bool {
     nonzero::<W>(a) == msb::<W>()
@@ -303,7 +303,7 @@ pub(super) fn cut<const W: u32>(a: u64) -> u32 {
     }
 }
 
-/// The same value in every lane.
+/// One value in every lane.
 #[inline(always)]
 pub(super) fn splat<const W: u32>(x: u64) -> u64 {
     (x & (u64::MAX >> (64 - W))).wrapping_mul(lsb::<W>())

@@ -30,7 +30,7 @@ impl<T> Sorted<T> {
         self.chunks.get(chunk)?.get(index)
     }
 
-    /// The same, to be changed but for its order.
+    /// The first item that is not before, to be changed but for its order.
     pub(super) fn get_mut(&mut self, before: &dyn Fn(&T) -> bool) -> Option<&mut T> {
         let (chunk, index) = self.place(before);
         self.chunks.get_mut(chunk)?.get_mut(index)
