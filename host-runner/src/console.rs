@@ -4,9 +4,9 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use stepmark_runner::engine::Progress;
 use stepmark_runner::failure::Result;
-use stepmark_runner::sink::Sink;
+use stepmark_runner::node::engine::Progress;
+use stepmark_runner::node::sink::Sink;
 use stepmark_runner::terminal;
 
 /// How much to say.
@@ -120,7 +120,7 @@ pub fn per_second(rate: f64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use stepmark_runner::sink::rate;
+    use stepmark_runner::node::sink::rate;
 
     use super::*;
 

@@ -9,9 +9,9 @@ use guest_interp::args;
 use stepmark_session::spec::JobSpec;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
-use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::rerun::GivenFiles;
+use stepmark_runner::job::rerun::GivenFiles;
+use stepmark_runner::node::engine::Engine;
 
 /// What decides a job, as the user typed it: the node's own flags.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use stepmark_runner::failure::Failure;
-use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::node::sandbox::WasmNode;
 
 use crate::runner::{self, node_module};
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use guest_interp::args;
 use serde::Deserialize;
-use stepmark_runner::engine::ModuleSession;
+use stepmark_runner::node::engine::ModuleSession;
 use stepmark_runner::reference;
 use stepmark_session::spec::JobSpec;
 

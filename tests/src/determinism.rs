@@ -185,7 +185,7 @@ fn in_places(bytes: &[u8], hashes: &[u64], figures: &mut Figures) -> Result<()> 
     }
     if node_js::version()?.is_some() {
         let wasm = dir.join("guest-interp.wasm");
-        std::fs::write(&wasm, stepmark_runner::embedded_module::NODE_WASM)?;
+        std::fs::write(&wasm, stepmark_runner::node::embedded_module::NODE_WASM)?;
         let run = node_js::command_face(&wasm, dir, &argv, "out")?;
         ended.push(("the node in Node.js", run));
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use stepmark_runner::embedded_module::NODE_WASM;
+use stepmark_runner::node::embedded_module::NODE_WASM;
 
 use crate::node_js;
 use crate::runner::Ended;

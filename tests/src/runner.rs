@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use guest_interp::args;
-use stepmark_runner::embedded_module::{self, NODE_WASM};
-use stepmark_runner::engine::{Budget, Event, ModuleSession};
-use stepmark_runner::native::NativeNode;
-use stepmark_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::node::embedded_module::{self, NODE_WASM};
+use stepmark_runner::node::engine::{Budget, Event, ModuleSession};
+use stepmark_runner::node::native::NativeNode;
+use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
 
 /// Bytes of a file handed over in one call: few, so that there are several calls.
 const CHUNK: usize = 40_000;

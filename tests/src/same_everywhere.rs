@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::native::NativeNode;
+use stepmark_runner::node::native::NativeNode;
 use tempfile::TempDir;
 
 use crate::node_js;

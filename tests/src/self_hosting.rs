@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use stepmark_runner::chain::ChainFiles;
-use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::engine::{Engine, ModuleSession};
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
-use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::node::embedded_module::NODE_WASM;
+use stepmark_runner::node::engine::{Engine, ModuleSession};
+use stepmark_runner::node::sandbox::WasmNode;
 use stepmark_runner::verify;
 
 use crate::node_js;

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result, anyhow, ensure};
 use guest_interp::args;
 use stepmark_hosts::store::ReadWriteSet;
-use stepmark_runner::engine::{Budget, ModuleSession};
-use stepmark_runner::external;
 use stepmark_runner::failure::CONFLICT;
-use stepmark_runner::native::NativeNode;
+use stepmark_runner::node::engine::{Budget, ModuleSession};
+use stepmark_runner::node::external;
+use stepmark_runner::node::native::NativeNode;
 use stepmark_runner::store::Database;
 use stepmark_session::{Event, Session};
 

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use node_tests::apps::{self, App, SEGMENTS};
 use node_tests::runner;
-use stepmark_runner::engine::ModuleSession;
-use stepmark_runner::native::NativeNode;
-use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::node::engine::ModuleSession;
+use stepmark_runner::node::native::NativeNode;
+use stepmark_runner::node::sandbox::WasmNode;
 
 fn app(name: &str) -> App {
     apps::all().unwrap().into_iter().find(|app| app.name == name).unwrap_or_else(|| panic!("no {name}"))

@@ -7,9 +7,9 @@ use std::path::Path;
 use node_tests::session::{Drive, Job, program};
 use stepmark_runner::bisect::{ExecutorProcess, SegmentQuestion, diverge, recheck, write_executors};
 use stepmark_runner::chain::ChainFiles;
-use stepmark_runner::engine::Engine;
-use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
-use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::node::engine::Engine;
 use stepmark_session::spec::SnapshotName;
 
 /// Local 0 counts down from a million.

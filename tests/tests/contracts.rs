@@ -404,7 +404,7 @@ fn the_bare_node_answers_from_an_export_or_from_the_records_of_a_run() {
     let native = invoke(&argv(&token, &case, "--enable-gas-refill --gas-limit 5000"), &files(), &store, Drive::WHOLE);
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    std::fs::write(path("node.wasm"), stepmark_runner::embedded_module::NODE_WASM).unwrap();
+    std::fs::write(path("node.wasm"), stepmark_runner::node::embedded_module::NODE_WASM).unwrap();
     std::fs::write(path("store.bin"), store.encode()).unwrap();
     for (name, bytes) in files() {
         std::fs::write(path(&name), bytes).unwrap();

@@ -7,7 +7,7 @@ use std::process::Command;
 use node_tests::node_js::{self, read_files};
 use node_tests::same_everywhere::{JOBS, Job};
 use stepmark_core::module::{ExternType, Features, Module};
-use stepmark_runner::embedded_module::NODE_WASM;
+use stepmark_runner::node::embedded_module::NODE_WASM;
 
 /// Calls of preview 1 by what they are for. `environ_*` is there because the standard library asks for it when it starts.
 const ALLOWED: [(&str, &[&str]); 4] = [

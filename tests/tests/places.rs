@@ -6,7 +6,7 @@ use std::path::Path;
 
 use node_tests::node_js;
 use node_tests::same_everywhere::{JOBS, Job, Place};
-use stepmark_runner::embedded_module::NODE_WASM;
+use stepmark_runner::node::embedded_module::NODE_WASM;
 
 /// Runs jobs in every place; what is wrong, a line each.
 fn compare(jobs: &[Job]) -> Vec<String> {

@@ -7,15 +7,15 @@ use anyhow::{Context, Result, ensure};
 use node_tests::program_files::{Prepared, check_case, check_file};
 use node_tests::programs::{self, Case, Program};
 use node_tests::runner;
-use stepmark_runner::drive::{self, RunOptions};
-use stepmark_runner::durable::OutputDir;
-use stepmark_runner::engine::{Engine, Progress};
-use stepmark_runner::external::Nobody;
+use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::receipt::Runner;
+use stepmark_runner::node::drive::{self, RunOptions};
+use stepmark_runner::node::engine::{Engine, Progress};
+use stepmark_runner::node::external::Nobody;
+use stepmark_runner::node::receipt::Runner;
+use stepmark_runner::node::sandbox::WasmNode;
+use stepmark_runner::node::sink::Sink;
 use stepmark_runner::reference;
-use stepmark_runner::sandbox::WasmNode;
-use stepmark_runner::sink::Sink;
 
 fn for_each_case(mut check: impl FnMut(&Program, &Case) -> Result<bool>) -> usize {
     let (mut count, mut wrong) = (0, Vec::new());

@@ -9,8 +9,8 @@ use node_tests::reactor::{ExposedNode, Reactor};
 use node_tests::runner::{self, Ended};
 use node_tests::same_everywhere::{JOBS, Job};
 use stepmark_core::module::{Features, Module};
-use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::engine::ModuleSession;
+use stepmark_runner::node::embedded_module::NODE_WASM;
+use stepmark_runner::node::engine::ModuleSession;
 
 /// What the node may import: arguments, environment, files, exit; no clock, no randomness, no sockets.
 const IMPORTS: &str = include_str!("../node-imports.txt");
@@ -115,8 +115,8 @@ fn a_move_between_a_snapshot_and_taking_its_files_loses_nothing() {
     let dir = job.directory().unwrap();
     let mut node = Reactor::new(exposed(), false).unwrap();
     runner::load(&mut node, &job.argv(), dir.path()).unwrap();
-    let everything = stepmark_runner::engine::Budget { gas: u64::MAX, steps: u64::MAX };
-    assert_eq!(node.run(everything).unwrap(), stepmark_runner::engine::Event::Snapshot(1));
+    let everything = stepmark_runner::node::engine::Budget { gas: u64::MAX, steps: u64::MAX };
+    assert_eq!(node.run(everything).unwrap(), stepmark_runner::node::engine::Event::Snapshot(1));
     let mut moved = Ended::default();
     while let Some(next) = node.next_file().unwrap() {
         let (mut file, mut chunk) = (Vec::new(), Vec::new());

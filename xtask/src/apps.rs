@@ -9,9 +9,9 @@ use node_tests::apps::{self, App, Figures, SEGMENTS};
 use node_tests::program_files::sha256;
 use node_tests::runner;
 use serde_json::{Value, json};
-use stepmark_runner::engine::ModuleSession;
-use stepmark_runner::native::NativeNode;
-use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::node::engine::ModuleSession;
+use stepmark_runner::node::native::NativeNode;
+use stepmark_runner::node::sandbox::WasmNode;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use stepmark_runner::embedded_module::node_hash;
+use stepmark_runner::node::embedded_module::node_hash;
 
 /// What stands in front of a section that was measured with another module.
 const STALE: &str = "**Not measured in this version.**\n\n";

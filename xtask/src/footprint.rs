@@ -11,8 +11,8 @@ use node_tests::footprint::{PROGRAMS, argv, directory};
 use node_tests::runtimes::{self, Runtime};
 use node_tests::{programs, runner};
 use serde_json::{Value, json};
-use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::node::embedded_module::NODE_WASM;
+use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
 
 use crate::portability::places;
 

@@ -15,7 +15,7 @@ use node_tests::reactor::{ExposedNode, Reactor};
 use node_tests::runner::{self, Ended};
 use serde::Deserialize;
 use serde_json::json;
-use stepmark_runner::embedded_module::NODE_WASM;
+use stepmark_runner::node::embedded_module::NODE_WASM;
 
 /// Growth of a count that is still good, in percent.
 const ALLOWED: u64 = 5;

@@ -15,7 +15,7 @@ use node_tests::runner::Ended;
 use node_tests::runtimes::{self, Places, Runtime};
 use node_tests::same_everywhere::{JOBS, Job, Place};
 use serde_json::json;
-use stepmark_runner::embedded_module::{self, NODE_WASM};
+use stepmark_runner::node::embedded_module::{self, NODE_WASM};
 use table::{Ground, Reference, Row, Run};
 use tempfile::TempDir;
 

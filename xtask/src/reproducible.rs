@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use stepmark_runner::embedded_module::{self, NODE_WASM};
+use stepmark_runner::node::embedded_module::{self, NODE_WASM};
 
 /// Most bytes of the node: 1.1 MiB.
 const MOST: usize = 1_153_433;

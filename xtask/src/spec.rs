@@ -6,8 +6,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
 use node_tests::runner;
 use node_tests::spec::{Config, Score, Suite, assertions_of, run_suite};
-use stepmark_runner::engine::ModuleSession;
-use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::node::engine::ModuleSession;
+use stepmark_runner::node::sandbox::WasmNode;
 
 /// Failures that are printed of one suite.
 const SHOWN: usize = 50;

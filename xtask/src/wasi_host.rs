@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
-use stepmark_runner::cache;
+use stepmark_runner::node::cache;
 use wasmi_wasi::WasiCtx;
 use wasmi_wasi::sync::{Dir, WasiCtxBuilder as WasmiContext, ambient_authority};
 use wasmtime::Strategy;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::engine::{Budget, Event};
+use stepmark_runner::node::engine::{Budget, Event};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, middle, timed};

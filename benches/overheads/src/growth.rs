@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use stepmark_runner::engine::{Budget, Event, Node};
-use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::node::engine::{Budget, Event, Node};
+use stepmark_runner::node::sandbox::WasmNode;
 
 use crate::Bench;
 use crate::figures::{Figure, Target, median, millis};

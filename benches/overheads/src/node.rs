@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use stepmark_runner::engine::{Budget, Event, Node};
-use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::native::NativeNode;
-use stepmark_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::node::engine::{Budget, Event, Node};
+use stepmark_runner::node::embedded_module::NODE_WASM;
+use stepmark_runner::node::native::NativeNode;
+use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
 
 /// Where the node runs.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::node::engine::{Budget, Event, Node};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, millis};

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::node::embedded_module::NODE_WASM;
+use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, median, millis, timed};

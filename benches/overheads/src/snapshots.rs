@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::engine::{Budget, Event, Node};
+use stepmark_runner::node::engine::{Budget, Event, Node};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, middle, rate, timed};

@@ -3,9 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use stepmark_snapshot::snap;
-use stepmark_runner::engine::{Event, Node};
-use stepmark_runner::native::NativeNode;
-use stepmark_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::node::engine::{Event, Node};
+use stepmark_runner::node::native::NativeNode;
+use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
 
 use crate::Bench;
 use crate::figures::{Figure, Target};

@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
 use crate::chain;
-use crate::deliver;
-use crate::disk::{Disk, SystemDirectory};
-use crate::durable::{self, Name};
+use crate::chain::disk::{Disk, SystemDirectory};
+use crate::chain::durable::{self, Name};
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::rerun::JobFiles;
-use crate::search::FILES;
+use crate::job::rerun::JobFiles;
+use crate::job::search::FILES;
+use crate::node::deliver;
 
 /// Name of the verdict in a bundle.
 pub(crate) const DISPUTE: &str = "dispute.json";

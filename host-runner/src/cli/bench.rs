@@ -13,12 +13,12 @@ use crate::cli::print;
 use crate::console::{self, Console, Verbosity};
 use crate::flags::{ConfigFlags, JobFlags};
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::drive;
-use stepmark_runner::driver::{self, Driver, Ready};
-use stepmark_runner::engine::Engine;
-use stepmark_runner::external::Nobody;
 use stepmark_runner::failure::{Failure, IO, MISMATCH, Result};
 use stepmark_runner::interrupt::Interrupt;
+use stepmark_runner::node::drive;
+use stepmark_runner::node::driver::{self, Driver, Ready};
+use stepmark_runner::node::engine::Engine;
+use stepmark_runner::node::external::Nobody;
 use stepmark_runner::reference;
 use stepmark_runner::terminal::print_lines;
 
@@ -173,7 +173,7 @@ fn table(gas: u64, instructions: u64, all: &[Measured]) -> String {
     ];
     lines.extend(all.iter().map(|one| {
         let run = one.shortest(|run| run.run);
-        let rate = |count| format!("{:.1} M", stepmark_runner::sink::rate(count, run) / 1e6);
+        let rate = |count| format!("{:.1} M", stepmark_runner::node::sink::rate(count, run) / 1e6);
         let gas_rate = if one.is_metered { rate(gas) } else { "-".to_owned() };
         let (load, median) = (one.shortest(|run| run.load), one.median());
         let [load, time, median] = [load, run, median].map(|time| format!("{:.3} ms", time.as_secs_f64() * 1e3));
@@ -191,8 +191,8 @@ fn object(gas: u64, instructions: u64, all: &[Measured]) -> Value {
             "load_ns": nanoseconds(one.shortest(|run| run.load)),
             "run_ns": nanoseconds(run),
             "run_median_ns": nanoseconds(one.median()),
-            "instructions_per_second": stepmark_runner::sink::rate(instructions, run) as u64,
-            "gas_per_second": one.is_metered.then(|| stepmark_runner::sink::rate(gas, run) as u64),
+            "instructions_per_second": stepmark_runner::node::sink::rate(instructions, run) as u64,
+            "gas_per_second": one.is_metered.then(|| stepmark_runner::node::sink::rate(gas, run) as u64),
         })
     };
     json!({

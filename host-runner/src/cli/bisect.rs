@@ -10,10 +10,10 @@ use crate::cli::print;
 use crate::flags::{FileFlags, engines};
 use stepmark_runner::bisect::{self, ExecutorProcess, SegmentQuestion, Side};
 use stepmark_runner::chain::ChainFiles;
-use stepmark_runner::engine::Engine;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
-use stepmark_runner::rerun::{JobFiles, Rerun};
-use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::job::rerun::{JobFiles, Rerun};
+use stepmark_runner::node::engine::Engine;
 
 /// Arguments of `bisect`.
 #[derive(Clone, Debug, clap::Args)]

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cli::print;
 use crate::flags::FileFlags;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{MISMATCH, Result};
-use stepmark_runner::snapshot_ref::SnapshotRef;
 use stepmark_runner::state::{LoadedState, differences};
 
 /// Arguments of `diff`.

@@ -4,12 +4,12 @@ use crate::cli::{OutputArgs, print};
 use crate::console::{Console, Verbosity};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::drive;
-use stepmark_runner::dry_run;
-use stepmark_runner::engine::Engine;
-use stepmark_runner::estimate;
+use stepmark_runner::ask::estimate;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::sink::Sink;
+use stepmark_runner::node::drive;
+use stepmark_runner::node::dry_run;
+use stepmark_runner::node::engine::Engine;
+use stepmark_runner::node::sink::Sink;
 use stepmark_runner::store::RunStore;
 use stepmark_runner::terminal::print_lines;
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::cli::print;
-use stepmark_runner::durable;
-use stepmark_runner::embedded_module;
+use stepmark_runner::chain::durable;
 use stepmark_runner::failure::Result;
+use stepmark_runner::node::embedded_module;
 
 /// Arguments of `export-module`.
 #[derive(Debug, clap::Args)]

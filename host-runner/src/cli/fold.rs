@@ -9,10 +9,10 @@ use crate::flags::FileFlags;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::archive;
 use stepmark_runner::chain::ChainFiles;
-use stepmark_runner::durable::OutputDir;
+use stepmark_runner::chain::durable::OutputDir;
+use stepmark_runner::compact::{self, Keep};
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::fold::{self, Keep};
-use stepmark_runner::rerun::{JobFiles, Rerun};
+use stepmark_runner::job::rerun::{JobFiles, Rerun};
 
 /// A chain and the files of its job.
 #[derive(Clone, Debug, clap::Args)]
@@ -70,8 +70,8 @@ pub(super) fn merge(args: &MergeArgs) -> Result<i32> {
         return Err(Failure::usage(format!("--to {to}: expected {first} to {}", chain.last())));
     }
     let out = OutputDir::open(&args.chain.chain)?;
-    let merged = fold::merge(&chain, &rerun, &out, to)?;
-    let fold::Merged { before, after, files } = merged;
+    let merged = compact::merge(&chain, &rerun, &out, to)?;
+    let compact::Merged { before, after, files } = merged;
     let object = json!({ "to": to, "files": files, "bytes_before": before, "bytes_after": after });
     args.chain.say(&object, &format!("{files} .bin files of {before} bytes became base.bin of {after} bytes"))
 }
@@ -93,7 +93,7 @@ pub(super) fn prune(args: &PruneArgs) -> Result<i32> {
     let (chain, rerun, _) = args.chain.open()?;
     let out = OutputDir::open(&args.chain.chain)?;
     let keep = Keep { last: args.keep_last, every: args.keep_every };
-    let gone = fold::prune(&chain, &rerun, &out, keep)?;
+    let gone = compact::prune(&chain, &rerun, &out, keep)?;
     let kept = chain.links.len().saturating_sub(gone.len());
     let text = format!("{} snapshots went, {kept} are kept", gone.len());
     args.chain.say(&json!({ "removed": gone, "kept": kept }), &text)

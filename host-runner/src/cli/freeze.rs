@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use crate::cli::{OutputArgs, print, run};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::drive::{self, Leave, RunOptions, Summary};
-use stepmark_runner::durable::OutputDir;
-use stepmark_runner::embedded_module;
-use stepmark_runner::engine::{Engine, ModuleSession};
-use stepmark_runner::external::Nobody;
+use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::frozen;
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::receipt::Runner;
-use stepmark_runner::report;
-use stepmark_runner::sandbox::WasmNode;
-use stepmark_runner::sink::Sink;
+use stepmark_runner::node::drive::{self, Leave, RunOptions, Summary};
+use stepmark_runner::node::embedded_module;
+use stepmark_runner::node::engine::{Engine, ModuleSession};
+use stepmark_runner::node::external::Nobody;
+use stepmark_runner::node::frozen;
+use stepmark_runner::node::receipt::Runner;
+use stepmark_runner::node::runner_report;
+use stepmark_runner::node::sandbox::WasmNode;
+use stepmark_runner::node::sink::Sink;
 
 /// Arguments of `freeze`.
 #[derive(Clone, Debug, clap::Args)]
@@ -116,7 +116,7 @@ impl Moving<'_> {
             run::closing_lines(&summary, &output_dir).iter().for_each(|line| self.console.note(line));
         }
         if self.output.json {
-            let mut object = report::run_object(&summary, &output_dir, &runner);
+            let mut object = runner_report::run_object(&summary, &output_dir, &runner);
             object["frozen"] = frozen.unwrap_or_default();
             print(&object.to_string())?;
         }

@@ -2,8 +2,8 @@
 
 use crate::cli::print;
 use crate::flags::FileFlags;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::snapshot_ref::SnapshotRef;
 use stepmark_runner::state::{LoadedState, hex_dump};
 use stepmark_runner::terminal::print_lines;
 use stepmark_state::pages::{SPACE_MEMORY, SpaceId};

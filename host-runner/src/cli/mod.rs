@@ -26,7 +26,7 @@ use std::ffi::OsString;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::console::Verbosity;
-use stepmark_runner::embedded_module;
+use stepmark_runner::node::embedded_module;
 use stepmark_runner::terminal::{self, print};
 
 /// Exit codes, below the help.

@@ -9,9 +9,9 @@ use crate::console::{Console, Verbosity};
 use crate::flags::JobFlags;
 use crate::flame_graph::flame_graph;
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::durable;
+use stepmark_runner::ask::profile;
+use stepmark_runner::chain::durable;
 use stepmark_runner::failure::Result;
-use stepmark_runner::profile;
 use stepmark_runner::store::RunStore;
 use stepmark_runner::terminal::print_lines;
 

@@ -8,8 +8,8 @@ use crate::cli::{OutputArgs, print};
 use crate::console::Console;
 use crate::flags::{ConfigFlags, InputFlags, JobFlags};
 use stepmark_runner::failure::Result;
+use stepmark_runner::node::sink::Sink;
 use stepmark_runner::reference::{self, ReferenceOutcome};
-use stepmark_runner::sink::Sink;
 
 /// Arguments of `reference`.
 #[derive(Clone, Debug, clap::Args)]

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use crate::cli::{OutputArgs, run};
 use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
 use crate::flags::{FileFlags, engines};
-use stepmark_runner::engine::Engine;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::Result;
-use stepmark_runner::rerun::JobFiles;
-use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::job::rerun::JobFiles;
+use stepmark_runner::node::engine::Engine;
 
 /// Arguments of `resume`.
 #[derive(Clone, Debug, clap::Args)]

@@ -9,16 +9,16 @@ use crate::cli::{OutputArgs, print};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::drive::{self, RunOptions, Summary};
-use stepmark_runner::durable::{OutputDir, same_directory};
-use stepmark_runner::embedded_module;
-use stepmark_runner::engine::Engine;
+use stepmark_runner::chain::durable::{OutputDir, same_directory};
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
-use stepmark_runner::receipt::Runner;
+use stepmark_runner::node::drive::{self, RunOptions, Summary};
+use stepmark_runner::node::embedded_module;
+use stepmark_runner::node::engine::Engine;
+use stepmark_runner::node::receipt::Runner;
+use stepmark_runner::node::runner_report;
+use stepmark_runner::node::sink::Sink;
 use stepmark_runner::reference::{self, Comparison};
-use stepmark_runner::report;
-use stepmark_runner::sink::Sink;
-use stepmark_runner::snapshot_ref::SnapshotRef;
 use stepmark_runner::store::{RunStore, read_set};
 
 /// Arguments of `run`.
@@ -88,7 +88,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     closing_lines(&summary, &output_dir).iter().for_each(|line| console.note(line));
     let comparison = if args.check_reference { compare(&job, &summary, &mut console)? } else { None };
     if args.output.json {
-        let mut object = report::run_object(&summary, &output_dir, &runner);
+        let mut object = runner_report::run_object(&summary, &output_dir, &runner);
         if let (Some(comparison), Some(members)) = (&comparison, object.as_object_mut()) {
             members.insert("reference".to_owned(), comparison.object());
         }
@@ -156,6 +156,6 @@ fn outcome(result: &RunResult) -> String {
 pub(super) fn figures(summary: &Summary) -> String {
     let count = summary.snapshots.len();
     let plural = if count == 1 { "" } else { "s" };
-    let rate = console::per_second(stepmark_runner::sink::rate(summary.gas_used, summary.time));
+    let rate = console::per_second(stepmark_runner::node::sink::rate(summary.gas_used, summary.time));
     format!("{count} snapshot{plural}, {} gas, {rate}", console::amount(summary.gas_used))
 }

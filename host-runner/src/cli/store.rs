@@ -7,7 +7,7 @@ use clap::Subcommand;
 use stepmark_hosts::store::ReadWriteSet;
 
 use crate::cli::print;
-use stepmark_runner::durable;
+use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::store::{Database, WAIT, is_store, read_set};
 use stepmark_runner::terminal;

@@ -6,12 +6,12 @@ use crate::cli::OutputArgs;
 use crate::cli::freeze::{Freezing, Moving};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::durable::OutputDir;
-use stepmark_runner::engine::ModuleSession;
+use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::failure::{DATA, Failure, Result};
-use stepmark_runner::frozen::{self, Frozen};
-use stepmark_runner::sandbox::{FAULT, WasmNode};
-use stepmark_runner::sink::Sink;
+use stepmark_runner::node::engine::ModuleSession;
+use stepmark_runner::node::frozen::{self, Frozen};
+use stepmark_runner::node::sandbox::{FAULT, WasmNode};
+use stepmark_runner::node::sink::Sink;
 
 /// Advice about files that are no frozen nodes, or other ones.
 const SAME_FILE: &str = "a frozen node goes on in the same node file only; between nodes move snapshots (`resume`)";

@@ -12,10 +12,10 @@ use crate::console::{Console, Verbosity};
 use crate::flags::{FileFlags, engines};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::chain::ChainFiles;
-use stepmark_runner::durable;
-use stepmark_runner::engine::Engine;
+use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
-use stepmark_runner::rerun::{JobFiles, Rerun};
+use stepmark_runner::job::rerun::{JobFiles, Rerun};
+use stepmark_runner::node::engine::Engine;
 use stepmark_runner::terminal;
 use stepmark_runner::verify::{self, SegmentExecutor, Step, Verdict, Verification, VerifyOptions};
 

@@ -9,12 +9,12 @@ use stepmark_state::error::JobError;
 
 use crate::cli::print;
 use crate::flags::FileFlags;
-use stepmark_runner::durable;
+use stepmark_runner::ask::witness::{self, Successor};
+use stepmark_runner::chain::durable;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
-use stepmark_runner::rerun::JobFiles;
-use stepmark_runner::snapshot_ref::SnapshotRef;
-use stepmark_runner::witness::{self, Successor};
+use stepmark_runner::job::rerun::JobFiles;
 
 /// Arguments of `witness`.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub(super) fn make(args: &WitnessArgs) -> Result<i32> {
     durable::replace(&args.output, &made.bytes)?;
     let (seconds, size) = (started.elapsed().as_secs_f64(), made.bytes.len());
     let (touched, memory) = (made.touched_pages, made.memory_pages);
-    let rate = crate::console::per_second(stepmark_runner::sink::rate(made.gas, started.elapsed()));
+    let rate = crate::console::per_second(stepmark_runner::node::sink::rate(made.gas, started.elapsed()));
     if args.json {
         let object = json!({ "bytes": size, "touched_pages": touched, "memory_pages": memory, "gas": made.gas, "seconds": seconds });
         print(&object.to_string())?;

@@ -1,7 +1,7 @@
 //! `freeze` and `thaw` as their users see them: what goes on where, what is refused, and what garbage does.
 
-use stepmark_runner::embedded_module;
-use stepmark_runner::frozen::{self, Frozen, PAGE};
+use stepmark_runner::node::embedded_module;
+use stepmark_runner::node::frozen::{self, Frozen, PAGE};
 
 use crate::util::{Dir, FIB, TRAP, json};
 

@@ -51,7 +51,7 @@ fn the_receipt_names_the_engine_and_the_node() {
     dir.run("fib.wasm fib 5").code(0);
     let receipt: serde_json::Value = serde_json::from_slice(&dir.read("snapshot/receipt.json")).expect("JSON");
     assert_eq!(receipt["runner"]["engine"], "wasm");
-    assert_eq!(receipt["runner"]["node_blake3"], stepmark_runner::embedded_module::node_hash());
+    assert_eq!(receipt["runner"]["node_blake3"], stepmark_runner::node::embedded_module::node_hash());
 }
 
 #[test]

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use stepmark_runner::embedded_module::NODE_WASM;
-use stepmark_runner::engine::{Budget, Event, ModuleSession};
-use stepmark_runner::frozen;
-use stepmark_runner::sandbox::{NodeModule, WasmNode};
+use stepmark_runner::node::embedded_module::NODE_WASM;
+use stepmark_runner::node::engine::{Budget, Event, ModuleSession};
+use stepmark_runner::node::frozen;
+use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
 
 use crate::util::FIB;
 

@@ -165,9 +165,9 @@ fn the_report_is_one_page_with_every_verdict() {
 #[test]
 fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
     use stepmark_runner::chain::ChainFiles;
-    use stepmark_runner::engine::Engine;
     use stepmark_runner::interrupt::Interrupt;
-    use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
+    use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
+    use stepmark_runner::node::engine::Engine;
     let dir = chain("native");
     let honest: Vec<_> = [2, 3].map(|id| (format!("out/{id}.snap"), dir.read(&format!("out/{id}.snap")))).to_vec();
     let write = |files: &[(String, Vec<u8>)]| {

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
-use stepmark_runner::driver::{self, Driver, Ready};
-use stepmark_runner::engine::ModuleSession;
-use stepmark_runner::external::Responder;
 use stepmark_runner::failure::Failure;
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::node::driver::{self, Driver, Ready};
+use stepmark_runner::node::engine::ModuleSession;
+use stepmark_runner::node::external::Responder;
+use stepmark_runner::node::sandbox::WasmNode;
 use stepmark_session::spec::JobSpec;
 
 use crate::caller::Asking;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use stepmark_runner::bisect::{Position, Reached, reach, serve};
-use stepmark_runner::engine::Engine;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
-use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::node::engine::Engine;
 use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::snap;
 

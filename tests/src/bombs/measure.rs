@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use stepmark_runner::engine::ModuleSession;
-use stepmark_runner::native::NativeNode;
-use stepmark_runner::sandbox::WasmNode;
+use stepmark_runner::node::engine::ModuleSession;
+use stepmark_runner::node::native::NativeNode;
+use stepmark_runner::node::sandbox::WasmNode;
 
 use super::Bomb;
 use crate::runner::{self, node_module};

@@ -7,7 +7,7 @@ use std::fs::TryLockError;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
-use stepmark_runner::disk::{Disk, NameKind, NewFile};
+use stepmark_runner::chain::disk::{Disk, NameKind, NewFile};
 
 use crate::session::Files;
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::durable::OutputDir;
+use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::failure::{Failure, IO};
 use stepmark_runner::interrupt::Interrupt;
 

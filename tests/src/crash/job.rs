@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::drive::{self, RunOptions, Summary};
-use stepmark_runner::durable::OutputDir;
-use stepmark_runner::engine::{Engine, ModuleSession, Progress};
-use stepmark_runner::external::Nobody;
+use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::native::NativeNode;
-use stepmark_runner::receipt::Runner;
-use stepmark_runner::sink::Sink;
+use stepmark_runner::node::drive::{self, RunOptions, Summary};
+use stepmark_runner::node::engine::{Engine, ModuleSession, Progress};
+use stepmark_runner::node::external::Nobody;
+use stepmark_runner::node::native::NativeNode;
+use stepmark_runner::node::receipt::Runner;
+use stepmark_runner::node::sink::Sink;
 
 use crate::runner;
 use crate::session::{Files, OUT, words};

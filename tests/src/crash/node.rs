@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use stepmark_runner::embedded_module::NODE_WASM;
+use stepmark_runner::node::embedded_module::NODE_WASM;
 use wasmtime::{
     AsContext, AsContextMut, Caller, Config, Engine, Extern, Func, FuncType, Instance, InstancePre, Linker, Memory,
     Module, Store, Trap, Val, ValType,

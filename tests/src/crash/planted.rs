@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::durable::OutputDir;
+use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::failure::Failure;
 use stepmark_runner::interrupt::Interrupt;
 

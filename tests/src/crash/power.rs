@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use stepmark_runner::durable::OutputDir;
+use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::interrupt::Interrupt;
 
 use super::disk::{Model, Op};

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use stepmark_runner::archive::{Writer, import, unpack};
 use stepmark_runner::bisect::recheck;
-use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::Failure;
 use stepmark_runner::interrupt::Interrupt;
+use stepmark_runner::node::engine::Engine;
 
 /// Bytes of all files below a directory.
 fn size_below(dir: &Path) -> u64 {

@@ -2,7 +2,7 @@
 //! that it is full of. What is accepted is written again as it is.
 
 use sha2::{Digest, Sha256};
-use stepmark_runner::frozen::{Frozen, PAGE, encode};
+use stepmark_runner::node::frozen::{Frozen, PAGE, encode};
 
 /// Pages that a file here has at most: each is of 64 KiB.
 const MOST: usize = 8;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use stepmark_runner::engine::Engine;
-use stepmark_runner::receipt::{Runner, with_runner};
+use stepmark_runner::node::engine::Engine;
+use stepmark_runner::node::receipt::{Runner, with_runner};
 
 pub(super) fn receipt(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -4,9 +4,9 @@
 use anyhow::{Context, Result, anyhow, ensure};
 use stepmark_hosts::external::decode_calls;
 use stepmark_runner::chain::ChainFiles;
-use stepmark_runner::durable::OutputDir;
-use stepmark_runner::fold;
-use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::chain::durable::OutputDir;
+use stepmark_runner::compact;
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_snapshot::PREFIX_LEN;
 use stepmark_snapshot::snap::decode;
 
@@ -125,7 +125,7 @@ fn merge(job: &Job, files: &Files) -> Result<Files> {
     let chain = ChainFiles::open(dir.path())?;
     let whole = chain.job.clone().context("a job")?;
     let found = JobFiles::find(&whole, None, &GivenFiles::default(), dir.path())?;
-    fold::merge(&chain, &Rerun::new(whole, &found, dir.path()), &OutputDir::open(dir.path())?, 2)?;
+    compact::merge(&chain, &Rerun::new(whole, &found, dir.path()), &OutputDir::open(dir.path())?, 2)?;
     let mut merged = files.clone();
     merged.retain(|name, _| !["1.bin", "2.bin"].contains(&name.as_str()));
     merged.insert("base.bin".to_owned(), std::fs::read(dir.path().join("base.bin"))?);

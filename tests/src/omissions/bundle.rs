@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use stepmark_runner::archive::{self, Writer};
 use stepmark_runner::bisect;
 use stepmark_runner::chain::ChainFiles;
-use stepmark_runner::engine::Engine;
 use stepmark_runner::failure::Failure;
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::node::engine::Engine;
 use stepmark_runner::verify;
 use stepmark_snapshot::snap;
 

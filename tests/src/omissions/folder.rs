@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use stepmark_runner::rerun::GivenFiles;
-use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
+use stepmark_runner::job::rerun::GivenFiles;
 use stepmark_runner::state::LoadedState;
 use stepmark_snapshot::snap::{RawSnapshot, decode};
 

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use sha2::{Digest, Sha256};
-use stepmark_runner::embedded_module;
 use stepmark_runner::failure::DATA;
-use stepmark_runner::frozen::{Frozen, PAGE, encode};
+use stepmark_runner::node::embedded_module;
+use stepmark_runner::node::frozen::{Frozen, PAGE, encode};
 
 use super::parts::{Part, variants};
 use super::{Omission, Proof, Statement, Verdict};

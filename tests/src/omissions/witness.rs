@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use stepmark_runner::ask::witness::{self, Successor};
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{DATA, Failure};
-use stepmark_runner::rerun::{GivenFiles, JobFiles, Rerun};
-use stepmark_runner::snapshot_ref::SnapshotRef;
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::state::LoadedState;
-use stepmark_runner::witness::{self, Successor};
 use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_snapshot::witness::{Growth, Witness, contents};

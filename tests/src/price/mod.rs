@@ -144,12 +144,12 @@ fn run(row: &Row, engine: Engine, times: u64) -> Result<Taken> {
 
 fn in_module(row: &Row, line: &str) -> Result<Taken> {
     use crate::runner;
-    use stepmark_runner::engine::ModuleSession;
+    use stepmark_runner::node::engine::ModuleSession;
     let dir = tempfile::tempdir()?;
     for (name, bytes) in &row.files {
         std::fs::write(dir.path().join(name), bytes)?;
     }
-    let mut node = stepmark_runner::sandbox::WasmNode::new(runner::node_module()).context("the node")?;
+    let mut node = stepmark_runner::node::sandbox::WasmNode::new(runner::node_module()).context("the node")?;
     runner::load(&mut node, &words(line), dir.path())?;
     let mut ended = runner::Ended::default();
     let begin = clock();

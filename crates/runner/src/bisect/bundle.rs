@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, DISPUTE, Writer};
 use crate::chain::ChainFiles;
-use crate::durable::{self, Name};
-use crate::engine::Engine;
+use crate::chain::durable::{self, Name};
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::rerun::{GivenFiles, JobFiles, Rerun};
-use crate::search::FILES;
+use crate::job::rerun::{GivenFiles, JobFiles, Rerun};
+use crate::job::search::FILES;
+use crate::node::engine::Engine;
 use crate::strict;
 use stepmark_session::spec::SnapshotName;
 

@@ -6,14 +6,14 @@ use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::SnapshotName;
 
 use crate::chain::ChainFiles;
-use crate::driver::{self, Driver, Ready};
-use crate::engine::{Engine, ModuleSession};
-use crate::external::RecordedReplies;
+use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::rerun::Rerun;
-use crate::snapshot_ref::SnapshotRef;
+use crate::job::rerun::Rerun;
+use crate::node::driver::{self, Driver, Ready};
+use crate::node::engine::{Engine, ModuleSession};
+use crate::node::external::RecordedReplies;
 use crate::state::{Difference, LoadedState, differences};
 
 /// One of two chains.

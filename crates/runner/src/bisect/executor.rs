@@ -11,12 +11,12 @@ use stepmark_state::canonical::state_hash;
 use stepmark_state::encoding::hex;
 
 use super::chains::take_snapshot;
-use crate::engine::{Budget, Engine, Event, ModuleSession};
-use crate::external::{self, RecordedReplies};
 use crate::failure::{Failure, IO, Result};
 use crate::foreign;
 use crate::interrupt::Interrupt;
-use crate::rerun::Rerun;
+use crate::job::rerun::Rerun;
+use crate::node::engine::{Budget, Engine, Event, ModuleSession};
+use crate::node::external::{self, RecordedReplies};
 use crate::terminal;
 
 /// A moment of a segment: after `gas` units of gas since its start, the last of which may be followed by at most `steps`

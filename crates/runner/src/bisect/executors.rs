@@ -2,11 +2,11 @@
 //! that they do not agree on. A state that has ended stays what it is, so the end of the segment is as good a place to ask
 //! for as any.
 
-use crate::engine::Engine;
+use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::Result;
 use crate::foreign::{self, ForeignKind};
-use crate::rerun::Rerun;
-use crate::snapshot_ref::SnapshotRef;
+use crate::job::rerun::Rerun;
+use crate::node::engine::Engine;
 use crate::state::{Difference, FrameView, FrameViews, LoadedState, differences};
 use stepmark_session::spec::SnapshotName;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use stepmark_session::report::RunResult;
 
-use crate::drive::Summary;
+use crate::node::drive::Summary;
 use crate::reference::{ReferenceEnd, ReferenceOutcome};
 
 /// The result of a comparison.

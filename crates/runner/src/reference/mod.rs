@@ -21,9 +21,9 @@ use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
-use crate::cache;
 use crate::failure::{DATA, Failure, IO, Result};
 use crate::foreign::{self, ForeignKind};
+use crate::node::cache;
 use crate::reference::inputs::InputTree;
 use crate::reference::replay::RecordedInputs;
 

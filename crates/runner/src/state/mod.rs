@@ -11,12 +11,12 @@ use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::pages::PAGE;
 use stepmark_state::pages::SpaceId;
 
-use crate::engine::ModuleSession;
+use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::native::NativeNode;
-use crate::rerun::{GivenFiles, JobFiles, Rerun};
-use crate::snapshot_ref::SnapshotRef;
+use crate::job::rerun::{GivenFiles, JobFiles, Rerun};
+use crate::node::engine::ModuleSession;
+use crate::node::native::NativeNode;
 
 pub use debug_info::SourceLines;
 pub use differences::{Difference, differences};

@@ -16,10 +16,10 @@ use stepmark_hosts::external::{ExternalCall, ExternalReply, MAX_KEY, MAX_VALUE, 
 use stepmark_hosts::store::{RangeRead, ReadWriteSet, StoreExport};
 use stepmark_session::spec::JobSpec;
 
-use crate::engine::ModuleSession;
-use crate::external::{Nobody, Responder, asked};
 use crate::failure::{CONFLICT, Failure, Result};
 use crate::foreign::{self, ForeignKind};
+use crate::node::engine::ModuleSession;
+use crate::node::external::{Nobody, Responder, asked};
 
 use file::{Held, damaged, failed, guarded};
 use seal::Sum;

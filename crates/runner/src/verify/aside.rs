@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use stepmark_session::spec::SnapshotName;
 
 use crate::chain::ChainFiles;
-use crate::durable::{self, Name, PAUSE};
-use crate::engine::{Budget, Event, ModuleSession};
-use crate::external::{self, RecordedReplies};
+use crate::chain::durable::{self, Name, PAUSE};
+use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign;
 use crate::interrupt::Interrupt;
-use crate::rerun::Rerun;
-use crate::search::FILES;
-use crate::snapshot_ref::SnapshotRef;
+use crate::job::rerun::Rerun;
+use crate::job::search::FILES;
+use crate::node::engine::{Budget, Event, ModuleSession};
+use crate::node::external::{self, RecordedReplies};
 
 use super::VerifyOptions;
 use super::worker::{compare_file, open};

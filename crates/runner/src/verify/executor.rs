@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use crate::embedded_module;
-use crate::engine::{Engine, ModuleSession};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, ForeignKind};
-use crate::sandbox::{NodeModule, WasmNode};
+use crate::node::embedded_module;
+use crate::node::engine::{Engine, ModuleSession};
+use crate::node::sandbox::{NodeModule, WasmNode};
 use crate::strict;
 
 /// What executes segments.

@@ -15,10 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::chain::ChainFiles;
+use crate::compact;
 use crate::failure::{Failure, INTERRUPTED, Result};
-use crate::fold;
 use crate::interrupt::Interrupt;
-use crate::rerun::Rerun;
+use crate::job::rerun::Rerun;
 
 pub use executor::SegmentExecutor;
 pub use plan::{PlannedSegment, RunEnd};
@@ -165,7 +165,7 @@ pub fn verify(
     let (low, high) = (options.from, options.to.unwrap_or(u64::MAX));
     let faults = chain.faults.iter().filter(|(id, _)| (low..=high).contains(*id)).flat_map(|(_, what)| what.clone());
     let mut faults: Vec<String> = faults.chain(chain.aside_faults.iter().cloned()).collect();
-    if let Err(failure) = fold::verify_base(chain, rerun) {
+    if let Err(failure) = compact::verify_base(chain, rerun) {
         faults.push(failure.what().to_owned());
     }
     // What a segment that could not be executed would have written is not known.

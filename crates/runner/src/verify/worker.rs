@@ -10,15 +10,15 @@ use serde_json::Value;
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::JobSpec;
 
+use crate::chain::durable::{FINAL, Name};
 use crate::chain::{self, ChainFiles};
-use crate::driver::{Driver, Ready};
-use crate::durable::{FINAL, Name};
-use crate::engine::{Deliver, ModuleSession};
-use crate::external::RecordedReplies;
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::rerun::Rerun;
+use crate::job::rerun::Rerun;
+use crate::node::driver::{Driver, Ready};
+use crate::node::engine::{Deliver, ModuleSession};
+use crate::node::external::RecordedReplies;
 use crate::strict;
 use crate::verify::{PlannedSegment, SegmentVerdict, Verdict, VerifyOptions};
 

@@ -8,16 +8,16 @@ use stepmark_session::output_file::OutputFile;
 use stepmark_session::report::{RunOutcome, RunResult};
 use stepmark_session::spec::JobSpec;
 
-use crate::deliver;
-use crate::driver::{Driver, Reached};
-use crate::durable::OutputDir;
-use crate::engine::ModuleSession;
-use crate::external::Responder;
+use crate::chain::durable::OutputDir;
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
-use crate::receipt::{self, Runner};
-use crate::sink::{self, Sink};
-use crate::supply::Supply;
+use crate::node::deliver;
+use crate::node::driver::{Driver, Reached};
+use crate::node::engine::ModuleSession;
+use crate::node::external::Responder;
+use crate::node::receipt::{self, Runner};
+use crate::node::sink::{self, Sink};
+use crate::node::supply::Supply;
 
 /// Longest receipt that is held in memory to add to it; a longer one is written as it is.
 const RECEIPT_MAX: usize = 16 << 20;

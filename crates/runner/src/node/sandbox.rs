@@ -11,11 +11,11 @@ use wasmtime::{
     Config, Engine, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults,
 };
 
-use crate::cache;
-use crate::embedded_module;
-use crate::engine::{Budget, Deliver, Event, ModuleSession, Progress};
 use crate::failure::{Failure, IO, Result};
-use crate::frozen::PAGE;
+use crate::node::cache;
+use crate::node::embedded_module;
+use crate::node::engine::{Budget, Deliver, Event, ModuleSession, Progress};
+use crate::node::frozen::PAGE;
 
 /// The version of the exported functions that this runner speaks.
 const ABI_VERSION: u32 = 2;

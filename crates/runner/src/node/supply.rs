@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::durable::Name;
-use crate::engine::ModuleSession;
+use crate::chain::durable::Name;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
+use crate::node::engine::ModuleSession;
 
 /// Bytes read from a file at a time.
 const CHUNK: usize = 256 << 10;

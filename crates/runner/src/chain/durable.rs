@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use stepmark_snapshot::{PREFIX_LEN, Prefix};
 
-use crate::disk::{Disk, NameKind, NewFile, SystemDirectory};
+use crate::chain::disk::{Disk, NameKind, NewFile, SystemDirectory};
 use crate::failure::{Failure, IO, Result};
 use crate::foreign;
 

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 use stepmark_session::report::RunResult;
 
-use crate::drive::{Snapshot, Summary};
-use crate::receipt::Runner;
-use crate::sink;
+use crate::node::drive::{Snapshot, Summary};
+use crate::node::receipt::Runner;
+use crate::node::sink;
 
 /// The final object of `--json` for a run.
 pub fn run_object(summary: &Summary, output_dir: &str, runner: &Runner) -> Value {
@@ -43,7 +43,7 @@ fn whole(rate: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Engine;
+    use crate::node::engine::Engine;
     use stepmark_session::report::{ReturnedValue, RunOutcome};
     use stepmark_session::values::ValKind;
 

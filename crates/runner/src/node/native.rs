@@ -7,8 +7,8 @@ use stepmark_session::spec::JobSpec;
 use stepmark_session::{Session, SessionMode};
 use stepmark_state::error::JobError;
 
-use crate::engine::{Budget, Deliver, Event, ModuleSession, Progress};
 use crate::failure::Result;
+use crate::node::engine::{Budget, Deliver, Event, ModuleSession, Progress};
 
 /// A node in this process.
 #[derive(Default)]

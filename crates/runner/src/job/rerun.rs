@@ -11,8 +11,8 @@ use stepmark_snapshot::job::{Job, ModuleRef};
 use crate::chain::ChainFiles;
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
-use crate::search::{self, FileSearch};
-use crate::supply::Supply;
+use crate::job::search::{self, FileSearch};
+use crate::node::supply::Supply;
 
 /// Where files of a job are, if they are not found by their names and hashes.
 #[derive(Clone, Debug, Default)]

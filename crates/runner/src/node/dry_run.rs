@@ -5,12 +5,12 @@ use serde_json::Value;
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::report::{RunOutcome, RunResult};
 
-use crate::driver::{self, Driver, Reached};
-use crate::engine::ModuleSession;
-use crate::external::Responder;
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
-use crate::sink::Sink;
+use crate::node::driver::{self, Driver, Reached};
+use crate::node::engine::ModuleSession;
+use crate::node::external::Responder;
+use crate::node::sink::Sink;
 
 /// What a run came to.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! The engines, from their names.
 
-use crate::engine::{Engine, ModuleSession};
 use crate::failure::Result;
-use crate::native::NativeNode;
-use crate::sandbox::WasmNode;
+use crate::node::engine::{Engine, ModuleSession};
+use crate::node::native::NativeNode;
+use crate::node::sandbox::WasmNode;
 
 impl Engine {
     /// A node without a job.

@@ -9,9 +9,9 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::disk::create_directory;
-use crate::engine::Deliver;
+use crate::chain::disk::create_directory;
 use crate::failure::{Failure, IO, Result};
+use crate::node::engine::Deliver;
 
 /// Bytes of the longest path below a directory, as the node has it.
 const LONGEST: usize = 4096;
@@ -137,7 +137,7 @@ fn in_the_way(path: &Path, why: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::durable::tests::names;
+    use crate::chain::durable::tests::names;
 
     /// A node whose program left these files; the contents under way, and the names given.
     struct Left(Vec<(&'static str, &'static str)>, Option<&'static str>, Vec<&'static str>);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::embedded_module;
-use crate::engine::Engine;
+use crate::node::embedded_module;
+use crate::node::engine::Engine;
 
 /// What a receipt says about the runner.
 #[derive(Clone, Copy, Debug)]

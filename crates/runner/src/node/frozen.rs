@@ -6,10 +6,10 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::durable;
-use crate::embedded_module;
+use crate::chain::durable;
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, FROZEN_MAGIC as MAGIC, Foreign, ForeignKind};
+use crate::node::embedded_module;
 
 /// Bytes of a page of linear memory.
 pub const PAGE: usize = 64 << 10;

@@ -6,15 +6,15 @@ use stepmark_snapshot::bin::{BinHeader, BinWriter};
 use stepmark_snapshot::snap::RawSnapshot;
 
 use crate::chain::ChainFiles;
-use crate::durable::{BASE, OutputDir};
-use crate::engine::ModuleSession;
+use crate::chain::durable::{BASE, OutputDir};
+use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, IO, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
-use crate::native::NativeNode;
-use crate::rerun::Rerun;
-use crate::search::file_hash;
-use crate::snapshot_ref::SnapshotRef;
+use crate::job::rerun::Rerun;
+use crate::job::search::file_hash;
+use crate::node::engine::ModuleSession;
+use crate::node::native::NativeNode;
 use crate::state::LoadedState;
 
 /// What a merge did.

@@ -8,7 +8,7 @@ use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::canonical::SegmentRecord;
 use stepmark_state::error::JobError;
 
-use crate::durable::{self, Name};
+use crate::chain::durable::{self, Name};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, ForeignKind};
 

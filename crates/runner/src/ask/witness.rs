@@ -10,14 +10,14 @@ use stepmark_state::canonical::state_hash;
 use stepmark_state::encoding::hex;
 use stepmark_state::pages::SPACE_MEMORY;
 
-use crate::driver::{self, Driver, Ready};
-use crate::engine::ModuleSession;
-use crate::external::Nobody;
+use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, Result, USAGE};
 use crate::interrupt::Interrupt;
-use crate::native::NativeNode;
-use crate::rerun::{GivenFiles, JobFiles, Rerun};
-use crate::snapshot_ref::SnapshotRef;
+use crate::job::rerun::{GivenFiles, JobFiles, Rerun};
+use crate::node::driver::{self, Driver, Ready};
+use crate::node::engine::ModuleSession;
+use crate::node::external::Nobody;
+use crate::node::native::NativeNode;
 use crate::state::LoadedState;
 
 /// A witness that was made.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::embedded_module;
+use crate::node::embedded_module;
 
 /// A compilation cache for wasmtime, or none where no folder can be trusted. Entries are keyed by the hash of the wasm,
 /// the compiler's version and settings; the folder's name holds ours and wasmtime's version, so old ones can be removed.

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use stepmark_hosts::external::{ExternalCall, ExternalReply, decode_calls};
 
-use crate::engine::{Budget, Event, ModuleSession};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, ForeignKind};
+use crate::node::engine::{Budget, Event, ModuleSession};
 
 /// Who answers.
 pub trait Responder {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use stepmark_session::output_file::OutputFile;
 
-use crate::engine::{Budget, Event, ModuleSession};
-use crate::external::{self, Responder};
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::interrupt::Interrupt;
+use crate::node::engine::{Budget, Event, ModuleSession};
+use crate::node::external::{self, Responder};
 
 /// Runs a loaded job.
 pub struct Driver<'a> {

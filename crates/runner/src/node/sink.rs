@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::engine::Progress;
 use crate::failure::Result;
+use crate::node::engine::Progress;
 
 /// Where a run's output and messages go.
 pub trait Sink {

@@ -1,6 +1,10 @@
 //! A chain of snapshots on disk: which files are there, and whether they hang together by their hashes. What the hashes
 //! cannot tell is whether the program leads from one snapshot to the next: `verify` executes it to see.
 
+pub mod disk;
+pub mod durable;
+pub mod snapshot_ref;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +14,10 @@ use stepmark_snapshot::bin::{BinFooter, BinReader, PageSink};
 use stepmark_snapshot::job::Job;
 use stepmark_state::canonical::SegmentRecord;
 
-use crate::durable::{self, BASE, Name};
+use crate::chain::durable::{self, BASE, Name};
+use crate::chain::snapshot_ref::{SnapshotRef, check_follows};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
-use crate::snapshot_ref::{SnapshotRef, check_follows};
 
 /// Bytes read at a time.
 const CHUNK: usize = 256 << 10;

@@ -8,13 +8,13 @@ use stepmark_core::machine::Machine;
 use stepmark_session::spec::JobSpec;
 use stepmark_tools::profile::{FunctionProfile, Profile, ProfileLimits, Profiler};
 
-use crate::drive;
-use crate::dry_run::{self, DryRun};
-use crate::external::Responder;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::native::NativeNode;
-use crate::sink::Sink;
+use crate::node::drive;
+use crate::node::dry_run::{self, DryRun};
+use crate::node::external::Responder;
+use crate::node::native::NativeNode;
+use crate::node::sink::Sink;
 use crate::state::SourceLines;
 
 /// A line of a program's source.
