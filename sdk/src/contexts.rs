@@ -10,7 +10,6 @@ use stepmark_hosts::store::ReadWriteSet;
 
 use crate::audit::AuditRecord;
 use crate::builder::VmBuilder;
-use crate::cache::ModuleCache;
 use crate::config::Config;
 use crate::error::Error;
 use crate::linker::Linker;

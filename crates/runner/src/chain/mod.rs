@@ -14,7 +14,7 @@ use stepmark_snapshot::bin::{BinFooter, BinReader, PageSink};
 use stepmark_snapshot::job::Job;
 use stepmark_state::canonical::SegmentRecord;
 
-use crate::chain::durable::{self, BASE, Name};
+use crate::chain::durable::{BASE, Name};
 use crate::chain::snapshot_ref::{SnapshotRef, check_follows};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
