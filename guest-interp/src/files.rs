@@ -90,12 +90,12 @@ fn open(path: &Path) -> Result<Option<File>, JobError> {
 
 /// A file that is being written under its temporary name.
 #[derive(Debug)]
-pub struct OutputFile {
+pub struct TemporaryFile {
     file: File,
     path: PathBuf,
 }
 
-impl OutputFile {
+impl TemporaryFile {
     /// Appends `bytes`.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> JobError {
 pub fn replace(
     dir: &str,
     name: &str,
-    write: impl FnOnce(&mut OutputFile) -> Result<(), JobError>,
+    write: impl FnOnce(&mut TemporaryFile) -> Result<(), JobError>,
 ) -> Result<(), JobError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
@@ -142,11 +142,11 @@ fn temporary_name(name: &str) -> String {
 fn write_new(
     path: &Path,
     temporary: &Path,
-    write: impl FnOnce(&mut OutputFile) -> Result<(), JobError>,
+    write: impl FnOnce(&mut TemporaryFile) -> Result<(), JobError>,
 ) -> Result<(), JobError> {
     let failed = |error| cannot_write(path, &error);
     let file = OpenOptions::new().write(true).create_new(true).open(temporary).map_err(failed)?;
-    let mut output = OutputFile { file, path: path.to_owned() };
+    let mut output = TemporaryFile { file, path: path.to_owned() };
     write(&mut output)?;
     output.file.sync_all().map_err(failed)?;
     drop(output);

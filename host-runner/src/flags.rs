@@ -13,7 +13,7 @@ use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::job::rerun::GivenFiles;
 use stepmark_runner::node::engine::Engine;
 
-/// What decides a job, as the user typed it: the node's own flags.
+/// What decides a job, as the user typed it: the module's own flags.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct JobFlags {
     /// Directory to resume from: {id}.snap and 1.bin to {id}.bin
@@ -45,7 +45,7 @@ pub struct ConfigFlags {
     /// Costs of the instructions: default, default-1 (its first version), seed-ordinal, or a file
     #[arg(long, value_name = "NAME|FILE")]
     pub gas_schedule: Option<String>,
-    /// Turn a language feature on or off (repeatable); all that the node has are on
+    /// Turn a language feature on or off (repeatable); all are on at first
     #[arg(long, value_name = "NAME=on|off")]
     pub feature: Vec<String>,
     /// Most bytes of linear memory that the program may have

@@ -120,7 +120,7 @@ fn utf8(path: &Path) -> Result<&str> {
     path.to_str().ok_or_else(|| Failure::new(IO, format!("{}: the path is not UTF-8", path.display())))
 }
 
-/// Runs the job on the node to its end and throws away what it writes, but for the result.
+/// Runs the job on the module to its end and throws away what it writes, but for the result.
 fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<BenchRun> {
     let mut node = engine.start()?;
     let mut console = Console::new(Verbosity::Normal, true);

@@ -38,7 +38,7 @@ pub(super) struct BisectArgs {
     /// Write everything that is needed to decide it again into one file
     #[arg(long, value_name = "FILE.tar")]
     bundle: Option<PathBuf>,
-    /// How the node runs that decides
+    /// How the module runs that decides
     #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     #[command(flatten)]
@@ -151,7 +151,7 @@ pub(super) struct ExecutorArgs {
     place: String,
     /// The program
     program: String,
-    /// How the node runs
+    /// How the module runs
     #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     #[command(flatten)]
@@ -173,7 +173,7 @@ pub(super) struct CheckBundleArgs {
     /// The bundle
     #[arg(value_name = "FILE.tar")]
     bundle: PathBuf,
-    /// How the node runs
+    /// How the module runs
     #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     /// Print one JSON object

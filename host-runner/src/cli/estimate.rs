@@ -21,7 +21,7 @@ pub(super) struct EstimateArgs {
     /// Run nothing: say the least gas with which a call of each exported function returns
     #[arg(long = "static")]
     is_static: bool,
-    /// How the node runs; the gas is the same
+    /// How the module runs; the gas is the same
     #[arg(long, value_parser = engines(), default_value = "native")]
     engine: Engine,
     #[command(flatten)]

@@ -24,7 +24,7 @@ use stepmark_runner::node::sink::Sink;
 /// Arguments of `freeze`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct FreezeArgs {
-    /// Where to write the frozen node
+    /// Where to write the frozen module
     #[arg(id = "frozen", value_name = "FILE")]
     pub(super) file: PathBuf,
     /// Freeze once the program has used so much gas since its beginning [default: at Ctrl-C]
@@ -51,7 +51,7 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     Moving { node, out, console, output: run.output, from_pause, deliver: run.deliver.clone(), to }.go_on(&stop)
 }
 
-/// Refuses what a frozen node could not go on with elsewhere.
+/// Refuses what a frozen module could not go on with elsewhere.
 fn refuse(run: &run::RunArgs) -> Result<()> {
     let contract = &run.job.config.contract;
     let (flag, why) = match () {
@@ -65,14 +65,14 @@ fn refuse(run: &run::RunArgs) -> Result<()> {
         .help("write a pause with Ctrl-C and use resume"))
 }
 
-/// Where and when a node is frozen.
+/// Where and when a module is frozen.
 #[derive(Clone, Copy)]
 pub(super) struct Freezing<'a> {
     pub(super) file: &'a Path,
     pub(super) after: Option<u64>,
 }
 
-/// A node that is ready to run, here or on.
+/// A module that is ready to run, here or on.
 pub(super) struct Moving<'a> {
     pub(super) node: WasmNode,
     pub(super) out: OutputDir,
@@ -85,7 +85,7 @@ pub(super) struct Moving<'a> {
 }
 
 impl Moving<'_> {
-    /// Runs the node to the end, or until it is to be frozen, and freezes it then.
+    /// Runs the module to the end, or until it is to be frozen, and freezes it then.
     pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<i32> {
         self.console.detail(&format!("node {} (wasm engine)", embedded_module::node_hash()));
         let runner = Runner { engine: Engine::Wasm };
@@ -130,7 +130,7 @@ impl Moving<'_> {
         Err(failure.help(format!("the state is in {shown} all the same; go on with: stepmark resume {shown}")))
     }
 
-    /// Writes the node's memory into `file`; what `--json` says about it.
+    /// Writes the module's memory into `file`; what `--json` says about it.
     fn freeze(&self, file: &Path, summary: &Summary) -> Result<Value> {
         let memory = self.node.memory_image();
         let bytes = frozen::write(file, memory)?;

@@ -50,9 +50,9 @@ enum Command {
     Run(run::RunArgs),
     /// Go on from a directory's pause or highest snapshot; program, entry, arguments and schedule come from there
     Resume(resume::ResumeArgs),
-    /// Run a program, and move the node that runs it into a file
+    /// Run a program, and move the module that runs it into a file
     Freeze(freeze::FreezeArgs),
-    /// Go on with a node that was moved into a file, here or in another runtime
+    /// Go on with a module that was moved into a file, here or in another runtime
     Thaw(thaw::ThawArgs),
     /// Check a chain: its hashes, and every segment by executing it again
     Verify(verify::VerifyArgs),
@@ -82,7 +82,7 @@ enum Command {
     Store(store::StoreArgs),
     /// Run a program directly on wasmtime, to compare with
     Reference(reference::ReferenceArgs),
-    /// Measure how fast a program runs here: in the node as wasm and natively, and directly on wasmtime
+    /// Measure how fast a program runs here: as the module in wasm and natively, and directly on wasmtime
     Bench(bench::BenchArgs),
     /// Say what gas a run would take, without leaving anything behind; or the least that calls of a program's exports can
     Estimate(estimate::EstimateArgs),

@@ -33,7 +33,7 @@ pub(super) struct ResumeArgs {
     /// The program's file [default: looked for by name in DIR, beside DIR and in the working directory]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
-    /// How the node runs: as wasm in wasmtime, or the same code natively
+    /// How the module runs: as wasm in wasmtime, or the same code natively
     #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     #[command(flatten)]

@@ -26,7 +26,7 @@ use stepmark_runner::store::{RunStore, read_set};
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) job: JobFlags,
-    /// How the node runs: as wasm in wasmtime, or the same code natively
+    /// How the module runs: as wasm in wasmtime, or the same code natively
     #[arg(long, value_parser = engines(), default_value = "wasm")]
     pub(super) engine: Engine,
     /// Run the program on wasmtime too, fed with the same clock and random answers, and name what differs
@@ -106,7 +106,7 @@ pub(super) fn starts_from_pause(job: &JobSpec, out: &Path) -> bool {
     from.is_some_and(|from| same_directory(Path::new(&from.dir), out))
 }
 
-/// Runs the reference with what the node recorded. None when the run has no outcome to compare yet.
+/// Runs the reference with what the module recorded. None when the run has no outcome to compare yet.
 fn compare(job: &JobSpec, summary: &Summary, console: &mut Console) -> Result<Option<Comparison>> {
     if summary.interrupted() || summary.at_gas_limit() {
         console.warning("nothing to compare with the reference: the program has not ended");

@@ -52,7 +52,7 @@ enum Action {
         /// The store's file
         store: PathBuf,
     },
-    /// Write all of it into a file that the node reads by itself (--store)
+    /// Write all of it into a file that the module reads by itself (--store)
     Export {
         /// The store's file
         store: PathBuf,

@@ -13,13 +13,13 @@ use stepmark_runner::node::frozen::{self, Frozen};
 use stepmark_runner::node::sandbox::{FAULT, WasmNode};
 use stepmark_runner::node::sink::Sink;
 
-/// Advice about files that are no frozen nodes, or other ones.
+/// Advice about files that are no frozen modules, or other ones.
 const SAME_FILE: &str = "a frozen node goes on in the same node file only; between nodes move snapshots (`resume`)";
 
 /// Arguments of `thaw`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ThawArgs {
-    /// The frozen node
+    /// The frozen module
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Freeze it again, into this file, once --after is reached or at Ctrl-C
@@ -62,7 +62,7 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     moving.go_on(&stop).map_err(may_be_garbage)
 }
 
-/// A node that was thawed, and what it says about itself.
+/// A module that was thawed, and what it says about itself.
 struct Thawed {
     node: WasmNode,
     /// The output directory that its job names.
@@ -73,10 +73,10 @@ struct Thawed {
 }
 
 impl Thawed {
-    /// Takes the node out of a file.
+    /// Takes the module out of a file.
     ///
     /// # Errors
-    /// Exit code 65 when the file is bad, or what is in it is no node with a job; 74 when it cannot be read.
+    /// Exit code 65 when the file is bad, or what is in it is no module with a job; 74 when it cannot be read.
     fn read(path: &Path) -> Result<Self> {
         frozen::check_claim(path).map_err(|failure| bad(path, &failure, SAME_FILE))?;
         let file = frozen::read(path)?;

@@ -39,7 +39,7 @@ pub(super) struct VerifyArgs {
     /// Workers [default: as many as there are processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// How the node runs: as wasm in wasmtime, or the same code natively
+    /// How the module runs: as wasm in wasmtime, or the same code natively
     #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
     /// Execute with the module in this file, such as an older release's: the one that the chain's receipt names

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use stepmark_runner::bisect::{Position, Reached, reach, serve};
+use stepmark_runner::bisect::{Position, ReachedState, reach, serve};
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
@@ -43,7 +43,7 @@ fn execute(words: &[String]) -> Result<()> {
 
 /// The run as it is after the fault.
 fn go_wrong(rerun: &Rerun, id: SnapshotName, gas: u64) -> Result<Rerun> {
-    let Reached { snap: bytes, bin, .. } = reach(rerun, id, Engine::Native, Position { gas, steps: 0 })?;
+    let ReachedState { snap: bytes, bin, .. } = reach(rerun, id, Engine::Native, Position { gas, steps: 0 })?;
     let mut raw = snap::decode(&bytes)?;
     let local = raw.state.frames.last_mut().and_then(|frame| frame.locals.first_mut());
     *local.ok_or_else(|| Failure::data("no local to change"))? ^= 1;

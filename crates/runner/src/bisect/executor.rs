@@ -33,7 +33,7 @@ pub struct Position {
 pub const ALL_STEPS: u64 = 1 << 30;
 
 /// Where an executor came to.
-pub struct Reached {
+pub struct ReachedState {
     /// The `.snap` of the state.
     pub snap: Vec<u8>,
     /// Its `.bin`, which follows those of the chain.
@@ -46,7 +46,7 @@ pub struct Reached {
 ///
 /// # Errors
 /// As those of resuming from it.
-pub fn reach(rerun: &Rerun, id: SnapshotName, engine: Engine, position: Position) -> Result<Reached> {
+pub fn reach(rerun: &Rerun, id: SnapshotName, engine: Engine, position: Position) -> Result<ReachedState> {
     let mut node = engine.start()?;
     node.load(&JobSpec { keep_final: true, ..rerun.from_snapshot(id, Some(u64::MAX), false) })?;
     rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
@@ -61,7 +61,7 @@ pub fn reach(rerun: &Rerun, id: SnapshotName, engine: Engine, position: Position
         node.encode_pause()?;
     }
     let (snap, bin) = take_snapshot(node.as_mut())?;
-    Ok(Reached { snap, bin, halted })
+    Ok(ReachedState { snap, bin, halted })
 }
 
 /// Runs until the gas in total or the steps are reached; whether the program ended.
@@ -80,7 +80,7 @@ fn run(node: &mut dyn ModuleSession, replay: &mut RecordedReplies, gas_total: u6
     }
 }
 
-impl Reached {
+impl ReachedState {
     /// Hash of the state.
     pub(super) fn hash(&self) -> Result<String> {
         Ok(hex(&state_hash(&snap::decode(&self.snap)?.state)))
@@ -91,7 +91,7 @@ impl Reached {
 ///
 /// # Errors
 /// Exit code 74 when an answer cannot be written.
-pub fn serve(reach: &mut dyn FnMut(Position) -> Result<Reached>) -> Result<()> {
+pub fn serve(reach: &mut dyn FnMut(Position) -> Result<ReachedState>) -> Result<()> {
     let failed = |error: std::io::Error| Failure::new(IO, format!("standard input: {error}"));
     let mut input = std::io::stdin().lock();
     while let Some(line) = read_line(&mut input).map_err(failed)? {
@@ -125,7 +125,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     foreign::create_new(path).and_then(|mut file| file.write_all(bytes)).map_err(|error| Failure::io(path, &error))
 }
 
-fn answer(reach: &mut dyn FnMut(Position) -> Result<Reached>, line: &str) -> Result<String> {
+fn answer(reach: &mut dyn FnMut(Position) -> Result<ReachedState>, line: &str) -> Result<String> {
     let words: Vec<&str> = line.split(' ').collect();
     let number = |word: &str| word.parse::<u64>().map_err(|_| Failure::usage(format!("{word:?} is not a number")));
     let position = |gas: &str, steps: &str| -> Result<Position> {

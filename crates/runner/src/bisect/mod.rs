@@ -8,5 +8,5 @@ mod executors;
 
 pub use bundle::{Dispute, Recheck, recheck, write_chains, write_executors};
 pub use chains::{Parting, Side, part};
-pub use executor::{ALL_STEPS, ExecutorProcess, Position, Reached, reach, serve};
+pub use executor::{ALL_STEPS, ExecutorProcess, Position, ReachedState, reach, serve};
 pub use executors::{Divergence, SegmentQuestion, diverge};
