@@ -165,7 +165,7 @@ impl Schedule {
     /// let schedule = Schedule::builder("mine").otherwise(1).cost("i32.add", 2)?.memory_page(4096).build()?;
     /// let file = Schedule::parse("mine", "*,1\ni32.add,2\nmemory.grow,1,4096,1\n")?;
     /// assert_eq!(schedule.hash(), file.hash());
-    /// # Ok::<(), stepmark_state::error::Error>(())
+    /// # Ok::<(), stepmark_state::error::JobError>(())
     /// ```
     pub fn builder(name: &str) -> ScheduleBuilder {
         ScheduleBuilder::new(name)
