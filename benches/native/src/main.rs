@@ -6,9 +6,9 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use stepmark_state::error::Error;
-use stepmark_session::{Budget, Event, Session};
 use serde_json::{Value, json};
+use stepmark_session::{Budget, Event, Session};
+use stepmark_state::error::JobError;
 
 fn main() -> Result<()> {
     let mut native = Native::default();
@@ -85,6 +85,6 @@ impl Native {
     }
 }
 
-fn text(error: Error) -> anyhow::Error {
+fn text(error: JobError) -> anyhow::Error {
     anyhow!("{error}")
 }

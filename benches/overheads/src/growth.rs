@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use stepmark_runner::node::engine::{Budget, Event, Node};
+use stepmark_runner::node::engine::{Budget, Event, ModuleSession};
 use stepmark_runner::node::sandbox::WasmNode;
 
 use crate::Bench;
@@ -41,7 +41,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn grow(node: &mut dyn Node, files: &Files) -> Result<Duration> {
+fn grow(node: &mut dyn ModuleSession, files: &Files) -> Result<Duration> {
     load(node, &["grow.wasm", "grow", &PAGES.to_string()], files)?;
     let start = Instant::now();
     // Pauses often and ends at the last one: the report, which hashes what was written, is not measured.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use stepmark_runner::node::engine::{Budget, Event, Node};
 use stepmark_runner::node::embedded_module::NODE_WASM;
+use stepmark_runner::node::engine::{Budget, Event, ModuleSession};
 use stepmark_runner::node::native::NativeNode;
 use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
 
@@ -29,7 +29,7 @@ impl Place {
     }
 
     /// A node without a job.
-    pub fn node(&self) -> Result<Box<dyn Node>> {
+    pub fn node(&self) -> Result<Box<dyn ModuleSession>> {
         Ok(match self {
             Place::Native => Box::new(NativeNode::new()),
             Place::Wasm(module) => Box::new(WasmNode::new(module)?),
@@ -41,20 +41,25 @@ impl Place {
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// Starts a job, and gives every file that is wanted.
-pub fn load(node: &mut dyn Node, argv: &[&str], files: &Files) -> Result<()> {
+pub fn load(node: &mut dyn ModuleSession, argv: &[&str], files: &Files) -> Result<()> {
     load_until(node, argv, files, |_| false)?;
     Ok(())
 }
 
 /// The same, up to the first file that `stop` names: returns before giving that one.
-pub fn load_until(node: &mut dyn Node, argv: &[&str], files: &Files, stop: impl Fn(&str) -> bool) -> Result<()> {
+pub fn load_until(
+    node: &mut dyn ModuleSession,
+    argv: &[&str],
+    files: &Files,
+    stop: impl Fn(&str) -> bool,
+) -> Result<()> {
     let argv: Vec<String> = argv.iter().map(ToString::to_string).collect();
     node.load(&guest_interp::args::job(&argv)?)?;
     give(node, files, stop)
 }
 
 /// Gives every file that is wanted, up to the first that `stop` names.
-pub fn give(node: &mut dyn Node, files: &Files, stop: impl Fn(&str) -> bool) -> Result<()> {
+pub fn give(node: &mut dyn ModuleSession, files: &Files, stop: impl Fn(&str) -> bool) -> Result<()> {
     while let Some(path) = node.want()? {
         if stop(&path) {
             break;
@@ -66,7 +71,11 @@ pub fn give(node: &mut dyn Node, files: &Files, stop: impl Fn(&str) -> bool) -> 
 }
 
 /// Runs slice by slice until something else than output or a pause comes, telling `paused` of each pause.
-pub fn run_on(node: &mut dyn Node, slice: u64, mut paused: impl FnMut(&mut dyn Node) -> Result<()>) -> Result<Event> {
+pub fn run_on(
+    node: &mut dyn ModuleSession,
+    slice: u64,
+    mut paused: impl FnMut(&mut dyn ModuleSession) -> Result<()>,
+) -> Result<Event> {
     loop {
         match node.run(Budget { gas: slice, steps: u64::MAX })? {
             Event::Output => {
@@ -81,7 +90,7 @@ pub fn run_on(node: &mut dyn Node, slice: u64, mut paused: impl FnMut(&mut dyn N
 }
 
 /// Takes all files that are ready.
-pub fn take(node: &mut dyn Node) -> Result<Files> {
+pub fn take(node: &mut dyn ModuleSession) -> Result<Files> {
     let (mut files, mut chunk) = (Files::new(), Vec::new());
     while let Some(next) = node.next_file()? {
         let file = files.entry(next.to_string()).or_default();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use stepmark_runner::node::engine::{Budget, Event, Node};
+use stepmark_runner::node::engine::{Budget, Event, ModuleSession};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, millis};
@@ -47,14 +47,14 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn pause_after(node: &mut dyn Node, gas: u64) -> Result<()> {
+fn pause_after(node: &mut dyn ModuleSession, gas: u64) -> Result<()> {
     let event = node.run(Budget { gas, steps: u64::MAX })?;
     ensure!(event == Event::Paused, "{event:?} instead of a pause");
     Ok(())
 }
 
 /// The longest of many short runs to a pause, and all of them together.
-fn pauses(node: &mut dyn Node) -> Result<(Duration, Duration)> {
+fn pauses(node: &mut dyn ModuleSession) -> Result<(Duration, Duration)> {
     let (mut worst, mut all) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..PAUSES {
         let start = Instant::now();
@@ -66,7 +66,7 @@ fn pauses(node: &mut dyn Node) -> Result<(Duration, Duration)> {
     Ok((worst, all))
 }
 
-fn encode(place: &Place, node: &mut dyn Node, depth: u64) -> Result<Figure> {
+fn encode(place: &Place, node: &mut dyn ModuleSession, depth: u64) -> Result<Figure> {
     let start = Instant::now();
     node.encode_pause()?;
     let files = take(node)?;

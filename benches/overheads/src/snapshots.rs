@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::node::engine::{Budget, Event, Node};
+use stepmark_runner::node::engine::{Budget, Event, ModuleSession};
 
 use crate::Bench;
 use crate::figures::{Figure, Target, middle, rate, timed};
@@ -69,7 +69,7 @@ fn write(place: &Place, program: &[u8], times: &mut Vec<Duration>) -> Result<Fil
 }
 
 /// From the first dirty page that is looked at to the last byte of the files.
-fn snapshot(node: &mut dyn Node) -> Result<Files> {
+fn snapshot(node: &mut dyn ModuleSession) -> Result<Files> {
     let event = node.run(Budget::UNLIMITED)?;
     ensure!(matches!(event, Event::Snapshot(_)), "{event:?} instead of a snapshot");
     take(node)

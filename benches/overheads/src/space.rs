@@ -2,10 +2,10 @@
 //! running.
 
 use anyhow::{Context, Result, ensure};
-use stepmark_snapshot::snap;
-use stepmark_runner::node::engine::{Event, Node};
+use stepmark_runner::node::engine::{Event, ModuleSession};
 use stepmark_runner::node::native::NativeNode;
 use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
+use stepmark_snapshot::snap;
 
 use crate::Bench;
 use crate::figures::{Figure, Target};
@@ -68,7 +68,7 @@ fn program_memory(argv: &[&str], files: &Files) -> Result<[usize; 2]> {
     Ok([first, last])
 }
 
-fn paused_memory(node: &mut dyn Node) -> Result<usize> {
+fn paused_memory(node: &mut dyn ModuleSession) -> Result<usize> {
     node.encode_pause()?;
     let files = take(node)?;
     let snapshot = files.get("paused.snap").context("no paused.snap")?;

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use stepmark_state::error::Error;
 use stepmark_core::gas::Schedule;
-use stepmark_state::limits::Limits;
+use stepmark_core::machine::{FuncKind, HostImports, InstanceLinker, Machine};
 use stepmark_core::module::{ExternType, Features, FuncType, Module};
-use stepmark_core::machine::{FuncKind, HostImports, Linker, Machine};
+use stepmark_state::error::JobError;
+use stepmark_state::limits::Limits;
 
 /// A program that is linked.
 pub struct Program(Machine);
@@ -17,10 +17,10 @@ impl Program {
     ///
     /// # Errors
     /// If it is not valid, or imports something else than functions.
-    pub fn parse(bytes: Vec<u8>) -> Result<Program, Error> {
+    pub fn parse(bytes: Vec<u8>) -> Result<Program, JobError> {
         let module = Arc::new(Module::parse(bytes, Features::default())?);
         let mut machine = Machine::new(Schedule::default(), Limits::default());
-        machine.link("", module.clone(), &Linker::default(), &Any(&module))?;
+        machine.link("", module.clone(), &InstanceLinker::default(), &Any(&module))?;
         Ok(Program(machine))
     }
 
@@ -50,6 +50,6 @@ impl HostImports for Any<'_> {
 ///
 /// # Errors
 /// If it is not valid.
-pub fn code_size(bytes: Vec<u8>) -> Result<usize, Error> {
+pub fn code_size(bytes: Vec<u8>) -> Result<usize, JobError> {
     Ok(Module::parse(bytes, Features::default())?.code_size())
 }
