@@ -84,7 +84,7 @@ pub(super) struct PruneArgs {
     /// Keep this many snapshots at the end, all of which can be restored
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     keep_last: u64,
-    /// Of those before keep every so manieth .snap: it cannot be restored, but a verification compares with it
+    /// Of those before keep every M-th .snap: a record of its hashes, which cannot be restored
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
     keep_every: Option<u64>,
 }

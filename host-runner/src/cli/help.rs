@@ -39,7 +39,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ),
     ("resume", ["resume output", "resume output@3 --program program.wasm --gas-limit 1000000"]),
     ("freeze", ["freeze a.frozen program.wasm run", "freeze a.frozen --after 5000000 program.wasm run"]),
-    ("thaw", ["thaw a.frozen", "thaw a.frozen --after 5000000 --to b.frozen"]),
+    ("thaw", ["thaw a.frozen", "thaw a.frozen --after 10000000 --to b.frozen"]),
     ("verify", ["verify program.wasm output", "verify program.wasm output --from 4 --to 7 --report verdicts.html"]),
     ("inspect", ["inspect output@4 --program program.wasm", "inspect output@final --memory 1024+64"]),
     ("diff", ["diff output@3 output@4", "diff mine@4 theirs@4 --program program.wasm"]),

@@ -3,6 +3,7 @@
 //! temporary name, synced, renamed and made durable by syncing the directory, so that a crash or a loss of power at any
 //! moment leaves a directory that a run can be resumed from.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::{self, TryLockError};
@@ -31,6 +32,8 @@ const TEMPORARY: &str = ".tmp";
 pub struct OutputDir {
     path: PathBuf,
     disk: Box<dyn Disk>,
+    /// Files of an older run, which go as soon as there is something to write.
+    stale: RefCell<Vec<(Name, String)>>,
 }
 
 /// What the runner knows about a name in the output directory.
@@ -129,7 +132,7 @@ impl OutputDir {
     /// Exit code 74 when another run holds the lock.
     pub fn on(path: &Path, disk: Box<dyn Disk>) -> Result<Self> {
         match disk.lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), disk }),
+            Ok(()) => Ok(Self { path: path.to_path_buf(), disk, stale: RefCell::default() }),
             Err(TryLockError::WouldBlock) => {
                 let what = format!("{}: another run is writing to this directory", path.display());
                 Err(Failure::new(IO, what).help("wait until it ends, or choose another --snapshot-output"))
@@ -144,8 +147,9 @@ impl OutputDir {
     }
 
     /// Makes the directory ready for a run of the job with hash `job` that starts from snapshot `start_id` (0: the
-    /// beginning): files of an older run of the same job that this one will write anew are removed, results first.
-    /// With `keep_pause` the pause stays, because the run starts from it; [`retire_pause`](Self::retire_pause) ends it.
+    /// beginning): files of an older run of the same job that this one will write anew are removed, results first, as soon as
+    /// there is something to write; a run that is refused before has changed nothing. With `keep_pause` the pause stays,
+    /// because the run starts from it; [`retire_pause`](Self::retire_pause) ends it.
     ///
     /// # Errors
     /// When a file belongs to another job, is no snapshot, or is a directory; nothing has been changed then. Exit code
@@ -165,9 +169,17 @@ impl OutputDir {
             Name::Pause => !keep_pause,
             Name::Final | Name::Result | Name::Temporary => true,
         };
-        let doomed: Vec<_> =
-            found.iter().filter(|(kind, _)| stale(kind)).map(|(kind, name)| (*kind, &**name)).collect();
-        self.remove_all(doomed)
+        *self.stale.borrow_mut() = found.into_iter().filter(|(kind, _)| stale(kind)).collect();
+        Ok(())
+    }
+
+    /// Removes what [`prepare`](Self::prepare) found to be of an older run; done by whatever writes or removes first.
+    ///
+    /// # Errors
+    /// Exit code 74 when a file cannot be removed.
+    fn remove_stale(&self) -> Result<()> {
+        let stale = self.stale.take();
+        self.remove_all(stale.iter().map(|(kind, name)| (*kind, &**name)).collect())
     }
 
     /// Moves the chain of another job that is in the directory into a directory in it, `earlier-N`, and returns its name: so
@@ -222,6 +234,7 @@ impl OutputDir {
             return Err(Failure::new(IO, what));
         }
         self.refuse_directory(name)?;
+        self.remove_stale()?;
         let temporary = format!(".{name}{TEMPORARY}");
         // create_new follows no link: what stands at the temporary name was never ours to write through.
         let file = match self.disk.create_new(&temporary) {
@@ -239,6 +252,7 @@ impl OutputDir {
     /// # Errors
     /// Exit code 74 when a file cannot be removed.
     pub fn retire_pause(&self) -> Result<()> {
+        self.remove_stale()?;
         self.remove_all(PAUSE.map(|name| (Name::Pause, name)).to_vec())
     }
 
@@ -536,6 +550,10 @@ pub(crate) mod tests {
         }
         let out = OutputDir::open(temporary.path()).expect("opens");
         out.prepare(&JOB, 2, false).expect("same job");
+        assert_eq!(names(temporary.path()).len(), 29, "nothing is removed before there is something to write");
+        let mut first = out.create("3.bin").expect("created");
+        first.write(b"whole").expect("written");
+        drop(first);
         let kept = ["010.snap", "1.bin", "1.snap", "2.bin", "2.snap", "notes.txt", "x.bin"];
         assert_eq!(names(temporary.path()), kept);
     }
