@@ -132,7 +132,8 @@ fn is_vector(op: Op) -> bool {
 fn vector_sample(op: Op) -> Sample {
     use Op::{Drop, I32Const, V128Const};
     let name = op.mnemonic();
-    let vector = ("v128.const i64x2 1 2", V128Const);
+    // Normal numbers as floats of both widths.
+    let vector = ("v128.const f32x4 1.5 2.5 3.5 4.5", V128Const);
     let address = ("i32.const 8", I32Const);
     let scalar = match name.split_once('x').map(|(lane, _)| lane) {
         Some("i64") => ("i64.const 1", Op::I64Const),

@@ -7,6 +7,8 @@ mod ops;
 mod states;
 mod store;
 
+pub use ops::SUBNORMAL;
+
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use stepmark_core::machine::TierKind;
