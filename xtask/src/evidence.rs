@@ -146,7 +146,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(failed.is_empty())
 }
 
-/// Runs a command and writes its section; `false`, and the section as it was, when the command fails.
+/// Runs a command and writes its section; `false` when the command fails: then the section is as it was, unless the command
+/// writes it itself, with the figure that is not good enough.
 fn measure(figure: &Figure) -> Result<bool> {
     let xtask = std::env::current_exe().context("where this command is")?;
     let folder = tempfile::tempdir()?;
