@@ -81,13 +81,13 @@ pub fn build_node(workspace_root: &Path, target_dir: &Path) -> Result<PathBuf> {
 /// As [`build_node`].
 pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str, features: &[&str]) -> Result<PathBuf> {
     let root = canonical(workspace_root)?;
-    let sysroot = sysroot(&root)?;
+    let rustc = Rustc::ask(&root)?;
     let say = |line: &str| eprintln!("{line}");
-    target::ensure_target(&sysroot, OsStr::new("rustup"), target::is_offline(), say).map_err(BuildError)?;
+    target::ensure_target(&rustc.sysroot, OsStr::new("rustup"), target::is_offline(), say).map_err(BuildError)?;
     let cargo_home = cargo_home();
     let known = registries(&cargo_home);
     let build = || {
-        let mut cargo = cargo(&root, &sysroot, &cargo_home, target_dir);
+        let mut cargo = cargo(&root, &rustc, &cargo_home, target_dir);
         cargo.args(["--package", package, "--bin", package, "--features", &features.join(",")]);
         expect_success(run(&mut cargo)?, &format!("{package} does not build"))
     };
@@ -105,20 +105,22 @@ pub fn build_wasm(workspace_root: &Path, target_dir: &Path, package: &str, featu
 }
 
 /// Cargo, told everything but what to build.
-fn cargo(root: &Path, sysroot: &Path, cargo_home: &Path, target_dir: &Path) -> Command {
+fn cargo(root: &Path, rustc: &Rustc, cargo_home: &Path, target_dir: &Path) -> Command {
     let mut cargo = command(&tool("CARGO", "cargo"), root);
     cargo.args(["build", "--target", TARGET, "--profile", PROFILE, "--locked", "--target-dir"]).arg(target_dir);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags(root, sysroot, cargo_home));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags(root, rustc, cargo_home));
     cargo
 }
 
 /// The flags for rustc, separated as `CARGO_ENCODED_RUSTFLAGS` wants them so that folder names may hold spaces.
-fn rustflags(root: &Path, sysroot: &Path, cargo_home: &Path) -> OsString {
+fn rustflags(root: &Path, rustc: &Rustc, cargo_home: &Path) -> OsString {
     // The last matching prefix wins: the sysroot is usually below the home folder, and registries are below cargo's.
     let mut maps = vec![(cargo_home.to_path_buf(), "/cargo")];
     // A registry's folder is named after the address that cargo took the sources from, which may be a mirror.
     maps.extend(registries(cargo_home).into_iter().map(|folder| (folder, "/crates")));
-    maps.extend([(sysroot.to_path_buf(), "/rust"), (root.to_path_buf(), "/node")]);
+    // Where the standard library's sources are installed (editors want them), rustc names those in place of its own name.
+    let (std_sources, name) = (rustc.sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{}", rustc.commit));
+    maps.extend([(rustc.sysroot.clone(), "/rust"), (std_sources, &name), (root.to_path_buf(), "/node")]);
     let mut flags = OsString::new();
     for (from, to) in maps {
         if !flags.is_empty() {
@@ -166,11 +168,26 @@ fn tool(variable: &str, default: &str) -> OsString {
     env::var_os(variable).filter(|value| !value.is_empty()).unwrap_or_else(|| default.into())
 }
 
-/// The folder of the toolchain that builds the node, asked of rustc itself.
-fn sysroot(root: &Path) -> Result<PathBuf> {
-    let output = run(command(&tool("RUSTC", "rustc"), root).args(["--print", "sysroot"]))?;
-    let output = expect_success(output, "rustc does not run")?;
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()))
+/// The compiler that builds the node.
+struct Rustc {
+    /// The folder of its toolchain.
+    sysroot: PathBuf,
+    /// Hash of the commit that it was built from: it names the standard library's sources `/rustc/HASH/library`.
+    commit: String,
+}
+
+impl Rustc {
+    /// Asks the compiler itself.
+    fn ask(root: &Path) -> Result<Self> {
+        let said = |arg: &[&str]| {
+            let output = run(command(&tool("RUSTC", "rustc"), root).args(arg))?;
+            let output = expect_success(output, "rustc does not run")?;
+            Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        };
+        let version = said(&["-vV"])?;
+        let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "));
+        Ok(Self { sysroot: said(&["--print", "sysroot"])?.into(), commit: commit.unwrap_or("unknown").to_owned() })
+    }
 }
 
 /// Where cargo keeps the sources of dependencies, whose paths panic messages mention.
@@ -222,10 +239,13 @@ mod tests {
 
     #[test]
     fn the_sysroot_below_the_cargo_home_keeps_its_own_name() {
-        let flags = rustflags(Path::new("/w"), Path::new("/cargo-home/toolchain"), Path::new("/cargo-home"));
+        let rustc = Rustc { sysroot: "/cargo-home/toolchain".into(), commit: "59807616".to_owned() };
+        let flags = rustflags(Path::new("/w"), &rustc, Path::new("/cargo-home"));
         let flags = flags.to_string_lossy();
         let position = |text: &str| flags.find(text).expect(text);
         assert!(position("=/cargo\u{1f}") < position("--remap-path-prefix=/cargo-home/toolchain=/rust"));
+        let sources = "--remap-path-prefix=/cargo-home/toolchain/lib/rustlib/src/rust=/rustc/59807616\u{1f}";
+        assert!(position("=/rust\u{1f}") < position(sources));
         assert!(
             flags.contains("--remap-path-prefix=/w=/node\u{1f}-C\u{1f}link-arg=--compress-relocations\u{1f}"),
             "{flags}"

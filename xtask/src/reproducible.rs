@@ -1,6 +1,6 @@
-//! `cargo xtask reproducible`: two clean builds of the node, in different folders, with different home folders and with
-//! settings that must not reach it, give the bytes that this build embeds, whatever it was built for; and CHANGELOG.md
-//! names their hash.
+//! `cargo xtask reproducible`: two clean builds of the node, in different folders, with different home folders, one with the
+//! standard library's sources installed and one without, and with settings that must not reach it, give the bytes that this
+//! build embeds, whatever it was built for; and CHANGELOG.md names their hash.
 
 use std::ffi::OsString;
 use std::fs;
@@ -52,10 +52,19 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let root = crate::workspace().canonicalize()?;
     let dir = tempfile::tempdir()?;
     let places = [("a", "home"), ("a/longer/way to another folder", "home of somebody else")];
-    let builds = places.map(|(folder, home)| clean_build(&root, &dir.path().join(folder), &dir.path().join(home)));
+    let (sysroot, other) = (sysroot(&root)?, dir.path().join("other toolchain"));
+    let has_sources = other_toolchain(&sysroot, &other)?;
+    let toolchains = [(&sysroot, has_sources), (&other, !has_sources)];
+    let builds = places.iter().zip(toolchains).map(|((folder, home), (toolchain, _))| {
+        clean_build(&root, &dir.path().join(folder), &dir.path().join(home), toolchain)
+    });
+    // Both are started before the first is waited for.
+    let builds: Vec<Result<Child>> = builds.collect();
     let mut nodes = Vec::new();
-    for (build, (folder, home)) in builds.into_iter().zip(places) {
-        nodes.push((format!("clean build in '{folder}' with home '{home}'"), finish(build?)?));
+    for (build, ((folder, home), (_, there))) in builds.into_iter().zip(places.iter().zip(toolchains)) {
+        let sources = if there { "with" } else { "without" };
+        let name = format!("clean build in '{folder}' with home '{home}', {sources} the standard library's sources");
+        nodes.push((name, finish(build?)?));
     }
     for (name, words) in BUILDS {
         nodes.push((format!("embedded by the {name} build"), fs::read(embedded(&root, words)?)?));
@@ -88,8 +97,51 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(good)
 }
 
-/// Starts a build of a copy of the sources, as somebody else.
-fn clean_build(root: &Path, folder: &Path, home: &Path) -> Result<Child> {
+/// The folder of the toolchain that this is built with.
+fn sysroot(root: &Path) -> Result<PathBuf> {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).current_dir(root).output().context("rustc")?;
+    ensure!(output.status.success(), "rustc: {}", output.status);
+    Ok(String::from_utf8(output.stdout)?.trim_end().into())
+}
+
+/// Where a toolchain keeps the standard library's sources, if they are installed; rustc looks for this file of them.
+const STD_SOURCES: [&str; 2] = ["lib/rustlib/src", "rust/library/std/src/lib.rs"];
+
+/// Copies a toolchain, without the standard library's sources if it has them and as if it had them if not; whether it has.
+fn other_toolchain(sysroot: &Path, copy: &Path) -> Result<bool> {
+    let sources = sysroot.join(STD_SOURCES[0]);
+    let has_sources = sources.join(STD_SOURCES[1]).is_file();
+    // Documentation is large, and nothing that compiles.
+    let left_out = [sources, sysroot.join("share"), sysroot.join("libexec")];
+    link_all(&sysroot.canonicalize()?, copy, &left_out.map(|path| path.canonicalize().unwrap_or(path)))?;
+    if !has_sources {
+        let file = copy.join(STD_SOURCES[0]).join(STD_SOURCES[1]);
+        fs::create_dir_all(file.parent().context("a file without a folder")?)?;
+        fs::write(file, "")?;
+    }
+    Ok(has_sources)
+}
+
+/// A second name for each file of a folder, or a copy where that cannot be.
+fn link_all(from: &Path, to: &Path, left_out: &[PathBuf]) -> Result<()> {
+    if left_out.iter().any(|path| path == from) {
+        return Ok(());
+    }
+    if !from.is_dir() {
+        return fs::hard_link(from, to)
+            .or_else(|_| fs::copy(from, to).map(|_| ()))
+            .with_context(|| from.display().to_string());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let name: OsString = entry?.file_name();
+        link_all(&from.join(&name), &to.join(&name), left_out)?;
+    }
+    Ok(())
+}
+
+/// Starts a build of a copy of the sources, as somebody else with this toolchain.
+fn clean_build(root: &Path, folder: &Path, home: &Path, toolchain: &Path) -> Result<Child> {
     copy_sources(root, folder)?;
     let cargo_home = home.join("the cargo");
     copy_downloads(&cargo_home)?;
@@ -99,6 +151,10 @@ fn clean_build(root: &Path, folder: &Path, home: &Path) -> Result<Child> {
     let rustup_home = std::env::var_os("RUSTUP_HOME").or_else(|| Some(home_folder()?.join(".rustup").into()));
     build.env("RUSTUP_HOME", rustup_home.context("neither RUSTUP_HOME nor HOME is set")?);
     build.env("HOME", home).env("CARGO_HOME", cargo_home).envs(HOSTILE);
+    // Cargo and rustc of the toolchain itself, before rustup's programs that choose one.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(toolchain.join("bin")).chain(std::env::split_paths(&path));
+    build.env("PATH", std::env::join_paths(path)?).env_remove("CARGO").env_remove("RUSTC");
     build.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().context("a build does not start")
 }
 
