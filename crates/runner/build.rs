@@ -8,8 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The packages that the module is linked of.
-const LINKED: [&str; 6] =
-    ["crates/core", "crates/hosts", "crates/session", "crates/snapshot", "crates/state", "guest-interp"];
+const LINKED: [&str; 7] = [
+    "crates/core",
+    "crates/hosts",
+    "crates/op-rules",
+    "crates/session",
+    "crates/snapshot",
+    "crates/state",
+    "guest-interp",
+];
 
 fn main() -> ExitCode {
     match build() {

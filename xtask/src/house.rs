@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Packages from the bottom up, by folder: each may use only those of a row above it, and tests may use all.
 const RANKS: [&[&str]; 10] = [
-    &["crates/state", "node-build"],
+    &["crates/op-rules", "crates/state", "node-build"],
     &["crates/core", "crates/snapshot"],
     &["crates/hosts"],
     &["crates/session", "crates/tools"],

@@ -5,6 +5,7 @@ use super::memory::{load, store};
 use crate::code::Outline;
 use crate::numeric::{Slot, vector as n};
 use crate::op::{Op, for_each_op, for_each_vector_op};
+use stepmark_op_rules::op_rules;
 use stepmark_state::trap::Trap;
 
 /// A linear memory and its dirty marks.
@@ -37,153 +38,67 @@ fn store_bytes(what: &Outline, address: u64, value: u128, memory: &mut [u8], dir
     }
 }
 
-macro_rules! define_scalar {
-    (
-        unary { $($unary:ident $unary_name:literal $unary_fn:ident;)* }
-        binary { $($binary:ident $binary_wide:ident $binary_name:literal $binary_fn:ident;)* }
-        int_binary {
-            $(
-                $int_binary:ident $int_binary_imm:ident $int_binary_wide:ident $int_binary_name:literal
-                $int_binary_fn:ident;
-            )*
+op_rules! {
+define_scalar(scalar) {
+    /// What the load of a scalar makes of the bytes that it reads.
+    fn scalar(op: Op, bits: u64) -> u64 {
+        match op {
+            $(Op::$load => Slot::to_slot(bits as $load_mem as $load_ext as $load_val),)*
+            _ => unreachable!("BUG: {} is no load of a scalar", op.mnemonic()),
         }
-        int_compare {
-            $(
-                $int_compare:ident $int_compare_imm:ident $int_compare_br:ident $int_compare_br_imm:ident
-                $int_compare_not:ident $int_compare_not_imm:ident $int_compare_name:literal $int_compare_fn:ident;
-            )*
-        }
-        float_compare {
-            $(
-                $float_compare:ident $float_compare_br:ident $float_compare_not:ident $float_compare_name:literal
-                $float_compare_fn:ident;
-            )*
-        }
-        try_unary { $($try_unary:ident $try_unary_name:literal $try_unary_fn:ident;)* }
-        try_int_binary {
-            $($try_int_binary:ident $try_int_binary_imm:ident $try_int_binary_name:literal $try_int_binary_fn:ident;)*
-        }
-        load {
-            $(
-                $load:ident $load_far:ident $load_plus:ident $load_at:ident $load_name:literal $load_mem:ident
-                $load_ext:ident $load_val:ident;
-            )*
-        }
-        store {
-            $(
-                $store:ident $store_far:ident $store_imm:ident $store_plus:ident $store_at:ident $store_name:literal
-                $store_mem:ident;
-            )*
-        }
-        other { $($other:ident $other_name:literal;)* }
-    ) => {
-        /// What the load of a scalar makes of the bytes that it reads.
-        fn scalar(op: Op, bits: u64) -> u64 {
-            match op {
-                $(Op::$load => Slot::to_slot(bits as $load_mem as $load_ext as $load_val),)*
-                _ => unreachable!("BUG: {} is no load of a scalar", op.mnemonic()),
-            }
-        }
-    };
+    }
+}
 }
 for_each_op!(define_scalar);
 
-macro_rules! define_vector {
-    (
-        vector_unary {
-            $($vector_unary:ident $vector_unary_name:literal $vector_unary_code:literal $vector_unary_fn:ident;)*
+op_rules! {
+define_vector(vector) {
+    /// Executes an instruction that accesses no memory on its operands, each zero-extended; the result likewise.
+    pub(crate) fn compute(what: &Outline, a: u128, b: u128, c: u128) -> u128 {
+        match what.op {
+            $(Op::$vector_unary => n::$vector_unary_fn(a),)*
+            $(Op::$vector_binary => n::$vector_binary_fn(a, b),)*
+            $(Op::$vector_ternary => n::$vector_ternary_fn(a, b, c),)*
+            $(Op::$vector_shift => n::$vector_shift_fn(a, b as u32),)*
+            $(Op::$vector_test => n::$vector_test_fn(a).into(),)*
+            $(Op::$vector_splat => n::$vector_splat_fn(a as $vector_splat_ty),)*
+            $(Op::$vector_extract => n::$vector_extract_fn(a, what.lane).into(),)*
+            $(Op::$vector_replace => n::$vector_replace_fn(a, b as $vector_replace_ty, what.lane),)*
+            Op::V128Const => what.constant,
+            Op::I8x16Shuffle => n::i8x16_shuffle(a, b, what.constant),
+            _ => unreachable!("BUG: {} is not executed out of line", what.op.mnemonic()),
         }
-        vector_binary {
-            $($vector_binary:ident $vector_binary_name:literal $vector_binary_code:literal $vector_binary_fn:ident;)*
-        }
-        vector_ternary {
-            $($vector_ternary:ident $vector_ternary_name:literal $vector_ternary_code:literal $vector_ternary_fn:ident;)*
-        }
-        vector_shift {
-            $($vector_shift:ident $vector_shift_name:literal $vector_shift_code:literal $vector_shift_fn:ident;)*
-        }
-        vector_test { $($vector_test:ident $vector_test_name:literal $vector_test_code:literal $vector_test_fn:ident;)* }
-        vector_splat {
-            $(
-                $vector_splat:ident $vector_splat_name:literal $vector_splat_code:literal $vector_splat_fn:ident
-                $vector_splat_ty:ident;
-            )*
-        }
-        vector_extract {
-            $($vector_extract:ident $vector_extract_name:literal $vector_extract_code:literal $vector_extract_fn:ident;)*
-        }
-        vector_replace {
-            $(
-                $vector_replace:ident $vector_replace_name:literal $vector_replace_code:literal
-                $vector_replace_fn:ident $vector_replace_ty:ident;
-            )*
-        }
-        vector_load {
-            $(
-                $vector_load:ident $vector_load_name:literal $vector_load_code:literal $vector_load_fn:ident
-                $vector_load_bytes:literal;
-            )*
-        }
-        vector_load_lane {
-            $(
-                $vector_load_lane:ident $vector_load_lane_name:literal $vector_load_lane_code:literal
-                $vector_load_lane_fn:ident $vector_load_lane_bytes:literal;
-            )*
-        }
-        vector_store_lane {
-            $(
-                $vector_store_lane:ident $vector_store_lane_name:literal $vector_store_lane_code:literal
-                $vector_store_lane_fn:ident $vector_store_lane_bytes:literal;
-            )*
-        }
-        vector_other { $($vector_other:ident $vector_other_name:literal $vector_other_code:literal;)* }
-    ) => {
-        /// Executes an instruction that accesses no memory on its operands, each zero-extended; the result likewise.
-        pub(crate) fn compute(what: &Outline, a: u128, b: u128, c: u128) -> u128 {
-            match what.op {
-                $(Op::$vector_unary => n::$vector_unary_fn(a),)*
-                $(Op::$vector_binary => n::$vector_binary_fn(a, b),)*
-                $(Op::$vector_ternary => n::$vector_ternary_fn(a, b, c),)*
-                $(Op::$vector_shift => n::$vector_shift_fn(a, b as u32),)*
-                $(Op::$vector_test => n::$vector_test_fn(a).into(),)*
-                $(Op::$vector_splat => n::$vector_splat_fn(a as $vector_splat_ty),)*
-                $(Op::$vector_extract => n::$vector_extract_fn(a, what.lane).into(),)*
-                $(Op::$vector_replace => n::$vector_replace_fn(a, b as $vector_replace_ty, what.lane),)*
-                Op::V128Const => what.constant,
-                Op::I8x16Shuffle => n::i8x16_shuffle(a, b, what.constant),
-                _ => unreachable!("BUG: {} is not executed out of line", what.op.mnemonic()),
-            }
-        }
+    }
 
-        /// Executes a load or store; `value` is its second operand, zero-extended. A store gives 0.
-        ///
-        /// # Errors
-        /// The trap of the access, with nothing changed.
-        pub(crate) fn access(
-            what: &Outline,
-            address: u64,
-            value: u128,
-            memory: &mut [u8],
-            dirty: &mut [u8],
-        ) -> Result<u128, Trap> {
-            if what.shape.result == 0 {
-                let value = match what.op {
-                    $(Op::$vector_store_lane => n::$vector_store_lane_fn(value, what.lane).into(),)*
-                    _ => value,
-                };
-                return store_bytes(what, address, value, memory, dirty).map(|()| 0);
-            }
-            let bits = load_bytes(what, address, memory)?;
-            if what.op == Op::V128Load {
-                // By far the most frequent.
-                return Ok(bits);
-            }
-            Ok(match what.op {
-                $(Op::$vector_load => n::$vector_load_fn(bits as u64),)*
-                $(Op::$vector_load_lane => n::$vector_load_lane_fn(value, bits as u64, what.lane),)*
-                op => scalar(op, bits as u64).into(),
-            })
+    /// Executes a load or store; `value` is its second operand, zero-extended. A store gives 0.
+    ///
+    /// # Errors
+    /// The trap of the access, with nothing changed.
+    pub(crate) fn access(
+        what: &Outline,
+        address: u64,
+        value: u128,
+        memory: &mut [u8],
+        dirty: &mut [u8],
+    ) -> Result<u128, Trap> {
+        if what.shape.result == 0 {
+            let value = match what.op {
+                $(Op::$vector_store_lane => n::$vector_store_lane_fn(value, what.lane).into(),)*
+                _ => value,
+            };
+            return store_bytes(what, address, value, memory, dirty).map(|()| 0);
         }
-    };
+        let bits = load_bytes(what, address, memory)?;
+        if what.op == Op::V128Load {
+            // By far the most frequent.
+            return Ok(bits);
+        }
+        Ok(match what.op {
+            $(Op::$vector_load => n::$vector_load_fn(bits as u64),)*
+            $(Op::$vector_load_lane => n::$vector_load_lane_fn(value, bits as u64, what.lane),)*
+            op => scalar(op, bits as u64).into(),
+        })
+    }
+}
 }
 for_each_vector_op!(define_vector);

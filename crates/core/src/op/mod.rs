@@ -9,6 +9,8 @@ mod vector;
 pub use instr::{FREE_CARRIED, Instr};
 pub(crate) use vector::for_each_vector_op;
 
+use stepmark_op_rules::op_rules;
+
 /// Calls `$mac!` with all rows, grouped by shape:
 /// - `unary`: variant, mnemonic, function of [`crate::numeric`];
 /// - `try_unary`: the same, where the function may trap;
@@ -264,209 +266,124 @@ macro_rules! with_vectors {
     ($mac:ident $($ops:tt)*) => { for_each_vector_op! { $mac $($ops)* } };
 }
 
-macro_rules! define_op {
-    (
-        unary { $($unary:ident $unary_name:literal $unary_fn:ident;)* }
-        binary { $($binary:ident $binary_wide:ident $binary_name:literal $binary_fn:ident;)* }
-        int_binary {
-            $(
-                $int_binary:ident $int_binary_imm:ident $int_binary_wide:ident $int_binary_name:literal
-                $int_binary_fn:ident;
-            )*
-        }
-        int_compare {
-            $(
-                $int_compare:ident $int_compare_imm:ident $int_compare_br:ident $int_compare_br_imm:ident
-                $int_compare_not:ident $int_compare_not_imm:ident $int_compare_name:literal $int_compare_fn:ident;
-            )*
-        }
-        float_compare {
-            $(
-                $float_compare:ident $float_compare_br:ident $float_compare_not:ident $float_compare_name:literal
-                $float_compare_fn:ident;
-            )*
-        }
-        try_unary { $($try_unary:ident $try_unary_name:literal $try_unary_fn:ident;)* }
-        try_int_binary {
-            $($try_int_binary:ident $try_int_binary_imm:ident $try_int_binary_name:literal $try_int_binary_fn:ident;)*
-        }
-        load {
-            $(
-                $load:ident $load_far:ident $load_plus:ident $load_at:ident $load_name:literal $load_mem:ident
-                $load_ext:ident $load_val:ident;
-            )*
-        }
-        store {
-            $(
-                $store:ident $store_far:ident $store_imm:ident $store_plus:ident $store_at:ident $store_name:literal
-                $store_mem:ident;
-            )*
-        }
-        other { $($other:ident $other_name:literal;)* }
-        vector_unary {
-            $($vector_unary:ident $vector_unary_name:literal $vector_unary_code:literal $vector_unary_fn:ident;)*
-        }
-        vector_binary {
-            $($vector_binary:ident $vector_binary_name:literal $vector_binary_code:literal $vector_binary_fn:ident;)*
-        }
-        vector_ternary {
-            $($vector_ternary:ident $vector_ternary_name:literal $vector_ternary_code:literal $vector_ternary_fn:ident;)*
-        }
-        vector_shift {
-            $($vector_shift:ident $vector_shift_name:literal $vector_shift_code:literal $vector_shift_fn:ident;)*
-        }
-        vector_test { $($vector_test:ident $vector_test_name:literal $vector_test_code:literal $vector_test_fn:ident;)* }
-        vector_splat {
-            $(
-                $vector_splat:ident $vector_splat_name:literal $vector_splat_code:literal $vector_splat_fn:ident
-                $vector_splat_ty:ident;
-            )*
-        }
-        vector_extract {
-            $($vector_extract:ident $vector_extract_name:literal $vector_extract_code:literal $vector_extract_fn:ident;)*
-        }
-        vector_replace {
-            $(
-                $vector_replace:ident $vector_replace_name:literal $vector_replace_code:literal
-                $vector_replace_fn:ident $vector_replace_ty:ident;
-            )*
-        }
-        vector_load {
-            $(
-                $vector_load:ident $vector_load_name:literal $vector_load_code:literal $vector_load_fn:ident
-                $vector_load_bytes:literal;
-            )*
-        }
-        vector_load_lane {
-            $(
-                $vector_load_lane:ident $vector_load_lane_name:literal $vector_load_lane_code:literal
-                $vector_load_lane_fn:ident $vector_load_lane_bytes:literal;
-            )*
-        }
-        vector_store_lane {
-            $(
-                $vector_store_lane:ident $vector_store_lane_name:literal $vector_store_lane_code:literal
-                $vector_store_lane_fn:ident $vector_store_lane_bytes:literal;
-            )*
-        }
-        vector_other { $($vector_other:ident $vector_other_name:literal $vector_other_code:literal;)* }
-    ) => {
-        /// An instruction of the source program, without its immediates.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[repr(u16)]
-        #[allow(missing_docs, reason = "each variant is the instruction of that name")]
-        pub enum Op {
-            $($unary,)* $($binary,)* $($int_binary,)* $($int_compare,)* $($float_compare,)* $($try_unary,)*
-            $($try_int_binary,)* $($load,)* $($store,)* $($other,)*
-            $($vector_unary,)* $($vector_binary,)* $($vector_ternary,)* $($vector_shift,)* $($vector_test,)*
-            $($vector_splat,)* $($vector_extract,)* $($vector_replace,)* $($vector_load,)* $($vector_load_lane,)*
-            $($vector_store_lane,)* $($vector_other,)*
-        }
+op_rules! {
+define_op(scalar vector) {
+    /// An instruction of the source program, without its immediates.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    #[repr(u16)]
+    #[allow(missing_docs, reason = "each variant is the instruction of that name")]
+    pub enum Op {
+        $($unary,)* $($binary,)* $($int_binary,)* $($int_compare,)* $($float_compare,)* $($try_unary,)*
+        $($try_int_binary,)* $($load,)* $($store,)* $($other,)*
+        $($vector_unary,)* $($vector_binary,)* $($vector_ternary,)* $($vector_shift,)* $($vector_test,)*
+        $($vector_splat,)* $($vector_extract,)* $($vector_replace,)* $($vector_load,)* $($vector_load_lane,)*
+        $($vector_store_lane,)* $($vector_other,)*
+    }
 
-        impl Op {
-            /// Every instruction, in the order of the table.
-            pub const ALL: &'static [Op] = &[
-                $(Op::$unary,)* $(Op::$binary,)* $(Op::$int_binary,)* $(Op::$int_compare,)*
-                $(Op::$float_compare,)* $(Op::$try_unary,)* $(Op::$try_int_binary,)* $(Op::$load,)*
-                $(Op::$store,)*
-                $(Op::$other,)*
-                $(Op::$vector_unary,)* $(Op::$vector_binary,)* $(Op::$vector_ternary,)* $(Op::$vector_shift,)*
-                $(Op::$vector_test,)* $(Op::$vector_splat,)* $(Op::$vector_extract,)* $(Op::$vector_replace,)*
-                $(Op::$vector_load,)* $(Op::$vector_load_lane,)* $(Op::$vector_store_lane,)* $(Op::$vector_other,)*
-            ];
+    impl Op {
+        /// Every instruction, in the order of the table.
+        pub const ALL: &'static [Op] = &[
+            $(Op::$unary,)* $(Op::$binary,)* $(Op::$int_binary,)* $(Op::$int_compare,)*
+            $(Op::$float_compare,)* $(Op::$try_unary,)* $(Op::$try_int_binary,)* $(Op::$load,)*
+            $(Op::$store,)*
+            $(Op::$other,)*
+            $(Op::$vector_unary,)* $(Op::$vector_binary,)* $(Op::$vector_ternary,)* $(Op::$vector_shift,)*
+            $(Op::$vector_test,)* $(Op::$vector_splat,)* $(Op::$vector_extract,)* $(Op::$vector_replace,)*
+            $(Op::$vector_load,)* $(Op::$vector_load_lane,)* $(Op::$vector_store_lane,)* $(Op::$vector_other,)*
+        ];
 
-            /// The name in the text format.
-            pub const fn mnemonic(self) -> &'static str {
-                match self {
-                    $(Op::$unary => $unary_name,)* $(Op::$binary => $binary_name,)*
-                    $(Op::$int_binary => $int_binary_name,)* $(Op::$int_compare => $int_compare_name,)*
-                    $(Op::$float_compare => $float_compare_name,)* $(Op::$try_unary => $try_unary_name,)*
-                    $(Op::$try_int_binary => $try_int_binary_name,)* $(Op::$load => $load_name,)*
-                    $(Op::$store => $store_name,)* $(Op::$other => $other_name,)*
-                    $(Op::$vector_unary => $vector_unary_name,)* $(Op::$vector_binary => $vector_binary_name,)*
-                    $(Op::$vector_ternary => $vector_ternary_name,)* $(Op::$vector_shift => $vector_shift_name,)*
-                    $(Op::$vector_test => $vector_test_name,)* $(Op::$vector_splat => $vector_splat_name,)*
-                    $(Op::$vector_extract => $vector_extract_name,)*
-                    $(Op::$vector_replace => $vector_replace_name,)*
-                    $(Op::$vector_load => $vector_load_name,)*
-                    $(Op::$vector_load_lane => $vector_load_lane_name,)*
-                    $(Op::$vector_store_lane => $vector_store_lane_name,)*
-                    $(Op::$vector_other => $vector_other_name,)*
-                }
-            }
-
-            /// Slots taken from and put on the operand stack, for instructions where the table alone tells.
-            pub fn fixed_arity(self) -> Option<(u32, u32)> {
-                match self {
-                    $(Op::$unary)|* | $(Op::$try_unary)|* | $(Op::$load)|* => Some((1, 1)),
-                    $(Op::$binary)|* | $(Op::$int_binary)|* | $(Op::$int_compare)|* | $(Op::$float_compare)|* |
-                    $(Op::$try_int_binary)|* => Some((2, 1)),
-                    $(Op::$store)|* => Some((2, 0)),
-                    _ => self.shape().map(|shape| (shape.operands.iter().map(|n| u32::from(*n)).sum(), shape.result.into())),
-                }
-            }
-
-            /// The slots of each operand and of the result, of an instruction that can be executed out of line.
-            pub(crate) fn shape(self) -> Option<Shape> {
-                let (operands, result) = match self {
-                    $(Op::$load)|* => ([1, 0, 0], 1),
-                    $(Op::$store)|* => ([1, 1, 0], 0),
-                    $(Op::$vector_unary)|* => ([2, 0, 0], 2),
-                    $(Op::$vector_binary)|* | Op::I8x16Shuffle => ([2, 2, 0], 2),
-                    $(Op::$vector_ternary)|* => ([2, 2, 2], 2),
-                    $(Op::$vector_shift)|* | $(Op::$vector_replace)|* => ([2, 1, 0], 2),
-                    $(Op::$vector_test)|* | $(Op::$vector_extract)|* => ([2, 0, 0], 1),
-                    $(Op::$vector_splat)|* | $(Op::$vector_load)|* | Op::V128Load => ([1, 0, 0], 2),
-                    $(Op::$vector_load_lane)|* => ([1, 2, 0], 2),
-                    $(Op::$vector_store_lane)|* | Op::V128Store => ([1, 2, 0], 0),
-                    Op::V128Const => ([0, 0, 0], 2),
-                    _ => return None,
-                };
-                Some(Shape { operands, result })
-            }
-
-            /// Whether this is a load or a store (its immediate is an offset).
-            pub fn is_memory_access(self) -> bool {
-                self.is_lane_access()
-                    || matches!(self, $(Op::$load)|* | $(Op::$store)|* | $(Op::$vector_load)|* | Op::V128Load | Op::V128Store)
-            }
-
-            /// Whether this is a load or a store of one lane of a vector.
-            pub(crate) fn is_lane_access(self) -> bool {
-                matches!(self, $(Op::$vector_load_lane)|* | $(Op::$vector_store_lane)|*)
-            }
-
-            /// Whether its one immediate is a lane.
-            pub(crate) fn has_lane(self) -> bool {
-                matches!(self, $(Op::$vector_extract)|* | $(Op::$vector_replace)|*)
-            }
-
-            /// Bytes that a load or store accesses.
-            pub(crate) fn access_bytes(self) -> u8 {
-                match self {
-                    $(Self::$load => size_of::<$load_mem>() as u8,)*
-                    $(Self::$store => size_of::<$store_mem>() as u8,)*
-                    _ => self.vector_access_bytes(),
-                }
-            }
-
-            /// Bytes that a load or store of a vector, or of a part of one, accesses; 0 for other instructions.
-            pub(crate) fn vector_access_bytes(self) -> u8 {
-                match self {
-                    $(Op::$vector_load => $vector_load_bytes,)*
-                    $(Op::$vector_load_lane => $vector_load_lane_bytes,)*
-                    $(Op::$vector_store_lane => $vector_store_lane_bytes,)*
-                    Op::V128Load | Op::V128Store => 16,
-                    _ => 0,
-                }
-            }
-
-            /// Whether it is an instruction on vectors.
-            pub const fn is_vector(self) -> bool {
-                self as u16 > LAST_SCALAR as u16
+        /// The name in the text format.
+        pub const fn mnemonic(self) -> &'static str {
+            match self {
+                $(Op::$unary => $unary_name,)* $(Op::$binary => $binary_name,)*
+                $(Op::$int_binary => $int_binary_name,)* $(Op::$int_compare => $int_compare_name,)*
+                $(Op::$float_compare => $float_compare_name,)* $(Op::$try_unary => $try_unary_name,)*
+                $(Op::$try_int_binary => $try_int_binary_name,)* $(Op::$load => $load_name,)*
+                $(Op::$store => $store_name,)* $(Op::$other => $other_name,)*
+                $(Op::$vector_unary => $vector_unary_name,)* $(Op::$vector_binary => $vector_binary_name,)*
+                $(Op::$vector_ternary => $vector_ternary_name,)* $(Op::$vector_shift => $vector_shift_name,)*
+                $(Op::$vector_test => $vector_test_name,)* $(Op::$vector_splat => $vector_splat_name,)*
+                $(Op::$vector_extract => $vector_extract_name,)*
+                $(Op::$vector_replace => $vector_replace_name,)*
+                $(Op::$vector_load => $vector_load_name,)*
+                $(Op::$vector_load_lane => $vector_load_lane_name,)*
+                $(Op::$vector_store_lane => $vector_store_lane_name,)*
+                $(Op::$vector_other => $vector_other_name,)*
             }
         }
-    };
+
+        /// Slots taken from and put on the operand stack, for instructions where the table alone tells.
+        pub fn fixed_arity(self) -> Option<(u32, u32)> {
+            match self {
+                $(Op::$unary)|* | $(Op::$try_unary)|* | $(Op::$load)|* => Some((1, 1)),
+                $(Op::$binary)|* | $(Op::$int_binary)|* | $(Op::$int_compare)|* | $(Op::$float_compare)|* |
+                $(Op::$try_int_binary)|* => Some((2, 1)),
+                $(Op::$store)|* => Some((2, 0)),
+                _ => self.shape().map(|shape| (shape.operands.iter().map(|n| u32::from(*n)).sum(), shape.result.into())),
+            }
+        }
+
+        /// The slots of each operand and of the result, of an instruction that can be executed out of line.
+        pub(crate) fn shape(self) -> Option<Shape> {
+            let (operands, result) = match self {
+                $(Op::$load)|* => ([1, 0, 0], 1),
+                $(Op::$store)|* => ([1, 1, 0], 0),
+                $(Op::$vector_unary)|* => ([2, 0, 0], 2),
+                $(Op::$vector_binary)|* | Op::I8x16Shuffle => ([2, 2, 0], 2),
+                $(Op::$vector_ternary)|* => ([2, 2, 2], 2),
+                $(Op::$vector_shift)|* | $(Op::$vector_replace)|* => ([2, 1, 0], 2),
+                $(Op::$vector_test)|* | $(Op::$vector_extract)|* => ([2, 0, 0], 1),
+                $(Op::$vector_splat)|* | $(Op::$vector_load)|* | Op::V128Load => ([1, 0, 0], 2),
+                $(Op::$vector_load_lane)|* => ([1, 2, 0], 2),
+                $(Op::$vector_store_lane)|* | Op::V128Store => ([1, 2, 0], 0),
+                Op::V128Const => ([0, 0, 0], 2),
+                _ => return None,
+            };
+            Some(Shape { operands, result })
+        }
+
+        /// Whether this is a load or a store (its immediate is an offset).
+        pub fn is_memory_access(self) -> bool {
+            self.is_lane_access()
+                || matches!(self, $(Op::$load)|* | $(Op::$store)|* | $(Op::$vector_load)|* | Op::V128Load | Op::V128Store)
+        }
+
+        /// Whether this is a load or a store of one lane of a vector.
+        pub(crate) fn is_lane_access(self) -> bool {
+            matches!(self, $(Op::$vector_load_lane)|* | $(Op::$vector_store_lane)|*)
+        }
+
+        /// Whether its one immediate is a lane.
+        pub(crate) fn has_lane(self) -> bool {
+            matches!(self, $(Op::$vector_extract)|* | $(Op::$vector_replace)|*)
+        }
+
+        /// Bytes that a load or store accesses.
+        pub(crate) fn access_bytes(self) -> u8 {
+            match self {
+                $(Self::$load => size_of::<$load_mem>() as u8,)*
+                $(Self::$store => size_of::<$store_mem>() as u8,)*
+                _ => self.vector_access_bytes(),
+            }
+        }
+
+        /// Bytes that a load or store of a vector, or of a part of one, accesses; 0 for other instructions.
+        pub(crate) fn vector_access_bytes(self) -> u8 {
+            match self {
+                $(Op::$vector_load => $vector_load_bytes,)*
+                $(Op::$vector_load_lane => $vector_load_lane_bytes,)*
+                $(Op::$vector_store_lane => $vector_store_lane_bytes,)*
+                Op::V128Load | Op::V128Store => 16,
+                _ => 0,
+            }
+        }
+
+        /// Whether it is an instruction on vectors.
+        pub const fn is_vector(self) -> bool {
+            self as u16 > LAST_SCALAR as u16
+        }
+    }
+}
 }
 for_each_op!(with_vectors define_op);
 

@@ -17,6 +17,8 @@ use crate::machine::{
 };
 use crate::numeric as n;
 use crate::numeric::Slot;
+use stepmark_op_rules::op_rules;
+
 /// What the loop needs only at calls, returns and the like. It stays in memory, behind a pointer, so that registers are
 /// left to what every instruction uses: measured in RATIONALE.md.
 #[repr(C, align(64))]
@@ -334,543 +336,456 @@ unsafe fn tail_index(at: *const Inst) -> CallIndex {
     CallIndex::Index(unsafe { wide(at) }.0)
 }
 
-macro_rules! define_run {
-    (
-        unary { $($unary:ident $unary_name:literal $unary_fn:ident;)* }
-        binary { $($binary:ident $binary_wide:ident $binary_name:literal $binary_fn:ident;)* }
-        int_binary {
-            $(
-                $int_binary:ident $int_binary_imm:ident $int_binary_wide:ident $int_binary_name:literal
-                $int_binary_fn:ident;
-            )*
-        }
-        int_compare {
-            $(
-                $int_compare:ident $int_compare_imm:ident $int_compare_br:ident $int_compare_br_imm:ident
-                $int_compare_not:ident $int_compare_not_imm:ident $int_compare_name:literal $int_compare_fn:ident;
-            )*
-        }
-        float_compare {
-            $(
-                $float_compare:ident $float_compare_br:ident $float_compare_not:ident $float_compare_name:literal
-                $float_compare_fn:ident;
-            )*
-        }
-        try_unary { $($try_unary:ident $try_unary_name:literal $try_unary_fn:ident;)* }
-        try_int_binary {
-            $($try_int_binary:ident $try_int_binary_imm:ident $try_int_binary_name:literal $try_int_binary_fn:ident;)*
-        }
-        load {
-            $(
-                $load:ident $load_far:ident $load_plus:ident $load_at:ident $load_name:literal $load_mem:ident
-                $load_ext:ident $load_val:ident;
-            )*
-        }
-        store {
-            $(
-                $store:ident $store_far:ident $store_imm:ident $store_plus:ident $store_at:ident $store_name:literal
-                $store_mem:ident;
-            )*
-        }
-        other { $($other:ident $other_name:literal;)* }
-        fused { $($fused:ident $fused_first:ident $fused_second:ident $fused_fn1:ident $fused_fn2:ident;)* }
-        fused_right {
-            $(
-                $fused_right:ident $fused_right_first:ident $fused_right_second:ident $fused_right_fn1:ident
-                $fused_right_fn2:ident;
-            )*
-        }
-        fused_imm {
-            $($fused_imm:ident $fused_imm_first:ident $fused_imm_second:ident $fused_imm_fn1:ident $fused_imm_fn2:ident;)*
-        }
-        fused_by_imm {
-            $(
-                $fused_by_imm:ident $fused_by_imm_first:ident $fused_by_imm_second:ident $fused_by_imm_fn1:ident
-                $fused_by_imm_fn2:ident;
-            )*
-        }
-        fused_imms {
-            $(
-                $fused_imms:ident $fused_imms_first:ident $fused_imms_second:ident $fused_imms_fn1:ident
-                $fused_imms_fn2:ident;
-            )*
-        }
-        load_then {
-            $(
-                $load_then:ident $load_then_load:ident $load_then_second:ident $load_then_mem:ident
-                $load_then_ext:ident $load_then_val:ident $load_then_fn:ident;
-            )*
-        }
-        load_before {
-            $(
-                $load_before:ident $load_before_load:ident $load_before_second:ident $load_before_mem:ident
-                $load_before_ext:ident $load_before_val:ident $load_before_fn:ident;
-            )*
-        }
-        load_plus_then {
-            $(
-                $load_plus_then:ident $load_plus_then_load:ident $load_plus_then_second:ident $load_plus_then_mem:ident
-                $load_plus_then_ext:ident $load_plus_then_val:ident $load_plus_then_fn:ident;
-            )*
-        }
-        then_store {
-            $(
-                $then_store:ident $then_store_first:ident $then_store_store:ident $then_store_fn:ident
-                $then_store_mem:ident;
-            )*
-        }
-        step {
-            $($step:ident $step_imm:ident $step_br:ident $step_br_imm:ident $step_add:ident $step_fn1:ident $step_fn2:ident;)*
-        }
-    ) => {
-        /// Runs until the driver is needed.
-        ///
-        /// # Safety
-        /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
-        /// `memory` point to is allocated and touched by nothing else.
-        #[inline(never)]
-        unsafe fn dispatch(context: *mut LoopContext, ip: *const Inst, fp: *mut u64) -> Exit {
-            // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
-            // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
-            unsafe {
-            let context = fixed_place(context);
-            let (mut ip, mut fp) = (ip, fp);
+op_rules! {
+define_run(scalar fused) {
+    /// Runs until the driver is needed.
+    ///
+    /// # Safety
+    /// `ip` is in verified code, all slots of its frame are inside the stack from `fp` on, and what `context` and
+    /// `memory` point to is allocated and touched by nothing else.
+    #[inline(never)]
+    unsafe fn dispatch(context: *mut LoopContext, ip: *const Inst, fp: *mut u64) -> Exit {
+        // SAFETY: all offsets below are within the allocations by the conditions of this function and the module's
+        // comment: `ip` moves only to verified positions, slots are below the frame's size, frames below the last.
+        unsafe {
+        let context = fixed_place(context);
+        let (mut ip, mut fp) = (ip, fp);
 
-            macro_rules! pc {
-                ($at:expr) => { $at.offset_from((*context).insts) as u32 };
-            }
-            macro_rules! slot {
-                ($slot:expr) => {{
-                    debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
-                    *fp.add($slot as usize)
-                }};
-            }
-            macro_rules! get {
-                ($slot:expr) => { Slot::from_slot(slot!($slot)) };
-            }
-            macro_rules! put {
-                ($slot:expr, $value:expr) => {{
-                    debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
-                    *fp.add($slot as usize) = $value;
-                }};
-            }
-            macro_rules! set {
-                ($slot:expr, $value:expr) => { put!($slot, Slot::to_slot($value)) };
-            }
-            macro_rules! imm {
-                ($imm:expr) => { Slot::from_slot($imm as i64 as u64) };
-            }
-            macro_rules! next {
-                ($words:literal) => { ip = ip.add($words) };
-            }
-            macro_rules! trap {
-                () => { break Exit::Stuck(pc!(ip)) };
-            }
-            macro_rules! attempt {
-                ($result:expr) => {
-                    match $result {
-                        Ok(value) => value,
-                        Err(_) => trap!(),
-                    }
-                };
-            }
-            macro_rules! charge {
-                ($cost:expr) => {
-                    if METERED {
-                        (*context).left -= $cost;
-                        if (*context).left < 0 {
-                            break Exit::AtEntry(pc!(ip));
-                        }
-                    }
-                };
-            }
-            // Takes the branch at `at` to `at + off`.
-            macro_rules! take {
-                ($at:expr, $off:expr) => {{
-                    let cost = edge_cost($at.add(1));
-                    ip = $at.offset($off as isize);
-                    charge!(cost);
-                }};
-            }
-            macro_rules! branch_if {
-                ($condition:expr, $off:expr) => {
-                    if $condition { take!(ip, $off) } else { next!(2) }
-                };
-            }
-            macro_rules! far {
-                () => {{
-                    let (low, high) = wide(ip.add(1));
-                    u64::from(low) | u64::from(high) << 32
-                }};
-            }
-            // The third slot of a fused instruction.
-            macro_rules! third {
-                () => { get!(wide(ip.add(1)).1) };
-            }
-            // The second immediate of a fused instruction.
-            macro_rules! second_imm {
-                () => { imm!(wide(ip.add(1)).1 as i16) };
-            }
-            macro_rules! constant {
-                ($bits:expr) => {{
-                    let (low, high) = wide(ip.add(1));
-                    Slot::from_slot(u64::from($bits) | u64::from(low) << 16 | u64::from(high) << 48)
-                }};
-            }
-            // `a + imm` and `a + (b << k)`, modulo 2^32.
-            macro_rules! plus {
-                ($a:expr, $imm:expr) => { n::i32_add(get!($a), imm!($imm)) };
-            }
-            macro_rules! at {
-                ($a:expr, $b:expr) => {{
-                    let shift = u32::from(wide(ip.add(1)).1);
-                    n::i32_add(get!($a), n::i32_shl(get!($b), shift))
-                }};
-            }
-            // Where `size` bytes at `address + off` begin.
-            macro_rules! effective {
-                ($address:expr, $off:expr, $size:expr) => {{
-                    let address: u32 = $address;
-                    let start = u64::from(address) + $off;
-                    if start + $size > (*context).memory.length {
-                        trap!();
-                    }
-                    start as usize
-                }};
-            }
-            macro_rules! load {
-                ($mem:ident, $ext:ident, $val:ident, $address:expr, $off:expr) => {{
-                    let start = effective!($address, $off, size_of::<$mem>() as u64);
-                    let bytes = (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().read();
-                    Slot::from_slot(Slot::to_slot(<$mem>::from_le_bytes(bytes) as $ext as $val))
-                }};
-            }
-            macro_rules! store {
-                ($mem:ident, $address:expr, $value:expr, $off:expr) => {{
-                    let start = effective!($address, $off, size_of::<$mem>() as u64);
-                    let bytes = ($value as $mem).to_le_bytes();
-                    (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
-                    if TRACKED {
-                        *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = (*context).written;
-                        if size_of::<$mem>() > 1 {
-                            *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = (*context).written;
-                        }
-                    }
-                }};
-            }
-            // `a = a + imm`, then the branch if `$compare` of it and the other operand holds.
-            macro_rules! step {
-                ($add:ident, $compare:ident, $a:expr, $imm:expr, $right:expr, $off:expr) => {{
-                    let value = n::$add(get!($a), imm!($imm));
-                    set!($a, value);
-                    branch_if!(n::$compare(value, $right), $off)
-                }};
-            }
-            // Enters `callee`, its frame at `fp`, unless gas or stack do not allow it.
-            macro_rules! enter {
-                ($callee:expr, $new_fp:expr, $stop:expr) => {{
-                    let used = $new_fp.byte_offset_from((*context).stack) as usize;
-                    let room = (*context).stack_bytes - used;
-                    if room < $callee.frame_bytes as usize || (METERED && (*context).left < $callee.cost) {
-                        break Exit::AtCall($stop);
-                    }
-                    if METERED {
-                        (*context).left -= $callee.cost;
-                    }
-                }};
-            }
-            macro_rules! begin {
-                ($callee:expr) => {{
-                    let mut local = fp.add($callee.params as usize);
-                    let end = local.add($callee.zeroed as usize);
-                    while local < end {
-                        *local = 0;
-                        local = local.add(1);
-                    }
-                    ip = (*context).insts.add($callee.pc as usize);
-                }};
-            }
-            // Calls `func` with its arguments from `slot` on; `stop` finds the call if it must wait.
-            macro_rules! call {
-                ($func:expr, $slot:expr, $return_to:expr) => {{
-                    let func: u32 = $func;
-                    let return_to = pc!(ip) + $return_to;
-                    let callee = &*(*context).funcs.add(func as usize);
-                    let new_fp = fp.add($slot as usize);
-                    let frame = (*context).frame;
-                    if frame >= (*context).last_frame {
-                        break Exit::AtCall(CallIndex::BeforeEntry(return_to));
-                    }
-                    enter!(callee, new_fp, CallIndex::BeforeEntry(return_to));
-                    (*frame).resume = ResumePoint::Fast(return_to);
-                    let base = new_fp.offset_from((*context).stack) as u32;
-                    frame.add(1).write(Frame { func, base, resume: ResumePoint::Fast(callee.pc) });
-                    (*context).frame = frame.add(1);
-                    fp = new_fp;
-                    begin!(callee);
-                }};
-            }
-            // The reference in a table element, null if there is none.
-            macro_rules! element {
-                ($a:expr) => {{
-                    let table = wide(ip.add(1)).1;
-                    let element: u32 = get!($a);
-                    (&*(*context).tables)[table as usize].get(element.into()).unwrap_or(0)
-                }};
-            }
-            // The function behind a reference, if it can be called here and now.
-            macro_rules! callee {
-                ($reference:expr) => {{
-                    let type_number = wide(ip.add(1)).0;
-                    let reference: u64 = $reference;
-                    func_of_ref(&*(*context).instances, reference).filter(|func| {
-                        let callee = &*(*context).funcs.add(*func as usize);
-                        callee.type_number == type_number && callee.instance == (*context).instance
-                    })
-                }};
-            }
-            // Replaces the frame by one of `func`, its arguments from the relative slot on.
-            macro_rules! tail_call {
-                ($func:expr, $slot:expr, $index_at:expr) => {{
-                    let func: u32 = $func;
-                    let callee = &*(*context).funcs.add(func as usize);
-                    enter!(callee, fp, tail_index(ip.add($index_at)));
-                    std::ptr::copy(fp.add($slot as usize), fp, callee.params as usize);
-                    (*(*context).frame).func = func;
-                    begin!(callee);
-                }};
-            }
-            // Goes on in the frame below, results in place.
-            macro_rules! leave {
-                () => {{
-                    let frame = (*context).frame.wrapping_sub(1);
-                    (*context).frame = frame;
-                    if frame < (*context).first_frame {
-                        break Exit::Done;
-                    }
-                    let ResumePoint::Fast(return_to) = (*frame).resume else { break Exit::Returned };
-                    fp = (*context).stack.add((*frame).base as usize);
-                    ip = (*context).insts.add(return_to as usize);
-                    charge!(edge_cost(ip.sub(1)));
-                }};
-            }
-
-            let exit = loop {
-                match *ip {
-                    $(Inst::$unary { d, a } => { set!(d, n::$unary_fn(get!(a))); next!(1); })*
-                    $(Inst::$binary { d, a, b } => { set!(d, n::$binary_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$binary_wide { d, a, bits } => { set!(d, n::$binary_fn(get!(a), constant!(bits))); next!(2); })*
-                    $(Inst::$int_binary { d, a, b } => { set!(d, n::$int_binary_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$int_binary_imm { d, a, imm } => { set!(d, n::$int_binary_fn(get!(a), imm!(imm))); next!(1); }
-                      Inst::$int_binary_wide { d, a, bits } => {
-                          set!(d, n::$int_binary_fn(get!(a), constant!(bits))); next!(2);
-                      })*
-                    $(Inst::$int_compare { d, a, b } => { set!(d, n::$int_compare_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$int_compare_imm { d, a, imm } => { set!(d, n::$int_compare_fn(get!(a), imm!(imm))); next!(1); }
-                      Inst::$int_compare_br { a, b, off } => branch_if!(n::$int_compare_fn(get!(a), get!(b)), off),
-                      Inst::$int_compare_br_imm { a, imm, off } => branch_if!(n::$int_compare_fn(get!(a), imm!(imm)), off),)*
-                    $(Inst::$float_compare { d, a, b } => { set!(d, n::$float_compare_fn(get!(a), get!(b))); next!(1); }
-                      Inst::$float_compare_br { a, b, off } => branch_if!(n::$float_compare_fn(get!(a), get!(b)), off),
-                      Inst::$float_compare_not { a, b, off } => branch_if!(!n::$float_compare_fn(get!(a), get!(b)), off),)*
-                    $(Inst::$try_unary { d, a } => { set!(d, attempt!(n::$try_unary_fn(get!(a)))); next!(1); })*
-                    $(Inst::$try_int_binary { d, a, b } => {
-                        set!(d, attempt!(n::$try_int_binary_fn(get!(a), get!(b)))); next!(1);
-                    }
-                      Inst::$try_int_binary_imm { d, a, imm } => {
-                          set!(d, attempt!(n::$try_int_binary_fn(get!(a), imm!(imm)))); next!(1);
-                      })*
-                    $(Inst::$load { d, a, off } => {
-                        let value: u64 = load!($load_mem, $load_ext, $load_val, get!(a), u64::from(off));
-                        put!(d, value);
-                        next!(1);
-                    }
-                    Inst::$load_far { d, a } => {
-                        let value: u64 = load!($load_mem, $load_ext, $load_val, get!(a), far!());
-                        put!(d, value);
-                        next!(2);
-                    }
-                    Inst::$load_plus { d, a, imm } => {
-                        let value: u64 = load!($load_mem, $load_ext, $load_val, plus!(a, imm), u64::from(wide(ip.add(1)).0));
-                        put!(d, value);
-                        next!(2);
-                    }
-                    Inst::$load_at { d, a, b } => {
-                        let value: u64 = load!($load_mem, $load_ext, $load_val, at!(a, b), u64::from(wide(ip.add(1)).0));
-                        put!(d, value);
-                        next!(2);
-                    })*
-                    $(Inst::$store { a, b, off } => { store!($store_mem, get!(a), slot!(b), u64::from(off)); next!(1); }
-                      Inst::$store_far { a, b } => { let off = far!(); store!($store_mem, get!(a), slot!(b), off); next!(2); }
-                      Inst::$store_imm { a, imm, off } => { store!($store_mem, get!(a), imm, u64::from(off)); next!(1); }
-                      Inst::$store_plus { a, b, imm } => {
-                          store!($store_mem, plus!(a, imm), slot!(b), u64::from(wide(ip.add(1)).0));
-                          next!(2);
-                      }
-                      Inst::$store_at { a, b, c } => {
-                          store!($store_mem, at!(a, c), slot!(b), u64::from(wide(ip.add(1)).0));
-                          next!(2);
-                      })*
-
-                    $(Inst::$fused { d, a, b } => {
-                        set!(d, n::$fused_fn2(n::$fused_fn1(get!(a), get!(b)), third!())); next!(2);
-                    })*
-                    $(Inst::$fused_right { d, a, b } => {
-                        set!(d, n::$fused_right_fn2(third!(), n::$fused_right_fn1(get!(a), get!(b)))); next!(2);
-                    })*
-                    $(Inst::$fused_imm { d, a, imm } => {
-                        set!(d, n::$fused_imm_fn2(n::$fused_imm_fn1(get!(a), imm!(imm)), third!())); next!(2);
-                    })*
-                    $(Inst::$fused_by_imm { d, a, b } => {
-                        set!(d, n::$fused_by_imm_fn2(n::$fused_by_imm_fn1(get!(a), get!(b)), second_imm!())); next!(2);
-                    })*
-                    $(Inst::$fused_imms { d, a, imm } => {
-                        set!(d, n::$fused_imms_fn2(n::$fused_imms_fn1(get!(a), imm!(imm)), second_imm!())); next!(2);
-                    })*
-                    $(Inst::$load_then { d, a, off } => {
-                        let value = load!($load_then_mem, $load_then_ext, $load_then_val, get!(a), u64::from(off));
-                        set!(d, n::$load_then_fn(value, third!()));
-                        next!(2);
-                    })*
-                    $(Inst::$load_before { d, a, off } => {
-                        let value = load!($load_before_mem, $load_before_ext, $load_before_val, get!(a), u64::from(off));
-                        set!(d, n::$load_before_fn(third!(), value));
-                        next!(2);
-                    })*
-                    $(Inst::$load_plus_then { d, a, imm } => {
-                        let value = load!(
-                            $load_plus_then_mem, $load_plus_then_ext, $load_plus_then_val,
-                            plus!(a, imm),
-                            u64::from(wide(ip.add(1)).0)
-                        );
-                        set!(d, n::$load_plus_then_fn(value, third!()));
-                        next!(2);
-                    })*
-                    $(Inst::$then_store { a, b, c } => {
-                        let value = Slot::to_slot(n::$then_store_fn(get!(b), get!(c)));
-                        store!($then_store_mem, get!(a), value, u64::from(wide(ip.add(1)).0));
-                        next!(2);
-                    })*
-                    $(Inst::$step { a, imm, off } => step!($step_fn1, $step_fn2, a, imm, get!(edge_extra(ip.add(1))), off),
-                      Inst::$step_imm { a, imm, off } => {
-                          step!($step_fn1, $step_fn2, a, imm, imm!(edge_extra(ip.add(1)) as i16), off)
-                      })*
-
-                    Inst::Nop => next!(1),
-                    Inst::Copy { d, a } => { put!(d, slot!(a)); next!(1); }
-                    Inst::Const32 { d, value } => { put!(d, u64::from(value)); next!(1); }
-                    Inst::Const64 { d, low } => { put!(d, u64::from(low) | far!() << 32); next!(2); }
-                    Inst::Copy2 { d, a, e } => { put!(d, slot!(a)); put!(e, third!()); next!(2); }
-                    Inst::Select { d, a, b } => {
-                        let chosen = if third!() { slot!(a) } else { slot!(b) };
-                        put!(d, chosen);
-                        next!(2);
-                    }
-                    Inst::GlobalGet { d, global } => { put!(d, *(*context).globals.add(global as usize)); next!(1); }
-                    Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
-                    Inst::RefIsNull { d, a } => { put!(d, u64::from(slot!(a) == 0)); next!(1); }
-                    Inst::MemorySize { d } => { put!(d, (*context).memory.length >> 16); next!(1); }
-
-                    Inst::MemoryCopy { d, a, b } => {
-                        if !(*context).memory_copy(get!(d), get!(a), get!(b)) {
-                            trap!();
-                        }
-                        next!(2);
-                        charge!(edge_cost(ip.sub(1)));
-                    }
-                    Inst::MemoryFill { d, a, b } => {
-                        if !(*context).memory_fill(get!(d), get!(a), get!(b)) {
-                            trap!();
-                        }
-                        next!(2);
-                        charge!(edge_cost(ip.sub(1)));
-                    }
-
-                    Inst::Br { off } => take!(ip, off),
-                    Inst::BrEqz { a, off } => branch_if!(slot!(a) == 0, off),
-                    Inst::BrNez { a, off } => branch_if!(slot!(a) != 0, off),
-                    Inst::BrTable { a, count } => {
-                        let index: u32 = get!(a);
-                        let branch = ip.add(1 + 2 * index.min(count) as usize);
-                        let Inst::Br { off } = *branch else { bug() };
-                        take!(branch, off);
-                    }
-                    Inst::Return => leave!(),
-                    Inst::ReturnOne { a } => { *fp = slot!(a); leave!() }
-                    Inst::ReturnMany { a, count } => {
-                        std::ptr::copy(fp.add(a as usize), fp, count as usize);
-                        leave!()
-                    }
-                    Inst::Call { base: slot, func } => call!(func, slot, 2),
-                    Inst::CallIndirect { base: slot, a } => match callee!(element!(a)) {
-                        Some(func) => call!(func, slot, 3),
-                        None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
-                    },
-                    Inst::ReturnCall { base: slot, func } => tail_call!(func, slot, 1),
-                    Inst::CallRef { base: slot, a } => match callee!(slot!(a)) {
-                        Some(func) => call!(func, slot, 3),
-                        None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
-                    },
-                    Inst::ReturnCallRef { base: slot, a } => match callee!(slot!(a)) {
-                        Some(func) => tail_call!(func, slot, 2),
-                        None => break Exit::AtCall(tail_index(ip.add(2))),
-                    },
-                    Inst::Outline { .. } => {
-                        if !(*context).outline(fp, ip) {
-                            trap!();
-                        }
-                        next!(2);
-                    }
-                    Inst::V128Load { d, a, off } => {
-                        let start = effective!(get!(a), u64::from(off), 16);
-                        let bytes = (*context).memory.bytes.add(start).cast::<[u8; 8]>();
-                        let (low, high) = (bytes.read(), bytes.add(1).read());
-                        put!(d, u64::from_le_bytes(low));
-                        put!(usize::from(d) + 1, u64::from_le_bytes(high));
-                        next!(1);
-                    }
-                    Inst::V128Store { a, b, off } => {
-                        let value = u128::from(slot!(b)) | u128::from(slot!(usize::from(b) + 1)) << 64;
-                        store!(u128, get!(a), value, u64::from(off));
-                        next!(1);
-                    }
-                    Inst::Narrow { a } => {
-                        if slot!(a) >> 32 != 0 {
-                            trap!();
-                        }
-                        next!(1);
-                    }
-                    Inst::RefAsNonNull { a } => {
-                        if slot!(a) == 0 {
-                            trap!();
-                        }
-                        next!(1);
-                    }
-                    Inst::ReturnCallIndirect { base: slot, a } => match callee!(element!(a)) {
-                        Some(func) => tail_call!(func, slot, 2),
-                        None => break Exit::AtCall(tail_index(ip.add(2))),
-                    },
-
-                    Inst::Charge { cost } => {
-                        next!(1);
-                        charge!(i64::from(cost));
-                    }
-                    Inst::Tick { index } => {
-                        let cost = edge_cost(ip.add(1));
-                        if *(*context).steps == 0 || (*context).left < cost {
-                            break Exit::Before(index);
-                        }
-                        *(*context).steps -= 1;
-                        (*context).left -= cost;
-                        next!(2);
-                    }
-                    Inst::Slow { index } => break Exit::Before(index),
-                    Inst::Unreachable => trap!(),
-                    Inst::Edge { .. } | Inst::Wide { .. } => bug(),
+        macro_rules! pc {
+            ($at:expr) => { $at.offset_from((*context).insts) as u32 };
+        }
+        macro_rules! slot {
+            ($slot:expr) => {{
+                debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
+                *fp.add($slot as usize)
+            }};
+        }
+        macro_rules! get {
+            ($slot:expr) => { Slot::from_slot(slot!($slot)) };
+        }
+        macro_rules! put {
+            ($slot:expr, $value:expr) => {{
+                debug_assert!(fp.add($slot as usize) < (*context).stack.byte_add((*context).stack_bytes));
+                *fp.add($slot as usize) = $value;
+            }};
+        }
+        macro_rules! set {
+            ($slot:expr, $value:expr) => { put!($slot, Slot::to_slot($value)) };
+        }
+        macro_rules! imm {
+            ($imm:expr) => { Slot::from_slot($imm as i64 as u64) };
+        }
+        macro_rules! next {
+            ($words:literal) => { ip = ip.add($words) };
+        }
+        macro_rules! trap {
+            () => { break Exit::Stuck(pc!(ip)) };
+        }
+        macro_rules! attempt {
+            ($result:expr) => {
+                match $result {
+                    Ok(value) => value,
+                    Err(_) => trap!(),
                 }
             };
-            exit
-            }
         }
-    };
+        macro_rules! charge {
+            ($cost:expr) => {
+                if METERED {
+                    (*context).left -= $cost;
+                    if (*context).left < 0 {
+                        break Exit::AtEntry(pc!(ip));
+                    }
+                }
+            };
+        }
+        // Takes the branch at `at` to `at + off`.
+        macro_rules! take {
+            ($at:expr, $off:expr) => {{
+                let cost = edge_cost($at.add(1));
+                ip = $at.offset($off as isize);
+                charge!(cost);
+            }};
+        }
+        macro_rules! branch_if {
+            ($condition:expr, $off:expr) => {
+                if $condition { take!(ip, $off) } else { next!(2) }
+            };
+        }
+        macro_rules! far {
+            () => {{
+                let (low, high) = wide(ip.add(1));
+                u64::from(low) | u64::from(high) << 32
+            }};
+        }
+        // The third slot of a fused instruction.
+        macro_rules! third {
+            () => { get!(wide(ip.add(1)).1) };
+        }
+        // The second immediate of a fused instruction.
+        macro_rules! second_imm {
+            () => { imm!(wide(ip.add(1)).1 as i16) };
+        }
+        macro_rules! constant {
+            ($bits:expr) => {{
+                let (low, high) = wide(ip.add(1));
+                Slot::from_slot(u64::from($bits) | u64::from(low) << 16 | u64::from(high) << 48)
+            }};
+        }
+        // `a + imm` and `a + (b << k)`, modulo 2^32.
+        macro_rules! plus {
+            ($a:expr, $imm:expr) => { n::i32_add(get!($a), imm!($imm)) };
+        }
+        macro_rules! at {
+            ($a:expr, $b:expr) => {{
+                let shift = u32::from(wide(ip.add(1)).1);
+                n::i32_add(get!($a), n::i32_shl(get!($b), shift))
+            }};
+        }
+        // Where `size` bytes at `address + off` begin.
+        macro_rules! effective {
+            ($address:expr, $off:expr, $size:expr) => {{
+                let address: u32 = $address;
+                let start = u64::from(address) + $off;
+                if start + $size > (*context).memory.length {
+                    trap!();
+                }
+                start as usize
+            }};
+        }
+        macro_rules! load {
+            ($mem:ident, $ext:ident, $val:ident, $address:expr, $off:expr) => {{
+                let start = effective!($address, $off, size_of::<$mem>() as u64);
+                let bytes = (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().read();
+                Slot::from_slot(Slot::to_slot(<$mem>::from_le_bytes(bytes) as $ext as $val))
+            }};
+        }
+        macro_rules! store {
+            ($mem:ident, $address:expr, $value:expr, $off:expr) => {{
+                let start = effective!($address, $off, size_of::<$mem>() as u64);
+                let bytes = ($value as $mem).to_le_bytes();
+                (*context).memory.bytes.add(start).cast::<[u8; size_of::<$mem>()]>().write(bytes);
+                if TRACKED {
+                    *(*context).memory.dirty.add(start >> DIRTY_SHIFT) = (*context).written;
+                    if size_of::<$mem>() > 1 {
+                        *(*context).memory.dirty.add((start + size_of::<$mem>() - 1) >> DIRTY_SHIFT) = (*context).written;
+                    }
+                }
+            }};
+        }
+        // `a = a + imm`, then the branch if `$compare` of it and the other operand holds.
+        macro_rules! step {
+            ($add:ident, $compare:ident, $a:expr, $imm:expr, $right:expr, $off:expr) => {{
+                let value = n::$add(get!($a), imm!($imm));
+                set!($a, value);
+                branch_if!(n::$compare(value, $right), $off)
+            }};
+        }
+        // Enters `callee`, its frame at `fp`, unless gas or stack do not allow it.
+        macro_rules! enter {
+            ($callee:expr, $new_fp:expr, $stop:expr) => {{
+                let used = $new_fp.byte_offset_from((*context).stack) as usize;
+                let room = (*context).stack_bytes - used;
+                if room < $callee.frame_bytes as usize || (METERED && (*context).left < $callee.cost) {
+                    break Exit::AtCall($stop);
+                }
+                if METERED {
+                    (*context).left -= $callee.cost;
+                }
+            }};
+        }
+        macro_rules! begin {
+            ($callee:expr) => {{
+                let mut local = fp.add($callee.params as usize);
+                let end = local.add($callee.zeroed as usize);
+                while local < end {
+                    *local = 0;
+                    local = local.add(1);
+                }
+                ip = (*context).insts.add($callee.pc as usize);
+            }};
+        }
+        // Calls `func` with its arguments from `slot` on; `stop` finds the call if it must wait.
+        macro_rules! call {
+            ($func:expr, $slot:expr, $return_to:expr) => {{
+                let func: u32 = $func;
+                let return_to = pc!(ip) + $return_to;
+                let callee = &*(*context).funcs.add(func as usize);
+                let new_fp = fp.add($slot as usize);
+                let frame = (*context).frame;
+                if frame >= (*context).last_frame {
+                    break Exit::AtCall(CallIndex::BeforeEntry(return_to));
+                }
+                enter!(callee, new_fp, CallIndex::BeforeEntry(return_to));
+                (*frame).resume = ResumePoint::Fast(return_to);
+                let base = new_fp.offset_from((*context).stack) as u32;
+                frame.add(1).write(Frame { func, base, resume: ResumePoint::Fast(callee.pc) });
+                (*context).frame = frame.add(1);
+                fp = new_fp;
+                begin!(callee);
+            }};
+        }
+        // The reference in a table element, null if there is none.
+        macro_rules! element {
+            ($a:expr) => {{
+                let table = wide(ip.add(1)).1;
+                let element: u32 = get!($a);
+                (&*(*context).tables)[table as usize].get(element.into()).unwrap_or(0)
+            }};
+        }
+        // The function behind a reference, if it can be called here and now.
+        macro_rules! callee {
+            ($reference:expr) => {{
+                let type_number = wide(ip.add(1)).0;
+                let reference: u64 = $reference;
+                func_of_ref(&*(*context).instances, reference).filter(|func| {
+                    let callee = &*(*context).funcs.add(*func as usize);
+                    callee.type_number == type_number && callee.instance == (*context).instance
+                })
+            }};
+        }
+        // Replaces the frame by one of `func`, its arguments from the relative slot on.
+        macro_rules! tail_call {
+            ($func:expr, $slot:expr, $index_at:expr) => {{
+                let func: u32 = $func;
+                let callee = &*(*context).funcs.add(func as usize);
+                enter!(callee, fp, tail_index(ip.add($index_at)));
+                std::ptr::copy(fp.add($slot as usize), fp, callee.params as usize);
+                (*(*context).frame).func = func;
+                begin!(callee);
+            }};
+        }
+        // Goes on in the frame below, results in place.
+        macro_rules! leave {
+            () => {{
+                let frame = (*context).frame.wrapping_sub(1);
+                (*context).frame = frame;
+                if frame < (*context).first_frame {
+                    break Exit::Done;
+                }
+                let ResumePoint::Fast(return_to) = (*frame).resume else { break Exit::Returned };
+                fp = (*context).stack.add((*frame).base as usize);
+                ip = (*context).insts.add(return_to as usize);
+                charge!(edge_cost(ip.sub(1)));
+            }};
+        }
+
+        let exit = loop {
+            match *ip {
+                $(Inst::$unary { d, a } => { set!(d, n::$unary_fn(get!(a))); next!(1); })*
+                $(Inst::$binary { d, a, b } => { set!(d, n::$binary_fn(get!(a), get!(b))); next!(1); }
+                  Inst::$binary_wide { d, a, bits } => { set!(d, n::$binary_fn(get!(a), constant!(bits))); next!(2); })*
+                $(Inst::$int_binary { d, a, b } => { set!(d, n::$int_binary_fn(get!(a), get!(b))); next!(1); }
+                  Inst::$int_binary_imm { d, a, imm } => { set!(d, n::$int_binary_fn(get!(a), imm!(imm))); next!(1); }
+                  Inst::$int_binary_wide { d, a, bits } => {
+                      set!(d, n::$int_binary_fn(get!(a), constant!(bits))); next!(2);
+                  })*
+                $(Inst::$int_compare { d, a, b } => { set!(d, n::$int_compare_fn(get!(a), get!(b))); next!(1); }
+                  Inst::$int_compare_imm { d, a, imm } => { set!(d, n::$int_compare_fn(get!(a), imm!(imm))); next!(1); }
+                  Inst::$int_compare_br { a, b, off } => branch_if!(n::$int_compare_fn(get!(a), get!(b)), off),
+                  Inst::$int_compare_br_imm { a, imm, off } => branch_if!(n::$int_compare_fn(get!(a), imm!(imm)), off),)*
+                $(Inst::$float_compare { d, a, b } => { set!(d, n::$float_compare_fn(get!(a), get!(b))); next!(1); }
+                  Inst::$float_compare_br { a, b, off } => branch_if!(n::$float_compare_fn(get!(a), get!(b)), off),
+                  Inst::$float_compare_not { a, b, off } => branch_if!(!n::$float_compare_fn(get!(a), get!(b)), off),)*
+                $(Inst::$try_unary { d, a } => { set!(d, attempt!(n::$try_unary_fn(get!(a)))); next!(1); })*
+                $(Inst::$try_int_binary { d, a, b } => {
+                    set!(d, attempt!(n::$try_int_binary_fn(get!(a), get!(b)))); next!(1);
+                }
+                  Inst::$try_int_binary_imm { d, a, imm } => {
+                      set!(d, attempt!(n::$try_int_binary_fn(get!(a), imm!(imm)))); next!(1);
+                  })*
+                $(Inst::$load { d, a, off } => {
+                    let value: u64 = load!($load_mem, $load_ext, $load_val, get!(a), u64::from(off));
+                    put!(d, value);
+                    next!(1);
+                }
+                Inst::$load_far { d, a } => {
+                    let value: u64 = load!($load_mem, $load_ext, $load_val, get!(a), far!());
+                    put!(d, value);
+                    next!(2);
+                }
+                Inst::$load_plus { d, a, imm } => {
+                    let value: u64 = load!($load_mem, $load_ext, $load_val, plus!(a, imm), u64::from(wide(ip.add(1)).0));
+                    put!(d, value);
+                    next!(2);
+                }
+                Inst::$load_at { d, a, b } => {
+                    let value: u64 = load!($load_mem, $load_ext, $load_val, at!(a, b), u64::from(wide(ip.add(1)).0));
+                    put!(d, value);
+                    next!(2);
+                })*
+                $(Inst::$store { a, b, off } => { store!($store_mem, get!(a), slot!(b), u64::from(off)); next!(1); }
+                  Inst::$store_far { a, b } => { let off = far!(); store!($store_mem, get!(a), slot!(b), off); next!(2); }
+                  Inst::$store_imm { a, imm, off } => { store!($store_mem, get!(a), imm, u64::from(off)); next!(1); }
+                  Inst::$store_plus { a, b, imm } => {
+                      store!($store_mem, plus!(a, imm), slot!(b), u64::from(wide(ip.add(1)).0));
+                      next!(2);
+                  }
+                  Inst::$store_at { a, b, c } => {
+                      store!($store_mem, at!(a, c), slot!(b), u64::from(wide(ip.add(1)).0));
+                      next!(2);
+                  })*
+
+                $(Inst::$fused { d, a, b } => {
+                    set!(d, n::$fused_fn2(n::$fused_fn1(get!(a), get!(b)), third!())); next!(2);
+                })*
+                $(Inst::$fused_right { d, a, b } => {
+                    set!(d, n::$fused_right_fn2(third!(), n::$fused_right_fn1(get!(a), get!(b)))); next!(2);
+                })*
+                $(Inst::$fused_imm { d, a, imm } => {
+                    set!(d, n::$fused_imm_fn2(n::$fused_imm_fn1(get!(a), imm!(imm)), third!())); next!(2);
+                })*
+                $(Inst::$fused_by_imm { d, a, b } => {
+                    set!(d, n::$fused_by_imm_fn2(n::$fused_by_imm_fn1(get!(a), get!(b)), second_imm!())); next!(2);
+                })*
+                $(Inst::$fused_imms { d, a, imm } => {
+                    set!(d, n::$fused_imms_fn2(n::$fused_imms_fn1(get!(a), imm!(imm)), second_imm!())); next!(2);
+                })*
+                $(Inst::$load_then { d, a, off } => {
+                    let value = load!($load_then_mem, $load_then_ext, $load_then_val, get!(a), u64::from(off));
+                    set!(d, n::$load_then_fn(value, third!()));
+                    next!(2);
+                })*
+                $(Inst::$load_before { d, a, off } => {
+                    let value = load!($load_before_mem, $load_before_ext, $load_before_val, get!(a), u64::from(off));
+                    set!(d, n::$load_before_fn(third!(), value));
+                    next!(2);
+                })*
+                $(Inst::$load_plus_then { d, a, imm } => {
+                    let value = load!(
+                        $load_plus_then_mem, $load_plus_then_ext, $load_plus_then_val,
+                        plus!(a, imm),
+                        u64::from(wide(ip.add(1)).0)
+                    );
+                    set!(d, n::$load_plus_then_fn(value, third!()));
+                    next!(2);
+                })*
+                $(Inst::$then_store { a, b, c } => {
+                    let value = Slot::to_slot(n::$then_store_fn(get!(b), get!(c)));
+                    store!($then_store_mem, get!(a), value, u64::from(wide(ip.add(1)).0));
+                    next!(2);
+                })*
+                $(Inst::$step { a, imm, off } => step!($step_fn1, $step_fn2, a, imm, get!(edge_extra(ip.add(1))), off),
+                  Inst::$step_imm { a, imm, off } => {
+                      step!($step_fn1, $step_fn2, a, imm, imm!(edge_extra(ip.add(1)) as i16), off)
+                  })*
+
+                Inst::Nop => next!(1),
+                Inst::Copy { d, a } => { put!(d, slot!(a)); next!(1); }
+                Inst::Const32 { d, value } => { put!(d, u64::from(value)); next!(1); }
+                Inst::Const64 { d, low } => { put!(d, u64::from(low) | far!() << 32); next!(2); }
+                Inst::Copy2 { d, a, e } => { put!(d, slot!(a)); put!(e, third!()); next!(2); }
+                Inst::Select { d, a, b } => {
+                    let chosen = if third!() { slot!(a) } else { slot!(b) };
+                    put!(d, chosen);
+                    next!(2);
+                }
+                Inst::GlobalGet { d, global } => { put!(d, *(*context).globals.add(global as usize)); next!(1); }
+                Inst::GlobalSet { a, global } => { *(*context).globals.add(global as usize) = slot!(a); next!(1); }
+                Inst::RefIsNull { d, a } => { put!(d, u64::from(slot!(a) == 0)); next!(1); }
+                Inst::MemorySize { d } => { put!(d, (*context).memory.length >> 16); next!(1); }
+
+                Inst::MemoryCopy { d, a, b } => {
+                    if !(*context).memory_copy(get!(d), get!(a), get!(b)) {
+                        trap!();
+                    }
+                    next!(2);
+                    charge!(edge_cost(ip.sub(1)));
+                }
+                Inst::MemoryFill { d, a, b } => {
+                    if !(*context).memory_fill(get!(d), get!(a), get!(b)) {
+                        trap!();
+                    }
+                    next!(2);
+                    charge!(edge_cost(ip.sub(1)));
+                }
+
+                Inst::Br { off } => take!(ip, off),
+                Inst::BrEqz { a, off } => branch_if!(slot!(a) == 0, off),
+                Inst::BrNez { a, off } => branch_if!(slot!(a) != 0, off),
+                Inst::BrTable { a, count } => {
+                    let index: u32 = get!(a);
+                    let branch = ip.add(1 + 2 * index.min(count) as usize);
+                    let Inst::Br { off } = *branch else { bug() };
+                    take!(branch, off);
+                }
+                Inst::Return => leave!(),
+                Inst::ReturnOne { a } => { *fp = slot!(a); leave!() }
+                Inst::ReturnMany { a, count } => {
+                    std::ptr::copy(fp.add(a as usize), fp, count as usize);
+                    leave!()
+                }
+                Inst::Call { base: slot, func } => call!(func, slot, 2),
+                Inst::CallIndirect { base: slot, a } => match callee!(element!(a)) {
+                    Some(func) => call!(func, slot, 3),
+                    None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
+                },
+                Inst::ReturnCall { base: slot, func } => tail_call!(func, slot, 1),
+                Inst::CallRef { base: slot, a } => match callee!(slot!(a)) {
+                    Some(func) => call!(func, slot, 3),
+                    None => break Exit::AtCall(CallIndex::BeforeEntry(pc!(ip) + 3)),
+                },
+                Inst::ReturnCallRef { base: slot, a } => match callee!(slot!(a)) {
+                    Some(func) => tail_call!(func, slot, 2),
+                    None => break Exit::AtCall(tail_index(ip.add(2))),
+                },
+                Inst::Outline { .. } => {
+                    if !(*context).outline(fp, ip) {
+                        trap!();
+                    }
+                    next!(2);
+                }
+                Inst::V128Load { d, a, off } => {
+                    let start = effective!(get!(a), u64::from(off), 16);
+                    let bytes = (*context).memory.bytes.add(start).cast::<[u8; 8]>();
+                    let (low, high) = (bytes.read(), bytes.add(1).read());
+                    put!(d, u64::from_le_bytes(low));
+                    put!(usize::from(d) + 1, u64::from_le_bytes(high));
+                    next!(1);
+                }
+                Inst::V128Store { a, b, off } => {
+                    let value = u128::from(slot!(b)) | u128::from(slot!(usize::from(b) + 1)) << 64;
+                    store!(u128, get!(a), value, u64::from(off));
+                    next!(1);
+                }
+                Inst::Narrow { a } => {
+                    if slot!(a) >> 32 != 0 {
+                        trap!();
+                    }
+                    next!(1);
+                }
+                Inst::RefAsNonNull { a } => {
+                    if slot!(a) == 0 {
+                        trap!();
+                    }
+                    next!(1);
+                }
+                Inst::ReturnCallIndirect { base: slot, a } => match callee!(element!(a)) {
+                    Some(func) => tail_call!(func, slot, 2),
+                    None => break Exit::AtCall(tail_index(ip.add(2))),
+                },
+
+                Inst::Charge { cost } => {
+                    next!(1);
+                    charge!(i64::from(cost));
+                }
+                Inst::Tick { index } => {
+                    let cost = edge_cost(ip.add(1));
+                    if *(*context).steps == 0 || (*context).left < cost {
+                        break Exit::Before(index);
+                    }
+                    *(*context).steps -= 1;
+                    (*context).left -= cost;
+                    next!(2);
+                }
+                Inst::Slow { index } => break Exit::Before(index),
+                Inst::Unreachable => trap!(),
+                Inst::Edge { .. } | Inst::Wide { .. } => bug(),
+            }
+        };
+        exit
+        }
+    }
+}
 }
 for_each_inst!(define_run);

@@ -14,6 +14,7 @@ use crate::gas::Unit;
 use crate::machine::{LinearMemory, Machine, MemoryParts, Outline, ResumePoint, Stop, access, compute};
 use crate::numeric as n;
 use crate::numeric::Slot;
+use stepmark_op_rules::op_rules;
 use stepmark_state::trap::Trap;
 
 /// What keeps an instruction from completing.
@@ -382,92 +383,54 @@ const fn special(op: Op) -> InstrKind {
     }
 }
 
-macro_rules! define_numeric {
-    (
-        unary { $($unary:ident $unary_name:literal $unary_fn:ident;)* }
-        binary { $($binary:ident $binary_wide:ident $binary_name:literal $binary_fn:ident;)* }
-        int_binary {
-            $(
-                $int_binary:ident $int_binary_imm:ident $int_binary_wide:ident $int_binary_name:literal
-                $int_binary_fn:ident;
-            )*
-        }
-        int_compare {
-            $(
-                $int_compare:ident $int_compare_imm:ident $int_compare_br:ident $int_compare_br_imm:ident
-                $int_compare_not:ident $int_compare_not_imm:ident $int_compare_name:literal $int_compare_fn:ident;
-            )*
-        }
-        float_compare {
-            $(
-                $float_compare:ident $float_compare_br:ident $float_compare_not:ident $float_compare_name:literal
-                $float_compare_fn:ident;
-            )*
-        }
-        try_unary { $($try_unary:ident $try_unary_name:literal $try_unary_fn:ident;)* }
-        try_int_binary {
-            $($try_int_binary:ident $try_int_binary_imm:ident $try_int_binary_name:literal $try_int_binary_fn:ident;)*
-        }
-        load {
-            $(
-                $load:ident $load_far:ident $load_plus:ident $load_at:ident $load_name:literal $load_mem:ident
-                $load_ext:ident $load_val:ident;
-            )*
-        }
-        store {
-            $(
-                $store:ident $store_far:ident $store_imm:ident $store_plus:ident $store_at:ident $store_name:literal
-                $store_mem:ident;
-            )*
-        }
-        other { $($other:ident $other_name:literal;)* }
-    ) => {
-        /// Whether it is a numeric operator or a memory access.
-        const fn is_numeric(op: Op) -> bool {
-            matches!(
-                op,
-                $(| Op::$unary)* $(| Op::$try_unary)* $(| Op::$binary)* $(| Op::$int_binary)*
-                $(| Op::$int_compare)* $(| Op::$float_compare)* $(| Op::$try_int_binary)*
-                $(| Op::$load)* $(| Op::$store)*
-            )
-        }
+op_rules! {
+define_numeric(scalar) {
+    /// Whether it is a numeric operator or a memory access.
+    const fn is_numeric(op: Op) -> bool {
+        matches!(
+            op,
+            $(| Op::$unary)* $(| Op::$try_unary)* $(| Op::$binary)* $(| Op::$int_binary)*
+            $(| Op::$int_compare)* $(| Op::$float_compare)* $(| Op::$try_int_binary)*
+            $(| Op::$load)* $(| Op::$store)*
+        )
+    }
 
-        impl Machine {
-            /// Executes numeric operators and memory accesses.
-            fn numeric(&mut self, at: &PlacedInstr) -> Result<(), Trap> {
-                let top = at.top;
-                macro_rules! unary {
-                    ($result:expr) => { self.stack[top - 1] = Slot::to_slot($result) };
-                }
-                macro_rules! binary {
-                    ($result:expr) => { self.stack[top - 2] = Slot::to_slot($result) };
-                }
-                macro_rules! operand {
-                    ($depth:literal) => { Slot::from_slot(self.stack[top - 1 - $depth]) };
-                }
-                match at.instr.op {
-                    $(Op::$unary => unary!(n::$unary_fn(operand!(0))),)*
-                    $(Op::$try_unary => unary!(n::$try_unary_fn(operand!(0))?),)*
-                    $(Op::$binary => binary!(n::$binary_fn(operand!(1), operand!(0))),)*
-                    $(Op::$int_binary => binary!(n::$int_binary_fn(operand!(1), operand!(0))),)*
-                    $(Op::$int_compare => binary!(n::$int_compare_fn(operand!(1), operand!(0))),)*
-                    $(Op::$float_compare => binary!(n::$float_compare_fn(operand!(1), operand!(0))),)*
-                    $(Op::$try_int_binary => binary!(n::$try_int_binary_fn(operand!(1), operand!(0))?),)*
-                    $(Op::$load => {
-                        let memory = self.memory_address(at.instr.aux) as usize;
-                        let bytes = self.store.memories[memory].load(operand!(0), at.instr.imm)?;
-                        unary!(<$load_mem>::from_le_bytes(bytes) as $load_ext as $load_val);
-                    })*
-                    $(Op::$store => {
-                        let memory = self.memory_address(at.instr.aux) as usize;
-                        let value: u64 = operand!(0);
-                        self.store.memories[memory].store(operand!(1), at.instr.imm, (value as $store_mem).to_le_bytes())?;
-                    })*
-                    other => unreachable!("BUG: {} is not numeric", other.mnemonic()),
-                }
-                Ok(())
+    impl Machine {
+        /// Executes numeric operators and memory accesses.
+        fn numeric(&mut self, at: &PlacedInstr) -> Result<(), Trap> {
+            let top = at.top;
+            macro_rules! unary {
+                ($result:expr) => { self.stack[top - 1] = Slot::to_slot($result) };
             }
+            macro_rules! binary {
+                ($result:expr) => { self.stack[top - 2] = Slot::to_slot($result) };
+            }
+            macro_rules! operand {
+                ($depth:literal) => { Slot::from_slot(self.stack[top - 1 - $depth]) };
+            }
+            match at.instr.op {
+                $(Op::$unary => unary!(n::$unary_fn(operand!(0))),)*
+                $(Op::$try_unary => unary!(n::$try_unary_fn(operand!(0))?),)*
+                $(Op::$binary => binary!(n::$binary_fn(operand!(1), operand!(0))),)*
+                $(Op::$int_binary => binary!(n::$int_binary_fn(operand!(1), operand!(0))),)*
+                $(Op::$int_compare => binary!(n::$int_compare_fn(operand!(1), operand!(0))),)*
+                $(Op::$float_compare => binary!(n::$float_compare_fn(operand!(1), operand!(0))),)*
+                $(Op::$try_int_binary => binary!(n::$try_int_binary_fn(operand!(1), operand!(0))?),)*
+                $(Op::$load => {
+                    let memory = self.memory_address(at.instr.aux) as usize;
+                    let bytes = self.store.memories[memory].load(operand!(0), at.instr.imm)?;
+                    unary!(<$load_mem>::from_le_bytes(bytes) as $load_ext as $load_val);
+                })*
+                $(Op::$store => {
+                    let memory = self.memory_address(at.instr.aux) as usize;
+                    let value: u64 = operand!(0);
+                    self.store.memories[memory].store(operand!(1), at.instr.imm, (value as $store_mem).to_le_bytes())?;
+                })*
+                other => unreachable!("BUG: {} is not numeric", other.mnemonic()),
+            }
+            Ok(())
         }
-    };
+    }
+}
 }
 for_each_op!(define_numeric);
