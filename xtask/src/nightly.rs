@@ -1,6 +1,7 @@
 //! `cargo xtask miri` and `cargo xtask asan`: the code that may touch memory unchecked, under tools that see a wrong access.
 //! Both need a nightly compiler; where none is, the command says so and ends well.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -41,14 +42,16 @@ const ASAN_FILES: [&str; 12] = [
 const LEAST_ASAN: u64 = 1_000;
 /// Cases of a property test under Miri.
 const CASES: &str = "16";
+/// Where the tests of the hot loop write and find their modules.
+const HOT_LOOP_MODULES: &str = "HOT_LOOP_MODULES";
 
 pub(crate) fn miri(args: &Args) -> Result<bool> {
     if !is_there(&["miri", "--version"]) {
         println!("miri: not run: there is no nightly compiler with miri here");
         return Ok(true);
     }
-    let allocator = miri_tests(&["-p", "stepmark-core", "--lib", "--", "alloc::pages::"])?;
-    let hot_loop = miri_tests(&["-p", "engine-tests", "--test", "hot_loop"])?;
+    let allocator = miri_tests(&["-p", "stepmark-core", "--lib", "--", "alloc::pages::"], None)?;
+    let hot_loop = hot_loop()?;
     let figure = format!(
         "miri: {allocator} tests of the allocator and {hot_loop} of the hot loop (every instruction, accesses at the ends of a \
          memory, random programs), no undefined behaviour"
@@ -57,10 +60,22 @@ pub(crate) fn miri(args: &Args) -> Result<bool> {
     Ok(allocator > 0 && hot_loop > 0)
 }
 
-/// Runs tests under Miri, and gives how many passed.
-fn miri_tests(which: &[&str]) -> Result<u64> {
+/// Runs the tests of the hot loop, which write their modules as bytes, and then under Miri, where they read them.
+fn hot_loop() -> Result<u64> {
+    let tests = ["-p", "engine-tests", "--test", "hot_loop"];
+    let modules = tempfile::tempdir()?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["test", "--quiet", "--locked"]).args(tests).current_dir(crate::workspace());
+    let written = cargo.env(HOT_LOOP_MODULES, modules.path()).output().context("cargo")?;
+    ensure!(written.status.success(), "{}", String::from_utf8_lossy(&written.stdout));
+    miri_tests(&tests, Some(modules.path()))
+}
+
+/// Runs tests under Miri, which find their modules in this folder, and gives how many passed.
+fn miri_tests(which: &[&str], modules: Option<&Path>) -> Result<u64> {
     let mut test = nightly(&[&["miri", "test", "--quiet"], which].concat());
     test.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", CASES);
+    test.envs(modules.map(|folder| (HOT_LOOP_MODULES, folder)));
     let output = test.output().context("cargo")?;
     let text = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));

@@ -20,9 +20,26 @@ fn machine(module: &Arc<Module>, tier: TierKind) -> Machine {
     machine
 }
 
+/// Folder of the modules as bytes: to translate a long text takes Miri longer than everything that it is to see, so the tests
+/// write them there, and read them when Miri runs them.
+const MODULES: &str = "HOT_LOOP_MODULES";
+
+/// The module of this text, which the folder has under `name`.
+fn module_of(name: &str, text: &str) -> Vec<u8> {
+    let file = std::env::var_os(MODULES).map(|folder| std::path::Path::new(&folder).join(name));
+    match file {
+        Some(file) if cfg!(miri) => std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())),
+        file => {
+            let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            file.into_iter().for_each(|file| std::fs::write(file, &bytes).unwrap());
+            bytes
+        }
+    }
+}
+
 /// Calls every function that the module exports, in order, on both tiers: how each ends and what it has cost.
-fn assert_alike(text: &str, names: &[String]) {
-    let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+fn assert_alike(module: &str, text: &str, names: &[String]) {
+    let bytes = module_of(module, text);
     // Parsed once: under Miri that is most of the work.
     let module = Arc::new(Module::parse(bytes, Features::default()).unwrap());
     let (mut fast, mut stepper) = (machine(&module, TierKind::Register), machine(&module, TierKind::Stepper));
@@ -50,7 +67,7 @@ fn every_instruction_ends_alike_on_both_tiers_in_one_module() {
         .iter()
         .map(|op| format!("(func (export \"{}\") (local $l i32) {})\n", op.mnemonic(), sample_of(*op).body))
         .collect();
-    assert_alike(&format!("(module {PARTS} {funcs})"), &names);
+    assert_alike("instructions.wasm", &format!("(module {PARTS} {funcs})"), &names);
 }
 
 /// Loads and stores of each width whose last byte is the memory's last, and one further.
@@ -84,14 +101,14 @@ fn accesses_at_the_ends_of_a_memory_end_alike_on_both_tiers() {
             add(format!("{op} {length}"), format!("({op} (i32.const 100) (i32.const 1) (i32.const {length}))"));
         }
     }
-    assert_alike(&format!("(module (memory 1) {funcs})"), &names);
+    assert_alike("accesses.wasm", &format!("(module (memory 1) {funcs})"), &names);
 }
 
 #[test]
 fn random_programs_end_alike_on_both_tiers() {
     let bounds = Bounds { tier: TierKind::Register, gas: 3_000, steps: 500, stops: 6, calls: 1 };
     for seed in 0..6 {
-        let bytes = wat::parse_str(random_program(seed)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let bytes = module_of(&format!("random-{seed}.wasm"), &random_program(seed));
         let figures = engines_agree(&bytes, &Schedule::default(), seed, bounds);
         figures.unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
     }
