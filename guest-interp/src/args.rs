@@ -85,7 +85,7 @@ pub enum ModuleCommand {
     Help,
     /// Print the version.
     Version,
-    /// Check whether the runtime is good enough for the node.
+    /// Check whether the runtime is good enough for this module.
     SelfTest,
 }
 
@@ -97,7 +97,7 @@ pub fn job(argv: &[String]) -> Result<JobSpec, JobError> {
     check_length(argv)?;
     match parse(argv)? {
         ModuleCommand::Run(spec) if spec.store.is_some() || spec.calls.is_some() => {
-            Err(JobError::usage("--store and --calls are for the node's own command: answer its questions instead"))
+            Err(JobError::usage("--store and --calls are for the module's own command: answer its questions instead"))
         }
         ModuleCommand::Run(spec) => Ok(*spec),
         _ => Err(JobError::usage("--help and --version run no program")),

@@ -265,7 +265,7 @@ fn check_ours(path: &Path, kind: FileKind, job_hash: &[u8; 32]) -> Result<Option
         Ok(prefix) if prefix.file == kind && prefix.job_hash == *job_hash => Ok(Some(prefix.id)),
         Ok(prefix) if prefix.file == kind => Err(refused("belongs to another job")),
         Ok(_) => Err(refused("is not what its name says")),
-        Err(error) => Err(refused(&format!("is not a snapshot file of this node ({error})"))),
+        Err(error) => Err(refused(&format!("is not a snapshot file of Stepmark ({error})"))),
     }
 }
 
@@ -488,7 +488,7 @@ mod tests {
         let dir = Dir::new();
         dir.put("2.snap", b"my notes, in which nobody has any business at all, really");
         assert!(
-            dir.prepare(1).unwrap_err().starts_with("'2.snap' is not a snapshot file of this node (no snapshot file")
+            dir.prepare(1).unwrap_err().starts_with("'2.snap' is not a snapshot file of Stepmark (no snapshot file")
         );
         dir.snapshot("2", 1);
         fs::rename(dir.0.join("2.bin"), dir.0.join("2.snap")).unwrap();

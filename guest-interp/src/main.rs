@@ -37,7 +37,7 @@ fn main() {
 /// Ends the process where the node's memory is not enough.
 #[cfg(target_family = "wasm")]
 fn out_of_memory(asked: usize) {
-    drop(writeln!(io::stderr(), "error: the node ran out of memory: it needs {asked} bytes more in one piece"));
+    drop(writeln!(io::stderr(), "error: the module ran out of memory: it needs {asked} bytes more in one piece"));
     std::process::exit(JobError::resource("").exit_code());
 }
 

@@ -112,7 +112,7 @@ impl Setup {
         }
     }
 
-    /// Name of the schedule, where every node has it, or of its file.
+    /// Name of the schedule, where every build has it, or of its file.
     fn schedule_path(&self) -> String {
         let schedule = self.config.gas_schedule();
         let name = schedule.name();

@@ -188,7 +188,7 @@ fn at_each_size(name: &'static str, line: &str, dir: &Path) -> Result<(&'static 
 
 /// Does this text say that there is no more memory.
 fn says_so(text: &str) -> bool {
-    text.contains("ran out of memory") || text.contains("the node cannot hold")
+    text.contains("ran out of memory") || text.contains("Stepmark cannot hold")
 }
 
 /// Fails the allocations of each case, one in `stride`, in processes that `child` makes: of the number from which allocations

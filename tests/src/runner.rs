@@ -104,7 +104,7 @@ pub fn node_module() -> &'static NodeModule {
 /// A node for each engine, with the engine's name.
 ///
 /// # Errors
-/// If the node cannot be instantiated.
+/// If the module cannot be instantiated.
 pub fn nodes() -> Result<[(&'static str, Box<dyn ModuleSession>); 2]> {
     Ok([("native", Box::new(NativeNode::new())), ("wasm", Box::new(WasmNode::new(node_module())?))])
 }

@@ -135,7 +135,7 @@ fn a_job_that_may_take_more_than_the_node_as_wasm_can_hold_is_told_so_at_its_sta
         session.take_message()
     };
     assert_eq!(message(&["a.wasm", "run"]), None);
-    let expected = "the job's limits allow 5923915472 bytes, more than the 3758096384 that the node as wasm can hold: \
+    let expected = "the job's limits allow 5923915472 bytes, more than the 3758096384 that the module can hold: \
                     where it runs as wasm it may end with exit code 74";
     assert_eq!(message(&["--max-memory", "4294967296", "a.wasm", "run"]).as_deref(), Some(expected));
 }

@@ -35,7 +35,7 @@ fn a_memory_that_the_wasm_cannot_hold_is_an_error_that_says_so_and_no_result() {
     let [(_, native), (_, wasm)] = run(text, &["--max-memory", "4294967296"]).try_into().unwrap();
     assert_eq!(native.unwrap().files["result.txt"], b"0\n0\n32768\n");
     let error = wasm.unwrap_err().to_string();
-    assert!(error.contains("the node cannot hold a memory of 32768 pages of 64 KiB"), "{error}");
+    assert!(error.contains("Stepmark cannot hold a memory of 32768 pages of 64 KiB"), "{error}");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_memory_that_grows_beyond_what_the_wasm_can_hold_ends_the_run_wherever_it_li
         let [(_, native), (_, wasm)] = run(&text, &["--max-memory", "4294967296"]).try_into().unwrap();
         assert_eq!(native.unwrap().files["result.txt"], format!("0\n0\n{first}\n").into_bytes());
         let error = wasm.unwrap_err().to_string();
-        let expected = format!("the node cannot hold a memory of {} pages of 64 KiB", first + more);
+        let expected = format!("Stepmark cannot hold a memory of {} pages of 64 KiB", first + more);
         assert!(error.contains(&expected), "{error}");
     }
 }
@@ -66,7 +66,7 @@ fn near_the_end_of_the_nodes_memory_a_program_runs_or_is_refused_by_name() {
                 ran += 1;
             }
             Err(error) => {
-                let expected = format!("the node cannot hold a memory of {second} pages of 64 KiB");
+                let expected = format!("Stepmark cannot hold a memory of {second} pages of 64 KiB");
                 assert!(error.to_string().contains(&expected), "{short}: {error}");
                 refused += 1;
             }

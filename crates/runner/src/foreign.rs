@@ -78,7 +78,7 @@ impl ForeignKind {
             Self::Input => "an input",
             Self::Delivered => "a file that a program left behind",
             Self::Archive => "an archive",
-            Self::Frozen => "a frozen node",
+            Self::Frozen => "a frozen module",
             Self::Dispute => "the account of a dispute",
         }
     }

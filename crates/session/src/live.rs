@@ -158,7 +158,7 @@ impl Live {
     /// Runs on until something is to be done or `budget` is spent.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold what the program is allowed.
+    /// A resource error if Stepmark cannot hold what the program is allowed.
     pub fn run(&mut self, budget: Budget) -> Result<LiveEvent, JobError> {
         if self.running.asked.is_some() {
             return Ok(LiveEvent::Question);

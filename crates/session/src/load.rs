@@ -207,7 +207,7 @@ impl Session {
             return Err(JobError::usage(format!("{}: longer than {most} bytes", want.path)));
         }
         let reserved = alloc::reserve(bytes, chunk.len());
-        reserved.map_err(|_| JobError::resource(format!("{}: the node cannot hold this file", want.path)))?;
+        reserved.map_err(|_| JobError::resource(format!("{}: Stepmark cannot hold this file", want.path)))?;
         bytes.extend_from_slice(chunk);
         Ok(())
     }

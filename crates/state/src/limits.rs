@@ -55,7 +55,7 @@ impl Limits {
         let most = self.most_bytes();
         (most > NODE_CAN_HOLD).then(|| {
             format!(
-                "the job's limits allow {most} bytes, more than the {NODE_CAN_HOLD} that the node as wasm can hold: where \
+                "the job's limits allow {most} bytes, more than the {NODE_CAN_HOLD} that the module can hold: where \
                  it runs as wasm it may end with exit code 74"
             )
         })
@@ -93,7 +93,7 @@ mod tests {
         assert!(beyond(&|limits| limits.exception_slots = 1 << 24));
         assert!(!beyond(&|limits| limits.memory_bytes = 1 << 20));
         let exactly = Limits { memory_bytes: 4 << 30, ..usual }.warning();
-        let expected = "the job's limits allow 5923915472 bytes, more than the 3758096384 that the node as wasm can hold: where it \
+        let expected = "the job's limits allow 5923915472 bytes, more than the 3758096384 that the module can hold: where it \
                         runs as wasm it may end with exit code 74";
         assert_eq!(exactly.as_deref(), Some(expected));
     }

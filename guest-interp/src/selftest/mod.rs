@@ -42,7 +42,7 @@ impl Report<'_> {
         let used =
             if files { "as a command and through its functions" } else { "through its functions (files: not tried)" };
         (self.print)(&match failed {
-            0 => format!("selftest: good enough: {checks} of {checks} checks passed; the node can be used {used}"),
+            0 => format!("selftest: good enough: {checks} of {checks} checks passed; the module can be used {used}"),
             _ => format!("selftest: NOT good enough: {failed} of {checks} checks failed"),
         });
         failed == 0

@@ -49,7 +49,7 @@ impl BenchArgs {
 
 /// What is measured, in the order of the table.
 const RUNNERS: [(&str, Option<Engine>); 3] =
-    [("node (wasm)", Some(Engine::Wasm)), ("node (native)", Some(Engine::Native)), ("wasmtime", None)];
+    [("Stepmark (wasm)", Some(Engine::Wasm)), ("Stepmark (native)", Some(Engine::Native)), ("wasmtime", None)];
 
 /// A run of the program.
 struct BenchRun {

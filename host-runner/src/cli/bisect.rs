@@ -136,9 +136,9 @@ fn executors(args: &BisectArgs, left: &str, right: &str) -> Result<i32> {
     for (name, hash, differences) in
         [("left", &found.left_hash, &found.left), ("right", &found.right_hash, &found.right)]
     {
-        let verdict = if *hash == found.own_hash { "as this node has it" } else { "otherwise than this node" };
+        let verdict = if *hash == found.own_hash { "as this module has it" } else { "otherwise than this module" };
         print(&format!("{name}: {verdict}, state {hash}"))?;
-        differences.iter().try_for_each(|difference| print(&format!("  (this node | {name}) {difference}")))?;
+        differences.iter().try_for_each(|difference| print(&format!("  (this module | {name}) {difference}")))?;
     }
     Ok(MISMATCH)
 }

@@ -55,9 +55,11 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
 fn refuse(run: &run::RunArgs) -> Result<()> {
     let contract = &run.job.config.contract;
     let (flag, why) = match () {
-        () if run.engine == Engine::Native => ("--engine native", "only a node that is wasm has a memory to move"),
+        () if run.engine == Engine::Native => {
+            ("--engine native", "only a module that runs as wasm has a memory to move")
+        }
         () if run.check_reference => ("--check-reference", "the reference does not stop in the middle"),
-        () if contract.store.is_some() => ("--store", "nobody would answer for the store where the node is thawed"),
+        () if contract.store.is_some() => ("--store", "nobody would answer for the store where the module is thawed"),
         () if !contract.contract.is_empty() => ("--contract", "nobody would answer for the store of the contracts"),
         () => return Ok(()),
     };
@@ -87,7 +89,7 @@ pub(super) struct Moving<'a> {
 impl Moving<'_> {
     /// Runs the module to the end, or until it is to be frozen, and freezes it then.
     pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<i32> {
-        self.console.detail(&format!("node {} (wasm engine)", embedded_module::node_hash()));
+        self.console.detail(&format!("module {} (wasm engine)", embedded_module::node_hash()));
         let runner = Runner { engine: Engine::Wasm };
         let leave = self.to.map(|to| Leave { after: to.after });
         let options = RunOptions {
@@ -101,7 +103,7 @@ impl Moving<'_> {
         self.console.finish();
         let summary = ran?;
         if summary.result.is_none() && !summary.left && !summary.interrupted() {
-            return Err(Failure::data("the node ends without a result: it has no run, or one that had ended before"));
+            return Err(Failure::data("the module ends without a result: it has no run, or one that had ended before"));
         }
         let frozen = match self.to {
             Some(to) if summary.left => Some(self.freeze(to.file, &summary).or_else(|failure| self.save(failure))?),

@@ -55,7 +55,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     if args.check_reference {
         console.keep_copies();
     }
-    console.detail(&format!("node {} ({} engine)", embedded_module::node_hash(), args.engine));
+    console.detail(&format!("module {} ({} engine)", embedded_module::node_hash(), args.engine));
     if let Some(ResumeFrom { dir, id }) = &job.resume {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
     }
@@ -124,7 +124,7 @@ fn compare(job: &JobSpec, summary: &Summary, console: &mut Console) -> Result<Op
 }
 
 fn mismatch(comparison: &Comparison) -> Failure {
-    let what = "the node and the reference (wasmtime) differ";
+    let what = "Stepmark and the reference (wasmtime) differ";
     let failure = comparison.differences.iter().fold(Failure::new(MISMATCH, what), Failure::caused_by);
     let by_nature = |call: &String| format!("may differ between the two by nature: {call}");
     comparison.by_nature.iter().map(by_nature).fold(failure, Failure::caused_by)

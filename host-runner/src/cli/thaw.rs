@@ -14,7 +14,8 @@ use stepmark_runner::node::sandbox::{FAULT, WasmNode};
 use stepmark_runner::node::sink::Sink;
 
 /// Advice about files that are no frozen modules, or other ones.
-const SAME_FILE: &str = "a frozen node goes on in the same node file only; between nodes move snapshots (`resume`)";
+const SAME_FILE: &str =
+    "a frozen module goes on in the same module file only; between modules move snapshots (`resume`)";
 
 /// Arguments of `thaw`.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,14 +50,14 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     if (1..=highest).any(|id| !out.path().join(format!("{id}.snap")).exists()) {
         let out = out.path().display();
         console.warning(&format!(
-            "snapshots up to {highest} are where the node was frozen, in '{named}': copy them to {out} before resume or verify"
+            "snapshots up to {highest} are where the module was frozen, in '{named}': copy them to {out} before resume or verify"
         ));
     }
     let to = args.to.as_deref().map(|file| Freezing { file, after: args.after });
     let moving =
         Moving { node, out, console, output: args.output, from_pause: false, deliver: args.deliver.clone(), to };
     let may_be_garbage = |failure: Failure| match failure.what() {
-        FAULT => failure.help("a frozen node is taken as it is: this one may hold garbage"),
+        FAULT => failure.help("a frozen module is taken as it is: this one may hold garbage"),
         _ => failure,
     };
     moving.go_on(&stop).map_err(may_be_garbage)
@@ -86,7 +87,7 @@ impl Thawed {
         let refused = |failure: Failure| if failure.code() == DATA { bad(path, &failure, SAME_FILE) } else { failure };
         node.restore_memory(frozen.size, frozen.pages).map_err(refused)?;
         Self::ask(node)
-            .map_err(|failure| bad(path, &failure, "it holds a memory that is not that of a node with a job"))
+            .map_err(|failure| bad(path, &failure, "it holds a memory that is not that of a module with a job"))
     }
 
     fn ask(mut node: WasmNode) -> Result<Self> {

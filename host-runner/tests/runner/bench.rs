@@ -7,7 +7,9 @@ fn the_table_has_a_row_for_each_engine_and_the_result_that_all_came_to() {
     let dir = Dir::with("fib.wasm", FIB);
     let ran = dir.run("bench --rounds 1 fib.wasm fib 15").code(0);
     let text = String::from_utf8_lossy(ran.stdout()).into_owned();
-    for wanted in ["exit code 0, values (610)", "node (wasm)", "node (native)", "wasmtime", "instructions/s", "gas/s"] {
+    for wanted in
+        ["exit code 0, values (610)", "Stepmark (wasm)", "Stepmark (native)", "wasmtime", "instructions/s", "gas/s"]
+    {
         assert!(text.contains(wanted), "{wanted:?} is not in\n{text}");
     }
     assert!(!dir.path("snapshot").exists(), "a measurement writes no files");

@@ -96,7 +96,7 @@ fn a_place_that_is_taken_or_cannot_be_written_is_refused_before_the_run() {
     let job = JOB.replace("fib.wasm", "./fib.wasm");
     dir.run(&format!("freeze fib.wasm --after 100 {job}"))
         .code(2)
-        .says("fib.wasm is there already and is no frozen node");
+        .says("fib.wasm is there already and is no frozen module");
     dir.run(&format!("freeze no/folder/a.frozen --after 100 {job}")).code(74).says("no/folder/a.frozen");
     dir.run(&format!("freeze . --after 100 {job}")).code(74);
     assert!(!dir.path("out").exists());
@@ -106,7 +106,7 @@ fn a_place_that_is_taken_or_cannot_be_written_is_refused_before_the_run() {
 #[test]
 fn thawing_into_another_directory_says_where_the_older_snapshots_are() {
     let dir = frozen_after(120_000);
-    let says = "snapshots up to 2 are where the node was frozen, in 'out': copy them to ";
+    let says = "snapshots up to 2 are where the module was frozen, in 'out': copy them to ";
     dir.run("thaw a.frozen --snapshot-output rest").code(0).says(says);
     for name in ["1.bin", "1.snap", "2.bin", "2.snap"] {
         std::fs::copy(dir.path(&format!("out/{name}")), dir.path(&format!("rest/{name}"))).expect("a copy");
@@ -136,7 +136,7 @@ fn a_bad_file_is_refused_before_anything_is_touched() {
     bad("other", &other, embedded_module::node_hash());
     let mut small = Vec::new();
     frozen::encode(embedded_module::node_hash_bytes(), &[1; PAGE], &mut small).expect("a memory");
-    bad("small", &small, "a memory of 1 pages, the node begins with ");
+    bad("small", &small, "a memory of 1 pages, the module begins with ");
     dir.run("thaw absent").code(74).says("absent: ");
 }
 

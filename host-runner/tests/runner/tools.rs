@@ -208,7 +208,7 @@ fn executors_that_agree_and_executors_that_do_not_start_alike() {
     assert_eq!(text(same.stdout()), "both sides agree up to 50000 gas after snapshot 2\n");
     let shown = text(bisect(&command("out", "native"), &command("false", "native")).code(1).stdout());
     assert!(
-        shown.contains("left: as this node has it") && shown.contains("right: otherwise than this node"),
+        shown.contains("left: as this module has it") && shown.contains("right: otherwise than this module"),
         "{shown}"
     );
     bisect("exit 3", &command("out", "native")).code(65).says("left: ended without an answer");

@@ -142,7 +142,7 @@ impl CommandFace {
 
     /// Gives the shadows of an instance what they stand before.
     fn connect(&self, store: &mut Store<Host>, node: Instance) -> Result<()> {
-        let memory = node.get_memory(&mut *store, "memory").context("the node exports no memory")?;
+        let memory = node.get_memory(&mut *store, "memory").context("the module exports no memory")?;
         let mut linker = self.plain.clone();
         linker.define(&mut *store, "node", "memory", memory)?;
         let trampoline = linker.instantiate(&mut *store, &self.trampoline)?;
@@ -169,7 +169,7 @@ fn trampoline(types: &[(&str, FuncType)]) -> String {
 
 /// The exit code; none when the node was stopped.
 fn exit_code(ended: wasmtime::Result<()>) -> Result<Option<i32>> {
-    let Err(error) = ended else { bail!("the node returned without an exit code") };
+    let Err(error) = ended else { bail!("the module returned without an exit code") };
     match (error.downcast_ref::<I32Exit>(), error.downcast_ref::<Trap>(), error.downcast_ref::<Stopped>()) {
         (Some(exit), ..) => Ok(Some(exit.0)),
         (_, Some(Trap::OutOfFuel), _) | (.., Some(Stopped)) => Ok(None),
@@ -198,7 +198,7 @@ fn shadow(
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
     let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
-        return Err(wasmtime::Error::msg("the node exports no memory"));
+        return Err(wasmtime::Error::msg("the module exports no memory"));
     };
     let words: Vec<i32> = params.iter().filter_map(Val::i32).collect();
     let word = |at: usize| params.get(at).and_then(Val::i32).unwrap_or_default();

@@ -106,7 +106,7 @@ impl Face<'_> {
             }
             // A link is replaced like what is no file: the host runner follows none.
             (Self::Host, Thing::Bytes) if is_snapshot => {
-                refused(65, format!("out/{name}: the output directory holds a file that is not this node's"))
+                refused(65, format!("out/{name}: the output directory holds a file that is not Stepmark's"))
             }
             (Self::Node(_), Thing::Directory | Thing::Pipe) if is_snapshot => {
                 refused(74, format!("cannot read 'out/{name}': not a regular file"))
@@ -120,7 +120,7 @@ impl Face<'_> {
             (Self::Node(_), Thing::Bytes) if is_snapshot => refused(
                 2,
                 format!(
-                    "'out/{name}' is not a snapshot file of this node (no snapshot file: unknown magic at byte 0): \
+                    "'out/{name}' is not a snapshot file of Stepmark (no snapshot file: unknown magic at byte 0): \
                      choose another output directory or remove it; nothing was changed"
                 ),
             ),

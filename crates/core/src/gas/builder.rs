@@ -114,7 +114,7 @@ impl ScheduleBuilder {
             return wrong("a name is not empty and has no slash".to_owned());
         }
         if Schedule::builtin(&name).is_some() {
-            return wrong("this is the name of a schedule that every node has".to_owned());
+            return wrong("this is the name of a schedule that every build has".to_owned());
         }
         let otherwise = costs.get("*").copied();
         let mut rows: BTreeMap<String, _> = costs.iter().map(|(name, cost)| (name.clone(), (*cost, None))).collect();
@@ -180,7 +180,7 @@ mod tests {
             (Schedule::builder("mine"), "no line `*,COST`"),
             (builder(""), "a name is not empty and has no slash"),
             (builder("a/b"), "a name is not empty and has no slash"),
-            (builder("default"), "this is the name of a schedule that every node has"),
+            (builder("default"), "this is the name of a schedule that every build has"),
             (builder("mine").host_call(1, 1, 0), "host.call: the unit size is 0"),
         ];
         for (builder, expected) in cases {

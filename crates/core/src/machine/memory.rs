@@ -46,7 +46,7 @@ impl MemoryInstance {
     /// A zeroed memory of its least size, with its number among the spaces of memories.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold it.
+    /// A resource error if Stepmark cannot hold it.
     pub fn new(limits: SizeLimits, number: u32) -> Result<MemoryInstance, JobError> {
         let mut memory = MemoryInstance { bytes: Vec::new(), dirty: Vec::new(), limits, number };
         memory.resize(limits.min, limits.min)?;
@@ -82,12 +82,12 @@ impl MemoryInstance {
     /// Grows to `pages`, new bytes zero; it will never have more than `most`. The caller has checked the limits.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold it: never a result that the program sees.
+    /// A resource error if Stepmark cannot hold it: never a result that the program sees.
     pub(crate) fn resize(&mut self, pages: u64, most: u64) -> Result<(), JobError> {
         if pages == self.pages() {
             return Ok(());
         }
-        let fault = || JobError::resource(format!("the node cannot hold a memory of {pages} pages of 64 KiB"));
+        let fault = || JobError::resource(format!("Stepmark cannot hold a memory of {pages} pages of 64 KiB"));
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
         let marks = (length / DIRTY_PAGE).saturating_sub(self.dirty.len());
         alloc::reserve(&mut self.dirty, marks).map_err(|_| fault())?;

@@ -87,7 +87,7 @@ impl Machine {
     /// whoever reads the `.bin` files.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold the memories, tables or the stack.
+    /// A resource error if Stepmark cannot hold the memories, tables or the stack.
     pub fn restore(&mut self, checked: &CheckedState) -> Result<(), JobError> {
         let state = checked.state();
         for (number, instance) in state.instances.iter().enumerate() {

@@ -122,7 +122,7 @@ impl Store {
     /// Makes a memory `pages` long, which will never have more than `most`.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold it.
+    /// A resource error if Stepmark cannot hold it.
     pub(super) fn resize_memory(&mut self, memory: u32, pages: u64, most: u64) -> Result<(), JobError> {
         let memory = &mut self.memories[memory as usize];
         let old = memory.pages();
@@ -134,7 +134,7 @@ impl Store {
     /// Makes a table `size` elements long.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold it.
+    /// A resource error if Stepmark cannot hold it.
     pub(super) fn resize_table(&mut self, table: u32, size: u64, value: u64) -> Result<(), JobError> {
         let table = &mut self.tables[table as usize];
         let old = table.size();
@@ -160,7 +160,7 @@ impl Store {
     /// Grows a memory within its and the job's limits; its old size in pages.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold it.
+    /// A resource error if Stepmark cannot hold it.
     pub fn grow_memory(&mut self, memory: u32, pages: u64, limits: &Limits) -> Result<u64, JobError> {
         let (old, max) = (self.memories[memory as usize].pages(), self.memories[memory as usize].max_pages());
         let left = limits.memory_bytes.saturating_sub(self.totals.memory_bytes) / WASM_PAGE;
@@ -178,7 +178,7 @@ impl Store {
     /// Grows a table within its limits; its old size.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold it.
+    /// A resource error if Stepmark cannot hold it.
     pub fn grow_table(&mut self, table: u32, by: u64, value: u64) -> Result<u64, JobError> {
         let old = self.tables[table as usize].size();
         self.resize_table(table, old + by, value)?;

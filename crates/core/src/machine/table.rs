@@ -23,7 +23,7 @@ impl Table {
     /// A table of its least size, all elements `value`, with its number among the spaces of tables.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold it.
+    /// A resource error if Stepmark cannot hold it.
     pub fn new(ty: TableType, value: u64, number: u32) -> Result<Table, JobError> {
         let mut table = Table { elements: Vec::new(), dirty: Vec::new(), ty, number };
         table.resize(ty.limits.min, value)?;
@@ -60,9 +60,9 @@ impl Table {
     /// Grows to `size`, new elements `value`. The caller has checked the limits.
     ///
     /// # Errors
-    /// A resource error if the node cannot hold it.
+    /// A resource error if Stepmark cannot hold it.
     pub(crate) fn resize(&mut self, size: u64, value: u64) -> Result<(), JobError> {
-        let fault = || JobError::resource(format!("the node cannot hold a table of {size} elements"));
+        let fault = || JobError::resource(format!("Stepmark cannot hold a table of {size} elements"));
         let size = usize::try_from(size).map_err(|_| fault())?;
         let old = self.elements.len();
         alloc::reserve(&mut self.elements, size.saturating_sub(old)).map_err(|_| fault())?;

@@ -310,7 +310,7 @@ impl Module {
             TypeRef::FuncExact(_) => {
                 let what = "an import of a function of an exact type needs custom descriptors";
                 return Err(JobError::program(format!(
-                    "invalid module: {what}, a feature that the node does not have"
+                    "invalid module: {what}, a feature that Stepmark does not have"
                 )));
             }
         };
@@ -352,7 +352,7 @@ pub(super) fn invalid(message: &str, offset: usize) -> JobError {
 #[cold]
 pub(super) fn needs_gc(what: &str) -> JobError {
     JobError::program(format!(
-        "invalid module: {what} needs garbage collection (gc), a feature that the node does not have"
+        "invalid module: {what} needs garbage collection (gc), a feature that Stepmark does not have"
     ))
 }
 

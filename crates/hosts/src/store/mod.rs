@@ -213,7 +213,7 @@ impl KvView {
         if !(1..=MAX_INVOCATIONS).contains(&saved.invocations.len()) {
             return Err(malformed("the number of invocations is impossible"));
         }
-        self.log = Log::zeroed(saved.log).map_err(|()| JobError::resource("the node cannot hold the store's log"))?;
+        self.log = Log::zeroed(saved.log).map_err(|()| JobError::resource("Stepmark cannot hold the store's log"))?;
         self.iterators = saved.iterators;
         self.iterator_bytes = self.count_iterator_bytes();
         if self.iterator_bytes > MAX_ITERATOR_BYTES {

@@ -230,7 +230,7 @@ impl OutputDir {
     pub fn create(&self, name: &str) -> Result<PendingFile<'_>> {
         // A frozen node of somebody else's may name anything.
         if Name::parse(name).is_none_or(|kind| kind == Name::Temporary) {
-            let what = format!("the node named an output file {name:?}, expected a snapshot's or a result's name");
+            let what = format!("the module named an output file {name:?}, expected a snapshot's or a result's name");
             return Err(Failure::new(IO, what));
         }
         self.refuse_directory(name)?;
@@ -295,7 +295,7 @@ impl OutputDir {
         let limit = u64::try_from(PREFIX_LEN).unwrap_or(u64::MAX);
         let first = self.disk.first_bytes(name, limit).map_err(|error| self.failed(name, &error))?;
         let prefix = Prefix::decode(&first).map_err(|error| {
-            let what = format!("{}: the output directory holds a file that is not this node's", path.display());
+            let what = format!("{}: the output directory holds a file that is not Stepmark's", path.display());
             Failure::data(what).caused_by(error).help(MOVE_AWAY)
         })?;
         Ok(Some(prefix))

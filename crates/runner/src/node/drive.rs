@@ -41,7 +41,7 @@ pub struct Summary {
     pub snapshots: Vec<Snapshot>,
     /// What the run came to; none when it has not ended.
     pub result: Option<RunResult>,
-    /// Contents of `receipt.json` as the node wrote it; none when the run was interrupted.
+    /// Contents of `receipt.json` as the module wrote it; none when the run was interrupted.
     pub receipt: Option<serde_json::Value>,
     /// Recorded clock and random answers, when they were asked for.
     pub answers: Vec<u8>,
@@ -240,7 +240,7 @@ impl RunUnderWay<'_> {
             all.append(&mut chunk);
             if !more || all.len() > most {
                 let text = String::from_utf8(all);
-                let text = text.map_err(|_| Failure::new(IO, "the node wrote a text that is not UTF-8"))?;
+                let text = text.map_err(|_| Failure::new(IO, "the module wrote a text that is not UTF-8"))?;
                 return Ok((text, more));
             }
         }

@@ -25,5 +25,5 @@ pub fn node_hash_bytes() -> &'static [u8; 32] {
 /// What `--version` prints after the program's name.
 pub fn version_text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| format!("{VERSION}\nnode: blake3 {}\nwasmtime: {WASMTIME_VERSION}", node_hash()))
+    TEXT.get_or_init(|| format!("{VERSION}\nmodule: blake3 {}\nwasmtime: {WASMTIME_VERSION}", node_hash()))
 }

@@ -37,7 +37,7 @@ pub fn run(node: &mut dyn ModuleSession, mut budget: Budget, responder: &mut dyn
             return Ok(event);
         }
         budget.gas = budget.gas.saturating_sub(node.progress()?.gas_total.saturating_sub(before));
-        let question = node.question()?.ok_or_else(|| Failure::data("the node asks, but says not what"))?;
+        let question = node.question()?.ok_or_else(|| Failure::data("the module asks, but says not what"))?;
         let answer = responder.answer(&question, node)?;
         node.answer(&answer)?;
     }
@@ -51,7 +51,7 @@ impl Responder for Nobody {
     fn answer(&mut self, question: &ExternalCall, _: &mut dyn ModuleSession) -> Result<ExternalReply> {
         let failure = Failure::usage(format!("the program uses {}, and nobody here answers for it", asked(question)));
         Err(match question {
-            ExternalCall::Call { .. } => failure.help("embed the node to serve functions of your own"),
+            ExternalCall::Call { .. } => failure.help("embed Stepmark to serve functions of your own"),
             _ => failure.help("give the store with --store FILE"),
         })
     }

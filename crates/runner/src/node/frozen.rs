@@ -92,14 +92,14 @@ pub fn check_claim(path: &Path) -> Result<()> {
 /// that would be lost.
 ///
 /// # Errors
-/// Exit code 2 when there is a file at `path` that is no frozen node, 74 when nothing can be written there.
+/// Exit code 2 when there is a file at `path` that is no frozen module, 74 when nothing can be written there.
 pub fn check_place(path: &Path) -> Result<()> {
     let mut magic = [0; MAGIC.len()];
     // What is no regular file is replaced, or refused by name when it is.
     let there = Foreign::named(path, ForeignKind::Frozen);
     let taken = there.is_ok_and(|mut file| file.read_exact(&mut magic).is_err() || magic != MAGIC);
     if taken {
-        let what = format!("{} is there already and is no frozen node", path.display());
+        let what = format!("{} is there already and is no frozen module", path.display());
         return Err(Failure::usage(what).help("choose another name, or remove it"));
     }
     durable::check_replaceable(path)
@@ -145,12 +145,12 @@ impl Head {
     /// Reads what a file of `length` bytes begins with.
     ///
     /// # Errors
-    /// Exit code 65 when it is no frozen node, or its length is not what its header says.
+    /// Exit code 65 when it is no frozen module, or its length is not what its header says.
     fn parse(file: &[u8], length: u64) -> Result<Self> {
-        let too_short = || Failure::data(format!("{length} bytes, too few for a frozen node"));
+        let too_short = || Failure::data(format!("{length} bytes, too few for a frozen module"));
         let (magic, rest) = file.split_first_chunk().ok_or_else(too_short)?;
         if *magic != MAGIC {
-            return Err(Failure::data("not a frozen node: it does not begin with NODEFRZ1"));
+            return Err(Failure::data("not a frozen module: it does not begin with NODEFRZ1"));
         }
         let (node, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
         let (size, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
@@ -183,7 +183,7 @@ impl<'a> RawFrozen<'a> {
     /// Takes `file` apart.
     ///
     /// # Errors
-    /// Exit code 65 when it is no frozen node, or its length is not what its header says.
+    /// Exit code 65 when it is no frozen module, or its length is not what its header says.
     pub fn parse(file: &'a [u8]) -> Result<Self> {
         let Head { node, size } = Head::parse(file, file.len() as u64)?;
         let (covered, checksum) = file.split_at(file.len() - CHECKSUM);
@@ -238,7 +238,10 @@ impl<'a> Frozen<'a> {
             return Ok(());
         }
         let frozen = blake3::Hash::from_bytes(self.node);
-        Err(Failure::data(format!("a memory of the node {frozen}, this is the node {}", embedded_module::node_hash())))
+        Err(Failure::data(format!(
+            "a memory of the module {frozen}, this is the module {}",
+            embedded_module::node_hash()
+        )))
     }
 }
 

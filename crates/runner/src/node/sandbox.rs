@@ -23,7 +23,7 @@ const ABI_VERSION: u32 = 2;
 const CHUNK: usize = 256 << 10;
 
 /// What is said of a module that fails.
-pub const FAULT: &str = "the node failed (a fault of its own, not of the program)";
+pub const FAULT: &str = "the module failed (a fault of its own, not of the program)";
 
 /// A node in an instance of its own.
 pub struct WasmNode {
@@ -79,7 +79,7 @@ impl NodeModule {
         config.cache(cache::compilation_cache());
         align_functions(&mut config);
         let module = Engine::new(&config).and_then(|engine| Module::new(&engine, wasm));
-        module.map(Self).map_err(|error| Failure::wasmtime(IO, "the node does not compile", &error))
+        module.map(Self).map_err(|error| Failure::wasmtime(IO, "the module does not compile", &error))
     }
 }
 
@@ -119,7 +119,7 @@ impl WasmNode {
 
     fn start(module: &NodeModule, limits: StoreLimits) -> Result<Self> {
         let node = Self::instantiate(&module.0, limits);
-        node.map_err(|error| Failure::wasmtime(IO, "the node cannot be instantiated", &error))
+        node.map_err(|error| Failure::wasmtime(IO, "the module cannot be instantiated", &error))
     }
 
     fn instantiate(module: &Module, limits: StoreLimits) -> wasmtime::Result<Self> {
@@ -130,10 +130,10 @@ impl WasmNode {
         let instance = linker.instantiate(&mut store, module)?;
         let memory = instance
             .get_memory(&mut store, "memory")
-            .ok_or_else(|| wasmtime::Error::msg("the node exports no memory"))?;
+            .ok_or_else(|| wasmtime::Error::msg("the module exports no memory"))?;
         let version = instance.get_typed_func::<(), u32>(&mut store, "node_abi_version")?.call(&mut store, ())?;
         if version != ABI_VERSION {
-            let text = format!("the node speaks version {version} of its interface, this runner {ABI_VERSION}");
+            let text = format!("the module speaks version {version} of its interface, this runner {ABI_VERSION}");
             return Err(wasmtime::Error::msg(text));
         }
         let exports = Exports::find(&mut store, instance)?;
@@ -155,11 +155,11 @@ impl WasmNode {
         let missing = u64::from(size).checked_sub(least);
         let most = self.memory.ty(&self.store).maximum().unwrap_or(u64::from(u32::MAX));
         if u64::from(size) > most {
-            return Err(Failure::data(format!("a memory of {size} pages, the node has at most {most}")));
+            return Err(Failure::data(format!("a memory of {size} pages, the module has at most {most}")));
         }
-        let too_small = || Failure::data(format!("a memory of {size} pages, the node begins with {least}"));
+        let too_small = || Failure::data(format!("a memory of {size} pages, the module begins with {least}"));
         let grown = self.memory.grow(&mut self.store, missing.ok_or_else(too_small)?);
-        grown.map_err(|error| Failure::wasmtime(IO, "the node's memory cannot be restored", &error))?;
+        grown.map_err(|error| Failure::wasmtime(IO, "the module's memory cannot be restored", &error))?;
         let memory = self.memory.data_mut(&mut self.store);
         memory.split_at_mut(fresh).0.fill(0);
         for (number, page) in pages {
@@ -189,7 +189,10 @@ impl WasmNode {
             return Failure::wasmtime(IO, FAULT, error);
         }
         let held = self.memory.data_size(&self.store);
-        Failure::new(IO, format!("the node ran out of memory: it has {held} bytes and needs {asked} more in one piece"))
+        Failure::new(
+            IO,
+            format!("the module ran out of memory: it has {held} bytes and needs {asked} more in one piece"),
+        )
     }
 
     /// The returned value, or the node's error when it is negative.
@@ -210,14 +213,14 @@ impl WasmNode {
 
     /// Puts `bytes` into the exchange buffer and returns their length.
     fn write(&mut self, bytes: &[u8]) -> Result<u32> {
-        let too_long = || Failure::usage(format!("the node does not take {} bytes at a time", bytes.len()));
+        let too_long = || Failure::usage(format!("the module does not take {} bytes at a time", bytes.len()));
         let length = u32::try_from(bytes.len()).map_err(|_| too_long())?;
         let address = self.call(|exports| &exports.buffer, length)?;
         if address == 0 {
             return Err(too_long());
         }
         let written = self.memory.write(&mut self.store, index(address), bytes);
-        written.map_err(|_| Failure::new(IO, "the node's exchange buffer is outside its memory"))?;
+        written.map_err(|_| Failure::new(IO, "the module's exchange buffer is outside its memory"))?;
         Ok(length)
     }
 
@@ -226,7 +229,7 @@ impl WasmNode {
         let start = index(self.call(|exports| &exports.buffer, 0)?);
         let data = self.memory.data(&self.store);
         let bytes = start.checked_add(length).and_then(|end| data.get(start..end));
-        let bytes = bytes.ok_or_else(|| Failure::new(IO, "the node's exchange buffer is outside its memory"))?;
+        let bytes = bytes.ok_or_else(|| Failure::new(IO, "the module's exchange buffer is outside its memory"))?;
         out.clear();
         out.extend_from_slice(bytes);
         Ok(())
@@ -241,7 +244,8 @@ impl WasmNode {
     }
 
     fn text(&mut self, value: i32) -> Result<String> {
-        String::from_utf8(self.bytes(value)?).map_err(|_| Failure::new(IO, "the node returned text that is not UTF-8"))
+        String::from_utf8(self.bytes(value)?)
+            .map_err(|_| Failure::new(IO, "the module returned text that is not UTF-8"))
     }
 
     /// Text where 0 means that there is none.
@@ -256,7 +260,7 @@ impl WasmNode {
         }
         let bytes = self.bytes(value)?;
         let decoded = postcard::from_bytes(&bytes);
-        decoded.map(Some).map_err(|error| Failure::new(IO, format!("the node says something unknown: {error}")))
+        decoded.map(Some).map_err(|error| Failure::new(IO, format!("the module says something unknown: {error}")))
     }
 
     /// All chunks that repeated calls hand out, until one returns 0.
@@ -357,7 +361,7 @@ impl ModuleSession for WasmNode {
             2 => Ok(Event::Paused),
             3 => Ok(Event::Output),
             4 => Ok(Event::Question),
-            other => Err(Failure::new(IO, format!("the node returned the unknown event {other}"))),
+            other => Err(Failure::new(IO, format!("the module returned the unknown event {other}"))),
         }
     }
 
@@ -398,7 +402,7 @@ impl ModuleSession for WasmNode {
     fn next_file(&mut self) -> Result<Option<OutputFile>> {
         let value = self.call(|exports| &exports.take_name, ())?;
         let Some(name) = self.optional_text(value)? else { return Ok(None) };
-        let unknown = || Failure::new(IO, format!("the node makes a file that no run makes: {name:?}"));
+        let unknown = || Failure::new(IO, format!("the module makes a file that no run makes: {name:?}"));
         OutputFile::parse(&name).map(Some).ok_or_else(unknown)
     }
 
@@ -437,7 +441,7 @@ impl ModuleSession for WasmNode {
     fn job_hash(&mut self) -> Result<[u8; 32]> {
         let value = self.call(|exports| &exports.job_hash, ())?;
         let bytes = self.bytes(value)?;
-        bytes.try_into().map_err(|_| Failure::new(IO, "the node returned a job hash that is not 32 bytes long"))
+        bytes.try_into().map_err(|_| Failure::new(IO, "the module returned a job hash that is not 32 bytes long"))
     }
 
     fn progress(&mut self) -> Result<Progress> {

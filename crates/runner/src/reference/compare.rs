@@ -27,7 +27,7 @@ impl Comparison {
     /// Notes a difference in `what` if the two sides are not the same.
     fn check<T: PartialEq>(&mut self, what: &str, node: T, reference: T, show: impl Fn(&T) -> String) {
         if node != reference {
-            self.differences.push(format!("{what}: node {}, reference {}", show(&node), show(&reference)));
+            self.differences.push(format!("{what}: Stepmark {}, reference {}", show(&node), show(&reference)));
         }
     }
 }
@@ -81,7 +81,7 @@ fn first_difference(node: &[u8], reference: &[u8]) -> Option<String> {
             format!("has \"{}\"", rest.get(..16).unwrap_or(rest).escape_ascii())
         }
     };
-    Some(format!("at byte {at} the node's {} and the reference's {}", show(node), show(reference)))
+    Some(format!("at byte {at} Stepmark's {} and the reference's {}", show(node), show(reference)))
 }
 
 #[cfg(test)]
@@ -124,9 +124,9 @@ mod tests {
         assert_eq!(
             differences,
             [
-                "exit code: node 0, reference 3",
-                "values: node (7), reference (8)",
-                "stdout: at byte 3 the node's has \"p\" and the reference's has \"lo\"",
+                "exit code: Stepmark 0, reference 3",
+                "values: Stepmark (7), reference (8)",
+                "stdout: at byte 3 Stepmark's has \"p\" and the reference's has \"lo\"",
             ]
         );
     }
@@ -134,6 +134,6 @@ mod tests {
     #[test]
     fn an_output_that_ends_early_is_told_from_one_that_differs() {
         let text = first_difference(b"he", b"hello").expect("they differ");
-        assert_eq!(text, "at byte 2 the node's ends and the reference's has \"llo\"");
+        assert_eq!(text, "at byte 2 Stepmark's ends and the reference's has \"llo\"");
     }
 }

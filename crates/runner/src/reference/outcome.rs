@@ -76,7 +76,7 @@ pub(super) fn classify(ended: std::result::Result<Vec<String>, Stopped>) -> Resu
         return Ok((if *code == 0 { ReferenceEnd::Returned } else { ReferenceEnd::Exited(*code) }, Vec::new()));
     }
     if let Some(Diverged(text)) = error.downcast_ref() {
-        return Err(Failure::new(MISMATCH, "the node and the reference (wasmtime) differ").caused_by(text));
+        return Err(Failure::new(MISMATCH, "Stepmark and the reference (wasmtime) differ").caused_by(text));
     }
     if error.is::<wasmtime::ThrownException>() {
         return Ok((ReferenceEnd::Trapped(Trap::UncaughtException), Vec::new()));

@@ -170,7 +170,7 @@ fn with_replay<T>(caller: &mut Caller<'_, Host>, read: impl FnOnce(&mut Recorded
 
 fn diverged(call: String) -> wasmtime::Error {
     wasmtime::Error::new(Diverged(format!(
-        "the reference calls {call}, which the node was not asked for at this point"
+        "the reference calls {call}, which Stepmark was not asked for at this point"
     )))
 }
 

@@ -282,7 +282,7 @@ fn shown(failure: &Failure) -> String {
 
 /// Opens the chain's file of a name that the node gives.
 pub(super) fn open(chain: &ChainFiles, name: &str) -> Result<Option<Foreign>> {
-    let kind = Name::kind_of(name).ok_or_else(|| Failure::data(format!("the node named a file {name}")))?;
+    let kind = Name::kind_of(name).ok_or_else(|| Failure::data(format!("the module named a file {name}")))?;
     Foreign::find_within(&chain.dir, name, kind)
 }
 
@@ -317,7 +317,7 @@ pub(super) fn compare_file(
 fn compare_receipt(file: Option<Foreign>, expected: &[u8]) -> Result<Vec<String>> {
     let Some(file) = file else { return Ok(vec!["receipt.json: missing".to_owned()]) };
     let text = file.bytes()?;
-    let unreadable = |error| Failure::data(format!("the node wrote no receipt that can be read: {error}"));
+    let unreadable = |error| Failure::data(format!("the module wrote no receipt that can be read: {error}"));
     let expected = strict::parse(expected).map_err(unreadable)?;
     let found = match strict::parse(&text) {
         Ok(Value::Object(found)) => found,

@@ -1,5 +1,5 @@
 //! The tree as a snapshot carries it: the nodes that are not as the job gave them. What a snapshot says is checked before
-//! anything is built from it, and again as a whole: every node has the names that it counts, every directory hangs below
+//! anything is built from it, and again as a whole: every build has the names that it counts, every directory hangs below
 //! the root, and sizes are within the job's limits.
 
 use super::content::Content;
