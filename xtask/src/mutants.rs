@@ -144,7 +144,7 @@ fn changed(part: &Part, known: &[Survivor]) -> Result<Figures> {
     command.args(part.files.iter().flat_map(|file| ["--file", file]));
     command.args(["--", "--locked"]).args(part.tests);
     // What is compiled once for each change need not be fast.
-    for (name, value) in [("OPT_LEVEL", "0"), ("INCREMENTAL", "true"), ("DEBUG", "false")] {
+    for (name, value) in [("OPT_LEVEL", "1"), ("INCREMENTAL", "true"), ("DEBUG", "false")] {
         command.env(format!("CARGO_PROFILE_DEV_{name}"), value);
     }
     let status = command.status().context("cargo mutants")?;

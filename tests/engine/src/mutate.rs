@@ -19,7 +19,7 @@ use crate::panic_guard::caught;
 use crate::session::{Files, OUT, load, pause, with};
 
 pub use change::{change_bytes, change_field, change_pages, roots};
-pub use subject::{Subject, answer_to, small_subjects, subjects};
+pub use subject::{Subject, answer_to, contracts_job, small_subjects, subjects};
 pub use verdict::{assert_all, changed, loaded, with_elements, with_snap};
 
 /// Gas that an accepted snapshot is run for.

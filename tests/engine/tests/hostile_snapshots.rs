@@ -9,7 +9,7 @@ use stepmark_core::code::Body;
 use stepmark_core::module::{Features, Module};
 use stepmark_snapshot::bin::{BinHeader, BinWriter};
 use stepmark_snapshot::snap;
-use stepmark_state::canonical::{FrameState, HostState, Phase};
+use stepmark_state::canonical::{FrameState, HostState, Phase, SpaceState};
 use stepmark_state::pages::{PAGE, SPACE_MEMORY, SPACE_TABLE};
 
 fn subject(name: &str) -> Subject {
@@ -319,6 +319,29 @@ fn shapes_of_instances_are_checked_at_both_ends_of_their_ranges() {
         (
             "the contents of memory 0 do not have the root that the .snap commits to",
             changed(&grown, |raw| raw.state.spaces[0].root[0] ^= 1),
+        ),
+    ]);
+}
+
+#[test]
+fn lists_of_spaces_that_the_program_does_not_have_are_refused() {
+    let grown = subject("references");
+    let spaces = |change: &dyn Fn(&mut Vec<SpaceState>)| changed(&grown, |raw| change(&mut raw.state.spaces));
+    let says = |found: &str| {
+        format!(
+            "state: the list of spaces (kind, index, pages) is {found}, expected [(1, 0, 16), (2, 0, 1), (2, 1, 1)]"
+        )
+    };
+    assert_all(vec![
+        ("loaded", spaces(&|_| ())),
+        (&says("[(1, 0, 17), (2, 0, 1), (2, 1, 1)]"), spaces(&|spaces| spaces[0].pages += 1)),
+        (&says("[(1, 0, 15), (2, 0, 1), (2, 1, 1)]"), spaces(&|spaces| spaces[0].pages -= 1)),
+        (&says("[(1, 0, 16), (2, 0, 1), (2, 7, 1)]"), spaces(&|spaces| spaces[2].index = 7)),
+        (&says("[(1, 0, 16)]"), spaces(&|spaces| spaces.truncate(1))),
+        ("out/3.snap: state: table 1 is not in ascending order of spaces", spaces(&|spaces| spaces[1].index = 7)),
+        (
+            "out/3.snap: state: table 0 is not in ascending order of spaces",
+            spaces(&|spaces| spaces.push(spaces[1].clone())),
         ),
     ]);
 }

@@ -3,10 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use engine_tests::mutate::{answer_to, contracts_job};
 use engine_tests::session::{
-    Drive, End, Files, Job, OUT, Run, differing, load, pause, program, run, take_files, wasmfile, with,
+    Drive, End, Files, Job, OUT, Run, differing, load, pause, program, run, run_answered, take_files, wasmfile, with,
+    words,
 };
-use stepmark_session::{Budget, Event};
+use stepmark_session::{Budget, Event, Session, SessionMode};
 use stepmark_snapshot::snap;
 use stepmark_state::canonical::{Phase, RunState};
 
@@ -30,6 +32,53 @@ const LINKED: &str = "--gas-schedule default-1 --preload lib=lib.wasm";
 
 fn wat(text: &str) -> Job {
     Job::new(program(text), CHEAP, "program.wasm run")
+}
+
+#[test]
+fn a_run_goes_on_from_within_a_contract_that_another_one_has_called() {
+    let job = contracts_job();
+    let mut session = load(&job.inputs, &job.argv("--gas-limit 5200 --enable-gas-refill")).unwrap();
+    let whole = run_answered(&mut session, Drive::WHOLE, &mut answer_to);
+    assert_eq!(whole.end, End::Finished);
+    let mut within = 0;
+    for id in 1..=whole.id {
+        let frames = state(&whole, id).frames;
+        within += u64::from(frames.iter().any(|f| f.instance == 0) && frames.iter().any(|f| f.instance != 0));
+        let flags = format!("--snapshot-input {OUT} --snapshot-id {id} --gas-limit 5200 --enable-gas-refill");
+        let argv = [words(&flags), job.flags.clone(), job.call[..1].to_vec()].concat();
+        let mut session = load(&with(job.inputs.clone(), &whole.files), &argv).unwrap();
+        let rest = run_answered(&mut session, Drive::WHOLE, &mut answer_to);
+        assert_eq!((&rest.end, differing(&rest.chain(), &whole.files)), (&End::Finished, vec![]), "from {id}");
+        assert_eq!(rest.result(), whole.result(), "from {id}");
+    }
+    assert!(within >= 9, "only {within} of {} snapshots are within the called contract", whole.id);
+}
+
+#[test]
+fn a_run_whose_entry_is_a_function_of_the_host_goes_on_from_before_it() {
+    let job = wat("(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func $y (result i32))) (memory 1)
+          (export \"memory\" (memory 0)) (export \"run\" (func $y)))");
+    let whole = job.start("", Drive::WHOLE).unwrap();
+    let mut session = load(&job.inputs, &job.argv("")).unwrap();
+    let paused = pause(&mut session).unwrap();
+    assert_eq!(snap::decode(&paused[&format!("{OUT}/paused.snap")]).unwrap().state.frames, vec![]);
+    let argv = [words(&format!("--snapshot-input {OUT} --snapshot-id paused {CHEAP} program.wasm"))].concat();
+    let rest = run(&mut load(&with(job.inputs.clone(), &paused), &argv).unwrap(), Drive::WHOLE);
+    assert_eq!((rest.values(), rest.gas), (whole.values(), whole.gas));
+}
+
+#[test]
+fn the_state_at_the_end_of_a_run_loads_to_be_looked_at() {
+    let job = wat("(module (func (export \"run\") (result i32) (i32.const 7)))");
+    let whole = job.start("--keep-final", Drive::WHOLE).unwrap();
+    let argv = words(&format!("--snapshot-input {OUT} --snapshot-id final {CHEAP} program.wasm"));
+    let mut session = Session::with(guest_interp::args::job(&argv).unwrap(), SessionMode::Inspect, None);
+    let files = with(job.inputs.clone(), &whole.files);
+    while let Some(path) = session.want().unwrap() {
+        session.give(&files[&path]).unwrap();
+        session.give_end(true).unwrap();
+    }
+    assert_eq!(session.progress().gas_total, whole.gas);
 }
 
 fn state(run: &Run, id: u64) -> RunState {

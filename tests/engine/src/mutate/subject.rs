@@ -216,11 +216,18 @@ pub fn small_subjects() -> &'static [Subject] {
 fn small_jobs() -> [(&'static str, Job, u64); 3] {
     let extended = Job::new(program(EXTENDED), "--max-memory 4194304 --max-exceptions 64", "program.wasm run 50");
     let references = Job::new(program(REFERENCES), "--max-memory 4194304", "program.wasm run 50");
+    [("references", references, 3), ("extended", extended, 3), ("contracts", contracts_job(), 2)]
+}
+
+/// A contract that calls another one nine times; [`answer_to`] answers what it asks of the store.
+///
+/// # Panics
+/// If a program is no module.
+pub fn contracts_job() -> Job {
     let mut inputs = program(CONTRACT);
     inputs.extend(program(INNER).into_values().map(|inner| ("inner.wasm".to_owned(), inner)));
     let flags = "--max-memory 4194304 --max-files 1048576 --store-version 3 --contract inner=inner.wasm";
-    let contracts = Job::new(inputs, flags, "program.wasm run 9");
-    [("references", references, 3), ("extended", extended, 3), ("contracts", contracts, 2)]
+    Job::new(inputs, flags, "program.wasm run 9")
 }
 
 fn of_jobs(jobs: impl Iterator<Item = (&'static str, Job, u64)>) -> Vec<Subject> {
