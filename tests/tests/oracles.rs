@@ -34,6 +34,16 @@ fn random_modules_cost_the_fuel_of_wasmtime() {
 }
 
 #[test]
+fn a_length_that_no_fuel_pays_is_left_out_and_not_called_a_difference() {
+    let text = "(module (memory i64 1) (func (export \"f\")
+        (memory.fill (i64.const 0) (i32.const 1) (i64.const 0x4000000000000000))))";
+    for oracle in oracles() {
+        let figures = oracle.compare(&wat::parse_str(text).unwrap(), 0, 1).unwrap();
+        assert_eq!((figures.left_out, figures.trapped + figures.trapped_exact), (1, 0));
+    }
+}
+
+#[test]
 fn the_suite_of_webassembly_3_costs_the_fuel_of_wasmtime() {
     for oracle in oracles() {
         let figures = compare_suite(&oracle, Suite::V3).unwrap();
