@@ -106,7 +106,7 @@ pub struct InputFlags {
     /// Environment variable of the program
     #[arg(long, value_name = "K=V")]
     pub env: Vec<String>,
-    /// File that the program reads as its standard input
+    /// File that the program reads as its standard input; - is the command's own, as is a pipe or redirection without this flag
     #[arg(long, value_name = "FILE")]
     pub stdin: Option<String>,
     /// File that the program finds at GUESTPATH; what it writes there stays in its state

@@ -8,3 +8,4 @@ pub mod console;
 pub mod flags;
 pub mod flame_graph;
 pub mod interrupt;
+pub mod piped;

@@ -132,20 +132,34 @@ pub struct Keep {
     pub every: Option<u64>,
 }
 
-/// Merges all but the last snapshots and removes those that nobody wants to keep; the ids of those that went.
-///
-/// # Errors
-/// As those of [`merge`].
-pub fn prune(chain: &ChainFiles, rerun: &Rerun, out: &OutputDir, keep: Keep) -> Result<Vec<u64>> {
-    let first = chain.last().saturating_sub(keep.last.max(1).saturating_sub(1));
-    if first <= 1 {
-        return Ok(Vec::new());
+/// What a pruning comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruning {
+    /// The first snapshot that can be restored after it; 0 where every one still can.
+    pub first: u64,
+    /// The snapshots that go.
+    pub gone: Vec<u64>,
+}
+
+impl Pruning {
+    /// What keeping these snapshots of a chain comes to.
+    pub fn plan(chain: &ChainFiles, keep: Keep) -> Self {
+        let first = chain.last().saturating_sub(keep.last.max(1).saturating_sub(1));
+        if first <= 1 {
+            return Self::default();
+        }
+        let is_kept = |id: u64| id >= first || keep.every.is_some_and(|every| id.is_multiple_of(every));
+        Self { first, gone: chain.links.keys().copied().filter(|id| !is_kept(*id)).collect() }
     }
-    if chain.base.is_none_or(|(base, _)| base < first) {
-        merge(chain, rerun, out, first)?;
+
+    /// Merges all but the last snapshots and removes those that nobody wants to keep.
+    ///
+    /// # Errors
+    /// As those of [`merge`].
+    pub fn execute(&self, chain: &ChainFiles, rerun: &Rerun, out: &OutputDir) -> Result<()> {
+        if self.first > 0 && chain.base.is_none_or(|(base, _)| base < self.first) {
+            merge(chain, rerun, out, self.first)?;
+        }
+        self.gone.iter().try_for_each(|id| out.delete(&format!("{id}.snap")))
     }
-    let is_kept = |id: u64| id >= first || keep.every.is_some_and(|every| id.is_multiple_of(every));
-    let gone: Vec<u64> = chain.links.keys().copied().filter(|id| !is_kept(*id)).collect();
-    gone.iter().try_for_each(|id| out.delete(&format!("{id}.snap")))?;
-    Ok(gone)
 }

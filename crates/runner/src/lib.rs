@@ -19,6 +19,6 @@ pub mod node;
 pub mod reference;
 pub mod state;
 pub mod store;
-pub(crate) mod strict;
+pub mod strict;
 pub mod terminal;
 pub mod verify;

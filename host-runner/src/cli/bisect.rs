@@ -70,13 +70,7 @@ fn chains(args: &BisectArgs, first: &Path, second: &Path) -> Result<i32> {
     let (a, rerun_a, files) = open(args, first)?;
     let (b, rerun_b, _) = open(args, second)?;
     let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine)? else {
-        let shared = a.last().min(b.last());
-        let text = format!(
-            "the chains are the same up to snapshot {shared}, the last that both have; what follows it (results, outputs) was not \
-             compared, and nothing was executed"
-        );
-        print(&if args.json { json!({ "parted": false, "shared": shared }).to_string() } else { text })?;
-        return Ok(0);
+        return same_snapshots(args, [first, second], a, b);
     };
     if let Some(path) = &args.bundle {
         bisect::write_chains(path, [&a, &b], &files, &parting)?;
@@ -103,6 +97,34 @@ fn chains(args: &BisectArgs, first: &Path, second: &Path) -> Result<i32> {
         }
     }
     Ok(MISMATCH)
+}
+
+/// Says whether two chains without a snapshot that differs claim the same otherwise.
+fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b: ChainFiles) -> Result<i32> {
+    [&mut a, &mut b].into_iter().for_each(|chain| chain.check_bins(&mut |_| {}));
+    let differences = bisect::beside(&a, &b)?;
+    let shared = a.last().min(b.last());
+    let code = if differences.is_empty() { 0 } else { MISMATCH };
+    if args.json {
+        print(&json!({ "parted": false, "shared": shared, "differences": differences }).to_string())?;
+        return Ok(code);
+    }
+    if differences.is_empty() {
+        print(&format!(
+            "the chains are the same: {shared} snapshots, and everything else that they claim; nothing was executed"
+        ))?;
+        return Ok(code);
+    }
+    print(&format!(
+        "the chains are the same up to snapshot {shared}, but claim different things beside; nothing was executed"
+    ))?;
+    let [first, second] = dirs.map(Path::display);
+    differences.iter().try_for_each(|difference| print(&format!("({first} | {second}) {difference}")))?;
+    print("verify each of them to see which one is right")?;
+    if let Some(path) = &args.bundle {
+        print(&format!("{} was not written: no segment decides between them", path.display()))?;
+    }
+    Ok(code)
 }
 
 fn executors(args: &BisectArgs, left: &str, right: &str) -> Result<i32> {

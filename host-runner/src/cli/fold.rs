@@ -10,7 +10,7 @@ use crate::interrupt::on_ctrl_c;
 use stepmark_runner::archive;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::durable::OutputDir;
-use stepmark_runner::compact::{self, Keep};
+use stepmark_runner::compact::{self, Keep, Pruning};
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
 
@@ -57,17 +57,33 @@ impl ChainArgs {
 pub(super) struct MergeArgs {
     #[command(flatten)]
     chain: ChainArgs,
-    /// The last snapshot to be folded into the base [default: the highest]
+    /// The last snapshot to be folded into the base; those before it cannot be restored then [default: none is folded]
     #[arg(long, value_name = "K")]
     to: Option<u64>,
+    /// Say what would be folded, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) fn merge(args: &MergeArgs) -> Result<i32> {
     let (chain, rerun, _) = args.chain.open()?;
-    let to = args.to.unwrap_or_else(|| chain.last());
     let first = chain.base.map_or(1, |(base, _)| base);
+    let range = format!("{first} to {}", chain.last());
+    let Some(to) = args.to else {
+        let text = format!("nothing was folded: say up to which snapshot with --to K ({range})");
+        return args.chain.say(&json!({ "to": null, "files": 0, "bytes_before": 0, "bytes_after": 0 }), &text);
+    };
     if !(first..=chain.last()).contains(&to) {
-        return Err(Failure::usage(format!("--to {to}: expected {first} to {}", chain.last())));
+        return Err(Failure::usage(format!("--to {to}: expected {range}")));
+    }
+    if args.dry_run {
+        let bins = chain.links.range(1..=to).map(|(_, link)| link.bin_bytes).filter(|bytes| *bytes > 0);
+        let (files, before) = bins.fold((0_u64, 0_u64), |(files, sum), bytes| (files + 1, sum.saturating_add(bytes)));
+        let object = json!({ "to": to, "files": files, "bytes_before": before, "dry_run": true });
+        let text = format!(
+            "would fold {files} .bin files of {before} bytes into base.bin: what is before {to} could not be restored"
+        );
+        return args.chain.say(&object, &text);
     }
     let out = OutputDir::open(&args.chain.chain)?;
     let merged = compact::merge(&chain, &rerun, &out, to)?;
@@ -81,22 +97,42 @@ pub(super) fn merge(args: &MergeArgs) -> Result<i32> {
 pub(super) struct PruneArgs {
     #[command(flatten)]
     chain: ChainArgs,
-    /// Keep this many snapshots at the end, all of which can be restored
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    keep_last: u64,
+    /// Keep this many snapshots at the end, all of which can be restored [default: all; 1 with --keep-every]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_last: Option<u64>,
     /// Of those before keep every M-th .snap: a record of its hashes, which cannot be restored
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
     keep_every: Option<u64>,
+    /// Say what would go, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) fn prune(args: &PruneArgs) -> Result<i32> {
     let (chain, rerun, _) = args.chain.open()?;
-    let out = OutputDir::open(&args.chain.chain)?;
-    let keep = Keep { last: args.keep_last, every: args.keep_every };
-    let gone = compact::prune(&chain, &rerun, &out, keep)?;
-    let kept = chain.links.len().saturating_sub(gone.len());
-    let text = format!("{} snapshots went, {kept} are kept", gone.len());
-    args.chain.say(&json!({ "removed": gone, "kept": kept }), &text)
+    let last = args.keep_last.unwrap_or(if args.keep_every.is_some() { 1 } else { u64::MAX });
+    let pruning = Pruning::plan(&chain, Keep { last, every: args.keep_every });
+    if !args.dry_run {
+        pruning.execute(&chain, &rerun, &OutputDir::open(&args.chain.chain)?)?;
+    }
+    let kept = chain.links.len().saturating_sub(pruning.gone.len());
+    let text = match (args.dry_run, args.keep_last.or(args.keep_every)) {
+        (_, None) => {
+            format!("nothing went, all {kept} snapshots are kept: say which to keep with --keep-last or --keep-every")
+        }
+        (true, _) => format!("{} would go, {kept} would be kept", of_ids(&pruning.gone)),
+        (false, _) => format!("{} went, {kept} are kept", of_ids(&pruning.gone)),
+    };
+    args.chain.say(&json!({ "removed": pruning.gone, "kept": kept, "dry_run": args.dry_run }), &text)
+}
+
+/// Snapshots by their ids, in words.
+fn of_ids(ids: &[u64]) -> String {
+    match ids {
+        [] => "no snapshot".to_owned(),
+        [id] => format!("snapshot {id}"),
+        [first, .., last] => format!("{} snapshots ({first} to {last})", ids.len()),
+    }
 }
 
 /// Arguments of `export`.

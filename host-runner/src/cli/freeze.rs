@@ -46,7 +46,8 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;
     let from_pause = run::starts_from_pause(&job, out.path());
-    out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
+    let done = out.prepare(&node.job_hash()?, node.start_id()?, from_pause, run::replace(run.overwrite, false))?;
+    done.iter().for_each(|what| console.note(what));
     let to = Some(Freezing { file: &args.file, after: args.after });
     Moving { node, out, console, output: run.output, from_pause, deliver: run.deliver.clone(), to }.go_on(&stop)
 }

@@ -50,6 +50,9 @@ pub(super) struct ResumeArgs {
     /// Directory for the files that the program leaves behind, when it ends normally
     #[arg(long, value_name = "DIR")]
     deliver: Option<PathBuf>,
+    /// Replace the snapshots after the one that the run goes on from
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -90,6 +93,8 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
         engine: args.engine,
         check_reference: false,
         deliver: args.deliver.clone(),
+        overwrite: args.overwrite,
+        is_resume: true,
         output: args.output,
         words: vec![files.program],
     })

@@ -9,15 +9,17 @@ use crate::cli::{OutputArgs, print};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
-use stepmark_runner::chain::durable::{OutputDir, same_directory};
+use crate::piped;
+use stepmark_runner::chain::durable::{OutputDir, Replace, same_directory};
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::node::drive::{self, RunOptions, Summary};
 use stepmark_runner::node::embedded_module;
-use stepmark_runner::node::engine::Engine;
+use stepmark_runner::node::engine::{Engine, ModuleSession};
 use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::runner_report;
 use stepmark_runner::node::sink::Sink;
+use stepmark_runner::node::supply::Supply;
 use stepmark_runner::reference::{self, Comparison};
 use stepmark_runner::store::{RunStore, read_set};
 
@@ -35,6 +37,12 @@ pub(super) struct RunArgs {
     /// Directory for the files that the program leaves behind, when it ends normally
     #[arg(long, value_name = "DIR")]
     pub(super) deliver: Option<PathBuf>,
+    /// Replace snapshots of this job that are in the output directory already and that this run would write anew
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// The command was `resume`.
+    #[arg(skip)]
+    pub(super) is_resume: bool,
     #[command(flatten)]
     pub(super) output: OutputArgs,
     /// The program, the export to call (for a module without `_start`), and its arguments
@@ -47,7 +55,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         let failure = Failure::usage("--check-reference needs a run from the start: the reference cannot resume");
         return Err(failure.help("leave --snapshot-input out"));
     }
-    let mut job = args.job.job(&args.words)?;
+    let (mut job, piped) = job(args)?;
     let contract = &args.job.config.contract;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
@@ -60,19 +68,15 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
     }
     let mut node = args.engine.start()?;
-    drive::load(node.as_mut(), &job, &mut console, &stop)?;
+    let mut supply = Supply::default();
+    piped.iter().for_each(|bytes| supply.bytes(piped::NAME, bytes.as_slice()));
+    drive::load_supplied(node.as_mut(), &job, supply, &mut console, &stop)?;
 
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;
     let from_pause = starts_from_pause(&job, out.path());
-    let (job_hash, start_id) = (node.job_hash()?, node.start_id()?);
-    if start_id == 0
-        && let Some(place) = out.set_aside(&job_hash)?
-    {
-        let (dir, place) = (out.path(), out.path().join(place));
-        console.note(&format!("the chain of another job that was in {} is in {} now", dir.display(), place.display()));
-    }
-    out.prepare(&job_hash, start_id, from_pause)?;
+    make_room(args, node.as_mut(), &out, from_pause, &mut console)?;
+    piped.map_or(Ok(()), |bytes| piped::keep(&bytes, out.path()))?;
     let runner = Runner { engine: args.engine };
     let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
     let options = RunOptions { runner, from_pause, keep_answers, deliver, leave: None };
@@ -97,6 +101,48 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     match comparison {
         Some(comparison) if !comparison.differences.is_empty() => Err(mismatch(&comparison)),
         _ => Ok(summary.exit_code),
+    }
+}
+
+/// The job, and what was piped into the command as its standard input.
+fn job(args: &RunArgs) -> Result<(JobSpec, Option<Vec<u8>>)> {
+    let mut flags = args.job.clone();
+    let piped = piped::read(&mut flags, &args.words)?;
+    if args.check_reference && piped.is_some() {
+        let failure = Failure::usage("--check-reference reads the input twice: standard input can be read once");
+        return Err(failure.help("give it as a file: --stdin FILE"));
+    }
+    Ok((flags.job(&args.words)?, piped))
+}
+
+/// Makes the output directory ready for a loaded run, and says what becomes of what was there.
+fn make_room(
+    args: &RunArgs,
+    node: &mut dyn ModuleSession,
+    out: &OutputDir,
+    from_pause: bool,
+    console: &mut Console,
+) -> Result<()> {
+    let (job_hash, start_id) = (node.job_hash()?, node.start_id()?);
+    if start_id == 0
+        && let Some(place) = out.set_aside(&job_hash)?
+    {
+        let (dir, place) = (out.path(), out.path().join(place));
+        console.note(&format!("the chain of another job that was in {} is in {} now", dir.display(), place.display()));
+    }
+    let moves_aside = args.job.snapshot_input.is_some() && !args.is_resume;
+    let done = out.prepare(&job_hash, start_id, from_pause, replace(args.overwrite, moves_aside))?;
+    done.iter().for_each(|what| console.note(what));
+    Ok(())
+}
+
+/// What becomes of snapshots that are there already: a run by the module's own flags that goes on from another directory does
+/// what those flags have always done, but loses nothing.
+pub(super) fn replace(overwrite: bool, moves_aside: bool) -> Replace {
+    match (overwrite, moves_aside) {
+        (true, _) => Replace::Remove,
+        (false, true) => Replace::MoveAside,
+        (false, false) => Replace::Refuse,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::OutputArgs;
 use crate::cli::freeze::{Freezing, Moving};
+use crate::cli::{OutputArgs, run};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::chain::durable::OutputDir;
@@ -35,6 +35,9 @@ pub(super) struct ThawArgs {
     /// Directory for the files that the program leaves behind, when it ends normally
     #[arg(long, value_name = "DIR")]
     deliver: Option<PathBuf>,
+    /// Replace snapshots that were written after the module was frozen, by a run that went on from it before
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -44,9 +47,10 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     let stop = on_ctrl_c()?;
     let Thawed { node, named, job, highest } = Thawed::read(&args.file)?;
     let out = OutputDir::open(args.snapshot_output.as_deref().unwrap_or(Path::new(&named)))?;
-    // What a run wrote that went on from here before.
-    out.prepare(&job, highest, false)?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
+    // A run that went on from here before may have written more.
+    let done = out.prepare(&job, highest, false, run::replace(args.overwrite, false))?;
+    done.iter().for_each(|what| console.note(what));
     if (1..=highest).any(|id| !out.path().join(format!("{id}.snap")).exists()) {
         let out = out.path().display();
         console.warning(&format!(

@@ -1,10 +1,11 @@
 //! `verify`: is a chain what its program leads to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
 use stepmark_core::gas::Schedule;
 
 use crate::cli::{OutputArgs, print};
@@ -13,23 +14,81 @@ use crate::flags::{FileFlags, engines};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::durable;
-use stepmark_runner::failure::{Failure, MISMATCH, Result};
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
 use stepmark_runner::node::engine::Engine;
+use stepmark_runner::strict;
 use stepmark_runner::terminal;
-use stepmark_runner::verify::{self, SegmentExecutor, Step, Verdict, Verification, VerifyOptions};
+use stepmark_runner::verify::{self, Claim, Expected, SegmentExecutor, Step, Verdict, Verification, VerifyOptions};
 
 /// Names that are shown of those that are not covered.
 const MOST_NAMES: usize = 16;
 
+/// What the chain is expected to claim.
+#[derive(Clone, Debug, Default, clap::Args)]
+struct ExpectedFlags {
+    /// The BLAKE3 hash that the program must have
+    #[arg(long, value_name = "HASH")]
+    expect_program: Option<String>,
+    /// The entry and arguments that it must have been called with, with a space between two
+    #[arg(long, value_name = "TEXT")]
+    expect_args: Option<String>,
+    /// The result that it must have come to, as the claim shows it: values, or "exit code N"
+    #[arg(long, value_name = "TEXT")]
+    expect_result: Option<String>,
+    /// The hash that the last snapshot must have
+    #[arg(long, value_name = "HASH")]
+    expect_head: Option<String>,
+    /// What the chain must claim: an object with any of the members of "claim" that --json prints
+    #[arg(long, value_name = "FILE.json")]
+    claim: Option<PathBuf>,
+}
+
+impl ExpectedFlags {
+    fn read(&self) -> Result<Expected> {
+        let members = self.claim.as_deref().map(|path| {
+            let text = foreign::read(path, ForeignKind::Text)?;
+            let wrong = |what: String| Failure::data(format!("{}: {what}", path.display()));
+            match strict::parse(&text).map_err(|error| wrong(error.to_string()))? {
+                Value::Object(mut object) => match object.remove("claim") {
+                    Some(Value::Object(claim)) => Ok(claim),
+                    _ => Ok(object),
+                },
+                _ => Err(wrong("expected a JSON object".to_owned())),
+            }
+        });
+        Ok(Expected {
+            program: self.expect_program.clone(),
+            call: self.expect_args.clone(),
+            result: self.expect_result.clone(),
+            head: self.expect_head.clone(),
+            members: members.transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+/// The program, if one is named, and the directory: in this order, or the other way round where only that can be meant.
+fn program_and_chain(words: &[String]) -> Result<(Option<&str>, &Path)> {
+    match words {
+        [chain] => Ok((None, Path::new(chain))),
+        [chain, program] if Path::new(chain).is_dir() && !Path::new(program).is_dir() => {
+            Ok((Some(program), Path::new(chain)))
+        }
+        [program, chain] => Ok((Some(program), Path::new(chain))),
+        _ => Err(Failure::usage("expected [PROGRAM] DIR")),
+    }
+}
+
 /// Arguments of `verify`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// The program
-    program: String,
-    /// Directory of the chain
-    #[arg(value_name = "DIR")]
-    chain: PathBuf,
+    /// The program, where it is not found by its hash in DIR, beside DIR or in the working directory; and the directory of the
+    /// chain
+    #[arg(value_name = "[PROGRAM] DIR", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+    #[command(flatten)]
+    expected: ExpectedFlags,
     /// Take this snapshot on trust and start from it [default: 0, the start of the run]
     #[arg(long, value_name = "A", default_value_t = 0)]
     from: u64,
@@ -59,8 +118,10 @@ pub(super) struct VerifyArgs {
 
 pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     let stop = on_ctrl_c()?;
-    let mut chain = ChainFiles::open(&args.chain)?;
-    let shown = args.chain.display().to_string();
+    let expected = args.expected.read()?;
+    let (program, dir) = program_and_chain(&args.words)?;
+    let mut chain = ChainFiles::open(dir)?;
+    let shown = dir.display().to_string();
     let Some(job) = chain.job.clone() else {
         let failure = Failure::data(format!("{shown}: holds no snapshot that can be read"));
         let failure = chain.faults.values().flatten().fold(failure, Failure::caused_by);
@@ -68,10 +129,11 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     };
     let schedule = (job.schedule.name.clone(), stepmark_state::encoding::hex(&job.schedule.hash));
     let foreign = Schedule::builtin(&schedule.0).is_none();
-    let files = JobFiles::find(&job, Some(&args.program), &args.files.given()?, &args.chain)?;
-    let rerun = Rerun::new(job, &files, &args.chain);
+    expected.check(&Claim::of(&chain, &job), dir)?;
+    let files = JobFiles::find(&job, program, &args.files.given()?, dir)?;
+    let rerun = Rerun::new(job, &files, dir);
     let executor = match &args.module {
-        Some(path) => SegmentExecutor::from_file(path, &args.chain)?,
+        Some(path) => SegmentExecutor::from_file(path, dir)?,
         None => SegmentExecutor::Own(args.engine),
     };
     let options = VerifyOptions {
@@ -94,8 +156,8 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
         print(&object.to_string())?;
     }
     let schedule = format!("schedule {:?} with BLAKE3 hash {}", schedule.0, schedule.1);
-    say(&found, args, Some(schedule).filter(|_| foreign || args.output.verbose))?;
-    Ok(if found.is_right() { 0 } else { MISMATCH })
+    say(&found, args, Some(schedule).filter(|_| foreign || args.output.verbose), &options.executor)?;
+    Ok(found.conclusion().exit_code())
 }
 
 fn processors() -> usize {
@@ -103,7 +165,7 @@ fn processors() -> usize {
 }
 
 /// Says what was found: one line each for what is wrong (with --verbose for every segment), and one in the end.
-fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>) -> Result<()> {
+fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>, executor: &SegmentExecutor) -> Result<()> {
     let console = Console::new(args.output.verbosity(), args.output.json);
     let line = |text: &str| -> Result<()> {
         if !args.output.json {
@@ -112,6 +174,10 @@ fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>) -> Res
         console.note(text);
         Ok(())
     };
+    if args.output.verbosity() > Verbosity::Quiet {
+        line("claim:")?;
+        found.claim.lines().iter().try_for_each(|(name, text)| line(&format!("  {name:<9} {text}")))?;
+    }
     for fault in &found.faults {
         line(&format!("fault: {fault}"))?;
     }
@@ -131,16 +197,20 @@ fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>) -> Res
         line(&format!("not covered, and read by nothing: {}", listed(&found.not_covered)))?;
     }
     schedule.map_or(Ok(()), |schedule| line(&schedule))?;
-    let trust = match found.from {
-        0 => String::new(),
-        id => format!(" (snapshot {id} is taken on trust)"),
-    };
+    line(&found.proves(executor))?;
     let (same, all, faults) = (found.count("same"), found.segments.len(), found.faults.len());
     let seconds = found.time.as_secs_f64();
-    let verdict = if found.is_right() { "right" } else { "NOT right" };
+    let verdict = found.conclusion().name().to_uppercase();
+    let from = if found.from == 0 { String::new() } else { format!(" from snapshot {}", found.from) };
+    let to = found.to.map_or_else(String::new, |id| format!(" up to snapshot {id}"));
+    let faults = match faults {
+        0 => "no fault of files".to_owned(),
+        1 => "1 fault of files".to_owned(),
+        _ => format!("{faults} faults of files"),
+    };
     let workers = if found.jobs == 1 { "1 worker".to_owned() } else { format!("{} workers", found.jobs) };
     line(&format!(
-        "{verdict}: {same} of {all} segments are the same, {faults} faults of files, {seconds:.1} s with {workers}{trust}"
+        "{verdict}{from}{to}: {same} of {all} segments are the same, {faults}, {seconds:.1} s with {workers}"
     ))
 }
 

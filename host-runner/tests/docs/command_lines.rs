@@ -253,7 +253,7 @@ fn a_line_is_as_written_but_for_what_is_left_open_or_measured() {
         ("[..]", ""),
         ("[..] b [..]", "a b c"),
         ("x, 1.5 M gas, 10.0 M gas/s, y", "x, 1.5 M gas, 1.2 G gas/s, y"),
-        ("right: 0.0 s with 2 workers", "right: 12.5 s with 1 worker"),
+        ("VALID: 0.0 s with 2 workers", "VALID: 12.5 s with 1 worker"),
     ];
     let different =
         [("a", "ab"), ("a [..] c", "a b"), ("1.5 M gas, 1 M gas/s", "1.6 M gas, 1 M gas/s"), ("[..]b", "bc")];

@@ -35,7 +35,7 @@ fn resume_needs_no_retyping_and_goes_on_in_the_same_directory() {
     dir.run("--gas-limit 50000 --snapshot-output parts fib.wasm fib 20").code(75);
     dir.run("resume parts").code(75);
     dir.run("resume parts --engine native").code(75);
-    dir.run("resume parts@1 --enable-gas-refill").code(0);
+    dir.run("resume parts@1 --enable-gas-refill --overwrite").code(0);
     dir.assert_same("whole", "parts");
 }
 
@@ -102,6 +102,6 @@ fn higher_ids_of_an_older_run_do_not_survive() {
     let dir = Dir::with("fib.wasm", FIB);
     dir.run("--gas-limit 20000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
     assert!(dir.names("out").contains(&"9.snap".to_owned()));
-    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
+    dir.run("--gas-limit 50000 --overwrite --snapshot-output out fib.wasm fib 20").code(75);
     assert_eq!(dir.names("out"), ["1.bin", "1.snap", "receipt.json", "result.txt"]);
 }

@@ -22,7 +22,8 @@ fn a_thawed_node_completes_the_output_directory() {
     dir.run("thaw a.frozen").code(0).says("status 0, returned 6765, 1 snapshot,");
     dir.assert_same("whole", "out");
     // Once more, over what is there.
-    dir.run("thaw a.frozen").code(0);
+    dir.run("thaw a.frozen").code(2).says("out: holds snapshot 3 of this job, which this run would remove");
+    dir.run("thaw a.frozen --overwrite").code(0);
     dir.assert_same("whole", "out");
 }
 
@@ -30,7 +31,7 @@ fn a_thawed_node_completes_the_output_directory() {
 fn it_is_frozen_as_soon_as_the_gas_is_used() {
     let dir = Dir::with("fib.wasm", FIB);
     for gas in [0, 1, 49_999, 50_000, 50_001, 150_000] {
-        let ran = dir.run(&format!("freeze a.frozen --after {gas} --json {JOB}")).code(0);
+        let ran = dir.run(&format!("freeze a.frozen --overwrite --after {gas} --json {JOB}")).code(0);
         assert_eq!(json(ran.stdout())["gas_total"], gas);
     }
 }
@@ -38,7 +39,7 @@ fn it_is_frozen_as_soon_as_the_gas_is_used() {
 #[test]
 fn equal_nodes_have_equal_files() {
     let dir = frozen_after(70_000);
-    dir.run(&format!("freeze b.frozen --after 70000 {JOB}")).code(0);
+    dir.run(&format!("freeze b.frozen --overwrite --after 70000 {JOB}")).code(0);
     assert_eq!(dir.read("a.frozen"), dir.read("b.frozen"));
 }
 
@@ -65,7 +66,8 @@ fn a_program_that_ends_first_leaves_no_frozen_node() {
     assert!(dir.path("out/result.txt").exists());
     dir.add("trap.wasm", TRAP);
     dir.run("freeze a.frozen --after 1000000 trap.wasm run").code(134).says("integer divide by zero");
-    dir.run(&format!("freeze a.frozen --after 1000000 {}", JOB.replace("--enable-gas-refill ", ""))).code(75);
+    dir.run(&format!("freeze a.frozen --overwrite --after 1000000 {}", JOB.replace("--enable-gas-refill ", "")))
+        .code(75);
     assert!(!dir.path("a.frozen").exists());
 }
 

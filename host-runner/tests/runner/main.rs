@@ -11,6 +11,7 @@ mod frozen;
 mod interrupt;
 mod omissions;
 mod output;
+mod piped;
 mod profile;
 mod reference;
 mod store;

@@ -58,9 +58,10 @@ fn a_kept_end_is_a_core_dump() {
 #[test]
 fn a_later_run_removes_the_kept_end() {
     let dir = chain();
-    dir.run("--keep-final --gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    dir.run("--overwrite --keep-final --gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20")
+        .code(0);
     assert!(dir.path("out/final.snap").exists() && dir.path("out/final.bin").exists());
-    dir.run("resume out@2 --enable-gas-refill").code(0);
+    dir.run("resume out@2 --enable-gas-refill --overwrite").code(0);
     assert!(!dir.path("out/final.snap").exists() && !dir.path("out/final.bin").exists());
 }
 
@@ -135,8 +136,10 @@ fn bisect_finds_the_false_chain_and_what_it_claims() {
         assert_eq!(shown, "right: a, as the bundle says\n");
     }
     let same = text(dir.run("bisect fib.wasm out out").code(0).stdout());
-    let expected = "the chains are the same up to snapshot 3, the last that both have; ";
-    assert!(same.starts_with(expected) && same.ends_with("and nothing was executed\n"), "{same}");
+    assert_eq!(
+        same,
+        "the chains are the same: 3 snapshots, and everything else that they claim; nothing was executed\n"
+    );
 }
 
 #[test]
@@ -260,7 +263,9 @@ fn a_merged_chain_restores_and_verifies_as_before() {
     dir.run("resume out@2").code(65).says("base.bin: is of snapshot 3, expected a base for snapshot 2 or earlier");
     dir.run("merge out --to 2").code(2).says("--to 2: expected 3 to 3");
     // A run from the start replaces the base too.
-    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
+    let again = "--gas-limit 50000 --snapshot-output out fib.wasm fib 20";
+    dir.run(again).code(2).says("out: holds 3 snapshots (1 to 3) and the base of a merged chain of this job");
+    dir.run(&format!("--overwrite {again}")).code(75).says("--overwrite: 3 snapshots (1 to 3) and the base of");
     assert_eq!(dir.names("out"), ["1.bin", "1.snap", "receipt.json", "result.txt"]);
 }
 
@@ -284,14 +289,88 @@ fn a_base_of_another_chain_is_refused() {
 }
 
 #[test]
+fn chains_that_differ_beside_their_snapshots_are_not_called_the_same() {
+    let dir = chain();
+    let changed = |name: &str, change: &dyn Fn(&str) -> String| {
+        let copy = format!("copy-{}", name.replace('.', "-"));
+        fs::create_dir(dir.path(&copy)).expect("a directory");
+        for file in dir.names("out") {
+            fs::copy(dir.path("out").join(&file), dir.path(&copy).join(&file)).expect("copied");
+        }
+        let file = dir.path(&copy).join(name);
+        let text = fs::read_to_string(&file).expect("a text");
+        fs::write(&file, change(&text)).expect("written");
+        copy
+    };
+    let result = changed("result.txt", &|text| text.replace("6765", "6766"));
+    let receipt = changed("receipt.json", &|text| text.replacen("\"gas_used\": 1", "\"gas_used\": 2", 1));
+    for (copy, says) in [(&result, "result.txt: "), (&receipt, "receipt.json: \"gas_used\" of result: ")] {
+        let shown = text(dir.run(&format!("bisect fib.wasm out {copy}")).code(1).stdout());
+        let first =
+            "the chains are the same up to snapshot 3, but claim different things beside; nothing was executed\n";
+        assert!(shown.starts_with(first) && shown.contains(&format!("(out | {copy}) {says}")), "{shown}");
+    }
+    // What only one of them has.
+    fs::remove_file(dir.path(&result).join("result.txt")).expect("removed");
+    for line in [format!("bisect fib.wasm out {result}"), format!("bisect fib.wasm {result} out")] {
+        assert!(text(dir.run(&line).code(1).stdout()).contains("nothing"), "{line}");
+    }
+    for name in ["3.snap", "3.bin"] {
+        fs::remove_file(dir.path(&result).join(name)).expect("removed");
+    }
+    let shown = text(dir.run(&format!("bisect fib.wasm out {result} --bundle x.tar")).code(1).stdout());
+    assert!(shown.contains(&format!("(out | {result}) snapshots: up to 3 | up to 2")), "{shown}");
+    assert!(shown.contains("x.tar was not written"), "{shown}");
+    // A page of a .bin is claimed too.
+    let bin = dir.path(&receipt).join("2.bin");
+    let mut bytes = fs::read(&bin).expect("a file");
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(&bin, bytes).expect("written");
+    dir.run(&format!("bisect fib.wasm out {receipt}")).code(65).says("the chains cannot be compared");
+}
+
+#[test]
+fn nothing_that_can_be_restored_goes_unless_that_was_said() {
+    let dir = chain();
+    let before = dir.names("out");
+    for line in ["prune out", "merge out", "prune out --keep-last 2 --dry-run", "merge out --to 2 --dry-run"] {
+        dir.run(line).code(0);
+        assert_eq!(dir.names("out"), before, "{line}");
+    }
+    let says = "out: holds 2 snapshots (2 to 3) of this job, which this run would remove";
+    for line in [
+        "resume out@1",
+        "resume out@1 --engine native",
+        "freeze x.frozen --snapshot-input out --snapshot-id 1 --snapshot-output out fib.wasm",
+    ] {
+        dir.run(line).code(2).says(says);
+        assert_eq!(dir.names("out"), before, "{line}");
+    }
+    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20")
+        .code(2)
+        .says("out: holds 3 snapshots (1 to 3) of this job");
+    assert_eq!(dir.names("out"), before);
+    // The module's own flags do what they have always done, but lose nothing.
+    let says = "2 snapshots (2 to 3) of an earlier run in out are in out/earlier-1 now";
+    dir.run("--snapshot-input out --snapshot-id 1 --snapshot-output out fib.wasm").code(75).says(says);
+    assert_eq!(dir.names("out/earlier-1"), ["2.bin", "2.snap", "3.bin", "3.snap", "receipt.json", "result.txt"]);
+    dir.run("resume out").code(75);
+    dir.run("resume out@1 --overwrite")
+        .code(75)
+        .says("--overwrite: 2 snapshots (2 to 3) of out make room for this run's");
+    assert_eq!(dir.names("out"), ["1.bin", "1.snap", "2.bin", "2.snap", "earlier-1", "receipt.json", "result.txt"]);
+}
+
+#[test]
 fn a_pruned_chain_keeps_what_was_asked_for() {
     let dir = chain();
-    assert_eq!(text(dir.run("prune out --keep-last 2").code(0).stdout()), "1 snapshots went, 2 are kept\n");
+    assert_eq!(text(dir.run("prune out --keep-last 2").code(0).stdout()), "snapshot 1 went, 2 are kept\n");
     assert_eq!(dir.names("out"), ["2.snap", "3.bin", "3.snap", "base.bin", "receipt.json", "result.txt"]);
     dir.run("verify fib.wasm out --from 2").code(0);
     let all = dir.run("verify fib.wasm out").code(1);
     assert!(text(all.stdout()).contains("fault: 1.snap and 1.bin: missing"), "{}", text(all.stdout()));
-    dir.run("resume out@2").code(75);
+    dir.run("resume out@2 --overwrite").code(75);
 }
 
 #[test]
@@ -412,11 +491,11 @@ fn check_bundle_answers_as_bisect_does_on_the_two_directories() {
             "equal",
             3,
             "a",
-            (0, "the same up to snapshot 3"),
+            (0, "the chains are the same: 3 snapshots"),
             (65, "the same up to snapshot 3: there is no dispute"),
         ),
-        ("out", "short", 2, "a", (0, "the same up to snapshot 1"), (65, "b/: ")),
-        ("out", "other-end", 1, "a", (0, "the same up to snapshot 1"), (65, "the same up to snapshot 1")),
+        ("out", "short", 2, "a", (1, "snapshots: up to 3 | up to 1"), (65, "b/: ")),
+        ("out", "other-end", 1, "a", (1, "the same up to snapshot 1, but"), (65, "the same up to snapshot 1")),
     ];
     for (a, b, id, right, bisect, check) in table {
         write_tar(&dir, "made.tar", &bundle_entries(&dir, [a, b], id, &dispute(id, right)));

@@ -136,9 +136,12 @@ fn every_way_to_end_is_verified() {
         dir.run(&line).code(134);
     }
     for (program, chain, segments) in [("fib", "limit", 4), ("trap", "trap", 3), ("trap", "trap--keep-final", 3)] {
+        // Where the limit stopped it the run has not ended.
+        let (code, verdict) = if chain == "limit" { (75, "incomplete") } else { (0, "valid") };
         for engine in ["native", "wasm"] {
-            let ran = dir.run(&format!("verify {program}.wasm {chain} --json --engine {engine}")).code(0);
+            let ran = dir.run(&format!("verify {program}.wasm {chain} --json --engine {engine}")).code(code);
             assert_eq!(verdicts(&ran), vec!["same"; segments], "{chain}");
+            assert_eq!(json(ran.stdout())["verdict"], verdict, "{chain}");
         }
     }
 }
@@ -147,7 +150,7 @@ fn every_way_to_end_is_verified() {
 fn another_program_is_refused_by_its_hash() {
     let dir = chain("native");
     dir.add("other.wasm", TRAP);
-    dir.run("verify other.wasm out").code(65).says("other.wasm: is not the program of the snapshots, fib.wasm");
+    dir.run("verify other.wasm out").code(65).says("other.wasm: is not the program fib.wasm of the snapshots");
     dir.run("verify fib.wasm out --from 4").code(2).says("the chain has snapshots 1 to 3");
     dir.run("verify fib.wasm nowhere").code(74);
 }
@@ -479,4 +482,115 @@ fn the_module_that_a_receipt_names_verifies_the_chain_and_no_other() {
     // Where no receipt names one, any Stepmark module may be given, and nothing else.
     fs::remove_file(dir.path("out/receipt.json")).expect("removed");
     verify("fib.wasm").code(65).says("fib.wasm: is no Stepmark module");
+}
+
+#[test]
+fn a_verification_names_the_claim_before_the_verdict() {
+    let dir = chain("native");
+    let said = text(dir.run("verify fib.wasm out --engine native -j 1").code(0).stdout());
+    let hash = blake3::hash(&dir.read("fib.wasm")).to_hex();
+    let names = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    let first: Vec<String> = lines.iter().take(9).map(|line| names(line)).collect();
+    assert_eq!(
+        first,
+        ["claim:", "program", "call", "schedule", "length", "ended", "result", "head", "Proved:"],
+        "{said}"
+    );
+    let size = dir.read("fib.wasm").len();
+    assert_eq!(lines[1], format!("  program   fib.wasm, {size} bytes, BLAKE3 {hash}"));
+    assert_eq!(lines[2..3], ["  call      fib 20"]);
+    assert_eq!(lines[5..7], ["  ended     finished", "  result    6765"]);
+    assert!(lines[9].starts_with("VALID: 4 of 4 segments are the same, no fault of files, "), "{said}");
+    let head = stepmark_snapshot::snap::decode(&dir.read("out/3.snap")).expect("a snapshot").hash;
+    let head = stepmark_state::encoding::hex(&head);
+    // The same in JSON, and in the page.
+    let object = json(dir.run("verify fib.wasm out --engine native --json --report page.html").code(0).stdout());
+    let claim = &object["claim"];
+    assert_eq!((&object["verdict"], &claim["result"], &claim["head"]), (&"valid".into(), &"6765".into(), &head.into()));
+    assert_eq!(claim["program"]["hash"], hash.as_str());
+    let page = dir.text("page.html");
+    assert!(page.contains("VALID") && page.contains("<tr><th>call</th><td>fib 20</td></tr>"), "{page}");
+}
+
+#[test]
+fn a_chain_that_has_not_ended_is_never_plainly_valid() {
+    let dir = chain("native");
+    for name in ["receipt.json", "result.txt"] {
+        fs::remove_file(dir.path("out").join(name)).expect("removed");
+    }
+    let said = text(dir.run("verify fib.wasm out --engine native").code(75).stdout());
+    let verdict = said.lines().last().expect("a verdict");
+    assert!(verdict.starts_with("INCOMPLETE: 3 of 3 segments are the same"), "{said}");
+    // What was asked for is whole.
+    let said = text(dir.run("verify out --engine native --to 2").code(0).stdout());
+    assert!(said.lines().last().expect("a verdict").starts_with("VALID up to snapshot 2: 2 of 2"), "{said}");
+    let said = text(dir.run("verify out --engine native --from 1 --to 2").code(0).stdout());
+    assert!(said.contains("On trust: snapshot 1, this machine"), "{said}");
+    assert!(said.lines().last().expect("a verdict").starts_with("VALID from snapshot 1 up to snapshot 2"), "{said}");
+}
+
+#[test]
+fn a_claim_that_is_not_the_promised_one_is_an_error_of_its_own() {
+    let dir = chain("native");
+    let object = json(dir.run("verify fib.wasm out --engine native --json").code(0).stdout());
+    let (program, head) = (&object["claim"]["program"]["hash"], &object["claim"]["head"]);
+    let (program, head) = (program.as_str().expect("a hash"), head.as_str().expect("a hash"));
+    let verify = |flag: &str, value: &str| {
+        let mut command = dir.command("verify out --engine native -q");
+        command.arg(flag).arg(value).output().expect("starts")
+    };
+    let promised = [
+        ("--expect-program", program),
+        ("--expect-args", "fib 20"),
+        ("--expect-result", "6765"),
+        ("--expect-head", head),
+    ];
+    for (flag, value) in promised {
+        assert_eq!(verify(flag, value).status.code(), Some(0), "{flag}");
+        let refused = verify(flag, "1234");
+        let said = text(&refused.stderr);
+        let expected = (Some(65), "error: out: claims something else than was expected");
+        assert_eq!((refused.status.code(), said.lines().next().expect("a line")), expected, "{flag}");
+        assert!(said.contains("expected 1234"), "{flag}: {said}");
+    }
+    // What --json printed is a promise too, whole or in part.
+    fs::write(dir.path("whole.json"), object.to_string()).expect("written");
+    for (promise, code) in [
+        (object.to_string(), 0),
+        (object["claim"].to_string(), 0),
+        (r#"{"seed": 0, "args": ["20"]}"#.to_owned(), 0),
+        (r#"{"seed": 1}"#.to_owned(), 65),
+        (r#"{"sead": 1}"#.to_owned(), 2),
+        (r#"{"seed": 1, "seed": 0}"#.to_owned(), 65),
+        ("7".to_owned(), 65),
+    ] {
+        fs::write(dir.path("promise.json"), &promise).expect("written");
+        let ran = verify("--claim", "promise.json");
+        assert_eq!(ran.status.code(), Some(code), "{promise}: {}", text(&ran.stderr));
+    }
+}
+
+#[test]
+fn a_wrong_file_of_the_verifiers_own_accuses_nobody() {
+    let dir = Dir::new();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/wasi/files.wasm");
+    fs::copy(program, dir.path("files.wasm")).expect("copied");
+    fs::write(dir.path("right"), "right").expect("written");
+    fs::write(dir.path("wrong"), "wrong").expect("written");
+    let line =
+        "--gas-limit 20000 --enable-gas-refill --stdin right --file data/a=right --snapshot-output out files.wasm";
+    dir.run(line);
+    assert!(dir.path("out/1.snap").exists(), "a chain");
+    for (flags, what) in [
+        ("--stdin wrong --file data/a=right", "wrong: is not the standard input of the snapshots"),
+        ("--stdin right --file data/a=wrong", "wrong: is not the input file data/a of the snapshots"),
+    ] {
+        let ran = dir.run(&format!("verify files.wasm out {flags} --engine native")).code(65);
+        let said = ran.stderr();
+        assert!(said.contains(what) && said.lines().count() == 2 && ran.stdout().is_empty(), "{said}");
+    }
+    // A program and a directory that are swapped can only be meant in one way.
+    let swapped = dir.run("verify out files.wasm --engine native --stdin right --file data/a=right");
+    assert!(text(swapped.stdout()).contains("VALID"), "{}", swapped.stderr());
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use stepmark_runner::chain::durable::OutputDir;
+use stepmark_runner::chain::durable::{OutputDir, Replace};
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, RunOptions, Summary};
 use stepmark_runner::node::engine::{Engine, ModuleSession, Progress};
@@ -84,7 +84,7 @@ pub fn host_run(argv: &[String], dir: &Path, out: &OutputDir, listener: &mut Lis
     let mut node = NativeNode::new();
     runner::load(&mut node, argv, dir)?;
     let from_pause = argv.iter().any(|word| word == "paused");
-    out.prepare(&node.job_hash()?, node.start_id()?, from_pause)?;
+    out.prepare(&node.job_hash()?, node.start_id()?, from_pause, Replace::Remove)?;
     let runner = Runner { engine: Engine::Native };
     let options = RunOptions { runner, from_pause, keep_answers: false, deliver: None, leave: None };
     let stop = listener.stop.clone();

@@ -43,7 +43,8 @@ pub struct Parting {
     pub b: Vec<Difference>,
 }
 
-/// Finds where two chains part; none if they are the same as far as the shorter one goes.
+/// Finds where two chains part; none if no snapshot that both have differs: what else they claim
+/// [`beside`](super::beside()) compares.
 ///
 /// # Errors
 /// Exit code 65 when they are of different jobs, or cannot be compared.
@@ -112,10 +113,7 @@ fn first_difference(a: &ChainFiles, b: &ChainFiles, questions: &mut u32) -> Resu
     let both: Vec<u64> = a.links.keys().filter(|id| b.links.contains_key(id)).copied().collect();
     let to = both.iter().position(|id| hash(a, *id) != hash(b, *id)).unwrap_or(both.len());
     *questions = u32::try_from(both.len().min(to.saturating_add(1))).unwrap_or(u32::MAX);
-    let Some(high) = both.get(to).copied() else {
-        [a, b].into_iter().try_for_each(|chain| check_whole(chain, last))?;
-        return Ok(None);
-    };
+    let Some(high) = both.get(to).copied() else { return Ok(None) };
     let low = to.checked_sub(1).and_then(|before| both.get(before)).copied().unwrap_or(0);
     if high.saturating_sub(low) > 1 {
         let what = format!(
@@ -124,13 +122,6 @@ fn first_difference(a: &ChainFiles, b: &ChainFiles, questions: &mut u32) -> Resu
         return Err(Failure::data(what));
     }
     Ok(Some((low, high)))
-}
-
-/// Whether all snapshots of a chain up to `last` are there and whole: else it is not the same as any other.
-fn check_whole(chain: &ChainFiles, last: u64) -> Result<()> {
-    let Some((id, faults)) = chain.faults.range(..=last).next() else { return Ok(()) };
-    let what = format!("{}: snapshot {id} is missing or damaged: the chains cannot be compared", chain.dir.display());
-    Err(faults.iter().fold(Failure::data(what), Failure::caused_by))
 }
 
 /// What the outside answered in the segment up to snapshot `id`, if the chain has it.

@@ -113,6 +113,17 @@ impl Name {
     }
 }
 
+/// What becomes of snapshots of this job that a run would write anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// The run is refused.
+    Refuse,
+    /// They are moved into a directory of their own.
+    MoveAside,
+    /// They are removed, as soon as there is something to write.
+    Remove,
+}
+
 /// What to do about a directory that holds something else.
 const MOVE_AWAY: &str = "choose another --snapshot-output, or move that directory's files away";
 
@@ -151,10 +162,12 @@ impl OutputDir {
     /// there is something to write; a run that is refused before has changed nothing. With `keep_pause` the pause stays,
     /// because the run starts from it; [`retire_pause`](Self::retire_pause) ends it.
     ///
+    /// What can be restored has been paid for, and `replace` says what becomes of it; what was done is returned, in words.
+    ///
     /// # Errors
-    /// When a file belongs to another job, is no snapshot, or is a directory; nothing has been changed then. Exit code
-    /// 74 when a file cannot be removed.
-    pub fn prepare(&self, job: &[u8; 32], start_id: u64, keep_pause: bool) -> Result<()> {
+    /// Exit code 2 when snapshots would go that must not; 65 when a file belongs to another job, or is no snapshot; 74
+    /// when one is a directory. Nothing has been changed then.
+    pub fn prepare(&self, job: &[u8; 32], start_id: u64, keep_pause: bool, replace: Replace) -> Result<Option<String>> {
         let found = self.list()?;
         let mut base = 0;
         for (kind, name) in &found {
@@ -163,14 +176,33 @@ impl OutputDir {
                 base = id;
             }
         }
-        let stale = |kind: &Name| match kind {
+        let is_stale = |kind: &Name| match kind {
             Name::Calls(id) | Name::Bin(id) | Name::Snap(id) => *id > start_id,
             Name::Base => base > start_id,
             Name::Pause => !keep_pause,
             Name::Final | Name::Result | Name::Temporary => true,
         };
-        *self.stale.borrow_mut() = found.into_iter().filter(|(kind, _)| stale(kind)).collect();
-        Ok(())
+        let stale: Vec<(Name, String)> = found.into_iter().filter(|(kind, _)| is_stale(kind)).collect();
+        let (Some(paid), dir) = (paid_for(&stale), self.path.display()) else {
+            *self.stale.borrow_mut() = stale;
+            return Ok(None);
+        };
+        match replace {
+            Replace::Refuse => {
+                let what = format!("{dir}: holds {paid} of this job, which this run would remove");
+                let help =
+                    "go on after the last one (stepmark resume), choose another --snapshot-output, or say --overwrite";
+                Err(Failure::usage(what).help(help))
+            }
+            Replace::MoveAside => {
+                let place = self.path.join(self.move_aside(&stale)?);
+                Ok(Some(format!("{paid} of an earlier run in {dir} are in {} now", place.display())))
+            }
+            Replace::Remove => {
+                *self.stale.borrow_mut() = stale;
+                Ok(Some(format!("--overwrite: {paid} of {dir} make room for this run's")))
+            }
+        }
     }
 
     /// Removes what [`prepare`](Self::prepare) found to be of an older run; done by whatever writes or removes first.
@@ -202,14 +234,19 @@ impl OutputDir {
         if other.is_none() {
             return Ok(None);
         }
+        self.move_aside(&found.into_iter().collect::<Vec<_>>()).map(Some)
+    }
+
+    /// Moves files into a new directory in this one, and returns its name.
+    fn move_aside(&self, files: &[(Name, String)]) -> Result<String> {
         let place = self.free_name()?;
         self.disk.make_directory(&place).map_err(|error| self.failed(&place, &error))?;
-        let kept = found.iter().filter(|(kind, _)| *kind != Name::Temporary);
+        let kept = files.iter().filter(|(kind, _)| *kind != Name::Temporary);
         for (_, name) in in_order_of_removal(kept.map(|(kind, name)| (*kind, &**name)).collect()) {
             self.disk.rename(name, &format!("{place}/{name}")).map_err(|error| self.failed(name, &error))?;
         }
         self.sync()?;
-        Ok(Some(place))
+        Ok(place)
     }
 
     /// A name for a directory that nothing has.
@@ -336,6 +373,26 @@ impl OutputDir {
     fn failed(&self, name: &str, error: &io::Error) -> Failure {
         Failure::io(&self.path.join(name), error)
     }
+}
+
+/// What of these files can be restored, in words; none if nothing can: a `.bin` without its `.snap` is what a crash left.
+fn paid_for(files: &[(Name, String)]) -> Option<String> {
+    let snapshots = files.iter().filter_map(|(kind, _)| match kind {
+        Name::Snap(id) => Some(*id),
+        _ => None,
+    });
+    let snapshots: Vec<u64> = snapshots.collect();
+    let mut parts = match snapshots.as_slice() {
+        [] => Vec::new(),
+        [id] => vec![format!("snapshot {id}")],
+        [first, .., last] => vec![format!("{} snapshots ({first} to {last})", snapshots.len())],
+    };
+    let others =
+        [("paused.snap", "a pause"), ("final.snap", "the state at the end"), (BASE, "the base of a merged chain")];
+    let is_there = |name: &str| files.iter().any(|(_, file)| file == name);
+    parts.extend(others.into_iter().filter(|(name, _)| is_there(name)).map(|(_, what)| what.to_owned()));
+    let last = parts.pop()?;
+    Some(if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) })
 }
 
 /// A file that is being written and does not exist under its name yet. Dropped without a commit, it leaves nothing.
@@ -526,7 +583,7 @@ pub(crate) mod tests {
         let temporary = directory();
         let path = temporary.path().join("a").join("b");
         let out = OutputDir::open(&path).expect("it is created");
-        out.prepare(&JOB, 0, false).expect("nothing to do");
+        out.prepare(&JOB, 0, false, Replace::Remove).expect("nothing to do");
         assert!(names(&path).is_empty());
     }
 
@@ -549,7 +606,7 @@ pub(crate) mod tests {
             fs::write(temporary.path().join(name), "old").expect("a file");
         }
         let out = OutputDir::open(temporary.path()).expect("opens");
-        out.prepare(&JOB, 2, false).expect("same job");
+        out.prepare(&JOB, 2, false, Replace::Remove).expect("same job");
         assert_eq!(names(temporary.path()).len(), 29, "nothing is removed before there is something to write");
         let mut first = out.create("3.bin").expect("created");
         first.write(b"whole").expect("written");
@@ -566,7 +623,7 @@ pub(crate) mod tests {
         fs::write(temporary.path().join("result.txt"), "old").expect("a file");
         let before = names(temporary.path());
         let out = OutputDir::open(temporary.path()).expect("opens");
-        let failure = out.prepare(&JOB, 0, false).expect_err("a foreign job");
+        let failure = out.prepare(&JOB, 0, false, Replace::Remove).expect_err("a foreign job");
         assert_eq!(failure.code(), 65);
         assert!(failure.what().contains("1.bin: belongs to another job"), "{failure}");
         assert_eq!(names(temporary.path()), before);
@@ -597,7 +654,7 @@ pub(crate) mod tests {
         let temporary = directory();
         fs::write(temporary.path().join("4.snap"), "something else").expect("a file");
         let out = OutputDir::open(temporary.path()).expect("opens");
-        let failure = out.prepare(&JOB, 0, false).expect_err("not ours");
+        let failure = out.prepare(&JOB, 0, false, Replace::Remove).expect_err("not ours");
         assert!(failure.what().contains("4.snap"), "{failure}");
     }
 
@@ -606,7 +663,7 @@ pub(crate) mod tests {
         let temporary = directory();
         fs::create_dir(temporary.path().join("result.txt")).expect("a directory");
         let out = OutputDir::open(temporary.path()).expect("opens");
-        assert!(out.prepare(&JOB, 0, false).expect_err("a directory").what().contains("result.txt"));
+        assert!(out.prepare(&JOB, 0, false, Replace::Remove).expect_err("a directory").what().contains("result.txt"));
         assert!(out.create("result.txt").expect_err("a directory").what().contains("result.txt"));
     }
 
@@ -618,7 +675,7 @@ pub(crate) mod tests {
             fs::write(temporary.path().join(name), prefix.encode()).expect("a file");
         }
         let out = OutputDir::open(temporary.path()).expect("opens");
-        out.prepare(&JOB, 0, true).expect("same job");
+        out.prepare(&JOB, 0, true, Replace::Remove).expect("same job");
         assert_eq!(names(temporary.path()), ["paused.bin", "paused.snap"]);
         out.retire_pause().expect("removed");
         assert!(names(temporary.path()).is_empty());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use stepmark_core::gas::Schedule;
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 use stepmark_snapshot::job::{Job, ModuleRef};
+use stepmark_state::shown::Shown;
 
 use crate::chain::ChainFiles;
 use crate::failure::{Failure, Result};
@@ -59,14 +60,26 @@ impl JobFiles {
             given.inputs.iter().rev().map(|(path, file)| (plain(path), file.clone())).collect();
         for input in &job.inputs {
             let path = match inputs.get(&plain(&input.path)) {
-                Some(path) => path.clone(),
+                Some(path) => expect_hash(
+                    path,
+                    ForeignKind::Input,
+                    &input.hash,
+                    &format!("the input file {}", Shown(&input.path)),
+                )?,
                 None => search.required(&plain(&input.path), &input.hash, &format!("--file {}=FILE", input.path))?,
             };
             files.inputs.push((input.path.clone(), path));
         }
         files.stdin = match (&given.stdin, &job.stdin) {
-            (None, Some(stdin)) => Some(search.required("stdin", &stdin.hash, "--stdin FILE")?),
-            (given, _) => given.clone(),
+            (None, Some(stdin)) => Some(search.stdin(&stdin.hash)?),
+            (Some(given), Some(stdin)) => {
+                Some(expect_hash(given, ForeignKind::Input, &stdin.hash, "the standard input")?)
+            }
+            (Some(given), None) => {
+                let what = format!("{given}: was given as standard input, but the run of the snapshots had none");
+                return Err(Failure::data(what).help("leave --stdin out"));
+            }
+            (None, None) => None,
         };
         Ok(files)
     }
@@ -81,7 +94,10 @@ fn find_modules(
 ) -> Result<Vec<(String, String)>> {
     let find = |module: &ModuleRef| {
         let path = match given.iter().find(|(name, _)| *name == module.name) {
-            Some((_, path)) => path.display().to_string(),
+            Some((_, path)) => {
+                let what = format!("the module {}", Shown(&module.name));
+                expect_hash(&path.display().to_string(), ForeignKind::Module, &module.hash, &what)?
+            }
             None => {
                 let help = format!("{flag} {}=FILE", module.name);
                 search.required(&format!("{}.wasm", module.name), &module.hash, &help)?
@@ -96,13 +112,21 @@ fn find_program(job: &Job, program: Option<&str>, search: &FileSearch) -> Result
     let Some(program) = program else {
         return search.required(&job.program.name, &job.program.hash, "--program FILE");
     };
-    let found = search::file_hash(Foreign::named(Path::new(program), ForeignKind::Module)?)?;
-    if found == job.program.hash {
-        return Ok(program.to_owned());
+    expect_hash(program, ForeignKind::Module, &job.program.hash, &format!("the program {}", Shown(&job.program.name)))
+}
+
+/// The path of a file that whoever asks has named, which must be the one that the snapshots were made with.
+///
+/// # Errors
+/// Exit code 65 when it is another file: that is a mistake of who asks, and says nothing about the snapshots.
+fn expect_hash(path: &str, kind: ForeignKind, expected: &[u8; 32], what: &str) -> Result<String> {
+    let found = search::file_hash(Foreign::named(Path::new(path), kind)?)?;
+    if found == *expected {
+        return Ok(path.to_owned());
     }
-    let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_hex();
-    let failure = Failure::data(format!("{program}: is not the program of the snapshots, {}", job.program.name));
-    Err(failure.caused_by(format!("its BLAKE3 hash is {}, expected {}", hex(found), hex(job.program.hash))))
+    let [found, expected] = [found, *expected].map(|hash| blake3::Hash::from_bytes(hash).to_hex());
+    let failure = Failure::data(format!("{path}: is not {what} of the snapshots"));
+    Err(failure.caused_by(format!("its BLAKE3 hash is {found}, expected {expected}")))
 }
 
 /// A job that can be run again, from its start or from a snapshot in a directory.

@@ -11,7 +11,12 @@ use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 
 /// Folder below a chain's directory that an import puts the job's files into.
-pub(crate) const FILES: &str = "files";
+pub const FILES: &str = "files";
+
+/// Name in [`FILES`] of a standard input that was no file: of two jobs in one directory each has its own.
+pub fn stdin_name(hash: &[u8; 32]) -> String {
+    format!("stdin-{}", blake3::Hash::from_bytes(*hash).to_hex())
+}
 
 /// Where a job's files are looked for.
 pub(crate) struct FileSearch {
@@ -60,6 +65,14 @@ impl FileSearch {
         let candidates = self.folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, *name)));
         let mut matching = candidates.filter(|(folder, name)| self.hash(folder, name) == Some(*hash));
         matching.next().and_then(|(folder, name)| folder.path.join(name).to_str().map(str::to_owned))
+    }
+
+    /// The standard input with this hash: a file of that name, or what a run has kept.
+    ///
+    /// # Errors
+    /// Exit code 65 that says that there is none.
+    pub(crate) fn stdin(&self, hash: &[u8; 32]) -> Result<String> {
+        self.find(&stdin_name(hash), hash).map_or_else(|| self.required("stdin", hash, "--stdin FILE"), Ok)
     }
 
     pub(crate) fn required(&self, name: &str, hash: &[u8; 32], flag: &str) -> Result<String> {

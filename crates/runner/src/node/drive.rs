@@ -89,11 +89,24 @@ pub struct Leave {
 /// # Errors
 /// The node's, exit code 74 for a file that cannot be read, 130 when the user stops it.
 pub fn load(node: &mut dyn ModuleSession, job: &JobSpec, sink: &mut dyn Sink, stop: &Interrupt) -> Result<()> {
+    load_supplied(node, job, Supply::default(), sink, stop)
+}
+
+/// As [`load`], with the files that `supply` has.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_supplied(
+    node: &mut dyn ModuleSession,
+    job: &JobSpec,
+    mut supply: Supply,
+    sink: &mut dyn Sink,
+    stop: &Interrupt,
+) -> Result<()> {
     job.warnings.iter().for_each(|warning| sink.warning(warning));
     // Said here, whatever runs the job.
     let job = &JobSpec { warnings: Vec::new(), ..job.clone() };
     node.load(job)?;
-    let mut supply = Supply::default();
     if let Some(resume) = &job.resume {
         supply.chain(resume.dir.as_str());
     }

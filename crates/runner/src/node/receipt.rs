@@ -28,6 +28,19 @@ impl Runner {
     }
 }
 
+/// The parts of a receipt that are the same wherever the job runs.
+pub(crate) const DETERMINISTIC: [&str; 2] = ["result", "run"];
+
+/// The members in which two objects differ, and what each has, as JSON; all of one that is no object.
+pub(crate) fn differing(left: &Value, right: &Value) -> Vec<(String, String, String)> {
+    let none = serde_json::Map::new();
+    let [a, b] = [left, right].map(|value| value.as_object().unwrap_or(&none));
+    let names = a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)));
+    let show = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+    let differing = names.filter(|name| a.get(*name) != b.get(*name));
+    differing.map(|name| (name.clone(), show(a.get(name)), show(b.get(name)))).collect()
+}
+
 /// The receipt `text` of the node with a `runner` object added. The text before it stays as it is, byte for byte; a text
 /// that does not end as a JSON object with members does is returned unchanged.
 pub fn with_runner(text: &str, runner: &Runner, time: Duration) -> String {

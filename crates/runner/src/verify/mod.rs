@@ -4,6 +4,7 @@
 //! they are right; being right means that its own state is the one in the files.
 
 mod aside;
+mod claim;
 mod executor;
 mod plan;
 mod report;
@@ -16,10 +17,11 @@ use std::time::{Duration, Instant};
 
 use crate::chain::ChainFiles;
 use crate::compact;
-use crate::failure::{Failure, INTERRUPTED, Result};
+use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, MISMATCH, Result};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::Rerun;
 
+pub use claim::{Claim, ClaimedEnd, ClaimedFile, Expected};
 pub use executor::SegmentExecutor;
 pub use plan::{PlannedSegment, RunEnd};
 pub use report::html;
@@ -85,9 +87,42 @@ pub struct VerifyOptions {
     pub delivered: Option<std::path::PathBuf>,
 }
 
+/// What a verification comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// The program leads to what the chain claims.
+    Valid,
+    /// It does as far as the chain goes, but the run has not ended there.
+    Incomplete,
+    /// Something is otherwise, or could not be compared.
+    Invalid,
+}
+
+impl Conclusion {
+    /// One word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Incomplete => "incomplete",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    /// Exit code of the command.
+    pub fn exit_code(self) -> i32 {
+        match self {
+            Self::Valid => 0,
+            Self::Incomplete => GAS_LIMIT,
+            Self::Invalid => MISMATCH,
+        }
+    }
+}
+
 /// What a verification found.
 #[derive(Debug)]
 pub struct Verification {
+    /// What the chain claims.
+    pub claim: Claim,
     /// Every segment, in order.
     pub segments: Vec<SegmentVerdict>,
     /// What is wrong with the files themselves.
@@ -96,6 +131,8 @@ pub struct Verification {
     pub not_covered: Vec<String>,
     /// Snapshot that was taken on trust.
     pub from: u64,
+    /// Last snapshot that was looked at; none for the end of what the chain claims.
+    pub to: Option<u64>,
     /// Workers.
     pub jobs: usize,
     /// Time for the hashes and for the segments.
@@ -106,6 +143,15 @@ impl Verification {
     /// Whether everything was compared and is the same.
     pub fn is_right(&self) -> bool {
         self.faults.is_empty() && self.segments.iter().all(|checked| checked.verdict == Verdict::Same)
+    }
+
+    /// What that comes to.
+    pub fn conclusion(&self) -> Conclusion {
+        match self.is_right() {
+            false => Conclusion::Invalid,
+            true if self.to.is_none() && !self.claim.ended.is_final() => Conclusion::Incomplete,
+            true => Conclusion::Valid,
+        }
     }
 
     /// How many segments have this verdict.
@@ -135,6 +181,7 @@ pub fn verify(
     each: &mut dyn FnMut(Step),
 ) -> Result<Verification> {
     let started = Instant::now();
+    let claim = Claim::of(chain, rerun.job());
     chain.check_bins(&mut |bytes| each(Step::Hashed(bytes)));
     let segments = plan::segments(chain, options)?;
     let shares = plan::shares(&segments, chain, options.jobs);
@@ -180,5 +227,6 @@ pub fn verify(
     if let Some(directory) = &options.delivered {
         not_covered.extend(aside::beside_delivered(directory, &delivered));
     }
-    Ok(Verification { segments: checked, faults, not_covered, from: low, jobs, time: started.elapsed() })
+    let (to, time) = (options.to, started.elapsed());
+    Ok(Verification { claim, segments: checked, faults, not_covered, from: low, to, jobs, time })
 }

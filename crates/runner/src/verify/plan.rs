@@ -11,7 +11,7 @@ use crate::verify::VerifyOptions;
 /// Gas that is executed in the time in which a byte of a `.bin` is restored, about: hashing dominates.
 const GAS_PER_BYTE: u64 = 1;
 
-/// How a run ended, by its own account.
+/// Where the last segment of a run ends, by its own account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunEnd {
     /// It stopped at the gas limit: after the last snapshot nothing was executed.
@@ -65,7 +65,9 @@ pub(super) fn segments(chain: &ChainFiles, options: &VerifyOptions) -> Result<Ve
             before = id;
         }
     }
-    if options.to.is_none() {
+    // Where nothing says how the run ended, nothing is claimed of it.
+    let says_end = || ["receipt.json", "result.txt"].iter().any(|name| foreign::is_there(&chain.dir, name));
+    if options.to.is_none() && says_end() {
         let end = end(chain);
         segments.push(PlannedSegment { from: last, to: None, limit: end.limit, gas: 0, at_limit: end.at_limit });
     }

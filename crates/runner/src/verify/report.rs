@@ -3,15 +3,18 @@
 use serde_json::{Value, json};
 
 use crate::terminal::html as html_text;
-use crate::verify::{SegmentExecutor, SegmentVerdict, Verification};
+use crate::verify::{Conclusion, SegmentExecutor, SegmentVerdict, Verification};
 
 impl Verification {
     /// The object of `--json`.
     pub fn object(&self, dir: &str, executor: &SegmentExecutor) -> Value {
         json!({
             "chain": dir,
+            "verdict": self.conclusion().name(),
+            "claim": self.claim,
             "right": self.is_right(),
             "from": self.from,
+            "up_to": self.to,
             "segments": self.segments.iter().map(segment).collect::<Vec<_>>(),
             "same": self.count("same"),
             "differ": self.count("differs"),
@@ -23,6 +26,24 @@ impl Verification {
             "node_blake3": executor.hash(),
             "time_ms": u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX),
         })
+    }
+}
+
+impl Verification {
+    /// What the verdict proves and what it takes on trust, in two sentences.
+    pub fn proves(&self, executor: &SegmentExecutor) -> String {
+        let proved = match self.conclusion() {
+            Conclusion::Valid => "the program, executed again, gave every byte of the claim",
+            Conclusion::Incomplete => "the program, executed again, gave every byte so far, but has not ended",
+            Conclusion::Invalid => "nothing: something differs, or could not be compared",
+        };
+        let from = if self.from == 0 { String::new() } else { format!("snapshot {}, ", self.from) };
+        let to = self.to.map_or_else(String::new, |id| format!(" up to snapshot {id}"));
+        let module = match executor {
+            SegmentExecutor::Own(_) => "this build of Stepmark".to_owned(),
+            SegmentExecutor::File { .. } => format!("the module {}", executor.hash()),
+        };
+        format!("Proved: {proved}{to}. On trust: {from}this machine, {module} and its wasmtime.")
     }
 }
 
@@ -40,7 +61,7 @@ fn segment(checked: &SegmentVerdict) -> Value {
 
 /// The page of `--report`.
 pub fn html(found: &Verification, dir: &str, executor: &SegmentExecutor) -> String {
-    let verdict = if found.is_right() { "every segment is the same" } else { "not right" };
+    let verdict = found.conclusion().name().to_uppercase();
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Verification of {dir}</title>\n<style>\
          body{{font:15px sans-serif;margin:2em;max-width:70em}}table{{border-collapse:collapse}}\
@@ -57,6 +78,11 @@ pub fn html(found: &Verification, dir: &str, executor: &SegmentExecutor) -> Stri
         jobs = found.jobs,
         seconds = found.time.as_secs_f64(),
     );
+    page.push_str("<h2>The claim</h2>\n<table>\n");
+    for (name, text) in found.claim.lines() {
+        page.push_str(&format!("<tr><th>{name}</th><td>{}</td></tr>\n", html_text(&text)));
+    }
+    page.push_str(&format!("</table>\n<p>{}</p>\n<h2>The segments</h2>\n", html_text(&found.proves(executor))));
     if !found.faults.is_empty() {
         page.push_str("<h2>Faults of the files</h2>\n<ul>\n");
         found.faults.iter().for_each(|fault| page.push_str(&format!("<li>{}</li>\n", html_text(fault))));

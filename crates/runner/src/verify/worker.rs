@@ -19,6 +19,7 @@ use crate::job::rerun::Rerun;
 use crate::node::driver::{Driver, Ready};
 use crate::node::engine::{Deliver, ModuleSession};
 use crate::node::external::RecordedReplies;
+use crate::node::receipt;
 use crate::strict;
 use crate::verify::{PlannedSegment, SegmentVerdict, Verdict, VerifyOptions};
 
@@ -328,17 +329,13 @@ fn compare_receipt(file: Option<Foreign>, expected: &[u8]) -> Result<Vec<String>
     let foreign = found.keys().filter(|name| !known(name));
     let mut differences: Vec<String> =
         foreign.map(|name| format!("receipt.json: {name:?} is no part of a receipt")).collect();
-    for part in ["result", "run"] {
-        let none = serde_json::Map::new();
-        let expected = expected[part].as_object().unwrap_or(&none);
-        let Some(Value::Object(found)) = found.get(part) else {
+    for part in receipt::DETERMINISTIC {
+        let Some(found) = found.get(part).filter(|found| found.is_object()) else {
             differences.push(format!("receipt.json: has no {part} object"));
             continue;
         };
-        let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
-        let show = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
-        differences.extend(names.filter(|name| expected.get(*name) != found.get(*name)).map(|name| {
-            let (found, expected) = (show(found.get(name)), show(expected.get(name)));
+        let of_part = receipt::differing(&expected[part], found).into_iter();
+        differences.extend(of_part.map(|(name, expected, found)| {
             format!("receipt.json: {name:?} of {part} is {found}, expected {expected}")
         }));
     }

@@ -1,0 +1,79 @@
+//! Standard input of the command as the program's: what a pipe or a redirection holds is read whole before the run begins, as
+//! a job is decided before it runs, and is a file of the job like any other.
+
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+
+use stepmark_runner::chain::durable;
+use stepmark_runner::failure::{Failure, IO, Result};
+use stepmark_runner::foreign::{self, ForeignKind};
+use stepmark_runner::job::search::{FILES, stdin_name};
+
+use crate::flags::JobFlags;
+
+/// What the module calls the file that standard input is.
+pub const NAME: &str = "-";
+/// Most bytes of it, in memory and in the job.
+const MOST: u64 = 1 << 30;
+
+/// What the program reads as its standard input, where that is the command's own; none where it is a file, or nothing.
+///
+/// With `--stdin -` or `/dev/stdin` it is read whatever it is. Else it is read where it is a pipe or a file, the run is one
+/// from the start, and the program can read it; a terminal is then an empty input.
+///
+/// # Errors
+/// Exit code 74 when it cannot be read, or is longer than 1 GiB.
+pub fn read(job: &mut JobFlags, words: &[String]) -> Result<Option<Vec<u8>>> {
+    let flag = &mut job.config.inputs.stdin;
+    let is_wanted = match flag.as_deref() {
+        Some(NAME | "/dev/stdin") => true,
+        Some(_) => false,
+        None => job.snapshot_input.is_none() && is_redirected() && reads_input(words),
+    };
+    if !is_wanted {
+        return Ok(None);
+    }
+    let failed = |error: &std::io::Error| Failure::new(IO, format!("standard input: {error}"));
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > MOST {
+        return Err(Failure::new(IO, format!("standard input is longer than {MOST} bytes")));
+    }
+    // Nothing to read is what a program has without any.
+    *flag = (!bytes.is_empty()).then(|| NAME.to_owned());
+    Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
+}
+
+/// Keeps standard input beside the chain, where whoever verifies it or goes on from it looks for it.
+///
+/// # Errors
+/// Exit code 74 when it cannot be written.
+pub fn keep(bytes: &[u8], output: &Path) -> Result<()> {
+    let folder = output.join(FILES);
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::io(&folder, &error))?;
+    durable::replace(&folder.join(stdin_name(blake3::hash(bytes).as_bytes())), bytes)
+}
+
+/// Whether standard input is a pipe or a file.
+#[cfg(unix)]
+fn is_redirected() -> bool {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::unix::fs::FileTypeExt;
+    let stdin = std::io::stdin();
+    let same = stdin.as_fd().try_clone_to_owned();
+    let kind = same.and_then(|same: OwnedFd| std::fs::File::from(same).metadata()).map(|found| found.file_type());
+    !stdin.is_terminal() && kind.is_ok_and(|kind| kind.is_fifo() || kind.is_file())
+}
+
+/// Whether standard input is no terminal.
+#[cfg(not(unix))]
+fn is_redirected() -> bool {
+    !std::io::stdin().is_terminal()
+}
+
+/// Whether the program names the call that reads: else nobody waits for what it would not look at.
+fn reads_input(words: &[String]) -> bool {
+    let Some(program) = words.first() else { return false };
+    let bytes = foreign::read(Path::new(program), ForeignKind::Module).unwrap_or_default();
+    bytes.windows(b"fd_read".len()).any(|window| window == b"fd_read")
+}

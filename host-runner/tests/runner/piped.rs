@@ -1,0 +1,66 @@
+//! Standard input that is no file: it is part of the job, and the chain is verified without it being piped again.
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use crate::util::{Dir, json, text};
+
+/// Writes what it reads, piece by piece.
+const CAT: &str = "(module
+  (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export \"memory\") 1)
+  (func (export \"_start\")
+    (loop $again
+      (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 16))
+      (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (i32.store (i32.const 4) (i32.load (i32.const 8)))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
+      (br_if $again (i32.load (i32.const 8))))))";
+
+/// Runs a command line with this on its standard input.
+fn piped(dir: &Dir, line: &str, input: &[u8]) -> Output {
+    let mut command = dir.command(line);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    // Nobody may read it.
+    drop(child.stdin.take().expect("a pipe").write_all(input));
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn a_pipe_is_the_programs_standard_input_and_part_of_the_job() {
+    let dir = Dir::with("cat.wasm", CAT);
+    let input = b"what was piped into the command\n";
+    for (name, flag) in [("plain", ""), ("dash", "--stdin -"), ("path", "--stdin /dev/stdin")] {
+        let line = format!("{flag} --gas-limit 150 --enable-gas-refill --snapshot-output {name} cat.wasm");
+        let ran = piped(&dir, &line, input);
+        assert_eq!((ran.status.code(), &*ran.stdout), (Some(0), &input[..]), "{name}: {}", text(&ran.stderr));
+        // Nobody pipes it again, here or elsewhere.
+        let said = json(dir.run(&format!("verify {name} --json --engine native")).code(0).stdout());
+        assert_eq!(said["claim"]["stdin"]["size"], input.len(), "{name}");
+        dir.run(&format!("resume {name}@1 --enable-gas-refill --snapshot-output {name}-again --engine native")).code(0);
+    }
+    assert_eq!(dir.read("plain/1.snap"), dir.read("dash/1.snap"));
+    // The same bytes from a file are the same job.
+    std::fs::write(dir.path("input"), input).expect("written");
+    let line = "--stdin input --gas-limit 150 --enable-gas-refill --snapshot-output file cat.wasm";
+    assert_eq!(dir.run(line).code(0).stdout(), input);
+    assert_eq!(dir.read("file/1.snap"), dir.read("plain/1.snap"));
+}
+
+#[test]
+fn without_a_pipe_standard_input_is_empty() {
+    let dir = Dir::with("cat.wasm", CAT);
+    assert_eq!(dir.run("cat.wasm").code(0).stdout(), b"");
+    assert_eq!(piped(&dir, "--snapshot-output empty cat.wasm", b"").stdout, b"");
+    assert!(!dir.path("empty/files").exists());
+}
+
+#[test]
+fn what_cannot_be_piped_says_what_to_do() {
+    let dir = Dir::with("cat.wasm", CAT);
+    let ran = piped(&dir, "--check-reference cat.wasm", b"x");
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(text(&ran.stderr).contains("help: give it as a file: --stdin FILE"), "{}", text(&ran.stderr));
+}
