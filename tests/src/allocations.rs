@@ -87,7 +87,7 @@ struct Case {
     code: i32,
 }
 
-const RUN: &str = "run --engine native --quiet --gas-limit 13000 --snapshot-output out t.wasm run";
+const RUN: &str = "run --engine native --quiet --overwrite --gas-limit 13000 --snapshot-output out t.wasm run";
 
 const CASES: [Case; 4] = [
     Case { name: "load a bad module", argv: "run --engine native --quiet bad.wasm run", after: None, code: 65 },
@@ -98,7 +98,7 @@ const CASES: [Case; 4] = [
         after: Some(RUN),
         code: 0,
     },
-    Case { name: "verify", argv: "verify --engine=native t.wasm out", after: Some(RUN), code: 0 },
+    Case { name: "verify", argv: "verify --engine=native t.wasm out", after: Some(RUN), code: 75 },
 ];
 
 const PROGRAM: &str = r#"(module (memory 2) (func (export "run") (result i32) (local i32)

@@ -122,7 +122,7 @@ impl<'a> Place<'a> {
         Ok(output.status.code().is_none())
     }
 
-    /// Lets processes run for the same directory at once: each wins, or is refused by the lock.
+    /// Lets processes run for the same directory at once: each wins, or is refused by the lock or by the chain that is there.
     fn race(&self, refused: &mut usize) -> Result<()> {
         let dir = job::directory(&Files::new())?;
         let children: Vec<Child> = (0..WRITERS).map(|_| self.start(dir.path(), CALL)).collect::<Result<_>>()?;
@@ -132,6 +132,7 @@ impl<'a> Place<'a> {
             match output.status.code() {
                 Some(0) => won += 1,
                 Some(74) if said(&output).starts_with(LOCKED) => *refused += 1,
+                Some(2) if said(&output).contains(THERE_ALREADY) => *refused += 1,
                 _ => anyhow::bail!("{}", said(&output)),
             }
         }
@@ -148,6 +149,8 @@ impl<'a> Place<'a> {
 
 /// What a run says to a directory that another one writes to.
 const LOCKED: &str = "error: out: another run is writing to this directory\n";
+/// What it says to one in which another one has left the same chain.
+const THERE_ALREADY: &str = "of this job, which this run would remove";
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
