@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::program;
+use crate::units;
 use guest_interp::args;
 use stepmark_session::spec::JobSpec;
 
@@ -25,7 +27,7 @@ pub struct JobFlags {
     /// Directory for snapshots and results, created if absent [default: ./snapshot]
     #[arg(long, value_name = "DIR")]
     pub snapshot_output: Option<String>,
-    /// Gas of a segment; when it is used up, a snapshot is written
+    /// Gas of a segment, such as 5000000, 5_000_000, 5M or 5e6; when it is used up, a snapshot is written
     #[arg(long, value_name = "N")]
     pub gas_limit: Option<String>,
     /// Refill the gas after each snapshot, and go on until the program ends
@@ -48,7 +50,7 @@ pub struct ConfigFlags {
     /// Turn a language feature on or off (repeatable); all are on at first
     #[arg(long, value_name = "NAME=on|off")]
     pub feature: Vec<String>,
-    /// Most bytes of linear memory that the program may have
+    /// Most bytes of linear memory that the program may have, such as 64MiB
     #[arg(long, value_name = "BYTES")]
     pub max_memory: Option<String>,
     /// Most frames on the program's call stack
@@ -170,9 +172,12 @@ impl JobFlags {
     /// The job that these flags and `words` (the program, its entry and its arguments) ask for.
     ///
     /// # Errors
-    /// Exit code 2 for what the module's own command would refuse, or a `--dir` that cannot be passed on; 74 for one that cannot be read.
+    /// Exit code 2 for what the module's own command would refuse, or a `--dir` that cannot be passed on; 74 for one that cannot
+    /// be read; 65 for a program that is no module by its first bytes.
     pub fn job(&self, words: &[String]) -> Result<JobSpec> {
-        Ok(args::job(&self.arguments(words)?)?)
+        let job = args::job(&self.arguments(words)?)?;
+        program::check(Path::new(&job.program))?;
+        Ok(job)
     }
 
     /// The store's file, if one is named.
@@ -184,18 +189,20 @@ impl JobFlags {
     fn arguments(&self, words: &[String]) -> Result<Vec<String>> {
         let config = &self.config;
         let inputs = &config.inputs;
-        let single = [
-            ("--snapshot-input", &self.snapshot_input),
-            ("--snapshot-id", &self.snapshot_id),
-            ("--snapshot-output", &self.snapshot_output),
+        let numbers = [
             ("--gas-limit", &self.gas_limit),
-            ("--gas-schedule", &config.gas_schedule),
             ("--max-memory", &config.max_memory),
             ("--max-call-depth", &config.max_call_depth),
             ("--max-files", &config.max_files),
             ("--max-exceptions", &config.max_exceptions),
             ("--clock-rate", &config.clock_rate),
             ("--seed", &config.seed),
+        ];
+        let single = [
+            ("--snapshot-input", &self.snapshot_input),
+            ("--snapshot-id", &self.snapshot_id),
+            ("--snapshot-output", &self.snapshot_output),
+            ("--gas-schedule", &config.gas_schedule),
             ("--stdin", &inputs.stdin),
             ("--call-data", &config.contract.call_data),
             ("--caller", &config.contract.caller),
@@ -203,6 +210,9 @@ impl JobFlags {
         let mut argv = Vec::new();
         for (flag, value) in single {
             argv.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+        }
+        for (flag, value) in numbers {
+            argv.extend(value.iter().flat_map(|value| [flag.to_owned(), units::plain(value)]));
         }
         let switches = [("--enable-gas-refill", self.enable_gas_refill), ("--keep-final", self.keep_final)];
         argv.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned()));

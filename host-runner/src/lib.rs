@@ -9,3 +9,5 @@ pub mod flags;
 pub mod flame_graph;
 pub mod interrupt;
 pub mod piped;
+pub mod program;
+pub mod units;

@@ -1,8 +1,11 @@
 //! Standard input of the command as the program's: what a pipe or a redirection holds is read whole before the run begins, as
 //! a job is decided before it runs, and is a file of the job like any other.
 
-use std::io::{IsTerminal, Read};
+use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, IO, Result};
@@ -10,11 +13,14 @@ use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::search::{FILES, stdin_name};
 
 use crate::flags::JobFlags;
+use stepmark_runner::terminal;
 
 /// What the module calls the file that standard input is.
 pub const NAME: &str = "-";
 /// Most bytes of it, in memory and in the job.
 const MOST: u64 = 1 << 30;
+/// How long nothing is said about waiting for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the program reads as its standard input, where that is the command's own; none where it is a file, or nothing.
 ///
@@ -35,7 +41,9 @@ pub fn read(job: &mut JobFlags, words: &[String]) -> Result<Option<Vec<u8>>> {
     }
     let failed = |error: &std::io::Error| Failure::new(IO, format!("standard input: {error}"));
     let mut bytes = Vec::new();
+    let done = say_what_is_waited_for();
     std::io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    drop(done);
     if bytes.len() as u64 > MOST {
         return Err(Failure::new(IO, format!("standard input is longer than {MOST} bytes")));
     }
@@ -44,13 +52,32 @@ pub fn read(job: &mut JobFlags, words: &[String]) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
 }
 
+/// Says after a while what is waited for, until the result is dropped.
+fn say_what_is_waited_for() -> mpsc::Sender<()> {
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || {
+        if wait.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            terminal::say("reading standard input to its end (give --stdin FILE, or < /dev/null, for another one)");
+        }
+    });
+    done
+}
+
 /// Keeps standard input beside the chain, where whoever verifies it or goes on from it looks for it.
 ///
 /// # Errors
 /// Exit code 74 when it cannot be written.
 pub fn keep(bytes: &[u8], output: &Path) -> Result<()> {
     let folder = output.join(FILES);
-    std::fs::create_dir_all(&folder).map_err(|error| Failure::io(&folder, &error))?;
+    let failed = |error: &std::io::Error| Failure::io(&folder, error);
+    match std::fs::create_dir(&folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(&error)),
+        _ => {}
+    }
+    // What is there may be a link to anywhere.
+    if !std::fs::symlink_metadata(&folder).map_err(|error| failed(&error))?.is_dir() {
+        return Err(Failure::new(IO, format!("{}: is no directory", folder.display())));
+    }
     durable::replace(&folder.join(stdin_name(blake3::hash(bytes).as_bytes())), bytes)
 }
 

@@ -139,6 +139,8 @@ impl Hosted {
             jobs: 2,
             executor: verify::SegmentExecutor::Own(Engine::Wasm),
             delivered: None,
+            most_gas: None,
+            most_time: None,
         };
         let found = verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {})?;
         ensure!(found.is_right(), "the outer chain does not verify");

@@ -144,7 +144,8 @@ fn run_reference(job: &JobSpec) -> Result<BenchRun> {
     let began = Instant::now();
     let outcome = reference::run(job)?;
     let whole = began.elapsed();
-    let text = format!("exit code {}, values ({})", outcome.end.exit_code(), outcome.values.join(" "));
+    let values: Vec<String> = outcome.values.iter().map(ToString::to_string).collect();
+    let text = format!("exit code {}, values ({})", outcome.end.exit_code(), values.join(" "));
     Ok(BenchRun { load: whole.saturating_sub(outcome.time), run: outcome.time, gas: 0, outcome: text })
 }
 

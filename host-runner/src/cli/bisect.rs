@@ -8,6 +8,7 @@ use stepmark_session::spec::SnapshotName;
 
 use crate::cli::print;
 use crate::flags::{FileFlags, engines};
+use crate::units;
 use stepmark_runner::bisect::{self, ExecutorProcess, SegmentQuestion, Side};
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
@@ -18,22 +19,18 @@ use stepmark_runner::node::engine::Engine;
 /// Arguments of `bisect`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BisectArgs {
-    /// The program
-    program: String,
-    /// A chain; with --left and --right DIR@K, the snapshot that the segment starts from
-    #[arg(value_name = "DIR_A|DIR@K")]
-    first: String,
-    /// Another chain of the same job
-    #[arg(value_name = "DIR_B", required_unless_present = "left")]
-    second: Option<PathBuf>,
+    /// The program, where it is not found by its hash; then two chains of one job, or with --left and --right DIR@K, the
+    /// snapshot that the segment starts from
+    #[arg(value_name = "[PROGRAM] DIR_A DIR_B|[PROGRAM] DIR@K", required = true, num_args = 1..=3)]
+    words: Vec<String>,
     /// Command of an executor (docs/bisect.md)
-    #[arg(long, value_name = "CMD", requires = "right", conflicts_with = "second")]
+    #[arg(long, value_name = "CMD", requires = "right")]
     left: Option<String>,
     /// Command of the other one
     #[arg(long, value_name = "CMD", requires = "left")]
     right: Option<String>,
     /// Gas after the snapshot up to which the executors are compared [default: the segment's limit]
-    #[arg(long, value_name = "N", requires = "left")]
+    #[arg(long, value_name = "N", requires = "left", value_parser = units::number)]
     gas: Option<u64>,
     /// Write everything that is needed to decide it again into one file
     #[arg(long, value_name = "FILE.tar")]
@@ -49,26 +46,30 @@ pub(super) struct BisectArgs {
 }
 
 pub(super) fn execute(args: &BisectArgs) -> Result<i32> {
-    match (&args.left, &args.right, &args.second) {
-        (Some(left), Some(right), _) => executors(args, left, right),
-        (_, _, Some(second)) => chains(args, Path::new(&args.first), second),
-        _ => Err(Failure::usage("expected two chains, or a snapshot and two executors")),
+    match (&args.left, &args.right, args.words.as_slice()) {
+        (Some(left), Some(right), [place]) => executors(args, None, place, [left, right]),
+        (Some(left), Some(right), [program, place]) => executors(args, Some(program), place, [left, right]),
+        (None, None, [first, second]) => chains(args, None, Path::new(first), Path::new(second)),
+        (None, None, [program, first, second]) => chains(args, Some(program), Path::new(first), Path::new(second)),
+        _ => Err(Failure::usage(
+            "expected two chains, or a snapshot and two executors, after the program, if it is named",
+        )),
     }
 }
 
 /// A chain, its job and the files of it.
-fn open(args: &BisectArgs, dir: &Path) -> Result<(ChainFiles, Rerun, JobFiles)> {
+fn open(args: &BisectArgs, program: Option<&str>, dir: &Path) -> Result<(ChainFiles, Rerun, JobFiles)> {
     let chain = ChainFiles::open(dir)?;
     let none = || Failure::data(format!("{}: holds no snapshot that can be read", dir.display()));
     let job = chain.job.clone().ok_or_else(none)?;
-    let files = JobFiles::find(&job, Some(&args.program), &args.files.given()?, dir)?;
+    let files = JobFiles::find(&job, program, &args.files.given()?, dir)?;
     let rerun = Rerun::new(job, &files, dir);
     Ok((chain, rerun, files))
 }
 
-fn chains(args: &BisectArgs, first: &Path, second: &Path) -> Result<i32> {
-    let (a, rerun_a, files) = open(args, first)?;
-    let (b, rerun_b, _) = open(args, second)?;
+fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path) -> Result<i32> {
+    let (a, rerun_a, files) = open(args, program, first)?;
+    let (b, rerun_b, _) = open(args, program, second)?;
     let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine)? else {
         return same_snapshots(args, [first, second], a, b);
     };
@@ -127,12 +128,12 @@ fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b:
     Ok(code)
 }
 
-fn executors(args: &BisectArgs, left: &str, right: &str) -> Result<i32> {
-    let place = SnapshotRef::parse(&args.first)?;
+fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right]: [&str; 2]) -> Result<i32> {
+    let place = SnapshotRef::parse(place)?;
     let SnapshotName::Number(id) = place.id else {
-        return Err(Failure::usage(format!("{}: expected DIR@K, a snapshot of the chain", args.first)));
+        return Err(Failure::usage(format!("{}: expected DIR@K, a snapshot of the chain", place.dir.display())));
     };
-    let (chain, rerun, files) = open(args, &place.dir)?;
+    let (chain, rerun, files) = open(args, program, &place.dir)?;
     let next = chain.links.get(&id.saturating_add(1)).or_else(|| chain.links.get(&id));
     let gas = args.gas.or(next.map(|link| link.segment.limit)).unwrap_or(u64::MAX);
     let mut left = ExecutorProcess::start("left", left)?;
@@ -171,8 +172,8 @@ pub(super) struct ExecutorArgs {
     /// The snapshot that the segment starts from
     #[arg(value_name = "DIR@K")]
     place: String,
-    /// The program
-    program: String,
+    /// The program [default: looked for by name and hash in DIR, beside DIR and in the working directory]
+    program: Option<String>,
     /// How the module runs
     #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
@@ -183,7 +184,7 @@ pub(super) struct ExecutorArgs {
 pub(super) fn serve(args: &ExecutorArgs) -> Result<i32> {
     let place = SnapshotRef::parse(&args.place)?;
     let job = place.read()?.job;
-    let files = JobFiles::find(&job, Some(&args.program), &args.files.given()?, &place.dir)?;
+    let files = JobFiles::find(&job, args.program.as_deref(), &args.files.given()?, &place.dir)?;
     let rerun = Rerun::new(job, &files, &place.dir);
     bisect::serve(&mut |position| bisect::reach(&rerun, place.id, args.engine, position))?;
     Ok(0)

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::cli::{OutputArgs, print, run};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
+use crate::piped;
+use crate::units;
 use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::interrupt::Interrupt;
@@ -28,7 +30,7 @@ pub(super) struct FreezeArgs {
     #[arg(id = "frozen", value_name = "FILE")]
     pub(super) file: PathBuf,
     /// Freeze once the program has used so much gas since its beginning [default: at Ctrl-C]
-    #[arg(long, value_name = "GAS")]
+    #[arg(long, value_name = "GAS", value_parser = units::number)]
     pub(super) after: Option<u64>,
     #[command(flatten)]
     pub(super) run: run::RunArgs,
@@ -38,16 +40,17 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     let run = &args.run;
     refuse(run)?;
     frozen::check_place(&args.file)?;
-    let job = run.job.job(&run.words)?;
+    let (job, piped) = run::job(run)?;
     let stop = on_ctrl_c()?;
     let mut console = Console::new(run.output.verbosity(), run.output.json);
     let mut node = WasmNode::embedded()?;
-    drive::load(&mut node, &job, &mut console, &stop)?;
+    run::load(&mut node, &job, piped.as_deref(), &mut console, &stop)?;
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;
     let from_pause = run::starts_from_pause(&job, out.path());
     let done = out.prepare(&node.job_hash()?, node.start_id()?, from_pause, run::replace(run.overwrite, false))?;
     done.iter().for_each(|what| console.note(what));
+    piped.map_or(Ok(()), |bytes| piped::keep(&bytes, out.path()))?;
     let to = Some(Freezing { file: &args.file, after: args.after });
     Moving { node, out, console, output: run.output, from_pause, deliver: run.deliver.clone(), to }.go_on(&stop)
 }
@@ -116,7 +119,8 @@ impl Moving<'_> {
         };
         let output_dir = self.out.path().display().to_string();
         if frozen.is_none() {
-            run::closing_lines(&summary, &output_dir).iter().for_each(|line| self.console.note(line));
+            run::print_values(&summary, false, self.output)?;
+            run::closing_lines(&summary, &output_dir, "").iter().for_each(|line| self.console.note(line));
         }
         if self.output.json {
             let mut object = runner_report::run_object(&summary, &output_dir, &runner);

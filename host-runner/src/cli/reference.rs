@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::cli::{OutputArgs, print};
+use crate::cli::{OutputArgs, print, run};
 use crate::console::Console;
 use crate::flags::{ConfigFlags, InputFlags, JobFlags};
 use stepmark_runner::failure::Result;
@@ -42,14 +42,12 @@ pub(super) fn execute(args: &ReferenceArgs) -> Result<i32> {
             "status": end.exit_code(),
             "exit_code": end.exit_code(),
             "outcome": end.to_string(),
-            "results": values,
+            "results": values.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "total_execution_time_ns": u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
         });
         print(&object.to_string())?;
     } else {
-        if !values.is_empty() {
-            print(&values.join(" "))?;
-        }
+        values.iter().map(run::signed).try_for_each(|value| print(&value))?;
         console.note(&format!("{end}, {:.3} s on wasmtime", time.as_secs_f64()));
     }
     Ok(end.exit_code())

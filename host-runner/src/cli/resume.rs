@@ -53,6 +53,9 @@ pub(super) struct ResumeArgs {
     /// Replace the snapshots after the one that the run goes on from
     #[arg(long)]
     overwrite: bool,
+    /// Print integers that the entry returns without a sign
+    #[arg(long)]
+    unsigned: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -95,6 +98,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
         deliver: args.deliver.clone(),
         overwrite: args.overwrite,
         is_resume: true,
+        unsigned: args.unsigned,
         output: args.output,
         words: vec![files.program],
     })

@@ -2,17 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use stepmark_session::report::{RunOutcome, RunResult};
+use stepmark_session::report::{ReturnedValue, RunOutcome, RunResult};
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
+use stepmark_session::values::ValKind;
 
-use crate::cli::{OutputArgs, print};
+use crate::cli::{OutputArgs, help, print};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
 use crate::piped;
+use stepmark_runner::ask::imports;
 use stepmark_runner::chain::durable::{OutputDir, Replace, same_directory};
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
+use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, RunOptions, Summary};
 use stepmark_runner::node::embedded_module;
 use stepmark_runner::node::engine::{Engine, ModuleSession};
@@ -40,6 +43,9 @@ pub(super) struct RunArgs {
     /// Replace snapshots of this job that are in the output directory already and that this run would write anew
     #[arg(long)]
     pub(super) overwrite: bool,
+    /// Print integers that the entry returns without a sign
+    #[arg(long)]
+    pub(super) unsigned: bool,
     /// The command was `resume`.
     #[arg(skip)]
     pub(super) is_resume: bool,
@@ -51,6 +57,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn execute(args: &RunArgs) -> Result<i32> {
+    hints(&args.words)?;
     if args.check_reference && args.job.snapshot_input.is_some() {
         let failure = Failure::usage("--check-reference needs a run from the start: the reference cannot resume");
         return Err(failure.help("leave --snapshot-input out"));
@@ -68,9 +75,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
     }
     let mut node = args.engine.start()?;
-    let mut supply = Supply::default();
-    piped.iter().for_each(|bytes| supply.bytes(piped::NAME, bytes.as_slice()));
-    drive::load_supplied(node.as_mut(), &job, supply, &mut console, &stop)?;
+    load(node.as_mut(), &job, piped.as_deref(), &mut console, &stop)?;
 
     let output_dir = node.output_dir()?;
     let out = OutputDir::open(Path::new(&output_dir))?;
@@ -89,7 +94,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         console.note(&format!("committed: the store is at version {version}"));
     }
 
-    closing_lines(&summary, &output_dir).iter().for_each(|line| console.note(line));
+    print_values(&summary, args.unsigned, args.output)?;
+    closing_lines(&summary, &output_dir, &again(args)).iter().for_each(|line| console.note(line));
     let comparison = if args.check_reference { compare(&job, &summary, &mut console)? } else { None };
     if args.output.json {
         let mut object = runner_report::run_object(&summary, &output_dir, &runner);
@@ -104,15 +110,46 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     }
 }
 
+/// Refuses a program that is not there but nearly has a command's name.
+fn hints(words: &[String]) -> Result<()> {
+    let Some(program) = words.first().filter(|program| !Path::new(program).exists()) else { return Ok(()) };
+    let command = help::command();
+    let names = command.get_subcommands().flat_map(|sub| std::iter::once(sub.get_name()).chain(sub.get_all_aliases()));
+    let near = names.map(|name| (strsim::osa_distance(name, program), name)).min();
+    match near {
+        Some((distance @ 0..=2, name)) if distance * 3 <= name.len() => {
+            let failure = Failure::usage(format!("{program}: there is no such program, and no such command"));
+            Err(failure.help(format!("did you mean: stepmark {name}?")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The job, and what was piped into the command as its standard input.
-fn job(args: &RunArgs) -> Result<(JobSpec, Option<Vec<u8>>)> {
+pub(super) fn job(args: &RunArgs) -> Result<(JobSpec, Option<Vec<u8>>)> {
     let mut flags = args.job.clone();
+    // What is wrong with them is said before anybody waits for a pipe.
+    flags.job(&args.words)?;
     let piped = piped::read(&mut flags, &args.words)?;
     if args.check_reference && piped.is_some() {
         let failure = Failure::usage("--check-reference reads the input twice: standard input can be read once");
         return Err(failure.help("give it as a file: --stdin FILE"));
     }
     Ok((flags.job(&args.words)?, piped))
+}
+
+/// Loads a job with what was piped in.
+pub(super) fn load(
+    node: &mut dyn ModuleSession,
+    job: &JobSpec,
+    piped: Option<&[u8]>,
+    console: &mut Console,
+    stop: &Interrupt,
+) -> Result<()> {
+    let mut supply = Supply::default();
+    piped.into_iter().for_each(|bytes| supply.bytes(piped::NAME, bytes));
+    let loaded = drive::load_supplied(node, job, supply, console, stop);
+    loaded.map_err(|failure| imports::explained(failure, job))
 }
 
 /// Makes the output directory ready for a loaded run, and says what becomes of what was there.
@@ -176,10 +213,36 @@ fn mismatch(comparison: &Comparison) -> Failure {
     comparison.by_nature.iter().map(by_nature).fold(failure, Failure::caused_by)
 }
 
+/// Prints what the entry returned on standard output, a value a line; with `--json` the object says it.
+pub(super) fn print_values(summary: &Summary, unsigned: bool, output: OutputArgs) -> Result<()> {
+    let finished = summary.result.iter().filter(|result| result.outcome == RunOutcome::Finished && !output.json);
+    let values = finished.flat_map(|result| &result.values);
+    values.map(|value| if unsigned { value.to_string() } else { signed(value) }).try_for_each(|value| print(&value))
+}
+
+/// A value as most programs mean it: integers with their sign.
+pub(super) fn signed(value: &ReturnedValue) -> String {
+    let bits = value.bits;
+    match value.kind {
+        ValKind::I32 => u32::try_from(bits).map_or_else(|_| value.to_string(), |bits| bits.cast_signed().to_string()),
+        ValKind::I64 => u64::try_from(bits).map_or_else(|_| value.to_string(), |bits| bits.cast_signed().to_string()),
+        _ => value.to_string(),
+    }
+}
+
+/// The flags that a run needs once more when it goes on.
+fn again(args: &RunArgs) -> String {
+    let refill = if args.job.enable_gas_refill { " --enable-gas-refill" } else { "" };
+    // Beside the directory and in the working directory it is found.
+    let program = args.words.first().filter(|program| program.contains(['/', '\\']));
+    format!("{refill}{}", program.map_or_else(String::new, |program| format!(" --program {program}")))
+}
+
 /// What the run came to, in a line or two.
-pub(super) fn closing_lines(summary: &Summary, output_dir: &str) -> Vec<String> {
+pub(super) fn closing_lines(summary: &Summary, output_dir: &str, again: &str) -> Vec<String> {
     if summary.interrupted() {
-        let what = format!("interrupted: the state is in {output_dir}; go on with: stepmark resume {output_dir}");
+        let what =
+            format!("interrupted: the state is in {output_dir}; go on with: stepmark resume {output_dir}{again}");
         return vec![what, format!("  {}", figures(summary))];
     }
     let outcome = summary.result.as_ref().map_or_else(|| "no result".to_owned(), outcome);
@@ -192,9 +255,6 @@ fn outcome(result: &RunResult) -> String {
     match &result.outcome {
         RunOutcome::GasLimit => "stopped at the gas limit".to_owned(),
         RunOutcome::Trapped(report) => format!("status {status} ({})", report.trap.message()),
-        RunOutcome::Finished if !result.values.is_empty() => {
-            format!("status {status}, returned {}", result.printed_values().join(" "))
-        }
         RunOutcome::Finished | RunOutcome::Exited(_) => format!("status {status}"),
     }
 }

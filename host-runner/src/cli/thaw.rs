@@ -6,12 +6,15 @@ use crate::cli::freeze::{Freezing, Moving};
 use crate::cli::{OutputArgs, run};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
+use crate::units;
 use stepmark_runner::chain::durable::OutputDir;
+use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{DATA, Failure, Result};
 use stepmark_runner::node::engine::ModuleSession;
 use stepmark_runner::node::frozen::{self, Frozen};
 use stepmark_runner::node::sandbox::{FAULT, WasmNode};
 use stepmark_runner::node::sink::Sink;
+use stepmark_session::spec::SnapshotName;
 
 /// Advice about files that are no frozen modules, or other ones.
 const SAME_FILE: &str =
@@ -27,7 +30,7 @@ pub(super) struct ThawArgs {
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
     /// Gas of the program since its beginning, after which it is frozen again
-    #[arg(long, value_name = "GAS", requires = "to")]
+    #[arg(long, value_name = "GAS", requires = "to", value_parser = units::number)]
     after: Option<u64>,
     /// Directory for snapshots and results [default: the one that the job names]
     #[arg(long, value_name = "DIR")]
@@ -45,11 +48,12 @@ pub(super) struct ThawArgs {
 pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     args.to.as_deref().map_or(Ok(()), frozen::check_place)?;
     let stop = on_ctrl_c()?;
-    let Thawed { node, named, job, highest } = Thawed::read(&args.file)?;
+    let Thawed { node, named, job, highest, gas } = Thawed::read(&args.file)?;
     let out = OutputDir::open(args.snapshot_output.as_deref().unwrap_or(Path::new(&named)))?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     // A run that went on from here before may have written more.
-    let done = out.prepare(&job, highest, false, run::replace(args.overwrite, false))?;
+    let from_pause = is_after_pause(out.path(), gas);
+    let done = out.prepare(&job, highest, from_pause, run::replace(args.overwrite, false))?;
     done.iter().for_each(|what| console.note(what));
     if (1..=highest).any(|id| !out.path().join(format!("{id}.snap")).exists()) {
         let out = out.path().display();
@@ -58,13 +62,19 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
         ));
     }
     let to = args.to.as_deref().map(|file| Freezing { file, after: args.after });
-    let moving =
-        Moving { node, out, console, output: args.output, from_pause: false, deliver: args.deliver.clone(), to };
+    let moving = Moving { node, out, console, output: args.output, from_pause, deliver: args.deliver.clone(), to };
     let may_be_garbage = |failure: Failure| match failure.what() {
         FAULT => failure.help("a frozen module is taken as it is: this one may hold garbage"),
         _ => failure,
     };
     moving.go_on(&stop).map_err(may_be_garbage)
+}
+
+/// Whether the pause in a directory, if there is one, is of before a state with so much gas: that state goes on from it, or from
+/// what led to it.
+fn is_after_pause(out: &Path, gas: u64) -> bool {
+    let pause = SnapshotRef::new(out, SnapshotName::Paused).read();
+    pause.is_ok_and(|pause| pause.state.gas_total <= gas)
 }
 
 /// A module that was thawed, and what it says about itself.
@@ -75,6 +85,8 @@ struct Thawed {
     job: [u8; 32],
     /// Its highest snapshot.
     highest: u64,
+    /// Gas of the program up to here.
+    gas: u64,
 }
 
 impl Thawed {
@@ -95,8 +107,8 @@ impl Thawed {
     }
 
     fn ask(mut node: WasmNode) -> Result<Self> {
-        let (named, job, highest) = (node.output_dir()?, node.job_hash()?, node.progress()?.snapshot_id);
-        Ok(Self { node, named, job, highest })
+        let (named, job, progress) = (node.output_dir()?, node.job_hash()?, node.progress()?);
+        Ok(Self { node, named, job, highest: progress.snapshot_id, gas: progress.gas_total })
     }
 }
 

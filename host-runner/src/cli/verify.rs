@@ -12,6 +12,7 @@ use crate::cli::{OutputArgs, print};
 use crate::console::{Console, Verbosity};
 use crate::flags::{FileFlags, engines};
 use crate::interrupt::on_ctrl_c;
+use crate::units;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
@@ -52,8 +53,9 @@ impl ExpectedFlags {
             let wrong = |what: String| Failure::data(format!("{}: {what}", path.display()));
             match strict::parse(&text).map_err(|error| wrong(error.to_string()))? {
                 Value::Object(mut object) => match object.remove("claim") {
-                    Some(Value::Object(claim)) => Ok(claim),
-                    _ => Ok(object),
+                    Some(Value::Object(claim)) if !claim.is_empty() => Ok(claim),
+                    None if !object.is_empty() => Ok(object),
+                    _ => Err(wrong("promises nothing: expected members of a claim".to_owned())),
                 },
                 _ => Err(wrong("expected a JSON object".to_owned())),
             }
@@ -87,6 +89,9 @@ pub(super) struct VerifyArgs {
     /// chain
     #[arg(value_name = "[PROGRAM] DIR", required = true, num_args = 1..=2)]
     words: Vec<String>,
+    /// The program, as another way to name it
+    #[arg(long, value_name = "FILE")]
+    program: Option<String>,
     #[command(flatten)]
     expected: ExpectedFlags,
     /// Take this snapshot on trust and start from it [default: 0, the start of the run]
@@ -104,6 +109,12 @@ pub(super) struct VerifyArgs {
     /// Execute with the module in this file, such as an older release's: the one that the chain's receipt names
     #[arg(long, value_name = "FILE.wasm", conflicts_with = "engine")]
     module: Option<PathBuf>,
+    /// Execute no chain that claims more gas than this, and no more of it than this
+    #[arg(long, value_name = "N", value_parser = units::number)]
+    max_gas: Option<u64>,
+    /// Execute no longer than this: what is not decided then is not compared
+    #[arg(long, value_name = "SECONDS")]
+    max_time: Option<u64>,
     /// Compare the files that the program left behind, too: where they were delivered to
     #[arg(long, value_name = "DIR")]
     delivered: Option<PathBuf>,
@@ -120,6 +131,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     let stop = on_ctrl_c()?;
     let expected = args.expected.read()?;
     let (program, dir) = program_and_chain(&args.words)?;
+    let program = program.or(args.program.as_deref());
     let mut chain = ChainFiles::open(dir)?;
     let shown = dir.display().to_string();
     let Some(job) = chain.job.clone() else {
@@ -129,7 +141,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     };
     let schedule = (job.schedule.name.clone(), stepmark_state::encoding::hex(&job.schedule.hash));
     let foreign = Schedule::builtin(&schedule.0).is_none();
-    expected.check(&Claim::of(&chain, &job), dir)?;
+    expected.check(&Claim::of(&chain, &job, args.to), dir)?;
     let files = JobFiles::find(&job, program, &args.files.given()?, dir)?;
     let rerun = Rerun::new(job, &files, dir);
     let executor = match &args.module {
@@ -142,6 +154,8 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
         jobs: args.jobs.map_or_else(processors, usize::from),
         executor,
         delivered: args.delivered.clone(),
+        most_gas: args.max_gas,
+        most_time: args.max_time.map(Duration::from_secs),
     };
     let bar = progress_bar(&chain, &options, args.output.verbosity());
     let found = verify::verify(&mut chain, &rerun, &options, &stop, &mut |step| advance(&bar, step));
@@ -200,18 +214,14 @@ fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>, execut
     line(&found.proves(executor))?;
     let (same, all, faults) = (found.count("same"), found.segments.len(), found.faults.len());
     let seconds = found.time.as_secs_f64();
-    let verdict = found.conclusion().name().to_uppercase();
-    let from = if found.from == 0 { String::new() } else { format!(" from snapshot {}", found.from) };
-    let to = found.to.map_or_else(String::new, |id| format!(" up to snapshot {id}"));
+    let verdict = found.verdict();
     let faults = match faults {
         0 => "no fault of files".to_owned(),
         1 => "1 fault of files".to_owned(),
         _ => format!("{faults} faults of files"),
     };
     let workers = if found.jobs == 1 { "1 worker".to_owned() } else { format!("{} workers", found.jobs) };
-    line(&format!(
-        "{verdict}{from}{to}: {same} of {all} segments are the same, {faults}, {seconds:.1} s with {workers}"
-    ))
+    line(&format!("{verdict}: {same} of {all} segments are the same, {faults}, {seconds:.1} s with {workers}"))
 }
 
 /// The first of many names.

@@ -22,8 +22,8 @@ pub(super) struct WitnessArgs {
     /// Directory of the chain, and the snapshot that the segment starts from
     #[arg(value_name = "DIR@K")]
     place: String,
-    /// The program
-    program: String,
+    /// The program [default: looked for by name and hash in DIR, beside DIR and in the working directory]
+    program: Option<String>,
     /// The witness to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -36,7 +36,7 @@ pub(super) struct WitnessArgs {
 
 pub(super) fn make(args: &WitnessArgs) -> Result<i32> {
     let started = Instant::now();
-    let made = witness::make(&SnapshotRef::parse(&args.place)?, &args.program, &args.files.given()?)?;
+    let made = witness::make(&SnapshotRef::parse(&args.place)?, args.program.as_deref(), &args.files.given()?)?;
     durable::replace(&args.output, &made.bytes)?;
     let (seconds, size) = (started.elapsed().as_secs_f64(), made.bytes.len());
     let (touched, memory) = (made.touched_pages, made.memory_pages);

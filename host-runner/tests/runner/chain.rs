@@ -105,3 +105,15 @@ fn higher_ids_of_an_older_run_do_not_survive() {
     dir.run("--gas-limit 50000 --overwrite --snapshot-output out fib.wasm fib 20").code(75);
     assert_eq!(dir.names("out"), ["1.bin", "1.snap", "receipt.json", "result.txt"]);
 }
+
+#[test]
+fn a_command_that_is_misspelt_is_suggested() {
+    let dir = Dir::with("fib.wasm", FIB);
+    for (typed, meant) in [("verfy", "verify"), ("resum", "resume"), ("exprot", "export"), ("inspct", "inspect")] {
+        dir.run(&format!("{typed} fib.wasm out")).code(2).says(&format!("help: did you mean: stepmark {meant}?"));
+    }
+    // A program of such a name is a program.
+    std::fs::rename(dir.path("fib.wasm"), dir.path("verfy")).expect("renamed");
+    dir.run("verfy fib 5").code(0);
+    dir.run("nothing-like-it.wasm").code(2).says("nothing-like-it.wasm");
+}

@@ -49,3 +49,18 @@ fn ctrl_c_freezes_a_node_that_is_to_be_frozen() {
     dir.run("thaw a.frozen").code(0);
     dir.assert_same("whole", "parts");
 }
+
+#[test]
+fn a_module_that_was_frozen_after_a_pause_is_thawed_beside_it() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let line = "--gas-limit 40000000 --enable-gas-refill";
+    dir.run(&format!("--engine native --snapshot-output whole {line} fib.wasm fib 36")).code(0);
+    interrupted(&dir, &format!("--snapshot-output parts {line} fib.wasm fib 36"));
+    let pause = stepmark_snapshot::snap::decode(&dir.read("parts/paused.snap")).expect("a pause");
+    let after = pause.state.gas_total + 1_000;
+    let from = "--snapshot-input parts --snapshot-id paused --snapshot-output parts --enable-gas-refill fib.wasm";
+    dir.run(&format!("freeze a.frozen --after {after} {from}")).code(0);
+    assert!(dir.path("parts/paused.snap").exists());
+    dir.run("thaw a.frozen").code(0);
+    dir.assert_same("whole", "parts");
+}

@@ -8,6 +8,7 @@ mod corpus;
 mod estimate;
 mod exit_codes;
 mod frozen;
+mod imports;
 mod interrupt;
 mod omissions;
 mod output;

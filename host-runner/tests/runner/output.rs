@@ -68,3 +68,27 @@ fn one_of_two_resume_flags_alone_is_a_warning() {
     let dir = Dir::with("fib.wasm", FIB);
     dir.run("--snapshot-id 3 fib.wasm fib 5").code(0).says("warning: ");
 }
+
+#[test]
+fn values_are_printed_on_standard_output_with_their_sign_and_one_a_line() {
+    let many = "(module (func (export \"many\") (result i32 i64 f64 i32)
+      (i32.const -1) (i64.const -2) (f64.const 0.5) (i32.const 7)))";
+    let dir = Dir::with("many.wasm", many);
+    for engine in ["wasm", "native"] {
+        for (flags, values) in [
+            ("", "-1\n-2\n0.5\n7\n"),
+            ("-q", "-1\n-2\n0.5\n7\n"),
+            ("--unsigned", "4294967295\n18446744073709551614\n0.5\n7\n"),
+        ] {
+            let ran = dir.run(&format!("{flags} --engine {engine} many.wasm many")).code(0);
+            assert_eq!(String::from_utf8_lossy(ran.stdout()), values, "{flags}");
+        }
+        assert_eq!(dir.run(&format!("-q --engine {engine} many.wasm many")).code(0).stderr(), "");
+    }
+    // What a file says has the form that it always had.
+    assert_eq!(dir.text("snapshot/result.txt"), "0\n0\n4294967295 18446744073709551614 0.5 7\n");
+    // A resumed run prints what it comes to as well.
+    dir.add("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
+    assert_eq!(dir.run("resume out --enable-gas-refill -q").code(0).stdout(), b"6765\n");
+}

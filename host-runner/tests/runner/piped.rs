@@ -64,3 +64,47 @@ fn what_cannot_be_piped_says_what_to_do() {
     assert_eq!(ran.status.code(), Some(2));
     assert!(text(&ran.stderr).contains("help: give it as a file: --stdin FILE"), "{}", text(&ran.stderr));
 }
+
+#[test]
+fn what_was_piped_is_found_where_its_chain_was_moved_to() {
+    let dir = Dir::with("cat.wasm", CAT);
+    let line = "--gas-limit 150 --enable-gas-refill --snapshot-output out cat.wasm";
+    for input in ["the first input", "another one"] {
+        assert_eq!(piped(&dir, line, input.as_bytes()).status.code(), Some(0));
+    }
+    dir.run("verify cat.wasm out --engine native").code(0);
+    dir.run("verify cat.wasm out/earlier-1 --engine native").code(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_kept_through_a_link() {
+    let dir = Dir::with("cat.wasm", CAT);
+    for name in ["out", "outside"] {
+        std::fs::create_dir(dir.path(name)).expect("a directory");
+    }
+    std::os::unix::fs::symlink(dir.path("outside"), dir.path("out/files")).expect("a link");
+    let ran = piped(&dir, "--snapshot-output out cat.wasm", b"x");
+    assert_eq!(ran.status.code(), Some(74), "{}", text(&ran.stderr));
+    assert_eq!(dir.names("outside"), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_frozen_has_what_was_piped_too() {
+    let dir = Dir::with("cat.wasm", CAT);
+    let ran = piped(&dir, "freeze a.frozen --after 100 --snapshot-output out cat.wasm", b"to be frozen");
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    let whole = [&ran.stdout, dir.run("thaw a.frozen").code(0).stdout()].concat();
+    assert_eq!(text(&whole), "to be frozen");
+}
+
+#[test]
+fn a_wrong_command_line_is_said_before_a_pipe_is_read() {
+    let dir = Dir::with("cat.wasm", CAT);
+    let mut command = dir.command("--gas-limit x cat.wasm");
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    // Its standard input stays open.
+    let open = child.stdin.take();
+    assert_eq!(child.wait().expect("it ends").code(), Some(2));
+    drop(open);
+}

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use stepmark_runner::chain::ChainFiles;
+use stepmark_runner::interrupt::Interrupt;
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::node::engine::Engine;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::canonical::SegmentRecord;
@@ -58,7 +62,6 @@ fn a_forged_state_with_right_hashes_is_found_by_executing() {
     let ran = dir.run("verify fib.wasm out --json --engine native -j 1").code(1);
     // From the forged state the third snapshot does not follow; after it the chain is as it was.
     assert_eq!(verdicts(&ran), ["same", "differs", "differs", "same"]);
-    dir.run("verify fib.wasm out --from 2 --to 2 --engine native").code(0);
 }
 
 #[test]
@@ -167,10 +170,6 @@ fn the_report_is_one_page_with_every_verdict() {
 
 #[test]
 fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
-    use stepmark_runner::chain::ChainFiles;
-    use stepmark_runner::interrupt::Interrupt;
-    use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
-    use stepmark_runner::node::engine::Engine;
     let dir = chain("native");
     let honest: Vec<_> = [2, 3].map(|id| (format!("out/{id}.snap"), dir.read(&format!("out/{id}.snap")))).to_vec();
     let write = |files: &[(String, Vec<u8>)]| {
@@ -193,6 +192,8 @@ fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
                 jobs: 1,
                 executor: stepmark_runner::verify::SegmentExecutor::Own(Engine::Native),
                 delivered: None,
+                most_gas: None,
+                most_time: None,
             };
             let found = stepmark_runner::verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {})
                 .expect("a verdict");
@@ -525,6 +526,7 @@ fn a_chain_that_has_not_ended_is_never_plainly_valid() {
     // What was asked for is whole.
     let said = text(dir.run("verify out --engine native --to 2").code(0).stdout());
     assert!(said.lines().last().expect("a verdict").starts_with("VALID up to snapshot 2: 2 of 2"), "{said}");
+    assert!(said.contains("  length    2 snapshots, 100000 gas\n  ended     not looked at\n  head "), "{said}");
     let said = text(dir.run("verify out --engine native --from 1 --to 2").code(0).stdout());
     assert!(said.contains("On trust: snapshot 1, this machine"), "{said}");
     assert!(said.lines().last().expect("a verdict").starts_with("VALID from snapshot 1 up to snapshot 2"), "{said}");
@@ -564,11 +566,103 @@ fn a_claim_that_is_not_the_promised_one_is_an_error_of_its_own() {
         (r#"{"sead": 1}"#.to_owned(), 2),
         (r#"{"seed": 1, "seed": 0}"#.to_owned(), 65),
         ("7".to_owned(), 65),
+        ("{}".to_owned(), 65),
+        (r#"{"claim": null}"#.to_owned(), 65),
+        (r#"{"claim": 5, "seed": 0}"#.to_owned(), 65),
     ] {
         fs::write(dir.path("promise.json"), &promise).expect("written");
         let ran = verify("--claim", "promise.json");
         assert_eq!(ran.status.code(), Some(code), "{promise}: {}", text(&ran.stderr));
     }
+}
+
+#[test]
+fn what_is_claimed_of_the_end_is_compared_as_it_was_read() {
+    let dir = chain("native");
+    let honest = ["receipt.json", "result.txt"].map(|name| (name, dir.text(&format!("out/{name}"))));
+    for (name, text) in &honest {
+        fs::write(dir.path("out").join(name), text.replace("6765", "6766")).expect("written");
+    }
+    let mut opened = ChainFiles::open(&dir.path("out")).expect("a chain");
+    // Whoever can write there puts the truth back while it is executed.
+    for (name, text) in &honest {
+        fs::write(dir.path("out").join(name), text).expect("written");
+    }
+    let found = verified(&dir, &mut opened);
+    assert_eq!((found.claim.result.as_deref(), found.conclusion().name()), (Some("6766"), "invalid"));
+    let mut opened = ChainFiles::open(&dir.path("out")).expect("a chain");
+    let found = verified(&dir, &mut opened);
+    assert_eq!((found.claim.result.as_deref(), found.conclusion().name()), (Some("6765"), "valid"));
+}
+
+/// Verifies an opened chain of `fib.wasm`.
+fn verified(dir: &Dir, chain: &mut ChainFiles) -> stepmark_runner::verify::Verification {
+    let job = chain.job.clone().expect("a job");
+    let given = GivenFiles::default();
+    let files = JobFiles::find(&job, dir.path("fib.wasm").to_str(), &given, &chain.dir).expect("found");
+    let rerun = Rerun::new(job, &files, &chain.dir.clone());
+    let options = stepmark_runner::verify::VerifyOptions {
+        from: 0,
+        to: None,
+        jobs: 1,
+        executor: stepmark_runner::verify::SegmentExecutor::Own(Engine::Native),
+        most_gas: None,
+        most_time: None,
+        delivered: None,
+    };
+    stepmark_runner::verify::verify(chain, &rerun, &options, &Interrupt::new(), &mut |_| {}).expect("a verdict")
+}
+
+#[test]
+fn a_part_of_a_chain_claims_nothing_of_its_end() {
+    let dir = chain("native");
+    for name in ["receipt.json", "result.txt"] {
+        let text = dir.text(&format!("out/{name}")).replace("6765", "9999");
+        fs::write(dir.path("out").join(name), text).expect("written");
+    }
+    let said = text(dir.run("verify out --engine native --to 1 --report page.html").code(0).stdout());
+    assert!(!said.contains("9999") && said.contains("  length    1 snapshot, 50000 gas\n"), "{said}");
+    let page = dir.text("page.html");
+    assert!(page.contains("VALID up to snapshot 1</h1>") && !page.contains("9999"), "{page}");
+    assert!(page.contains("<li>receipt.json</li>"), "{page}");
+    dir.run("verify out --engine native --to 1 --expect-result 9999")
+        .code(65)
+        .says("the result is none, expected 9999");
+    for none in ["--to 0", "--from 1 --to 1"] {
+        dir.run(&format!("verify out --engine native {none}")).code(2).says("there is nothing between to execute");
+    }
+}
+
+#[test]
+fn words_of_the_provers_cannot_be_taken_for_those_around_them() {
+    let dir = Dir::new();
+    let name = "fib.wasm, 92 bytes, BLAKE3 00";
+    dir.add(name, FIB);
+    let run = [
+        "--engine",
+        "native",
+        "--gas-limit",
+        "50000",
+        "--enable-gas-refill",
+        "--snapshot-output",
+        "out",
+        name,
+        "fib",
+        "20",
+    ];
+    assert!(dir.command("").args(run).output().expect("starts").status.success());
+    let ran = dir.command("").args(["verify", "out", "--engine", "native"]).output().expect("starts");
+    let said = text(&ran.stdout);
+    assert!(said.contains("  program   \"fib.wasm, 92 bytes, BLAKE3 00\", "), "{said}");
+    // Upper case and spaces are part of a call.
+    let expect = |call: &str| {
+        let mut command = dir.command("verify out --engine native -q --expect-args");
+        command.arg(call).output().expect("starts").status.code()
+    };
+    assert_eq!(
+        [expect("fib 20"), expect("FIB 20"), expect("fib  20"), expect("\"fib 20\"")],
+        [Some(0), Some(65), Some(65), Some(65)]
+    );
 }
 
 #[test]
@@ -590,7 +684,31 @@ fn a_wrong_file_of_the_verifiers_own_accuses_nobody() {
         let said = ran.stderr();
         assert!(said.contains(what) && said.lines().count() == 2 && ran.stdout().is_empty(), "{said}");
     }
+    // What the job does not have is a mistake too.
+    for (flag, what) in [
+        ("--preload m=right", "--preload m: the run of the snapshots has nothing of that name"),
+        ("--contract c=right", "--contract c: the run of the snapshots has nothing of that name"),
+    ] {
+        let line = format!("verify files.wasm out --stdin right --file data/a=right --engine native {flag}");
+        assert!(dir.run(&line).code(65).stderr().contains(what), "{flag}");
+    }
     // A program and a directory that are swapped can only be meant in one way.
     let swapped = dir.run("verify out files.wasm --engine native --stdin right --file data/a=right");
     assert!(text(swapped.stdout()).contains("VALID"), "{}", swapped.stderr());
+}
+
+#[test]
+fn a_verification_is_bounded_by_gas_and_time() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--engine native --gas-limit 50_000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    let refused = dir.run("verify out --engine native --max-gas 100k").code(65);
+    assert!(refused.says("the chain claims 197015 gas, at most 100000 may be executed").stdout().is_empty());
+    dir.run("verify out --engine native --max-gas 1M --max-time 60").code(0);
+    // A claim that is too small does not let more be executed.
+    let text = dir.text("out/receipt.json").replace("\"gas_used\": 197015", "\"gas_used\": 5");
+    fs::write(dir.path("out/receipt.json"), text).expect("written");
+    let said = dir.run("verify out --engine native -j 1 --max-gas 120_000").code(1);
+    assert!(self::text(said.stdout()).contains("more than 120000 gas is needed"), "{}", self::text(said.stdout()));
+    let said = dir.run("verify out --engine native --max-time 0").code(1);
+    assert!(self::text(said.stdout()).contains("the time that it may take is over"), "{}", self::text(said.stdout()));
 }

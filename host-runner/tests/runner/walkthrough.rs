@@ -117,7 +117,9 @@ fn walk_through(walk: &Walk, face: Face) -> Dir {
     fs::create_dir(dir.path("output")).expect("a directory");
     let line = format!("{flags} --snapshot-output ./output --enable-gas-refill {program}");
     let ran = face.run(&dir, &line).code(0);
-    assert_eq!(String::from_utf8_lossy(ran.stdout()), *stdout, "{face:?}");
+    // The command prints what the entry returns; the bare module leaves that to the file.
+    let printed = if matches!(face, Face::Runner(_)) { *values } else { "" };
+    assert_eq!(String::from_utf8_lossy(ran.stdout()), format!("{stdout}{printed}"), "{face:?}");
     assert_eq!(dir.text("output/result.txt"), format!("0\n{last}\n{values}"), "{face:?}");
     let files = ["bin", "snap"].iter().flat_map(|kind| (1..=*last).map(move |id| format!("{id}.{kind}")));
     let mut files: Vec<String> = files.chain(["receipt.json".to_owned(), "result.txt".to_owned()]).collect();

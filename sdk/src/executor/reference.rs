@@ -58,6 +58,7 @@ impl Executor for ReferenceExecutor {
             ReferenceEnd::Trapped(trap) => Ended::Trapped(trap),
         };
         let reference::ReferenceOutcome { values, stdout, stderr, .. } = outcome;
+        let values = values.iter().map(ToString::to_string).collect();
         Ok(Execution { ended, values, stdout, stderr, segments: Vec::new() })
     }
 

@@ -189,6 +189,8 @@ pub(super) fn verified(dir: &Path) -> Result<Result<[u8; 32], String>> {
         jobs: 1,
         executor: verify::SegmentExecutor::Own(Engine::Native),
         delivered: None,
+        most_gas: None,
+        most_time: None,
     };
     let found = match verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {}) {
         Err(failure) => return why(&failure),

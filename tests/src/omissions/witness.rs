@@ -198,7 +198,7 @@ type Sets = BTreeMap<SpaceId, BTreeMap<u64, Page>>;
 impl WitnessProof {
     fn new(name: &str, dir: &Arc<TempDir>, program: &str, id: u64) -> Result<Self> {
         let place = SnapshotRef::new(dir.path().join("out"), SnapshotName::Number(id));
-        let bytes = witness::make(&place, program, &GivenFiles::default()).map_err(failed)?.bytes;
+        let bytes = witness::make(&place, Some(program), &GivenFiles::default()).map_err(failed)?.bytes;
         let witness = Witness::decode(&bytes)?;
         let job = &witness.snapshot.job;
         let files = JobFiles::find(job, Some(program), &GivenFiles::default(), &place.dir).map_err(failed)?;

@@ -57,16 +57,7 @@ fn link(options: &JobSpec) -> Result<(Machine, Arc<Module>)> {
     let mut limits = Limits::default();
     limits.memory_bytes = options.max_memory.unwrap_or(limits.memory_bytes);
     let mut machine = Machine::new(schedule(options.gas_schedule.as_deref())?, limits);
-    let host = Offered(Wasi::new(WasiConfig {
-        args: Vec::new(),
-        env: Vec::new(),
-        stdin: Arc::from([]),
-        inputs: Vec::new(),
-        preopens: Vec::new(),
-        file_bytes: limits.file_bytes,
-        clock_rate: 1,
-        seed: 0,
-    })?);
+    let host = Offered::new(limits)?;
     let mut linker = InstanceLinker::default();
     let mut link = |name: &str, path: &str| -> Result<Arc<Module>> {
         let bytes = read(path, ForeignKind::Module)?;
@@ -94,7 +85,7 @@ fn schedule(name: Option<&str>) -> Result<Schedule> {
     Ok(Schedule::parse(&file_name.unwrap_or_default(), &text)?)
 }
 
-fn read(path: &str, kind: ForeignKind) -> Result<Vec<u8>> {
+pub(super) fn read(path: &str, kind: ForeignKind) -> Result<Vec<u8>> {
     let path = Path::new(path);
     // As a run has it.
     let absent = || Failure::usage(format!("{}: no such file", path.display()));
@@ -102,7 +93,23 @@ fn read(path: &str, kind: ForeignKind) -> Result<Vec<u8>> {
 }
 
 /// The functions that the node offers to programs.
-struct Offered(Wasi);
+pub(super) struct Offered(Wasi);
+
+impl Offered {
+    pub(super) fn new(limits: Limits) -> Result<Self> {
+        let config = WasiConfig {
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: Arc::from([]),
+            inputs: Vec::new(),
+            preopens: Vec::new(),
+            file_bytes: limits.file_bytes,
+            clock_rate: 1,
+            seed: 0,
+        };
+        Ok(Self(Wasi::new(config)?))
+    }
+}
 
 impl HostImports for Offered {
     fn resolve(&self, module: &str, name: &str) -> Option<(u32, FuncType)> {

@@ -36,14 +36,14 @@ pub struct MadeWitness {
 ///
 /// # Errors
 /// As those of resuming from it; exit code 2 for a pause or a state at the end.
-pub fn make(place: &SnapshotRef, program: &str, files: &GivenFiles) -> Result<MadeWitness> {
+pub fn make(place: &SnapshotRef, program: Option<&str>, files: &GivenFiles) -> Result<MadeWitness> {
     if !matches!(place.id, SnapshotName::Number(_)) {
         return Err(Failure::usage(format!("a witness starts from a snapshot of the chain, not from {}", place.id)));
     }
     let snap = place.read_bytes()?;
     let raw = place.decode(&snap)?;
     stepmark_snapshot::witness::refuse_answers(&raw.job)?;
-    let files = JobFiles::find(&raw.job, Some(program), files, &place.dir)?;
+    let files = JobFiles::find(&raw.job, program, files, &place.dir)?;
     let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
     let mut node = NativeNode::new();
     node.load(&rerun.from_snapshot(place.id, None, false))?;

@@ -48,9 +48,7 @@ fn compare(differences: &mut Vec<Difference>, what: &str, left: String, right: S
 
 /// A chain of which anything is damaged is not the same as any other.
 fn check_whole(chain: &ChainFiles) -> Result<()> {
-    let faults: Vec<&String> = chain.faults.values().flatten().chain(&chain.aside_faults).collect();
-    // What was merged is in the base.
-    let mut faults = faults.into_iter().filter(|fault| !fault.ends_with("missing") || chain.base.is_none()).peekable();
+    let mut faults = chain.faults.values().flatten().chain(&chain.aside_faults).peekable();
     if faults.peek().is_none() {
         return Ok(());
     }
@@ -70,7 +68,7 @@ fn shown(chain: &ChainFiles, name: &str) -> Result<String> {
     let kind = Name::kind_of(name).unwrap_or(ForeignKind::Text);
     let Some(file) = Foreign::find_within(&chain.dir, name, kind)? else { return Ok(NOTHING.to_owned()) };
     if name == "result.txt" {
-        return Ok(file.text()?.trim_end().replace('\n', "; "));
+        return Ok(format!("{:?}", file.text()?));
     }
     let length = file.length();
     Ok(format!("{length} bytes with BLAKE3 hash {}", stepmark_state::encoding::hex(&file_hash(file)?)))
@@ -86,6 +84,14 @@ fn compare_receipts(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
     let (Some(left), Some(right)) = (read(a)?, read(b)?) else {
         return Ok(vec![Difference { what: RECEIPT.to_owned(), left: shown(a, RECEIPT)?, right: shown(b, RECEIPT)? }]);
     };
+    // What the runner says of itself may differ; a member that no receipt has is a claim of its own.
+    let others = |receipt: &Value| {
+        let mut receipt = receipt.as_object().cloned().unwrap_or_default();
+        receipt.retain(|name, _| !receipt::KNOWN.contains(&name.as_str()));
+        Value::Object(receipt)
+    };
+    let strange = receipt::differing(&others(&left), &others(&right)).into_iter();
+    let strange = strange.map(|(name, left, right)| Difference { what: format!("{RECEIPT}: {name:?}"), left, right });
     let parts = receipt::DETERMINISTIC.into_iter().flat_map(|part| {
         let of_part = receipt::differing(&left[part], &right[part]);
         of_part.into_iter().map(move |(name, left, right)| Difference {
@@ -94,5 +100,5 @@ fn compare_receipts(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
             right,
         })
     });
-    Ok(parts.collect())
+    Ok(strange.chain(parts).collect())
 }

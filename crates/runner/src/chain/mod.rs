@@ -18,6 +18,7 @@ use crate::chain::durable::{BASE, Name};
 use crate::chain::snapshot_ref::{SnapshotRef, check_follows};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
+use crate::strict;
 
 /// Bytes read at a time.
 const CHUNK: usize = 256 << 10;
@@ -50,6 +51,35 @@ pub struct ChainFiles {
     pub faults: BTreeMap<u64, Vec<String>>,
     /// What is wrong with the states outside the chain: of a pause, and of the end.
     pub aside_faults: Vec<String>,
+    /// What the run says of its end, as it was when the chain was opened: who shows it and who compares it read the same.
+    pub reports: Reports,
+}
+
+/// `receipt.json` and `result.txt`: their bytes, none where they are not there, or why they cannot be read.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    /// The receipt.
+    pub receipt: Result<Option<Vec<u8>>>,
+    /// The result.
+    pub result: Result<Option<Vec<u8>>>,
+}
+
+impl Reports {
+    fn read(dir: &Path) -> Self {
+        let read = |name: &str| Foreign::find_within(dir, name, ForeignKind::Text)?.map(Foreign::bytes).transpose();
+        Self { receipt: read("receipt.json"), result: read("result.txt") }
+    }
+
+    /// Whether anything says how the run ended.
+    pub fn are_there(&self) -> bool {
+        [&self.receipt, &self.result].into_iter().any(|report| !matches!(report, Ok(None)))
+    }
+
+    /// The receipt as JSON; nothing of one that is not there or is none.
+    pub fn receipt(&self) -> serde_json::Value {
+        let bytes = self.receipt.as_ref().ok().and_then(Option::as_deref);
+        strict::parse(bytes.unwrap_or_default()).unwrap_or_default()
+    }
 }
 
 impl ChainFiles {
@@ -67,6 +97,7 @@ impl ChainFiles {
             base: None,
             faults: BTreeMap::new(),
             aside_faults: Vec::new(),
+            reports: Reports::read(dir),
         };
         if files.base {
             chain.read_base();

@@ -58,6 +58,12 @@ impl JobFiles {
         // The first one given counts.
         let inputs: BTreeMap<String, String> =
             given.inputs.iter().rev().map(|(path, file)| (plain(path), file.clone())).collect();
+        if job.inputs.is_empty()
+            && let Some(path) = inputs.keys().next()
+        {
+            let what = format!("{}: was given as an input file, but the run of the snapshots had none", Shown(path));
+            return Err(Failure::data(what));
+        }
         for input in &job.inputs {
             let path = match inputs.get(&plain(&input.path)) {
                 Some(path) => expect_hash(
@@ -92,6 +98,10 @@ fn find_modules(
     flag: &str,
     search: &FileSearch,
 ) -> Result<Vec<(String, String)>> {
+    if let Some((name, _)) = given.iter().find(|(name, _)| wanted.iter().all(|module| module.name != *name)) {
+        let what = format!("{flag} {}: the run of the snapshots has nothing of that name", Shown(name));
+        return Err(Failure::data(what));
+    }
     let find = |module: &ModuleRef| {
         let path = match given.iter().find(|(name, _)| *name == module.name) {
             Some((_, path)) => {

@@ -44,9 +44,12 @@ impl FileSearch {
     /// In `dir`, in what an import left there, beside it, and in the working directory.
     pub(crate) fn around(dir: &Path) -> Self {
         let beside = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
-        let foreign = [dir.to_path_buf(), dir.join(FILES)].map(|path| Folder { path, is_foreign: true });
+        // A chain that was moved aside has its files where it lay.
+        let aside = beside.as_ref().map(|beside| beside.join(FILES));
+        let foreign = [dir.to_path_buf(), dir.join(FILES)].into_iter().chain(aside);
+        let foreign = foreign.map(|path| Folder { path, is_foreign: true });
         let own = beside.into_iter().chain([PathBuf::from(".")]).map(|path| Folder { path, is_foreign: false });
-        Self { folders: foreign.into_iter().chain(own).collect(), hashes: RefCell::default() }
+        Self { folders: foreign.chain(own).collect(), hashes: RefCell::default() }
     }
 
     /// Hash of a file in a folder, if it can be read.

@@ -31,6 +31,9 @@ impl Runner {
 /// The parts of a receipt that are the same wherever the job runs.
 pub(crate) const DETERMINISTIC: [&str; 2] = ["result", "run"];
 
+/// All parts that a receipt has.
+pub(crate) const KNOWN: [&str; 4] = ["result", "run", "node", "runner"];
+
 /// The members in which two objects differ, and what each has, as JSON; all of one that is no object.
 pub(crate) fn differing(left: &Value, right: &Value) -> Vec<(String, String, String)> {
     let none = serde_json::Map::new();

@@ -46,7 +46,8 @@ pub fn compare(summary: &Summary, stdout: &[u8], stderr: &[u8], expected: &Refer
     comparison.check("trap", node_kind, expected_kind, String::clone);
     comparison.check("exit code", summary.exit_code, expected.end.exit_code(), i32::to_string);
     let values = result.map(RunResult::printed_values).unwrap_or_default();
-    comparison.check("values", &values, &expected.values, |values| format!("({})", values.join(" ")));
+    let expected_values: Vec<String> = expected.values.iter().map(ToString::to_string).collect();
+    comparison.check("values", &values, &expected_values, |values| format!("({})", values.join(" ")));
     for (name, node, reference) in [("stdout", stdout, &expected.stdout), ("stderr", stderr, &expected.stderr)] {
         if let Some(text) = first_difference(node, reference) {
             comparison.differences.push(format!("{name}: {text}"));
@@ -96,7 +97,7 @@ mod tests {
         let end = ReferenceEnd::Returned;
         ReferenceOutcome {
             end,
-            values: vec!["7".into()],
+            values: vec![ReturnedValue { kind: ValKind::I32, bits: 7 }],
             stdout: b"hello".to_vec(),
             stderr: Vec::new(),
             unused_answers: 0,
@@ -118,7 +119,11 @@ mod tests {
 
     #[test]
     fn what_differs_is_named() {
-        let expected = ReferenceOutcome { values: vec!["8".into()], end: ReferenceEnd::Exited(3), ..outcome() };
+        let expected = ReferenceOutcome {
+            values: vec![ReturnedValue { kind: ValKind::I32, bits: 8 }],
+            end: ReferenceEnd::Exited(3),
+            ..outcome()
+        };
         let Comparison { differences, by_nature } = compare(&summary(), b"help", b"", &expected);
         assert_eq!(by_nature, ["fd_readdir: the order"]);
         assert_eq!(

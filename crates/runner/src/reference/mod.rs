@@ -11,6 +11,7 @@ mod replay;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use stepmark_session::report::ReturnedValue;
 use stepmark_session::spec::JobSpec;
 use stepmark_session::values::{ValKind, parse_values};
 use stepmark_state::limits::Limits;
@@ -163,7 +164,7 @@ fn execute(
     linker: &mut Linker<Host>,
     module: &Module,
     linked: &[(&String, Module)],
-) -> std::result::Result<Vec<String>, Stopped> {
+) -> std::result::Result<Vec<ReturnedValue>, Stopped> {
     for (name, module) in linked {
         let instance = linker.instantiate(&mut *store, module)?;
         linker.instance(&mut *store, name, instance)?;
@@ -189,7 +190,7 @@ fn execute(
     }
     let mut results = vec![Val::I32(0); ty.results().len()];
     function.call(&mut *store, &params, &mut results)?;
-    Ok(results.iter().map(outcome::value_text).collect())
+    Ok(results.iter().map(outcome::returned_value).collect())
 }
 
 /// The exported function `name` if it takes and returns nothing.

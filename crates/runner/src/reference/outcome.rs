@@ -29,8 +29,8 @@ pub enum ReferenceEnd {
 pub struct ReferenceOutcome {
     /// How it ended.
     pub end: ReferenceEnd,
-    /// Returned values as `result.txt` prints them.
-    pub values: Vec<String>,
+    /// Returned values.
+    pub values: Vec<ReturnedValue>,
     /// Standard output, whole.
     pub stdout: Vec<u8>,
     /// Standard error, whole.
@@ -65,7 +65,9 @@ impl fmt::Display for ReferenceEnd {
 }
 
 /// Tells the program's end from its caller's faults.
-pub(super) fn classify(ended: std::result::Result<Vec<String>, Stopped>) -> Result<(ReferenceEnd, Vec<String>)> {
+pub(super) fn classify(
+    ended: std::result::Result<Vec<ReturnedValue>, Stopped>,
+) -> Result<(ReferenceEnd, Vec<ReturnedValue>)> {
     let error = match ended {
         Ok(values) => return Ok((ReferenceEnd::Returned, values)),
         Err(Stopped::Caller(failure)) => return Err(failure),
@@ -104,8 +106,8 @@ fn our_trap(trap: wasmtime::Trap) -> Option<Trap> {
     })
 }
 
-/// A returned value as `result.txt` prints it.
-pub(super) fn value_text(value: &Val) -> String {
+/// A returned value.
+pub(super) fn returned_value(value: &Val) -> ReturnedValue {
     let (kind, bits) = match value {
         Val::I32(value) => (ValKind::I32, u128::from(value.cast_unsigned())),
         Val::I64(value) => (ValKind::I64, u128::from(value.cast_unsigned())),
@@ -114,7 +116,7 @@ pub(super) fn value_text(value: &Val) -> String {
         Val::V128(bits) => (ValKind::V128, bits.as_u128()),
         other => (ValKind::Ref, u128::from(!other.ref_().is_some_and(|reference| reference.is_null()))),
     };
-    ReturnedValue { kind, bits }.to_string()
+    ReturnedValue { kind, bits }
 }
 
 #[cfg(test)]
@@ -123,9 +125,9 @@ mod tests {
 
     #[test]
     fn integers_are_unsigned_and_floats_shortest() {
-        assert_eq!(value_text(&Val::I32(-1)), "4294967295");
-        assert_eq!(value_text(&Val::I64(-1)), "18446744073709551615");
-        assert_eq!(value_text(&Val::F64(0.1f64.to_bits())), "0.1");
+        assert_eq!(returned_value(&Val::I32(-1)).to_string(), "4294967295");
+        assert_eq!(returned_value(&Val::I64(-1)).to_string(), "18446744073709551615");
+        assert_eq!(returned_value(&Val::F64(0.1f64.to_bits())).to_string(), "0.1");
     }
 
     #[test]

@@ -12,8 +12,7 @@ use stepmark_state::encoding::hex;
 use crate::chain::ChainFiles;
 use crate::chain::durable::PAUSE;
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, ForeignKind};
-use crate::strict;
+use crate::foreign;
 
 /// A file that the job names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +41,8 @@ pub enum ClaimedEnd {
     Paused,
     /// Nothing says.
     Unknown,
+    /// Only a part was asked for: how the run ended is not looked at.
+    NotAsked,
 }
 
 impl ClaimedEnd {
@@ -58,7 +59,8 @@ impl ClaimedEnd {
             Self::Trapped => "trapped",
             Self::GasLimit => "stopped at the gas limit",
             Self::Paused => "paused",
-            Self::Unknown => "not at its end: nothing says how it ended",
+            Self::Unknown => "nothing says how",
+            Self::NotAsked => "not looked at",
         }
     }
 }
@@ -117,13 +119,14 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// What the files of a chain say. A receipt that cannot be read claims nothing: the verification names it.
-    pub fn of(chain: &ChainFiles, job: &Job) -> Self {
-        let text = foreign::read_within(&chain.dir, "receipt.json", ForeignKind::Text).unwrap_or_default();
-        let receipt = strict::parse(&text).unwrap_or_default();
+    /// What the files of a chain say up to snapshot `to`, or of all of it. A receipt that cannot be read claims nothing: the
+    /// verification names it. Where only a part is verified, what comes after it is not claimed.
+    pub fn of(chain: &ChainFiles, job: &Job, to: Option<u64>) -> Self {
+        let receipt = if to.is_none() { chain.reports.receipt() } else { Value::Null };
         let said = &receipt["result"];
-        let ended = end(chain, said);
-        let last = chain.links.last_key_value();
+        let ended = if to.is_none() { end(chain, said) } else { ClaimedEnd::NotAsked };
+        let snapshots = to.unwrap_or_else(|| chain.last());
+        let last = chain.links.range(..=snapshots).next_back();
         let gas = said["gas_used"].as_u64().or(last.map(|(_, link)| link.gas_total));
         let off = job.features.iter().filter(|(_, on)| !on).map(|(name, _)| name.clone());
         let limits = &job.limits;
@@ -144,7 +147,7 @@ impl Claim {
             schedule: file(&job.schedule.name, job.schedule.bytes.len() as u64, &job.schedule.hash),
             features_off: off.collect(),
             limits: [limits.memory_bytes, limits.call_depth.into(), limits.file_bytes, limits.exception_slots.into()],
-            snapshots: chain.last(),
+            snapshots,
             gas: gas.unwrap_or(0),
             ended,
             result: result(said, ended),
@@ -155,14 +158,14 @@ impl Claim {
         }
     }
 
-    /// The entry and its arguments as they would be typed.
+    /// The entry and its arguments, with a space between two; what is not a plain word is in quotes.
     pub fn call(&self) -> String {
-        self.entry.iter().chain(&self.args).cloned().collect::<Vec<_>>().join(" ")
+        self.entry.iter().chain(&self.args).map(|text| word(text)).collect::<Vec<_>>().join(" ")
     }
 
     /// The claim in words, each with its name; what is as it is by default is left out.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
-        let named = |file: &ClaimedFile| format!("{}, {} bytes, BLAKE3 {}", file.name, file.size, file.hash);
+        let named = |file: &ClaimedFile| format!("{}, {} bytes, BLAKE3 {}", word(&file.name), file.size, file.hash);
         let of = |name: &'static str, files: &[ClaimedFile]| -> Vec<(&'static str, String)> {
             files.iter().map(|file| (name, named(file))).collect()
         };
@@ -170,7 +173,7 @@ impl Claim {
         lines.extend(of("module", &self.modules));
         lines.extend(of("contract", &self.contracts));
         lines.push(("call", if self.call().is_empty() { "(no arguments)".to_owned() } else { self.call() }));
-        lines.extend(self.env.iter().map(|variable| ("env", variable.clone())));
+        lines.extend(self.env.iter().map(|variable| ("env", word(variable))));
         lines.extend(self.stdin.iter().map(|stdin| ("stdin", format!("{} bytes, BLAKE3 {}", stdin.size, stdin.hash))));
         lines.extend(of("input", &self.inputs));
         let when = |show: bool, name, text: String| show.then_some((name, text));
@@ -182,7 +185,7 @@ impl Claim {
         lines.extend(
             [
                 when(!self.call_data.is_empty(), "call data", format!("0x{}", self.call_data)),
-                when(!self.caller.is_empty(), "caller", self.caller.clone()),
+                when(!self.caller.is_empty(), "caller", word(&self.caller)),
                 self.store.map(|version| ("store", format!("version {version}"))),
                 when(self.seed != 0, "seed", self.seed.to_string()),
                 when(self.clock_rate != 1, "clock", format!("{} ns a unit of gas", self.clock_rate)),
@@ -192,7 +195,7 @@ impl Claim {
             .into_iter()
             .flatten(),
         );
-        lines.push(("schedule", format!("{}, BLAKE3 {}", self.schedule.name, self.schedule.hash)));
+        lines.push(("schedule", format!("{}, BLAKE3 {}", word(&self.schedule.name), self.schedule.hash)));
         let plural = if self.snapshots == 1 { "" } else { "s" };
         lines.push(("length", format!("{} snapshot{plural}, {} gas", self.snapshots, self.gas)));
         lines.push(("ended", self.ended.words().to_owned()));
@@ -230,16 +233,18 @@ impl Expected {
     /// Exit code 65 that names each part in which they differ; 2 for a member that no claim has.
     pub fn check(&self, claim: &Claim, chain: &Path) -> Result<()> {
         let call = claim.call();
+        let hash = |hash: &Option<String>| hash.as_ref().map(|hash| hash.to_ascii_lowercase());
+        let (program, head) = (hash(&self.program), hash(&self.head));
         let result = claim.result.clone().unwrap_or_else(|| "none".to_owned());
         let mut wrong = Vec::new();
         let parts = [
-            ("the program's hash", &self.program, &claim.program.hash),
+            ("the program's hash", &program, &claim.program.hash),
             ("the call", &self.call, &call),
             ("the result", &self.result, &result),
-            ("the hash of the last snapshot", &self.head, &claim.head),
+            ("the hash of the last snapshot", &head, &claim.head),
         ];
         for (what, expected, found) in parts {
-            let differs = expected.as_ref().filter(|expected| !expected.eq_ignore_ascii_case(found));
+            let differs = expected.as_ref().filter(|expected| *expected != found);
             wrong.extend(differs.map(|expected| format!("{what} is {found}, expected {expected}")));
         }
         let claimed = serde_json::to_value(claim).unwrap_or_default();
@@ -257,6 +262,12 @@ impl Expected {
         let what = format!("{}: claims something else than was expected", chain.display());
         Err(wrong.into_iter().fold(Failure::data(what), Failure::caused_by))
     }
+}
+
+/// A text of the prover's as one word: what is not plain is in quotes, so that it cannot be taken for what stands beside it.
+fn word(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._/-+=:@%".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("{text:?}") }
 }
 
 fn file(name: &str, size: u64, hash: &[u8; 32]) -> ClaimedFile {
@@ -301,6 +312,6 @@ fn result(said: &Value, ended: ClaimedEnd) -> Option<String> {
         }
         ClaimedEnd::Exited => Some(format!("exit code {code}")),
         ClaimedEnd::Trapped => Some(said["trap"]["message"].as_str().unwrap_or("a trap").to_owned()),
-        ClaimedEnd::GasLimit | ClaimedEnd::Paused | ClaimedEnd::Unknown => None,
+        ClaimedEnd::GasLimit | ClaimedEnd::Paused | ClaimedEnd::Unknown | ClaimedEnd::NotAsked => None,
     }
 }

@@ -83,6 +83,10 @@ pub struct VerifyOptions {
     pub jobs: usize,
     /// What executes the segments.
     pub executor: SegmentExecutor,
+    /// Most gas that the chain may claim, and that a worker executes.
+    pub most_gas: Option<u64>,
+    /// Most time that executing may take.
+    pub most_time: Option<Duration>,
     /// Directory of the files that the program left behind, to be compared too.
     pub delivered: Option<std::path::PathBuf>,
 }
@@ -181,7 +185,10 @@ pub fn verify(
     each: &mut dyn FnMut(Step),
 ) -> Result<Verification> {
     let started = Instant::now();
-    let claim = Claim::of(chain, rerun.job());
+    let claim = Claim::of(chain, rerun.job(), options.to);
+    if let Some(most) = options.most_gas.filter(|most| claim.gas > *most) {
+        return Err(Failure::data(format!("the chain claims {} gas, at most {most} may be executed", claim.gas)));
+    }
     chain.check_bins(&mut |bytes| each(Step::Hashed(bytes)));
     let segments = plan::segments(chain, options)?;
     let shares = plan::shares(&segments, chain, options.jobs);

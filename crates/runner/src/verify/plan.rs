@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::chain::ChainFiles;
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, ForeignKind};
-use crate::strict;
 use crate::verify::VerifyOptions;
 
 /// Gas that is executed in the time in which a byte of a `.bin` is restored, about: hashing dominates.
@@ -50,6 +48,9 @@ pub(super) fn segments(chain: &ChainFiles, options: &VerifyOptions) -> Result<Ve
         let what = format!("--from {from} --to {to}: the chain has snapshots 1 to {last} (0 is the start)");
         return Err(Failure::usage(what));
     }
+    if options.to == Some(from) {
+        return Err(Failure::usage(format!("--from {from} --to {from}: there is nothing between to execute")));
+    }
     let step = |from: u64, to: u64| {
         let link = chain.links.get(&to);
         let limit = link.map_or(u64::MAX, |link| link.segment.limit);
@@ -66,8 +67,7 @@ pub(super) fn segments(chain: &ChainFiles, options: &VerifyOptions) -> Result<Ve
         }
     }
     // Where nothing says how the run ended, nothing is claimed of it.
-    let says_end = || ["receipt.json", "result.txt"].iter().any(|name| foreign::is_there(&chain.dir, name));
-    if options.to.is_none() && says_end() {
+    if options.to.is_none() && chain.reports.are_there() {
         let end = end(chain);
         segments.push(PlannedSegment { from: last, to: None, limit: end.limit, gas: 0, at_limit: end.at_limit });
     }
@@ -77,8 +77,7 @@ pub(super) fn segments(chain: &ChainFiles, options: &VerifyOptions) -> Result<Ve
 /// How the run ended, as its receipt says: a claim like everything else, which the execution has to bear out.
 pub(super) fn end(chain: &ChainFiles) -> RunEnd {
     // One that cannot be read is a difference once the end is compared.
-    let text = foreign::read_within(&chain.dir, "receipt.json", ForeignKind::Text).unwrap_or_default();
-    let receipt = strict::parse(&text).unwrap_or_default();
+    let receipt = chain.reports.receipt();
     let at_limit = chain.last() > 0 && receipt["result"]["outcome"] == "gas-limit";
     let last = chain.links.get(&chain.last()).map_or(u64::MAX, |link| link.segment.limit);
     let limit = receipt["run"]["gas_limit"].as_u64().filter(|_| !at_limit);

@@ -30,6 +30,13 @@ impl Verification {
 }
 
 impl Verification {
+    /// The verdict in words, with the part that it is about.
+    pub fn verdict(&self) -> String {
+        let from = if self.from == 0 { String::new() } else { format!(" from snapshot {}", self.from) };
+        let to = self.to.map_or_else(String::new, |id| format!(" up to snapshot {id}"));
+        format!("{}{from}{to}", self.conclusion().name().to_uppercase())
+    }
+
     /// What the verdict proves and what it takes on trust, in two sentences.
     pub fn proves(&self, executor: &SegmentExecutor) -> String {
         let proved = match self.conclusion() {
@@ -61,7 +68,7 @@ fn segment(checked: &SegmentVerdict) -> Value {
 
 /// The page of `--report`.
 pub fn html(found: &Verification, dir: &str, executor: &SegmentExecutor) -> String {
-    let verdict = found.conclusion().name().to_uppercase();
+    let verdict = found.verdict();
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Verification of {dir}</title>\n<style>\
          body{{font:15px sans-serif;margin:2em;max-width:70em}}table{{border-collapse:collapse}}\
@@ -86,6 +93,11 @@ pub fn html(found: &Verification, dir: &str, executor: &SegmentExecutor) -> Stri
     if !found.faults.is_empty() {
         page.push_str("<h2>Faults of the files</h2>\n<ul>\n");
         found.faults.iter().for_each(|fault| page.push_str(&format!("<li>{}</li>\n", html_text(fault))));
+        page.push_str("</ul>\n");
+    }
+    if !found.not_covered.is_empty() {
+        page.push_str("<h2>Not covered, and read by nothing</h2>\n<ul>\n");
+        found.not_covered.iter().for_each(|name| page.push_str(&format!("<li>{}</li>\n", html_text(name))));
         page.push_str("</ul>\n");
     }
     page.push_str("<table>\n<tr><th>from</th><th>to</th><th>verdict</th><th>gas</th><th>ms</th><th>worker</th></tr>\n");

@@ -41,6 +41,8 @@ pub(super) struct Worker<'a> {
     rerun: &'a Rerun,
     options: &'a VerifyOptions,
     stop: &'a Interrupt,
+    /// When it gives up.
+    deadline: Option<Instant>,
     messages: Sender<Message>,
 }
 
@@ -78,7 +80,8 @@ impl<'a> Worker<'a> {
         stop: &'a Interrupt,
         messages: Sender<Message>,
     ) -> Self {
-        Self { number, chain, rerun, options, stop, messages }
+        let deadline = options.most_time.and_then(|most| Instant::now().checked_add(most));
+        Self { number, chain, rerun, options, stop, deadline, messages }
     }
 
     /// Goes through its segments.
@@ -168,11 +171,18 @@ impl<'a> Worker<'a> {
     /// Runs the node until a snapshot or the end.
     fn next(&self, at: &mut KnownState) -> Result<Ready> {
         let mut before = at.node.progress()?.gas_total;
+        let (most_gas, deadline) = (self.options.most_gas.unwrap_or(u64::MAX), self.deadline);
         Driver::new(at.node.as_mut(), &mut at.replay, self.stop).run(&mut |node| {
             node.drop_output()?;
             let total = node.progress()?.gas_total;
             drop(self.messages.send(Message::Executed(total.saturating_sub(before))));
             before = total;
+            if total > most_gas {
+                return Err(Failure::data(format!("more than {most_gas} gas is needed")));
+            }
+            if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                return Err(Failure::data("the time that it may take is over"));
+            }
             Ok(())
         })
     }
@@ -214,14 +224,23 @@ impl<'a> Worker<'a> {
         let mut compared = false;
         while let Some(file) = node.next_file()? {
             let name = file.to_string();
-            let there = open(self.chain, &name)?;
             self.compared(&name);
-            if file == OutputFile::Receipt {
-                differences.extend(compare_receipt(there, &node.take_all()?)?);
-                continue;
+            let reports = &self.chain.reports;
+            match file {
+                OutputFile::Receipt => {
+                    let there = reports.receipt.clone()?;
+                    differences.extend(compare_receipt(there.as_deref(), &node.take_all()?)?);
+                }
+                OutputFile::Result => {
+                    let there = reports.result.clone()?;
+                    compared |= there.is_some();
+                    differences.extend(compare_bytes(there.as_deref(), &name, &node.take_all()?));
+                }
+                _ => {
+                    let there = open(self.chain, &name)?;
+                    differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
+                }
             }
-            compared |= file == OutputFile::Result && there.is_some();
-            differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
         }
         if !compared {
             return Err(Failure::data("result.txt is missing: how the run ended cannot be compared")
@@ -287,6 +306,17 @@ pub(super) fn open(chain: &ChainFiles, name: &str) -> Result<Option<Foreign>> {
     Foreign::find_within(&chain.dir, name, kind)
 }
 
+/// Compares what a file had with what it must have; what differs, if anything does.
+fn compare_bytes(found: Option<&[u8]>, name: &str, expected: &[u8]) -> Option<String> {
+    let Some(found) = found else { return Some(format!("{name}: missing")) };
+    let same = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
+    match (same < expected.len(), found.len() > expected.len()) {
+        (true, _) => Some(format!("{name}: differs at byte {same}")),
+        (false, true) => Some(format!("{name}: {} bytes, expected {}", found.len(), expected.len())),
+        (false, false) => None,
+    }
+}
+
 /// Compares a file with what `next` hands out; what differs, if anything does.
 pub(super) fn compare_file(
     mut file: Option<Foreign>,
@@ -315,18 +345,16 @@ pub(super) fn compare_file(
 
 /// Compares the `result` and `run` objects, which are the node's, with a receipt, in which the runner has a say too. What the
 /// runner says of itself, and the node of its version, proves nothing and is not compared.
-fn compare_receipt(file: Option<Foreign>, expected: &[u8]) -> Result<Vec<String>> {
-    let Some(file) = file else { return Ok(vec!["receipt.json: missing".to_owned()]) };
-    let text = file.bytes()?;
+fn compare_receipt(text: Option<&[u8]>, expected: &[u8]) -> Result<Vec<String>> {
+    let Some(text) = text else { return Ok(vec!["receipt.json: missing".to_owned()]) };
     let unreadable = |error| Failure::data(format!("the module wrote no receipt that can be read: {error}"));
     let expected = strict::parse(expected).map_err(unreadable)?;
-    let found = match strict::parse(&text) {
+    let found = match strict::parse(text) {
         Ok(Value::Object(found)) => found,
         Ok(_) => return Ok(vec!["receipt.json: is no object".to_owned()]),
         Err(error) => return Ok(vec![format!("receipt.json: {error}")]),
     };
-    let known = |name: &str| matches!(name, "result" | "run" | "node" | "runner");
-    let foreign = found.keys().filter(|name| !known(name));
+    let foreign = found.keys().filter(|name| !receipt::KNOWN.contains(&name.as_str()));
     let mut differences: Vec<String> =
         foreign.map(|name| format!("receipt.json: {name:?} is no part of a receipt")).collect();
     for part in receipt::DETERMINISTIC {

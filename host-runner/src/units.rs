@@ -1,0 +1,103 @@
+//! Numbers as people type them: `10M`, `1_000_000`, `64MiB`, `1e9`. The module reads plain numbers; what is none of these forms is
+//! passed on as it is, for the module to say what is wrong with it.
+
+/// Letters after a number: powers of 1000, and with an `i` powers of 1024. A `B` may follow.
+const POWERS: [char; 5] = ['k', 'm', 'g', 't', 'p'];
+
+/// The number that a text means, as plain digits; a text of another form as it is.
+pub fn plain(text: &str) -> String {
+    parse(text).map_or_else(|| text.to_owned(), |number| number.to_string())
+}
+
+/// The number that a text means.
+///
+/// # Errors
+/// Of no such form, or beyond 64 bits: the forms that there are.
+pub fn number(text: &str) -> Result<u64, String> {
+    parse(text).ok_or_else(|| "expected a number such as 5000, 1_000_000, 10M, 64MiB, 1e9".to_owned())
+}
+
+fn parse(text: &str) -> Option<u64> {
+    let lower = text.to_ascii_lowercase();
+    let digits_end = lower.find(|letter: char| !letter.is_ascii_digit() && letter != '_').unwrap_or(lower.len());
+    let (digits, unit) = lower.split_at(digits_end);
+    // An underscore parts digits.
+    if digits.is_empty() || digits.starts_with('_') || digits.ends_with('_') {
+        return None;
+    }
+    let number: u64 = digits.replace('_', "").parse().ok()?;
+    let factor = match unit.strip_prefix('e') {
+        Some(power) => 10u64.checked_pow(power.parse().ok()?)?,
+        None => factor(unit)?,
+    };
+    number.checked_mul(factor)
+}
+
+/// What a unit multiplies by.
+fn factor(unit: &str) -> Option<u64> {
+    let unit = unit.strip_suffix('b').unwrap_or(unit);
+    let (letter, base) = match unit.strip_suffix('i') {
+        Some(letter) => (letter, 1024u64),
+        None => (unit, 1000),
+    };
+    if letter.is_empty() {
+        return (base == 1000).then_some(1);
+    }
+    let power = POWERS.iter().position(|power| letter.chars().eq([*power]))?;
+    base.checked_pow(u32::try_from(power).ok()? + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_people_type_them() {
+        for (text, number) in [
+            ("0", 0),
+            ("5000", 5_000),
+            ("1_000_000", 1_000_000),
+            ("10M", 10_000_000),
+            ("10m", 10_000_000),
+            ("3k", 3_000),
+            ("2G", 2_000_000_000),
+            ("64MiB", 64 << 20),
+            ("64Mi", 64 << 20),
+            ("1KiB", 1_024),
+            ("5MB", 5_000_000),
+            ("12B", 12),
+            ("1e9", 1_000_000_000),
+            ("5E3", 5_000),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(super::number(text), Ok(number), "{text}");
+            assert_eq!(plain(text), number.to_string(), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_left_as_they_are() {
+        for text in [
+            "",
+            "x",
+            "0x10",
+            "1x",
+            "+1",
+            "-1",
+            "1.5M",
+            "_1",
+            "1_",
+            "1e",
+            "1e20",
+            "M",
+            "iB",
+            "1iB",
+            "20E18",
+            "99P9",
+            "18446744073709551616",
+        ] {
+            assert_eq!(plain(text), text);
+            assert!(number(text).is_err(), "{text}");
+        }
+    }
+}
