@@ -30,6 +30,20 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Takes off standard output what the command, not the program, has printed there: the values of the entry, a line each.
+    ///
+    /// # Errors
+    /// If they are not what `result.txt` says.
+    pub fn without_printed_values(&mut self, name: &str) -> Result<()> {
+        let text = self.files.get("result.txt").map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let values = text.iter().flat_map(|text| text.lines().nth(2)).flat_map(str::split_whitespace);
+        let printed: String = values.map(|value| format!("{value}\n")).collect();
+        let rest = self.stdout.strip_suffix(printed.as_bytes());
+        let rest = rest.with_context(|| format!("{name}: the values are not printed: {printed:?}"))?;
+        self.stdout = rest.to_vec();
+        Ok(())
+    }
+
     /// The `result` object of the receipt: the part that is the same everywhere.
     ///
     /// # Errors

@@ -52,7 +52,17 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     done.iter().for_each(|what| console.note(what));
     piped.map_or(Ok(()), |bytes| piped::keep(&bytes, out.path()))?;
     let to = Some(Freezing { file: &args.file, after: args.after });
-    Moving { node, out, console, output: run.output, from_pause, deliver: run.deliver.clone(), to }.go_on(&stop)
+    Moving {
+        node,
+        out,
+        console,
+        output: run.output,
+        unsigned: run.unsigned,
+        from_pause,
+        deliver: run.deliver.clone(),
+        to,
+    }
+    .go_on(&stop)
 }
 
 /// Refuses what a frozen module could not go on with elsewhere.
@@ -84,6 +94,8 @@ pub(super) struct Moving<'a> {
     pub(super) out: OutputDir,
     pub(super) console: Console,
     pub(super) output: OutputArgs,
+    /// Print integers without a sign.
+    pub(super) unsigned: bool,
     /// The run starts from the pause in its output directory.
     pub(super) from_pause: bool,
     pub(super) deliver: Option<PathBuf>,
@@ -119,7 +131,7 @@ impl Moving<'_> {
         };
         let output_dir = self.out.path().display().to_string();
         if frozen.is_none() {
-            run::print_values(&summary, false, self.output)?;
+            run::print_values(&summary, self.unsigned, self.output)?;
             run::closing_lines(&summary, &output_dir, "").iter().for_each(|line| self.console.note(line));
         }
         if self.output.json {

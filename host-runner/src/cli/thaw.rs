@@ -38,6 +38,9 @@ pub(super) struct ThawArgs {
     /// Directory for the files that the program leaves behind, when it ends normally
     #[arg(long, value_name = "DIR")]
     deliver: Option<PathBuf>,
+    /// Print integers that the entry returns without a sign
+    #[arg(long)]
+    unsigned: bool,
     /// Replace snapshots that were written after the module was frozen, by a run that went on from it before
     #[arg(long)]
     overwrite: bool,
@@ -62,7 +65,16 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
         ));
     }
     let to = args.to.as_deref().map(|file| Freezing { file, after: args.after });
-    let moving = Moving { node, out, console, output: args.output, from_pause, deliver: args.deliver.clone(), to };
+    let moving = Moving {
+        node,
+        out,
+        console,
+        output: args.output,
+        unsigned: args.unsigned,
+        from_pause,
+        deliver: args.deliver.clone(),
+        to,
+    };
     let may_be_garbage = |failure: Failure| match failure.what() {
         FAULT => failure.help("a frozen module is taken as it is: this one may hold garbage"),
         _ => failure,
