@@ -109,7 +109,7 @@ impl Movers {
         }
         moved.ended.files = node_js::read_files(&dir.path().join("out"))?;
         if stages.last() == Some(&Stage::Wasmtime) {
-            moved.ended.without_printed_values(&job.name)?;
+            moved.ended.without_printed_values(job.name)?;
         }
         let Ended { exit_code, stderr, .. } = &moved.ended;
         ensure!(
