@@ -93,7 +93,8 @@ impl<'a> Place<'a> {
     /// Kills a run, sometimes the one that goes on from it too, and lets another one end it.
     fn kill(&self, engine: &str, rng: &mut Rng, figures: &mut Figures) -> Result<()> {
         let dir = job::directory(&Files::new())?;
-        let start = format!("--engine {engine} {CALL}");
+        // One that ended before it was killed is run once more.
+        let start = format!("--overwrite --engine {engine} {CALL}");
         let mut line = start.clone();
         while self.killed(dir.path(), &line, rng)? {
             figures.killed += 1;
