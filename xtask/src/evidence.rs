@@ -146,12 +146,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(failed.is_empty())
 }
 
-/// Runs a command and writes its section; `false` when the command fails: then the section is as it was, unless the command
-/// writes it itself, with the figure that is not good enough.
+/// Runs a command and writes its section; `false` when the command fails: then the page is as it was.
 fn measure(figure: &Figure) -> Result<bool> {
     let xtask = std::env::current_exe().context("where this command is")?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("table.md");
+    let page = read()?;
     let mut command = Command::new(xtask);
     command.args(figure.arguments(&file.display().to_string())).current_dir(crate::workspace());
     let output = command.stderr(Stdio::inherit()).output().context(figure.command)?;
@@ -159,7 +159,10 @@ fn measure(figure: &Figure) -> Result<bool> {
     let last = printed.trim_end().lines().last().unwrap_or_default();
     println!("{last}");
     let passed = output.status.success();
-    if passed && !matches!(figure.table, Table::Section) {
+    if !passed {
+        // A command that writes its section itself has written a figure that is not good enough.
+        write(&page)?;
+    } else if !matches!(figure.table, Table::Section) {
         let table = if file.exists() { std::fs::read_to_string(&file)? } else { String::new() };
         record(figure.name, &format!("cargo xtask {}", figure.command), &table, last)?;
     }

@@ -17,7 +17,7 @@ use stepmark_core::module::{ExternKind, Features, Module, ValType};
 use stepmark_state::limits::Limits;
 use stepmark_state::trap::Trap;
 
-use super::prices::{COUNTED, Prices, is_call, only};
+use super::prices::{COUNTED, Prices, is_call};
 use crate::differential::others::{Wasmtime, wasmtime_config};
 use crate::differential::{ALONE, End, Engine};
 use crate::generate::{Rng, random_args};
@@ -279,8 +279,8 @@ impl Ours {
         let rest = [machine(&prices.schedule, TierKind::Stepper)?, machine(&prices.growing, TierKind::Stepper)?];
         let [Some(stepper), Some(counted)] = rest else { return Ok(None) };
         let mut by_unit = Vec::new();
-        for row in &prices.units {
-            by_unit.extend(machine(&only(row)?, TierKind::Register)?.map(|machine| (row.name.clone(), machine)));
+        for (row, only) in prices.units_of(module) {
+            by_unit.extend(machine(only, TierKind::Register)?.map(|machine| (row.name.clone(), machine)));
         }
         Ok(Some(Self { instance, fast, stepper, counted, by_unit }))
     }

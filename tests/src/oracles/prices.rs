@@ -2,11 +2,12 @@
 //! function takes one, which the calls here cost less; and work by the unit is a whole number for each byte or element, so
 //! that instructions whose work is counted there too are priced so on both sides ([`Prices::counted`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use stepmark_core::code::Op;
+use stepmark_core::code::{Body, Op};
 use stepmark_core::gas::Schedule;
+use stepmark_core::module::Module;
 use wasmtime::{OperatorCost, VariableOperatorCost};
 
 /// Operators whose bytes or elements fuel counts too.
@@ -36,8 +37,8 @@ pub struct Prices {
     pub counted: Schedule,
     /// And each page and element at 1 that a memory or table grows by.
     pub growing: Schedule,
-    /// The rows with a part by the unit.
-    pub units: Vec<UnitRow>,
+    /// The rows with a part by the unit, each with the schedule in which nothing else costs anything.
+    pub units: Vec<(UnitRow, Schedule)>,
     table: OperatorCost,
 }
 
@@ -49,8 +50,21 @@ impl Prices {
             schedule: schedule.clone(),
             counted: at_one(schedule, &COUNTED)?,
             growing: at_one(schedule, &[COUNTED.as_slice(), &GROWING].concat())?,
-            units: unit_rows(schedule)?,
+            units: unit_rows(schedule)?.into_iter().map(|row| Ok((row.clone(), only(&row)?))).collect::<Result<_>>()?,
             table: table(schedule)?,
+        })
+    }
+
+    /// The rows that a module without imports can be charged by: one left out that it is charged by would show as a
+    /// difference, since the parts are added up.
+    pub fn units_of(&self, module: &Module) -> impl Iterator<Item = &(UnitRow, Schedule)> {
+        let bodies = (module.imported_funcs()..module.func_count()).map(|func| Body::decode(module, func));
+        let used: BTreeSet<&str> = bodies.flat_map(|body| body.instrs).map(|instr| instr.op.mnemonic()).collect();
+        let throws = used.contains("throw") || used.contains("throw_ref");
+        self.units.iter().filter(move |(row, _)| match row.name.split_once('.') {
+            Some(("host" | "contract", _)) => false,
+            Some(("throw", _)) => throws,
+            _ => Op::from_mnemonic(&row.name).is_none() || used.contains(row.name.as_str()),
         })
     }
 
@@ -111,7 +125,7 @@ fn at_one(schedule: &Schedule, operators: &[&str]) -> Result<Schedule> {
 ///
 /// # Errors
 /// If the schedule cannot be read back.
-pub fn only(row: &UnitRow) -> Result<Schedule> {
+fn only(row: &UnitRow) -> Result<Schedule> {
     Ok(Schedule::parse("only", &format!("*,0\n{},0,{},{}\n", row.name, row.cost, row.size))?)
 }
 
