@@ -8,6 +8,7 @@ pub mod console;
 pub mod flags;
 pub mod flame_graph;
 pub mod interrupt;
+pub mod kept;
 pub mod piped;
 pub mod program;
 pub mod units;

@@ -1,16 +1,14 @@
 //! Standard input of the command as the program's: what a pipe or a redirection holds is read whole before the run begins, as
 //! a job is decided before it runs, and is a file of the job like any other.
 
-use std::io::{ErrorKind, IsTerminal, Read};
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, IO, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
-use stepmark_runner::job::search::{FILES, stdin_name};
 
 use crate::flags::JobFlags;
 use stepmark_runner::terminal;
@@ -61,24 +59,6 @@ fn say_what_is_waited_for() -> mpsc::Sender<()> {
         }
     });
     done
-}
-
-/// Keeps standard input beside the chain, where whoever verifies it or goes on from it looks for it.
-///
-/// # Errors
-/// Exit code 74 when it cannot be written.
-pub fn keep(bytes: &[u8], output: &Path) -> Result<()> {
-    let folder = output.join(FILES);
-    let failed = |error: &std::io::Error| Failure::io(&folder, error);
-    match std::fs::create_dir(&folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(&error)),
-        _ => {}
-    }
-    // What is there may be a link to anywhere.
-    if !std::fs::symlink_metadata(&folder).map_err(|error| failed(&error))?.is_dir() {
-        return Err(Failure::new(IO, format!("{}: is no directory", folder.display())));
-    }
-    durable::replace(&folder.join(stdin_name(blake3::hash(bytes).as_bytes())), bytes)
 }
 
 /// Whether standard input is a pipe or a file.

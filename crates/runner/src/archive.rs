@@ -48,6 +48,11 @@ impl Writer {
         self.add(name, Foreign::named(path, ForeignKind::Input)?)
     }
 
+    /// Adds a module of the job: where it is text, what it is assembled to.
+    fn module(&mut self, name: &str, path: &str) -> Result<()> {
+        self.add(name, Foreign::named(Path::new(path), ForeignKind::Module)?)
+    }
+
     fn add(&mut self, name: &str, mut file: Foreign) -> Result<()> {
         let size = file.length();
         let added = self.builder.append_data(&mut header(size), name, (&mut file).take(size));
@@ -84,12 +89,12 @@ impl Writer {
     /// # Errors
     /// Exit code 74.
     pub fn job(&mut self, program: &str, files: &JobFiles) -> Result<()> {
-        self.file(&format!("{FILES}/{program}"), Path::new(&files.program))?;
+        self.module(&format!("{FILES}/{program}"), &files.program)?;
         // Contracts too are looked for by their names; one that is linked under the same name is the same file, or is not found.
         let linked: BTreeSet<&str> = files.modules.iter().map(|(name, _)| name.as_str()).collect();
         let contracts = files.contracts.iter().filter(|(name, _)| !linked.contains(name.as_str()));
         for (name, path) in files.modules.iter().chain(contracts) {
-            self.file(&format!("{FILES}/{name}.wasm"), Path::new(path))?;
+            self.module(&format!("{FILES}/{name}.wasm"), path)?;
         }
         for (name, path) in &files.inputs {
             self.file(&format!("{FILES}/{}", name.trim_start_matches('/')), Path::new(path))?;

@@ -5,13 +5,14 @@
 //! wherever it leads. A path that the user typed may be a link: it is the user who says what is meant.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Take};
+use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 
 use stepmark_snapshot::snap::MAX_SNAP;
 use stepmark_snapshot::{BASE_MAGIC, BIN_MAGIC, CALLS_MAGIC, SNAP_MAGIC};
 
 use crate::failure::{Failure, Result};
+use crate::text;
 
 /// First bytes of the file of a frozen module.
 pub(crate) const FROZEN_MAGIC: [u8; 8] = *b"NODEFRZ1";
@@ -127,18 +128,21 @@ const FIRST: u64 = 4096;
 #[derive(Debug)]
 pub struct Foreign {
     file: Take<File>,
+    /// What is read in its place: the module that a text is.
+    assembled: Option<Cursor<Vec<u8>>>,
     path: PathBuf,
     kind: ForeignKind,
     length: u64,
 }
 
 impl Foreign {
-    /// Opens the file at `path`, which the user has named: it may be a link.
+    /// Opens the file at `path`, which the user has named: it may be a link, and where a module is meant it may be text.
     ///
     /// # Errors
-    /// Exit code 74 when it cannot be opened or is no regular file, 65 when it is longer than any of its kind.
+    /// Exit code 74 when it cannot be opened or is no regular file, 65 when it is longer than any of its kind, or text that
+    /// is no module.
     pub fn named(path: &Path, kind: ForeignKind) -> Result<Self> {
-        Self::of(path.to_path_buf(), kind, system::open(path))
+        Self::of(path.to_path_buf(), kind, system::open(path))?.as_module()
     }
 
     /// Opens `name`, parts between slashes, below `dir`: no part of it may be a link.
@@ -154,7 +158,7 @@ impl Foreign {
     /// # Errors
     /// As [`named`](Self::named).
     pub fn find_named(path: &Path, kind: ForeignKind) -> Result<Option<Self>> {
-        Self::if_there(path.to_path_buf(), kind, system::open(path))
+        Self::if_there(path.to_path_buf(), kind, system::open(path))?.map(Self::as_module).transpose()
     }
 
     /// As [`within`](Self::within); none when there is nothing.
@@ -176,7 +180,35 @@ impl Foreign {
         let file = opened.map_err(|error| Failure::io(&path, &error))?;
         let length = file.metadata().map_err(|error| Failure::io(&path, &error))?.len();
         kind.check_length(&path, length)?;
-        Ok(Self { file: file.take(kind.most()), path, kind, length })
+        Ok(Self { file: file.take(kind.most()), assembled: None, path, kind, length })
+    }
+
+    /// The file, or where a module is meant and it is text, the module that it is.
+    fn as_module(mut self) -> Result<Self> {
+        if self.kind != ForeignKind::Module {
+            return Ok(self);
+        }
+        let mut bytes = Vec::new();
+        self.append_to(&mut bytes, FIRST)?;
+        if text::is_text(&self.path, &bytes) {
+            if self.length > text::MOST {
+                let what = format!("{}: {} bytes, a text has at most {}", self.path.display(), self.length, text::MOST);
+                return Err(Failure::data(what));
+            }
+            self.append_to(&mut bytes, text::MOST)?;
+            let module = text::assemble(&self.path, bytes)?;
+            self.length = module.len() as u64;
+            self.assembled = Some(Cursor::new(module));
+            return Ok(self);
+        }
+        self.file.get_mut().seek(SeekFrom::Start(0)).map_err(|error| Failure::io(&self.path, &error))?;
+        self.file.set_limit(self.kind.most());
+        Ok(self)
+    }
+
+    /// Whether it is text, and what is read is the module.
+    pub fn is_text(&self) -> bool {
+        self.assembled.is_some()
     }
 
     /// Its length when it was opened.
@@ -221,7 +253,7 @@ impl Foreign {
     }
 
     fn append_to(&mut self, bytes: &mut Vec<u8>, most: u64) -> Result<()> {
-        let read = self.file.by_ref().take(most).read_to_end(bytes);
+        let read = self.by_ref().take(most).read_to_end(bytes);
         read.map(drop).map_err(|error| Failure::io(&self.path, &error))
     }
 
@@ -240,7 +272,7 @@ impl Foreign {
     /// Exit code 74.
     pub fn read_chunk(&mut self, chunk: &mut [u8]) -> Result<usize> {
         loop {
-            match self.file.read(chunk) {
+            match self.read(chunk) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 read => return read.map_err(|error| Failure::io(&self.path, &error)),
             }
@@ -250,7 +282,10 @@ impl Foreign {
 
 impl Read for Foreign {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        match &mut self.assembled {
+            Some(module) => module.read(buffer),
+            None => self.file.read(buffer),
+        }
     }
 }
 

@@ -21,4 +21,5 @@ pub mod state;
 pub mod store;
 pub mod strict;
 pub mod terminal;
+mod text;
 pub mod verify;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::{OutputArgs, print, run};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
-use crate::piped;
+use crate::kept;
 use crate::units;
 use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::failure::{Failure, Result};
@@ -50,7 +50,7 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     let from_pause = run::starts_from_pause(&job, out.path());
     let done = out.prepare(&node.job_hash()?, node.start_id()?, from_pause, run::replace(run.overwrite, false))?;
     done.iter().for_each(|what| console.note(what));
-    piped.map_or(Ok(()), |bytes| piped::keep(&bytes, out.path()))?;
+    kept::keep(&job, piped.as_deref(), out.path())?;
     let to = Some(Freezing { file: &args.file, after: args.after });
     Moving {
         node,

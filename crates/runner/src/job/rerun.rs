@@ -72,7 +72,7 @@ impl JobFiles {
                     &input.hash,
                     &format!("the input file {}", Shown(&input.path)),
                 )?,
-                None => search.required(&plain(&input.path), &input.hash, &format!("--file {}=FILE", input.path))?,
+                None => search.input(&plain(&input.path), &input.hash, &format!("--file {}=FILE", input.path))?,
             };
             files.inputs.push((input.path.clone(), path));
         }
@@ -110,7 +110,7 @@ fn find_modules(
             }
             None => {
                 let help = format!("{flag} {}=FILE", module.name);
-                search.required(&format!("{}.wasm", module.name), &module.hash, &help)?
+                search.module(&format!("{}.wasm", module.name), &module.hash, &help)?
             }
         };
         Ok((module.name.clone(), path))
@@ -120,7 +120,7 @@ fn find_modules(
 
 fn find_program(job: &Job, program: Option<&str>, search: &FileSearch) -> Result<String> {
     let Some(program) = program else {
-        return search.required(&job.program.name, &job.program.hash, "--program FILE");
+        return search.module(&job.program.name, &job.program.hash, "--program FILE");
     };
     expect_hash(program, ForeignKind::Module, &job.program.hash, &format!("the program {}", Shown(&job.program.name)))
 }
@@ -157,11 +157,15 @@ impl Rerun {
         let mut supply = Supply::default();
         // What the program is called is part of the job.
         let program = format!("program/{}", job.program.name);
-        supply.file(&program, &files.program);
+        supply.module(&program, &files.program);
         let mut named = |kind: &str, files: &[(String, String)]| -> Vec<(String, String)> {
             let names = (0..).zip(files).map(|(number, (name, path))| {
                 let ours = format!("{kind}/{number}");
-                supply.file(&ours, path);
+                if kind == "input" {
+                    supply.file(&ours, path)
+                } else {
+                    supply.module(&ours, path)
+                }
                 (name.clone(), ours)
             });
             names.collect()

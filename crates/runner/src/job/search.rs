@@ -18,11 +18,16 @@ pub fn stdin_name(hash: &[u8; 32]) -> String {
     format!("stdin-{}", blake3::Hash::from_bytes(*hash).to_hex())
 }
 
+/// Name in [`FILES`] of a module that was text: whoever goes on from there needs no text.
+pub fn module_name(hash: &[u8; 32]) -> String {
+    format!("{}.wasm", blake3::Hash::from_bytes(*hash).to_hex())
+}
+
 /// Where a job's files are looked for.
 pub(crate) struct FileSearch {
     folders: Vec<Folder>,
     /// Hashes of the files that were looked at: a job may name one file many times, and it is read once.
-    hashes: RefCell<BTreeMap<PathBuf, Option<[u8; 32]>>>,
+    hashes: RefCell<BTreeMap<(PathBuf, bool), Option<[u8; 32]>>>,
 }
 
 struct Folder {
@@ -32,10 +37,10 @@ struct Folder {
 }
 
 impl Folder {
-    fn open(&self, name: &str) -> Result<Foreign> {
+    fn open(&self, name: &str, kind: ForeignKind) -> Result<Foreign> {
         match self.is_foreign {
-            true => Foreign::within(&self.path, name, ForeignKind::Input),
-            false => Foreign::named(&self.path.join(name), ForeignKind::Input),
+            true => Foreign::within(&self.path, name, kind),
+            false => Foreign::named(&self.path.join(name), kind),
         }
     }
 }
@@ -53,20 +58,22 @@ impl FileSearch {
     }
 
     /// Hash of a file in a folder, if it can be read.
-    fn hash(&self, folder: &Folder, name: &str) -> Option<[u8; 32]> {
+    fn hash(&self, folder: &Folder, name: &str, kind: ForeignKind) -> Option<[u8; 32]> {
         let mut hashes = self.hashes.borrow_mut();
-        let path = folder.path.join(name);
-        *hashes.entry(path).or_insert_with(|| folder.open(name).and_then(file_hash).ok())
+        let place = (folder.path.join(name), kind == ForeignKind::Module);
+        *hashes.entry(place).or_insert_with(|| folder.open(name, kind).and_then(file_hash).ok())
     }
 
     /// The file called `name` (or the last part of it) with hash `hash`. Names come from the snapshot, so only plain paths
     /// below the folders are tried; the hash decides.
-    fn find(&self, name: &str, hash: &[u8; 32]) -> Option<String> {
+    fn find(&self, name: &str, hash: &[u8; 32], kind: ForeignKind) -> Option<String> {
         let plain = |name: &&str| name.split(['/', '\\']).all(|part| !matches!(part, "" | "." | ".."));
         let last = name.rsplit(['/', '\\']).next();
-        let names: Vec<&str> = [Some(name), last].into_iter().flatten().filter(plain).collect();
+        let kept = module_name(hash);
+        let kept = Some(kept.as_str()).filter(|_| kind == ForeignKind::Module);
+        let names: Vec<&str> = [Some(name), last, kept].into_iter().flatten().filter(plain).collect();
         let candidates = self.folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, *name)));
-        let mut matching = candidates.filter(|(folder, name)| self.hash(folder, name) == Some(*hash));
+        let mut matching = candidates.filter(|(folder, name)| self.hash(folder, name, kind) == Some(*hash));
         matching.next().and_then(|(folder, name)| folder.path.join(name).to_str().map(str::to_owned))
     }
 
@@ -75,11 +82,28 @@ impl FileSearch {
     /// # Errors
     /// Exit code 65 that says that there is none.
     pub(crate) fn stdin(&self, hash: &[u8; 32]) -> Result<String> {
-        self.find(&stdin_name(hash), hash).map_or_else(|| self.required("stdin", hash, "--stdin FILE"), Ok)
+        self.find(&stdin_name(hash), hash, ForeignKind::Input)
+            .map_or_else(|| self.input("stdin", hash, "--stdin FILE"), Ok)
     }
 
-    pub(crate) fn required(&self, name: &str, hash: &[u8; 32], flag: &str) -> Result<String> {
-        self.find(name, hash).ok_or_else(|| {
+    /// The input file with this hash.
+    ///
+    /// # Errors
+    /// As those of [`stdin`](Self::stdin).
+    pub(crate) fn input(&self, name: &str, hash: &[u8; 32], flag: &str) -> Result<String> {
+        self.required(name, hash, flag, ForeignKind::Input)
+    }
+
+    /// The module with this hash; one of the user's own may be text.
+    ///
+    /// # Errors
+    /// As those of [`stdin`](Self::stdin).
+    pub(crate) fn module(&self, name: &str, hash: &[u8; 32], flag: &str) -> Result<String> {
+        self.required(name, hash, flag, ForeignKind::Module)
+    }
+
+    fn required(&self, name: &str, hash: &[u8; 32], flag: &str, kind: ForeignKind) -> Result<String> {
+        self.find(name, hash, kind).ok_or_else(|| {
             let hash = blake3::Hash::from_bytes(*hash).to_hex();
             let folders: Vec<String> = self.folders.iter().map(|folder| folder.path.display().to_string()).collect();
             let name = Shown(name);
@@ -112,10 +136,10 @@ mod tests {
         fs::write(temporary.path().join("a.wasm"), "wanted").expect("a file");
         let search = FileSearch::around(&dir);
         let wanted = *blake3::hash(b"wanted").as_bytes();
-        let found = search.find("deep/a.wasm", &wanted).expect("beside the directory");
+        let found = search.find("deep/a.wasm", &wanted, ForeignKind::Module).expect("beside the directory");
         assert!(same_file(&found, &temporary.path().join("a.wasm")));
-        assert_eq!(search.find("../a.wasm", blake3::hash(b"third").as_bytes()), None);
-        let failure = search.required("b.wasm", &wanted, "--program FILE").expect_err("absent");
+        assert_eq!(search.find("../a.wasm", blake3::hash(b"third").as_bytes(), ForeignKind::Module), None);
+        let failure = search.module("b.wasm", &wanted, "--program FILE").expect_err("absent");
         assert!(failure.to_string().contains("help: give it with --program FILE"), "{failure}");
     }
 
@@ -125,15 +149,15 @@ mod tests {
         fs::write(temporary.path().join("a"), "wanted").expect("a file");
         let search = FileSearch::around(temporary.path());
         let wanted = *blake3::hash(b"wanted").as_bytes();
-        let found = search.find("one/a", &wanted);
+        let found = search.find("one/a", &wanted, ForeignKind::Input);
         fs::write(temporary.path().join("a"), "other").expect("a file");
-        assert_eq!((search.find("two/a", &wanted), found.is_some()), (found, true));
+        assert_eq!((search.find("two/a", &wanted, ForeignKind::Input), found.is_some()), (found, true));
     }
 
     #[test]
     fn a_name_with_a_line_feed_takes_no_line_of_its_own() {
         let search = FileSearch::around(Path::new("."));
-        let failure = search.required("a\nerror: b", &[0; 32], "--file").expect_err("absent");
+        let failure = search.input("a\nerror: b", &[0; 32], "--file").expect_err("absent");
         assert_eq!(failure.what().lines().count(), 1, "{failure}");
     }
 

@@ -107,6 +107,7 @@ pub fn load_supplied(
     // Said here, whatever runs the job.
     let job = &JobSpec { warnings: Vec::new(), ..job.clone() };
     node.load(job)?;
+    supply.modules_of(job);
     if let Some(resume) = &job.resume {
         supply.chain(resume.dir.as_str());
     }

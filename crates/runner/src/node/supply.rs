@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use stepmark_session::spec::JobSpec;
+
 use crate::chain::durable::Name;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign::{Foreign, ForeignKind};
@@ -18,6 +20,7 @@ const CHUNK: usize = 256 << 10;
 #[derive(Clone, Debug)]
 enum FileSource {
     File(PathBuf),
+    Module(PathBuf),
     Bytes(Arc<[u8]>),
     Absent,
 }
@@ -39,6 +42,19 @@ impl Supply {
     /// Lets `name` stand for the file at `path`.
     pub fn file(&mut self, name: impl Into<String>, path: impl Into<PathBuf>) {
         self.names.insert(name.into(), FileSource::File(path.into()));
+    }
+
+    /// Lets `name` stand for the module at `path`, which may be text.
+    pub fn module(&mut self, name: impl Into<String>, path: impl Into<PathBuf>) {
+        self.names.insert(name.into(), FileSource::Module(path.into()));
+    }
+
+    /// Lets the names of a job's modules stand for modules at these paths, unless they stand for something already.
+    pub fn modules_of(&mut self, job: &JobSpec) {
+        let linked = job.preload.iter().chain(&job.contracts).map(|(_, path)| path);
+        for path in std::iter::once(&job.program).chain(linked) {
+            self.names.entry(path.clone()).or_insert_with(|| FileSource::Module(path.into()));
+        }
     }
 
     /// Lets `name` stand for these bytes.
@@ -92,6 +108,10 @@ impl Supply {
             }
             match self.source(&name) {
                 FileSource::File(path) => match self.open(&name, path)? {
+                    Some(file) => give_file(node, file, &mut chunk, stop)?,
+                    None => node.give_end(false)?,
+                },
+                FileSource::Module(path) => match Foreign::find_named(&path, ForeignKind::Module)? {
                     Some(file) => give_file(node, file, &mut chunk, stop)?,
                     None => node.give_end(false)?,
                 },
