@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 
 use lexopt::{Arg, Parser};
+use stepmark_core::module::UNKNOWN_IMPORTS;
 use stepmark_session::Session;
 use stepmark_session::spec::{JobSpec, ResumeFrom};
 use stepmark_snapshot::job::JobFunction;
@@ -26,39 +27,40 @@ usage: guest-interp [FLAGS] PROGRAM.wasm [ENTRY] [ARGS]...
 
 Runs PROGRAM, counts gas for every instruction and writes a snapshot whenever the limit is reached. A program with a
 _start gets all positionals as its arguments; otherwise the first one names the export to call.
+Flags with a * can be given more than once.
 
   --snapshot-input DIR     directory of the snapshot to resume from
   --snapshot-id N|paused   the snapshot to resume from
-  --snapshot-output DIR    directory of the results (default ./snapshot)
-  --gas-limit N            gas of a segment (default: no limit; on resume: that of the snapshot)
+  --snapshot-output DIR    directory of the results (./snapshot)
+  --gas-limit N            gas of a segment (none; on resume that of the snapshot)
   --keep-final             write the state at the end, a trap's too, as final.snap and final.bin
-  --enable-gas-refill      go on with a new segment when the limit is reached
-  --gas-schedule NAME|FILE table of gas costs (default: default)
-  --preload NAME=FILE      a module that the program imports from (repeatable)
-  --function M.N(i32)->()  a function that the program imports and whoever runs the node answers (repeatable)
-  --store FILE             an export of the key-value store that the program reads
-  --store-version N        the store's version at the start, where whoever runs the node answers for it
-  --contract NAME=FILE     a contract that can be called by name (repeatable)
-  --call-data TEXT|0xHEX   what the program, a contract, is called with
+  --enable-gas-refill      go on with a new segment at the limit
+  --gas-schedule NAME|FILE table of gas costs (default)
+  --preload NAME=FILE *    a module that PROGRAM imports from
+  --function M.N(i32)->() * an import that whoever runs the node answers
+  --stub-imports trap|zero what imported functions do that nothing provides (else PROGRAM is refused)
+  --store FILE             an export of the key-value store that PROGRAM reads
+  --store-version N        its version, where whoever runs the node answers for it
+  --contract NAME=FILE *   a contract that can be called by name
+  --call-data TEXT|0xHEX   what PROGRAM, a contract, is called with
   --caller NAME            who calls it
   --calls DIR              take answers from DIR's .calls files
-  --env K=V                a variable of the program's environment (repeatable, the last value wins)
-  --stdin FILE             the program's standard input (default: empty)
-  --file PATH=FILE         a file that the program finds at PATH; the file itself is never written (repeatable)
-  --preopen DIR            a directory that is open to the program, made if no file is in it (repeatable; default: /
-                           when there are files, else none)
-  --feature NAME=on|off    a language feature (repeatable; all that the node has are on)
+  --env K=V *              an environment variable (the last value wins)
+  --stdin FILE             standard input (empty)
+  --file PATH=FILE *       a file that PROGRAM finds at PATH; FILE is never written
+  --preopen DIR *          an open directory, made if no file is in it (/ when there are files)
+  --feature NAME=on|off *  a language feature (all are on)
   --max-memory BYTES       limit of all memories together
   --max-call-depth N       limit of the call stack, in frames
-  --max-files BYTES        limit of all files that the program writes to together
+  --max-files BYTES        limit of all files that PROGRAM writes to together
   --max-exceptions SLOTS   limit of exceptions held by reference, 1 + payload each
-  --clock-rate N           nanoseconds by which the program's clocks advance for a unit of gas (default 1)
-  --seed N                 seed of the program's random source (default 0)
-  --selftest               instead of running anything: is this runtime good enough? (uses the directory `.`)
+  --clock-rate N           nanoseconds of PROGRAM's clocks for a unit of gas (1)
+  --seed N                 seed of the random source (0)
+  --selftest               is this runtime good enough? (uses the directory `.`)
   -h, --help               this text
   -V, --version            version of the node
 
-Everything after PROGRAM belongs to the program.
+Everything after PROGRAM belongs to PROGRAM.
 ";
 
 /// Bytes of arguments, with one more for each, that whoever drives a run may hand over.
@@ -212,11 +214,63 @@ fn feature((name, value): (String, String)) -> Result<(String, bool), JobError> 
     }
 }
 
+/// What becomes of imports that nothing provides, as the job has it.
+fn stubs(flag: &str, parser: &mut Parser) -> Result<(String, bool), JobError> {
+    let text = value(flag, parser)?;
+    match text.as_str() {
+        "trap" | "zero" => Ok((UNKNOWN_IMPORTS.to_owned(), text == "zero")),
+        _ => Err(JobError::usage(format!("--{flag}: '{text}' is neither trap nor zero"))),
+    }
+}
+
+/// Where a flag goes that is any u64.
+fn number_of<'a>(spec: &'a mut JobSpec, flag: &str) -> Option<&'a mut Option<u64>> {
+    Some(match flag {
+        "gas-limit" => &mut spec.gas_limit,
+        "store-version" => &mut spec.store_version,
+        "max-files" => &mut spec.max_files,
+        "clock-rate" => &mut spec.clock_rate,
+        "max-memory" => &mut spec.max_memory,
+        "seed" => &mut spec.seed,
+        _ => return None,
+    })
+}
+
+/// Where a flag goes that is any text.
+fn text_of<'a>(spec: &'a mut JobSpec, flag: &str) -> Option<&'a mut Option<String>> {
+    Some(match flag {
+        "gas-schedule" => &mut spec.gas_schedule,
+        "store" => &mut spec.store,
+        "caller" => &mut spec.caller,
+        "stdin" => &mut spec.stdin,
+        _ => return None,
+    })
+}
+
+/// Where a flag goes that names a file by a key, and its form.
+fn files_of<'a>(spec: &'a mut JobSpec, flag: &str) -> Option<(&'a mut Vec<(String, String)>, &'static str)> {
+    Some(match flag {
+        "preload" => (&mut spec.preload, "NAME=FILE"),
+        "contract" => (&mut spec.contracts, "NAME=FILE"),
+        "file" => (&mut spec.files, "PATH=FILE"),
+        _ => return None,
+    })
+}
+
 /// Takes a flag that says something of the job.
 fn take_flag(spec: &mut JobSpec, keys: &mut SeenKeys, flag: &str, parser: &mut Parser) -> Result<(), JobError> {
+    if let Some(slot) = number_of(spec, flag) {
+        return once(flag, slot, number(flag, parser, 0, u64::MAX)?);
+    }
+    if let Some(slot) = text_of(spec, flag) {
+        return once(flag, slot, value(flag, parser)?);
+    }
+    if let Some((files, form)) = files_of(spec, flag) {
+        return keys.take_pair(flag, files, file(flag, form, parser)?);
+    }
     match flag {
         "snapshot-output" => once(flag, &mut spec.snapshot_output, directory(flag, parser)?),
-        "gas-limit" => once(flag, &mut spec.gas_limit, number(flag, parser, 0, u64::MAX)?),
+        "calls" => once(flag, &mut spec.calls, directory(flag, parser)?),
         "enable-gas-refill" => {
             spec.gas_refill = true;
             Ok(())
@@ -225,48 +279,39 @@ fn take_flag(spec: &mut JobSpec, keys: &mut SeenKeys, flag: &str, parser: &mut P
             spec.keep_final = true;
             Ok(())
         }
-        "gas-schedule" => once(flag, &mut spec.gas_schedule, value(flag, parser)?),
-        "preload" => keys.take_pair(flag, &mut spec.preload, file(flag, "NAME=FILE", parser)?),
         "function" => {
             let function = JobFunction::parse(&value(flag, parser)?).map_err(|e| e.context("--function"))?;
             keys.take(flag, &format!("{}.{}", function.module, function.name))?;
             spec.functions.push(function);
             Ok(())
         }
-        "store" => once(flag, &mut spec.store, value(flag, parser)?),
-        "store-version" => once(flag, &mut spec.store_version, number(flag, parser, 0, u64::MAX)?),
-        "contract" => keys.take_pair(flag, &mut spec.contracts, file(flag, "NAME=FILE", parser)?),
         "call-data" => {
             let text = text("--call-data", parser.value().map_err(usage)?)?;
             once(flag, &mut spec.call_data, data(&text)?)
         }
-        "caller" => once(flag, &mut spec.caller, value(flag, parser)?),
-        "calls" => once(flag, &mut spec.calls, directory(flag, parser)?),
         "env" => {
             spec.env.push(pair(flag, "K=V", parser)?);
             Ok(())
         }
-        "stdin" => once(flag, &mut spec.stdin, value(flag, parser)?),
-        "file" => keys.take_pair(flag, &mut spec.files, file(flag, "PATH=FILE", parser)?),
         "preopen" => {
             let directory = value(flag, parser)?;
             keys.take(flag, &directory)?;
             spec.preopens.push(directory);
             Ok(())
         }
-        "feature" => keys.take_pair(flag, &mut spec.features, feature(pair(flag, "NAME=on|off", parser)?)?),
+        "feature" | "stub-imports" => {
+            let is_feature = flag == "feature";
+            let taken = if is_feature { feature(pair(flag, "NAME=on|off", parser)?) } else { stubs(flag, parser) };
+            keys.take_pair(flag, &mut spec.features, taken?)
+        }
         "max-exceptions" => {
             let slots = number(flag, parser, 0, MAX_EXCEPTIONS as u64)?;
             once(flag, &mut spec.max_exceptions, u32::try_from(slots).unwrap_or(u32::MAX))
         }
-        "max-files" => once(flag, &mut spec.max_files, number(flag, parser, 0, u64::MAX)?),
-        "clock-rate" => once(flag, &mut spec.clock_rate, number(flag, parser, 0, u64::MAX)?),
-        "max-memory" => once(flag, &mut spec.max_memory, number(flag, parser, 0, u64::MAX)?),
         "max-call-depth" => {
             let depth = number(flag, parser, 1, MAX_FRAMES as u64)?;
             once(flag, &mut spec.max_call_depth, u32::try_from(depth).unwrap_or(u32::MAX))
         }
-        "seed" => once(flag, &mut spec.seed, number(flag, parser, 0, u64::MAX)?),
         _ => Err(JobError::usage(format!("unknown flag '--{flag}'"))),
     }
 }
@@ -464,6 +509,7 @@ mod tests {
             "--function m.f(i32,f64)->(i64) --store-version 9 --contract c=c.wasm --call-data 0x --caller me a.wasm",
             "--call-data text --env A=1 --env A= --env B=x=y --stdin in --file /a=b --file c=d=e --preopen / a.wasm -x --seed 1",
             "--feature simd=off --feature memory64=on --max-memory 0 --max-call-depth 1 --max-files 7 a.wasm",
+            "--stub-imports zero --feature simd=off a.wasm",
             "--max-exceptions 3 --clock-rate 0 --seed 18446744073709551615 --store s --calls c a.wasm",
         ];
         for line in lines {
@@ -474,9 +520,19 @@ mod tests {
     }
 
     #[test]
+    fn what_imports_do_that_nothing_provides_is_among_the_features() {
+        let feature = |line: &str| options(line).features;
+        assert_eq!(feature("--stub-imports trap a.wasm"), [("unknown-imports".to_owned(), false)]);
+        assert_eq!(feature("--stub-imports=zero a.wasm"), [("unknown-imports".to_owned(), true)]);
+        assert_eq!(refusal("--stub-imports no a.wasm"), "--stub-imports: 'no' is neither trap nor zero");
+        let twice = refusal("--stub-imports zero --stub-imports trap a.wasm");
+        assert_eq!(twice, "--stub-imports: 'unknown-imports' is given twice");
+    }
+
+    #[test]
     fn help_names_every_flag() {
         let flags = "snapshot-input snapshot-id snapshot-output gas-limit enable-gas-refill gas-schedule preload env stdin \
-                     file feature max-memory max-call-depth max-files max-exceptions preopen clock-rate seed help version";
+                     file feature stub-imports max-memory max-call-depth max-files max-exceptions preopen clock-rate seed help version";
         for flag in flags.split_whitespace() {
             assert!(HELP.contains(&format!("--{flag} ")), "{flag}");
         }

@@ -72,6 +72,7 @@ class Chain:
         """Takes the job of the chain from one of its snapshots, checks it, and makes state 0."""
         self.job_hash, self.job = snap["job_hash"], snap["job"]
         self.check_job(f"{snap['name']}: byte {snap['job_at']}: job", self.job)
+        self.start.has_stubs = "unknown-imports" in dict(self.job["features"])
         for wanted, (name, path) in zip(self.job["modules"], self.preloads):
             self.attempt(self.link, name, path, wanted)
         self.attempt(self.link, None, self.program, self.job["program"])

@@ -19,6 +19,7 @@ use stepmark_state::host_type::HostType;
 use stepmark_state::trap::Trap;
 
 pub mod external;
+pub mod stand_in;
 pub mod store;
 pub mod wasi;
 

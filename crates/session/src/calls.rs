@@ -13,6 +13,7 @@ use stepmark_core::machine::{Extern, HostCall, HostImports, Stop, local_slots};
 use stepmark_core::module::{ExternKind, FuncType, Module, ValType};
 use stepmark_hosts::external;
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
+use stepmark_hosts::stand_in;
 use stepmark_hosts::store::{Called, ContractCall, KvView, MAX_INVOCATIONS, Needs};
 use stepmark_hosts::wasi::Wasi;
 use stepmark_hosts::{HostFunc, HostModule, HostOutcome};
@@ -77,11 +78,16 @@ impl HostImports for Imports<'_> {
         let id = self.names.find(|number| compared(&self.functions[number]))?;
         Some((EXTERNAL + id, external::func_type(&self.functions[id as usize])))
     }
+
+    fn stand_in(&self, module: &Module, import: u32) -> Option<u32> {
+        self.wasi?;
+        stand_in::find(module, import)
+    }
 }
 
 /// Whether this is a host function that can ask for an answer from outside.
 pub(super) fn is_outside(host: u32) -> bool {
-    host >= STORE
+    (STORE..stand_in::FIRST).contains(&host)
 }
 
 /// A module's export that is called without arguments, by name.
@@ -97,6 +103,7 @@ impl Running {
     /// Serves a host call.
     pub(super) fn host_call(&mut self, call: &HostCall) -> Result<Served, Stop> {
         let served = match call.host {
+            host if host >= stand_in::FIRST => self.stand_in_call(call, host - stand_in::FIRST),
             host if host >= EXTERNAL => self.external_call(call),
             host if host >= STORE => self.store_call(call, host - STORE),
             _ => self.wasi_call(call),
@@ -123,6 +130,17 @@ impl Running {
             }
             HostOutcome::Trap(trap) => Err(Stop::Trap(trap)),
         }
+    }
+
+    /// A function that nothing provides.
+    fn stand_in_call(&mut self, call: &HostCall, import: u32) -> Result<Served, Stop> {
+        let module = self.machine.store.instances[call.instance as usize].module.clone();
+        let paid = self.machine.charge_host_call(stand_in::work(&module, import));
+        drop(paid.map_err(|need| Stop::OutOfGas { need })?);
+        let results = stand_in::call(&module, import, &call.args, &self.machine.host_memory(call));
+        let results = results.map_err(|reason| self.refuse(reason))?;
+        self.machine.answer(&results);
+        Ok(Served::GoOn)
     }
 
     /// A host function traps, for a reason that the receipt tells.

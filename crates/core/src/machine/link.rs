@@ -3,12 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::module::FuncType;
+use crate::module::{FuncType, Module};
 
 /// The functions that the embedder offers to programs.
 pub trait HostImports {
     /// Number and type of the host function with this exact name.
     fn resolve(&self, module: &str, name: &str) -> Option<(u32, FuncType)>;
+
+    /// Number of the host function that stands in for an imported function that nothing provides, the module's import of this
+    /// number.
+    fn stand_in(&self, _module: &Module, _import: u32) -> Option<u32> {
+        None
+    }
 }
 
 /// An embedder that offers none.

@@ -10,8 +10,8 @@ use super::{Exceptions, Instance, MemoryInstance, Table};
 use crate::code::Locals;
 use crate::module::binary::Reader;
 use crate::module::{
-    ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Import, Items, Module, RefType,
-    SizeLimits, TableType, ValType,
+    ConstExpr, ConstOp, ElementMode, ExternKind, ExternType, FuncType, GlobalType, Items, Module, RefType, SizeLimits,
+    TableType, ValType,
 };
 use stepmark_state::error::JobError;
 use stepmark_state::limits::{Limits, WASM_PAGE};
@@ -324,8 +324,8 @@ impl Store {
             module: module.clone(),
         };
         let number = self.instances.len() as u32;
-        for import in module.imports() {
-            self.import(&mut instance, number, import, linker, host)?;
+        for index in 0..module.imports().len() {
+            self.import(&mut instance, number, index, linker, host)?;
         }
         self.check_sizes(&module, limits)?;
         self.define(&mut instance, number, &module)?;
@@ -337,10 +337,12 @@ impl Store {
         &mut self,
         instance: &mut Instance,
         number: u32,
-        import: &Import,
+        index: usize,
         linker: &InstanceLinker,
         host: &dyn HostImports,
     ) -> Result<(), JobError> {
+        let module = instance.module.clone();
+        let import = &module.imports()[index];
         let name = format!("{:?}.{:?}", import.module, import.name);
         let wanted = numbered(&import.ty, &instance.types);
         if let ExternType::Func(wanted) = &wanted
@@ -349,14 +351,19 @@ impl Store {
             if *wanted != found {
                 return Err(incompatible(&name, &import.ty, &ExternType::Func(found)));
             }
-            let index = instance.funcs.len() as u32;
             let type_number = self.type_number(&found);
-            let func = self.add_func(number, index, &found, type_number, 0, FuncKind::Host(id));
-            instance.funcs.push(func);
+            self.import_host(instance, number, &found, type_number, id);
             return Ok(());
         }
         let exported = linker.instance(&import.module).and_then(|i| self.export(i, &import.name));
         let Some(exported) = exported else {
+            if let ExternType::Func(ty) = &wanted
+                && let Some(id) = host.stand_in(&module, index as u32)
+            {
+                let type_number = instance.types[module.func_type_index(instance.funcs.len() as u32) as usize];
+                self.import_host(instance, number, ty, type_number, id);
+                return Ok(());
+            }
             return Err(JobError::link(format!(
                 "unknown import {name}: wanted {}, found nothing of that name",
                 import.ty
@@ -374,6 +381,12 @@ impl Store {
             Extern::Tag(address) => instance.tags.push(address),
         }
         Ok(())
+    }
+
+    fn import_host(&mut self, instance: &mut Instance, number: u32, ty: &FuncType, type_number: u32, id: u32) {
+        let index = instance.funcs.len() as u32;
+        let func = self.add_func(number, index, ty, type_number, 0, FuncKind::Host(id));
+        instance.funcs.push(func);
     }
 
     /// Whether what was found satisfies what was wanted (specification, section 3.5 "import matching"). Functions and tags have

@@ -23,28 +23,42 @@ use stepmark_state::shown::Shown;
 ///
 /// The default is WebAssembly 3.0 without garbage collection, which the node does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Features(pub(crate) WasmFeatures);
+pub struct Features {
+    pub(crate) wasm: WasmFeatures,
+    unknown_imports: Option<bool>,
+}
+
+/// What the job calls the one thing among its features that is none of the language's: what becomes of imported functions
+/// that nothing provides. It is last in the order of names, and not there at all where such a program is refused.
+pub const UNKNOWN_IMPORTS: &str = "unknown-imports";
 
 impl Default for Features {
     fn default() -> Self {
-        KNOWN.iter().fold(Self::wasm1(), |features, (_, flag)| Self(features.0 | *flag))
+        Self { wasm: KNOWN.iter().fold(WasmFeatures::WASM1, |all, (_, flag)| all | *flag), unknown_imports: None }
     }
 }
 
 impl Features {
     /// WebAssembly 1.0 and nothing else.
     pub fn wasm1() -> Self {
-        Self(WasmFeatures::WASM1)
+        Self { wasm: WasmFeatures::WASM1, unknown_imports: None }
     }
 
     /// WebAssembly 2.0 and nothing else.
     pub fn wasm2() -> Self {
-        Self(WasmFeatures::WASM2)
+        Self { wasm: WasmFeatures::WASM2, unknown_imports: None }
     }
 
     /// Every feature that the node knows, by name, and whether it is on, in the order of names.
     pub fn list(self) -> Vec<(String, bool)> {
-        KNOWN.iter().map(|(name, flag)| ((*name).to_owned(), self.0.contains(*flag))).collect()
+        let known = KNOWN.iter().map(|(name, flag)| (*name, self.wasm.contains(*flag)));
+        let all = known.chain(self.unknown_imports.map(|zeros| (UNKNOWN_IMPORTS, zeros)));
+        all.map(|(name, on)| (name.to_owned(), on)).collect()
+    }
+
+    /// Whether imported functions that nothing provides return zeros, or trap; none where they are an error.
+    pub fn unknown_imports(self) -> Option<bool> {
+        self.unknown_imports
     }
 
     /// Turns a feature on or off.
@@ -52,12 +66,16 @@ impl Features {
     /// # Errors
     /// A usage error with the names of all features, if it is none of them.
     pub fn set(&mut self, name: &str, on: bool) -> Result<(), JobError> {
+        if name == UNKNOWN_IMPORTS {
+            self.unknown_imports = Some(on);
+            return Ok(());
+        }
         let known = KNOWN.iter().find(|(known, _)| *known == name);
         let (_, flag) = known.ok_or_else(|| {
             let names: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
             JobError::usage(format!("no feature is called '{name}': they are {}", names.join(", ")))
         })?;
-        self.0.set(*flag, on);
+        self.wasm.set(*flag, on);
         Ok(())
     }
 }

@@ -329,7 +329,7 @@ fn subrange(whole: &[u8], part: &[u8]) -> std::ops::Range<usize> {
 /// constants depend on globals before them; wasmparser counts these among garbage collection, the rest of which is
 /// refused section by section, and in bodies by their own features.
 pub(super) fn of_sections(features: Features) -> (Parser, Validator) {
-    let mut features = features.0;
+    let mut features = features.wasm;
     features.set(WasmFeatures::GC, features.contains(WasmFeatures::FUNCTION_REFERENCES));
     let mut parser = Parser::new(0);
     parser.set_features(features);

@@ -237,7 +237,7 @@ pub(super) fn validate_section<'a>(
     features: Features,
 ) -> Result<(Option<FunctionToValidate<'a>>, BTreeSet<u32>), JobError> {
     check_count(payload, bytes)?;
-    let simd = features.0.contains(WasmFeatures::SIMD);
+    let simd = features.wasm.contains(WasmFeatures::SIMD);
     if let Some((section, hidden)) = globals::without_vectors(payload, bytes, imported_globals, simd)? {
         validator.global_section(&section.reader()?).map_err(malformed)?;
         return Ok((None, hidden));
@@ -364,7 +364,7 @@ const MOST_LOCALS: usize = 50_000;
 
 impl BodyRules {
     pub(super) fn new(features: Features, hidden: BTreeSet<u32>) -> Self {
-        Self { features: features.0, hidden, vectors: Vectors::default() }
+        Self { features: features.wasm, hidden, vectors: Vectors::default() }
     }
 
     /// Validates a body; the allocations go on to the next.

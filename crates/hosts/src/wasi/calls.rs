@@ -1,6 +1,7 @@
 //! The one table of calls: name, parameters, and the number by which the engine asks for them. Every function of preview
-//! 1 is here.
+//! 1 is here, and so is every one of preview 0, which has the same but `sock_accept`.
 
+use crate::wasi::{MODULE, MODULE_0};
 use stepmark_state::host_type::HostType;
 use stepmark_state::host_type::HostType::{I32, I64};
 
@@ -129,23 +130,36 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|row| row.name)
 }
 
-/// The call with this id.
-pub(super) fn by_id(id: u32) -> Option<&'static WasiRow> {
-    TABLE.get(usize::try_from(id).ok()?)
+/// Ids from here on are those of preview 0.
+const UNSTABLE: u32 = 1 << 8;
+
+/// The call with this id, and whether it is that of preview 0.
+pub(super) fn by_id(id: u32) -> Option<(&'static WasiRow, bool)> {
+    let position = usize::try_from(id % UNSTABLE).ok()?;
+    TABLE.get(position).filter(|_| id < UNSTABLE << 1).map(|row| (row, id >= UNSTABLE))
 }
 
-/// The id and row of the call with exactly this name.
-pub(super) fn by_name(name: &str) -> Option<(u32, &'static WasiRow)> {
-    (0u32..).zip(TABLE).find(|(_, row)| row.name == name)
+/// The id and row of the call with exactly this name, in the version of the interface that `module` names.
+pub(super) fn by_name(module: &str, name: &str) -> Option<(u32, &'static WasiRow)> {
+    let first = match module {
+        MODULE => 0,
+        MODULE_0 if name != "sock_accept" => UNSTABLE,
+        _ => return None,
+    };
+    (first..).zip(TABLE).find(|(_, row)| row.name == name)
 }
 
 /// Arguments of a call. Their number has been checked against the table; a missing one would read as 0.
 #[derive(Clone, Copy)]
-pub(super) struct Args<'a>(pub(super) &'a [u64]);
+pub(super) struct Args<'a> {
+    pub(super) slots: &'a [u64],
+    /// Whether the call is that of preview 0, some of whose records are laid out otherwise.
+    pub(super) is_unstable: bool,
+}
 
 impl Args<'_> {
     pub(super) fn u64(self, index: usize) -> u64 {
-        self.0.get(index).copied().unwrap_or_default()
+        self.slots.get(index).copied().unwrap_or_default()
     }
 
     /// An `I32` argument: the low half of its slot.
@@ -167,8 +181,17 @@ mod tests {
     fn ids_are_positions_and_names_are_unique() {
         for (position, row) in TABLE.iter().enumerate() {
             assert_eq!(row.call as usize, position, "{}", row.name);
-            assert_eq!(by_name(row.name).unwrap().0 as usize, position, "{}", row.name);
+            for (module, is_unstable) in [(MODULE, false), (MODULE_0, true)] {
+                let Some((id, _)) = by_name(module, row.name) else {
+                    assert_eq!((module, row.name), (MODULE_0, "sock_accept"), "preview 0 has all others");
+                    continue;
+                };
+                assert_eq!(by_id(id).map(|(found, is)| (found.call as usize, is)), Some((position, is_unstable)));
+            }
         }
-        assert!(by_id(TABLE.len() as u32).is_none() && by_id(u32::MAX).is_none());
+        for id in [TABLE.len() as u32, UNSTABLE + TABLE.len() as u32, UNSTABLE * 2, u32::MAX] {
+            assert!(by_id(id).is_none(), "{id}");
+        }
+        assert!(by_name("wasi", "fd_write").is_none());
     }
 }

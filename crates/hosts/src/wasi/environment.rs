@@ -87,9 +87,9 @@ mod tests {
     fn strings_and_pointers_are_laid_out_as_c_expects() {
         let strings = [b"ab".to_vec(), Vec::new(), b"c".to_vec()];
         let mut memory = VecMemory::new(32);
-        sizes_get(&strings, Args(&[0, 4]), &mut memory).unwrap();
+        sizes_get(&strings, Args { slots: &[0, 4], is_unstable: false }, &mut memory).unwrap();
         assert_eq!(memory.bytes[..8], [3, 0, 0, 0, 6, 0, 0, 0]);
-        get(&strings, Args(&[0, 20]), &mut memory).unwrap();
+        get(&strings, Args { slots: &[0, 20], is_unstable: false }, &mut memory).unwrap();
         assert_eq!(memory.bytes[..12], [20, 0, 0, 0, 23, 0, 0, 0, 24, 0, 0, 0]);
         assert_eq!(memory.bytes[20..26], *b"ab\0\0c\0");
         assert_eq!(units(&strings), 18);

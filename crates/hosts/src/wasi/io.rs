@@ -235,7 +235,12 @@ impl Wasi {
     /// `fd_seek(fd, distance, whence, position)`.
     pub(super) fn fd_seek(&mut self, args: Args<'_>, memory: &mut dyn GuestMemory) -> Answer {
         let (descriptor, length) = self.seekable(args.u32(0))?;
-        let (distance, whence) = (args.u64(1), args.u32(2));
+        // Preview 0 counts from the position, the end, the start.
+        let whence = match args.u32(2) {
+            whence @ 0..=2 if args.is_unstable => whence.wrapping_add(1) % 3,
+            whence => whence,
+        };
+        let distance = args.u64(1);
         let asks_only = distance == 0 && whence == 1;
         let needed = if asks_only { rights::FD_SEEK | rights::FD_TELL } else { rights::FD_SEEK };
         if descriptor.rights & needed == 0 {

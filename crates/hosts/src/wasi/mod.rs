@@ -1,4 +1,4 @@
-//! WASI preview 1, implemented wholly inside the node: no call reaches the machine, so the same job gets the same answers
+//! WASI preview 1, and preview 0 before it, implemented wholly inside the node: no call reaches the machine, so the same job gets the same answers
 //! everywhere, and the whole state (descriptors, offsets, clock, position in the random stream, output hashes) is saved.
 //! What each call does, and the rules for time, randomness and exit codes, are in docs/wasi.md.
 //!
@@ -54,6 +54,8 @@ use state::{Descriptor, GivenJob, WasiState};
 
 /// The module name that programs import from.
 pub const MODULE: &str = "wasi_snapshot_preview1";
+/// The module name that programs import preview 0 from.
+pub const MODULE_0: &str = "wasi_unstable";
 
 /// A file that the program finds at `path`.
 #[derive(Clone, Debug)]
@@ -294,16 +296,13 @@ impl Wasi {
 
 impl HostModule for Wasi {
     fn resolve(&self, module: &str, name: &str) -> Option<HostFunc> {
-        if module != MODULE {
-            return None;
-        }
-        let (id, row) = calls::by_name(name)?;
+        let (id, row) = calls::by_name(module, name)?;
         Some(HostFunc { id, params: row.params, results: row.results() })
     }
 
     fn work(&self, id: u32, args: &[u64], memory: &dyn GuestMemory) -> Work {
-        let Some(row) = calls::by_id(id) else { return Work::NONE };
-        let work = self.call_work(row.call, Args(args), memory);
+        let Some((row, is_unstable)) = calls::by_id(id) else { return Work::NONE };
+        let work = self.call_work(row.call, Args { slots: args, is_unstable }, memory);
         // Every call is a step itself.
         Work { steps: work.steps.saturating_add(1), ..work }
     }
@@ -316,10 +315,10 @@ impl HostModule for Wasi {
         gas_total: u64,
         mut paid: Paid,
     ) -> HostOutcome {
-        let Some(row) = calls::by_id(id).filter(|row| row.params.len() == args.len()) else {
+        let Some((row, is_unstable)) = calls::by_id(id).filter(|(row, _)| row.params.len() == args.len()) else {
             return HostOutcome::Trap(Trap::HostError);
         };
-        let args = Args(args);
+        let args = Args { slots: args, is_unstable };
         if row.call == WasiCall::ProcExit {
             return HostOutcome::Exit(args.u32(0));
         }

@@ -4,7 +4,7 @@ use crate::wasi::calls::Args;
 use crate::wasi::descriptors::parse_flags;
 use crate::wasi::fs::{MAX_PATH, NodeKind, ResolvedPath, new_file};
 use crate::wasi::rights;
-use crate::wasi::stat::filestat;
+use crate::wasi::stat::store_filestat;
 use crate::wasi::state::{Descriptor, DescriptorTarget, max_rights};
 use crate::wasi::{Answer, Errno, Wasi, in_bounds, store};
 use stepmark_core::host::{GuestMemory, Steps};
@@ -90,7 +90,7 @@ impl Wasi {
         let found = self.look_up(args.u32(0), needed, follow.unwrap_or_default(), memory, path, steps)?;
         follow?;
         let node = found.node.ok_or(Errno::Noent)?;
-        store(memory, args.ptr(4), &filestat(DescriptorTarget::Node(node), &self.fs))
+        store_filestat(args, 4, DescriptorTarget::Node(node), &self.fs, memory)
     }
 
     /// `path_readlink(fd, path, length, buffer, buffer length, used)`: `EINVAL` for what is no link. A target that does not

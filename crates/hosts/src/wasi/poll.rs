@@ -15,6 +15,9 @@ pub const MAX_SUBSCRIPTIONS: u32 = MAX_FDS;
 /// Bytes of a subscription.
 const SUBSCRIPTION: usize = 48;
 
+/// Bytes by which what preview 0 says of a clock lies further behind: it has an identifier first, which says nothing.
+const IDENTIFIER: usize = 8;
+
 /// Bytes of an event.
 const EVENT: usize = 32;
 
@@ -59,10 +62,15 @@ impl Wasi {
         }
         in_bounds(memory, args.ptr(1), u64::from(count).saturating_mul(EVENT as u64))?;
         in_bounds(memory, args.ptr(3), 4)?;
-        let size = u64::from(count).saturating_mul(SUBSCRIPTION as u64);
+        let shift = if args.is_unstable { IDENTIFIER } else { 0 };
+        let each = SUBSCRIPTION.saturating_add(shift);
+        let size = u64::from(count).saturating_mul(each as u64);
         let table = memory.read(args.ptr(0), size).ok_or(Errno::Fault)?;
-        let waits = table.as_chunks::<SUBSCRIPTION>().0.iter();
-        let waits = waits.map(|subscription| self.wait(subscription, gas_total)).collect::<Result<Vec<_>, _>>()?;
+        let waits = (0..count as usize).map(|index| {
+            let subscription = table.get(index.saturating_mul(each)..).unwrap_or_default();
+            self.wait(subscription, shift, gas_total)
+        });
+        let waits = waits.collect::<Result<Vec<_>, _>>()?;
         let slept = waits.iter().map(|wait| wait.remaining).min().unwrap_or_default();
         let mut events = Vec::new();
         let mut number = 0u32;
@@ -77,10 +85,13 @@ impl Wasi {
         Ok(())
     }
 
-    fn wait(&self, subscription: &[u8], gas_total: u64) -> Result<Wait, Errno> {
+    /// What a subscription waits for; of a clock it says so `shift` bytes further behind.
+    fn wait(&self, subscription: &[u8], shift: usize, gas_total: u64) -> Result<Wait, Errno> {
         let [kind] = field(subscription, 8)?;
         let outcome = match kind {
-            CLOCK => self.clock_wait(subscription, gas_total)?.map(|remaining| (0, remaining)),
+            CLOCK => self
+                .clock_wait(subscription.get(shift..).unwrap_or_default(), gas_total)?
+                .map(|remaining| (0, remaining)),
             FD_READ | FD_WRITE => self.descriptor_wait(subscription, kind)?.map(|bytes| (bytes, 0)),
             _ => return Err(Errno::Inval),
         };

@@ -46,24 +46,39 @@ pub(super) fn file_type(target: DescriptorTarget, fs: &FileSystem) -> u8 {
     }
 }
 
-/// The attributes record: device, inode, type, links, size, times of access, modification and change.
-pub(super) fn filestat(target: DescriptorTarget, fs: &FileSystem) -> [u8; FILESTAT] {
+/// Where the number of links, the size and the three times lie in the record, and where it ends.
+const PLACES: [usize; 6] = [24, 32, 40, 48, 56, FILESTAT];
+/// The same in preview 0: the number of links has 4 bytes and lies in what is a gap here.
+const PLACES_0: [usize; 6] = [20, 24, 32, 40, 48, 56];
+
+/// Stores the attributes of what `target` leads to where argument `at` points, as the call's version of WASI has them: device,
+/// inode, type, links, size, times of access, modification and change.
+pub(super) fn store_filestat(
+    args: Args<'_>,
+    at: usize,
+    target: DescriptorTarget,
+    fs: &FileSystem,
+    memory: &mut dyn GuestMemory,
+) -> Answer {
     let mut record = [0; FILESTAT];
-    let DescriptorTarget::Node(number) = target else { return record };
-    let Some(node) = fs.get(number) else { return record };
-    let size = match &node.kind {
-        NodeKind::File { length, .. } => *length,
-        NodeKind::Link(target) => target.len() as u64,
-        NodeKind::Directory(_) => 0,
-    };
-    let times = node.times;
-    put(&mut record, 16, &[file_type(target, fs)]);
-    let fields = [(0, 1), (8, inode(number)), (24, u64::from(node.links)), (32, size)];
-    let times = [(40, times.access), (48, times.modification), (56, times.change)];
-    for (at, value) in fields.into_iter().chain(times) {
-        put(&mut record, at, &value.to_le_bytes());
+    let [links, size, access, modification, change, end] = if args.is_unstable { PLACES_0 } else { PLACES };
+    let node =
+        if let DescriptorTarget::Node(number) = target { fs.get(number).map(|node| (number, node)) } else { None };
+    if let Some((number, node)) = node {
+        let bytes = match &node.kind {
+            NodeKind::File { length, .. } => *length,
+            NodeKind::Link(target) => target.len() as u64,
+            NodeKind::Directory(_) => 0,
+        };
+        put(&mut record, 16, &[file_type(target, fs)]);
+        // What comes after the number of links may begin in its upper half, which is zero.
+        let fields = [(0, 1), (8, inode(number)), (links, u64::from(node.links)), (size, bytes)];
+        let times = [(access, node.times.access), (modification, node.times.modification), (change, node.times.change)];
+        for (at, value) in fields.into_iter().chain(times) {
+            put(&mut record, at, &value.to_le_bytes());
+        }
     }
-    record
+    store(memory, args.ptr(at), record.get(..end).unwrap_or_default())
 }
 
 /// The times to be set to, by the flags of a call, if they make sense.
@@ -102,7 +117,7 @@ impl Wasi {
         if descriptor.rights & rights::FD_FILESTAT_GET == 0 {
             return Err(Errno::Notcapable);
         }
-        store(memory, args.ptr(1), &filestat(descriptor.target, &self.fs))
+        store_filestat(args, 1, descriptor.target, &self.fs, memory)
     }
 
     /// `fd_filestat_set_times(fd, access, modification, flags)`.

@@ -9,6 +9,7 @@ use stepmark_core::gas::Schedule;
 use stepmark_core::machine::{HostImports, InstanceLinker, Machine};
 use stepmark_core::module::{ExternKind, Features, FuncType, Module, ValType};
 use stepmark_hosts::HostModule;
+use stepmark_hosts::stand_in;
 use stepmark_hosts::wasi::{Wasi, WasiConfig};
 use stepmark_session::spec::JobSpec;
 use stepmark_state::error::JobError;
@@ -117,6 +118,10 @@ impl HostImports for Offered {
         let value = |ty: &HostType| if *ty == HostType::I32 { ValType::I32 } else { ValType::I64 };
         let values = |list: &[HostType]| list.iter().map(value).collect();
         Some((func.id, FuncType { params: values(func.params), results: values(func.results) }))
+    }
+
+    fn stand_in(&self, module: &Module, import: u32) -> Option<u32> {
+        stand_in::find(module, import)
     }
 }
 

@@ -7,10 +7,13 @@ mod inputs;
 mod nature;
 mod outcome;
 mod replay;
+mod stand_in;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use stepmark_core::module::UNKNOWN_IMPORTS;
+use stepmark_hosts::wasi;
 use stepmark_session::report::ReturnedValue;
 use stepmark_session::spec::JobSpec;
 use stepmark_session::values::{ValKind, parse_values};
@@ -18,6 +21,7 @@ use stepmark_state::limits::Limits;
 use wasmtime::{
     Config, Engine, Extern, Func, FuncType, Instance, Linker, Module, ResourceLimiter, Store, Val, ValType,
 };
+use wasmtime_wasi::p0;
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
@@ -31,6 +35,8 @@ use crate::reference::replay::RecordedInputs;
 pub use compare::{Comparison, compare};
 pub use outcome::{ReferenceEnd, ReferenceOutcome};
 
+/// The modules that programs import WASI from.
+const WASI_MODULES: [&str; 2] = [wasi::MODULE, wasi::MODULE_0];
 /// Bytes of native stack for the program: the node's 65,536 frames with up to 4 KiB each.
 const WASM_STACK: usize = 256 << 20;
 /// Bytes of stack for the thread, which needs some beside the program's.
@@ -53,6 +59,8 @@ pub struct ReferenceJob {
     pub preopens: Vec<String>,
     /// Modules that the program imports from.
     pub preload: Vec<(String, PathBuf)>,
+    /// Whether imported functions that nothing provides return zeros, or trap; none where they are an error.
+    pub unknown_imports: Option<bool>,
     /// Limits of memory and tables.
     pub limits: Limits,
     /// The node's recorded clock and random answers.
@@ -74,6 +82,7 @@ impl ReferenceJob {
             stdin: job.stdin.as_ref().map(PathBuf::from),
             files: paths(&job.files),
             preload: paths(&job.preload),
+            unknown_imports: job.features.iter().find(|(name, _)| name == UNKNOWN_IMPORTS).map(|(_, zeros)| *zeros),
             limits,
             answers: None,
         }
@@ -115,13 +124,14 @@ fn run_here(job: &ReferenceJob) -> Result<ReferenceOutcome> {
     store.limiter(|host| &mut host.limiter);
     let mut linker = Linker::new(&engine);
     p1::add_to_linker_sync(&mut linker, |host: &mut Host| &mut host.wasi).map_err(bad)?;
+    p0::add_to_linker_sync(&mut linker, |host: &mut Host| &mut host.wasi).map_err(bad)?;
     any_exit_code(&mut linker).map_err(bad)?;
     if job.answers.is_some() {
         replay::shadow(&mut linker).map_err(bad)?;
     }
     let module = load(&engine, &job.program)?;
     let linked = job.preload.iter().map(|(name, path)| Ok((name, load(&engine, path)?))).collect::<Result<Vec<_>>>()?;
-    check_imports(&job.program, &module, &linker, &job.preload, &mut store)?;
+    check_imports(job, &module, &linker, &mut store)?;
     let began = Instant::now();
     let ended = execute(job, &mut store, &mut linker, &module, &linked);
     let time = began.elapsed();
@@ -165,10 +175,13 @@ fn execute(
     module: &Module,
     linked: &[(&String, Module)],
 ) -> std::result::Result<Vec<ReturnedValue>, Stopped> {
+    linker.allow_shadowing(true);
     for (name, module) in linked {
+        stand_in::define(store, linker, module, job.unknown_imports)?;
         let instance = linker.instantiate(&mut *store, module)?;
         linker.instance(&mut *store, name, instance)?;
     }
+    stand_in::define(store, linker, module, job.unknown_imports)?;
     let instance = linker.instantiate(&mut *store, module)?;
     if let Some(start) = niladic(store, instance, "_start") {
         start.call(&mut *store, &[], &mut [])?;
@@ -236,9 +249,11 @@ fn wasi(job: &ReferenceJob, tree: &InputTree, stdout: MemoryOutputPipe, stderr: 
 /// Lets the program exit with any code, as the node does; wasmtime-wasi refuses codes from 126 up.
 fn any_exit_code(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> {
-        Err(wasmtime::Error::new(I32Exit(code)))
-    })?;
+    for module in WASI_MODULES {
+        linker.func_wrap(module, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+            Err(wasmtime::Error::new(I32Exit(code)))
+        })?;
+    }
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -249,21 +264,16 @@ fn load(engine: &Engine, path: &Path) -> Result<Module> {
 }
 
 /// Names the first import that nobody provides, before anything runs.
-fn check_imports(
-    program: &Path,
-    module: &Module,
-    linker: &Linker<Host>,
-    preload: &[(String, PathBuf)],
-    store: &mut Store<Host>,
-) -> Result<()> {
+fn check_imports(job: &ReferenceJob, module: &Module, linker: &Linker<Host>, store: &mut Store<Host>) -> Result<()> {
     let missing = module.imports().find(|import| {
-        let linked = preload.iter().any(|(name, _)| name == import.module());
-        !linked && linker.get(&mut *store, import.module(), import.name()).is_err()
+        let linked = job.preload.iter().any(|(name, _)| name == import.module());
+        let has = linker.get(&mut *store, import.module(), import.name()).is_ok();
+        !linked && !has && stand_in::of(import, job.unknown_imports).is_none()
     });
     match missing {
         Some(import) => {
             let (from, name) = (import.module(), import.name());
-            Err(Failure::data(format!("{}: imports {from}.{name}, which nothing provides", program.display())))
+            Err(Failure::data(format!("{}: imports {from}.{name}, which nothing provides", job.program.display())))
         }
         None => Ok(()),
     }

@@ -3,6 +3,8 @@
 
 use wasmtime::Module;
 
+use crate::reference::WASI_MODULES;
+
 /// Names of calls, and what about their answers is the system's.
 const BY_NATURE: [(&[&str], &str); 4] = [
     (
@@ -18,9 +20,8 @@ const BY_NATURE: [(&[&str], &str); 4] = [
 /// A sentence for each kind of such calls that the modules import.
 pub(super) fn by_nature<'a>(modules: impl Iterator<Item = &'a Module>) -> Vec<String> {
     let imports: Vec<_> = modules.flat_map(Module::imports).collect();
-    let imported = |name: &&&str| {
-        imports.iter().any(|import| import.module() == "wasi_snapshot_preview1" && import.name() == **name)
-    };
+    let imported =
+        |name: &&&str| imports.iter().any(|import| WASI_MODULES.contains(&import.module()) && import.name() == **name);
     let sentence = |(names, what): &(&[&str], &str)| {
         let used: Vec<&str> = names.iter().filter(imported).copied().collect();
         (!used.is_empty()).then(|| format!("{}: {what}", used.join(", ")))

@@ -12,6 +12,7 @@ use wasmtime_wasi::I32Exit;
 use crate::failure::{self, DATA, Failure, MISMATCH, Result};
 use crate::reference::Stopped;
 use crate::reference::replay::Diverged;
+use crate::reference::stand_in::Refused;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,9 @@ pub(super) fn classify(
     }
     if let Some(Diverged(text)) = error.downcast_ref() {
         return Err(Failure::new(MISMATCH, "Stepmark and the reference (wasmtime) differ").caused_by(text));
+    }
+    if error.is::<Refused>() {
+        return Ok((ReferenceEnd::Trapped(Trap::HostError), Vec::new()));
     }
     if error.is::<wasmtime::ThrownException>() {
         return Ok((ReferenceEnd::Trapped(Trap::UncaughtException), Vec::new()));

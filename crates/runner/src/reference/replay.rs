@@ -6,9 +6,8 @@ use std::fmt;
 
 use wasmtime::{Caller, Linker};
 
-use crate::reference::Host;
+use crate::reference::{Host, WASI_MODULES};
 
-const MODULE: &str = "wasi_snapshot_preview1";
 const CLOCK_TIME: u8 = 1;
 const RANDOM: u8 = 2;
 const POLL: u8 = 3;
@@ -123,14 +122,16 @@ impl RecordedInputs {
 /// Replaces the functions that answer from outside by ones that answer from the record.
 pub(super) fn shadow(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    linker.func_wrap(MODULE, "clock_res_get", |caller: Caller<'_, Host>, clock: u32, place: u32| {
-        clock_answer(caller, "clock_res_get", CLOCK_RES, clock, place)
-    })?;
-    linker.func_wrap(MODULE, "clock_time_get", |caller: Caller<'_, Host>, clock: u32, _: u64, place: u32| {
-        clock_answer(caller, "clock_time_get", CLOCK_TIME, clock, place)
-    })?;
-    linker.func_wrap(MODULE, "random_get", random_answer)?;
-    linker.func_wrap(MODULE, "poll_oneoff", poll_answer)?;
+    for module in WASI_MODULES {
+        linker.func_wrap(module, "clock_res_get", |caller: Caller<'_, Host>, clock: u32, place: u32| {
+            clock_answer(caller, "clock_res_get", CLOCK_RES, clock, place)
+        })?;
+        linker.func_wrap(module, "clock_time_get", |caller: Caller<'_, Host>, clock: u32, _: u64, place: u32| {
+            clock_answer(caller, "clock_time_get", CLOCK_TIME, clock, place)
+        })?;
+        linker.func_wrap(module, "random_get", random_answer)?;
+        linker.func_wrap(module, "poll_oneoff", poll_answer)?;
+    }
     linker.allow_shadowing(false);
     Ok(())
 }

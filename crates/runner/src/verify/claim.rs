@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
+use stepmark_core::module::UNKNOWN_IMPORTS;
 use stepmark_snapshot::job::{Job, ModuleRef};
 use stepmark_state::encoding::hex;
 
@@ -98,6 +99,8 @@ pub struct Claim {
     pub schedule: ClaimedFile,
     /// Features that were turned off.
     pub features_off: Vec<String>,
+    /// What imported functions did that nothing provided: `trap` or `zero`; none where there were none.
+    pub stub_imports: Option<&'static str>,
     /// Most bytes of memory, frames of calls, bytes of files, slots of exceptions.
     pub limits: [u64; 4],
     /// Snapshots of the chain.
@@ -128,7 +131,8 @@ impl Claim {
         let snapshots = to.unwrap_or_else(|| chain.last());
         let last = chain.links.range(..=snapshots).next_back();
         let gas = said["gas_used"].as_u64().or(last.map(|(_, link)| link.gas_total));
-        let off = job.features.iter().filter(|(_, on)| !on).map(|(name, _)| name.clone());
+        let (stubs, features): (Vec<_>, Vec<_>) = job.features.iter().partition(|(name, _)| name == UNKNOWN_IMPORTS);
+        let off = features.into_iter().filter(|(_, on)| !on).map(|(name, _)| name.clone());
         let limits = &job.limits;
         Self {
             program: module(&job.program),
@@ -146,6 +150,7 @@ impl Claim {
             clock_rate: job.clock_rate,
             schedule: file(&job.schedule.name, job.schedule.bytes.len() as u64, &job.schedule.hash),
             features_off: off.collect(),
+            stub_imports: stubs.first().map(|(_, zeros)| if *zeros { "zero" } else { "trap" }),
             limits: [limits.memory_bytes, limits.call_depth.into(), limits.file_bytes, limits.exception_slots.into()],
             snapshots,
             gas: gas.unwrap_or(0),
@@ -190,6 +195,7 @@ impl Claim {
                 when(self.seed != 0, "seed", self.seed.to_string()),
                 when(self.clock_rate != 1, "clock", format!("{} ns a unit of gas", self.clock_rate)),
                 when(!self.features_off.is_empty(), "off", self.features_off.join(", ")),
+                self.stub_imports.map(|what| ("stubs", what.to_owned())),
                 when(self.limits != defaults, "limits", limits),
             ]
             .into_iter()
