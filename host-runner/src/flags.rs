@@ -36,6 +36,9 @@ pub struct JobFlags {
     /// Write the state at the end, a trap's too, as final.snap and final.bin, to be inspected
     #[arg(long)]
     pub keep_final: bool,
+    /// The export to call, as if it stood after the program; for a module without _start
+    #[arg(long, value_name = "NAME")]
+    pub invoke: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub config: ConfigFlags,
@@ -105,6 +108,12 @@ pub struct InputFlags {
     /// Link a module that the program imports from
     #[arg(long, value_name = "NAME=FILE")]
     pub preload: Vec<String>,
+    /// Function that the program imports and whoever embeds Stepmark answers; here nobody does, and its call is an error
+    #[arg(long, value_name = "M.N(i32)->()")]
+    pub function: Vec<String>,
+    /// What imported functions do that nothing provides [default: a program that has any is refused]
+    #[arg(long, value_name = "trap|zero")]
+    pub stub_imports: Option<String>,
     /// Environment variable of the program
     #[arg(long, value_name = "K=V")]
     pub env: Vec<String>,
@@ -114,10 +123,10 @@ pub struct InputFlags {
     /// File that the program finds at GUESTPATH; what it writes there stays in its state
     #[arg(long, value_name = "GUESTPATH=HOSTFILE")]
     pub file: Vec<String>,
-    /// Directory whose regular files the program finds under GUEST, as with --file; links are not followed
-    #[arg(long, value_name = "HOST::GUEST")]
+    /// Directory that is open to the program as GUEST, or by its own name, with its regular files; links are not followed
+    #[arg(long, value_name = "HOST[::GUEST]")]
     pub dir: Vec<String>,
-    /// Directory that is open to the program, made if there is no file in it [default: / when there are files]
+    /// Directory that is open to the program, made if there is no file in it [default: those of --dir, and / with --file]
     #[arg(long, value_name = "GUEST")]
     pub preopen: Vec<String>,
 }
@@ -138,7 +147,7 @@ pub struct FileFlags {
     #[arg(long, value_name = "NAME=FILE")]
     pub contract: Vec<String>,
     /// A directory of input files
-    #[arg(long, value_name = "HOST::GUEST")]
+    #[arg(long, value_name = "HOST[::GUEST]")]
     pub dir: Vec<String>,
 }
 
@@ -177,6 +186,9 @@ impl JobFlags {
     pub fn job(&self, words: &[String]) -> Result<JobSpec> {
         let job = args::job(&self.arguments(words)?)?;
         program::check(Path::new(&job.program))?;
+        if self.invoke.is_some() {
+            program::check_invoke(Path::new(&job.program))?;
+        }
         Ok(job)
     }
 
@@ -204,6 +216,7 @@ impl JobFlags {
             ("--snapshot-output", &self.snapshot_output),
             ("--gas-schedule", &config.gas_schedule),
             ("--stdin", &inputs.stdin),
+            ("--stub-imports", &inputs.stub_imports),
             ("--call-data", &config.contract.call_data),
             ("--caller", &config.contract.caller),
         ];
@@ -219,8 +232,9 @@ impl JobFlags {
         let repeated = [
             ("--feature", &config.feature),
             ("--preload", &inputs.preload),
+            ("--function", &inputs.function),
             ("--env", &inputs.env),
-            ("--preopen", &inputs.preopen),
+            ("--preopen", &inputs.open_directories()?),
             ("--contract", &config.contract.contract),
         ];
         for (flag, values) in repeated {
@@ -228,7 +242,8 @@ impl JobFlags {
         }
         let files = inputs.files()?;
         argv.extend(files.into_iter().flat_map(|(guest, host)| ["--file".to_owned(), format!("{guest}={host}")]));
-        argv.extend_from_slice(words);
+        let (program, rest) = words.split_at(words.len().min(1));
+        argv.extend(program.iter().chain(&self.invoke).chain(rest).cloned());
         Ok(argv)
     }
 }
@@ -248,14 +263,53 @@ impl InputFlags {
             files.push((guest.to_owned(), host.to_owned()));
         }
         for flag in &self.dir {
-            let split = flag.split_once("::").filter(|(host, guest)| !host.is_empty() && !guest.is_empty());
-            let (host, guest) = split.ok_or_else(|| Failure::usage(format!("--dir {flag}: expected HOST::GUEST")))?;
+            let (host, guest) = directory(flag)?;
             let mut found = BTreeMap::new();
-            walk(Path::new(host), guest.trim_end_matches('/'), &mut found)?;
+            let below = if matches!(guest.as_str(), "." | "/") { "" } else { &guest };
+            walk(Path::new(host), below, &mut found)?;
             files.extend(found);
         }
         Ok(files)
     }
+
+    /// The directories that are open to the program, where any is named.
+    ///
+    /// # Errors
+    /// Exit code 2 for a `--dir` that names none.
+    fn open_directories(&self) -> Result<Vec<String>> {
+        if !self.preopen.is_empty() {
+            return Ok(self.preopen.clone());
+        }
+        let guests = self.dir.iter().map(|flag| directory(flag).map(|(_, guest)| guest));
+        let root = (!self.file.is_empty() && !self.dir.is_empty()).then(|| Ok("/".to_owned()));
+        let mut open: Vec<String> = Vec::new();
+        for guest in root.into_iter().chain(guests) {
+            let guest = guest?;
+            if !open.contains(&guest) {
+                open.push(guest);
+            }
+        }
+        Ok(open)
+    }
+}
+
+/// The two names of a `--dir`: the one here, and the program's, which is the same where none is given.
+///
+/// # Errors
+/// Exit code 2 for a name that no program could use.
+fn directory(flag: &str) -> Result<(&str, String)> {
+    let (host, guest) = flag.split_once("::").unwrap_or((flag, flag));
+    if host.is_empty() || guest.is_empty() {
+        return Err(Failure::usage(format!("--dir {flag}: expected HOST or HOST::GUEST")));
+    }
+    let parts: Vec<&str> = guest.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    if parts.contains(&"..") {
+        let failure = Failure::usage(format!("--dir {flag}: the program cannot have a directory called {guest}"));
+        return Err(failure.help(format!("give it another name: --dir {host}::NAME")));
+    }
+    let root = if guest.starts_with('/') { "/" } else { "" };
+    let name = format!("{root}{}", parts.join("/"));
+    Ok((host, if name.is_empty() { ".".to_owned() } else { name }))
 }
 
 /// Names and files of a repeated flag.
@@ -334,17 +388,45 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink(root.join("z.txt"), root.join("link")).expect("a link");
         let host = root.to_str().expect("UTF-8");
-        for guest in ["/data", "/data/"] {
+        for (guest, open, below) in [
+            ("/data", "/data", "/data/"),
+            ("/data/", "/data", "/data/"),
+            ("./a//b/", "a/b", "a/b/"),
+            (".", ".", "/"),
+            ("/", "/", "/"),
+        ] {
             let flags = InputFlags { dir: vec![format!("{host}::{guest}")], ..InputFlags::default() };
             let guests: Vec<String> = flags.files().expect("walks").into_iter().map(|(guest, _)| guest).collect();
-            assert_eq!(guests, ["/data/a-file", "/data/b/a", "/data/b/deep/x", "/data/z.txt"]);
+            assert_eq!(guests, ["a-file", "b/a", "b/deep/x", "z.txt"].map(|name| format!("{below}{name}")));
+            assert_eq!(flags.open_directories().expect("a name"), [open]);
         }
     }
 
     #[test]
+    fn a_directory_alone_is_open_under_its_own_name_as_wasmtime_has_it() {
+        assert_eq!(directory("data").expect("a name"), ("data", "data".to_owned()));
+        assert_eq!(directory("./data/").expect("a name"), ("./data/", "data".to_owned()));
+        assert_eq!(directory(".").expect("a name"), (".", ".".to_owned()));
+        assert_eq!(directory("/srv").expect("a name"), ("/srv", "/srv".to_owned()));
+        let failure = directory("../data").expect_err("leaves every directory");
+        assert!(failure.to_string().ends_with("help: give it another name: --dir ../data::NAME"), "{failure}");
+    }
+
+    #[test]
+    fn the_root_is_open_too_where_files_are_given_one_by_one_and_what_is_asked_for_comes_before_all() {
+        let dir = vec!["a".to_owned(), "b::a".to_owned(), "c".to_owned()];
+        let mut flags = InputFlags { dir, ..InputFlags::default() };
+        assert_eq!(flags.open_directories().expect("names"), ["a", "c"]);
+        flags.file = vec!["x=y".to_owned()];
+        assert_eq!(flags.open_directories().expect("names"), ["/", "a", "c"]);
+        flags.preopen = vec!["/tmp".to_owned()];
+        assert_eq!(flags.open_directories().expect("names"), ["/tmp"]);
+    }
+
+    #[test]
     fn malformed_pairs_are_named() {
-        let flags = InputFlags { dir: vec!["only-host".into()], ..InputFlags::default() };
-        assert_eq!(flags.files().expect_err("no guest").what(), "--dir only-host: expected HOST::GUEST");
+        let flags = InputFlags { dir: vec!["host::".into()], ..InputFlags::default() };
+        assert_eq!(flags.files().expect_err("no guest").what(), "--dir host::: expected HOST or HOST::GUEST");
         let flags = InputFlags { file: vec!["=x".into()], ..InputFlags::default() };
         assert_eq!(flags.files().expect_err("no guest").code(), 2);
     }

@@ -4,8 +4,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::foreign::{Foreign, ForeignKind};
+use stepmark_core::module::{Features, Module};
+use stepmark_runner::failure::{DATA, Failure, Result};
+use stepmark_runner::foreign::{self, Foreign, ForeignKind};
 
 /// Bytes that are looked at: a tar archive says what it is at byte 257.
 const HEAD: u64 = 512;
@@ -15,7 +16,7 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// First bytes, what a file is that begins with them, and what to do.
-const KINDS: [(&[u8], &str, &str); 17] = [
+const KINDS: [(&[u8], &str, &str); 15] = [
     (
         COMPONENT,
         "a component",
@@ -35,26 +36,41 @@ const KINDS: [(&[u8], &str, &str); 17] = [
     (b"<html", "a web page: a download may have failed", "look at it, and download the .wasm file again"),
     (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself: git lfs pull"),
     (b"(component", "the text of a component", "Stepmark runs core modules"),
-    (b"(module", "WebAssembly text", TEXT),
-    (b";;", "WebAssembly text", TEXT),
 ];
-const TEXT: &str = "make a module of it first: wat2wasm FILE.wat, or wasm-tools parse FILE.wat -o FILE.wasm";
 /// What JavaScript that a toolchain writes beside a module has somewhere at its beginning.
 const SCRIPTS: [&[u8]; 7] = [b"import ", b"export ", b"var Module", b"function", b"const ", b"\"use strict\"", b"// "];
 
-/// Checks that the file at `path`, if there is one, begins as a WebAssembly module.
+/// Checks that the file at `path`, if there is one, begins as a WebAssembly module, or is the text of one.
 ///
 /// # Errors
-/// Exit code 65 that says what else it is.
+/// Exit code 65 that says what else it is, or what is wrong with the text.
 pub fn check(path: &Path) -> Result<()> {
-    // What cannot be opened is said where it is read.
-    let Ok(file) = Foreign::named(path, ForeignKind::Module) else { return Ok(()) };
+    let file = match Foreign::named(path, ForeignKind::Module) {
+        Ok(file) => file,
+        Err(failure) if failure.code() == DATA => return Err(failure),
+        // What cannot be opened is said where it is read.
+        Err(_) => return Ok(()),
+    };
     let mut head = Vec::new();
     if file.take(HEAD).read_to_end(&mut head).is_err() || head.starts_with(MODULE) {
         return Ok(());
     }
     let (what, help) = recognise(&head);
     Err(Failure::data(format!("{}: is {what}, expected a WebAssembly module", path.display())).help(help))
+}
+
+/// Checks that an export of the module at `path` can be called by name: one with a `_start` is run by that.
+///
+/// # Errors
+/// Exit code 2 when it has one.
+pub fn check_invoke(path: &Path) -> Result<()> {
+    let Ok(bytes) = foreign::read(path, ForeignKind::Module) else { return Ok(()) };
+    let module = Module::parse(bytes, Features::default());
+    if module.is_ok_and(|module| module.export("_start").is_some()) {
+        let what = format!("--invoke: {} has a _start, and that is what is called", path.display());
+        return Err(Failure::usage(what).help("leave --invoke out: what follows the program are its arguments"));
+    }
+    Ok(())
 }
 
 /// What begins with these bytes, and what to do about it.
@@ -94,7 +110,7 @@ mod tests {
     fn a_file_that_is_no_module_is_named_for_what_it_is() {
         let mut tar = vec![b'a'; 257];
         tar.extend(b"ustar\0");
-        let cases: [(&[u8], &str); 14] = [
+        let cases: [(&[u8], &str); 12] = [
             (b"", "empty"),
             (b"\x1f\x8b\x08\0", "compressed with gzip"),
             (b"\x7fELF\x02\x01", "a program for this kind of machine (ELF)"),
@@ -104,8 +120,6 @@ mod tests {
             (COMPONENT, "a component"),
             (b"\0asm\x02\0\0\0", "a WebAssembly file of version 02 00 00 00"),
             (b"\0asm", "a WebAssembly file of version "),
-            (b"  (module (func))", "WebAssembly text"),
-            (b";; comment\n(module)", "WebAssembly text"),
             (b"import init from './x.js';\n", "JavaScript or other source code"),
             (b"\x00\x01\x02\x03\x04", "no WebAssembly (it begins with 00 01 02 03)"),
             (&tar, "a tar archive"),
@@ -123,8 +137,11 @@ mod tests {
         std::fs::write(&path, MODULE).expect("written");
         assert!(check(&path).is_ok());
         std::fs::write(&path, "(module)").expect("written");
-        let failure = check(&path).expect_err("text");
+        assert!(check(&path).is_ok(), "text");
+        std::fs::write(&path, "(component)").expect("written");
+        let failure = check(&path).expect_err("no module");
         assert_eq!(failure.code(), 65);
-        assert!(failure.what().ends_with("a.wasm: is WebAssembly text, expected a WebAssembly module"), "{failure}");
+        let what = "a.wasm: is the text of a component, expected a WebAssembly module";
+        assert!(failure.what().ends_with(what), "{failure}");
     }
 }

@@ -68,7 +68,7 @@ const HEADINGS: [(&str, &[&str]); 6] = [
         "Segments and snapshots",
         &["snapshot_input", "snapshot_id", "snapshot_output", "gas_limit", "enable_gas_refill", "keep_final"],
     ),
-    ("What the program finds", &["preload", "env", "stdin", "file", "dir", "preopen"]),
+    ("What the program finds", &["preload", "function", "stub_imports", "env", "stdin", "file", "dir", "preopen"]),
     ("Prices, features, clock and seed", &["gas_schedule", "feature", "clock_rate", "seed"]),
     ("Limits", &["max_memory", "max_call_depth", "max_files", "max_exceptions"]),
     ("Contracts and key-value stores", &["store", "no_commit", "wait", "contract", "call_data", "caller"]),
@@ -76,8 +76,17 @@ const HEADINGS: [(&str, &[&str]); 6] = [
 ];
 
 /// Flags of a run that only the long help shows.
-const RARE: [&str; 8] =
-    ["snapshot_id", "keep_final", "clock_rate", "max_exceptions", "no_commit", "wait", "call_data", "caller"];
+const RARE: [&str; 9] = [
+    "snapshot_id",
+    "keep_final",
+    "clock_rate",
+    "max_exceptions",
+    "no_commit",
+    "wait",
+    "call_data",
+    "caller",
+    "function",
+];
 
 fn with_heading(arg: Arg) -> Arg {
     let heading = HEADINGS.iter().find(|(_, ids)| ids.contains(&arg.get_id().as_str()) && !arg.is_positional());

@@ -91,6 +91,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
             gas_limit: args.gas_limit.clone(),
             enable_gas_refill: args.enable_gas_refill,
             keep_final: args.keep_final,
+            invoke: None,
             config: ConfigFlags { inputs, contract, ..ConfigFlags::default() },
         },
         engine: args.engine,

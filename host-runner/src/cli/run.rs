@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::{Arg, Command};
+
 use stepmark_session::report::{ReturnedValue, RunOutcome, RunResult};
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 use stepmark_session::values::ValKind;
@@ -10,6 +12,7 @@ use crate::cli::{OutputArgs, help, print};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
+use crate::kept;
 use crate::piped;
 use stepmark_runner::ask::imports;
 use stepmark_runner::chain::durable::{OutputDir, Replace, same_directory};
@@ -71,6 +74,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
         console.keep_copies();
     }
     console.detail(&format!("module {} ({} engine)", embedded_module::node_hash(), args.engine));
+    misplaced(&args.words).iter().for_each(|what| console.note(what));
     if let Some(ResumeFrom { dir, id }) = &job.resume {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
     }
@@ -81,7 +85,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     let out = OutputDir::open(Path::new(&output_dir))?;
     let from_pause = starts_from_pause(&job, out.path());
     make_room(args, node.as_mut(), &out, from_pause, &mut console)?;
-    piped.map_or(Ok(()), |bytes| piped::keep(&bytes, out.path()))?;
+    kept::keep(&job, piped.as_deref(), out.path())?;
     let runner = Runner { engine: args.engine };
     let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
     let options = RunOptions { runner, from_pause, keep_answers, deliver, leave: None };
@@ -123,6 +127,18 @@ fn hints(words: &[String]) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// A line for each of our flags that stands after the program, where it is the program's.
+fn misplaced(words: &[String]) -> Vec<String> {
+    let command = help::command();
+    let flags: Vec<&str> =
+        command.find_subcommand("run").into_iter().flat_map(Command::get_opts).filter_map(Arg::get_long).collect();
+    let given = words.iter().skip(1).take_while(|word| *word != "--").filter_map(|word| word.strip_prefix("--"));
+    let ours = given.map(|flag| flag.split('=').next().unwrap_or(flag)).filter(|flag| flags.contains(flag));
+    let note =
+        |flag| format!("note: --{flag} after the program is the program's; for Stepmark it stands before the program");
+    ours.map(note).collect()
 }
 
 /// The job, and what was piped into the command as its standard input.
@@ -254,7 +270,10 @@ fn outcome(result: &RunResult) -> String {
     let status = result.outcome.status();
     match &result.outcome {
         RunOutcome::GasLimit => "stopped at the gas limit".to_owned(),
-        RunOutcome::Trapped(report) => format!("status {status} ({})", report.trap.message()),
+        RunOutcome::Trapped(report) => {
+            let detail = report.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+            format!("status {status} ({}{detail})", report.trap.message())
+        }
         RunOutcome::Finished | RunOutcome::Exited(_) => format!("status {status}"),
     }
 }
