@@ -86,6 +86,11 @@ impl Failure {
         &self.what
     }
 
+    /// What the user can do about it.
+    pub fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// A failure of wasmtime itself, with its chain of causes.
     #[cold]
     pub(crate) fn wasmtime(code: i32, what: impl Into<String>, error: &wasmtime::Error) -> Self {

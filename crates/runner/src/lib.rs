@@ -10,6 +10,7 @@ pub mod ask;
 pub mod bisect;
 pub mod chain;
 pub mod compact;
+pub mod demangle;
 pub mod failure;
 pub mod foreign;
 pub mod interrupt;

@@ -16,6 +16,14 @@ pub fn print(line: &str) -> Result<()> {
     pass_on(true, format!("{}\n", Shown(line)).as_bytes())
 }
 
+/// Prints a part of a line of ours: of a JSON object that is too long to be held.
+///
+/// # Errors
+/// Exit code 74 when it cannot be written.
+pub fn print_part(text: &str) -> Result<()> {
+    pass_on(true, Shown(text).to_string().as_bytes())
+}
+
 /// Prints lines of ours, in which no name of others can have begun a line.
 ///
 /// # Errors

@@ -1,46 +1,105 @@
 //! `diff`: how two snapshots differ.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::flags::FileFlags;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{MISMATCH, Result};
-use stepmark_runner::state::{LoadedState, differences};
+use stepmark_runner::state::{Difference, LoadedState, each_difference};
+use stepmark_runner::terminal::print_part;
+
+/// Lines of a group that are shown without `--all`.
+const MOST: usize = 8;
 
 /// Arguments of `diff`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DiffArgs {
-    /// One snapshot
+    /// One snapshot: a number, "paused" or "final" [default: as for `inspect`]
     #[arg(value_name = "DIR[@ID]")]
     left: String,
     /// The other one
     #[arg(value_name = "DIR[@ID]")]
     right: String,
+    /// Show all differences, not only the first eight of each group
+    #[arg(long)]
+    all: bool,
     /// The program's file, of both [default: looked for by name and hash beside each]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
     #[command(flatten)]
     files: FileFlags,
-    /// Print one JSON object
+    /// Print one JSON object, with all differences
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn execute(args: &DiffArgs) -> Result<i32> {
-    let open =
-        |place: &str| LoadedState::open(&SnapshotRef::parse(place)?, args.program.as_deref(), &args.files.given()?);
+    let open = |place: &str| {
+        LoadedState::open(&SnapshotRef::to_look_at(place)?, args.program.as_deref(), &args.files.given()?)
+    };
     let (mut left, mut right) = (open(&args.left)?, open(&args.right)?);
-    let found = differences(&mut left, &mut right);
-    if args.json {
-        print(
-            &json!({ "same": found.is_empty(), "left": args.left, "right": args.right, "differences": found })
-                .to_string(),
-        )?;
-    } else if found.is_empty() {
-        print("the same state")?;
+    let states = [left.moment(), right.moment()];
+    let count = if args.json {
+        object(args, &states, &mut left, &mut right)?
     } else {
-        found.iter().try_for_each(|difference| print(&difference.to_string()))?;
+        let mut shown = Groups { all: args.all, ..Groups::default() };
+        if left.is_outside_chain() || right.is_outside_chain() {
+            print(&format!("{}: {} | {}: {}", args.left, states[0], args.right, states[1]))?;
+        }
+        let count = each_difference(&mut left, &mut right, &mut |difference| shown.take(&difference))?;
+        shown.end_group()?;
+        if count == 0 {
+            print("the same state")?;
+        }
+        count
+    };
+    Ok(if count == 0 { 0 } else { MISMATCH })
+}
+
+/// Prints the object, a difference after the other: there may be more of them than can be held. How many there are.
+fn object(args: &DiffArgs, states: &[String; 2], left: &mut LoadedState, right: &mut LoadedState) -> Result<usize> {
+    let text = |text: &str| Value::from(text).to_string();
+    let [left_is, right_is] = states;
+    print_part(&format!("{{\"left\":{},\"right\":{},", text(&args.left), text(&args.right)))?;
+    print_part(&format!("\"left_is\":{},\"right_is\":{},\"differences\":[", text(left_is), text(right_is)))?;
+    let mut comma = "";
+    let count = each_difference(left, right, &mut |difference| {
+        print_part(&format!("{comma}{}", json!(difference)))?;
+        comma = ",";
+        Ok(())
+    })?;
+    print(&format!("],\"same\":{}}}", count == 0))?;
+    Ok(count)
+}
+
+/// Prints differences by groups: the first of each, and how many more there are.
+#[derive(Default)]
+struct Groups {
+    all: bool,
+    /// The group of the last one.
+    group: String,
+    /// How many there were of it.
+    count: usize,
+}
+
+impl Groups {
+    fn take(&mut self, difference: &Difference) -> Result<()> {
+        if difference.group != self.group {
+            self.end_group()?;
+            self.group.clone_from(&difference.group);
+        }
+        self.count = self.count.saturating_add(1);
+        if self.all || self.count <= MOST { print(&difference.to_string()) } else { Ok(()) }
     }
-    Ok(if found.is_empty() { 0 } else { MISMATCH })
+
+    /// Says what was left out of a group.
+    fn end_group(&mut self) -> Result<()> {
+        let more = self.count.saturating_sub(MOST);
+        self.count = 0;
+        if more > 0 && !self.all {
+            print(&format!("... {more} more of {} (--all)", self.group))?;
+        }
+        Ok(())
+    }
 }

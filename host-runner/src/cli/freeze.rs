@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::{OutputArgs, print, run};
+use crate::cli::{OutputArgs, print, run, trapped};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;
 use crate::kept;
@@ -22,6 +22,7 @@ use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::runner_report;
 use stepmark_runner::node::sandbox::WasmNode;
 use stepmark_runner::node::sink::Sink;
+use stepmark_session::spec::JobSpec;
 
 /// Arguments of `freeze`.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,6 +55,7 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     let to = Some(Freezing { file: &args.file, after: args.after });
     Moving {
         node,
+        job: Some(job),
         out,
         console,
         output: run.output,
@@ -91,6 +93,8 @@ pub(super) struct Freezing<'a> {
 /// A module that is ready to run, here or on.
 pub(super) struct Moving<'a> {
     pub(super) node: WasmNode,
+    /// Its job; none of one that was thawed, which names no files.
+    pub(super) job: Option<JobSpec>,
     pub(super) out: OutputDir,
     pub(super) console: Console,
     pub(super) output: OutputArgs,
@@ -130,13 +134,16 @@ impl Moving<'_> {
             None => None,
         };
         let output_dir = self.out.path().display().to_string();
+        let backtrace = trapped::backtrace(&summary, self.job.as_ref());
         if frozen.is_none() {
             run::print_values(&summary, self.unsigned, self.output)?;
+            trapped::say(&backtrace, &self.console);
             run::closing_lines(&summary, &output_dir, "").iter().for_each(|line| self.console.note(line));
         }
         if self.output.json {
             let mut object = runner_report::run_object(&summary, &output_dir, &runner);
             object["frozen"] = frozen.unwrap_or_default();
+            object["backtrace"] = json!(backtrace);
             print(&object.to_string())?;
         }
         Ok(summary.exit_code)

@@ -4,15 +4,14 @@ use crate::cli::print;
 use crate::flags::FileFlags;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::state::{LoadedState, hex_dump};
+use stepmark_runner::state::{Sight, hex_dump};
 use stepmark_runner::terminal::print_lines;
-use stepmark_state::pages::{SPACE_MEMORY, SpaceId};
 
 /// Arguments of `inspect`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct InspectArgs {
     /// Directory of the chain, and the snapshot: a number, "paused" or "final" [default: the pause if there is one, else the
-    /// highest]
+    /// end if it was kept, else the highest]
     #[arg(value_name = "DIR[@ID]")]
     place: String,
     /// Dump memory, from an address; of another memory than 0 as NUMBER:ADDRESS+BYTES (repeatable)
@@ -59,12 +58,11 @@ impl Range {
 
 pub(super) fn execute(args: &InspectArgs) -> Result<i32> {
     let ranges: Vec<Range> = args.memory.iter().map(|text| Range::parse(text)).collect::<Result<_>>()?;
-    let mut state =
-        LoadedState::open(&SnapshotRef::parse(&args.place)?, args.program.as_deref(), &args.files.given()?)?;
+    let mut state = Sight::open(&SnapshotRef::to_look_at(&args.place)?, args.program.as_deref(), &args.files.given()?)?;
     let view = state.view();
     let mut dumps = Vec::new();
     for Range { memory, address, bytes } in ranges {
-        dumps.push((memory, address, state.bytes(SpaceId::new(SPACE_MEMORY, memory), address, bytes)));
+        dumps.push((memory, address, state.memory(memory, address, bytes)?));
     }
     if args.json {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

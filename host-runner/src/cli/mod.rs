@@ -18,6 +18,7 @@ mod resume;
 mod run;
 mod store;
 mod thaw;
+mod trapped;
 mod verify;
 mod witness;
 

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
-
+use serde_json::json;
 use stepmark_session::report::{ReturnedValue, RunOutcome, RunResult};
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 use stepmark_session::values::ValKind;
 
-use crate::cli::{OutputArgs, help, print};
+use crate::cli::{OutputArgs, help, print, trapped};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
@@ -99,10 +99,14 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     }
 
     print_values(&summary, args.unsigned, args.output)?;
+    let backtrace = trapped::backtrace(&summary, Some(&job));
+    trapped::say(&backtrace, &console);
     closing_lines(&summary, &output_dir, &again(args)).iter().for_each(|line| console.note(line));
+    trapped::say_further(&summary, &output_dir, args.job.keep_final, &program_flag(args), &console);
     let comparison = if args.check_reference { compare(&job, &summary, &mut console)? } else { None };
     if args.output.json {
         let mut object = runner_report::run_object(&summary, &output_dir, &runner);
+        object["backtrace"] = json!(backtrace);
         if let (Some(comparison), Some(members)) = (&comparison, object.as_object_mut()) {
             members.insert("reference".to_owned(), comparison.object());
         }
@@ -249,9 +253,13 @@ pub(super) fn signed(value: &ReturnedValue) -> String {
 /// The flags that a run needs once more when it goes on.
 fn again(args: &RunArgs) -> String {
     let refill = if args.job.enable_gas_refill { " --enable-gas-refill" } else { "" };
-    // Beside the directory and in the working directory it is found.
+    format!("{refill}{}", program_flag(args))
+}
+
+/// The flag that names the program to other commands; none where they find it, beside the directory or in the working directory.
+fn program_flag(args: &RunArgs) -> String {
     let program = args.words.first().filter(|program| program.contains(['/', '\\']));
-    format!("{refill}{}", program.map_or_else(String::new, |program| format!(" --program {program}")))
+    program.map_or_else(String::new, |program| format!(" --program {program}"))
 }
 
 /// What the run came to, in a line or two.

@@ -67,6 +67,7 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     let to = args.to.as_deref().map(|file| Freezing { file, after: args.after });
     let moving = Moving {
         node,
+        job: None,
         out,
         console,
         output: args.output,

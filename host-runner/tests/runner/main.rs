@@ -10,6 +10,7 @@ mod exit_codes;
 mod frozen;
 mod imports;
 mod interrupt;
+mod look;
 mod omissions;
 mod output;
 mod piped;

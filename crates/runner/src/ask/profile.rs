@@ -8,6 +8,7 @@ use stepmark_core::machine::Machine;
 use stepmark_session::spec::JobSpec;
 use stepmark_tools::profile::{FunctionProfile, Profile, ProfileLimits, Profiler};
 
+use crate::demangle::demangled;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::node::drive;
@@ -61,10 +62,7 @@ pub fn run(
     let machine = session.machine().ok_or_else(no_run)?;
     let mut profile = profiler.finish(machine, has_ended);
     for function in &mut profile.functions {
-        // As the source has it, without the hash that compilers of Rust add.
-        if let Ok(name) = rustc_demangle::try_demangle(&function.name) {
-            function.name = format!("{name:#}");
-        }
+        function.name = demangled(&function.name);
     }
     let lines = lines(machine, &profile);
     Ok(Profiled { ran, profile, lines })

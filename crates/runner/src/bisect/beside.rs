@@ -42,7 +42,7 @@ const RECEIPT: &str = "receipt.json";
 /// Adds what is not the same.
 fn compare(differences: &mut Vec<Difference>, what: &str, left: String, right: String) {
     if left != right {
-        differences.push(Difference { what: what.to_owned(), left, right });
+        differences.push(Difference::of_files(what.to_owned(), left, right));
     }
 }
 
@@ -81,7 +81,7 @@ fn compare_receipts(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
         chain.reports.receipt.clone()?.map(|bytes| strict::parse(&bytes)).transpose().map_err(damaged)
     };
     let (Some(left), Some(right)) = (read(a)?, read(b)?) else {
-        return Ok(vec![Difference { what: RECEIPT.to_owned(), left: shown(a, RECEIPT)?, right: shown(b, RECEIPT)? }]);
+        return Ok(vec![Difference::of_files(RECEIPT.to_owned(), shown(a, RECEIPT)?, shown(b, RECEIPT)?)]);
     };
     // What the runner says of itself may differ; a member that no receipt has is a claim of its own.
     let others = |receipt: &Value| {
@@ -90,14 +90,12 @@ fn compare_receipts(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
         Value::Object(receipt)
     };
     let strange = receipt::differing(&others(&left), &others(&right)).into_iter();
-    let strange = strange.map(|(name, left, right)| Difference { what: format!("{RECEIPT}: {name:?}"), left, right });
+    let strange = strange.map(|(name, left, right)| Difference::of_files(format!("{RECEIPT}: {name:?}"), left, right));
     let parts = receipt::DETERMINISTIC.into_iter().flat_map(|part| {
         let of_part = receipt::differing(&left[part], &right[part]);
-        of_part.into_iter().map(move |(name, left, right)| Difference {
-            what: format!("{RECEIPT}: {name:?} of {part}"),
-            left,
-            right,
-        })
+        of_part
+            .into_iter()
+            .map(move |(name, left, right)| Difference::of_files(format!("{RECEIPT}: {name:?} of {part}"), left, right))
     });
     Ok(strange.chain(parts).collect())
 }

@@ -87,11 +87,11 @@ pub fn part(a: &ChainFiles, b: &ChainFiles, rerun: [&Rerun; 2], engine: Engine) 
     let claims = |side, chain: &ChainFiles, rerun: &Rerun, honest: Result<Honest>| match honest {
         _ if right == Some(side) => Ok(Vec::new()),
         Ok(honest) => honest.against(chain, rerun),
-        Err(failure) => Ok(vec![Difference {
-            what: format!("{high}.calls"),
-            left: "answers that the segment can be executed with".to_owned(),
-            right: failure.what().to_owned(),
-        }]),
+        Err(failure) => Ok(vec![Difference::of_files(
+            format!("{high}.calls"),
+            "answers that the segment can be executed with".to_owned(),
+            failure.what().to_owned(),
+        )]),
     };
     let a = claims(Side::A, a, rerun[0], of_a)?;
     let b = claims(Side::B, b, rerun[1], of_b)?;
@@ -188,19 +188,16 @@ impl Honest {
                 if found.is_empty() {
                     let hashes = [&honest, &claimed].map(|state| stepmark_state::encoding::hex(&state.raw.hash));
                     let [left, right] = hashes;
-                    found.push(Difference {
-                        what: "hash of the .snap, the states being the same".to_owned(),
-                        left,
-                        right,
-                    });
+                    let what = "hash of the .snap, the states being the same".to_owned();
+                    found.push(Difference::of_files(what, left, right));
                 }
                 Ok(found)
             }
-            Err(failure) => Ok(vec![Difference {
-                what: format!("{}.snap", self.high),
-                left: "a state".to_owned(),
-                right: format!("is no state that the program can be in: {}", failure.what()),
-            }]),
+            Err(failure) => {
+                let claimed = format!("is no state that the program can be in: {}", failure.what());
+                let what = format!("{}.snap", self.high);
+                Ok(vec![Difference::of_files(what, "a state".to_owned(), claimed)])
+            }
         }
     }
 

@@ -109,8 +109,8 @@ fn describe(
     let last = state(&before.snap, &before.bin, rerun)?;
     let mut own = state(&after.snap, &after.bin, rerun)?;
     let frames = &last.raw.state.frames;
-    let views = last.session().machine().map(|machine| FrameViews::new(machine, frames));
-    let view = frames.last().zip(views).map(|(frame, views)| views.view(frame, true));
+    let views = FrameViews::new(last.session().machine(), frames);
+    let view = frames.last().map(|frame| views.view(frame, true));
     let mut against = |executor: &mut ExecutorProcess| claimed(question, executor, parted, &mut own);
     let (of_left, of_right) = (against(left)?, against(right)?);
     Ok(Divergence {
@@ -140,11 +140,11 @@ fn claimed(
     let read = |ending: &str, kind: ForeignKind| foreign::read_within(folder.path(), &format!("{id}.{ending}"), kind);
     match state(&read("snap", ForeignKind::Snap)?, &read("bin", ForeignKind::Bin)?, question.rerun) {
         Ok(mut theirs) => Ok(differences(own, &mut theirs)),
-        Err(failure) => Ok(vec![Difference {
-            what: "state".to_owned(),
-            left: "a state".to_owned(),
-            right: format!("is none that the program can be in: {}", failure.what()),
-        }]),
+        Err(failure) => Ok(vec![Difference::of_files(
+            "state".to_owned(),
+            "a state".to_owned(),
+            format!("is none that the program can be in: {}", failure.what()),
+        )]),
     }
 }
 

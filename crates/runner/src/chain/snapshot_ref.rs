@@ -28,6 +28,22 @@ impl SnapshotRef {
     /// # Errors
     /// Exit code 74 for a directory that cannot be read, 65 for one without snapshots.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::parse_or(text, latest)
+    }
+
+    /// As [`parse`](Self::parse), for those who only look: without an id the pause, else the kept end, else the highest snapshot.
+    ///
+    /// # Errors
+    /// As those of [`parse`](Self::parse).
+    pub fn to_look_at(text: &str) -> Result<Self> {
+        let is_kept = |dir: &Path, id: &SnapshotName| foreign::is_there(dir, &format!("{id}.snap"));
+        Self::parse_or(text, |dir| {
+            let outside = [SnapshotName::Paused, SnapshotName::Final].into_iter().find(|id| is_kept(dir, id));
+            outside.map_or_else(|| latest(dir), Ok)
+        })
+    }
+
+    fn parse_or(text: &str, default: impl Fn(&Path) -> Result<SnapshotName>) -> Result<Self> {
         let is_id = |id: &str| {
             matches!(id, "paused" | "final") || (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
         };
@@ -35,7 +51,7 @@ impl SnapshotRef {
             Some((dir, id)) if is_id(id) && !Path::new(text).is_dir() => {
                 Ok(Self::new(dir, id.parse().map_err(|error: JobError| error.context(text))?))
             }
-            _ => Ok(Self::new(text, latest(Path::new(text))?)),
+            _ => Ok(Self::new(text, default(Path::new(text))?)),
         }
     }
 
@@ -172,5 +188,18 @@ mod tests {
         );
         fs::write(temporary.path().join("paused.snap"), "").expect("a file");
         assert_eq!(SnapshotRef::parse(&dir).expect("found"), SnapshotRef::new(&dir, SnapshotName::Paused));
+    }
+
+    #[test]
+    fn who_only_looks_is_shown_the_end_before_the_highest() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let dir = temporary.path().to_str().expect("UTF-8").to_owned();
+        for (name, expected) in
+            [("2", SnapshotName::Number(2)), ("final", SnapshotName::Final), ("paused", SnapshotName::Paused)]
+        {
+            fs::write(temporary.path().join(format!("{name}.snap")), "").expect("a file");
+            assert_eq!(SnapshotRef::to_look_at(&dir).expect("found"), SnapshotRef::new(&dir, expected));
+        }
+        assert_eq!(SnapshotRef::to_look_at(&format!("{dir}@2")).expect("given").id, SnapshotName::Number(2));
     }
 }

@@ -43,6 +43,22 @@ pub struct JobFiles {
     pub contracts: Vec<(String, String)>,
 }
 
+/// The files of a job as far as they are there.
+#[derive(Clone, Debug)]
+pub struct FoundFiles {
+    /// Those that are there.
+    pub files: JobFiles,
+    /// What is not, in the words of who needs it.
+    pub missing: Vec<Failure>,
+}
+
+impl FoundFiles {
+    /// Takes what was found, or what was not.
+    fn take<T>(&mut self, found: Result<T>) -> Option<T> {
+        found.map_err(|failure| self.missing.push(failure)).ok()
+    }
+}
+
 impl JobFiles {
     /// The files of `job`: those that are given, and the rest by name and hash in `dir`, beside it, and in the working
     /// directory.
@@ -50,34 +66,30 @@ impl JobFiles {
     /// # Errors
     /// Exit code 65 that says which one is missing, or that `program` is not the job's.
     pub fn find(job: &Job, program: Option<&str>, given: &GivenFiles, dir: &Path) -> Result<Self> {
+        let FoundFiles { files, missing } = Self::find_present(job, program, given, dir)?;
+        missing.into_iter().next().map_or(Ok(files), Err)
+    }
+
+    /// As [`find`](Self::find), for who can do with some of them.
+    ///
+    /// # Errors
+    /// Exit code 65 that says that one that is given is not the job's.
+    pub fn find_present(job: &Job, program: Option<&str>, given: &GivenFiles, dir: &Path) -> Result<FoundFiles> {
         let search = FileSearch::around(dir);
-        let mut files = Self { program: find_program(job, program, &search)?, ..Self::default() };
-        files.modules = find_modules(&job.modules, &given.modules, "--preload", &search)?;
-        files.contracts = find_modules(&job.contracts, &given.contracts, "--contract", &search)?;
-        let plain = |path: &str| path.trim_start_matches('/').to_owned();
-        // The first one given counts.
-        let inputs: BTreeMap<String, String> =
-            given.inputs.iter().rev().map(|(path, file)| (plain(path), file.clone())).collect();
-        if job.inputs.is_empty()
-            && let Some(path) = inputs.keys().next()
-        {
-            let what = format!("{}: was given as an input file, but the run of the snapshots had none", Shown(path));
-            return Err(Failure::data(what));
-        }
-        for input in &job.inputs {
-            let path = match inputs.get(&plain(&input.path)) {
-                Some(path) => expect_hash(
-                    path,
-                    ForeignKind::Input,
-                    &input.hash,
-                    &format!("the input file {}", Shown(&input.path)),
-                )?,
-                None => search.input(&plain(&input.path), &input.hash, &format!("--file {}=FILE", input.path))?,
-            };
-            files.inputs.push((input.path.clone(), path));
-        }
-        files.stdin = match (&given.stdin, &job.stdin) {
-            (None, Some(stdin)) => Some(search.stdin(&stdin.hash)?),
+        let mut found = FoundFiles { files: Self::default(), missing: Vec::new() };
+        let program = match program {
+            Some(path) => {
+                let what = format!("the program {}", Shown(&job.program.name));
+                Some(expect_hash(path, ForeignKind::Module, &job.program.hash, &what)?)
+            }
+            None => found.take(search.module(&job.program.name, &job.program.hash, "--program FILE")),
+        };
+        found.files.program = program.unwrap_or_default();
+        found.files.modules = find_modules(&job.modules, &given.modules, "--preload", &search, &mut found)?;
+        found.files.contracts = find_modules(&job.contracts, &given.contracts, "--contract", &search, &mut found)?;
+        found.files.inputs = find_inputs(job, given, &search, &mut found)?;
+        found.files.stdin = match (&given.stdin, &job.stdin) {
+            (None, Some(stdin)) => found.take(search.stdin(&stdin.hash)),
             (Some(given), Some(stdin)) => {
                 Some(expect_hash(given, ForeignKind::Input, &stdin.hash, "the standard input")?)
             }
@@ -87,8 +99,44 @@ impl JobFiles {
             }
             (None, None) => None,
         };
-        Ok(files)
+        Ok(found)
     }
+}
+
+/// The input files: those that are given, and the rest by name and hash.
+fn find_inputs(
+    job: &Job,
+    given: &GivenFiles,
+    search: &FileSearch,
+    found: &mut FoundFiles,
+) -> Result<Vec<(String, String)>> {
+    let plain = |path: &str| path.trim_start_matches('/').to_owned();
+    // The first one given counts.
+    let inputs: BTreeMap<String, String> =
+        given.inputs.iter().rev().map(|(path, file)| (plain(path), file.clone())).collect();
+    if job.inputs.is_empty()
+        && let Some(path) = inputs.keys().next()
+    {
+        let what = format!("{}: was given as an input file, but the run of the snapshots had none", Shown(path));
+        return Err(Failure::data(what));
+    }
+    let mut files = Vec::new();
+    for input in &job.inputs {
+        let path = match inputs.get(&plain(&input.path)) {
+            Some(path) => {
+                let what = format!("the input file {}", Shown(&input.path));
+                Some(expect_hash(path, ForeignKind::Input, &input.hash, &what)?)
+            }
+            // A job may have very many: without one of them the others are of no use.
+            None if !found.missing.is_empty() => None,
+            None => {
+                let flag = format!("--file {}=FILE", input.path);
+                found.take(search.input(&plain(&input.path), &input.hash, &flag))
+            }
+        };
+        files.extend(path.map(|path| (input.path.clone(), path)));
+    }
+    Ok(files)
 }
 
 /// The files of linked modules or of contracts: those that are given, and the rest by name and hash.
@@ -97,32 +145,27 @@ fn find_modules(
     given: &[(String, PathBuf)],
     flag: &str,
     search: &FileSearch,
+    found: &mut FoundFiles,
 ) -> Result<Vec<(String, String)>> {
     if let Some((name, _)) = given.iter().find(|(name, _)| wanted.iter().all(|module| module.name != *name)) {
         let what = format!("{flag} {}: the run of the snapshots has nothing of that name", Shown(name));
         return Err(Failure::data(what));
     }
-    let find = |module: &ModuleRef| {
+    let mut files = Vec::new();
+    for module in wanted {
         let path = match given.iter().find(|(name, _)| *name == module.name) {
             Some((_, path)) => {
                 let what = format!("the module {}", Shown(&module.name));
-                expect_hash(&path.display().to_string(), ForeignKind::Module, &module.hash, &what)?
+                Some(expect_hash(&path.display().to_string(), ForeignKind::Module, &module.hash, &what)?)
             }
             None => {
-                let help = format!("{flag} {}=FILE", module.name);
-                search.module(&format!("{}.wasm", module.name), &module.hash, &help)?
+                let flag = format!("{flag} {}=FILE", module.name);
+                found.take(search.module(&format!("{}.wasm", module.name), &module.hash, &flag))
             }
         };
-        Ok((module.name.clone(), path))
-    };
-    wanted.iter().map(find).collect()
-}
-
-fn find_program(job: &Job, program: Option<&str>, search: &FileSearch) -> Result<String> {
-    let Some(program) = program else {
-        return search.module(&job.program.name, &job.program.hash, "--program FILE");
-    };
-    expect_hash(program, ForeignKind::Module, &job.program.hash, &format!("the program {}", Shown(&job.program.name)))
+        files.extend(path.map(|path| (module.name.clone(), path)));
+    }
+    Ok(files)
 }
 
 /// The path of a file that whoever asks has named, which must be the one that the snapshots were made with.

@@ -1,8 +1,16 @@
-//! Source lines of code offsets, from the DWARF sections of a module, when it has them.
+//! Source lines of code offsets, and the functions that were inlined there, from the DWARF sections of a module, when it has them.
 
-use addr2line::Context;
-use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, Section, UnitHeader};
+use std::cell::OnceCell;
+
+use addr2line::gimli::{
+    self, AttributeValue, DW_AT_ranges, DW_TAG_inlined_subroutine, DW_TAG_subprogram, Dwarf, EndianSlice, LittleEndian,
+    Section, UnitHeader, UnitRef,
+};
+use addr2line::{Context, Location};
+use serde::Serialize;
 use wasmparser::{Parser, Payload};
+
+use crate::demangle::demangled;
 
 type DwarfSlice<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -14,10 +22,12 @@ struct ReadingBudget {
     lines: usize,
     /// Ranges of addresses.
     ranges: usize,
+    /// Attributes of entries, of which one may take no byte at all.
+    attributes: usize,
 }
 
 impl ReadingBudget {
-    const WHOLE: Self = Self { abbreviations: 256 << 20, lines: 16 << 20, ranges: 2 << 20 };
+    const WHOLE: Self = Self { abbreviations: 256 << 20, lines: 16 << 20, ranges: 2 << 20, attributes: 64 << 20 };
 
     /// Takes what a unit comes to; none if that is too much, or nothing can be read.
     fn take(&mut self, dwarf: &Dwarf<DwarfSlice<'_>>, header: UnitHeader<DwarfSlice<'_>>) -> Option<()> {
@@ -33,15 +43,57 @@ impl ReadingBudget {
         }
         Some(())
     }
+
+    /// Takes what the functions of a unit come to.
+    fn take_functions(&mut self, dwarf: &Dwarf<DwarfSlice<'_>>, header: UnitHeader<DwarfSlice<'_>>) -> Option<()> {
+        let unit = dwarf.unit(header).ok()?;
+        let unit = unit.unit_ref(dwarf);
+        let mut entries = unit.entries_raw(None).ok()?;
+        while !entries.is_empty() {
+            let Some(abbreviation) = entries.read_abbreviation().ok()? else { continue };
+            let is_function = [DW_TAG_subprogram, DW_TAG_inlined_subroutine].contains(&abbreviation.tag());
+            if entries.next_depth() > MOST_DEPTH {
+                return None;
+            }
+            for specification in abbreviation.attributes() {
+                self.attributes = self.attributes.checked_sub(1)?;
+                let attribute = entries.read_attribute(*specification).ok()?;
+                if is_function && attribute.name() == DW_AT_ranges {
+                    self.take_ranges(unit, attribute.value())?;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn take_ranges<'a>(
+        &mut self,
+        unit: UnitRef<'_, DwarfSlice<'a>>,
+        list: AttributeValue<DwarfSlice<'a>>,
+    ) -> Option<()> {
+        let Some(mut ranges) = unit.attr_ranges(list).ok()? else { return Some(()) };
+        while ranges.next().ok()?.is_some() {
+            self.ranges = self.ranges.checked_sub(1)?;
+        }
+        Some(())
+    }
 }
 
+/// Most entries around another one: those of functions are read by recursion.
+const MOST_DEPTH: isize = 256;
+/// Most functions that are shown of those inlined into one another.
+const MOST_INLINED: usize = 64;
+
+/// What is taken of a unit.
+type Take<'a> = fn(&mut ReadingBudget, &Dwarf<DwarfSlice<'a>>, UnitHeader<DwarfSlice<'a>>) -> Option<()>;
+
 /// Whether all of it can be read in memory and time in proportion to real programs.
-fn is_bounded(dwarf: &Dwarf<DwarfSlice<'_>>) -> bool {
+fn is_bounded<'a>(dwarf: &Dwarf<DwarfSlice<'a>>, take: Take<'a>) -> bool {
     let mut budget = ReadingBudget::WHOLE;
     let mut units = dwarf.units();
     loop {
         match units.next() {
-            Ok(Some(header)) if budget.take(dwarf, header).is_some() => {}
+            Ok(Some(header)) if take(&mut budget, dwarf, header).is_some() => {}
             Ok(None) => return true,
             _ => return false,
         }
@@ -83,9 +135,21 @@ fn abbreviation_bytes(table: &[u8]) -> usize {
     table.len() - rest.len()
 }
 
+/// A function that runs somewhere, and how far it has come there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SourceFrame {
+    /// Its name, as the source has it.
+    pub function: Option<String>,
+    /// `file:line:column`, as far as they are known.
+    pub source: Option<String>,
+}
+
 /// The source lines of a module.
 pub struct SourceLines<'a> {
     context: Option<Context<DwarfSlice<'a>>>,
+    sections: Vec<(&'a str, &'a [u8])>,
+    /// Whether the functions can be read too; they need not be for lines.
+    has_functions: OnceCell<bool>,
     /// Where the code section's contents start: what DWARF counts from.
     code: u64,
 }
@@ -104,25 +168,58 @@ impl<'a> SourceLines<'a> {
             }
         }
         let has_lines = sections.iter().any(|(name, _)| *name == ".debug_line");
-        let find = |name: &str| sections.iter().find(|(found, _)| *found == name).map_or(&[][..], |(_, data)| *data);
-        let load = |id: addr2line::gimli::SectionId| -> std::result::Result<DwarfSlice<'a>, addr2line::gimli::Error> {
-            Ok(EndianSlice::new(find(id.name()), LittleEndian))
-        };
-        let dwarf = has_lines.then(|| Dwarf::load(load).ok().filter(is_bounded)).flatten();
+        let dwarf =
+            has_lines.then(|| dwarf(&sections).filter(|dwarf| is_bounded(dwarf, ReadingBudget::take))).flatten();
         let context = dwarf.and_then(|dwarf| Context::from_dwarf(dwarf).ok());
-        Self { context, code }
+        Self { context, sections, has_functions: OnceCell::new(), code }
     }
 
     /// `file:line` of an offset in the module.
     pub fn line(&self, offset: u32) -> Option<String> {
-        let context = self.context.as_ref()?;
-        let place = context.find_location(u64::from(offset).checked_sub(self.code)?).ok()??;
-        Some(match (place.file, place.line) {
-            (Some(file), Some(line)) => format!("{file}:{line}"),
-            (Some(file), None) => file.to_owned(),
-            _ => return None,
-        })
+        let found = self.context.as_ref()?.find_location(self.address(offset)?).ok()??;
+        shown(&Location { column: None, ..found })
     }
+
+    /// The functions at an offset in the module: those that were inlined, innermost first, and then the one that they were
+    /// inlined into. None where nothing is known.
+    pub fn frames(&self, offset: u32) -> Vec<SourceFrame> {
+        let (Some(context), Some(address)) = (&self.context, self.address(offset)) else { return Vec::new() };
+        let can_read = || dwarf(&self.sections).is_some_and(|dwarf| is_bounded(&dwarf, ReadingBudget::take_functions));
+        if !*self.has_functions.get_or_init(can_read) {
+            let source = context.find_location(address).ok().flatten().and_then(|place| shown(&place));
+            return source.map(|source| SourceFrame { function: None, source: Some(source) }).into_iter().collect();
+        }
+        let mut frames = Vec::new();
+        let Ok(mut found) = context.find_frames(address).skip_all_loads() else { return frames };
+        while let Ok(Some(frame)) = found.next() {
+            let name = frame.function.as_ref().and_then(|function| function.raw_name().ok());
+            let source = frame.location.as_ref().and_then(shown);
+            if frames.len() < MOST_INLINED && (name.is_some() || source.is_some()) {
+                frames.push(SourceFrame { function: name.map(|name| demangled(&name)), source });
+            }
+        }
+        frames
+    }
+
+    /// An offset in the module as DWARF counts.
+    fn address(&self, offset: u32) -> Option<u64> {
+        u64::from(offset).checked_sub(self.code)
+    }
+}
+
+fn dwarf<'a>(sections: &[(&str, &'a [u8])]) -> Option<Dwarf<DwarfSlice<'a>>> {
+    let find = |name: &str| sections.iter().find(|(found, _)| *found == name).map_or(&[][..], |(_, data)| *data);
+    let load = |id: gimli::SectionId| Ok::<_, gimli::Error>(EndianSlice::new(find(id.name()), LittleEndian));
+    Dwarf::load(load).ok()
+}
+
+/// A place in a source, as far as it is known.
+fn shown(place: &Location<'_>) -> Option<String> {
+    Some(match (place.file?, place.line, place.column.filter(|column| *column > 0)) {
+        (file, Some(line), Some(column)) => format!("{file}:{line}:{column}"),
+        (file, Some(line), None) => format!("{file}:{line}"),
+        (file, None, _) => file.to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -2,12 +2,15 @@
 
 mod debug_info;
 mod differences;
+mod place;
+mod sight;
 mod view;
 
 use stepmark_session::Session;
 use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
+use stepmark_state::paged::Page;
 use stepmark_state::pages::PAGE;
 use stepmark_state::pages::SpaceId;
 
@@ -18,8 +21,10 @@ use crate::job::rerun::{GivenFiles, JobFiles, Rerun};
 use crate::node::engine::ModuleSession;
 use crate::node::native::NativeNode;
 
-pub use debug_info::SourceLines;
-pub use differences::{Difference, differences};
+pub use debug_info::{SourceFrame, SourceLines};
+pub use differences::{Difference, differences, each_difference};
+pub use place::{CallPlace, backtrace, backtrace_lines};
+pub use sight::Sight;
 pub use view::{FrameView, FrameViews, StateView, value};
 
 /// A restored snapshot.
@@ -78,19 +83,24 @@ impl LoadedState {
 
     /// Bytes of a space from `start` on, at most `length`; zeros beyond what is there.
     pub fn bytes(&mut self, number: SpaceId, start: u64, length: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(length);
-        let page_size = u64::try_from(PAGE).unwrap_or(u64::MAX);
-        let mut at = start;
-        while bytes.len() < length {
-            let page = self.session.page(number, at / page_size);
-            let from = usize::try_from(at % page_size).unwrap_or(0);
-            let rest = page.get(from..).unwrap_or_default();
-            let take = rest.len().min(length.saturating_sub(bytes.len()));
-            bytes.extend_from_slice(rest.get(..take).unwrap_or_default());
-            at = at.saturating_add(u64::try_from(take.max(1)).unwrap_or(1));
-        }
-        bytes
+        bytes_of(|page| self.session.page(number, page), start, length)
     }
+}
+
+/// Bytes from `start` on, of the pages that `page_of` has.
+fn bytes_of(mut page_of: impl FnMut(u64) -> Page, start: u64, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
+    let page_size = u64::try_from(PAGE).unwrap_or(u64::MAX);
+    let mut at = start;
+    while bytes.len() < length {
+        let page = page_of(at / page_size);
+        let from = usize::try_from(at % page_size).unwrap_or(0);
+        let rest = page.get(from..).unwrap_or_default();
+        let take = rest.len().min(length.saturating_sub(bytes.len()));
+        bytes.extend_from_slice(rest.get(..take).unwrap_or_default());
+        at = at.saturating_add(u64::try_from(take.max(1)).unwrap_or(1));
+    }
+    bytes
 }
 
 /// Bytes as a dump of 16 a line, from address `start`.

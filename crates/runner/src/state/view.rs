@@ -6,15 +6,17 @@ use std::fmt;
 use serde::Serialize;
 use stepmark_core::code::Body;
 use stepmark_core::gas::Schedule;
-use stepmark_core::machine::Machine;
+use stepmark_core::machine::{Extern, Machine};
 use stepmark_core::module::{HeapType, Module, RefType, TypesAt, ValType, types_at};
+use stepmark_hosts::wasi::Wasi;
+use stepmark_session::report::FrameReport;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::canonical::state_hash;
 use stepmark_state::canonical::{FrameState, Phase};
 use stepmark_state::encoding::hex;
 use stepmark_state::pages::space_name;
 
-use super::{LoadedState, SourceLines};
+use super::{CallPlace, LoadedState, SourceFrame, SourceLines};
 
 /// Most frames and table elements that the text shows.
 const MOST: usize = 64;
@@ -24,12 +26,15 @@ const MOST: usize = 64;
 #[allow(missing_docs)]
 pub struct StateView {
     pub program: String,
+    pub program_hash: String,
     pub entry: String,
     pub arguments: Vec<String>,
     pub schedule: String,
     pub schedule_hash: String,
     /// Every node has it; else it came from a file.
     pub schedule_built_in: bool,
+    /// Which moment of the run it is: a snapshot, a pause, the end.
+    pub moment: String,
     pub snapshot: u64,
     pub paused: bool,
     pub phase: String,
@@ -48,21 +53,23 @@ pub struct StateView {
     pub exceptions: Vec<String>,
     pub spaces: Vec<SpaceView>,
     pub descriptors: Vec<DescriptorInfo>,
-    pub stdout_bytes: u64,
-    pub stderr_bytes: u64,
+    /// Those of a program that writes; not known without its input files.
+    pub stdout_bytes: Option<u64>,
+    pub stderr_bytes: Option<u64>,
+    /// How the run ended after this, as far as its directory says it.
+    pub later: Option<String>,
+    /// What is not shown, and what it would take.
+    pub not_shown: Option<String>,
 }
 
 /// A call.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
 pub struct FrameView {
-    pub instance: u32,
-    pub function: u32,
-    pub name: Option<String>,
-    pub offset: u32,
-    pub source: Option<String>,
+    #[serde(flatten)]
+    pub at: CallPlace,
     /// Mnemonic of the instruction at the offset.
-    pub instruction: String,
+    pub instruction: Option<String>,
     pub locals: Vec<String>,
     pub operands: Vec<String>,
 }
@@ -109,12 +116,12 @@ pub struct DescriptorInfo {
     pub flags: u16,
 }
 
-/// A slot with its type.
+/// A slot with its type: integers have their sign.
 pub fn value(ty: Option<ValType>, bits: u64) -> String {
     let low = bits as u32;
     match ty {
-        Some(ValType::I32) => format!("i32 {low}"),
-        Some(ValType::I64) => format!("i64 {bits}"),
+        Some(ValType::I32) => format!("i32 {}", low.cast_signed()),
+        Some(ValType::I64) => format!("i64 {}", bits.cast_signed()),
         Some(ValType::F32) => format!("f32 {}", f32::from_bits(low)),
         Some(ValType::F64) => format!("f64 {}", f64::from_bits(bits)),
         Some(ValType::V128) => format!("v128 half {bits:#018x}"),
@@ -137,9 +144,15 @@ fn slots(types: &[Option<ValType>], values: &[u64]) -> Vec<String> {
     values.iter().zip(types).map(|(bits, ty)| value(ty, *bits)).collect()
 }
 
+/// The slots that values of these types take.
+fn typed_slots(types: impl Iterator<Item = ValType>) -> Vec<Option<ValType>> {
+    types.flat_map(|ty| std::iter::repeat_n(Some(ty), ty.slots() as usize)).collect()
+}
+
 /// Frames of a program in words: what is worked out for a module, a function or a position serves every frame there.
 pub struct FrameViews<'a> {
-    machine: &'a Machine,
+    /// None where the program is not there.
+    machine: Option<&'a Machine>,
     /// By instance, function and offset.
     types: BTreeMap<u32, BTreeMap<(u32, u32), TypesAt>>,
     /// By instance.
@@ -150,7 +163,7 @@ pub struct FrameViews<'a> {
 
 impl<'a> FrameViews<'a> {
     /// Works out what is to be known of these frames of a machine's program.
-    pub fn new(machine: &'a Machine, frames: &[FrameState]) -> Self {
+    pub fn new(machine: Option<&'a Machine>, frames: &[FrameState]) -> Self {
         let mut views = Self { machine, types: BTreeMap::new(), lines: BTreeMap::new(), funcs: BTreeMap::new() };
         let mut positions: BTreeMap<u32, BTreeMap<u32, BTreeSet<u32>>> = BTreeMap::new();
         for frame in frames {
@@ -169,7 +182,7 @@ impl<'a> FrameViews<'a> {
     }
 
     fn module(&self, instance: u32) -> Option<&'a Module> {
-        self.machine.store.instances.get(instance as usize).map(|instance| &*instance.module)
+        self.machine?.store.instances.get(instance as usize).map(|instance| &*instance.module)
     }
 
     /// One of them: the innermost one, or one that has called another.
@@ -177,15 +190,15 @@ impl<'a> FrameViews<'a> {
         let types = self.types.get(&frame.instance).and_then(|types| types.get(&(frame.func, frame.offset)));
         let (locals, operands) = types.map(|(locals, operands)| (&**locals, &**operands)).unwrap_or_default();
         let func = self.funcs.get(&(frame.instance, frame.func));
-        // After a call the offset is that of the next instruction, perhaps of another line.
-        let asked = if is_innermost { frame.offset } else { frame.offset.saturating_sub(1) };
+        let FrameState { instance, func: function, offset, .. } = *frame;
+        let name = func.and_then(|(name, _)| name.clone());
         FrameView {
-            instance: frame.instance,
-            function: frame.func,
-            name: func.and_then(|(name, _)| name.clone()),
-            offset: frame.offset,
-            source: self.lines.get(&frame.instance).and_then(|lines| lines.line(asked)),
-            instruction: func.and_then(|(_, body)| mnemonic(body.as_ref()?, frame.offset)).unwrap_or("?").to_owned(),
+            at: CallPlace::new(
+                FrameReport { instance, function, name, offset },
+                self.lines.get(&instance),
+                is_innermost,
+            ),
+            instruction: func.and_then(|(_, body)| mnemonic(body.as_ref()?, frame.offset)).map(str::to_owned),
             locals: slots(locals, &frame.locals),
             operands: slots(operands, &frame.operands),
         }
@@ -195,10 +208,12 @@ impl<'a> FrameViews<'a> {
 impl FrameView {
     /// Where it is, in one line.
     pub fn place(&self) -> String {
-        let name = self.name.as_ref().map(|name| format!(" <{}>", name.escape_debug())).unwrap_or_default();
-        let source = self.source.as_ref().map(|source| format!(" ({})", source.escape_debug())).unwrap_or_default();
-        let instance = if self.instance == 0 { String::new() } else { format!(" of instance {}", self.instance) };
-        format!("function {}{instance}{name} at offset {:#x}{source}, {}", self.function, self.offset, self.instruction)
+        let CallPlace { instance, function, name, offset, source, .. } = &self.at;
+        let name = name.as_ref().map(|name| format!(" <{}>", name.escape_debug())).unwrap_or_default();
+        let source = source.as_ref().map(|source| format!(" ({})", source.escape_debug())).unwrap_or_default();
+        let instance = if *instance == 0 { String::new() } else { format!(" of instance {instance}") };
+        let instruction = self.instruction.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+        format!("function {function}{instance}{name} at offset {offset:#x}{source}{instruction}")
     }
 }
 
@@ -211,21 +226,38 @@ fn mnemonic(body: &Body, offset: u32) -> Option<&'static str> {
 impl LoadedState {
     /// What it says.
     pub fn view(&self) -> StateView {
-        let RawSnapshot { job, segment, state, hash } = &self.raw;
-        let machine = self.session().machine();
-        let wasi = self.session().wasi();
-        let views = machine.map(|machine| FrameViews::new(machine, &state.frames));
-        let frames = state.frames.iter().rev().enumerate();
-        let frames = views.map(|views| frames.map(|(number, frame)| views.view(frame, number == 0)).collect());
-        let stream = |fd| wasi.and_then(|wasi| wasi.output_hash(fd)).map_or(0, |hash| hash.length());
-        let descriptors = wasi.map(stepmark_hosts::wasi::Wasi::descriptors).unwrap_or_default();
-        StateView {
+        StateView::new(&self.raw, self.session().machine(), self.session().wasi())
+    }
+
+    /// Whether it is no snapshot of the chain, but a pause or the end of the run.
+    pub fn is_outside_chain(&self) -> bool {
+        self.raw.segment.paused
+    }
+
+    /// Which moment of the run it is, in words.
+    pub fn moment(&self) -> String {
+        format!("{}, {}", moment(&self.raw), phase(self.raw.state.phase))
+    }
+}
+
+impl StateView {
+    /// What a snapshot says, with what is known of its program and of its system interface.
+    pub(super) fn new(raw: &RawSnapshot, machine: Option<&Machine>, wasi: Option<&Wasi>) -> Self {
+        let RawSnapshot { job, segment, state, hash } = raw;
+        let views = FrameViews::new(machine, &state.frames);
+        let frames = state.frames.iter().rev().enumerate().map(|(number, frame)| views.view(frame, number == 0));
+        let stream = |fd| wasi.map(|wasi| wasi.output_hash(fd).map_or(0, |hash| hash.length()));
+        let descriptors = wasi.map(Wasi::descriptors).unwrap_or_default();
+        let result_types = machine.and_then(|machine| result_types(raw, machine)).unwrap_or_default();
+        Self {
             program: job.program.name.clone(),
+            program_hash: hex(&job.program.hash),
             entry: job.entry.clone().unwrap_or_else(|| "_start".to_owned()),
             arguments: job.args.clone(),
             schedule: job.schedule.name.clone(),
             schedule_hash: hex(&job.schedule.hash),
             schedule_built_in: Schedule::builtin(&job.schedule.name).is_some(),
+            moment: moment(raw),
             snapshot: segment.id,
             paused: segment.paused,
             phase: phase(state.phase),
@@ -237,9 +269,9 @@ impl LoadedState {
             bin_hash: hex(&segment.bin),
             previous_snap_hash: hex(&segment.previous_snap),
             state_hash: hex(&state_hash(state)),
-            frames: frames.unwrap_or_default(),
-            results: state.results.iter().map(|bits| value(None, *bits)).collect(),
-            instances: machine.map(|machine| self.instances(machine)).unwrap_or_default(),
+            frames: frames.collect(),
+            results: slots(&result_types, &state.results),
+            instances: instances(raw, machine),
             exceptions: state
                 .exceptions
                 .iter()
@@ -252,28 +284,50 @@ impl LoadedState {
                 .collect(),
             stdout_bytes: stream(1),
             stderr_bytes: stream(2),
+            later: None,
+            not_shown: None,
         }
     }
+}
 
-    fn instances(&self, machine: &Machine) -> Vec<InstanceView> {
-        let mut views = Vec::new();
-        for (instance, state) in machine.store.instances.iter().zip(&self.raw.state.instances) {
-            let module = &instance.module;
-            let own = module.globals().iter().skip(module.imported_globals() as usize);
-            let types = own.flat_map(|(ty, _)| std::iter::repeat_n(Some(ty.value), ty.value.slots() as usize));
-            let own_tables = instance.tables.iter().skip(module.imported_tables() as usize);
-            let table = |address: &u32| machine.store.tables.get(*address as usize).map(table_view);
-            views.push(InstanceView {
-                name: instance.name.clone(),
-                globals: slots(&types.collect::<Vec<_>>(), &state.globals),
-                memories: state.memories.clone(),
-                tables: own_tables.filter_map(table).collect(),
-                dropped_data: state.dropped_data.clone(),
-                dropped_elements: state.dropped_elements.clone(),
-            });
-        }
-        views
+/// Types of the slots that the entry returns.
+fn result_types(raw: &RawSnapshot, machine: &Machine) -> Option<Vec<Option<ValType>>> {
+    let (store, job) = (&machine.store, &raw.job);
+    let instance = u32::try_from(job.modules.len()).ok()?;
+    match store.export(instance, job.entry.as_deref().unwrap_or("_start")) {
+        Some(Extern::Func(entry)) => Some(typed_slots(store.func_type(entry).results.iter().copied())),
+        _ => None,
     }
+}
+
+/// The instances of a state; of a program that is not there without types and elements.
+fn instances(raw: &RawSnapshot, machine: Option<&Machine>) -> Vec<InstanceView> {
+    let mut views = Vec::new();
+    for (number, state) in raw.state.instances.iter().enumerate() {
+        let instance = machine.and_then(|machine| Some((machine, machine.store.instances.get(number)?)));
+        let (types, tables) = match instance {
+            Some((machine, instance)) => {
+                let module = &instance.module;
+                let own = module.globals().iter().skip(module.imported_globals() as usize);
+                let own_tables = instance.tables.iter().skip(module.imported_tables() as usize);
+                let table = |address: &u32| machine.store.tables.get(*address as usize).map(table_view);
+                (typed_slots(own.map(|(ty, _)| ty.value)), own_tables.filter_map(table).collect())
+            }
+            None => {
+                let sized = |size: &u64| TableView { size: *size, elements: Vec::new() };
+                (Vec::new(), state.tables.iter().map(sized).collect())
+            }
+        };
+        views.push(InstanceView {
+            name: instance.map(|(_, instance)| instance.name.clone()).unwrap_or_default(),
+            globals: slots(&types, &state.globals),
+            memories: state.memories.clone(),
+            tables,
+            dropped_data: state.dropped_data.clone(),
+            dropped_elements: state.dropped_elements.clone(),
+        });
+    }
+    views
 }
 
 fn table_view(table: &stepmark_core::machine::Table) -> TableView {
@@ -285,6 +339,19 @@ fn table_view(table: &stepmark_core::machine::Table) -> TableView {
 fn space(space: &stepmark_state::canonical::SpaceState) -> SpaceView {
     let name = space_name(space.kind).unwrap_or("space");
     SpaceView { space: format!("{name} {}", space.index), pages: space.pages, root: hex(&space.root) }
+}
+
+/// Which moment of its run a snapshot is.
+fn moment(RawSnapshot { segment, state, .. }: &RawSnapshot) -> String {
+    match (segment.paused, state.phase, segment.id) {
+        (false, _, id) => format!("snapshot {id}"),
+        (true, Phase::Start { .. } | Phase::Initialize | Phase::Entry, 0) => "paused before snapshot 1".to_owned(),
+        (true, Phase::Start { .. } | Phase::Initialize | Phase::Entry, id) => format!("paused after snapshot {id}"),
+        (true, Phase::Finished | Phase::Trapped { .. } | Phase::Exited { .. }, 0) => "the end".to_owned(),
+        (true, Phase::Finished | Phase::Trapped { .. } | Phase::Exited { .. }, id) => {
+            format!("the end after snapshot {id}")
+        }
+    }
 }
 
 /// A phase in words.
@@ -301,16 +368,8 @@ pub(super) fn phase(phase: Phase) -> String {
 
 impl fmt::Display for StateView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.paused { "state after snapshot" } else { "snapshot" };
-        writeln!(
-            f,
-            "{kind} {} of {} {} {:?}, {}",
-            self.snapshot,
-            self.program.escape_debug(),
-            self.entry,
-            self.arguments,
-            self.phase
-        )?;
+        let Self { moment, entry, arguments, phase, .. } = self;
+        writeln!(f, "{moment} of {} {entry} {arguments:?}, {phase}", self.program.escape_debug())?;
         writeln!(
             f,
             "gas: {} in total, {} of {} in the segment, schedule {}",
@@ -321,7 +380,8 @@ impl fmt::Display for StateView {
         )?;
         writeln!(
             f,
-            "hashes: job {}\n        snap {}\n        bin {}\n        previous {}\n        state {}\n        schedule {} ({})",
+            "hashes: program {}\n        job {}\n        snap {}\n        bin {}\n        previous {}\n        state {}\n        schedule {} ({})",
+            self.program_hash,
             self.job_hash,
             self.snap_hash,
             self.bin_hash,
@@ -333,6 +393,10 @@ impl fmt::Display for StateView {
         writeln!(f, "call stack, innermost first:")?;
         for (number, frame) in self.frames.iter().take(MOST).enumerate() {
             writeln!(f, "  #{number} {}", frame.place())?;
+            for SourceFrame { function, source } in &frame.at.inlined {
+                let [function, source] = [function, source].map(|text| text.as_deref().unwrap_or("?").escape_debug());
+                writeln!(f, "     inlined: {function} ({source})")?;
+            }
             writeln!(f, "     locals: [{}]", frame.locals.join(", "))?;
             writeln!(f, "     operands: [{}]", frame.operands.join(", "))?;
         }
@@ -348,11 +412,11 @@ impl fmt::Display for StateView {
         for DescriptorInfo { fd, target, offset, flags } in &self.descriptors {
             writeln!(f, "descriptor {fd}: {}, offset {offset}, flags {flags:#x}", target.escape_debug())?;
         }
-        write!(
-            f,
-            "written so far: {} bytes to standard output, {} to standard error",
-            self.stdout_bytes, self.stderr_bytes
-        )
+        if let (Some(stdout), Some(stderr)) = (self.stdout_bytes, self.stderr_bytes) {
+            writeln!(f, "written so far: {stdout} bytes to standard output, {stderr} to standard error")?;
+        }
+        self.later.iter().try_for_each(|what| writeln!(f, "the run ended later, {}", what.escape_debug()))?;
+        self.not_shown.iter().try_for_each(|what| writeln!(f, "not shown: {what}"))
     }
 }
 
