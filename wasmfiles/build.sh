@@ -6,7 +6,8 @@
 #   build.sh [--available] [DIRECTORY]
 #
 # With --available it builds what it can with exactly the compilers named below,
-# and says of each other file why it was skipped.
+# and says of each other file why it was skipped; the programs of toolchains too,
+# which toolchains/build.sh alone builds otherwise: they need more compilers.
 #
 # CLANG, WAT2WASM, RUSTC, CARGO and GO name other compilers than the default ones.
 # The committed files come from the versions below; with these the bytes are
@@ -159,11 +160,11 @@ rust_build() { # SOURCE RUSTC_FLAG...
   "$rustc" --edition 2024 -O -C panic=abort -C lto=fat -C codegen-units=1 -C strip=debuginfo \
     --remap-path-prefix "$here=." -D warnings "$@" "$source" -o "$tmp/out/${source%.*}.wasm"
 }
-mkdir "$tmp/bench" "$tmp/wasi" "$tmp/out/wasi" "$tmp/out/contracts"
+mkdir "$tmp/bench" "$tmp/wasi" "$tmp/out/wasi" "$tmp/out/contracts" "$tmp/out/toolchains"
 
 if has wat; then
   echo "text format" >&2
-  for name in fib32 grow_table_trap linked_a linked_b contracts/plain_storage; do
+  for name in fib32 grow_table_trap linked_a linked_b contracts/plain_storage toolchains/abort; do
     "$wat2wasm" --debug-names "$name.wat" -o "$tmp/out/$name.wasm"
   done
 fi
@@ -210,8 +211,10 @@ if has go; then
   "$go" build -trimpath -ldflags='-s -w -buildid=' -p 1 -o "$tmp/out/go_hello.wasm" go_hello.go
 fi
 
+[ "$available" = 0 ] || toolchains/build.sh --available "$tmp/out/toolchains"
+
 # Nothing half built: the files appear once all of them are there.
-for source in *.wat *.c *.cpp *.rs *.go wasi/*.c wasi/*.rs bench/*.c bench/*.cpp bench/*.rs contracts/*.wat \
+for source in *.wat *.c *.cpp *.rs *.go wasi/*.c wasi/*.rs bench/*.c bench/*.cpp bench/*.rs contracts/*.wat toolchains/*.wat \
   contracts/{counter,token,router}/src/lib.rs; do
   [ "$source" != bench/common.rs ] || continue
   file="${source%.*}.wasm"

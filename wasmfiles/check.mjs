@@ -98,7 +98,7 @@ for (const program of expected.program) {
   const bytes = fs.readFileSync(path.join(here, program.file));
   same(`${program.file}: sha256`, program.sha256, createHash("sha256").update(bytes).digest("hex"));
   same(`${program.file}: imports`, program.imports, [...new Set(importNames(load(program.file)))].sort());
-  for (const c of program.case) {
+  for (const c of program.case ?? []) {
     const where = `${program.file}: ${c.name}`;
     const got = run(program, c);
     if (c.calls) c.calls.forEach((call, i) => sameOutcome(`${where}: call ${i}`, call, got.calls[i]));

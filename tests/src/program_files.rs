@@ -48,7 +48,11 @@ impl Prepared {
     /// If a file cannot be copied.
     pub fn new(program: &Program, case: &Case) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let copy = |file: &str| -> Result<()> { Ok(std::fs::write(dir.path().join(file), programs::bytes(file)?)?) };
+        let copy = |file: &str| -> Result<()> {
+            let to = dir.path().join(file);
+            std::fs::create_dir_all(to.parent().unwrap_or(dir.path()))?;
+            Ok(std::fs::write(to, programs::bytes(file)?)?)
+        };
         copy(&program.file)?;
         let mut flags = Vec::new();
         for (name, file) in &program.link {

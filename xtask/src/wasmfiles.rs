@@ -93,6 +93,7 @@ fn nothing_undescribed(programs: &[Program]) -> Result<bool> {
     let mut good = true;
     for (directory, description) in [
         ("", "expected.toml"),
+        ("toolchains/", "expected.toml"),
         ("bench/", "bench.toml"),
         ("bench/extensions/", "bench.toml"),
         ("contracts/", "contracts.toml"),
