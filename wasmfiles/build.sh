@@ -164,7 +164,7 @@ mkdir "$tmp/bench" "$tmp/wasi" "$tmp/out/wasi" "$tmp/out/contracts" "$tmp/out/to
 
 if has wat; then
   echo "text format" >&2
-  for name in fib32 grow_table_trap linked_a linked_b contracts/plain_storage toolchains/abort; do
+  for name in fib32 grow_table_trap linked_a linked_b contracts/plain_storage toolchains/env; do
     "$wat2wasm" --debug-names "$name.wat" -o "$tmp/out/$name.wasm"
   done
 fi

@@ -18,7 +18,7 @@ static uint64_t count_words(void) {
 }
 
 static uint64_t compute(uint64_t x, uint64_t rounds) {
-  for (; rounds > 0; rounds--) x = x * 6364136223846793005 + 1442695040888963407;
+  for (; rounds > 0; rounds--) x = (x ^ x >> 29) * 6364136223846793005 + 1442695040888963407;
   return x >> 33;
 }
 

@@ -17,7 +17,7 @@ static std::uint64_t count_words() {
 }
 
 static std::uint64_t compute(std::uint64_t x, std::uint64_t rounds) {
-  for (; rounds > 0; rounds--) x = x * 6364136223846793005 + 1442695040888963407;
+  for (; rounds > 0; rounds--) x = (x ^ x >> 29) * 6364136223846793005 + 1442695040888963407;
   return x >> 33;
 }
 

@@ -11,7 +11,7 @@ import (
 
 func compute(x, rounds uint64) uint64 {
 	for ; rounds > 0; rounds-- {
-		x = x*6364136223846793005 + 1442695040888963407
+		x = (x^x>>29)*6364136223846793005 + 1442695040888963407
 	}
 	return x >> 33
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 
 fn compute(mut x: u64, rounds: u64) -> u64 {
     for _ in 0..rounds {
-        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        x = (x ^ (x >> 29)).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     }
     x >> 33
 }

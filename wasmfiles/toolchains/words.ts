@@ -50,7 +50,7 @@ function args(): string[] {
 }
 
 function compute(x: u64, rounds: u64): u64 {
-  for (; rounds > 0; rounds--) x = x * 6364136223846793005 + 1442695040888963407;
+  for (; rounds > 0; rounds--) x = (x ^ x >> 29) * 6364136223846793005 + 1442695040888963407;
   return x >> 33;
 }
 

@@ -4,7 +4,7 @@ const std = @import("std");
 fn compute(start: u64, rounds: u64) u64 {
     var x = start;
     var left = rounds;
-    while (left > 0) : (left -= 1) x = x *% 6364136223846793005 +% 1442695040888963407;
+    while (left > 0) : (left -= 1) x = (x ^ (x >> 29)) *% 6364136223846793005 +% 1442695040888963407;
     return x >> 33;
 }
 

@@ -22,17 +22,22 @@ use std::sync::{Mutex, Once, PoisonError};
 use crate::{Fenced, fenced, pages, root, text};
 
 /// The pages whose command lines are run, each by a test of its own.
-const RUN: [&str; 6] = [
+const RUN: [&str; 10] = [
     "README.md",
+    "docs/everyday.md",
     "docs/profile.md",
     "docs/store.md",
+    "docs/toolchains.md",
     "docs/tutorial-embed.md",
+    "docs/tutorial-first.md",
     "docs/tutorial-move.md",
+    "docs/tutorial-received.md",
     "docs/tutorial-verify.md",
 ];
 
 /// What is copied from the repository to where a page is run.
-const COPIED: &str = "wasmfiles/*.wasm wasmfiles/contracts/*.wasm tests/js embedders/node docs";
+const COPIED: &str = "wasmfiles/*.wasm wasmfiles/fib32.wat wasmfiles/contracts/*.wasm wasmfiles/toolchains/*.wasm \
+                      wasmfiles/apps/lua.wasm tests/js embedders/node docs";
 
 /// Set to 1, this leaves out the blocks that need Node.js.
 const LEAVE_OUT_NODE_JS: &str = "WITHOUT_NODE_JS";
@@ -204,6 +209,26 @@ fn run(page: &str) {
 #[test]
 fn the_first_run_prints_what_its_page_says() {
     run("README.md");
+}
+
+#[test]
+fn the_tutorial_for_a_first_program_prints_what_it_says() {
+    run("docs/tutorial-first.md");
+}
+
+#[test]
+fn the_tutorial_on_a_received_chain_prints_what_it_says() {
+    run("docs/tutorial-received.md");
+}
+
+#[test]
+fn the_page_on_toolchains_prints_what_it_says() {
+    run("docs/toolchains.md");
+}
+
+#[test]
+fn the_page_of_everyday_commands_prints_what_it_says() {
+    run("docs/everyday.md");
 }
 
 #[test]
