@@ -13,14 +13,17 @@ fn with_mean() -> Dir {
     dir
 }
 
-/// Where it traps.
-const MEAN: &str = "\
-trapped at, innermost call first:
-  #0  core::core_arch::wasm32::unreachable at library/core/src/../../stdarch/crates/core_arch/src/wasm32/mod.rs:36:5 (inlined)
-      mean::divide at ./mean.rs:26:9 (inlined)
-      <mean::Bin>::mean at ./mean.rs:18:9
-  #1  mean at ./mean.rs:35:19
-";
+/// Whether these lines say where it traps: in `unreachable` of Rust's library, inlined into `divide`, inlined into `Bin::mean`.
+fn says_where(said: &str) -> bool {
+    let lines: Vec<&str> = said.lines().collect();
+    lines[0] == "trapped at, innermost call first:"
+        && lines[1].starts_with("  #0  core::core_arch::wasm32::unreachable at ")
+        && lines[1].ends_with(" (inlined)")
+        && lines[2] == "      mean::divide at ./mean.rs:26:9 (inlined)"
+        && lines[3] == "      <mean::Bin>::mean at ./mean.rs:19:9"
+        && lines[4].starts_with("  #1  mean at ./mean.rs:34:")
+        && lines[5].starts_with("status 134 (unreachable), ")
+}
 
 #[test]
 fn a_trap_shows_the_calls_with_names_and_source_lines_and_how_to_look_further() {
@@ -28,7 +31,7 @@ fn a_trap_shows_the_calls_with_names_and_source_lines_and_how_to_look_further() 
     for engine in ["wasm", "native"] {
         let ran = dir.run(&format!("--engine {engine} --snapshot-output {engine} mean.wasm mean 7 0")).code(134);
         let said = ran.stderr();
-        assert!(said.starts_with(MEAN), "{said}");
+        assert!(says_where(&said), "{said}");
         let further =
             format!("to look further: run it once more with --keep-final, and then: stepmark inspect {engine}@final\n");
         assert!(said.ends_with(&further) && ran.stdout().is_empty(), "{said}");
@@ -40,7 +43,7 @@ fn a_trap_shows_the_calls_with_names_and_source_lines_and_how_to_look_further() 
     for part in [
         "the end of mean.wasm mean [\"7\", \"0\"], trapped: unreachable\n",
         "<<mean::Bin>::mean> at offset 0x",
-        " (./mean.rs:18:9), unreachable\n     inlined: core::core_arch::wasm32::unreachable (library/core/",
+        " (./mean.rs:19:9), unreachable\n     inlined: core::core_arch::wasm32::unreachable (",
         "     inlined: mean::divide (./mean.rs:26:9)\n",
     ] {
         assert!(shown.contains(part), "expected {part:?} in {shown}");
@@ -54,7 +57,7 @@ fn the_calls_of_a_trap_are_an_array_of_the_object() {
     let frames = object["backtrace"].as_array().expect("an array");
     assert_eq!((frames.len(), &frames[0]["name"]), (2, &"<mean::Bin>::mean".into()));
     let inner = serde_json::json!({ "function": "mean::divide", "source": "./mean.rs:26:9" });
-    assert_eq!((&frames[0]["inlined"][1], &frames[1]["source"]), (&inner, &"./mean.rs:35:19".into()));
+    assert_eq!((&frames[0]["inlined"][1], &frames[0]["source"]), (&inner, &"./mean.rs:19:9".into()));
     let object = json(dir.run("--json -q mean.wasm mean 7 1").code(0).stdout());
     assert_eq!(object["backtrace"], serde_json::json!([]));
 }

@@ -52,7 +52,7 @@ fn a_kept_end_is_a_core_dump() {
     dir.add("fib.wasm", FIB);
     dir.run("--keep-final --snapshot-output done fib.wasm fib 5").code(0);
     let shown = text(dir.run("inspect done@final").code(0).stdout());
-    assert!(shown.contains("finished") && shown.contains("results: [0x5]"), "{shown}");
+    assert!(shown.contains("finished") && shown.contains("results: [i32 5]"), "{shown}");
 }
 
 #[test]
