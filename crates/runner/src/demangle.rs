@@ -9,7 +9,7 @@ const MOST: usize = 1024;
 
 /// A function's name as its source has it: of Rust (both manglings, without the hash) and of C++; any other as it is.
 pub fn demangled(name: &str) -> String {
-    let mut out = Bounded::default();
+    let mut out = ShortText::default();
     let written = if let Ok(rust) = rustc_demangle::try_demangle(name) {
         write!(out, "{rust:#}")
     } else if let Some(cpp) = name.strip_prefix("_Z").and_then(|_| Symbol::new(name).ok()) {
@@ -26,12 +26,12 @@ pub fn demangled(name: &str) -> String {
 
 /// Text that takes no more than [`MOST`] bytes.
 #[derive(Default)]
-struct Bounded {
+struct ShortText {
     text: String,
     is_full: bool,
 }
 
-impl Write for Bounded {
+impl Write for ShortText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = MOST.saturating_sub(self.text.len());
         let end = text.floor_char_boundary(room);

@@ -27,15 +27,15 @@ use crate::strict;
 
 /// A snapshot to look at.
 pub struct Sight {
-    seen: Seen,
-    /// What is not seen, and what it would take.
+    visible: Visible,
+    /// What is not visible, and what it would take.
     not_shown: Option<String>,
     /// How the run ended after this.
     later: Option<String>,
 }
 
 /// How much of it is there.
-enum Seen {
+enum Visible {
     All(Box<LoadedState>),
     /// Its memories and tables.
     Machine(Box<RawSnapshot>, Box<Machine>),
@@ -54,8 +54,8 @@ impl Sight {
         let FoundFiles { files, missing } = JobFiles::find_present(&raw.job, program, given, &place.dir)?;
         let Some(first) = missing.first() else {
             let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
-            let seen = Seen::All(Box::new(LoadedState::restore(raw, &rerun, place.id)?));
-            return Ok(Self { seen, not_shown: None, later });
+            let visible = Visible::All(Box::new(LoadedState::restore(raw, &rerun, place.id)?));
+            return Ok(Self { visible, not_shown: None, later });
         };
         let advice = first.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
         let for_want = |what: &str| Some(format!("{what}: {}{advice}", first.what()));
@@ -63,19 +63,19 @@ impl Sight {
         // Instances of contracts that are under way are made as the run makes them.
         if !has_modules || !raw.job.contracts.is_empty() {
             let not_shown = for_want("names, types, elements of tables, memory, descriptors");
-            return Ok(Self { seen: Seen::Snap(Box::new(raw)), not_shown, later });
+            return Ok(Self { visible: Visible::Snap(Box::new(raw)), not_shown, later });
         }
         let machine = restore(&raw, place, &files)?;
-        let seen = Seen::Machine(Box::new(raw), Box::new(machine));
-        Ok(Self { seen, not_shown: for_want("descriptors, files, how much was written"), later })
+        let visible = Visible::Machine(Box::new(raw), Box::new(machine));
+        Ok(Self { visible, not_shown: for_want("descriptors, files, how much was written"), later })
     }
 
     /// What it says.
     pub fn view(&self) -> StateView {
-        let view = match &self.seen {
-            Seen::All(state) => state.view(),
-            Seen::Machine(raw, machine) => StateView::new(raw, Some(machine), None),
-            Seen::Snap(raw) => StateView::new(raw, None, None),
+        let view = match &self.visible {
+            Visible::All(state) => state.view(),
+            Visible::Machine(raw, machine) => StateView::new(raw, Some(machine), None),
+            Visible::Snap(raw) => StateView::new(raw, None, None),
         };
         StateView { not_shown: self.not_shown.clone(), later: self.later.clone(), ..view }
     }
@@ -83,12 +83,12 @@ impl Sight {
     /// Bytes of a memory from `start` on, at most `length`; zeros beyond what is there.
     ///
     /// # Errors
-    /// Exit code 65 when the memory is not seen.
+    /// Exit code 65 when the memory is not visible.
     pub fn memory(&mut self, memory: u32, start: u64, length: usize) -> Result<Vec<u8>> {
         let number = SpaceId::new(SPACE_MEMORY, memory);
-        match &mut self.seen {
-            Seen::All(state) => Ok(state.bytes(number, start, length)),
-            Seen::Machine(_, machine) => {
+        match &mut self.visible {
+            Visible::All(state) => Ok(state.bytes(number, start, length)),
+            Visible::Machine(_, machine) => {
                 let store = &machine.store;
                 let pages = if store.numbers().contains(&number) { store.page_count(number) } else { 0 };
                 let page = |page: u64| match usize::try_from(page) {
@@ -97,7 +97,7 @@ impl Sight {
                 };
                 Ok(super::bytes_of(page, start, length))
             }
-            Seen::Snap(_) => {
+            Visible::Snap(_) => {
                 let what = self.not_shown.clone().unwrap_or_default();
                 Err(Failure::data(format!("memory {memory} cannot be shown: {what}")))
             }
