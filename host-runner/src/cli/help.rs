@@ -66,7 +66,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
 const HEADINGS: [(&str, &[&str]); 6] = [
     (
         "Segments and snapshots",
-        &["snapshot_input", "snapshot_id", "snapshot_output", "gas_limit", "enable_gas_refill", "keep_final"],
+        &["snapshot_input", "snapshot_id", "snapshot_output", "gas_limit", "enable_gas_refill", "keep_final", "invoke"],
     ),
     ("What the program finds", &["preload", "function", "stub_imports", "env", "stdin", "file", "dir", "preopen"]),
     ("Prices, features, clock and seed", &["gas_schedule", "feature", "clock_rate", "seed"]),
@@ -76,9 +76,10 @@ const HEADINGS: [(&str, &[&str]); 6] = [
 ];
 
 /// Flags of a run that only the long help shows.
-const RARE: [&str; 9] = [
+const RARE: [&str; 10] = [
     "snapshot_id",
     "keep_final",
+    "invoke",
     "clock_rate",
     "max_exceptions",
     "no_commit",

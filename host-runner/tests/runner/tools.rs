@@ -393,7 +393,7 @@ fn an_exported_chain_is_the_same_elsewhere_without_anything_else() {
     fs::create_dir(dir.path("in")).expect("a directory");
     fs::write(dir.path("in/input.txt"), "some text\n").expect("a file");
     fs::write(dir.path("stdin.txt"), "words").expect("a file");
-    dir.run("--engine native --gas-limit 50000 --enable-gas-refill --dir in::/data --stdin stdin.txt --snapshot-output out files.wasm");
+    dir.run("--engine native --gas-limit 50000 --enable-gas-refill --preopen / --dir in::/data --stdin stdin.txt --snapshot-output out files.wasm");
     dir.run("export out -o chain.tar --dir in::/data --stdin stdin.txt").code(0);
     let elsewhere = Dir::new();
     fs::copy(dir.path("chain.tar"), elsewhere.path("chain.tar")).expect("copied");

@@ -213,7 +213,7 @@ fn delivered_files_are_compared_too() {
     fs::copy(program, dir.path("files.wasm")).expect("copied");
     fs::create_dir(dir.path("in")).expect("a directory");
     fs::write(dir.path("in/input.txt"), "some text\n").expect("a file");
-    let line = "--engine native --gas-limit 100000 --enable-gas-refill --dir in::/data --deliver left --snapshot-output out files.wasm";
+    let line = "--engine native --gas-limit 100000 --enable-gas-refill --preopen / --dir in::/data --deliver left --snapshot-output out files.wasm";
     let code = dir.run(line).exit_code();
     let left = dir.names("left");
     assert!(!left.is_empty(), "the program left no file");

@@ -105,7 +105,7 @@ pub fn load_supplied(
 ) -> Result<()> {
     job.warnings.iter().for_each(|warning| sink.warning(warning));
     // Said here, whatever runs the job.
-    let job = &JobSpec { warnings: Vec::new(), ..job.clone() };
+    let job = &JobSpec { warnings: Vec::new(), ..Supply::with_inputs_apart(job) };
     node.load(job)?;
     supply.modules_of(job);
     if let Some(resume) = &job.resume {

@@ -1,7 +1,7 @@
 //! Where the files come from that a node asks for. A run from the command line asks for paths as the user typed them; who
 //! rebuilds a run from its snapshots gives the node names of its own, and says here what they stand for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,10 +51,23 @@ impl Supply {
 
     /// Lets the names of a job's modules stand for modules at these paths, unless they stand for something already.
     pub fn modules_of(&mut self, job: &JobSpec) {
-        let linked = job.preload.iter().chain(&job.contracts).map(|(_, path)| path);
-        for path in std::iter::once(&job.program).chain(linked) {
-            self.names.entry(path.clone()).or_insert_with(|| FileSource::Module(path.into()));
+        for path in modules(job) {
+            self.names.entry(path.to_owned()).or_insert_with(|| FileSource::Module(path.into()));
         }
+    }
+
+    /// The job with other names for inputs that are modules of it too: as an input, text is what it is.
+    pub fn with_inputs_apart(job: &JobSpec) -> JobSpec {
+        let modules: BTreeSet<&str> = modules(job).collect();
+        let apart = |path: &String| {
+            let mut name = path.clone();
+            while modules.contains(name.as_str()) {
+                name = format!("{}{name}", if name.starts_with('/') { "/." } else { "./" });
+            }
+            name
+        };
+        let files = job.files.iter().map(|(guest, path)| (guest.clone(), apart(path))).collect();
+        JobSpec { files, stdin: job.stdin.as_ref().map(apart), ..job.clone() }
     }
 
     /// Lets `name` stand for these bytes.
@@ -124,6 +137,12 @@ impl Supply {
         }
         Ok(())
     }
+}
+
+/// Paths of a job's modules.
+fn modules(job: &JobSpec) -> impl Iterator<Item = &str> {
+    let linked = job.preload.iter().chain(&job.contracts).map(|(_, path)| path);
+    std::iter::once(&job.program).chain(linked).map(String::as_str)
 }
 
 /// Gives the node the contents of a file, chunk by chunk.
