@@ -12,7 +12,7 @@ use stepmark_runner::terminal;
 /// How much to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
-    /// Errors only.
+    /// Errors only, and where the state of a run is that was stopped.
     Quiet,
     /// Warnings, progress on a terminal, a closing line.
     #[default]
@@ -63,6 +63,11 @@ impl Console {
         if self.verbosity > Verbosity::Quiet {
             self.line(text);
         }
+    }
+
+    /// A line that even whoever wants quiet has to see.
+    pub fn insist(&self, text: &str) {
+        self.line(text);
     }
 
     /// A line on standard error.

@@ -18,13 +18,14 @@ use stepmark_runner::node::engine::Engine;
 /// What decides a job, as the user typed it: the module's own flags.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct JobFlags {
-    /// Directory to resume from: {id}.snap and 1.bin to {id}.bin
+    /// Directory to resume from: {id}.snap and 1.bin to {id}.bin; DIR@N says the snapshot too
     #[arg(long, value_name = "DIR")]
     pub snapshot_input: Option<String>,
     /// Snapshot to resume from: a number, or "paused"
     #[arg(long, value_name = "N")]
     pub snapshot_id: Option<String>,
-    /// Directory for snapshots and results, created if absent [default: ./snapshot]
+    /// Directory for snapshots and results, created if absent [default: stepmark/PROGRAM-HASH, of the job; none where no flag
+    /// asks for files]
     #[arg(long, value_name = "DIR")]
     pub snapshot_output: Option<String>,
     /// Gas of a segment, such as 5000000, 5_000_000, 5M or 5e6; when it is used up, a snapshot is written
@@ -197,6 +198,24 @@ impl JobFlags {
         self.config.contract.store.as_deref()
     }
 
+    /// Directory and snapshot to go on from: both, or neither. `DIR@N` is both in one.
+    fn start(&self) -> Result<(Option<String>, Option<String>)> {
+        match (&self.snapshot_input, &self.snapshot_id) {
+            (Some(dir), None) => match dir.rsplit_once('@').filter(|(parent, _)| Path::new(parent).is_dir()) {
+                Some((parent, id)) if !Path::new(dir).exists() => Ok((Some(parent.to_owned()), Some(id.to_owned()))),
+                _ => {
+                    let what = format!("--snapshot-input {dir}: needs --snapshot-id N too, the snapshot to go on from");
+                    Err(Failure::usage(what).help(format!("after the last one goes: stepmark resume {dir}")))
+                }
+            },
+            (None, Some(id)) => {
+                let what = format!("--snapshot-id {id}: needs --snapshot-input DIR too, where the snapshot is");
+                Err(Failure::usage(what).help("without both, a run begins at the start"))
+            }
+            both => Ok((both.0.clone(), both.1.clone())),
+        }
+    }
+
     /// The flags as they were typed, with `words` last: one place judges them, the module's own.
     fn arguments(&self, words: &[String]) -> Result<Vec<String>> {
         let config = &self.config;
@@ -210,9 +229,10 @@ impl JobFlags {
             ("--clock-rate", &config.clock_rate),
             ("--seed", &config.seed),
         ];
+        let (snapshot_input, snapshot_id) = self.start()?;
         let single = [
-            ("--snapshot-input", &self.snapshot_input),
-            ("--snapshot-id", &self.snapshot_id),
+            ("--snapshot-input", &snapshot_input),
+            ("--snapshot-id", &snapshot_id),
             ("--snapshot-output", &self.snapshot_output),
             ("--gas-schedule", &config.gas_schedule),
             ("--stdin", &inputs.stdin),
@@ -326,7 +346,7 @@ pub fn named(flag: &str, values: &[String]) -> Result<Vec<(String, PathBuf)>> {
 
 /// Adds every regular file below `host` under its guest path. Links are skipped: what they lead to is not below `host`.
 fn walk(host: &Path, guest: &str, found: &mut BTreeMap<String, String>) -> Result<()> {
-    for entry in fs::read_dir(host).map_err(|error| Failure::io(host, &error))? {
+    for entry in fs::read_dir(host).map_err(|error| Failure::named(host, "directory", &error))? {
         let entry = entry.map_err(|error| Failure::io(host, &error))?;
         let path = entry.path();
         let kind = entry.file_type().map_err(|error| Failure::io(&path, &error))?;

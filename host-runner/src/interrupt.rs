@@ -1,5 +1,5 @@
-//! Ctrl-C. The first one asks the run to stop at the next slice and to write its state; the second one ends the process
-//! at once.
+//! Ctrl-C, and the signals by which a system ends a process (SIGTERM, SIGHUP). The first one asks the run to stop at the next
+//! slice and to write its state; the second one ends the process at once.
 
 use stepmark_runner::failure::{Failure, INTERRUPTED, IO, Result};
 use stepmark_runner::interrupt::Interrupt;

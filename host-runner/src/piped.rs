@@ -50,6 +50,11 @@ pub fn read(job: &mut JobFlags, words: &[String]) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
 }
 
+/// Whether there is a standard input that a program would read, if its run did not go on with the one that it began with.
+pub fn is_left_unread(job: &JobFlags, words: &[String]) -> bool {
+    job.snapshot_input.is_some() && is_redirected() && reads_input(words)
+}
+
 /// Says after a while what is waited for, until the result is dropped.
 fn say_what_is_waited_for() -> mpsc::Sender<()> {
     let (done, wait) = mpsc::channel();

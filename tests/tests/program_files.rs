@@ -12,6 +12,7 @@ use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, RunOptions};
 use stepmark_runner::node::engine::{Engine, Progress};
 use stepmark_runner::node::external::Nobody;
+use stepmark_runner::node::output::Output;
 use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::sandbox::WasmNode;
 use stepmark_runner::node::sink::Sink;
@@ -97,13 +98,13 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     drive::load(&mut node, &job, &mut copies, &stop)?;
     let out = OutputDir::open(&prepared.path().join("out"))?;
     let options = RunOptions {
-        runner: Runner { engine: Engine::Wasm },
+        runner: Runner { engine: Engine::Wasm, refill: None },
         from_pause: false,
         keep_answers: true,
         deliver: None,
         leave: None,
     };
-    let summary = drive::run(&mut node, &out, &mut copies, &stop, &mut Nobody, options)?;
+    let summary = drive::run(&mut node, &mut Output::Into(&out), &mut copies, &stop, &mut Nobody, options)?;
     ensure!(Path::new(out.path()).join("result.txt").exists(), "no result.txt");
 
     let mut job = reference::ReferenceJob::new(&job);

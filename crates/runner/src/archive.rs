@@ -279,7 +279,7 @@ pub fn import(
     }
     let staged = StagedImport::create(directory)?;
     unpack(archive, &staged.path, true, stop)?;
-    check(&staged.path)?;
+    check(&staged.path).map_err(|failure| failure.renamed(&staged.path, directory))?;
     staged.place(directory)
 }
 

@@ -1,7 +1,7 @@
 //! Failures of the runner: what went wrong, its causes, what would help, and the exit code (table: docs/cli.md).
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use stepmark_state::shown::{Shown, ShownLines};
@@ -18,8 +18,10 @@ pub const IO: i32 = 74;
 pub const GAS_LIMIT: i32 = 75;
 /// Exit code: what a run has read of a store is not so any more.
 pub const CONFLICT: i32 = 76;
-/// Exit code: Ctrl-C; the state was written as a pause.
+/// Exit code: Ctrl-C, or a signal that ends a process; the state was written as a pause.
 pub const INTERRUPTED: i32 = 130;
+/// Exit code: whoever read standard output has closed it, as `head` does.
+pub const CLOSED: i32 = 141;
 /// Exit code: the program trapped.
 pub const TRAP: i32 = 134;
 
@@ -61,6 +63,15 @@ impl Failure {
         Self::new(IO, format!("{}: {error}", path.display()))
     }
 
+    /// What the command line names cannot be opened: it is not there (exit code 2), or cannot be read (74).
+    #[cold]
+    pub fn named(path: &Path, what: &str, error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound => Self::usage(format!("{}: no such {what}", path.display())),
+            _ => Self::io(path, error),
+        }
+    }
+
     /// Adds what caused the failure; several calls go from the near cause to the far one.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
@@ -74,6 +85,21 @@ impl Failure {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// The failure with `to` in the place of `from`, which is a name of ours that means nothing to who reads it.
+    #[must_use]
+    pub fn renamed(self, from: &Path, to: &Path) -> Self {
+        let [from, to] = [from, to].map(|path| path.display().to_string());
+        let renamed = |text: String| text.replace(&from, &to);
+        let Self { code, what, causes, help } = self;
+        let causes = causes.into_iter().map(renamed).collect();
+        Self { code, what: renamed(what), causes, help: help.map(renamed) }
+    }
+
+    /// Whether nobody wants to read that it happened.
+    pub fn is_silent(&self) -> bool {
+        self.code == CLOSED
     }
 
     /// Exit code of the process.

@@ -139,16 +139,19 @@ impl Foreign {
     /// Opens the file at `path`, which the user has named: it may be a link, and where a module is meant it may be text.
     ///
     /// # Errors
-    /// Exit code 74 when it cannot be opened or is no regular file, 65 when it is longer than any of its kind, or text that
-    /// is no module.
+    /// Exit code 2 when it is not there, 74 when it cannot be opened or is no regular file, 65 when it is longer than any of its
+    /// kind, or text that is no module.
     pub fn named(path: &Path, kind: ForeignKind) -> Result<Self> {
-        Self::of(path.to_path_buf(), kind, system::open(path))?.as_module()
+        match system::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::named(path, "file", &error)),
+            opened => Self::of(path.to_path_buf(), kind, opened)?.as_module(),
+        }
     }
 
     /// Opens `name`, parts between slashes, below `dir`: no part of it may be a link.
     ///
     /// # Errors
-    /// As [`named`](Self::named).
+    /// As [`named`](Self::named), and 74 when it is not there.
     pub fn within(dir: &Path, name: &str, kind: ForeignKind) -> Result<Self> {
         Self::of(dir.join(name), kind, system::open_within(dir, name))
     }

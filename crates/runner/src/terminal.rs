@@ -2,11 +2,11 @@
 //! it so). All words of ours pass through [`Shown`], because there may be words of others in them: names in a module, paths
 //! in a snapshot, messages of a database. What a program writes to its own streams is the program's, and passes as it is.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use stepmark_state::shown::Shown;
 
-use crate::failure::{Failure, IO, Result};
+use crate::failure::{CLOSED, Failure, IO, Result};
 
 /// Prints a line of ours on standard output: text, or a JSON object, which stays one.
 ///
@@ -38,15 +38,18 @@ pub fn say(line: &str) {
     drop(pass_on(false, format!("{}\n", Shown(line)).as_bytes()));
 }
 
-/// Says what went wrong.
+/// Says what went wrong, if that is not only that somebody has read enough.
 pub fn complain(failure: &Failure) {
+    if failure.is_silent() {
+        return;
+    }
     failure.to_string().lines().for_each(say);
 }
 
 /// Passes bytes of a program, or of a store, on as they are.
 ///
 /// # Errors
-/// Exit code 74 when they cannot be written.
+/// Exit code 74 when they cannot be written, 141 when nobody reads standard output any more.
 #[expect(clippy::disallowed_methods, reason = "the one place that writes to them")]
 pub fn pass_on(to_stdout: bool, bytes: &[u8]) -> Result<()> {
     let (name, written) = if to_stdout {
@@ -55,7 +58,10 @@ pub fn pass_on(to_stdout: bool, bytes: &[u8]) -> Result<()> {
     } else {
         ("standard error", io::stderr().lock().write_all(bytes))
     };
-    written.map_err(|error| Failure::new(IO, format!("{name}: {error}")))
+    written.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe if to_stdout => Failure::new(CLOSED, "standard output was closed"),
+        _ => Failure::new(IO, format!("{name}: {error}")),
+    })
 }
 
 /// Whether somebody sees what is said: progress is for them only.

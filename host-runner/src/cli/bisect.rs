@@ -60,8 +60,7 @@ pub(super) fn execute(args: &BisectArgs) -> Result<i32> {
 /// A chain, its job and the files of it.
 fn open(args: &BisectArgs, program: Option<&str>, dir: &Path) -> Result<(ChainFiles, Rerun, JobFiles)> {
     let chain = ChainFiles::open(dir)?;
-    let none = || Failure::data(format!("{}: holds no snapshot that can be read", dir.display()));
-    let job = chain.job.clone().ok_or_else(none)?;
+    let job = chain.job.clone().ok_or_else(|| chain.without_a_job())?;
     let files = JobFiles::find(&job, program, &args.files.given()?, dir)?;
     let rerun = Rerun::new(job, &files, dir);
     Ok((chain, rerun, files))

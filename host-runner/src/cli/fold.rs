@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::flags::FileFlags;
@@ -35,19 +35,19 @@ impl ChainArgs {
     fn open(&self) -> Result<(ChainFiles, Rerun, JobFiles)> {
         let mut chain = ChainFiles::open(&self.chain)?;
         chain.check_bins(&mut |_| {});
-        let what = format!("{}: is no chain that hangs together", self.chain.display());
-        let faults = chain.faults.values().flatten();
-        let faults = faults.filter(|fault| !fault.ends_with("missing") || chain.base.is_none());
-        let mut faults = faults.chain(&chain.aside_faults).peekable();
-        let Some(job) = chain.job.clone().filter(|_| faults.peek().is_none()) else {
-            return Err(faults.fold(Failure::data(what), Failure::caused_by));
-        };
+        let Some(job) = chain.job.clone() else { return Err(chain.without_a_job()) };
+        chain.check_restorable()?;
+        let faults: Vec<&String> = chain.faults_from_its_beginning().chain(&chain.aside_faults).collect();
+        if !faults.is_empty() {
+            let what = format!("{}: is no chain that hangs together", self.chain.display());
+            return Err(faults.into_iter().fold(Failure::data(what), Failure::caused_by));
+        }
         let files = JobFiles::find(&job, self.program.as_deref(), &self.files.given()?, &self.chain)?;
         let rerun = Rerun::new(job, &files, &self.chain);
         Ok((chain, rerun, files))
     }
 
-    fn say(&self, object: &serde_json::Value, text: &str) -> Result<i32> {
+    fn say(&self, object: &Value, text: &str) -> Result<i32> {
         print(if self.json { object.to_string() } else { text.to_owned() }.as_str()).map(|()| 0)
     }
 }
@@ -67,11 +67,14 @@ pub(super) struct MergeArgs {
 
 pub(super) fn merge(args: &MergeArgs) -> Result<i32> {
     let (chain, rerun, _) = args.chain.open()?;
-    let first = chain.base.map_or(1, |(base, _)| base);
+    let first = chain.base.map_or(1, |(base, _)| base).max(chain.beginning.first());
+    if chain.links.is_empty() {
+        return args.chain.say(&nothing_folded(), "nothing was folded: the chain has no snapshot");
+    }
     let range = format!("{first} to {}", chain.last());
     let Some(to) = args.to else {
         let text = format!("nothing was folded: say up to which snapshot with --to K ({range})");
-        return args.chain.say(&json!({ "to": null, "files": 0, "bytes_before": 0, "bytes_after": 0 }), &text);
+        return args.chain.say(&nothing_folded(), &text);
     };
     if !(first..=chain.last()).contains(&to) {
         return Err(Failure::usage(format!("--to {to}: expected {range}")));
@@ -90,6 +93,15 @@ pub(super) fn merge(args: &MergeArgs) -> Result<i32> {
     let compact::Merged { before, after, files } = merged;
     let object = json!({ "to": to, "files": files, "bytes_before": before, "bytes_after": after });
     args.chain.say(&object, &format!("{files} .bin files of {before} bytes became base.bin of {after} bytes"))
+}
+
+fn nothing_folded() -> Value {
+    json!({ "to": null, "files": 0, "bytes_before": 0, "bytes_after": 0 })
+}
+
+/// How a chain is verified that begins later than its run, as words to add; none of any other.
+fn begins_later(first: u64) -> String {
+    if first > 1 { format!("; it begins with snapshot {first}: verify --from {first}") } else { String::new() }
 }
 
 /// Arguments of `prune`.
@@ -116,12 +128,13 @@ pub(super) fn prune(args: &PruneArgs) -> Result<i32> {
         pruning.execute(&chain, &rerun, &OutputDir::open(&args.chain.chain)?)?;
     }
     let kept = chain.links.len().saturating_sub(pruning.gone.len());
+    let begins = if pruning.gone.is_empty() { chain.beginning.first() } else { pruning.first };
     let text = match (args.dry_run, args.keep_last.or(args.keep_every)) {
         (_, None) => {
             format!("nothing went, all {kept} snapshots are kept: say which to keep with --keep-last or --keep-every")
         }
         (true, _) => format!("{} would go, {kept} would be kept", of_ids(&pruning.gone)),
-        (false, _) => format!("{} went, {kept} are kept", of_ids(&pruning.gone)),
+        (false, _) => format!("{} went, {kept} are kept{}", of_ids(&pruning.gone), begins_later(begins)),
     };
     args.chain.say(&json!({ "removed": pruning.gone, "kept": kept, "dry_run": args.dry_run }), &text)
 }
@@ -152,7 +165,8 @@ pub(super) fn export(args: &ExportArgs) -> Result<i32> {
     writer.job(&rerun.job().program.name, &files)?;
     let size = writer.finish()?;
     let output = args.output.display().to_string();
-    let text = format!("{} snapshots exported to {output}, {size} bytes", chain.links.len());
+    let begins = begins_later(chain.beginning.first());
+    let text = format!("{} snapshots exported to {output}, {size} bytes{begins}", chain.links.len());
     args.chain.say(&json!({ "file": output, "bytes": size, "snapshots": chain.links.len() }), &text)
 }
 
@@ -168,14 +182,15 @@ pub(super) struct ImportArgs {
 }
 
 pub(super) fn import(args: &ImportArgs) -> Result<i32> {
-    let mut count = 0;
+    let (mut count, mut begins) = (0, String::new());
     archive::import(&args.archive, &args.chain, &on_ctrl_c()?, |staged| {
         let unpacked =
             ChainArgs { chain: staged.to_path_buf(), program: None, files: FileFlags::default(), json: false };
         let (chain, _, _) = unpacked.open()?;
         count = chain.links.len();
+        begins = begins_later(chain.beginning.first());
         Ok(())
     })?;
-    print(&format!("{count} snapshots imported into {}", args.chain.display()))?;
+    print(&format!("{count} snapshots imported into {}{begins}", args.chain.display()))?;
     Ok(0)
 }

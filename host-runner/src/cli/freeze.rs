@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::{OutputArgs, print, run, trapped};
-use crate::console::Console;
+use crate::cli::{OutputArgs, place, print, run, trapped};
+use crate::console::{Console, Verbosity};
 use crate::interrupt::on_ctrl_c;
 use crate::kept;
 use crate::units;
@@ -18,6 +18,7 @@ use stepmark_runner::node::embedded_module;
 use stepmark_runner::node::engine::{Engine, ModuleSession};
 use stepmark_runner::node::external::Nobody;
 use stepmark_runner::node::frozen;
+use stepmark_runner::node::output::Output;
 use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::runner_report;
 use stepmark_runner::node::sandbox::WasmNode;
@@ -41,30 +42,47 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
     let run = &args.run;
     refuse(run)?;
     frozen::check_place(&args.file)?;
-    let (job, piped) = run::job(run)?;
+    let (mut job, piped) = run::job(run)?;
     let stop = on_ctrl_c()?;
     let mut console = Console::new(run.output.verbosity(), run.output.json);
+    if job.snapshot_output.is_none() {
+        // Whoever thaws the module has no other name for the job's own directory.
+        job.snapshot_output = Some(own_directory(&job, piped.as_deref(), &stop)?);
+    }
     let mut node = WasmNode::embedded()?;
     run::load(&mut node, &job, piped.as_deref(), &mut console, &stop)?;
-    let output_dir = node.output_dir()?;
-    let out = OutputDir::open(Path::new(&output_dir))?;
-    let from_pause = run::starts_from_pause(&job, out.path());
-    let done = out.prepare(&node.job_hash()?, node.start_id()?, from_pause, run::replace(run.overwrite, false))?;
-    done.iter().for_each(|what| console.note(what));
-    kept::keep(&job, piped.as_deref(), out.path())?;
+    let (hash, is_wanted) = (node.job_hash()?, place::asks_for_files(&run.job));
+    let path = place::directory(&job, &hash);
+    let out = is_wanted.then(|| OutputDir::open(Path::new(&path))).transpose()?;
+    let from_pause = out.as_ref().is_some_and(|out| run::starts_from_pause(&job, out.path()));
+    if let Some(out) = &out {
+        let done = out.prepare(&hash, node.start_id()?, from_pause, run::replace(run.overwrite, false))?;
+        done.iter().for_each(|what| console.note(what));
+        kept::keep(&job, piped.as_deref(), out.path())?;
+    }
+    let make = || place::for_state(&path, &hash, &job, piped.as_deref());
+    let out = out.as_ref().map_or_else(|| Output::only_state(&make), Output::Into);
     let to = Some(Freezing { file: &args.file, after: args.after });
     Moving {
         node,
-        job: Some(job),
+        job: Some(&job),
         out,
         console,
         output: run.output,
         unsigned: run.unsigned,
         from_pause,
+        refill: Some(job.gas_refill),
         deliver: run.deliver.clone(),
         to,
     }
     .go_on(&stop)
+}
+
+/// The directory of a job that names none: its hash is known once it was loaded, and what is frozen has to know it before.
+fn own_directory(job: &JobSpec, piped: Option<&[u8]>, stop: &Interrupt) -> Result<String> {
+    let mut node = Engine::Native.start()?;
+    run::load(node.as_mut(), job, piped, &mut Console::new(Verbosity::Quiet, false), stop)?;
+    Ok(place::directory(job, &node.job_hash()?))
 }
 
 /// Refuses what a frozen module could not go on with elsewhere.
@@ -94,14 +112,16 @@ pub(super) struct Freezing<'a> {
 pub(super) struct Moving<'a> {
     pub(super) node: WasmNode,
     /// Its job; none of one that was thawed, which names no files.
-    pub(super) job: Option<JobSpec>,
-    pub(super) out: OutputDir,
+    pub(super) job: Option<&'a JobSpec>,
+    pub(super) out: Output<'a>,
     pub(super) console: Console,
     pub(super) output: OutputArgs,
     /// Print integers without a sign.
     pub(super) unsigned: bool,
     /// The run starts from the pause in its output directory.
     pub(super) from_pause: bool,
+    /// Whether the gas is refilled; none where nobody knows.
+    pub(super) refill: Option<bool>,
     pub(super) deliver: Option<PathBuf>,
     pub(super) to: Option<Freezing<'a>>,
 }
@@ -110,7 +130,7 @@ impl Moving<'_> {
     /// Runs the module to the end, or until it is to be frozen, and freezes it then.
     pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<i32> {
         self.console.detail(&format!("module {} (wasm engine)", embedded_module::node_hash()));
-        let runner = Runner { engine: Engine::Wasm };
+        let runner = Runner { engine: Engine::Wasm, refill: self.refill };
         let leave = self.to.map(|to| Leave { after: to.after });
         let options = RunOptions {
             runner,
@@ -119,7 +139,7 @@ impl Moving<'_> {
             deliver: self.deliver.clone(),
             leave,
         };
-        let ran = drive::run(&mut self.node, &self.out, &mut self.console, stop, &mut Nobody, options);
+        let ran = drive::run(&mut self.node, &mut self.out, &mut self.console, stop, &mut Nobody, options);
         self.console.finish();
         let summary = ran?;
         if summary.result.is_none() && !summary.left && !summary.interrupted() {
@@ -133,15 +153,15 @@ impl Moving<'_> {
             }
             None => None,
         };
-        let output_dir = self.out.path().display().to_string();
-        let backtrace = trapped::backtrace(&summary, self.job.as_ref());
+        let output_dir = self.out.path();
+        let backtrace = trapped::backtrace(&summary, self.job);
         if frozen.is_none() {
             run::print_values(&summary, self.unsigned, self.output)?;
             trapped::say(&backtrace, &self.console);
-            run::closing_lines(&summary, &output_dir, "").iter().for_each(|line| self.console.note(line));
+            run::say_closing(&summary, output_dir.as_deref(), "", &self.console);
         }
         if self.output.json {
-            let mut object = runner_report::run_object(&summary, &output_dir, &runner);
+            let mut object = runner_report::run_object(&summary, output_dir.as_deref(), &runner);
             object["frozen"] = frozen.unwrap_or_default();
             object["backtrace"] = json!(backtrace);
             print(&object.to_string())?;
@@ -151,8 +171,9 @@ impl Moving<'_> {
 
     /// Writes a pause in place of the file that could not be written.
     fn save(&mut self, failure: Failure) -> Result<Value> {
-        drive::pause(&mut self.node, &self.out)?;
-        let shown = self.out.path().display();
+        let out = self.out.make()?;
+        drive::pause(&mut self.node, out, self.refill)?;
+        let shown = out.path().display();
         Err(failure.help(format!("the state is in {shown} all the same; go on with: stepmark resume {shown}")))
     }
 
@@ -165,7 +186,8 @@ impl Moving<'_> {
             "frozen: {shown}, {bytes} bytes of a memory of {}; go on with: stepmark thaw {shown}",
             memory.len()
         ));
-        self.console.note(&format!("  {}, in {}", run::figures(summary), self.out.path().display()));
+        let place = self.out.path().map_or_else(String::new, |path| format!(", in {path}"));
+        self.console.note(&format!("  {}{place}", run::figures(summary)));
         Ok(json!({ "file": shown, "bytes": bytes, "memory_bytes": memory.len() }))
     }
 }

@@ -12,6 +12,7 @@ mod help;
 mod inspect;
 #[cfg(test)]
 mod manual;
+mod place;
 mod profile;
 mod reference;
 mod resume;
@@ -32,7 +33,7 @@ use stepmark_runner::terminal::{self, print};
 
 /// Exit codes, below the help.
 const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 75 stopped at the gas limit, 76 store conflict, \
-130 interrupted, 2 usage, 65 bad program or snapshot, 74 input or output, 1 mismatch";
+130 interrupted, 141 standard output closed, 2 usage, 65 bad program or snapshot, 74 input or output, 1 mismatch";
 
 /// Runs WebAssembly programs deterministically, counts gas, and leaves a chain of snapshots that anyone can check.
 #[derive(Debug, Parser)]

@@ -4,12 +4,14 @@
 use std::path::PathBuf;
 
 use crate::cli::{OutputArgs, run};
+use crate::console::Verbosity;
 use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
 use crate::flags::{FileFlags, engines};
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::Result;
 use stepmark_runner::job::rerun::JobFiles;
 use stepmark_runner::node::engine::Engine;
+use stepmark_runner::terminal;
 
 /// Arguments of `resume`.
 #[derive(Clone, Debug, clap::Args)]
@@ -21,9 +23,12 @@ pub(super) struct ResumeArgs {
     /// Gas of a segment from here on [default: what the snapshot's own segment had]
     #[arg(long, value_name = "N")]
     gas_limit: Option<String>,
-    /// Refill the gas after each snapshot, and go on until the program ends
+    /// Refill the gas after each snapshot, and go on until the program ends [default: as the run did before]
     #[arg(long)]
     enable_gas_refill: bool,
+    /// Stop at the next snapshot, also where the run refilled its gas before
+    #[arg(long, conflicts_with = "enable_gas_refill")]
+    disable_gas_refill: bool,
     /// Write the state at the end, a trap's too, as final.snap and final.bin
     #[arg(long)]
     keep_final: bool,
@@ -68,6 +73,10 @@ pub(super) fn execute(args: &ResumeArgs) -> Result<i32> {
 fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
     let place = SnapshotRef::parse(&args.from)?;
     let dir = place.dir.display().to_string();
+    let remembers = !args.disable_gas_refill && !args.enable_gas_refill && place.was_refilled();
+    if remembers && args.output.verbosity() > Verbosity::Quiet {
+        terminal::say("the gas is refilled after each snapshot, as before (--disable-gas-refill: stop at the next one)");
+    }
     let files = JobFiles::find(&place.read()?.job, args.program.as_deref(), &args.files.given()?, &place.dir)?;
     let flag = |(name, path): (String, String)| format!("{name}={path}");
     let inputs = InputFlags {
@@ -89,7 +98,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
             snapshot_input: Some(dir),
             snapshot_id: Some(place.id.to_string()),
             gas_limit: args.gas_limit.clone(),
-            enable_gas_refill: args.enable_gas_refill,
+            enable_gas_refill: args.enable_gas_refill || remembers,
             keep_final: args.keep_final,
             invoke: None,
             config: ConfigFlags { inputs, contract, ..ConfigFlags::default() },

@@ -8,7 +8,7 @@ use stepmark_session::report::{ReturnedValue, RunOutcome, RunResult};
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 use stepmark_session::values::ValKind;
 
-use crate::cli::{OutputArgs, help, print, trapped};
+use crate::cli::{OutputArgs, help, place, print, trapped};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
@@ -22,12 +22,13 @@ use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, RunOptions, Summary};
 use stepmark_runner::node::embedded_module;
 use stepmark_runner::node::engine::{Engine, ModuleSession};
+use stepmark_runner::node::output::Output;
 use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::runner_report;
 use stepmark_runner::node::sink::Sink;
 use stepmark_runner::node::supply::Supply;
 use stepmark_runner::reference::{self, Comparison};
-use stepmark_runner::store::{RunStore, read_set};
+use stepmark_runner::store::{ReadWriteSet, RunStore, decode_set, read_set};
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
@@ -77,35 +78,63 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     misplaced(&args.words).iter().for_each(|what| console.note(what));
     if let Some(ResumeFrom { dir, id }) = &job.resume {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
+        if piped::is_left_unread(&args.job, &args.words) {
+            console.warning("standard input is not read: the run goes on with the one that it began with");
+        }
     }
     let mut node = args.engine.start()?;
     load(node.as_mut(), &job, piped.as_deref(), &mut console, &stop)?;
 
-    let output_dir = node.output_dir()?;
-    let out = OutputDir::open(Path::new(&output_dir))?;
-    let from_pause = starts_from_pause(&job, out.path());
-    make_room(args, node.as_mut(), &out, from_pause, &mut console)?;
-    kept::keep(&job, piped.as_deref(), out.path())?;
-    let runner = Runner { engine: args.engine };
+    let (hash, is_wanted) = (node.job_hash()?, place::asks_for_files(&args.job));
+    let path = place::directory(&job, &hash);
+    let out = is_wanted.then(|| OutputDir::open(Path::new(&path))).transpose()?;
+    let from_pause = out.as_ref().is_some_and(|out| starts_from_pause(&job, out.path()));
+    if let Some(out) = &out {
+        make_room(args, node.as_mut(), out, from_pause, &mut console)?;
+        kept::keep(&job, piped.as_deref(), out.path())?;
+    }
+    let make = || place::for_state(&path, &hash, &job, piped.as_deref());
+    let mut output = out.as_ref().map_or_else(|| Output::only_state(&make), Output::Into);
+    let runner = Runner { engine: args.engine, refill: Some(job.gas_refill) };
     let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
     let options = RunOptions { runner, from_pause, keep_answers, deliver, leave: None };
-    let ran = drive::run(node.as_mut(), &out, &mut console, &stop, &mut store, options);
+    let ran = drive::run(node.as_mut(), &mut output, &mut console, &stop, &mut store, options);
     console.finish();
     let summary = ran?;
     drop(node);
     if let Some(store) = store.database.filter(|_| summary.exit_code == 0 && !contract.no_commit) {
-        let version = store.commit(&read_set(&out.path().join("rwset.bin"))?)?;
+        let version = store.commit(&read_and_written(&summary, Path::new(&path))?)?;
         console.note(&format!("committed: the store is at version {version}"));
     }
+    conclude(args, &job, &summary, output.path().as_deref(), &path, console)
+}
 
-    print_values(&summary, args.unsigned, args.output)?;
-    let backtrace = trapped::backtrace(&summary, Some(&job));
+/// What a run has read of its store and wants to write.
+fn read_and_written(summary: &Summary, dir: &Path) -> Result<ReadWriteSet> {
+    match &summary.read_write_set {
+        Some(bytes) => decode_set(bytes, "the run's read and write set"),
+        None => read_set(&dir.join("rwset.bin")),
+    }
+}
+
+/// Says what a run came to, and compares it with the reference where that is wanted. `path` is where its files would be.
+fn conclude(
+    args: &RunArgs,
+    job: &JobSpec,
+    summary: &Summary,
+    output_dir: Option<&str>,
+    path: &str,
+    mut console: Console,
+) -> Result<i32> {
+    print_values(summary, args.unsigned, args.output)?;
+    let backtrace = trapped::backtrace(summary, Some(job));
     trapped::say(&backtrace, &console);
-    closing_lines(&summary, &output_dir, &again(args)).iter().for_each(|line| console.note(line));
-    trapped::say_further(&summary, &output_dir, args.job.keep_final, &program_flag(args), &console);
-    let comparison = if args.check_reference { compare(&job, &summary, &mut console)? } else { None };
+    say_closing(summary, output_dir, &program_flag(args), &console);
+    trapped::say_further(summary, path, args.job.keep_final, &program_flag(args), &console);
+    let runner = Runner { engine: args.engine, refill: Some(job.gas_refill) };
+    let comparison = if args.check_reference { compare(job, summary, &mut console)? } else { None };
     if args.output.json {
-        let mut object = runner_report::run_object(&summary, &output_dir, &runner);
+        let mut object = runner_report::run_object(summary, output_dir, &runner);
         object["backtrace"] = json!(backtrace);
         if let (Some(comparison), Some(members)) = (&comparison, object.as_object_mut()) {
             members.insert("reference".to_owned(), comparison.object());
@@ -250,27 +279,23 @@ pub(super) fn signed(value: &ReturnedValue) -> String {
     }
 }
 
-/// The flags that a run needs once more when it goes on.
-fn again(args: &RunArgs) -> String {
-    let refill = if args.job.enable_gas_refill { " --enable-gas-refill" } else { "" };
-    format!("{refill}{}", program_flag(args))
-}
-
 /// The flag that names the program to other commands; none where they find it, beside the directory or in the working directory.
 fn program_flag(args: &RunArgs) -> String {
     let program = args.words.first().filter(|program| program.contains(['/', '\\']));
     program.map_or_else(String::new, |program| format!(" --program {program}"))
 }
 
-/// What the run came to, in a line or two.
-pub(super) fn closing_lines(summary: &Summary, output_dir: &str, again: &str) -> Vec<String> {
-    if summary.interrupted() {
-        let what =
-            format!("interrupted: the state is in {output_dir}; go on with: stepmark resume {output_dir}{again}");
-        return vec![what, format!("  {}", figures(summary))];
+/// Says what the run came to, in a line or two. Where the state is that a run was stopped in, is said to whoever wants quiet too.
+pub(super) fn say_closing(summary: &Summary, output_dir: Option<&str>, again: &str, console: &Console) {
+    if let Some(dir) = output_dir.filter(|_| summary.interrupted()) {
+        console.insist(&format!("interrupted: the state is in {dir}; go on with: stepmark resume {dir}{again}"));
+        return console.note(&format!("  {}", figures(summary)));
     }
     let outcome = summary.result.as_ref().map_or_else(|| "no result".to_owned(), outcome);
-    vec![format!("{outcome}, {}, results in {output_dir}", figures(summary))]
+    console.note(&match output_dir {
+        Some(dir) => format!("{outcome}, {}, results in {dir}", figures(summary)),
+        None => format!("{outcome}, {}", gas_figures(summary)),
+    });
 }
 
 /// How a run ended, in words.
@@ -289,6 +314,10 @@ fn outcome(result: &RunResult) -> String {
 pub(super) fn figures(summary: &Summary) -> String {
     let count = summary.snapshots.len();
     let plural = if count == 1 { "" } else { "s" };
+    format!("{count} snapshot{plural}, {}", gas_figures(summary))
+}
+
+fn gas_figures(summary: &Summary) -> String {
     let rate = console::per_second(stepmark_runner::node::sink::rate(summary.gas_used, summary.time));
-    format!("{count} snapshot{plural}, {} gas, {rate}", console::amount(summary.gas_used))
+    format!("{} gas, {rate}", console::amount(summary.gas_used))
 }

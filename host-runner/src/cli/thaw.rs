@@ -12,6 +12,7 @@ use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{DATA, Failure, Result};
 use stepmark_runner::node::engine::ModuleSession;
 use stepmark_runner::node::frozen::{self, Frozen};
+use stepmark_runner::node::output::Output;
 use stepmark_runner::node::sandbox::{FAULT, WasmNode};
 use stepmark_runner::node::sink::Sink;
 use stepmark_session::spec::SnapshotName;
@@ -68,11 +69,12 @@ pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
     let moving = Moving {
         node,
         job: None,
-        out,
+        out: Output::Into(&out),
         console,
         output: args.output,
         unsigned: args.unsigned,
         from_pause,
+        refill: None,
         deliver: args.deliver.clone(),
         to,
     };

@@ -95,7 +95,7 @@ pub(super) struct VerifyArgs {
     #[command(flatten)]
     expected: ExpectedFlags,
     /// Take this snapshot on trust and start from it [default: 0, the start of the run]
-    #[arg(long, value_name = "A", default_value_t = 0)]
+    #[arg(long, value_name = "A", default_value_t = 0, hide_default_value = true)]
     from: u64,
     /// Stop at this snapshot [default: the end of the run]
     #[arg(long, value_name = "B")]
@@ -135,10 +135,9 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     let mut chain = ChainFiles::open(dir)?;
     let shown = dir.display().to_string();
     let Some(job) = chain.job.clone() else {
-        let failure = Failure::data(format!("{shown}: holds no snapshot that can be read"));
-        let failure = chain.faults.values().flatten().fold(failure, Failure::caused_by);
-        return Err(failure.help("a run without snapshots is verified by running it again"));
+        return Err(chain.without_a_job());
     };
+    chain.check_begins_by(args.from)?;
     let schedule = (job.schedule.name.clone(), stepmark_state::encoding::hex(&job.schedule.hash));
     let foreign = Schedule::builtin(&schedule.0).is_none();
     expected.check(&Claim::of(&chain, &job, args.to), dir)?;
@@ -221,7 +220,8 @@ fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>, execut
         _ => format!("{faults} faults of files"),
     };
     let workers = if found.jobs == 1 { "1 worker".to_owned() } else { format!("{} workers", found.jobs) };
-    line(&format!("{verdict}: {same} of {all} segments are the same, {faults}, {seconds:.1} s with {workers}"))
+    let what = if all == 0 { "no snapshot yet".to_owned() } else { format!("{same} of {all} segments are the same") };
+    line(&format!("{verdict}: {what}, {faults}, {seconds:.1} s with {workers}"))
 }
 
 /// The first of many names.

@@ -12,7 +12,7 @@ fn the_table_has_a_row_for_each_engine_and_the_result_that_all_came_to() {
     {
         assert!(text.contains(wanted), "{wanted:?} is not in\n{text}");
     }
-    assert!(!dir.path("snapshot").exists(), "a measurement writes no files");
+    assert!(!["snapshot", "stepmark"].iter().any(|name| dir.path(name).exists()), "a measurement writes no files");
 }
 
 #[test]

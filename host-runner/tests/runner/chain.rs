@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::util::{Dir, FIB};
+use crate::util::{Dir, FIB, TRAP, json};
 
 #[test]
 fn both_engines_write_the_same_files() {
@@ -104,6 +104,151 @@ fn higher_ids_of_an_older_run_do_not_survive() {
     assert!(dir.names("out").contains(&"9.snap".to_owned()));
     dir.run("--gas-limit 50000 --overwrite --snapshot-output out fib.wasm fib 20").code(75);
     assert_eq!(dir.names("out"), ["1.bin", "1.snap", "receipt.json", "result.txt"]);
+}
+
+#[test]
+fn a_run_that_asks_for_no_files_leaves_none() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.add("trap.wasm", TRAP);
+    for line in ["fib.wasm fib 20", "--engine native fib.wasm fib 20", "--check-reference fib.wasm fib 20"] {
+        let ran = dir.run(line).code(0).says("status 0, 197.015 k gas, ");
+        assert!(ran.stdout() == b"6765\n" && !ran.stderr().contains("results in"), "{}", ran.stderr());
+    }
+    let object = json(dir.run("--json fib.wasm fib 20").code(0).stdout());
+    assert_eq!((&object["output_dir"], &object["result"]["gas_used"]), (&serde_json::Value::Null, &197_015.into()));
+    dir.run("trap.wasm run").code(134);
+    assert_eq!(dir.names(""), ["fib.wasm", "trap.wasm"]);
+}
+
+#[test]
+fn jobs_whose_directory_nobody_names_have_one_each() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let run = |flags: &str, argument: u32| dir.run(&format!("{flags} --gas-limit 50000 fib.wasm fib {argument}"));
+    for argument in [20, 21] {
+        run("--enable-gas-refill", argument).code(0).says("results in stepmark/fib-");
+    }
+    let names = dir.names("stepmark");
+    assert_eq!(names.len(), 2, "{names:?}");
+    for name in names {
+        let hash = name.strip_prefix("fib-").expect("the program's name");
+        assert!(hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+        // From anywhere: the program is beside the folder of all of them.
+        let chain = dir.path("stepmark").join(&name);
+        Dir::new().run(&format!("verify --engine native {}", chain.display())).code(0);
+    }
+    run("", 20).code(2).says("of this job, which this run would remove");
+    run("--overwrite", 20).code(75);
+    // A command of that name in the working directory is in nobody's way.
+    let other = Dir::with("fib.wasm", FIB);
+    fs::write(other.path("stepmark"), "").expect("a file");
+    other.run("--gas-limit 50000 fib.wasm fib 20").code(75).says("results in stepmark-runs/fib-");
+}
+
+#[test]
+fn resume_goes_on_as_the_run_did_before() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    dir.run("resume out@1 --snapshot-output one --disable-gas-refill").code(75);
+    let said = "the gas is refilled after each snapshot, as before (--disable-gas-refill: stop at the next one)";
+    dir.run("resume out@1 --snapshot-output all").code(0).says(said);
+    // A run that was killed has nothing to say how it was to go on, but its snapshots.
+    for name in ["receipt.json", "result.txt"] {
+        fs::remove_file(dir.path("out").join(name)).expect("removed");
+    }
+    dir.run("resume out").code(0).says(said);
+    dir.run("--gas-limit 50000 --snapshot-output single fib.wasm fib 20").code(75);
+    assert!(!dir.run("resume single").code(75).stderr().contains("is refilled"));
+}
+
+#[test]
+fn a_finished_chain_with_its_end_is_to_be_looked_at_and_not_gone_on_with() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let line = "--gas-limit 50000 --enable-gas-refill --keep-final --snapshot-output out fib.wasm fib 20";
+    dir.run(line).code(0);
+    let ran = dir.run(line).code(2);
+    let help = "help: look at it (stepmark inspect out@final), choose another --snapshot-output, or say --overwrite";
+    assert!(ran.stderr().contains(help), "{}", ran.stderr());
+}
+
+#[test]
+fn a_run_of_very_many_snapshots_says_once_how_there_would_be_fewer() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let line = "--engine native --gas-limit 150 --enable-gas-refill --snapshot-output out fib.wasm fib 20";
+    let said = dir.run(line).code(0).stderr();
+    let warning = "warning: 1000 snapshots were written, one each 150 gas: a larger --gas-limit writes fewer files";
+    assert_eq!(said.matches(warning).count(), 1, "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_has_read_enough_ends_a_command_without_a_word() {
+    use std::process::Stdio;
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    for line in ["inspect out", "diff out@1 out@2", "verify out --engine native", "--help", "fib.wasm fib 20 -q"] {
+        let line = line.strip_suffix(" -q").map_or_else(|| line.to_owned(), |line| format!("-q {line}"));
+        let mut child = dir.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("it ends");
+        let code = if line == "--help" { 0 } else { 141 };
+        assert_eq!((ended.status.code(), &*String::from_utf8_lossy(&ended.stderr)), (Some(code), ""), "{line}");
+    }
+}
+
+#[test]
+fn what_the_command_line_names_and_is_not_there_is_one_error() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    for line in [
+        "nope fib 5",
+        "--stdin nope fib.wasm fib 5",
+        "--file a=nope fib.wasm fib 5",
+        "--preload m=nope fib.wasm fib 5",
+        "--gas-schedule nope fib.wasm fib 5",
+        "--contract c=nope fib.wasm fib 5",
+        "verify nope out",
+        "verify out --module nope",
+        "verify out --claim nope",
+        "inspect out --program nope",
+        "resume out@1 --program nope --overwrite",
+        "witness out@1 nope -o w",
+        "check-witness nope fib.wasm",
+        "check-bundle nope",
+        "import nope new",
+        "thaw nope",
+        "bisect nope out out",
+        "estimate nope fib 5",
+        "profile nope fib 5",
+        "bench nope fib 5",
+        "reference nope fib 5",
+    ] {
+        dir.run(line).code(2).says("error: nope: no such file");
+    }
+    for line in [
+        "--dir nope::/ fib.wasm fib 5",
+        "verify nope",
+        "resume nope",
+        "resume nope@1",
+        "inspect nope",
+        "diff nope out",
+        "bisect nope out",
+        "merge nope",
+        "prune nope",
+        "export nope -o x.tar",
+        "witness nope@1 -o w",
+        "executor nope@1",
+        "--snapshot-input nope --snapshot-id 1 fib.wasm fib 20",
+    ] {
+        dir.run(line).code(2).says("error: nope: no such directory");
+    }
+    dir.run("--snapshot-input out --snapshot-id 9 fib.wasm fib 20").code(2).says("out: has no snapshot 9: there are 3");
+    dir.run("resume out@paused").code(2).says("out: has no pause: there are 3 snapshots, 1 to 3");
+    dir.run("inspect out@final").code(2).says("out: has no state at the end, which a run leaves with --keep-final");
+    dir.run("verify fib.wasm").code(2).says("fib.wasm: is a file, expected the directory of a chain");
+    for line in ["verify out@2", "merge out@2 --to 2", "prune out@2", "export out@2 -o x.tar", "bisect out@2 out"] {
+        let ran = dir.run(line).code(2).says("out@2: names snapshot 2, expected the directory of a chain");
+        assert!(ran.stderr().contains("help: say out"), "{}", ran.stderr());
+    }
 }
 
 #[test]

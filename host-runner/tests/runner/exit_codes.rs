@@ -14,21 +14,21 @@ const LOOP: &str = r#"(module (func (export "run") (loop (br 0))))"#;
 #[test]
 fn a_trap_is_134_and_named() {
     let dir = Dir::with("trap.wasm", TRAP);
-    dir.run("trap.wasm run").code(134).says("unreachable");
+    dir.run("--snapshot-output snapshot trap.wasm run").code(134).says("unreachable");
     assert_eq!(dir.text("snapshot/result.txt"), "134\n0\n");
 }
 
 #[test]
 fn a_programs_own_code_is_passed_through() {
     let dir = Dir::with("exit.wasm", EXIT);
-    dir.run("exit.wasm").code(200);
+    dir.run("--snapshot-output snapshot exit.wasm").code(200);
     assert_eq!(dir.text("snapshot/result.txt"), "200\n0\n");
 }
 
 #[test]
 fn the_gas_limit_is_75() {
     let dir = Dir::with("loop.wasm", LOOP);
-    dir.run("--gas-limit 1000 loop.wasm run").code(75);
+    dir.run("--gas-limit 1000 --snapshot-output snapshot loop.wasm run").code(75);
     assert_eq!(dir.text("snapshot/result.txt"), "134\n1\n");
 }
 

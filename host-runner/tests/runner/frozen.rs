@@ -140,7 +140,7 @@ fn a_bad_file_is_refused_before_anything_is_touched() {
     let mut small = Vec::new();
     frozen::encode(embedded_module::node_hash_bytes(), &[1; PAGE], &mut small).expect("a memory");
     bad("small", &small, "a memory of 1 pages, the module begins with ");
-    dir.run("thaw absent").code(74).says("absent: ");
+    dir.run("thaw absent").code(2).says("absent: no such file");
 }
 
 /// The whole memory of a frozen node.

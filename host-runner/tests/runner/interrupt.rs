@@ -9,13 +9,19 @@ use crate::util::{Dir, FIB};
 
 /// Stops the run of `line` by Ctrl-C once there is `parts/1.snap`; what it says.
 fn interrupted(dir: &Dir, line: &str) -> String {
+    let first = dir.path("parts/1.snap");
+    stopped(dir, line, "-INT", &|| first.exists())
+}
+
+/// Stops the run of `line` by a signal once it is ready for that; what it says.
+fn stopped(dir: &Dir, line: &str, signal: &str, is_ready: &dyn Fn() -> bool) -> String {
     let run = dir.command(line).stderr(Stdio::piped()).spawn().expect("the runner starts");
     let patience = Instant::now() + Duration::from_secs(120);
-    while !dir.path("parts/1.snap").exists() {
+    while !is_ready() {
         assert!(Instant::now() < patience, "no snapshot appeared");
         sleep(Duration::from_millis(2));
     }
-    let signal = Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill starts");
+    let signal = Command::new("kill").args([signal, &run.id().to_string()]).status().expect("kill starts");
     assert!(signal.success());
     let output = run.wait_with_output().expect("the runner ends");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -34,8 +40,42 @@ fn a_run_stopped_by_ctrl_c_ends_with_the_same_bytes() {
     let names = dir.names("parts");
     assert!(names.contains(&"paused.snap".to_owned()) && !names.contains(&"result.txt".to_owned()), "{names:?}");
 
-    dir.run("resume parts --enable-gas-refill").code(0);
+    // How it was to go on is remembered.
+    dir.run("resume parts").code(0).says("the gas is refilled after each snapshot, as before");
     dir.assert_same("whole", "parts");
+}
+
+#[test]
+fn what_a_system_ends_a_process_by_pauses_it_too() {
+    let dir = Dir::with("fib.wasm", FIB);
+    for signal in ["-TERM", "-HUP"] {
+        let line = "-q --gas-limit 40000000 --enable-gas-refill --snapshot-output parts fib.wasm fib 36";
+        let first = dir.path("parts");
+        let said = stopped(&dir, line, signal, &|| first.exists());
+        // Whoever wants quiet has to know where the state is.
+        assert_eq!(said, "interrupted: the state is in parts; go on with: stepmark resume parts\n", "{signal}");
+        dir.run("verify parts --engine native").code(75);
+        std::fs::remove_dir_all(dir.path("parts")).expect("removed");
+    }
+}
+
+#[test]
+fn a_run_that_was_to_leave_nothing_leaves_its_state() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let started = Instant::now();
+    let ready = || started.elapsed() > Duration::from_secs(4);
+    let said = stopped(&dir, "--engine native fib.wasm fib 45", "-INT", &ready);
+    assert_eq!(dir.names(""), ["fib.wasm", "stepmark"]);
+    let [name] = &*dir.names("stepmark") else { panic!("{:?}", dir.names("stepmark")) };
+    assert!(said.contains(&format!("go on with: stepmark resume stepmark/{name}\n")), "{said}");
+    assert_eq!(dir.names(&format!("stepmark/{name}")), ["paused.bin", "paused.json", "paused.snap"]);
+    // It is a chain of which nothing is there but the pause.
+    let shown = dir.run(&format!("verify stepmark/{name} --engine native")).code(75);
+    let shown = String::from_utf8_lossy(shown.stdout()).into_owned();
+    assert!(shown.contains("  ended     paused\n") && shown.contains("INCOMPLETE: no snapshot yet, "), "{shown}");
+    dir.run(&format!("export stepmark/{name} -o paused.tar")).code(0);
+    dir.run("import paused.tar elsewhere").code(0);
+    dir.run("verify elsewhere --engine native").code(75);
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn json_tells_snapshots_gas_and_results() {
     assert_eq!(object["gas_used"], object["result"]["gas_used"]);
     let snapshots = object["snapshots"].as_array().expect("a list");
     assert_eq!(object["snapshot_id"], snapshots.len());
-    let first = dir.read("snapshot/1.snap").len();
+    let place = object["output_dir"].as_str().expect("text");
+    let first = dir.read(&format!("{place}/1.snap")).len();
     assert_eq!(snapshots[0]["snap_bytes"], first);
     assert!(object["gas_per_second"].as_u64().is_some_and(|rate| rate > 0));
 }
@@ -48,7 +49,7 @@ fn json_tells_snapshots_gas_and_results() {
 #[test]
 fn the_receipt_names_the_engine_and_the_node() {
     let dir = Dir::with("fib.wasm", FIB);
-    dir.run("fib.wasm fib 5").code(0);
+    dir.run("--snapshot-output snapshot fib.wasm fib 5").code(0);
     let receipt: serde_json::Value = serde_json::from_slice(&dir.read("snapshot/receipt.json")).expect("JSON");
     assert_eq!(receipt["runner"]["engine"], "wasm");
     assert_eq!(receipt["runner"]["node_blake3"], stepmark_runner::node::embedded_module::node_hash());
@@ -64,9 +65,14 @@ fn the_exported_node_has_the_hash_that_version_shows() {
 }
 
 #[test]
-fn one_of_two_resume_flags_alone_is_a_warning() {
+fn one_of_two_resume_flags_alone_is_an_error_and_one_word_may_say_both() {
     let dir = Dir::with("fib.wasm", FIB);
-    dir.run("--snapshot-id 3 fib.wasm fib 5").code(0).says("warning: ");
+    dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
+    dir.run("--snapshot-id 3 fib.wasm fib 20").code(2).says("--snapshot-id 3: needs --snapshot-input DIR too");
+    let ran = dir.run("--snapshot-input out fib.wasm fib 20").code(2).says("out: needs --snapshot-id N too");
+    assert!(ran.stderr().contains("help: after the last one goes: stepmark resume out"), "{}", ran.stderr());
+    let started = "going on from snapshot 1 (out/1.snap, 50000 gas in total)";
+    dir.run("--snapshot-input out@1 --snapshot-output more fib.wasm fib 20").code(75).says(started);
 }
 
 #[test]
@@ -80,7 +86,8 @@ fn values_are_printed_on_standard_output_with_their_sign_and_one_a_line() {
             ("-q", "-1\n-2\n0.5\n7\n"),
             ("--unsigned", "4294967295\n18446744073709551614\n0.5\n7\n"),
         ] {
-            let ran = dir.run(&format!("{flags} --engine {engine} many.wasm many")).code(0);
+            let line = format!("{flags} --engine {engine} --snapshot-output snapshot many.wasm many");
+            let ran = dir.run(&line).code(0);
             assert_eq!(String::from_utf8_lossy(ran.stdout()), values, "{flags}");
         }
         assert_eq!(dir.run(&format!("-q --engine {engine} many.wasm many")).code(0).stderr(), "");

@@ -50,6 +50,16 @@ fn a_pipe_is_the_programs_standard_input_and_part_of_the_job() {
 }
 
 #[test]
+fn what_is_piped_into_a_run_that_goes_on_is_left_unread_with_a_word() {
+    let dir = Dir::with("cat.wasm", CAT);
+    let line = "--gas-limit 150 --enable-gas-refill --snapshot-output out cat.wasm";
+    assert_eq!(piped(&dir, line, b"what the run began with").status.code(), Some(0));
+    let ran = piped(&dir, "resume out@1 --snapshot-output more", b"something else");
+    let said = "warning: standard input is not read: the run goes on with the one that it began with\n";
+    assert!(ran.status.code() == Some(0) && text(&ran.stderr).contains(said), "{}", text(&ran.stderr));
+}
+
+#[test]
 fn without_a_pipe_standard_input_is_empty() {
     let dir = Dir::with("cat.wasm", CAT);
     assert_eq!(dir.run("cat.wasm").code(0).stdout(), b"");

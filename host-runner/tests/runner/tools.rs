@@ -30,7 +30,7 @@ fn inspect_shows_the_stack_with_types_and_the_memory_as_a_dump() {
     assert_eq!(object["snapshot"], 1);
     assert_eq!(object["frames"][0]["name"].as_str().map(|name| name.contains("multiply")), Some(true));
     assert_eq!(object["dumps"][0]["bytes"].as_str().map(str::len), Some(8));
-    dir.run("inspect out@7").code(74);
+    dir.run("inspect out@7").code(2).says("out: has no snapshot 7: there is snapshot 1");
     dir.run("inspect out --memory 5").code(2).says("expected [MEMORY:]ADDRESS+BYTES");
 }
 
@@ -377,12 +377,60 @@ fn nothing_that_can_be_restored_goes_unless_that_was_said() {
 #[test]
 fn a_pruned_chain_keeps_what_was_asked_for() {
     let dir = chain();
-    assert_eq!(text(dir.run("prune out --keep-last 2").code(0).stdout()), "snapshot 1 went, 2 are kept\n");
+    let said = "snapshot 1 went, 2 are kept; it begins with snapshot 2: verify --from 2\n";
+    assert_eq!(text(dir.run("prune out --keep-last 2").code(0).stdout()), said);
     assert_eq!(dir.names("out"), ["2.snap", "3.bin", "3.snap", "base.bin", "receipt.json", "result.txt"]);
     dir.run("verify fib.wasm out --from 2").code(0);
-    let all = dir.run("verify fib.wasm out").code(1);
-    assert!(text(all.stdout()).contains("fault: 1.snap and 1.bin: missing"), "{}", text(all.stdout()));
-    dir.run("resume out@2 --overwrite").code(75);
+    // What is not there accuses nobody.
+    let says = "out: begins with snapshot 2: what leads to it was pruned, or is elsewhere, and cannot be compared";
+    for line in ["verify fib.wasm out", "verify out --from 1", "verify out --to 3"] {
+        let ran = dir.run(line).code(65).says(says);
+        assert!(ran.stderr().contains("help: take snapshot 2 on trust: --from 2"), "{}", ran.stderr());
+    }
+    dir.run("resume out@2 --overwrite --disable-gas-refill").code(75);
+}
+
+#[test]
+fn a_pruned_chain_is_a_chain_for_every_command() {
+    let dir = chain();
+    dir.run("prune out --keep-last 2").code(0);
+    let exported = text(dir.run("export out -o chain.tar").code(0).stdout());
+    assert!(exported.ends_with("; it begins with snapshot 2: verify --from 2\n"), "{exported}");
+    let imported = "2 snapshots imported into copy; it begins with snapshot 2: verify --from 2\n";
+    assert_eq!(text(dir.run("import chain.tar copy").code(0).stdout()), imported);
+    dir.run("verify copy --from 2 --engine native").code(0);
+    assert!(text(dir.run("bisect out copy").code(0).stdout()).starts_with("the chains are the same"));
+    let merged = text(dir.run("merge copy --to 3").code(0).stdout());
+    assert!(merged.starts_with("1 .bin files of "), "{merged}");
+    dir.run("verify copy --from 3 --engine native").code(0);
+    dir.run("prune out --keep-last 1").code(0);
+    dir.run("verify out --from 3 --engine native").code(0);
+    dir.run("inspect out@3").code(0);
+    // What is there of it is held to.
+    let mut bytes = dir.read("out/3.snap");
+    bytes[200] ^= 1;
+    fs::write(dir.path("out/3.snap"), bytes).expect("written");
+    for line in ["export out -o other.tar", "merge out --to 3", "prune out --keep-last 1"] {
+        dir.run(line).code(65);
+    }
+}
+
+#[test]
+fn a_chain_that_begins_in_another_directory_says_what_it_needs() {
+    let dir = chain();
+    dir.run("resume out@2 --engine native --snapshot-output more").code(0);
+    let says = "more: begins with snapshot 3, and what it builds on is not there";
+    let help = "copy 1.bin to 2.bin and 2.snap from the directory that the run went on from; then: verify --from 2";
+    for line in ["verify more", "verify more --from 3", "export more -o x.tar", "merge more", "prune more"] {
+        let ran = dir.run(line).code(65).says(says);
+        assert!(ran.stderr().contains(help), "{line}: {}", ran.stderr());
+    }
+    for name in ["1.bin", "2.bin", "2.snap"] {
+        fs::copy(dir.path("out").join(name), dir.path("more").join(name)).expect("copied");
+    }
+    dir.run("verify more --engine native").code(65).says("more: begins with snapshot 2");
+    dir.run("verify more --from 2 --engine native").code(0);
+    dir.run("bisect out more").code(0);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn another_program_is_refused_by_its_hash() {
     dir.add("other.wasm", TRAP);
     dir.run("verify other.wasm out").code(65).says("other.wasm: is not the program fib.wasm of the snapshots");
     dir.run("verify fib.wasm out --from 4").code(2).says("the chain has snapshots 1 to 3");
-    dir.run("verify fib.wasm nowhere").code(74);
+    dir.run("verify fib.wasm nowhere").code(2).says("nowhere: no such directory");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use stepmark_runner::node::drive::{self, RunOptions, Summary};
 use stepmark_runner::node::engine::{Engine, ModuleSession, Progress};
 use stepmark_runner::node::external::Nobody;
 use stepmark_runner::node::native::NativeNode;
+use stepmark_runner::node::output::Output;
 use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::sink::Sink;
 
@@ -85,10 +86,10 @@ pub fn host_run(argv: &[String], dir: &Path, out: &OutputDir, listener: &mut Lis
     runner::load(&mut node, argv, dir)?;
     let from_pause = argv.iter().any(|word| word == "paused");
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause, Replace::Remove)?;
-    let runner = Runner { engine: Engine::Native };
+    let runner = Runner { engine: Engine::Native, refill: None };
     let options = RunOptions { runner, from_pause, keep_answers: false, deliver: None, leave: None };
     let stop = listener.stop.clone();
-    Ok(drive::run(&mut node, out, listener, &stop, &mut Nobody, options)?)
+    Ok(drive::run(&mut node, &mut Output::Into(out), listener, &stop, &mut Nobody, options)?)
 }
 
 /// A new directory; in memory where the system has that, because thousands of runs sync their files there.

@@ -18,7 +18,7 @@ use stepmark_state::limits::Limits;
 use stepmark_tools::estimate::least_costs;
 
 use crate::failure::{Failure, Result};
-use crate::foreign::{Foreign, ForeignKind};
+use crate::foreign::{self, ForeignKind};
 
 /// An exported function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,10 +87,7 @@ fn schedule(name: Option<&str>) -> Result<Schedule> {
 }
 
 pub(super) fn read(path: &str, kind: ForeignKind) -> Result<Vec<u8>> {
-    let path = Path::new(path);
-    // As a run has it.
-    let absent = || Failure::usage(format!("{}: no such file", path.display()));
-    Foreign::find_named(path, kind)?.ok_or_else(absent)?.bytes()
+    foreign::read(Path::new(path), kind)
 }
 
 /// The functions that the node offers to programs.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::chain::ChainFiles;
-use crate::chain::durable::{self, Name};
+use crate::chain::durable::{self, Name, PAUSE_NOTE};
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::job::search::file_hash;
@@ -48,7 +48,7 @@ fn compare(differences: &mut Vec<Difference>, what: &str, left: String, right: S
 
 /// A chain of which anything is damaged is not the same as any other.
 fn check_whole(chain: &ChainFiles) -> Result<()> {
-    let mut faults = chain.faults.values().flatten().chain(&chain.aside_faults).peekable();
+    let mut faults = chain.faults_from_its_beginning().chain(&chain.aside_faults).peekable();
     if faults.peek().is_none() {
         return Ok(());
     }
@@ -60,7 +60,8 @@ fn check_whole(chain: &ChainFiles) -> Result<()> {
 fn claims(chain: &ChainFiles) -> Result<BTreeSet<String>> {
     let files = durable::files_in(&chain.dir)?.into_iter();
     let is_claim = |kind: Name| matches!(kind, Name::Calls(_) | Name::Pause | Name::Final | Name::Result);
-    Ok(files.filter(|(kind, _)| is_claim(*kind)).map(|(_, name)| name).collect())
+    let names = files.filter(|(kind, _)| is_claim(*kind)).map(|(_, name)| name);
+    Ok(names.filter(|name| name != PAUSE_NOTE).collect())
 }
 
 /// What a chain says in the file of this name: a short text itself, of anything else the length and hash.

@@ -115,6 +115,12 @@ fn first_difference(a: &ChainFiles, b: &ChainFiles, questions: &mut u32) -> Resu
     *questions = u32::try_from(both.len().min(to.saturating_add(1))).unwrap_or(u32::MAX);
     let Some(high) = both.get(to).copied() else { return Ok(None) };
     let low = to.checked_sub(1).and_then(|before| both.get(before)).copied().unwrap_or(0);
+    if low == 0 && high > 1 {
+        let what = format!(
+            "the chains differ at snapshot {high} already, the first that both have: where they part is before it"
+        );
+        return Err(Failure::data(what));
+    }
     if high.saturating_sub(low) > 1 {
         let what = format!(
             "the chains are the same at snapshot {low} and differ at {high}, but a snapshot between is missing or damaged"

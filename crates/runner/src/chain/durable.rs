@@ -18,8 +18,10 @@ use crate::foreign;
 
 /// What stands for the first `.bin` files of a merged chain.
 pub const BASE: &str = "base.bin";
-/// Names of a pause, the part that decides first: without it the other one means nothing.
-pub(crate) const PAUSE: [&str; 3] = ["paused.snap", "paused.bin", "paused.calls"];
+/// Names of a pause, the part that decides first: without it the others mean nothing.
+pub(crate) const PAUSE: [&str; 4] = ["paused.snap", "paused.bin", "paused.calls", PAUSE_NOTE];
+/// How the run that was paused was to go on: what the runner knows, and the state does not say.
+pub(crate) const PAUSE_NOTE: &str = "paused.json";
 /// Names of a state at the end.
 pub(crate) const FINAL: [&str; 3] = ["final.snap", "final.bin", "final.calls"];
 /// Names that the end of a run leaves.
@@ -45,7 +47,7 @@ pub(crate) enum Name {
     Bin(u64),
     /// `{id}.snap`
     Snap(u64),
-    /// `paused.snap` or `paused.bin`
+    /// `paused.snap`, or a file that belongs to it.
     Pause,
     /// `base.bin`
     Base,
@@ -95,6 +97,7 @@ impl Name {
             Self::Pause | Self::Final => match name.rsplit('.').next() {
                 Some("snap") => foreign::ForeignKind::Snap,
                 Some("bin") => foreign::ForeignKind::Bin,
+                Some("json") => foreign::ForeignKind::Text,
                 _ => foreign::ForeignKind::Calls,
             },
             Self::Result if name.ends_with(".bin") => foreign::ForeignKind::ReadWriteSet,
@@ -190,9 +193,12 @@ impl OutputDir {
         match replace {
             Replace::Refuse => {
                 let what = format!("{dir}: holds {paid} of this job, which this run would remove");
-                let help =
-                    "go on after the last one (stepmark resume), choose another --snapshot-output, or say --overwrite";
-                Err(Failure::usage(what).help(help))
+                let first = match stale.iter().any(|(kind, _)| *kind == Name::Final) {
+                    // After it there is nothing to go on with.
+                    true => format!("look at it (stepmark inspect {dir}@final)"),
+                    false => format!("go on after the last one (stepmark resume {dir})"),
+                };
+                Err(Failure::usage(what).help(format!("{first}, choose another --snapshot-output, or say --overwrite")))
             }
             Replace::MoveAside => {
                 let place = self.path.join(self.move_aside(&stale)?);
@@ -325,7 +331,7 @@ impl OutputDir {
     fn prefix(&self, kind: Name, name: &str) -> Result<Option<Prefix>> {
         let found = self.refuse_directory(name)?;
         // A link to nowhere, or to something that is no file, says nothing about a job; it is replaced, not followed.
-        if found != NameKind::File || matches!(kind, Name::Result | Name::Temporary) {
+        if found != NameKind::File || matches!(kind, Name::Result | Name::Temporary) || name == PAUSE_NOTE {
             return Ok(None);
         }
         let path = self.path.join(name);
@@ -507,10 +513,27 @@ pub fn names_in(dir: &Path) -> Result<Vec<String>> {
 
 /// Our files in a directory, in order.
 pub(crate) fn files_in(dir: &Path) -> Result<BTreeSet<(Name, String)>> {
-    let failed = |error: io::Error| Failure::io(dir, &error);
+    let failed = |error: io::Error| no_chain(dir, &error);
     let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
     let names = entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
     Ok(ours(names))
+}
+
+/// Why a directory that somebody has named as a chain's cannot be read.
+#[cold]
+fn no_chain(dir: &Path, error: &io::Error) -> Failure {
+    let shown = dir.display();
+    let named = dir.to_str().and_then(|text| text.rsplit_once('@')).filter(|(dir, _)| Path::new(dir).is_dir());
+    match (error.kind(), named) {
+        (ErrorKind::NotFound, Some((dir, id))) => {
+            let what = format!("{shown}: names snapshot {id}, expected the directory of a chain");
+            Failure::usage(what).help(format!("say {dir}"))
+        }
+        (ErrorKind::NotADirectory, _) => {
+            Failure::usage(format!("{shown}: is a file, expected the directory of a chain"))
+        }
+        _ => Failure::named(dir, "directory", error),
+    }
 }
 
 /// The names that are ours, in order.

@@ -1,6 +1,7 @@
 //! A chain of snapshots on disk: which files are there, and whether they hang together by their hashes. What the hashes
 //! cannot tell is whether the program leads from one snapshot to the next: `verify` executes it to see.
 
+pub mod beginning;
 pub mod disk;
 pub mod durable;
 pub mod snapshot_ref;
@@ -14,6 +15,7 @@ use stepmark_snapshot::bin::{BinFooter, BinReader, PageSink};
 use stepmark_snapshot::job::Job;
 use stepmark_state::canonical::SegmentRecord;
 
+use crate::chain::beginning::Beginning;
 use crate::chain::durable::{BASE, Name};
 use crate::chain::snapshot_ref::{SnapshotRef, check_follows};
 use crate::failure::{Failure, Result};
@@ -41,8 +43,10 @@ pub struct Link {
 pub struct ChainFiles {
     /// Its directory.
     pub dir: PathBuf,
-    /// The job that all snapshots are of; none when there is no snapshot.
+    /// The job that all snapshots are of, the states outside the chain too; none when there is none of them.
     pub job: Option<Job>,
+    /// Where it begins.
+    pub beginning: Beginning,
     /// The well-formed snapshots by id.
     pub links: BTreeMap<u64, Link>,
     /// Id and hash of the snapshot that the base stands for, in a merged chain.
@@ -93,6 +97,7 @@ impl ChainFiles {
         let mut chain = Self {
             dir: dir.to_path_buf(),
             job: None,
+            beginning: Beginning::Start,
             links: BTreeMap::new(),
             base: None,
             faults: BTreeMap::new(),
@@ -102,6 +107,7 @@ impl ChainFiles {
         if files.base {
             chain.read_base();
         }
+        chain.beginning = Beginning::of(&files, chain.base.map(|(id, _)| id));
         for id in &files.snaps {
             chain.read_link(*id, &files);
         }
@@ -220,10 +226,13 @@ impl ChainFiles {
                 let foreign = self.job.as_ref().is_some_and(|job| *job != raw.job);
                 let belongs =
                     if foreign { Err("belongs to another job".to_owned()) } else { place.check_follows(&raw) };
-                belongs.map_err(|what| Failure::data(format!("{stem}.snap: {what}")))
+                belongs.map_err(|what| Failure::data(format!("{stem}.snap: {what}"))).map(|()| raw.job)
             });
-            if let Err(failure) = checked {
-                self.aside_faults.push(failure.what().to_owned());
+            match checked {
+                Err(failure) => self.aside_faults.push(failure.what().to_owned()),
+                // A run that was stopped before its first snapshot, or ended before it.
+                Ok(job) if self.job.is_none() && self.faults.is_empty() => self.job = Some(job),
+                Ok(_) => {}
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A snapshot as users name it: `DIR` or `DIR@ID`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use stepmark_session::spec::SnapshotName;
@@ -8,9 +9,10 @@ use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::canonical::SegmentRecord;
 use stepmark_state::error::JobError;
 
-use crate::chain::durable::{self, Name};
+use crate::chain::durable::{self, Name, PAUSE, PAUSE_NOTE};
 use crate::failure::{Failure, Result};
-use crate::foreign::{self, ForeignKind};
+use crate::foreign::{self, Foreign, ForeignKind};
+use crate::strict;
 
 /// A snapshot in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +28,7 @@ impl SnapshotRef {
     /// is no part of an id belongs to the directory.
     ///
     /// # Errors
-    /// Exit code 74 for a directory that cannot be read, 65 for one without snapshots.
+    /// Exit code 2 for a directory that is not there, 74 for one that cannot be read, 65 for one without snapshots.
     pub fn parse(text: &str) -> Result<Self> {
         Self::parse_or(text, latest)
     }
@@ -68,9 +70,32 @@ impl SnapshotRef {
     /// Bytes of the `.snap`.
     ///
     /// # Errors
-    /// Exit code 74 when it cannot be read, 65 when it is longer than any.
+    /// Exit code 2 when it is not there, 74 when it cannot be read, 65 when it is longer than any.
     pub fn read_bytes(&self) -> Result<Vec<u8>> {
-        foreign::read_within(&self.dir, &format!("{}.snap", self.id), ForeignKind::Snap)
+        match Foreign::find_within(&self.dir, &format!("{}.snap", self.id), ForeignKind::Snap)? {
+            Some(file) => file.bytes(),
+            None => Err(self.missing()?),
+        }
+    }
+
+    /// Says that there is no such snapshot, and which there are.
+    #[cold]
+    fn missing(&self) -> Result<Failure> {
+        let dir = self.dir.display();
+        let ids: BTreeSet<u64> = snapshots_in(&self.dir)?.collect();
+        let there = match (ids.first(), ids.last()) {
+            (Some(first), Some(last)) if first == last => format!("there is snapshot {first}"),
+            (Some(first), Some(last)) => format!("there are {} snapshots, {first} to {last}", ids.len()),
+            _ => "there is no snapshot".to_owned(),
+        };
+        let what = match self.id {
+            SnapshotName::Number(id) => format!("{dir}: has no snapshot {id}: {there}"),
+            SnapshotName::Paused => format!("{dir}: has no pause: {there}"),
+            SnapshotName::Final => {
+                format!("{dir}: has no state at the end, which a run leaves with --keep-final: {there}")
+            }
+        };
+        Ok(Failure::usage(what))
     }
 
     /// The `.snap`, decoded.
@@ -112,12 +137,30 @@ impl SnapshotRef {
         check_follows(segment, raw.state.gas_total, (before.hash, before.state.gas_total))
     }
 
+    /// Whether the run that came to here refilled its gas after a snapshot: the pause says it, or the receipt. A run of which
+    /// neither is there was killed, and went on until then: one without a refill ends with a receipt at once.
+    pub fn was_refilled(&self) -> bool {
+        let read = |name: &str| foreign::read_within(&self.dir, name, ForeignKind::Text).ok();
+        let said = |name: &str| Some(strict::parse(&read(name)?).unwrap_or_default());
+        if let Some(note) = said(PAUSE_NOTE) {
+            return note["refill"] == true;
+        }
+        if let Some(receipt) = said("receipt.json") {
+            return receipt["runner"]["refill"] == true;
+        }
+        let SnapshotName::Number(last) = self.id else { return false };
+        let ids = snapshots_in(&self.dir).map(|ids| ids.collect::<BTreeSet<u64>>()).unwrap_or_default();
+        let is_whole = u64::try_from(ids.len()) == Ok(last) && ids.last() == Some(&last);
+        is_whole && !["result.txt", PAUSE[0]].iter().any(|name| foreign::is_there(&self.dir, name))
+    }
+
     /// What a run that goes on from here starts from, in words. Nothing is said of what is no snapshot: the node says that.
     ///
     /// # Errors
-    /// Exit code 65 when it does not follow the snapshots beside it.
+    /// Exit code 2 when it is not there, 65 when it does not follow the snapshots beside it.
     pub fn start(&self) -> Result<Option<String>> {
-        let Ok(raw) = self.read() else { return Ok(None) };
+        let bytes = self.read_bytes()?;
+        let Ok(raw) = self.decode(&bytes) else { return Ok(None) };
         self.check_follows(&raw).map_err(|what| {
             let failure = Failure::data(format!("{}: {what}", self.snap_path().display()));
             let others = if raw.segment.paused { "remove it, or name" } else { "name" };
@@ -138,12 +181,16 @@ fn latest(dir: &Path) -> Result<SnapshotName> {
     if foreign::is_there(dir, "paused.snap") {
         return Ok(SnapshotName::Paused);
     }
-    let highest = durable::files_in(dir)?.into_iter().filter_map(|(kind, _)| match kind {
+    let none = || Failure::data(format!("{}: holds no snapshot to resume from", dir.display()));
+    snapshots_in(dir)?.max().map(SnapshotName::Number).ok_or_else(none)
+}
+
+/// Ids of the snapshots in a directory.
+fn snapshots_in(dir: &Path) -> Result<impl Iterator<Item = u64>> {
+    Ok(durable::files_in(dir)?.into_iter().filter_map(|(kind, _)| match kind {
         Name::Snap(id) => Some(id),
         _ => None,
-    });
-    let none = || Failure::data(format!("{}: holds no snapshot to resume from", dir.display()));
-    highest.max().map(SnapshotName::Number).ok_or_else(none)
+    }))
 }
 
 /// Checks that a segment goes on from a snapshot with this hash and so much gas in total; of the start both are zero.

@@ -1,7 +1,7 @@
 //! Where a job's files are: a snapshot names them and knows their hashes, so that nobody has to say again where they came from.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ use crate::foreign::{Foreign, ForeignKind};
 
 /// Folder below a chain's directory that an import puts the job's files into.
 pub const FILES: &str = "files";
+
+/// Folder of the directories of runs that nobody has named.
+pub const OWN: &str = "stepmark";
 
 /// Name in [`FILES`] of a standard input that was no file: of two jobs in one directory each has its own.
 pub fn stdin_name(hash: &[u8; 32]) -> String {
@@ -46,14 +49,18 @@ impl Folder {
 }
 
 impl FileSearch {
-    /// In `dir`, in what an import left there, beside it, and in the working directory.
+    /// In `dir`, in what an import left there, beside it, and in the working directory. Beside a directory that a run has named
+    /// itself is where its folder lies.
     pub(crate) fn around(dir: &Path) -> Self {
         let beside = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
         // A chain that was moved aside has its files where it lay.
         let aside = beside.as_ref().map(|beside| beside.join(FILES));
         let foreign = [dir.to_path_buf(), dir.join(FILES)].into_iter().chain(aside);
         let foreign = foreign.map(|path| Folder { path, is_foreign: true });
-        let own = beside.into_iter().chain([PathBuf::from(".")]).map(|path| Folder { path, is_foreign: false });
+        let around = beside.as_deref().filter(|beside| beside.file_name().is_some_and(|name| name == OWN));
+        let around = around.and_then(Path::parent).map(Path::to_path_buf);
+        let own = [PathBuf::from(".")].into_iter().chain(beside).chain(around);
+        let own = own.map(|path| Folder { path, is_foreign: false });
         Self { folders: foreign.chain(own).collect(), hashes: RefCell::default() }
     }
 
@@ -105,7 +112,10 @@ impl FileSearch {
     fn required(&self, name: &str, hash: &[u8; 32], flag: &str, kind: ForeignKind) -> Result<String> {
         self.find(name, hash, kind).ok_or_else(|| {
             let hash = blake3::Hash::from_bytes(*hash).to_hex();
-            let folders: Vec<String> = self.folders.iter().map(|folder| folder.path.display().to_string()).collect();
+            let mut seen = BTreeSet::new();
+            let place = |folder: &Folder| folder.path.canonicalize().unwrap_or_else(|_| folder.path.clone());
+            let folders = self.folders.iter().filter(|folder| seen.insert(place(folder)));
+            let folders: Vec<String> = folders.map(|folder| folder.path.display().to_string()).collect();
             let name = Shown(name);
             Failure::data(format!("the snapshot needs {name} with BLAKE3 hash {hash}, which was not found"))
                 .caused_by(format!("looked in {}", folders.join(", ")))
@@ -140,6 +150,9 @@ mod tests {
         assert!(same_file(&found, &temporary.path().join("a.wasm")));
         assert_eq!(search.find("../a.wasm", blake3::hash(b"third").as_bytes(), ForeignKind::Module), None);
         let failure = search.module("b.wasm", &wanted, "--program FILE").expect_err("absent");
+        let here = FileSearch::around(Path::new(".")).module("b.wasm", &wanted, "--program FILE").expect_err("absent");
+        assert_eq!(here.to_string().matches("looked in ., ./files, ").count(), 1, "{here}");
+        assert!(!here.to_string().contains(", .\n"), "a folder is named twice: {here}");
         assert!(failure.to_string().contains("help: give it with --program FILE"), "{failure}");
     }
 

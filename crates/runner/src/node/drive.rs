@@ -8,19 +8,23 @@ use stepmark_session::output_file::OutputFile;
 use stepmark_session::report::{RunOutcome, RunResult};
 use stepmark_session::spec::JobSpec;
 
-use crate::chain::durable::OutputDir;
+use crate::chain::durable::{OutputDir, PAUSE_NOTE};
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
 use crate::node::deliver;
 use crate::node::driver::{Driver, Reached};
 use crate::node::engine::ModuleSession;
 use crate::node::external::Responder;
+use crate::node::output::Output;
 use crate::node::receipt::{self, Runner};
 use crate::node::sink::{self, Sink};
 use crate::node::supply::Supply;
 
 /// Longest receipt that is held in memory to add to it; a longer one is written as it is.
 const RECEIPT_MAX: usize = 16 << 20;
+
+/// Snapshots after which it is said, once, that there may be fewer.
+const MANY: usize = 1_000;
 
 /// What a run came to.
 #[derive(Debug, Default)]
@@ -43,6 +47,8 @@ pub struct Summary {
     pub result: Option<RunResult>,
     /// Contents of `receipt.json` as the module wrote it; none when the run was interrupted.
     pub receipt: Option<serde_json::Value>,
+    /// Contents of `rwset.bin` of a run with a store whose files go nowhere.
+    pub read_write_set: Option<Vec<u8>>,
     /// Recorded clock and random answers, when they were asked for.
     pub answers: Vec<u8>,
     /// The run was left as [`RunOptions::leave`] asks: its state is in the node and nowhere else.
@@ -121,7 +127,7 @@ pub fn load_supplied(
 /// The node's, and exit code 74 for what cannot be written.
 pub fn run(
     node: &mut dyn ModuleSession,
-    out: &OutputDir,
+    out: &mut Output<'_>,
     sink: &mut dyn Sink,
     stop: &Interrupt,
     responder: &mut dyn Responder,
@@ -142,9 +148,9 @@ pub fn run(
 }
 
 /// A run under way.
-struct RunUnderWay<'a> {
+struct RunUnderWay<'a, 'b> {
     driver: Driver<'a>,
-    out: &'a OutputDir,
+    out: &'a mut Output<'b>,
     sink: &'a mut dyn Sink,
     options: RunOptions,
     gas_before: u64,
@@ -152,7 +158,7 @@ struct RunUnderWay<'a> {
     summary: Summary,
 }
 
-impl RunUnderWay<'_> {
+impl RunUnderWay<'_, '_> {
     /// Runs until the job is finished (true), or the user stops it or it is to be left (false).
     fn until_the_end(&mut self) -> Result<bool> {
         // Whoever froze a node may have left files in it.
@@ -193,6 +199,8 @@ impl RunUnderWay<'_> {
 
     /// Writes the files of snapshot `id`.
     fn snapshot(&mut self, id: u64) -> Result<()> {
+        // It has been paid for, whether anybody expected it or not.
+        self.out.make()?;
         let mut snapshot = Snapshot { id, gas: self.driver.node.progress()?.gas_total, snap_bytes: 0, bin_bytes: 0 };
         for (file, size) in self.write_files()? {
             match file {
@@ -208,30 +216,49 @@ impl RunUnderWay<'_> {
         let Snapshot { gas, snap_bytes, bin_bytes, .. } = snapshot;
         self.sink.detail(&format!("snapshot {id}: {gas} gas, .snap {snap_bytes} bytes, .bin {bin_bytes} bytes"));
         self.summary.snapshots.push(snapshot);
+        if self.summary.snapshots.len() == MANY {
+            let limit = self.driver.node.progress()?.gas_limit;
+            self.sink.warning(&format!(
+                "{MANY} snapshots were written, one each {limit} gas: a larger --gas-limit writes fewer files"
+            ));
+        }
         Ok(())
     }
 
     /// Writes the state outside the chain.
     fn pause(&mut self) -> Result<()> {
         self.options.from_pause = false;
-        pause(self.driver.node, self.out)
+        pause(self.driver.node, self.out.make()?, self.options.runner.refill)
     }
 
     /// Writes every file that the node has ready, and returns them with their sizes.
     fn write_files(&mut self) -> Result<Vec<(OutputFile, u64)>> {
         let mut written = Vec::new();
         while let Some(file) = self.driver.node.next_file()? {
-            let size = match file {
-                OutputFile::Receipt => self.write_receipt(file)?,
-                _ => write_file(self.driver.node, self.out, file)?,
+            let size = match (file, self.out.dir()) {
+                (OutputFile::Receipt, _) => self.write_receipt(file)?,
+                (_, Some(out)) => write_file(self.driver.node, out, file)?,
+                (_, None) => self.keep_no_file(file)?,
             };
             written.push((file, size));
         }
-        if self.options.from_pause && !written.is_empty() {
-            self.out.retire_pause()?;
+        if let Some(out) = self.out.dir().filter(|_| self.options.from_pause && !written.is_empty()) {
+            out.retire_pause()?;
             self.options.from_pause = false;
         }
         Ok(written)
+    }
+
+    /// Lets go of a file that nobody has asked for, but for what is to be committed to a store; its size.
+    fn keep_no_file(&mut self, file: OutputFile) -> Result<u64> {
+        if file != OutputFile::ReadWriteSet {
+            self.driver.node.drop_file()?;
+            return Ok(0);
+        }
+        let set = self.driver.node.take_all()?;
+        let size = set.len() as u64;
+        self.summary.read_write_set = Some(set);
+        Ok(size)
     }
 
     /// Writes the receipt with what the runner says about itself; the node's `result` object stays as it is.
@@ -262,7 +289,13 @@ impl RunUnderWay<'_> {
 
     /// Writes `text`, and with `rest` what follows it in the file that is being taken.
     fn write_text(&mut self, file: OutputFile, text: &str, rest: bool) -> Result<u64> {
-        let mut file = self.out.create(&file.to_string())?;
+        let Some(out) = self.out.dir() else {
+            if rest {
+                self.driver.node.drop_file()?;
+            }
+            return Ok(0);
+        };
+        let mut file = out.create(&file.to_string())?;
         file.write(text.as_bytes())?;
         let mut chunk = Vec::new();
         let mut more = rest;
@@ -307,14 +340,19 @@ impl Summary {
     }
 }
 
-/// Writes the state of a run outside its chain.
+/// Writes the state of a run outside its chain, and whether its gas is refilled where somebody knows.
 ///
 /// # Errors
 /// The node's, and exit code 74 for what cannot be written.
-pub fn pause(node: &mut dyn ModuleSession, out: &OutputDir) -> Result<()> {
+pub fn pause(node: &mut dyn ModuleSession, out: &OutputDir, refill: Option<bool>) -> Result<()> {
     node.encode_pause()?;
     // An older `paused.snap` must not stand beside the new `paused.bin` at any moment.
     out.retire_pause()?;
+    if let Some(refill) = refill {
+        let mut file = out.create(PAUSE_NOTE)?;
+        file.write(format!("{}\n", serde_json::json!({ "refill": refill })).as_bytes())?;
+        file.commit()?;
+    }
     while let Some(file) = node.next_file()? {
         write_file(node, out, file)?;
     }

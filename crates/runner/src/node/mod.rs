@@ -11,6 +11,7 @@ pub mod engine;
 pub mod external;
 pub mod frozen;
 pub mod native;
+pub mod output;
 pub mod receipt;
 pub mod runner_report;
 pub mod sandbox;

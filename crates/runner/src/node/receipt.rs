@@ -12,19 +12,25 @@ use crate::node::engine::Engine;
 pub struct Runner {
     /// How the node ran.
     pub engine: Engine,
+    /// Whether the gas is refilled after a snapshot; none where nobody knows.
+    pub refill: Option<bool>,
 }
 
 impl Runner {
     /// The object, with the time that the run took.
     pub(crate) fn object(self, time: Duration) -> Value {
-        json!({
+        let mut object = json!({
             "name": "stepmark",
             "version": embedded_module::VERSION,
             "engine": self.engine.to_string(),
             "wasmtime": embedded_module::WASMTIME_VERSION,
             "node_blake3": embedded_module::node_hash(),
             "wall_time_ms": milliseconds(time),
-        })
+        });
+        if let Some(refill) = self.refill {
+            object["refill"] = refill.into();
+        }
+        object
     }
 }
 
@@ -64,7 +70,7 @@ pub(crate) fn milliseconds(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    const RUNNER: Runner = Runner { engine: Engine::Wasm };
+    const RUNNER: Runner = Runner { engine: Engine::Wasm, refill: None };
 
     #[test]
     fn the_node_part_of_a_receipt_stays_byte_for_byte() {

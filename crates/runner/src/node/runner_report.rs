@@ -9,7 +9,7 @@ use crate::node::receipt::Runner;
 use crate::node::sink;
 
 /// The final object of `--json` for a run.
-pub fn run_object(summary: &Summary, output_dir: &str, runner: &Runner) -> Value {
+pub fn run_object(summary: &Summary, output_dir: Option<&str>, runner: &Runner) -> Value {
     let result = summary.result.as_ref();
     json!({
         "status": result.map(|result| result.outcome.status()),
@@ -47,7 +47,7 @@ mod tests {
     use stepmark_session::report::{ReturnedValue, RunOutcome};
     use stepmark_session::values::ValKind;
 
-    const RUNNER: Runner = Runner { engine: Engine::Wasm };
+    const RUNNER: Runner = Runner { engine: Engine::Wasm, refill: None };
 
     #[test]
     fn the_final_object_repeats_the_lines_of_the_result() {
@@ -55,7 +55,7 @@ mod tests {
         let values = vec![value(32_835_000), value(7)];
         let result = RunResult { outcome: RunOutcome::Finished, values, gas_used: 5, last_snapshot: 10 };
         let summary = Summary { result: Some(result), gas_used: 5, ..Summary::default() };
-        let object = run_object(&summary, "out", &RUNNER);
+        let object = run_object(&summary, Some("out"), &RUNNER);
         assert_eq!(object["status"], 0);
         assert_eq!(object["snapshot_id"], 10);
         assert_eq!(object["results"], json!(["32835000", "7"]));

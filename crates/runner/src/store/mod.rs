@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle, WriteTransaction};
 use stepmark_hosts::external::{ExternalCall, ExternalReply, MAX_KEY, MAX_VALUE, Versioned};
-use stepmark_hosts::store::{RangeRead, ReadWriteSet, StoreExport};
+pub use stepmark_hosts::store::ReadWriteSet;
+use stepmark_hosts::store::{RangeRead, StoreExport};
 use stepmark_session::spec::JobSpec;
 
 use crate::failure::{CONFLICT, Failure, Result};
@@ -244,8 +245,15 @@ fn changed(name: &str, key: &[u8]) -> Failure {
 /// # Errors
 /// Exit code 65 for a file that is none, 74 for one that cannot be read.
 pub fn read_set(path: &Path) -> Result<ReadWriteSet> {
-    let set = ReadWriteSet::decode(&foreign::read(path, ForeignKind::ReadWriteSet)?);
-    set.ok_or_else(|| Failure::data(format!("{}: is no rwset.bin", path.display())))
+    decode_set(&foreign::read(path, ForeignKind::ReadWriteSet)?, &path.display().to_string())
+}
+
+/// As [`read_set`], from the bytes of a file that is called `name` in messages.
+///
+/// # Errors
+/// Exit code 65 for what is none.
+pub fn decode_set(bytes: &[u8], name: &str) -> Result<ReadWriteSet> {
+    ReadWriteSet::decode(bytes).ok_or_else(|| Failure::data(format!("{name}: is no rwset.bin")))
 }
 
 type EntryTable<'a> = redb::Table<'a, &'static [u8], (u64, &'static [u8])>;

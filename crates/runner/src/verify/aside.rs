@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use stepmark_session::spec::SnapshotName;
 
 use crate::chain::ChainFiles;
-use crate::chain::durable::{self, Name, PAUSE};
+use crate::chain::durable::{self, Name, PAUSE, PAUSE_NOTE};
 use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign;
@@ -140,7 +140,9 @@ fn compare_pause(chain: &ChainFiles, node: &mut dyn ModuleSession) -> Result<Vec
         differences.extend(compare_file(there, &name, &mut |chunk| node.take_chunk(chunk))?);
         written.insert(name);
     }
-    let extra = PAUSE.iter().filter(|name| !written.contains(**name) && foreign::is_there(&chain.dir, name));
+    // How it was to go on is no part of the state.
+    let of_state = PAUSE.iter().filter(|name| **name != PAUSE_NOTE);
+    let extra = of_state.filter(|name| !written.contains(**name) && foreign::is_there(&chain.dir, name));
     differences.extend(extra.map(|name| format!("{name}: superfluous: this run does not write it")));
     Ok(differences)
 }

@@ -212,7 +212,7 @@ impl Claim {
             lines.extend(shown.map(|stream| (name, format!("{} bytes, hash {}", stream.size, stream.hash))));
         }
         lines.extend(of("left file", &self.files));
-        lines.push(("head", self.head.clone()));
+        lines.extend(when(!self.head.is_empty(), "head", self.head.clone()));
         lines
     }
 }
