@@ -18,6 +18,7 @@ use stepmark_runner::node::embedded_module;
 use stepmark_runner::node::engine::{Engine, ModuleSession};
 use stepmark_runner::node::external::Nobody;
 use stepmark_runner::node::frozen;
+use stepmark_runner::node::kept::KEPT;
 use stepmark_runner::node::output::Output;
 use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::runner_report;
@@ -137,6 +138,7 @@ impl Moving<'_> {
             from_pause: self.from_pause,
             keep_answers: false,
             deliver: self.deliver.clone(),
+            keep_output: KEPT,
             leave,
         };
         let ran = drive::run(&mut self.node, &mut self.out, &mut self.console, stop, &mut Nobody, options);

@@ -72,13 +72,14 @@ const HEADINGS: [(&str, &[&str]); 6] = [
     ("Prices, features, clock and seed", &["gas_schedule", "feature", "clock_rate", "seed"]),
     ("Limits", &["max_memory", "max_call_depth", "max_files", "max_exceptions"]),
     ("Contracts and key-value stores", &["store", "no_commit", "wait", "contract", "call_data", "caller"]),
-    ("Output", &["json", "quiet", "verbose", "deliver"]),
+    ("Output", &["json", "quiet", "verbose", "deliver", "keep_output"]),
 ];
 
 /// Flags of a run that only the long help shows.
-const RARE: [&str; 10] = [
+const RARE: [&str; 11] = [
     "snapshot_id",
     "keep_final",
+    "keep_output",
     "invoke",
     "clock_rate",
     "max_exceptions",

@@ -11,6 +11,7 @@ use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::Result;
 use stepmark_runner::job::rerun::JobFiles;
 use stepmark_runner::node::engine::Engine;
+use stepmark_runner::node::kept::KEPT;
 use stepmark_runner::terminal;
 
 /// Arguments of `resume`.
@@ -75,7 +76,9 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
     let dir = place.dir.display().to_string();
     let remembers = !args.disable_gas_refill && !args.enable_gas_refill && place.was_refilled();
     if remembers && args.output.verbosity() > Verbosity::Quiet {
-        terminal::say("the gas is refilled after each snapshot, as before (--disable-gas-refill: stop at the next one)");
+        terminal::say(
+            "the gas is refilled after each snapshot, as before (--disable-gas-refill: stop at the next one)",
+        );
     }
     let files = JobFiles::find(&place.read()?.job, args.program.as_deref(), &args.files.given()?, &place.dir)?;
     let flag = |(name, path): (String, String)| format!("{name}={path}");
@@ -107,6 +110,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
         check_reference: false,
         deliver: args.deliver.clone(),
         overwrite: args.overwrite,
+        keep_output: KEPT,
         is_resume: true,
         unsigned: args.unsigned,
         output: args.output,

@@ -14,6 +14,7 @@ use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
 use crate::kept;
 use crate::piped;
+use crate::units;
 use stepmark_runner::ask::imports;
 use stepmark_runner::chain::durable::{OutputDir, Replace, same_directory};
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
@@ -22,6 +23,7 @@ use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, RunOptions, Summary};
 use stepmark_runner::node::embedded_module;
 use stepmark_runner::node::engine::{Engine, ModuleSession};
+use stepmark_runner::node::kept::MOST_KEPT;
 use stepmark_runner::node::output::Output;
 use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::runner_report;
@@ -50,6 +52,9 @@ pub(super) struct RunArgs {
     /// Print integers that the entry returns without a sign
     #[arg(long)]
     pub(super) unsigned: bool,
+    /// Most bytes of the program's output that receipt.json keeps, both streams together: 0 keeps none
+    #[arg(long, value_name = "BYTES", value_parser = output_bytes, default_value = "1MiB")]
+    pub(super) keep_output: u64,
     /// The command was `resume`.
     #[arg(skip)]
     pub(super) is_resume: bool,
@@ -58,6 +63,16 @@ pub(super) struct RunArgs {
     /// The program, the export to call (for a module without `_start`), and its arguments
     #[arg(value_name = "PROGRAM [ENTRY] [ARGS]", required = true, num_args = 1.., trailing_var_arg = true)]
     pub(super) words: Vec<String>,
+}
+
+/// A size that a receipt has room for.
+fn output_bytes(text: &str) -> std::result::Result<u64, String> {
+    let bytes = units::number(text)?;
+    if bytes <= MOST_KEPT {
+        Ok(bytes)
+    } else {
+        Err(format!("a receipt has room for at most {MOST_KEPT} bytes of output"))
+    }
 }
 
 pub(super) fn execute(args: &RunArgs) -> Result<i32> {
@@ -97,7 +112,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     let mut output = out.as_ref().map_or_else(|| Output::only_state(&make), Output::Into);
     let runner = Runner { engine: args.engine, refill: Some(job.gas_refill) };
     let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
-    let options = RunOptions { runner, from_pause, keep_answers, deliver, leave: None };
+    let keep_output = args.keep_output;
+    let options = RunOptions { runner, from_pause, keep_answers, deliver, keep_output, leave: None };
     let ran = drive::run(node.as_mut(), &mut output, &mut console, &stop, &mut store, options);
     console.finish();
     let summary = ran?;

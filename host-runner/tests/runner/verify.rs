@@ -383,6 +383,49 @@ fn a_receipt_says_one_thing_and_that_is_compared() {
 }
 
 #[test]
+fn a_receipt_says_which_job_it_was_and_what_was_written_and_is_held_to_it() {
+    let dir = Dir::new();
+    dir.sample("sha256.wasm");
+    let line = "--gas-limit 100000 --enable-gas-refill --seed 7 --env LANG=C --snapshot-output out sha256.wasm 1000";
+    let written = text(dir.run(line).code(0).stdout());
+    let honest = dir.text("out/receipt.json");
+    let receipt = json(honest.as_bytes());
+    let job = &receipt["job"];
+    let hash = blake3::hash(&dir.read("sha256.wasm")).to_hex();
+    assert_eq!((&job["program"]["name"], &job["program"]["hash"]), (&"sha256.wasm".into(), &hash.as_str().into()));
+    assert_eq!((job["args"].to_string(), job["env"].to_string()), ("[\"1000\"]".into(), "[\"LANG=C\"]".into()));
+    assert_eq!((&job["seed"], &job["schedule"]["name"]), (&7.into(), &"default".into()));
+    assert_eq!(receipt["output"], serde_json::json!({ "stdout": { "text": written } }));
+    expect_fault(&dir, "sha256.wasm", "");
+    let first = &written[..4];
+    for (part, by, fault) in [
+        ("\"seed\": 7", "\"seed\": 8", "receipt.json: \"seed\" of job is 8, expected 7"),
+        ("LANG=C", "LANG=D", "receipt.json: \"env\" of job is [\"LANG=D\"], expected [\"LANG=C\"]"),
+        (first, "0000", "receipt.json: \"stdout\" of output is not what the program wrote"),
+    ] {
+        assert!(honest.contains(part), "{part} in {honest}");
+        fs::write(dir.path("out/receipt.json"), honest.replace(part, by)).expect("written");
+        expect_fault(&dir, "sha256.wasm", fault);
+    }
+    // One that says neither, as older ones do, is right as well; so is one of a run that was to keep nothing.
+    let bare = honest.split(",\n  \"job\"").next().expect("text").to_owned() + "\n}\n";
+    fs::write(dir.path("out/receipt.json"), bare).expect("written");
+    expect_fault(&dir, "sha256.wasm", "");
+    dir.run(&format!("--overwrite --keep-output 0 {line}")).code(0);
+    let receipt = json(&dir.read("out/receipt.json"));
+    assert!(receipt["output"].is_null() && receipt["job"].is_object(), "{receipt}");
+    // Two accounts of what was written are not the same chain.
+    dir.run(&line.replace(" out ", " other ")).code(0);
+    dir.run("bisect out other").code(0);
+    dir.run("prune other").code(0);
+    dir.run(&format!("--overwrite {line}")).code(0);
+    fs::write(dir.path("out/receipt.json"), honest.replace(first, "0000")).expect("written");
+    let said = text(dir.run("bisect out other").code(1).stdout());
+    assert!(said.contains("receipt.json: \"stdout\" of output"), "{said}");
+    dir.run("--keep-output 3MiB sha256.wasm 1").code(2).says("a receipt has room for at most 2097152 bytes of output");
+}
+
+#[test]
 fn files_that_a_later_command_would_read_are_right_or_the_chain_is_not() {
     let dir = chain("native");
     for (name, fault) in [

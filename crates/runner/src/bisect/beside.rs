@@ -98,5 +98,14 @@ fn compare_receipts(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
             .into_iter()
             .map(move |(name, left, right)| Difference::of_files(format!("{RECEIPT}: {name:?} of {part}"), left, right))
     });
-    Ok(strange.chain(parts).collect())
+    // A receipt that keeps no output says nothing else than one that does.
+    let kept = [&left, &right].map(|receipt| receipt.get(receipt::OUTPUT));
+    let output =
+        kept.iter().all(Option::is_some).then(|| receipt::differing(&left[receipt::OUTPUT], &right[receipt::OUTPUT]));
+    let output = output.into_iter().flatten().map(|(name, left, right)| Difference {
+        what: format!("{RECEIPT}: {name:?} of {}", receipt::OUTPUT),
+        left,
+        right,
+    });
+    Ok(strange.chain(parts).chain(output).collect())
 }

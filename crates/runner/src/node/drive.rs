@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::report::{RunOutcome, RunResult};
 use stepmark_session::spec::JobSpec;
+use stepmark_snapshot::snap;
 
 use crate::chain::durable::{OutputDir, PAUSE_NOTE};
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
@@ -15,10 +18,12 @@ use crate::node::deliver;
 use crate::node::driver::{Driver, Reached};
 use crate::node::engine::ModuleSession;
 use crate::node::external::Responder;
+use crate::node::kept::KeptOutput;
 use crate::node::output::Output;
 use crate::node::receipt::{self, Runner};
 use crate::node::sink::{self, Sink};
 use crate::node::supply::Supply;
+use crate::verify;
 
 /// Longest receipt that is held in memory to add to it; a longer one is written as it is.
 const RECEIPT_MAX: usize = 16 << 20;
@@ -79,6 +84,8 @@ pub struct RunOptions {
     pub keep_answers: bool,
     /// Where the files go that the program leaves behind.
     pub deliver: Option<PathBuf>,
+    /// Most bytes of the program's output that the receipt keeps.
+    pub keep_output: u64,
     /// Stop without a pause on disk.
     pub leave: Option<Leave>,
 }
@@ -137,9 +144,12 @@ pub fn run(
         node.record_answers()?;
     }
     let gas_before = node.progress()?.gas_total;
+    let job = out.dir().map_or(Ok(Value::Null), |_| described(node))?;
     let driver = Driver::new(node, responder, stop);
     let started = Instant::now();
-    let mut run = RunUnderWay { driver, out, sink, options, gas_before, started, summary: Summary::default() };
+    let kept = KeptOutput::new(options.keep_output);
+    let summary = Summary::default();
+    let mut run = RunUnderWay { driver, out, sink, options, gas_before, started, summary, job, kept };
     let finished = run.until_the_end()?;
     if !finished && run.options.leave.is_none() {
         run.pause()?;
@@ -156,6 +166,10 @@ struct RunUnderWay<'a, 'b> {
     gas_before: u64,
     started: Instant,
     summary: Summary,
+    /// The job, as the receipt has it.
+    job: Value,
+    /// What the program has written.
+    kept: KeptOutput,
 }
 
 impl RunUnderWay<'_, '_> {
@@ -179,9 +193,9 @@ impl RunUnderWay<'_, '_> {
 
     /// Runs to the next snapshot, to the end, or until the program has used `until` gas, and shows how far it has come.
     fn advance(&mut self, until: u64) -> Result<Reached> {
-        let Self { driver, sink, options, gas_before, started, summary, .. } = self;
+        let Self { driver, sink, options, gas_before, started, summary, kept, .. } = self;
         driver.run_until(until, &mut |node| {
-            forward(node, *sink, options, summary)?;
+            forward(node, *sink, options, summary, kept)?;
             let progress = node.progress()?;
             let used = progress.gas_total.saturating_sub(*gas_before);
             sink.progress(&progress, sink::rate(used, started.elapsed()));
@@ -268,6 +282,12 @@ impl RunUnderWay<'_, '_> {
             return self.write_text(file, &text, rest);
         }
         self.summary.receipt = serde_json::from_str(&text).ok();
+        let of_run = self.summary.receipt.as_ref().map_or(&Value::Null, |receipt| &receipt["result"]);
+        let output = self.kept.object(of_run);
+        let members =
+            [(receipt::JOB, Some(&self.job).filter(|job| job.is_object())), (receipt::OUTPUT, output.as_ref())];
+        let members = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let text = members.fold(text, |text, (name, value)| receipt::with_member(&text, name, value));
         let text = receipt::with_runner(&text, &self.options.runner, self.started.elapsed());
         self.write_text(file, &text, rest)
     }
@@ -308,7 +328,7 @@ impl RunUnderWay<'_, '_> {
 
     /// The figures of the run.
     fn close(mut self, finished: bool, stop: &Interrupt) -> Result<Summary> {
-        forward(self.driver.node, self.sink, &self.options, &mut self.summary)?;
+        forward(self.driver.node, self.sink, &self.options, &mut self.summary, &mut self.kept)?;
         let progress = self.driver.node.progress()?;
         if finished {
             self.summary.result = self.driver.node.result()?;
@@ -359,6 +379,19 @@ pub fn pause(node: &mut dyn ModuleSession, out: &OutputDir, refill: Option<bool>
     Ok(())
 }
 
+/// The job of a loaded run as its receipt has it: a state that is never written says it, before the first instruction.
+fn described(node: &mut dyn ModuleSession) -> Result<Value> {
+    node.encode_pause()?;
+    let mut job = Value::Null;
+    while let Some(file) = node.next_file()? {
+        match file {
+            OutputFile::Snap(_) => job = verify::job_object(&snap::decode(&node.take_all()?)?.job),
+            _ => node.drop_file()?,
+        }
+    }
+    Ok(job)
+}
+
 /// Streams one of the node's files to disk and returns its size.
 fn write_file(node: &mut dyn ModuleSession, out: &OutputDir, file: OutputFile) -> Result<u64> {
     let mut file = out.create(&file.to_string())?;
@@ -378,9 +411,11 @@ fn forward(
     sink: &mut dyn Sink,
     options: &RunOptions,
     summary: &mut Summary,
+    kept: &mut KeptOutput,
 ) -> Result<()> {
     for fd in [1, 2] {
         let bytes = node.take_output(fd)?;
+        kept.add(fd, &bytes);
         sink.output(fd, &bytes)?;
     }
     if options.keep_answers {

@@ -10,6 +10,7 @@ pub mod embedded_module;
 pub mod engine;
 pub mod external;
 pub mod frozen;
+pub mod kept;
 pub mod native;
 pub mod output;
 pub mod receipt;

@@ -37,8 +37,13 @@ impl Runner {
 /// The parts of a receipt that are the same wherever the job runs.
 pub(crate) const DETERMINISTIC: [&str; 2] = ["result", "run"];
 
-/// All parts that a receipt has.
-pub(crate) const KNOWN: [&str; 4] = ["result", "run", "node", "runner"];
+/// All parts that a receipt has: the module's, what the runner says of itself, and the two that explain the others, the job and
+/// the output itself.
+pub(crate) const KNOWN: [&str; 6] = ["result", "run", "node", "runner", JOB, OUTPUT];
+/// The job, as a claim has it.
+pub(crate) const JOB: &str = "job";
+/// The bytes of standard output and standard error.
+pub(crate) const OUTPUT: &str = "output";
 
 /// The members in which two objects differ, and what each has, as JSON; all of one that is no object.
 pub(crate) fn differing(left: &Value, right: &Value) -> Vec<(String, String, String)> {
@@ -50,13 +55,18 @@ pub(crate) fn differing(left: &Value, right: &Value) -> Vec<(String, String, Str
     differing.map(|name| (name.clone(), show(a.get(name)), show(b.get(name)))).collect()
 }
 
-/// The receipt `text` of the node with a `runner` object added. The text before it stays as it is, byte for byte; a text
-/// that does not end as a JSON object with members does is returned unchanged.
+/// The receipt `text` of the node with a `runner` object added, as by [`with_member`].
 pub fn with_runner(text: &str, runner: &Runner, time: Duration) -> String {
+    with_member(text, "runner", &runner.object(time))
+}
+
+/// The receipt `text` with a member added. The text before it stays as it is, byte for byte; a text that does not end as a JSON
+/// object with members does is returned unchanged.
+pub(crate) fn with_member(text: &str, name: &str, value: &Value) -> String {
     match text.trim_end().strip_suffix('}').map(str::trim_end) {
         Some(body) if !body.is_empty() && !body.ends_with(['{', ',']) => {
-            let object = serde_json::to_string_pretty(&runner.object(time)).unwrap_or_default().replace('\n', "\n  ");
-            format!("{body},\n  \"runner\": {object}\n}}\n")
+            let object = serde_json::to_string_pretty(value).unwrap_or_default().replace('\n', "\n  ");
+            format!("{body},\n  \"{name}\": {object}\n}}\n")
         }
         _ => text.to_owned(),
     }

@@ -121,6 +121,18 @@ pub struct Claim {
     pub head: String,
 }
 
+/// Members of a claim that are about the run, not about the job.
+const OF_THE_RUN: [&str; 8] = ["snapshots", "gas", "ended", "result", "stdout", "stderr", "files", "head"];
+
+/// What a job is, in the members of a claim: what a receipt says of it.
+pub fn job_object(job: &Job) -> Value {
+    let mut object = serde_json::to_value(Claim::of_job(job)).unwrap_or_default();
+    if let Some(members) = object.as_object_mut() {
+        members.retain(|name, _| !OF_THE_RUN.contains(&name.as_str()));
+    }
+    object
+}
+
 impl Claim {
     /// What the files of a chain say up to snapshot `to`, or of all of it. A receipt that cannot be read claims nothing: the
     /// verification names it. Where only a part is verified, what comes after it is not claimed.
@@ -131,6 +143,21 @@ impl Claim {
         let snapshots = to.unwrap_or_else(|| chain.last());
         let last = chain.links.range(..=snapshots).next_back();
         let gas = said["gas_used"].as_u64().or(last.map(|(_, link)| link.gas_total));
+        Self {
+            snapshots,
+            gas: gas.unwrap_or(0),
+            ended,
+            result: result(said, ended),
+            stdout: stream("stdout", &said["stdout"]),
+            stderr: stream("stderr", &said["stderr"]),
+            files: said["files"].as_array().into_iter().flatten().filter_map(left_behind).collect(),
+            head: last.map(|(_, link)| hex(&link.hash)).unwrap_or_default(),
+            ..Self::of_job(job)
+        }
+    }
+
+    /// The part that is about the job.
+    fn of_job(job: &Job) -> Self {
         let (stubs, features): (Vec<_>, Vec<_>) = job.features.iter().partition(|(name, _)| name == UNKNOWN_IMPORTS);
         let off = features.into_iter().filter(|(_, on)| !on).map(|(name, _)| name.clone());
         let limits = &job.limits;
@@ -152,14 +179,14 @@ impl Claim {
             features_off: off.collect(),
             stub_imports: stubs.first().map(|(_, zeros)| if *zeros { "zero" } else { "trap" }),
             limits: [limits.memory_bytes, limits.call_depth.into(), limits.file_bytes, limits.exception_slots.into()],
-            snapshots,
-            gas: gas.unwrap_or(0),
-            ended,
-            result: result(said, ended),
-            stdout: stream("stdout", &said["stdout"]),
-            stderr: stream("stderr", &said["stderr"]),
-            files: said["files"].as_array().into_iter().flatten().filter_map(left_behind).collect(),
-            head: last.map(|(_, link)| hex(&link.hash)).unwrap_or_default(),
+            snapshots: 0,
+            gas: 0,
+            ended: ClaimedEnd::Unknown,
+            result: None,
+            stdout: None,
+            stderr: None,
+            files: Vec::new(),
+            head: String::new(),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, MISMATCH, Result};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::Rerun;
 
-pub use claim::{Claim, ClaimedEnd, ClaimedFile, Expected};
+pub use claim::{Claim, ClaimedEnd, ClaimedFile, Expected, job_object};
 pub use executor::SegmentExecutor;
 pub use plan::{PlannedSegment, RunEnd};
 pub use report::html;

@@ -19,8 +19,10 @@ use crate::job::rerun::Rerun;
 use crate::node::driver::{Driver, Ready};
 use crate::node::engine::{Deliver, ModuleSession};
 use crate::node::external::RecordedReplies;
+use crate::node::kept;
 use crate::node::receipt;
 use crate::strict;
+use crate::verify::claim;
 use crate::verify::{PlannedSegment, SegmentVerdict, Verdict, VerifyOptions};
 
 /// What a worker reports.
@@ -229,7 +231,8 @@ impl<'a> Worker<'a> {
             match file {
                 OutputFile::Receipt => {
                     let there = reports.receipt.clone()?;
-                    differences.extend(compare_receipt(there.as_deref(), &node.take_all()?)?);
+                    let job = claim::job_object(self.rerun.job());
+                    differences.extend(compare_receipt(there.as_deref(), &node.take_all()?, &job)?);
                 }
                 OutputFile::Result => {
                     let there = reports.result.clone()?;
@@ -343,9 +346,10 @@ pub(super) fn compare_file(
     Ok(difference)
 }
 
-/// Compares the `result` and `run` objects, which are the node's, with a receipt, in which the runner has a say too. What the
-/// runner says of itself, and the node of its version, proves nothing and is not compared.
-fn compare_receipt(text: Option<&[u8]>, expected: &[u8]) -> Result<Vec<String>> {
+/// Compares the `result` and `run` objects, which are the node's, with a receipt, in which the runner has a say too: of the job,
+/// and of the output, where it was kept. What the runner says of itself, and the node of its version, proves nothing and is not
+/// compared.
+fn compare_receipt(text: Option<&[u8]>, expected: &[u8], job: &Value) -> Result<Vec<String>> {
     let Some(text) = text else { return Ok(vec!["receipt.json: missing".to_owned()]) };
     let unreadable = |error| Failure::data(format!("the module wrote no receipt that can be read: {error}"));
     let expected = strict::parse(expected).map_err(unreadable)?;
@@ -367,5 +371,15 @@ fn compare_receipt(text: Option<&[u8]>, expected: &[u8]) -> Result<Vec<String>> 
             format!("receipt.json: {name:?} of {part} is {found}, expected {expected}")
         }));
     }
+    if let Some(found) = found.get(receipt::JOB) {
+        let of_job = receipt::differing(job, found).into_iter();
+        differences.extend(
+            of_job.map(|(name, expected, found)| {
+                format!("receipt.json: {name:?} of job is {found}, expected {expected}")
+            }),
+        );
+    }
+    let output = found.get(receipt::OUTPUT);
+    differences.extend(output.into_iter().flat_map(|output| kept::faults(output, &expected["result"])));
     Ok(differences)
 }
