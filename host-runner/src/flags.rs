@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::program;
 use crate::units;
@@ -11,6 +12,7 @@ use guest_interp::args;
 use stepmark_session::spec::JobSpec;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+use stepmark_runner::bounds::Bounds;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::job::rerun::GivenFiles;
 use stepmark_runner::node::engine::Engine;
@@ -26,7 +28,7 @@ pub struct JobFlags {
     pub snapshot_id: Option<String>,
     /// Directory for snapshots and results, created if absent [default: stepmark/PROGRAM-HASH, of the job; none where no flag
     /// asks for files]
-    #[arg(long, value_name = "DIR")]
+    #[arg(short = 'o', long, value_name = "DIR")]
     pub snapshot_output: Option<String>,
     /// Gas of a segment, such as 5000000, 5_000_000, 5M or 5e6; when it is used up, a snapshot is written
     #[arg(long, value_name = "N")]
@@ -150,6 +152,27 @@ pub struct FileFlags {
     /// A directory of input files
     #[arg(long, value_name = "HOST[::GUEST]")]
     pub dir: Vec<String>,
+}
+
+/// What checking a stranger's job may cost.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct BoundFlags {
+    /// Execute nothing that is claimed to take more gas than this, and no more of it than this
+    #[arg(long, value_name = "N", value_parser = units::number)]
+    pub max_gas: Option<u64>,
+    /// Execute no longer than this: what is not decided then stays undecided
+    #[arg(long, value_name = "SECONDS")]
+    pub max_time: Option<u64>,
+    /// Execute no job that may have more memory than this, of everything together, such as 4GiB; and no more at a time than fit
+    #[arg(long, value_name = "BYTES", value_parser = units::number)]
+    pub max_memory_total: Option<u64>,
+}
+
+impl BoundFlags {
+    /// The bounds that they set.
+    pub fn bounds(self) -> Bounds {
+        Bounds { gas: self.max_gas, time: self.max_time.map(Duration::from_secs), memory: self.max_memory_total }
+    }
 }
 
 impl FileFlags {

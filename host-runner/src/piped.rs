@@ -7,11 +7,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use stepmark_runner::ask::imports;
 use stepmark_runner::failure::{Failure, IO, Result};
-use stepmark_runner::foreign::{self, ForeignKind};
 
-use crate::flags::JobFlags;
 use stepmark_runner::terminal;
+use stepmark_session::spec::JobSpec;
 
 /// What the module calls the file that standard input is.
 pub const NAME: &str = "-";
@@ -27,12 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Exit code 74 when it cannot be read, or is longer than 1 GiB.
-pub fn read(job: &mut JobFlags, words: &[String]) -> Result<Option<Vec<u8>>> {
-    let flag = &mut job.config.inputs.stdin;
-    let is_wanted = match flag.as_deref() {
+pub fn read(job: &mut JobSpec) -> Result<Option<Vec<u8>>> {
+    let is_wanted = match job.stdin.as_deref() {
         Some(NAME | "/dev/stdin") => true,
         Some(_) => false,
-        None => job.snapshot_input.is_none() && is_redirected() && reads_input(words),
+        None => job.resume.is_none() && is_redirected() && reads_input(job),
     };
     if !is_wanted {
         return Ok(None);
@@ -46,13 +45,13 @@ pub fn read(job: &mut JobFlags, words: &[String]) -> Result<Option<Vec<u8>>> {
         return Err(Failure::new(IO, format!("standard input is longer than {MOST} bytes")));
     }
     // Nothing to read is what a program has without any.
-    *flag = (!bytes.is_empty()).then(|| NAME.to_owned());
+    job.stdin = (!bytes.is_empty()).then(|| NAME.to_owned());
     Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
 }
 
 /// Whether there is a standard input that a program would read, if its run did not go on with the one that it began with.
-pub fn is_left_unread(job: &JobFlags, words: &[String]) -> bool {
-    job.snapshot_input.is_some() && is_redirected() && reads_input(words)
+pub fn is_left_unread(job: &JobSpec) -> bool {
+    job.resume.is_some() && is_redirected() && reads_input(job)
 }
 
 /// Says after a while what is waited for, until the result is dropped.
@@ -83,9 +82,9 @@ fn is_redirected() -> bool {
     !std::io::stdin().is_terminal()
 }
 
-/// Whether the program names the call that reads: else nobody waits for what it would not look at.
-fn reads_input(words: &[String]) -> bool {
-    let Some(program) = words.first() else { return false };
-    let bytes = foreign::read(Path::new(program), ForeignKind::Module).unwrap_or_default();
-    bytes.windows(b"fd_read".len()).any(|window| window == b"fd_read")
+/// Whether the program, or a module linked to it, imports the call that reads: else nobody waits for what it would not look at.
+fn reads_input(job: &JobSpec) -> bool {
+    let mut modules = job.preload.iter().map(|(_, path)| path).chain([&job.program]);
+    // What cannot be read is said where it is loaded.
+    modules.any(|path| imports::of(Path::new(path)).is_ok_and(|names| names.iter().any(|name| name == "fd_read")))
 }

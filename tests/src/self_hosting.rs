@@ -133,16 +133,9 @@ impl Hosted {
         let program = dir.join(NODE).display().to_string();
         let files = JobFiles::find(&job, Some(&program), &flags, out)?;
         let rerun = Rerun::new(job, &files, out);
-        let options = verify::VerifyOptions {
-            from: 0,
-            to: None,
-            jobs: 2,
-            executor: verify::SegmentExecutor::Own(Engine::Wasm),
-            delivered: None,
-            most_gas: None,
-            most_time: None,
-        };
-        let found = verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {})?;
+        let claim = verify::Claim::of(&chain, rerun.job(), None);
+        let options = verify::VerifyOptions { jobs: 2, ..verify::VerifyOptions::default() };
+        let found = verify::verify(&mut chain, &rerun, claim, &options, &Interrupt::new(), &mut |_| {})?;
         ensure!(found.is_right(), "the outer chain does not verify");
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use node_tests::session::{Drive, Job, program};
 use stepmark_runner::bisect::{ExecutorProcess, SegmentQuestion, diverge, recheck, write_executors};
+use stepmark_runner::bounds::Bounds;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
@@ -66,13 +67,13 @@ fn the_first_instruction_that_differs_is_found_and_named() {
         // What was found can be decided again from one file.
         let bundle = dir.join("dispute.tar");
         write_executors(&bundle, &chain, 2, &files, &found).expect("written");
-        let again = recheck(&bundle, Engine::Native).expect("decides");
+        let again = recheck(&bundle, Engine::Native, &Bounds::default()).expect("decides");
         assert!(again.confirmed && again.right == "left", "{again:?}");
         let mut bytes = fs::read(&bundle).expect("read");
         let at = bytes.windows(12).position(|window| window == b"\"right_hash\"").expect("there") + 16;
         bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
         fs::write(&bundle, bytes).expect("written");
-        assert!(recheck(&bundle, Engine::Native).expect("decides").right == "left");
+        assert!(recheck(&bundle, Engine::Native, &Bounds::default()).expect("decides").right == "left");
     }
 }
 

@@ -130,7 +130,7 @@ fn witness(bench: &Bench, program: &[u8]) -> Result<Vec<Figure>> {
     let made: serde_json::Value =
         serde_json::from_str(&runner(&["witness", "out@1", "touch.wasm", "-o", "w", "--json"])?)?;
     let bytes = made["bytes"].as_f64().context("no size")?;
-    let rate = made["gas"].as_f64().context("no gas")? / made["seconds"].as_f64().context("no time")? / 1e6;
+    let rate = made["gas"].as_f64().context("no gas")? / made["time_ns"].as_f64().context("no time")? * 1e3;
     let baseline = peak(&bench.runner, dir.path(), &["--version"])?;
     let check = ["check-witness", "w", "touch.wasm", "--expect", "out/2.snap"];
     let checked = peak(&bench.runner, dir.path(), &check)?;

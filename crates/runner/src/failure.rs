@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use serde_json::Value;
 use stepmark_state::shown::{Shown, ShownLines};
 
 /// Exit code: the node and the reference (or two chains) differ.
@@ -18,6 +19,8 @@ pub const IO: i32 = 74;
 pub const GAS_LIMIT: i32 = 75;
 /// Exit code: what a run has read of a store is not so any more.
 pub const CONFLICT: i32 = 76;
+/// Exit code: a stranger's job may take more than whoever checks it allows.
+pub const BEYOND: i32 = 77;
 /// Exit code: Ctrl-C, or a signal that ends a process; the state was written as a pause.
 pub const INTERRUPTED: i32 = 130;
 /// Exit code: whoever read standard output has closed it, as `head` does.
@@ -33,6 +36,8 @@ pub struct Failure {
     what: String,
     causes: Vec<String>,
     help: Option<String>,
+    /// What else `--json` says of it, an object.
+    details: Option<Box<Value>>,
 }
 
 /// Result of what the runner does.
@@ -42,7 +47,7 @@ impl Failure {
     /// A failure that ends the process with `code`.
     #[cold]
     pub fn new(code: i32, what: impl Into<String>) -> Self {
-        Self { code, what: what.into(), causes: Vec::new(), help: None }
+        Self { code, what: what.into(), causes: Vec::new(), help: None, details: None }
     }
 
     /// The command line is wrong (exit code 2).
@@ -92,14 +97,21 @@ impl Failure {
     pub fn renamed(self, from: &Path, to: &Path) -> Self {
         let [from, to] = [from, to].map(|path| path.display().to_string());
         let renamed = |text: String| text.replace(&from, &to);
-        let Self { code, what, causes, help } = self;
+        let Self { code, what, causes, help, details } = self;
         let causes = causes.into_iter().map(renamed).collect();
-        Self { code, what: renamed(what), causes, help: help.map(renamed) }
+        Self { code, what: renamed(what), causes, help: help.map(renamed), details }
     }
 
     /// Whether nobody wants to read that it happened.
     pub fn is_silent(&self) -> bool {
         self.code == CLOSED
+    }
+
+    /// Adds the members of an object, for programs that read what went wrong.
+    #[must_use]
+    pub fn with_details(mut self, details: Value) -> Self {
+        self.details = Some(Box::new(details));
+        self
     }
 
     /// Exit code of the process.
@@ -112,9 +124,19 @@ impl Failure {
         &self.what
     }
 
+    /// What caused it, the near cause first.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
     /// What the user can do about it.
-    pub fn advice(&self) -> Option<&str> {
+    pub fn help_text(&self) -> Option<&str> {
         self.help.as_deref()
+    }
+
+    /// The object that was added for programs.
+    pub fn details(&self) -> Option<&Value> {
+        self.details.as_deref()
     }
 
     /// A failure of wasmtime itself, with its chain of causes.

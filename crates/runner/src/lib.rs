@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod ask;
 pub mod bisect;
+pub mod bounds;
 pub mod chain;
 pub mod compact;
 pub mod demangle;
@@ -23,4 +24,5 @@ pub mod store;
 pub mod strict;
 pub mod terminal;
 mod text;
+pub mod this_machine;
 pub mod verify;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use stepmark_session::spec::JobSpec;
 
-use crate::cli::print;
+use crate::cli::answer::Answer;
 use crate::console::{self, Console, Verbosity};
 use crate::flags::{ConfigFlags, JobFlags};
 use crate::interrupt::on_ctrl_c;
@@ -19,6 +19,7 @@ use stepmark_runner::node::drive;
 use stepmark_runner::node::driver::{self, Driver, Ready};
 use stepmark_runner::node::engine::Engine;
 use stepmark_runner::node::external::Nobody;
+use stepmark_runner::node::runner_report::nanoseconds;
 use stepmark_runner::reference;
 use stepmark_runner::terminal::print_lines;
 
@@ -83,7 +84,7 @@ impl Measured {
     }
 }
 
-pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
+pub(super) fn execute(args: &BenchArgs) -> Result<Answer> {
     let stop = on_ctrl_c()?;
     let instructions = count_instructions(args, &stop)?;
     let job = args.job(args.config.clone())?;
@@ -99,11 +100,10 @@ pub(super) fn execute(args: &BenchArgs) -> Result<i32> {
     same_outcome(&all)?;
     let gas = all[0].runs[0].gas;
     if args.json {
-        print(&object(gas, instructions, &all).to_string())?;
-    } else {
-        print_lines(&table(gas, instructions, &all))?;
+        return Ok(Answer::object(0, object(gas, instructions, &all)));
     }
-    Ok(0)
+    print_lines(&table(gas, instructions, &all))?;
+    Ok(0.into())
 }
 
 /// Executed instructions: the gas of a run in which each costs 1.
@@ -203,10 +203,6 @@ fn object(gas: u64, instructions: u64, all: &[Measured]) -> Value {
         "rounds": all[0].runs.len(),
         "engines": all.iter().map(engine).collect::<Vec<_>>(),
     })
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -6,10 +6,13 @@ use serde_json::json;
 
 use stepmark_session::spec::SnapshotName;
 
+use crate::cli::answer::Answer;
 use crate::cli::print;
-use crate::flags::{FileFlags, engines};
+use crate::cli::words::{program_and_place, program_and_places};
+use crate::flags::{BoundFlags, FileFlags, engines};
 use crate::units;
 use stepmark_runner::bisect::{self, ExecutorProcess, SegmentQuestion, Side};
+use stepmark_runner::bounds::Bounds;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
@@ -23,6 +26,9 @@ pub(super) struct BisectArgs {
     /// snapshot that the segment starts from
     #[arg(value_name = "[PROGRAM] DIR_A DIR_B|[PROGRAM] DIR@K", required = true, num_args = 1..=3)]
     words: Vec<String>,
+    /// The program, as another way to name it
+    #[arg(long, value_name = "FILE")]
+    program: Option<String>,
     /// Command of an executor (docs/bisect.md)
     #[arg(long, value_name = "CMD", requires = "right")]
     left: Option<String>,
@@ -33,7 +39,7 @@ pub(super) struct BisectArgs {
     #[arg(long, value_name = "N", requires = "left", value_parser = units::number)]
     gas: Option<u64>,
     /// Write everything that is needed to decide it again into one file
-    #[arg(long, value_name = "FILE.tar")]
+    #[arg(short = 'o', long, value_name = "FILE.tar")]
     bundle: Option<PathBuf>,
     /// How the module runs that decides
     #[arg(long, value_parser = engines(), default_value = "wasm")]
@@ -45,16 +51,14 @@ pub(super) struct BisectArgs {
     json: bool,
 }
 
-pub(super) fn execute(args: &BisectArgs) -> Result<i32> {
-    match (&args.left, &args.right, args.words.as_slice()) {
-        (Some(left), Some(right), [place]) => executors(args, None, place, [left, right]),
-        (Some(left), Some(right), [program, place]) => executors(args, Some(program), place, [left, right]),
-        (None, None, [first, second]) => chains(args, None, Path::new(first), Path::new(second)),
-        (None, None, [program, first, second]) => chains(args, Some(program), Path::new(first), Path::new(second)),
-        _ => Err(Failure::usage(
-            "expected two chains, or a snapshot and two executors, after the program, if it is named",
-        )),
+pub(super) fn execute(args: &BisectArgs) -> Result<Answer> {
+    let program = args.program.as_deref();
+    if let (Some(left), Some(right)) = (&args.left, &args.right) {
+        let (program, place) = program_and_place(&args.words, program)?;
+        return executors(args, program, place, [left, right]);
     }
+    let (program, places) = program_and_places(&args.words, 2, program)?;
+    chains(args, program, Path::new(places[0]), Path::new(places[1]))
 }
 
 /// A chain, its job and the files of it.
@@ -66,10 +70,10 @@ fn open(args: &BisectArgs, program: Option<&str>, dir: &Path) -> Result<(ChainFi
     Ok((chain, rerun, files))
 }
 
-fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path) -> Result<i32> {
+fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path) -> Result<Answer> {
     let (a, rerun_a, files) = open(args, program, first)?;
     let (b, rerun_b, _) = open(args, program, second)?;
-    let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine)? else {
+    let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine, &Bounds::default())? else {
         return same_snapshots(args, [first, second], a, b);
     };
     if let Some(path) = &args.bundle {
@@ -81,8 +85,7 @@ fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path)
             "parted": true, "snapshot": id, "right": parting.right, "questions": parting.questions,
             "snap_hash": stepmark_state::encoding::hex(&parting.snap_hash), "a": parting.a, "b": parting.b,
         });
-        print(&object.to_string())?;
-        return Ok(MISMATCH);
+        return Ok(Answer::object(MISMATCH, object));
     }
     print(&format!("the chains part at snapshot {id} ({} hashes compared); {before} is the same", parting.questions))?;
     let right = match parting.right {
@@ -96,24 +99,24 @@ fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path)
             print(&format!("{} (right | claimed): {difference}", dir.display()))?;
         }
     }
-    Ok(MISMATCH)
+    Ok(MISMATCH.into())
 }
 
 /// Says whether two chains without a snapshot that differs claim the same otherwise.
-fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b: ChainFiles) -> Result<i32> {
+fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b: ChainFiles) -> Result<Answer> {
     [&mut a, &mut b].into_iter().for_each(|chain| chain.check_bins(&mut |_| {}));
     let differences = bisect::beside(&a, &b)?;
     let shared = a.last().min(b.last());
     let code = if differences.is_empty() { 0 } else { MISMATCH };
     if args.json {
-        print(&json!({ "parted": false, "shared": shared, "differences": differences }).to_string())?;
-        return Ok(code);
+        let object = json!({ "parted": false, "shared": shared, "differences": differences });
+        return Ok(Answer::object(code, object));
     }
     if differences.is_empty() {
         print(&format!(
             "the chains are the same: {shared} snapshots, and everything else that they claim; nothing was executed"
         ))?;
-        return Ok(code);
+        return Ok(code.into());
     }
     print(&format!(
         "the chains are the same up to snapshot {shared}, but claim different things beside; nothing was executed"
@@ -124,10 +127,10 @@ fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b:
     if let Some(path) = &args.bundle {
         print(&format!("{} was not written: no segment decides between them", path.display()))?;
     }
-    Ok(code)
+    Ok(code.into())
 }
 
-fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right]: [&str; 2]) -> Result<i32> {
+fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right]: [&str; 2]) -> Result<Answer> {
     let place = SnapshotRef::parse(place)?;
     let SnapshotName::Number(id) = place.id else {
         return Err(Failure::usage(format!("{}: expected DIR@K, a snapshot of the chain", place.dir.display())));
@@ -139,16 +142,17 @@ fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right
     let mut right = ExecutorProcess::start("right", right)?;
     let question = SegmentQuestion { rerun: &rerun, place: &place, gas, engine: args.engine };
     let Some(found) = bisect::diverge(&question, &mut left, &mut right)? else {
-        let text = format!("both sides agree up to {gas} gas after snapshot {id}");
-        print(&if args.json { json!({ "parted": false, "gas": gas }).to_string() } else { text })?;
-        return Ok(0);
+        if args.json {
+            return Ok(Answer::object(0, json!({ "parted": false, "gas": gas })));
+        }
+        print(&format!("both sides agree up to {gas} gas after snapshot {id}"))?;
+        return Ok(0.into());
     };
     if let Some(path) = &args.bundle {
         bisect::write_executors(path, &chain, id, &files, &found)?;
     }
     if args.json {
-        print(&json!({ "parted": true, "snapshot": id, "divergence": found }).to_string())?;
-        return Ok(MISMATCH);
+        return Ok(Answer::object(MISMATCH, json!({ "parted": true, "snapshot": id, "divergence": found })));
     }
     print(&format!(
         "the sides part after {} gas, {} questions each, in {}",
@@ -162,16 +166,18 @@ fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right
         print(&format!("{name}: {verdict}, state {hash}"))?;
         differences.iter().try_for_each(|difference| print(&format!("  (this module | {name}) {difference}")))?;
     }
-    Ok(MISMATCH)
+    Ok(MISMATCH.into())
 }
 
 /// Arguments of `executor`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ExecutorArgs {
-    /// The snapshot that the segment starts from
-    #[arg(value_name = "DIR@K")]
-    place: String,
-    /// The program [default: looked for by name and hash in DIR, beside DIR and in the working directory]
+    /// The snapshot that the segment starts from; and the program, where it is not found by its name and hash in DIR, beside
+    /// DIR or in the working directory
+    #[arg(value_name = "DIR@K [PROGRAM]", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+    /// The program, as another way to name it
+    #[arg(long, value_name = "FILE")]
     program: Option<String>,
     /// How the module runs
     #[arg(long, value_parser = engines(), default_value = "wasm")]
@@ -180,13 +186,14 @@ pub(super) struct ExecutorArgs {
     files: FileFlags,
 }
 
-pub(super) fn serve(args: &ExecutorArgs) -> Result<i32> {
-    let place = SnapshotRef::parse(&args.place)?;
+pub(super) fn serve(args: &ExecutorArgs) -> Result<Answer> {
+    let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
+    let place = SnapshotRef::parse(place)?;
     let job = place.read()?.job;
-    let files = JobFiles::find(&job, args.program.as_deref(), &args.files.given()?, &place.dir)?;
+    let files = JobFiles::find(&job, program, &args.files.given()?, &place.dir)?;
     let rerun = Rerun::new(job, &files, &place.dir);
     bisect::serve(&mut |position| bisect::reach(&rerun, place.id, args.engine, position))?;
-    Ok(0)
+    Ok(0.into())
 }
 
 /// Arguments of `check-bundle`.
@@ -198,18 +205,21 @@ pub(super) struct CheckBundleArgs {
     /// How the module runs
     #[arg(long, value_parser = engines(), default_value = "wasm")]
     engine: Engine,
+    #[command(flatten)]
+    bounds: BoundFlags,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn check_bundle(args: &CheckBundleArgs) -> Result<i32> {
-    let found = bisect::recheck(&args.bundle, args.engine)?;
+pub(super) fn check_bundle(args: &CheckBundleArgs) -> Result<Answer> {
+    let found = bisect::recheck(&args.bundle, args.engine, &args.bounds.bounds())?;
+    let code = if found.confirmed { 0 } else { MISMATCH };
     if args.json {
-        print(&serde_json::to_string(&found).map_err(|error| Failure::data(error.to_string()))?)?;
-    } else {
-        let verdict = if found.confirmed { "as the bundle says" } else { "the bundle says OTHERWISE" };
-        print(&format!("right: {}, {verdict}", found.right))?;
+        let object = json!({ "dispute": found.dispute, "right": found.right, "confirmed": found.confirmed });
+        return Ok(Answer::object(code, object));
     }
-    Ok(if found.confirmed { 0 } else { MISMATCH })
+    let verdict = if found.confirmed { "as the bundle says" } else { "the bundle says OTHERWISE" };
+    print(&format!("right: {}, {verdict}", found.right))?;
+    Ok(code.into())
 }

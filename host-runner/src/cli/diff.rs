@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::answer::{self, Answer};
 use crate::cli::print;
 use crate::flags::FileFlags;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
@@ -34,34 +35,41 @@ pub(super) struct DiffArgs {
     json: bool,
 }
 
-pub(super) fn execute(args: &DiffArgs) -> Result<i32> {
+pub(super) fn execute(args: &DiffArgs) -> Result<Answer> {
     let open = |place: &str| {
         LoadedState::open(&SnapshotRef::to_look_at(place)?, args.program.as_deref(), &args.files.given()?)
     };
     let (mut left, mut right) = (open(&args.left)?, open(&args.right)?);
     let states = [left.moment(), right.moment()];
-    let count = if args.json {
-        object(args, &states, &mut left, &mut right)?
-    } else {
-        let mut shown = Groups { all: args.all, ..Groups::default() };
-        if left.is_outside_chain() || right.is_outside_chain() {
-            print(&format!("{}: {} | {}: {}", args.left, states[0], args.right, states[1]))?;
-        }
-        let count = each_difference(&mut left, &mut right, &mut |difference| shown.take(&difference))?;
-        shown.end_group()?;
-        if count == 0 {
-            print("the same state")?;
-        }
-        count
-    };
-    Ok(if count == 0 { 0 } else { MISMATCH })
+    if args.json {
+        return print_object(args, &states, &mut left, &mut right).map(Into::into);
+    }
+    let mut shown = Groups { all: args.all, ..Groups::default() };
+    if left.is_outside_chain() || right.is_outside_chain() {
+        print(&format!("{}: {} | {}: {}", args.left, states[0], args.right, states[1]))?;
+    }
+    let count = each_difference(&mut left, &mut right, &mut |difference| shown.take(&difference))?;
+    shown.end_group()?;
+    if count == 0 {
+        print("the same state")?;
+    }
+    Ok(code(count).into())
 }
 
-/// Prints the object, a difference after the other: there may be more of them than can be held. How many there are.
-fn object(args: &DiffArgs, states: &[String; 2], left: &mut LoadedState, right: &mut LoadedState) -> Result<usize> {
+fn code(differences: usize) -> i32 {
+    if differences == 0 { 0 } else { MISMATCH }
+}
+
+/// Prints the object, a difference after the other: there may be more of them than can be held. Returns the exit code.
+fn print_object(
+    args: &DiffArgs,
+    states: &[String; 2],
+    left: &mut LoadedState,
+    right: &mut LoadedState,
+) -> Result<i32> {
     let text = |text: &str| Value::from(text).to_string();
     let [left_is, right_is] = states;
-    print_part(&format!("{{\"left\":{},\"right\":{},", text(&args.left), text(&args.right)))?;
+    print_part(&format!("{},\"left\":{},\"right\":{},", answer::opening("diff"), text(&args.left), text(&args.right)))?;
     print_part(&format!("\"left_is\":{},\"right_is\":{},\"differences\":[", text(left_is), text(right_is)))?;
     let mut comma = "";
     let count = each_difference(left, right, &mut |difference| {
@@ -69,8 +77,9 @@ fn object(args: &DiffArgs, states: &[String; 2], left: &mut LoadedState, right: 
         comma = ",";
         Ok(())
     })?;
-    print(&format!("],\"same\":{}}}", count == 0))?;
-    Ok(count)
+    let code = code(count);
+    print(&format!("],\"same\":{},\"status\":\"ok\",\"exit_code\":{code}}}", count == 0))?;
+    Ok(code)
 }
 
 /// Prints differences by groups: the first of each, and how many more there are.

@@ -2,20 +2,37 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
+use crate::cli::answer::Answer;
 use crate::cli::print;
 use stepmark_runner::chain::durable;
-use stepmark_runner::failure::Result;
+use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::node::embedded_module;
 
 /// Arguments of `export-module`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportModuleArgs {
     /// Where to write the module
-    file: PathBuf,
+    #[arg(required_unless_present = "output")]
+    file: Option<PathBuf>,
+    /// Where to write it, as another way to name it
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    output: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) fn execute(args: &ExportModuleArgs) -> Result<i32> {
-    durable::replace(&args.file, embedded_module::NODE_WASM)?;
-    print(&format!("{}  {}", embedded_module::node_hash(), args.file.display()))?;
-    Ok(0)
+pub(super) fn execute(args: &ExportModuleArgs) -> Result<Answer> {
+    let missing = || Failure::usage("no file is named");
+    let file = args.file.as_ref().or(args.output.as_ref()).ok_or_else(missing)?;
+    durable::replace(file, embedded_module::NODE_WASM)?;
+    let (hash, file) = (embedded_module::node_hash(), file.display().to_string());
+    if args.json {
+        let bytes = embedded_module::NODE_WASM.len();
+        return Ok(Answer::object(0, json!({ "file": file, "bytes": bytes, "blake3": hash })));
+    }
+    print(&format!("{hash}  {file}"))?;
+    Ok(0.into())
 }

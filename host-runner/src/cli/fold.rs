@@ -1,25 +1,27 @@
 //! `merge`, `prune`, `export` and `import`: a chain made smaller, and carried elsewhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::cli::answer::Answer;
 use crate::cli::print;
+use crate::cli::words::program_and_place;
 use crate::flags::FileFlags;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::archive;
-use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::durable::OutputDir;
+use stepmark_runner::chain::{ChainFiles, snapshots_in_words};
 use stepmark_runner::compact::{self, Keep, Pruning};
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::job::rerun::{JobFiles, Rerun};
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
 
 /// A chain and the files of its job.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ChainArgs {
-    /// Directory of the chain
-    #[arg(value_name = "DIR")]
-    chain: PathBuf,
+    /// Directory of the chain; the program may be named beside it
+    #[arg(value_name = "DIR [PROGRAM]", required = true, num_args = 1..=2)]
+    words: Vec<String>,
     /// The program's file [default: looked for by name and hash in DIR, beside DIR and in the working directory]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
@@ -33,23 +35,29 @@ pub(super) struct ChainArgs {
 impl ChainArgs {
     /// The chain, its job and the files of it. A chain with faults is left alone.
     fn open(&self) -> Result<(ChainFiles, Rerun, JobFiles)> {
-        let mut chain = ChainFiles::open(&self.chain)?;
-        chain.check_bins(&mut |_| {});
-        let Some(job) = chain.job.clone() else { return Err(chain.without_a_job()) };
-        chain.check_restorable()?;
-        let faults: Vec<&String> = chain.faults_from_its_beginning().chain(&chain.aside_faults).collect();
-        if !faults.is_empty() {
-            let what = format!("{}: is no chain that hangs together", self.chain.display());
-            return Err(faults.into_iter().fold(Failure::data(what), Failure::caused_by));
-        }
-        let files = JobFiles::find(&job, self.program.as_deref(), &self.files.given()?, &self.chain)?;
-        let rerun = Rerun::new(job, &files, &self.chain);
-        Ok((chain, rerun, files))
+        let (program, dir) = program_and_place(&self.words, self.program.as_deref())?;
+        open(Path::new(dir), program, &self.files.given()?)
     }
 
-    fn say(&self, object: &Value, text: &str) -> Result<i32> {
-        print(if self.json { object.to_string() } else { text.to_owned() }.as_str()).map(|()| 0)
+    fn say(&self, object: Value, text: &str) -> Result<Answer> {
+        if self.json { Ok(Answer::object(0, object)) } else { print(text).map(|()| 0.into()) }
     }
+}
+
+/// A chain, its job and the files of it. A chain with faults is left alone.
+fn open(dir: &Path, program: Option<&str>, given: &GivenFiles) -> Result<(ChainFiles, Rerun, JobFiles)> {
+    let mut chain = ChainFiles::open(dir)?;
+    chain.check_bins(&mut |_| {});
+    let what = format!("{}: is no chain that hangs together", dir.display());
+    let faults = chain.faults.values().flatten();
+    let faults = faults.filter(|fault| !fault.ends_with("missing") || chain.base.is_none());
+    let mut faults = faults.chain(&chain.aside_faults).peekable();
+    let Some(job) = chain.job.clone().filter(|_| faults.peek().is_none()) else {
+        return Err(faults.fold(Failure::data(what), Failure::caused_by));
+    };
+    let files = JobFiles::find(&job, program, given, dir)?;
+    let rerun = Rerun::new(job, &files, dir);
+    Ok((chain, rerun, files))
 }
 
 /// Arguments of `merge`.
@@ -65,16 +73,16 @@ pub(super) struct MergeArgs {
     dry_run: bool,
 }
 
-pub(super) fn merge(args: &MergeArgs) -> Result<i32> {
+pub(super) fn merge(args: &MergeArgs) -> Result<Answer> {
     let (chain, rerun, _) = args.chain.open()?;
     let first = chain.base.map_or(1, |(base, _)| base).max(chain.beginning.first());
     if chain.links.is_empty() {
-        return args.chain.say(&nothing_folded(), "nothing was folded: the chain has no snapshot");
+        return args.chain.say(nothing_folded(args.dry_run), "nothing was folded: the chain has no snapshot");
     }
     let range = format!("{first} to {}", chain.last());
     let Some(to) = args.to else {
         let text = format!("nothing was folded: say up to which snapshot with --to K ({range})");
-        return args.chain.say(&nothing_folded(), &text);
+        return args.chain.say(nothing_folded(args.dry_run), &text);
     };
     if !(first..=chain.last()).contains(&to) {
         return Err(Failure::usage(format!("--to {to}: expected {range}")));
@@ -82,21 +90,21 @@ pub(super) fn merge(args: &MergeArgs) -> Result<i32> {
     if args.dry_run {
         let bins = chain.links.range(1..=to).map(|(_, link)| link.bin_bytes).filter(|bytes| *bytes > 0);
         let (files, before) = bins.fold((0_u64, 0_u64), |(files, sum), bytes| (files + 1, sum.saturating_add(bytes)));
-        let object = json!({ "to": to, "files": files, "bytes_before": before, "dry_run": true });
+        let object = json!({ "to": to, "files": files, "bytes_before": before, "bytes_after": null, "dry_run": true });
         let text = format!(
             "would fold {files} .bin files of {before} bytes into base.bin: what is before {to} could not be restored"
         );
-        return args.chain.say(&object, &text);
+        return args.chain.say(object, &text);
     }
-    let out = OutputDir::open(&args.chain.chain)?;
+    let out = OutputDir::open(&chain.dir)?;
     let merged = compact::merge(&chain, &rerun, &out, to)?;
     let compact::Merged { before, after, files } = merged;
-    let object = json!({ "to": to, "files": files, "bytes_before": before, "bytes_after": after });
-    args.chain.say(&object, &format!("{files} .bin files of {before} bytes became base.bin of {after} bytes"))
+    let object = json!({ "to": to, "files": files, "bytes_before": before, "bytes_after": after, "dry_run": false });
+    args.chain.say(object, &format!("{files} .bin files of {before} bytes became base.bin of {after} bytes"))
 }
 
-fn nothing_folded() -> Value {
-    json!({ "to": null, "files": 0, "bytes_before": 0, "bytes_after": 0 })
+fn nothing_folded(dry_run: bool) -> Value {
+    json!({ "to": null, "files": 0, "bytes_before": 0, "bytes_after": 0, "dry_run": dry_run })
 }
 
 /// How a chain is verified that begins later than its run, as words to add; none of any other.
@@ -120,12 +128,12 @@ pub(super) struct PruneArgs {
     dry_run: bool,
 }
 
-pub(super) fn prune(args: &PruneArgs) -> Result<i32> {
+pub(super) fn prune(args: &PruneArgs) -> Result<Answer> {
     let (chain, rerun, _) = args.chain.open()?;
     let last = args.keep_last.unwrap_or(if args.keep_every.is_some() { 1 } else { u64::MAX });
     let pruning = Pruning::plan(&chain, Keep { last, every: args.keep_every });
     if !args.dry_run {
-        pruning.execute(&chain, &rerun, &OutputDir::open(&args.chain.chain)?)?;
+        pruning.execute(&chain, &rerun, &OutputDir::open(&chain.dir)?)?;
     }
     let kept = chain.links.len().saturating_sub(pruning.gone.len());
     let begins = if pruning.gone.is_empty() { chain.beginning.first() } else { pruning.first };
@@ -133,19 +141,10 @@ pub(super) fn prune(args: &PruneArgs) -> Result<i32> {
         (_, None) => {
             format!("nothing went, all {kept} snapshots are kept: say which to keep with --keep-last or --keep-every")
         }
-        (true, _) => format!("{} would go, {kept} would be kept", of_ids(&pruning.gone)),
-        (false, _) => format!("{} went, {kept} are kept{}", of_ids(&pruning.gone), begins_later(begins)),
+        (true, _) => format!("{} would go, {kept} would be kept", snapshots_in_words(&pruning.gone)),
+        (false, _) => format!("{} went, {kept} are kept{}", snapshots_in_words(&pruning.gone), begins_later(begins)),
     };
-    args.chain.say(&json!({ "removed": pruning.gone, "kept": kept, "dry_run": args.dry_run }), &text)
-}
-
-/// Snapshots by their ids, in words.
-fn of_ids(ids: &[u64]) -> String {
-    match ids {
-        [] => "no snapshot".to_owned(),
-        [id] => format!("snapshot {id}"),
-        [first, .., last] => format!("{} snapshots ({first} to {last})", ids.len()),
-    }
+    args.chain.say(json!({ "removed": pruning.gone, "kept": kept, "dry_run": args.dry_run }), &text)
 }
 
 /// Arguments of `export`.
@@ -158,7 +157,7 @@ pub(super) struct ExportArgs {
     output: PathBuf,
 }
 
-pub(super) fn export(args: &ExportArgs) -> Result<i32> {
+pub(super) fn export(args: &ExportArgs) -> Result<Answer> {
     let (chain, rerun, files) = args.chain.open()?;
     let mut writer = archive::Writer::create(&args.output)?;
     writer.chain("", &chain.dir, &|_| true)?;
@@ -167,7 +166,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<i32> {
     let output = args.output.display().to_string();
     let begins = begins_later(chain.beginning.first());
     let text = format!("{} snapshots exported to {output}, {size} bytes{begins}", chain.links.len());
-    args.chain.say(&json!({ "file": output, "bytes": size, "snapshots": chain.links.len() }), &text)
+    args.chain.say(json!({ "file": output, "bytes": size, "snapshots": chain.links.len() }), &text)
 }
 
 /// Arguments of `import`.
@@ -179,18 +178,23 @@ pub(super) struct ImportArgs {
     /// Directory for the chain: empty, or not there yet
     #[arg(value_name = "DIR")]
     chain: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) fn import(args: &ImportArgs) -> Result<i32> {
+pub(super) fn import(args: &ImportArgs) -> Result<Answer> {
     let (mut count, mut begins) = (0, String::new());
     archive::import(&args.archive, &args.chain, &on_ctrl_c()?, |staged| {
-        let unpacked =
-            ChainArgs { chain: staged.to_path_buf(), program: None, files: FileFlags::default(), json: false };
-        let (chain, _, _) = unpacked.open()?;
+        let (chain, ..) = open(staged, None, &GivenFiles::default())?;
         count = chain.links.len();
         begins = begins_later(chain.beginning.first());
         Ok(())
     })?;
-    print(&format!("{count} snapshots imported into {}{begins}", args.chain.display()))?;
-    Ok(0)
+    let dir = args.chain.display().to_string();
+    if args.json {
+        return Ok(Answer::object(0, json!({ "chain": dir, "snapshots": count })));
+    }
+    print(&format!("{count} snapshots imported into {dir}{begins}"))?;
+    Ok(0.into())
 }

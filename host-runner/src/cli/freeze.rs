@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::{OutputArgs, place, print, run, trapped};
+use crate::cli::answer::Answer;
+use crate::cli::{OutputArgs, place, run, trapped};
 use crate::console::{Console, Verbosity};
 use crate::interrupt::on_ctrl_c;
 use crate::kept;
@@ -39,7 +40,7 @@ pub(super) struct FreezeArgs {
     pub(super) run: run::RunArgs,
 }
 
-pub(super) fn execute(args: &FreezeArgs) -> Result<i32> {
+pub(super) fn execute(args: &FreezeArgs) -> Result<Answer> {
     let run = &args.run;
     refuse(run)?;
     frozen::check_place(&args.file)?;
@@ -129,7 +130,7 @@ pub(super) struct Moving<'a> {
 
 impl Moving<'_> {
     /// Runs the module to the end, or until it is to be frozen, and freezes it then.
-    pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<i32> {
+    pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<Answer> {
         self.console.detail(&format!("module {} (wasm engine)", embedded_module::node_hash()));
         let runner = Runner { engine: Engine::Wasm, refill: self.refill };
         let leave = self.to.map(|to| Leave { after: to.after });
@@ -163,12 +164,12 @@ impl Moving<'_> {
             run::say_closing(&summary, output_dir.as_deref(), "", &self.console);
         }
         if self.output.json {
-            let mut object = runner_report::run_object(&summary, output_dir.as_deref(), &runner);
+            let mut object = runner_report::run_object(&summary, output_dir.as_deref(), runner);
             object["frozen"] = frozen.unwrap_or_default();
             object["backtrace"] = json!(backtrace);
-            print(&object.to_string())?;
+            return Ok(Answer::object(summary.exit_code, object));
         }
-        Ok(summary.exit_code)
+        Ok(summary.exit_code.into())
     }
 
     /// Writes a pause in place of the file that could not be written.

@@ -6,6 +6,7 @@ use clap::{Arg, Command, CommandFactory};
 use clap_complete::Shell;
 
 use crate::cli::Cli;
+use crate::cli::answer::Answer;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::terminal;
@@ -57,6 +58,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("bench", ["bench program.wasm run", "bench --rounds 10 program.wasm run"]),
     ("estimate", ["estimate program.wasm run", "estimate --static program.wasm"]),
     ("profile", ["profile program.wasm run", "profile --svg flames.svg program.wasm run"]),
+    ("doctor", ["doctor", "doctor --json"]),
     ("export-module", ["export-module stepmark.wasm", "export-module /srv/stepmark.wasm"]),
     ("completions", ["completions bash", "completions zsh"]),
     ("man", ["man ./man1", "man /usr/local/share/man/man1"]),
@@ -109,14 +111,14 @@ pub(super) fn command() -> Command {
     })
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<i32> {
+pub(super) fn completions(args: &CompletionsArgs) -> Result<Answer> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), "stepmark", &mut script);
     terminal::pass_on(true, &script)?;
-    Ok(0)
+    Ok(0.into())
 }
 
-pub(super) fn man(args: &ManArgs) -> Result<i32> {
+pub(super) fn man(args: &ManArgs) -> Result<Answer> {
     let mut command = command().disable_help_subcommand(true);
     command.build();
     std::fs::create_dir_all(&args.dir).map_err(|error| Failure::io(&args.dir, &error))?;
@@ -128,7 +130,7 @@ pub(super) fn man(args: &ManArgs) -> Result<i32> {
         clap_mangen::Man::new(page).render(&mut text).map_err(|error| Failure::io(&file, &error))?;
         durable::replace(&file, &text)?;
     }
-    Ok(0)
+    Ok(0.into())
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! `inspect`: what is in a snapshot.
 
-use crate::cli::print;
+use crate::cli::answer::Answer;
+use crate::cli::words::program_and_place;
 use crate::flags::FileFlags;
+use crate::units;
+use stepmark_runner::bounds::Bounds;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::state::{Sight, hex_dump};
@@ -12,14 +15,17 @@ use stepmark_runner::terminal::print_lines;
 pub(super) struct InspectArgs {
     /// Directory of the chain, and the snapshot: a number, "paused" or "final" [default: the pause if there is one, else the
     /// end if it was kept, else the highest]
-    #[arg(value_name = "DIR[@ID]")]
-    place: String,
+    #[arg(value_name = "DIR[@ID] [PROGRAM]", required = true, num_args = 1..=2)]
+    words: Vec<String>,
     /// Dump memory, from an address; of another memory than 0 as NUMBER:ADDRESS+BYTES (repeatable)
     #[arg(long, value_name = "ADDRESS+BYTES")]
     memory: Vec<String>,
     /// The program's file [default: looked for by name and hash in DIR, beside DIR and in the working directory]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
+    /// Look at no snapshot whose job may have more memory than this, of everything together, such as 4GiB
+    #[arg(long, value_name = "BYTES", value_parser = units::number)]
+    max_memory_total: Option<u64>,
     #[command(flatten)]
     files: FileFlags,
     /// Print one JSON object
@@ -56,9 +62,12 @@ impl Range {
     }
 }
 
-pub(super) fn execute(args: &InspectArgs) -> Result<i32> {
+pub(super) fn execute(args: &InspectArgs) -> Result<Answer> {
     let ranges: Vec<Range> = args.memory.iter().map(|text| Range::parse(text)).collect::<Result<_>>()?;
-    let mut state = Sight::open(&SnapshotRef::to_look_at(&args.place)?, args.program.as_deref(), &args.files.given()?)?;
+    let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
+    let place = SnapshotRef::to_look_at(place)?;
+    let bounds = Bounds { memory: args.max_memory_total, ..Bounds::default() };
+    let mut state = Sight::open(&place, program, &args.files.given()?, &bounds)?;
     let view = state.view();
     let mut dumps = Vec::new();
     for Range { memory, address, bytes } in ranges {
@@ -74,12 +83,11 @@ pub(super) fn execute(args: &InspectArgs) -> Result<i32> {
         if let Some(members) = object.as_object_mut() {
             members.insert("dumps".to_owned(), dumps.into());
         }
-        print(&object.to_string())?;
-        return Ok(0);
+        return Ok(Answer::object(0, object));
     }
     print_lines(&view.to_string())?;
     for (memory, address, bytes) in dumps {
         print_lines(&format!("memory {memory}:\n{}", hex_dump(address, &bytes).trim_end()))?;
     }
-    Ok(0)
+    Ok(0.into())
 }

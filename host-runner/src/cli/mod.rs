@@ -1,9 +1,11 @@
 //! The command line: one file a subcommand, and here what they share. `stepmark a.wasm` and `stepmark run a.wasm`
 //! are the same; everything after the program belongs to the program.
 
+mod answer;
 mod bench;
 mod bisect;
 mod diff;
+mod doctor;
 mod estimate;
 mod export_module;
 mod fold;
@@ -22,18 +24,22 @@ mod thaw;
 mod trapped;
 mod verify;
 mod witness;
+mod words;
 
 use std::ffi::OsString;
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
+use crate::cli::answer::{Answer, Asked};
 use crate::console::Verbosity;
+use stepmark_runner::failure::Result;
 use stepmark_runner::node::embedded_module;
 use stepmark_runner::terminal::{self, print};
 
 /// Exit codes, below the help.
 const EXIT_CODES: &str = "Exit codes: 0 finished, the program's own, 134 trap, 75 stopped at the gas limit, 76 store conflict, \
-130 interrupted, 141 standard output closed, 2 usage, 65 bad program or snapshot, 74 input or output, 1 mismatch";
+77 beyond --max-..., 130 interrupted, 141 standard output closed, 2 usage, 65 bad program or snapshot, 74 input or output, \
+1 mismatch";
 
 /// Runs WebAssembly programs deterministically, counts gas, and leaves a chain of snapshots that anyone can check.
 #[derive(Debug, Parser)]
@@ -90,6 +96,8 @@ enum Command {
     Estimate(estimate::EstimateArgs),
     /// Show where the gas of a run goes: functions, source lines, call stacks
     Profile(profile::ProfileArgs),
+    /// Say what this machine has for a run, and whether the module passes its self test here
+    Doctor(doctor::DoctorArgs),
     /// Write out the Stepmark module that this command carries: one WebAssembly file
     #[command(visible_alias = "export-node")]
     ExportModule(export_module::ExportModuleArgs),
@@ -125,21 +133,28 @@ impl OutputArgs {
 
 /// Runs the command line `args` (with `argv[0]`) and returns the exit code of the process.
 pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
-    let parsed = help::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version come here too, for standard output. A closed stream is no reason to say more.
-            if error.use_stderr() {
-                // What is named may be a file name that a shell has put there.
-                error.render().to_string().lines().for_each(terminal::say);
-            } else {
-                drop(error.print());
-            }
-            return error.exit_code();
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut command = help::command();
+    let parsed = command.try_get_matches_from_mut(&args);
+    match parsed.and_then(|matches| Ok((Asked::of(&matches), Cli::from_arg_matches(&matches)?))) {
+        Ok((asked, cli)) => asked.report(answer(&cli)),
+        // Help and version come here too, for standard output. A closed stream is no reason to say more.
+        Err(error) if !error.use_stderr() => {
+            drop(error.print());
+            error.exit_code()
         }
-    };
-    let done = match &cli.command {
+        Err(error) => {
+            let text = error.render().to_string();
+            // What is named may be a file name that a shell has put there.
+            text.lines().for_each(terminal::say);
+            Asked::in_spite_of(&command, &args).report_refused(&text)
+        }
+    }
+}
+
+/// Does what the command line says.
+fn answer(cli: &Cli) -> Result<Answer> {
+    match &cli.command {
         None => run::execute(&cli.run),
         Some(Command::Run(args)) => run::execute(args),
         Some(Command::Resume(args)) => resume::execute(args),
@@ -162,14 +177,11 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
         Some(Command::Bench(args)) => bench::execute(args),
         Some(Command::Estimate(args)) => estimate::execute(args),
         Some(Command::Profile(args)) => profile::execute(args),
+        Some(Command::Doctor(args)) => doctor::execute(args),
         Some(Command::ExportModule(args)) => export_module::execute(args),
         Some(Command::Completions(args)) => help::completions(args),
         Some(Command::Man(args)) => help::man(args),
-    };
-    done.unwrap_or_else(|failure| {
-        terminal::complain(&failure);
-        failure.code()
-    })
+    }
 }
 
 #[cfg(test)]

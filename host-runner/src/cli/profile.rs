@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use stepmark_tools::profile::ProfileLimits;
 
 use crate::cli::OutputArgs;
+use crate::cli::answer::Answer;
 use crate::console::{Console, Verbosity};
 use crate::flags::JobFlags;
 use crate::flame_graph::flame_graph;
@@ -40,7 +41,7 @@ pub(super) struct ProfileArgs {
     words: Vec<String>,
 }
 
-pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
+pub(super) fn execute(args: &ProfileArgs) -> Result<Answer> {
     let mut job = args.job.job(&args.words)?;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
@@ -56,9 +57,11 @@ pub(super) fn execute(args: &ProfileArgs) -> Result<i32> {
         let title = format!("{}: gas", program.unwrap_or_default().to_string_lossy());
         durable::replace(path, &flame_graph(&title, &profiled.profile)?)?;
     }
-    let text = if args.output.json { profiled.object().to_string() } else { profiled.table(args.top) };
-    if args.output.verbosity() != Verbosity::Quiet || args.output.json {
-        print_lines(&text)?;
+    if args.output.json {
+        return Ok(Answer::object(0, profiled.object()));
     }
-    Ok(0)
+    if args.output.verbosity() != Verbosity::Quiet {
+        print_lines(&profiled.table(args.top))?;
+    }
+    Ok(0.into())
 }

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use crate::cli::answer::Answer;
 use crate::cli::{OutputArgs, print, run};
 use crate::console::Console;
 use crate::flags::{ConfigFlags, InputFlags, JobFlags};
 use stepmark_runner::failure::Result;
+use stepmark_runner::node::runner_report::nanoseconds;
 use stepmark_runner::node::sink::Sink;
 use stepmark_runner::reference::{self, ReferenceOutcome};
 
@@ -26,7 +28,7 @@ pub(super) struct ReferenceArgs {
     words: Vec<String>,
 }
 
-pub(super) fn execute(args: &ReferenceArgs) -> Result<i32> {
+pub(super) fn execute(args: &ReferenceArgs) -> Result<Answer> {
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let config =
         ConfigFlags { inputs: args.inputs.clone(), max_memory: args.max_memory.clone(), ..ConfigFlags::default() };
@@ -39,16 +41,13 @@ pub(super) fn execute(args: &ReferenceArgs) -> Result<i32> {
     let ReferenceOutcome { end, values, .. } = &outcome;
     if args.output.json {
         let object = json!({
-            "status": end.exit_code(),
-            "exit_code": end.exit_code(),
             "outcome": end.to_string(),
-            "results": values.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "total_execution_time_ns": u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+            "values": values.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "time_ns": nanoseconds(time),
         });
-        print(&object.to_string())?;
-    } else {
-        values.iter().map(run::signed).try_for_each(|value| print(&value))?;
-        console.note(&format!("{end}, {:.3} s on wasmtime", time.as_secs_f64()));
+        return Ok(Answer::object(end.exit_code(), object));
     }
-    Ok(end.exit_code())
+    values.iter().map(run::signed).try_for_each(|value| print(&value))?;
+    console.note(&format!("{end}, {:.3} s on wasmtime", time.as_secs_f64()));
+    Ok(end.exit_code().into())
 }

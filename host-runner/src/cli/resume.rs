@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::cli::answer::Answer;
+use crate::cli::words::program_and_place;
 use crate::cli::{OutputArgs, run};
 use crate::console::Verbosity;
 use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
@@ -19,8 +21,8 @@ use stepmark_runner::terminal;
 pub(super) struct ResumeArgs {
     /// Directory of the chain, and the snapshot to start from: a number or "paused" [default: the pause if there is one,
     /// else the highest]
-    #[arg(value_name = "DIR[@ID]")]
-    from: String,
+    #[arg(value_name = "DIR[@ID] [PROGRAM]", required = true, num_args = 1..=2)]
+    words: Vec<String>,
     /// Gas of a segment from here on [default: what the snapshot's own segment had]
     #[arg(long, value_name = "N")]
     gas_limit: Option<String>,
@@ -34,7 +36,7 @@ pub(super) struct ResumeArgs {
     #[arg(long)]
     keep_final: bool,
     /// Directory for what is written [default: DIR]
-    #[arg(long, value_name = "DIR")]
+    #[arg(short = 'o', long, value_name = "DIR")]
     snapshot_output: Option<String>,
     /// The program's file [default: looked for by name in DIR, beside DIR and in the working directory]
     #[arg(long, value_name = "FILE")]
@@ -66,13 +68,14 @@ pub(super) struct ResumeArgs {
     output: OutputArgs,
 }
 
-pub(super) fn execute(args: &ResumeArgs) -> Result<i32> {
+pub(super) fn execute(args: &ResumeArgs) -> Result<Answer> {
     run::execute(&run_args(args)?)
 }
 
 /// The command line of `run` that goes on from there.
 fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
-    let place = SnapshotRef::parse(&args.from)?;
+    let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
+    let place = SnapshotRef::parse(place)?;
     let dir = place.dir.display().to_string();
     let remembers = !args.disable_gas_refill && !args.enable_gas_refill && place.was_refilled();
     if remembers && args.output.verbosity() > Verbosity::Quiet {
@@ -80,7 +83,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
             "the gas is refilled after each snapshot, as before (--disable-gas-refill: stop at the next one)",
         );
     }
-    let files = JobFiles::find(&place.read()?.job, args.program.as_deref(), &args.files.given()?, &place.dir)?;
+    let files = JobFiles::find(&place.read()?.job, program, &args.files.given()?, &place.dir)?;
     let flag = |(name, path): (String, String)| format!("{name}={path}");
     let inputs = InputFlags {
         preload: files.modules.into_iter().map(flag).collect(),

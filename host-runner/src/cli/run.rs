@@ -7,7 +7,9 @@ use serde_json::json;
 use stepmark_session::report::{ReturnedValue, RunOutcome, RunResult};
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 use stepmark_session::values::ValKind;
+use stepmark_state::encoding::hex;
 
+use crate::cli::answer::Answer;
 use crate::cli::{OutputArgs, help, place, print, trapped};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
@@ -75,7 +77,7 @@ fn output_bytes(text: &str) -> std::result::Result<u64, String> {
     }
 }
 
-pub(super) fn execute(args: &RunArgs) -> Result<i32> {
+pub(super) fn execute(args: &RunArgs) -> Result<Answer> {
     hints(&args.words)?;
     if args.check_reference && args.job.snapshot_input.is_some() {
         let failure = Failure::usage("--check-reference needs a run from the start: the reference cannot resume");
@@ -93,7 +95,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     misplaced(&args.words).iter().for_each(|what| console.note(what));
     if let Some(ResumeFrom { dir, id }) = &job.resume {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
-        if piped::is_left_unread(&args.job, &args.words) {
+        if piped::is_left_unread(&job) {
             console.warning("standard input is not read: the run goes on with the one that it began with");
         }
     }
@@ -118,11 +120,15 @@ pub(super) fn execute(args: &RunArgs) -> Result<i32> {
     console.finish();
     let summary = ran?;
     drop(node);
-    if let Some(store) = store.database.filter(|_| summary.exit_code == 0 && !contract.no_commit) {
-        let version = store.commit(&read_and_written(&summary, Path::new(&path))?)?;
+    let set = store.database.as_ref().filter(|_| summary.exit_code == 0);
+    let set = set.map(|_| read_and_written(&summary, Path::new(&path))).transpose()?;
+    if let (Some(set), Some(store)) = (&set, store.database.filter(|_| !contract.no_commit)) {
+        let version = store.commit(set)?;
         console.note(&format!("committed: the store is at version {version}"));
     }
-    conclude(args, &job, &summary, output.path().as_deref(), &path, console)
+    let contract_result = set.map(|set| set.result).filter(|result| !result.is_empty());
+    let conclusion = Conclusion { job: &job, summary: &summary, contract_result, output: output.path(), path: &path };
+    conclusion.say(args, console)
 }
 
 /// What a run has read of its store and wants to write.
@@ -133,33 +139,45 @@ fn read_and_written(summary: &Summary, dir: &Path) -> Result<ReadWriteSet> {
     }
 }
 
-/// Says what a run came to, and compares it with the reference where that is wanted. `path` is where its files would be.
-fn conclude(
-    args: &RunArgs,
-    job: &JobSpec,
-    summary: &Summary,
-    output_dir: Option<&str>,
-    path: &str,
-    mut console: Console,
-) -> Result<i32> {
-    print_values(summary, args.unsigned, args.output)?;
-    let backtrace = trapped::backtrace(summary, Some(job));
-    trapped::say(&backtrace, &console);
-    say_closing(summary, output_dir, &program_flag(args), &console);
-    trapped::say_further(summary, path, args.job.keep_final, &program_flag(args), &console);
-    let runner = Runner { engine: args.engine, refill: Some(job.gas_refill) };
-    let comparison = if args.check_reference { compare(job, summary, &mut console)? } else { None };
-    if args.output.json {
-        let mut object = runner_report::run_object(summary, output_dir, &runner);
+/// What a run came to.
+struct Conclusion<'a> {
+    job: &'a JobSpec,
+    summary: &'a Summary,
+    /// What its contract returned, if that is anything.
+    contract_result: Option<Vec<u8>>,
+    /// Where its files are.
+    output: Option<String>,
+    /// Where they would be.
+    path: &'a str,
+}
+
+impl Conclusion<'_> {
+    /// Says it, and compares the run with the reference where that is wanted.
+    fn say(&self, args: &RunArgs, mut console: Console) -> Result<Answer> {
+        let Self { job, summary, .. } = *self;
+        print_values(summary, args.unsigned, args.output)?;
+        let printed = self.contract_result.iter().filter(|_| !args.output.json);
+        printed.map(|result| readable(result)).try_for_each(|result| print(&result))?;
+        let backtrace = trapped::backtrace(summary, Some(job));
+        trapped::say(&backtrace, &console);
+        let output_dir = self.output.as_deref();
+        say_closing(summary, output_dir, &program_flag(args), &console);
+        trapped::say_further(summary, self.path, args.job.keep_final, &program_flag(args), &console);
+        let comparison = if args.check_reference { compare(job, summary, &mut console)? } else { None };
+        let runner = Runner { engine: args.engine, refill: Some(job.gas_refill) };
+        let mut object = runner_report::run_object(summary, output_dir, runner);
         object["backtrace"] = json!(backtrace);
-        if let (Some(comparison), Some(members)) = (&comparison, object.as_object_mut()) {
-            members.insert("reference".to_owned(), comparison.object());
+        if let Some(result) = &self.contract_result {
+            object["contract_result"] = json!({ "hex": hex(result), "text": as_text(result) });
         }
-        print(&object.to_string())?;
-    }
-    match comparison {
-        Some(comparison) if !comparison.differences.is_empty() => Err(mismatch(&comparison)),
-        _ => Ok(summary.exit_code),
+        if let Some(comparison) = &comparison {
+            object["reference"] = comparison.object();
+        }
+        match comparison {
+            Some(comparison) if !comparison.differences.is_empty() => Err(mismatch(&comparison).with_details(object)),
+            _ if args.output.json => Ok(Answer::object(summary.exit_code, object)),
+            _ => Ok(summary.exit_code.into()),
+        }
     }
 }
 
@@ -192,15 +210,14 @@ fn misplaced(words: &[String]) -> Vec<String> {
 
 /// The job, and what was piped into the command as its standard input.
 pub(super) fn job(args: &RunArgs) -> Result<(JobSpec, Option<Vec<u8>>)> {
-    let mut flags = args.job.clone();
-    // What is wrong with them is said before anybody waits for a pipe.
-    flags.job(&args.words)?;
-    let piped = piped::read(&mut flags, &args.words)?;
+    // What is wrong with the flags is said before anybody waits for a pipe.
+    let mut job = args.job.job(&args.words)?;
+    let piped = piped::read(&mut job)?;
     if args.check_reference && piped.is_some() {
         let failure = Failure::usage("--check-reference reads the input twice: standard input can be read once");
         return Err(failure.help("give it as a file: --stdin FILE"));
     }
-    Ok((flags.job(&args.words)?, piped))
+    Ok((job, piped))
 }
 
 /// Loads a job with what was piped in.
@@ -283,6 +300,16 @@ pub(super) fn print_values(summary: &Summary, unsigned: bool, output: OutputArgs
     let finished = summary.result.iter().filter(|result| result.outcome == RunOutcome::Finished && !output.json);
     let values = finished.flat_map(|result| &result.values);
     values.map(|value| if unsigned { value.to_string() } else { signed(value) }).try_for_each(|value| print(&value))
+}
+
+/// What a contract has returned, for people: text, or else bytes in hexadecimal after `0x`.
+fn readable(bytes: &[u8]) -> String {
+    as_text(bytes).map_or_else(|| format!("0x{}", hex(bytes)), str::to_owned)
+}
+
+/// Bytes as text, if they are some that can be printed.
+fn as_text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
 }
 
 /// A value as most programs mean it: integers with their sign.

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 use stepmark_hosts::store::ReadWriteSet;
 
+use crate::cli::answer::Answer;
 use crate::cli::print;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
@@ -18,6 +20,9 @@ pub(super) struct StoreArgs {
     /// Wait so long for a store that another process has open; 0 fails at once
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = WAIT.as_secs())]
     wait: u64,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     action: Action,
 }
@@ -68,18 +73,61 @@ enum Action {
     },
 }
 
-pub(super) fn execute(args: &StoreArgs) -> Result<i32> {
+pub(super) fn execute(args: &StoreArgs) -> Result<Answer> {
     let open = |store: &Path, create| Database::open_within(store, create, Duration::from_secs(args.wait));
-    match &args.action {
-        Action::Get { store, key } => get(&open(store, false)?, key),
-        Action::Put { store, key, value } => change(&open(store, true)?, key, Some(bytes(value)?)),
-        Action::Delete { store, key } => change(&open(store, false)?, key, None),
-        Action::List { store } => list(&open(store, false)?),
-        Action::Export { store, file } => export(&open(store, false)?, file),
+    let object = match &args.action {
+        Action::Get { store, key } => return get(&open(store, false)?, key, args.json),
+        Action::List { store } => return list(&open(store, false)?, args.json),
+        Action::Put { store, key, value } => change(&open(store, true)?, key, Some(bytes(value)?))?,
+        Action::Delete { store, key } => change(&open(store, false)?, key, None)?,
+        Action::Export { store, file } => export(&open(store, false)?, file)?,
         Action::Commit { store, rwset } => {
             let set = read_set(rwset)?;
-            commit(&open(store, false)?, &set)
+            let version = open(store, false)?.commit(&set)?;
+            json!({ "version": version, "writes": set.writes.len() })
         }
+    };
+    if args.json {
+        return Ok(Answer::object(0, object));
+    }
+    print(&in_words(&args.action, &object)).map(|()| 0.into())
+}
+
+fn get(store: &Database, key: &str, json: bool) -> Result<Answer> {
+    let found = store.view()?.get(&bytes(key)?)?;
+    let code = i32::from(found.is_none());
+    if json {
+        let (version, value) = found.map(|found| (found.version, ReadWriteSet::shown(&found.value))).unzip();
+        return Ok(Answer::object(code, json!({ "version": version, "value": value })));
+    }
+    found.map_or(Ok(()), |found| terminal::pass_on(true, &found.value)).map(|()| code.into())
+}
+
+fn list(store: &Database, json: bool) -> Result<Answer> {
+    let view = store.view()?;
+    let entries = view.list(&[], None, usize::MAX)?.into_iter();
+    let entries =
+        entries.map(|(key, found)| (ReadWriteSet::shown(&key), found.version, ReadWriteSet::shown(&found.value)));
+    if json {
+        let entry = |(key, version, value)| json!({ "key": key, "version": version, "value": value });
+        let entries: Vec<Value> = entries.map(entry).collect();
+        return Ok(Answer::object(0, json!({ "version": view.version(), "entries": entries })));
+    }
+    for (key, version, value) in entries {
+        print(&format!("{key} version {version} {value}"))?;
+    }
+    print(&format!("version {}", view.version())).map(|()| 0.into())
+}
+
+/// What a change, an export or a commit came to, as a line.
+fn in_words(action: &Action, object: &Value) -> String {
+    let version = &object["version"];
+    match action {
+        Action::Export { file, .. } => {
+            format!("{} entries at version {version} in {}", object["entries"], file.display())
+        }
+        Action::Commit { .. } => format!("{} writes, version {version}", object["writes"]),
+        _ => format!("version {version}"),
     }
 }
 
@@ -88,39 +136,17 @@ fn bytes(text: &str) -> Result<Vec<u8>> {
     guest_interp::args::data(text).map_err(|error| Failure::usage(error.message()))
 }
 
-fn get(store: &Database, key: &str) -> Result<i32> {
-    match store.view()?.get(&bytes(key)?)? {
-        None => Ok(1),
-        Some(found) => terminal::pass_on(true, &found.value).map(|()| 0),
-    }
-}
-
-fn change(store: &Database, key: &str, value: Option<Vec<u8>>) -> Result<i32> {
+fn change(store: &Database, key: &str, value: Option<Vec<u8>>) -> Result<Value> {
     let version = store.put(&[(bytes(key)?, value)])?;
-    print(&format!("version {version}")).map(|()| 0)
+    Ok(json!({ "version": version }))
 }
 
-fn list(store: &Database) -> Result<i32> {
-    let view = store.view()?;
-    for (key, found) in view.list(&[], None, usize::MAX)? {
-        let (key, value) = (ReadWriteSet::shown(&key), ReadWriteSet::shown(&found.value));
-        print(&format!("{key} version {} {value}", found.version))?;
-    }
-    print(&format!("version {}", view.version())).map(|()| 0)
-}
-
-fn export(store: &Database, file: &Path) -> Result<i32> {
+fn export(store: &Database, file: &Path) -> Result<Value> {
     if is_store(file) {
         let what = format!("{} is a store, and the export would replace it", file.display());
         return Err(Failure::usage(what).help("choose another name"));
     }
     let export = store.view()?.export()?;
     durable::replace(file, &export.encode())?;
-    let count = export.entries.len();
-    print(&format!("{count} entries at version {} in {}", export.version, file.display())).map(|()| 0)
-}
-
-fn commit(store: &Database, set: &ReadWriteSet) -> Result<i32> {
-    let version = store.commit(set)?;
-    print(&format!("{} writes, version {version}", set.writes.len())).map(|()| 0)
+    Ok(json!({ "file": file.display().to_string(), "version": export.version, "entries": export.entries.len() }))
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::answer::Answer;
 use crate::cli::freeze::{Freezing, Moving};
 use crate::cli::{OutputArgs, run};
 use crate::console::Console;
@@ -34,7 +35,7 @@ pub(super) struct ThawArgs {
     #[arg(long, value_name = "GAS", requires = "to", value_parser = units::number)]
     after: Option<u64>,
     /// Directory for snapshots and results [default: the one that the job names]
-    #[arg(long, value_name = "DIR")]
+    #[arg(short = 'o', long, value_name = "DIR")]
     snapshot_output: Option<PathBuf>,
     /// Directory for the files that the program leaves behind, when it ends normally
     #[arg(long, value_name = "DIR")]
@@ -49,7 +50,7 @@ pub(super) struct ThawArgs {
     output: OutputArgs,
 }
 
-pub(super) fn execute(args: &ThawArgs) -> Result<i32> {
+pub(super) fn execute(args: &ThawArgs) -> Result<Answer> {
     args.to.as_deref().map_or(Ok(()), frozen::check_place)?;
     let stop = on_ctrl_c()?;
     let Thawed { node, named, job, highest, gas } = Thawed::read(&args.file)?;

@@ -8,11 +8,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use stepmark_core::gas::Schedule;
 
+use crate::cli::answer::Answer;
+use crate::cli::words::program_and_place;
 use crate::cli::{OutputArgs, print};
 use crate::console::{Console, Verbosity};
-use crate::flags::{FileFlags, engines};
+use crate::flags::{BoundFlags, FileFlags, engines};
 use crate::interrupt::on_ctrl_c;
-use crate::units;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
@@ -35,13 +36,14 @@ struct ExpectedFlags {
     /// The entry and arguments that it must have been called with, with a space between two
     #[arg(long, value_name = "TEXT")]
     expect_args: Option<String>,
-    /// The result that it must have come to, as the claim shows it: values, or "exit code N"
+    /// The result that it must have come to, as the claim shows it: values, "exit code N", or the message of the trap
     #[arg(long, value_name = "TEXT")]
     expect_result: Option<String>,
     /// The hash that the last snapshot must have
     #[arg(long, value_name = "HASH")]
     expect_head: Option<String>,
-    /// What the chain must claim: an object with any of the members of "claim" that --json prints
+    /// What the chain must claim: an object with any of the members of "claim" that --json prints; of an object in it, any
+    /// of its members
     #[arg(long, value_name = "FILE.json")]
     claim: Option<PathBuf>,
 }
@@ -67,18 +69,6 @@ impl ExpectedFlags {
             head: self.expect_head.clone(),
             members: members.transpose()?.unwrap_or_default(),
         })
-    }
-}
-
-/// The program, if one is named, and the directory: in this order, or the other way round where only that can be meant.
-fn program_and_chain(words: &[String]) -> Result<(Option<&str>, &Path)> {
-    match words {
-        [chain] => Ok((None, Path::new(chain))),
-        [chain, program] if Path::new(chain).is_dir() && !Path::new(program).is_dir() => {
-            Ok((Some(program), Path::new(chain)))
-        }
-        [program, chain] => Ok((Some(program), Path::new(chain))),
-        _ => Err(Failure::usage("expected [PROGRAM] DIR")),
     }
 }
 
@@ -109,29 +99,45 @@ pub(super) struct VerifyArgs {
     /// Execute with the module in this file, such as an older release's: the one that the chain's receipt names
     #[arg(long, value_name = "FILE.wasm", conflicts_with = "engine")]
     module: Option<PathBuf>,
-    /// Execute no chain that claims more gas than this, and no more of it than this
-    #[arg(long, value_name = "N", value_parser = units::number)]
-    max_gas: Option<u64>,
-    /// Execute no longer than this: what is not decided then is not compared
-    #[arg(long, value_name = "SECONDS")]
-    max_time: Option<u64>,
+    #[command(flatten)]
+    bounds: BoundFlags,
     /// Compare the files that the program left behind, too: where they were delivered to
     #[arg(long, value_name = "DIR")]
     delivered: Option<PathBuf>,
     /// Write a page with all verdicts
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(short = 'o', long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
     files: FileFlags,
     #[command(flatten)]
-    output: OutputArgs,
+    output: VerdictArgs,
 }
 
-pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
+/// How much to say of a verdict, and in which form.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+struct VerdictArgs {
+    /// Print one JSON object on standard output: the claim, the verdict and every segment; the words go to standard error
+    #[arg(long)]
+    json: bool,
+    /// Print only what is wrong: nothing of a chain that is right
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print every segment, those that are right too, and the gas schedule
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl From<VerdictArgs> for OutputArgs {
+    fn from(VerdictArgs { json, quiet, verbose }: VerdictArgs) -> Self {
+        Self { json, quiet, verbose }
+    }
+}
+
+pub(super) fn execute(args: &VerifyArgs) -> Result<Answer> {
     let stop = on_ctrl_c()?;
     let expected = args.expected.read()?;
-    let (program, dir) = program_and_chain(&args.words)?;
-    let program = program.or(args.program.as_deref());
+    let (program, dir) = program_and_place(&args.words, args.program.as_deref())?;
+    let dir = Path::new(dir);
     let mut chain = ChainFiles::open(dir)?;
     let shown = dir.display().to_string();
     let Some(job) = chain.job.clone() else {
@@ -140,7 +146,8 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
     chain.check_begins_by(args.from)?;
     let schedule = (job.schedule.name.clone(), stepmark_state::encoding::hex(&job.schedule.hash));
     let foreign = Schedule::builtin(&schedule.0).is_none();
-    expected.check(&Claim::of(&chain, &job, args.to), dir)?;
+    let claim = Claim::of(&chain, &job, args.to);
+    expected.check(&claim, dir)?;
     let files = JobFiles::find(&job, program, &args.files.given()?, dir)?;
     let rerun = Rerun::new(job, &files, dir);
     let executor = match &args.module {
@@ -153,24 +160,19 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<i32> {
         jobs: args.jobs.map_or_else(processors, usize::from),
         executor,
         delivered: args.delivered.clone(),
-        most_gas: args.max_gas,
-        most_time: args.max_time.map(Duration::from_secs),
+        bounds: args.bounds.bounds(),
     };
-    let bar = progress_bar(&chain, &options, args.output.verbosity());
-    let found = verify::verify(&mut chain, &rerun, &options, &stop, &mut |step| advance(&bar, step));
+    let bar = progress_bar(&chain, &options, OutputArgs::from(args.output).verbosity());
+    let found = verify::verify(&mut chain, &rerun, claim, &options, &stop, &mut |step| advance(&bar, step));
     bar.finish_and_clear();
     let found = found?;
     if let Some(path) = &args.report {
         durable::replace(path, verify::html(&found, &shown, &options.executor).as_bytes())?;
     }
-    if args.output.json {
-        let mut object = found.object(&shown, &options.executor);
-        object["schedule"] = serde_json::json!({ "name": schedule.0, "hash": schedule.1 });
-        print(&object.to_string())?;
-    }
     let schedule = format!("schedule {:?} with BLAKE3 hash {}", schedule.0, schedule.1);
     say(&found, args, Some(schedule).filter(|_| foreign || args.output.verbose), &options.executor)?;
-    Ok(found.conclusion().exit_code())
+    let code = found.conclusion().exit_code();
+    Ok(if args.output.json { Answer::object(code, found.object(&shown, &options.executor)) } else { code.into() })
 }
 
 fn processors() -> usize {
@@ -179,7 +181,8 @@ fn processors() -> usize {
 
 /// Says what was found: one line each for what is wrong (with --verbose for every segment), and one in the end.
 fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>, executor: &SegmentExecutor) -> Result<()> {
-    let console = Console::new(args.output.verbosity(), args.output.json);
+    let verbosity = OutputArgs::from(args.output).verbosity();
+    let console = Console::new(verbosity, args.output.json);
     let line = |text: &str| -> Result<()> {
         if !args.output.json {
             return print(text);
@@ -187,7 +190,7 @@ fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>, execut
         console.note(text);
         Ok(())
     };
-    if args.output.verbosity() > Verbosity::Quiet {
+    if verbosity > Verbosity::Quiet {
         line("claim:")?;
         found.claim.lines().iter().try_for_each(|(name, text)| line(&format!("  {name:<9} {text}")))?;
     }
@@ -203,7 +206,7 @@ fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>, execut
         let colon = if details.is_empty() { "" } else { ": " };
         line(&format!("segment {from} -> {to}: {name}{colon}{details}"))?;
     }
-    if args.output.verbosity() == Verbosity::Quiet {
+    if verbosity == Verbosity::Quiet {
         return Ok(());
     }
     if !found.not_covered.is_empty() {

@@ -7,22 +7,27 @@ use serde_json::json;
 use stepmark_state::encoding::hex;
 use stepmark_state::error::JobError;
 
+use crate::cli::answer::Answer;
 use crate::cli::print;
-use crate::flags::FileFlags;
+use crate::cli::words::program_and_place;
+use crate::flags::{BoundFlags, FileFlags};
 use stepmark_runner::ask::witness::{self, Successor};
 use stepmark_runner::chain::durable;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::rerun::JobFiles;
+use stepmark_runner::node::runner_report::nanoseconds;
 
 /// Arguments of `witness`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct WitnessArgs {
-    /// Directory of the chain, and the snapshot that the segment starts from
-    #[arg(value_name = "DIR@K")]
-    place: String,
-    /// The program [default: looked for by name and hash in DIR, beside DIR and in the working directory]
+    /// Directory of the chain, and the snapshot that the segment starts from; and the program, where it is not found by its
+    /// name and hash in DIR, beside DIR or in the working directory
+    #[arg(value_name = "DIR@K [PROGRAM]", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+    /// The program, as another way to name it
+    #[arg(long, value_name = "FILE")]
     program: Option<String>,
     /// The witness to write
     #[arg(short, long, value_name = "FILE")]
@@ -34,22 +39,25 @@ pub(super) struct WitnessArgs {
     json: bool,
 }
 
-pub(super) fn make(args: &WitnessArgs) -> Result<i32> {
+pub(super) fn make(args: &WitnessArgs) -> Result<Answer> {
     let started = Instant::now();
-    let made = witness::make(&SnapshotRef::parse(&args.place)?, args.program.as_deref(), &args.files.given()?)?;
+    let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
+    let made = witness::make(&SnapshotRef::parse(place)?, program, &args.files.given()?)?;
     durable::replace(&args.output, &made.bytes)?;
-    let (seconds, size) = (started.elapsed().as_secs_f64(), made.bytes.len());
+    let (time, size) = (started.elapsed(), made.bytes.len());
     let (touched, memory) = (made.touched_pages, made.memory_pages);
-    let rate = crate::console::per_second(stepmark_runner::node::sink::rate(made.gas, started.elapsed()));
     if args.json {
-        let object = json!({ "bytes": size, "touched_pages": touched, "memory_pages": memory, "gas": made.gas, "seconds": seconds });
-        print(&object.to_string())?;
-    } else {
-        print(&format!(
-            "a witness of {size} bytes: {touched} of {memory} pages of memory are touched, recorded at {rate}"
-        ))?;
+        let object = json!({
+            "file": args.output.display().to_string(), "bytes": size, "touched_pages": touched, "memory_pages": memory,
+            "gas": made.gas, "time_ns": nanoseconds(time),
+        });
+        return Ok(Answer::object(0, object));
     }
-    Ok(0)
+    let rate = crate::console::per_second(stepmark_runner::node::sink::rate(made.gas, time));
+    print(&format!(
+        "a witness of {size} bytes: {touched} of {memory} pages of memory are touched, recorded at {rate}"
+    ))?;
+    Ok(0.into())
 }
 
 /// Arguments of `check-witness`.
@@ -58,8 +66,12 @@ pub(super) struct CheckArgs {
     /// The witness
     #[arg(value_name = "FILE")]
     witness: PathBuf,
-    /// The program
-    program: String,
+    /// The program, where it is not found by its name and hash beside the witness or in the working directory
+    #[arg(value_name = "PROGRAM")]
+    word: Option<String>,
+    /// The program, as another way to name it
+    #[arg(long, value_name = "FILE", conflicts_with = "word")]
+    program: Option<String>,
     /// The next snapshot's .snap: the witness must lead to exactly these bytes
     #[arg(long, value_name = "FILE.snap")]
     expect: Option<PathBuf>,
@@ -67,21 +79,28 @@ pub(super) struct CheckArgs {
     #[arg(short, long, value_name = "FILE.snap")]
     output: Option<PathBuf>,
     #[command(flatten)]
+    bounds: BoundFlags,
+    #[command(flatten)]
     files: FileFlags,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn check(args: &CheckArgs) -> Result<i32> {
+pub(super) fn check(args: &CheckArgs) -> Result<Answer> {
     let bytes = foreign::read(&args.witness, ForeignKind::Witness)?;
     let decoded = stepmark_snapshot::witness::Witness::decode(&bytes);
     let refused = |error: JobError| Failure::data(format!("{}: {}", args.witness.display(), error.message()));
     let decoded = decoded.map_err(refused)?;
     let closed = decoded.close().map_err(refused)?;
     let folder = args.witness.parent().unwrap_or(Path::new("."));
-    let files = JobFiles::find(&decoded.snapshot.job, Some(&args.program), &args.files.given()?, folder)?;
-    let checked = witness::check(&closed, &files)?;
+    let files = JobFiles::find(
+        &decoded.snapshot.job,
+        args.word.as_deref().or(args.program.as_deref()),
+        &args.files.given()?,
+        folder,
+    )?;
+    let checked = witness::check(&closed, &files, &args.bounds.bounds())?;
     let right = match (&args.expect, &checked.next) {
         (None, _) => true,
         (Some(path), Successor::Snapshot { snap, .. }) => foreign::read(path, ForeignKind::Snap)? == *snap,
@@ -101,14 +120,13 @@ pub(super) fn check(args: &CheckArgs) -> Result<i32> {
             (format!("the end: {}", result.trim_end().replace('\n', " ")), json!({ "result": result }))
         }
     };
+    let code = if right { 0 } else { MISMATCH };
     if args.json {
-        print(
-            &json!({ "from": id, "from_snap_hash": from, "right": right, "gas": checked.gas, "leads_to": object })
-                .to_string(),
-        )?;
-    } else {
-        let verdict = if right { "" } else { "NOT what was expected: " };
-        print(&format!("{verdict}the segment from snapshot {id} (.snap hash {from}) leads to {text}"))?;
+        let object =
+            json!({ "from": id, "from_snap_hash": from, "right": right, "gas": checked.gas, "leads_to": object });
+        return Ok(Answer::object(code, object));
     }
-    Ok(if right { 0 } else { MISMATCH })
+    let verdict = if right { "" } else { "NOT what was expected: " };
+    print(&format!("{verdict}the segment from snapshot {id} (.snap hash {from}) leads to {text}"))?;
+    Ok(code.into())
 }

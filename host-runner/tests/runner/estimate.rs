@@ -27,7 +27,7 @@ fn an_estimate_is_the_gas_of_the_run_and_its_outcome() {
         let receipt = json(&dir.read("snapshot/receipt.json"));
         assert_eq!(estimate["gas"], receipt["result"]["gas_used"], "{job}");
         assert_eq!(estimate["result"], receipt["result"], "{job}");
-        assert_eq!(estimate["exit_code"], ran.exit_code(), "{job}");
+        assert_eq!(estimate["result"]["exit_code"], ran.exit_code(), "{job}");
         fs::remove_dir_all(dir.path("snapshot")).expect("removed");
     }
 }

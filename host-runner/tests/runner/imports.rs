@@ -108,6 +108,31 @@ fn preview_0_runs_as_the_reference_does() {
 }
 
 #[test]
+fn imports_of_linked_modules_count_and_those_of_a_store_that_is_there_do_not() {
+    let dir = Dir::new();
+    let get = "(import \"store\" \"get\" (func (param i32 i32 i32 i32) (result i64)))";
+    dir.add("lib.wasm", "(module (import \"env\" \"emscripten_x\" (func)) (func (export \"f\")))");
+    dir.add(
+        "links.wasm",
+        "(module (import \"lib\" \"f\" (func)) (import \"a\" \"b\" (func)) (func (export \"_start\")))",
+    );
+    dir.add("keeps.wasm", &format!("(module {get} (import \"a\" \"b\" (func)) (func (export \"_start\")))"));
+    dir.add("off.wasm", "(module (import \"a\" \"b\" (func)) (memory i64 1) (func (export \"_start\")))");
+    for engine in ["wasm", "native"] {
+        let run = |line: &str| dir.run(&format!("--engine {engine} {line}")).code(65);
+        run("--preload lib=lib.wasm links.wasm")
+            .says("2 imports are missing: env.emscripten_x, a.b")
+            .says("this looks like emscripten");
+        let with_store = run("--store s.redb keeps.wasm").says("--preload NAME=FILE");
+        assert!(!with_store.stderr().contains("store.get"), "{}", with_store.stderr());
+        run("keeps.wasm").says("2 imports are missing: store.get, a.b").says("a contract needs --store FILE");
+        // What is wrong with a module of its own is said, and nothing else.
+        let off = run("--feature memory64=off off.wasm");
+        assert!(!off.stderr().contains("--preload"), "{}", off.stderr());
+    }
+}
+
+#[test]
 fn a_file_that_is_no_module_is_named_for_what_it_is() {
     let dir = Dir::new();
     std::fs::write(dir.path("a.sh"), "#!/bin/sh\n").expect("written");

@@ -27,7 +27,7 @@ fn json_leaves_nothing_else_on_standard_output() {
     let dir = Dir::with("writer.wasm", WRITER);
     let ran = dir.run("-q --json writer.wasm").code(0);
     let object: serde_json::Value = serde_json::from_slice(ran.stdout()).expect("one object");
-    assert_eq!(object["status"], 0);
+    assert_eq!((&object["status"], &object["exit_code"]), (&"ok".into(), &0.into()));
     assert_eq!(object["result"]["stdout"]["bytes"], 4);
 }
 
@@ -36,10 +36,10 @@ fn json_tells_snapshots_gas_and_results() {
     let dir = Dir::with("fib.wasm", FIB);
     let ran = dir.run("-q --json --gas-limit 50000 --enable-gas-refill fib.wasm fib 20").code(0);
     let object: serde_json::Value = serde_json::from_slice(ran.stdout()).expect("one object");
-    assert_eq!(object["results"][0], "6765");
+    assert_eq!(object["result"]["values"][0]["value"], "6765");
     assert_eq!(object["gas_used"], object["result"]["gas_used"]);
     let snapshots = object["snapshots"].as_array().expect("a list");
-    assert_eq!(object["snapshot_id"], snapshots.len());
+    assert_eq!(object["last_snapshot"], snapshots.len());
     let place = object["output_dir"].as_str().expect("text");
     let first = dir.read(&format!("{place}/1.snap")).len();
     assert_eq!(snapshots[0]["snap_bytes"], first);

@@ -34,7 +34,7 @@ fn the_stacks_of_a_profile_add_up_to_the_gas_of_the_run() {
         fs::remove_dir_all(dir.path("snapshot")).expect("removed");
         let gas = receipt["result"]["gas_used"].as_u64().expect("a number");
         assert_eq!(folded_sum(&dir.text("stacks.txt")), gas, "{job}");
-        assert_eq!((&object["gas"], &object["exit_code"]), (&gas.into(), &ran.exit_code().into()), "{job}");
+        assert_eq!((&object["gas"], &object["result"]["exit_code"]), (&gas.into(), &ran.exit_code().into()), "{job}");
         assert_eq!(object["result"], receipt["result"], "{job}");
         let functions = object["functions"].as_array().expect("a list");
         let own: u64 = functions.iter().map(|function| function["gas"].as_u64().expect("a number")).sum();

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::util::Dir;
 
 /// A directory with the contracts and a store in which alice has 100 and bob 1.
@@ -40,6 +42,32 @@ fn a_run_that_ends_normally_is_committed_and_others_leave_the_store_alone() {
         "'balance/alice' version 3 0x4600000000000000\n'balance/bob' version 3 0x1f00000000000000\nversion 3\n";
     assert_eq!(listed, expected);
     dir.run("store get s.redb balance/carol").code(1);
+}
+
+#[test]
+fn what_a_contract_returns_is_printed_as_text_or_in_hexadecimal() {
+    let dir = token();
+    let returns = |bytes: &str| {
+        format!(
+            "(module (import \"contract\" \"set_result\" (func $set (param i32 i32))) (memory (export \"memory\") 1)
+                (data (i32.const 8) \"{bytes}\")
+                (func (export \"invoke\") (call $set (i32.const 8) (i32.const 3))))"
+        )
+    };
+    for (bytes, printed, text) in [
+        ("yes", "yes\n", json!("yes")),
+        ("\\01\\02\\ff", "0x0102ff\n", json!(null)),
+        ("a\\1bb", "0x611b62\n", json!(null)),
+    ] {
+        dir.add("says.wasm", &returns(bytes));
+        let line = "--engine native --overwrite --store s.redb -o says says.wasm invoke";
+        assert_eq!(crate::util::text(dir.run(line).code(0).stdout()), printed);
+        let said = crate::util::json(dir.run(&format!("--json {line}")).code(0).stdout());
+        assert_eq!(said["contract_result"]["text"], text);
+    }
+    // A call that fails returns nothing.
+    let too_much = format!("--store s.redb --call-data {} token.wasm invoke", hex("transfer bob alice 32"));
+    assert_eq!(dir.run(&format!("--engine native {too_much}")).code(134).stdout(), b"");
 }
 
 #[test]

@@ -15,6 +15,60 @@ fn chain() -> Dir {
 }
 
 #[test]
+fn the_program_may_stand_before_or_after_the_directory_or_be_a_flag() {
+    let dir = chain();
+    dir.run("witness out@1 -o w").code(0);
+    for (command, rest) in [
+        ("verify", " --engine native"),
+        ("inspect", ""),
+        ("witness", " -o again"),
+        ("merge", ""),
+        ("prune", ""),
+        ("export", " -o chain.tar"),
+    ] {
+        for words in ["out fib.wasm", "fib.wasm out", "out --program fib.wasm"] {
+            dir.run(&format!("{command} {words}{rest}")).code(0);
+        }
+        dir.run(&format!("{command} out fib.wasm --program fib.wasm{rest}")).code(2).says("the program is named twice");
+        dir.run(&format!("{command} out out{rest}")).code(2).says("all of them are directories");
+    }
+    for words in [" fib.wasm", "", " --program fib.wasm"] {
+        dir.run(&format!("bisect out out{words}")).code(0);
+        dir.run(&format!("check-witness w{words}")).code(0);
+    }
+    dir.run("bisect fib.wasm out out").code(0);
+    dir.run("bisect out fib.wasm out").code(0);
+    for words in ["stopped fib.wasm", "fib.wasm stopped@1"] {
+        dir.run("--engine native --overwrite --gas-limit 100000 -o stopped fib.wasm fib 20").code(75);
+        dir.run(&format!("resume {words} --engine native --enable-gas-refill")).code(0);
+    }
+}
+
+#[test]
+fn doctor_says_in_one_screen_what_there_is_and_whether_anything_is_missing() {
+    let dir = Dir::new();
+    let said = text(dir.run("doctor").code(0).stdout());
+    for part in [
+        "version    stepmark ",
+        "module     BLAKE3 ",
+        "cores      ",
+        "memory     ",
+        "cache      ",
+        "temporary  ",
+        "terminal   no",
+        "self test  wasm: good enough: ",
+        "self test  native: good enough: ",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+    assert!(said.ends_with("\nready\n") && said.lines().count() < 24, "{said}");
+    let without = dir.command("doctor").env("TMPDIR", dir.path("missing")).output().expect("it starts");
+    let said = text(&without.stdout);
+    assert_eq!(without.status.code(), Some(1), "{said}");
+    assert!(said.contains("NOT ready: no temporary file can be made in ") && said.contains(": set TMPDIR"), "{said}");
+}
+
+#[test]
 fn inspect_shows_the_stack_with_types_and_the_memory_as_a_dump() {
     let dir = Dir::new();
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/matrix_multiplication_cpp_100.wasm");
@@ -99,7 +153,7 @@ fn diff_names_memory_globals_and_tables() {
 }
 
 /// Makes `false` a chain that is honest up to snapshot 1 and goes on from a forged snapshot 2.
-fn with_false_chain() -> Dir {
+pub(crate) fn with_false_chain() -> Dir {
     let dir = chain();
     fs::create_dir(dir.path("false")).expect("a directory");
     for name in ["1.snap", "1.bin", "2.bin"] {

@@ -6,6 +6,7 @@ use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::node::engine::Engine;
+use stepmark_runner::verify::{self, Claim, SegmentExecutor, Verification, VerifyOptions};
 use stepmark_snapshot::snap;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::canonical::SegmentRecord;
@@ -186,17 +187,11 @@ fn a_chain_that_is_written_to_while_it_is_verified_is_not_right() {
             let program = dir.path("fib.wasm").display().to_string();
             let files = JobFiles::find(&job, Some(&program), &GivenFiles::default(), &chain.dir).expect("its files");
             let rerun = Rerun::new(job, &files, &chain.dir);
-            let options = stepmark_runner::verify::VerifyOptions {
-                from,
-                to: None,
-                jobs: 1,
-                executor: stepmark_runner::verify::SegmentExecutor::Own(Engine::Native),
-                delivered: None,
-                most_gas: None,
-                most_time: None,
-            };
-            let found = stepmark_runner::verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {})
-                .expect("a verdict");
+            let claim = Claim::of(&chain, rerun.job(), None);
+            let executor = SegmentExecutor::Own(Engine::Native);
+            let options = VerifyOptions { from, executor, ..VerifyOptions::default() };
+            let found =
+                verify::verify(&mut chain, &rerun, claim, &options, &Interrupt::new(), &mut |_| {}).expect("a verdict");
             let details: Vec<String> = found.segments.iter().flat_map(|segment| segment.verdict.details()).collect();
             assert!(
                 !found.is_right() && details.iter().any(|detail| detail.contains(fault)),
@@ -639,21 +634,14 @@ fn what_is_claimed_of_the_end_is_compared_as_it_was_read() {
 }
 
 /// Verifies an opened chain of `fib.wasm`.
-fn verified(dir: &Dir, chain: &mut ChainFiles) -> stepmark_runner::verify::Verification {
+fn verified(dir: &Dir, chain: &mut ChainFiles) -> Verification {
     let job = chain.job.clone().expect("a job");
     let given = GivenFiles::default();
     let files = JobFiles::find(&job, dir.path("fib.wasm").to_str(), &given, &chain.dir).expect("found");
     let rerun = Rerun::new(job, &files, &chain.dir.clone());
-    let options = stepmark_runner::verify::VerifyOptions {
-        from: 0,
-        to: None,
-        jobs: 1,
-        executor: stepmark_runner::verify::SegmentExecutor::Own(Engine::Native),
-        most_gas: None,
-        most_time: None,
-        delivered: None,
-    };
-    stepmark_runner::verify::verify(chain, &rerun, &options, &Interrupt::new(), &mut |_| {}).expect("a verdict")
+    let claim = Claim::of(chain, rerun.job(), None);
+    let options = VerifyOptions { executor: SegmentExecutor::Own(Engine::Native), ..VerifyOptions::default() };
+    verify::verify(chain, &rerun, claim, &options, &Interrupt::new(), &mut |_| {}).expect("a verdict")
 }
 
 #[test]
@@ -744,7 +732,7 @@ fn a_wrong_file_of_the_verifiers_own_accuses_nobody() {
 fn a_verification_is_bounded_by_gas_and_time() {
     let dir = Dir::with("fib.wasm", FIB);
     dir.run("--engine native --gas-limit 50_000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
-    let refused = dir.run("verify out --engine native --max-gas 100k").code(65);
+    let refused = dir.run("verify out --engine native --max-gas 100k").code(77);
     assert!(refused.says("the chain claims 197015 gas, at most 100000 may be executed").stdout().is_empty());
     dir.run("verify out --engine native --max-gas 1M --max-time 60").code(0);
     // A claim that is too small does not let more be executed.
@@ -754,4 +742,43 @@ fn a_verification_is_bounded_by_gas_and_time() {
     assert!(self::text(said.stdout()).contains("more than 120000 gas is needed"), "{}", self::text(said.stdout()));
     let said = dir.run("verify out --engine native --max-time 0").code(1);
     assert!(self::text(said.stdout()).contains("the time that it may take is over"), "{}", self::text(said.stdout()));
+}
+
+/// A chain `copy`, a witness `w` of one of its segments, a false chain `out`, and the bundle of their dispute.
+fn disputed() -> Dir {
+    let dir = chain("native");
+    dir.run("witness out@1 -o w").code(0);
+    fs::create_dir(dir.path("copy")).expect("a directory");
+    for name in dir.names("out") {
+        fs::copy(dir.path("out").join(&name), dir.path("copy").join(&name)).expect("copied");
+    }
+    forge(&dir, 2, |raw| raw.state.frames[0].locals[0] ^= 1);
+    dir.run("bisect copy out --engine native -o dispute.tar").code(1);
+    dir
+}
+
+#[test]
+fn a_job_that_may_have_more_memory_than_is_allowed_is_refused_before_anything_is_executed() {
+    let dir = disputed();
+    // Memories, files, the log of a store, tables, stack and exceptions by default.
+    let refusal = "the job's limits allow 3510875136 bytes of memory in all, at most 1048576 may be";
+    for command in ["verify copy", "inspect copy@1", "check-witness w", "check-bundle dispute.tar"] {
+        dir.run(&format!("{command} --max-memory-total 1MiB")).code(77).says(refusal).says("--max-memory-total");
+        dir.run(&format!("{command} --max-memory-total 4GiB")).code(0);
+    }
+    let said = json(dir.run("verify copy --max-memory-total 4GiB --jobs 8 --json").code(0).stdout());
+    assert_eq!(said["workers"], 1, "no more workers than have room");
+}
+
+#[test]
+fn a_segment_is_bounded_by_gas_and_time_wherever_it_is_checked() {
+    let dir = disputed();
+    dir.run("check-witness w --max-gas 49_000").code(77).says("more than 49000 gas is needed");
+    dir.run("check-bundle dispute.tar --max-gas 49_000")
+        .code(77)
+        .says("segment 1 -> 2 has a limit of 50000 gas, at most 49000 may be executed");
+    for command in ["check-witness w", "check-bundle dispute.tar --engine native"] {
+        dir.run(&format!("{command} --max-time 0")).code(77).says("the time that it may take is over");
+        dir.run(&format!("{command} --max-gas 50_000 --max-time 60")).code(0);
+    }
 }

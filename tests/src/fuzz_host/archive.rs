@@ -6,6 +6,7 @@ use std::path::Path;
 
 use stepmark_runner::archive::{Writer, import, unpack};
 use stepmark_runner::bisect::recheck;
+use stepmark_runner::bounds::Bounds;
 use stepmark_runner::failure::Failure;
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::engine::Engine;
@@ -39,7 +40,7 @@ pub(super) fn archive(data: &[u8]) {
     assert!(refused.is_err(), "imported though the check fails");
     assert_eq!(names(folder.path()), ["archive", "inside"], "something lies beside");
     // Neither has a snapshot of a program: it is refused before anything runs.
-    let verdict = if unpacked { recheck(&file, Engine::Native) } else { return };
+    let verdict = if unpacked { recheck(&file, Engine::Native, &Bounds::default()) } else { return };
     assert!(verdict.is_err(), "decided without a program: {verdict:?}");
 }
 

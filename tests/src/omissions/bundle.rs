@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use stepmark_runner::archive::{self, Writer};
 use stepmark_runner::bisect;
+use stepmark_runner::bounds::Bounds;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::failure::Failure;
 use stepmark_runner::interrupt::Interrupt;
@@ -50,7 +51,7 @@ pub fn bundles(_: bool) -> Result<Vec<Box<dyn Proof>>> {
     for (name, chains) in [("the first is right", [&a, &b]), ("the second is right", [&b, &a])] {
         let path = temporary.path().join("dispute.tar");
         let reruns = chains.map(|chain| Rerun::new(rerun.job().clone(), &files, &chain.dir));
-        let parting = bisect::part(chains[0], chains[1], [&reruns[0], &reruns[1]], Engine::Native)?;
+        let parting = bisect::part(chains[0], chains[1], [&reruns[0], &reruns[1]], Engine::Native, &Bounds::default())?;
         let parting = parting.context("the chains part")?;
         bisect::write_chains(&path, chains, &files, &parting)?;
         proofs.push(Box::new(Tar { name, bytes: fs::read(&path)?, judge: judge_bundle }));
@@ -134,7 +135,7 @@ pub(super) fn refused(failure: &Failure) -> Result<Verdict> {
 
 /// What `check-bundle` says: of the two claims, that the one is right.
 fn judge_bundle(path: &Path) -> Result<Verdict> {
-    let found = match bisect::recheck(path, Engine::Native) {
+    let found = match bisect::recheck(path, Engine::Native, &Bounds::default()) {
         Err(failure) => return refused(&failure),
         Ok(found) if !found.confirmed => return Ok(Verdict::Refused("the bundle says otherwise".to_owned())),
         Ok(found) => found,
@@ -183,16 +184,12 @@ pub(super) fn verified(dir: &Path) -> Result<Result<[u8; 32], String>> {
         Ok(files) => files,
     };
     let rerun = Rerun::new(job, &files, dir);
+    let claim = verify::Claim::of(&chain, rerun.job(), None);
     let options = verify::VerifyOptions {
-        from: 0,
-        to: None,
-        jobs: 1,
         executor: verify::SegmentExecutor::Own(Engine::Native),
-        delivered: None,
-        most_gas: None,
-        most_time: None,
+        ..verify::VerifyOptions::default()
     };
-    let found = match verify::verify(&mut chain, &rerun, &options, &Interrupt::new(), &mut |_| {}) {
+    let found = match verify::verify(&mut chain, &rerun, claim, &options, &Interrupt::new(), &mut |_| {}) {
         Err(failure) => return why(&failure),
         Ok(found) => found,
     };

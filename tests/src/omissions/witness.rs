@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use stepmark_runner::ask::witness::{self, Successor};
+use stepmark_runner::bounds::Bounds;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{DATA, Failure};
 use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
@@ -221,7 +222,7 @@ impl WitnessProof {
     /// Does checking it give what the chain has.
     fn leads_to(&self, chain: &Files, id: u64) -> Result<bool> {
         let closed = self.witness.close()?;
-        Ok(match witness::check(&closed, &self.files).map_err(failed)?.next {
+        Ok(match witness::check(&closed, &self.files, &Bounds::default()).map_err(failed)?.next {
             Successor::Snapshot { snap, .. } => chain.get(&format!("out/{}.snap", id + 1)) == Some(&snap),
             Successor::End { result, receipt } => {
                 let of = |name: &str| chain.get(&format!("out/{name}"));
@@ -390,7 +391,7 @@ impl Proof for WitnessProof {
             Err(error) => return refused(DATA, error.message().to_owned()),
         };
         let checked = match witness.close() {
-            Ok(closed) => witness::check(&closed, &self.files),
+            Ok(closed) => witness::check(&closed, &self.files, &Bounds::default()),
             Err(error) => return refused(DATA, error.message().to_owned()),
         };
         let result = match checked.map(|checked| checked.next) {

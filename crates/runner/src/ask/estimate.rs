@@ -51,10 +51,7 @@ pub fn exports(job: &JobSpec) -> Result<(String, Vec<LeastCost>)> {
 
 /// The program, linked last, in a machine that runs nothing.
 fn link(options: &JobSpec) -> Result<(Machine, Arc<Module>)> {
-    let mut features = Features::default();
-    for (name, on) in &options.features {
-        features.set(name, *on).map_err(|error| Failure::usage(format!("--feature: {}", error.message())))?;
-    }
+    let features = features(options)?;
     let mut limits = Limits::default();
     limits.memory_bytes = options.max_memory.unwrap_or(limits.memory_bytes);
     let mut machine = Machine::new(schedule(options.gas_schedule.as_deref())?, limits);
@@ -73,6 +70,15 @@ fn link(options: &JobSpec) -> Result<(Machine, Arc<Module>)> {
     }
     let program = link("", &options.program)?;
     Ok((machine, program))
+}
+
+/// The features of a job.
+pub(super) fn features(job: &JobSpec) -> Result<Features> {
+    let mut features = Features::default();
+    for (name, on) in &job.features {
+        features.set(name, *on).map_err(|error| Failure::usage(format!("--feature: {}", error.message())))?;
+    }
+    Ok(features)
 }
 
 fn schedule(name: Option<&str>) -> Result<Schedule> {

@@ -1,17 +1,23 @@
 //! Imports that a program asks for and nobody gives: all at once, and what they say of the toolchain that made the program.
 
+use std::path::Path;
+
 use stepmark_core::machine::HostImports;
-use stepmark_core::module::{ExternType, Features, Module};
+use stepmark_core::module::{ExternType, Module};
 use stepmark_hosts::stand_in;
+use stepmark_hosts::store::{ContractCall, KvView};
 use stepmark_session::spec::JobSpec;
 use stepmark_state::limits::Limits;
+use wasmparser::{Chunk, Parser, Payload};
 
-use crate::ask::estimate::{Offered, read};
-use crate::failure::{Failure, Result};
-use crate::foreign::ForeignKind;
+use crate::ask::estimate::{Offered, features, read};
+use crate::failure::{DATA, Failure, Result};
+use crate::foreign::{Foreign, ForeignKind};
 
 /// Imports that are shown.
 const MOST_SHOWN: usize = 20;
+/// Bytes of a module that are read at a time.
+const CHUNK: usize = 64 << 10;
 
 /// Which imports are a toolchain's (the module's name, the beginning of the import's), what it is, and what to do.
 const TOOLCHAINS: [(&str, &str, &str, &str); 11] = [
@@ -28,9 +34,10 @@ const TOOLCHAINS: [(&str, &str, &str, &str); 11] = [
     ("wasm:js-string", "", "JavaScript strings", "compile for wasm32-wasip1"),
 ];
 
-/// The failure of a program whose imports are not all there, with every one that is missing; any other failure as it is.
+/// The failure to load a job whose modules are sound but ask for imports that nobody gives, with every one that is missing; any
+/// other failure as it is. What the module says of it is for people: which imports are missing is looked up in the files.
 pub fn explained(failure: Failure, job: &JobSpec) -> Failure {
-    if !failure.what().contains("unknown import ") {
+    if failure.code() != DATA {
         return failure;
     }
     match missing(job) {
@@ -66,7 +73,7 @@ fn described(failure: Failure, Missing { names, can_be_stubs }: &Missing) -> Fai
     failure.help(format!("{help}{stubs}"))
 }
 
-/// What a program imports and nobody gives.
+/// What nobody gives.
 struct Missing {
     /// Module and name, in order.
     names: Vec<(String, String)>,
@@ -74,16 +81,61 @@ struct Missing {
     can_be_stubs: bool,
 }
 
-/// The imports of the program that neither the module nor a linked module gives.
+/// The imports that neither the module, nor a module linked before, nor the outside gives.
 fn missing(job: &JobSpec) -> Result<Missing> {
     let host = Offered::new(Limits::default())?;
-    let program = Module::parse(read(&job.program, ForeignKind::Module)?, Features::default())?;
-    let is_linked = |module: &str| job.preload.iter().any(|(name, _)| name == module);
-    let missing = (0..).zip(program.imports()).filter(|(number, import)| {
-        let is_given = host.resolve(&import.module, &import.name).is_some();
-        !is_linked(&import.module) && !is_given && stand_in::find(&program, *number).is_none()
-    });
-    let can_be_stubs = missing.clone().all(|(_, import)| matches!(import.ty, ExternType::Func(_)));
-    let names = missing.map(|(_, import)| (import.module.clone(), import.name.clone())).collect();
-    Ok(Missing { names, can_be_stubs })
+    let features = features(job)?;
+    // On resume the snapshot says whether there is a store.
+    let store = KvView::new(job.store_version.or(job.resume.as_ref().map(|_| 0)), 0, ContractCall::default());
+    let is_declared = |module: &str, name: &str| {
+        job.functions.iter().any(|function| function.module == module && function.name == name)
+    };
+    let mut linked: Vec<&str> = Vec::new();
+    let mut missing = Missing { names: Vec::new(), can_be_stubs: true };
+    let programs = job.preload.iter().map(|(name, path)| (name.as_str(), path)).chain([("", &job.program)]);
+    for (name, path) in programs {
+        let module = Module::parse(read(path, ForeignKind::Module)?, features)?;
+        for (number, import) in (0..).zip(module.imports()) {
+            let (from, what) = (import.module.as_str(), import.name.as_str());
+            let is_offered = host.resolve(from, what).is_some() || store.resolve(from, what).is_some();
+            let is_built_in = stand_in::find(&module, number).is_some();
+            if linked.contains(&from) || is_offered || is_built_in || is_declared(from, what) {
+                continue;
+            }
+            missing.names.push((from.to_owned(), what.to_owned()));
+            missing.can_be_stubs &= matches!(import.ty, ExternType::Func(_));
+        }
+        linked.push(name);
+    }
+    Ok(missing)
+}
+
+/// Names of what a module imports. Of its file it reads no more than the sections up to its imports.
+///
+/// # Errors
+/// Exit code 74 when it cannot be read, 65 when it is no module so far.
+pub fn of(path: &Path) -> Result<Vec<String>> {
+    let mut file = Foreign::named(path, ForeignKind::Module)?;
+    let no_module = |error: wasmparser::BinaryReaderError| Failure::data(format!("{}: {error}", path.display()));
+    let (mut parser, mut bytes, mut chunk) = (Parser::new(0), Vec::new(), vec![0; CHUNK]);
+    loop {
+        let consumed = match parser.parse(&bytes, false).map_err(no_module)? {
+            Chunk::NeedMoreData(_) => {
+                let length = file.read_chunk(&mut chunk)?;
+                if length == 0 {
+                    return Ok(Vec::new());
+                }
+                bytes.extend_from_slice(&chunk[..length]);
+                continue;
+            }
+            Chunk::Parsed { payload: Payload::ImportSection(imports), .. } => {
+                let names = imports.into_imports().map(|import| import.map(|import| import.name.to_owned()));
+                return names.collect::<std::result::Result<_, _>>().map_err(no_module);
+            }
+            // Imports stand before functions.
+            Chunk::Parsed { payload: Payload::FunctionSection(_) | Payload::End(_), .. } => return Ok(Vec::new()),
+            Chunk::Parsed { consumed, .. } => consumed,
+        };
+        bytes.drain(..consumed);
+    }
 }

@@ -132,7 +132,6 @@ impl Profiled {
             "instructions": profile.instructions,
             "functions": profile.functions,
             "lines": lines.iter().map(|line| json!({ "line": line.line, "gas": line.gas })).collect::<Vec<_>>(),
-            "exit_code": ran.exit_code,
             "result": ran.receipt,
         })
     }

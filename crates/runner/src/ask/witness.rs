@@ -10,6 +10,7 @@ use stepmark_state::canonical::state_hash;
 use stepmark_state::encoding::hex;
 use stepmark_state::pages::SPACE_MEMORY;
 
+use crate::bounds::{Allowance, Bounds};
 use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, Result, USAGE};
 use crate::interrupt::Interrupt;
@@ -50,7 +51,7 @@ pub fn make(place: &SnapshotRef, program: Option<&str>, files: &GivenFiles) -> R
     rerun.supply().feed(&mut node, &Interrupt::new())?;
     let session = node.session_mut().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
     let touched = session.watch_pages();
-    let (_, gas) = run_segment(&mut node)?;
+    let (_, gas) = run_segment(&mut node, Allowance::default())?;
     drop(node);
     let memory_pages =
         raw.state.spaces.iter().filter(|space| space.kind == SPACE_MEMORY).map(|space| space.pages).sum();
@@ -95,14 +96,16 @@ pub struct CheckedSegment {
 /// Executes the segment of a witness from the witness alone.
 ///
 /// # Errors
-/// Exit code 65 when the witness is not of this program, or the segment touches a page that is not there.
-pub fn check(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<CheckedSegment> {
+/// Exit code 65 when the witness is not of this program, or the segment touches a page that is not there; 77 when the job may
+/// take more than `bounds` allow, or the segment does.
+pub fn check(witness: &ClosedWitness<'_>, files: &JobFiles, bounds: &Bounds) -> Result<CheckedSegment> {
+    bounds.check_memory(&witness.snapshot().job)?;
     // Whatever the job asks for is in the witness: no flag of a user is wrong.
     let data = |failure: Failure| if failure.code() == USAGE { Failure::data(failure.what()) } else { failure };
-    execute(witness, files).map_err(data)
+    execute(witness, files, bounds.begin()).map_err(data)
 }
 
-fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<CheckedSegment> {
+fn execute(witness: &ClosedWitness<'_>, files: &JobFiles, allowance: Allowance) -> Result<CheckedSegment> {
     let snapshot = witness.snapshot();
     let mut rerun = Rerun::new(snapshot.job.clone(), files, Path::new(""));
     let id = SnapshotName::Number(snapshot.segment.id);
@@ -115,7 +118,7 @@ fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<CheckedSegme
     if session.want()?.is_some() {
         return Err(Failure::data("the witness does not complete the snapshot"));
     }
-    let (ready, gas) = run_segment(&mut node)?;
+    let (ready, gas) = run_segment(&mut node, allowance)?;
     touched.check()?;
     let mut left = driver::take_files(&mut node)?;
     let mut take = |file| left.remove(&file).ok_or_else(|| Failure::data(format!("no {file} was made")));
@@ -134,8 +137,11 @@ fn execute(witness: &ClosedWitness<'_>, files: &JobFiles) -> Result<CheckedSegme
 }
 
 /// Runs to the next snapshot or to the end: what is ready then, and the gas that it took.
-fn run_segment(node: &mut NativeNode) -> Result<(Ready, u64)> {
+fn run_segment(node: &mut NativeNode, allowance: Allowance) -> Result<(Ready, u64)> {
     let before = node.progress()?.gas_total;
-    let ready = Driver::new(node, &mut Nobody, &Interrupt::new()).run(&mut |node| node.drop_output())?;
+    let ready = Driver::new(node, &mut Nobody, &Interrupt::new()).run(&mut |node| {
+        node.drop_output()?;
+        allowance.check(node.progress()?.gas_total.saturating_sub(before))
+    })?;
     Ok((ready, node.progress()?.gas_total.saturating_sub(before)))
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use stepmark_state::encoding::hex;
 
 use crate::chain::ChainFiles;
 use crate::chain::durable::{self, Name, PAUSE_NOTE};
@@ -11,7 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::job::search::file_hash;
 use crate::node::receipt;
-use crate::state::Difference;
+use crate::state::{Difference, Differences};
 use crate::strict;
 
 /// How a chain says something that the other one does not say.
@@ -23,28 +24,27 @@ const NOTHING: &str = "nothing";
 /// Exit code 65 when a file of either is damaged: then they cannot be compared; 74 when one cannot be read.
 pub fn beside(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
     [a, b].into_iter().try_for_each(check_whole)?;
-    let mut differences = Vec::new();
+    let mut found = Vec::new();
+    let mut take = |difference| {
+        found.push(difference);
+        Ok(())
+    };
+    let mut differences = Differences::of("files", &mut take);
     let [last_a, last_b] = [a, b].map(|chain| format!("up to {}", chain.last()));
-    compare(&mut differences, "snapshots", last_a, last_b);
+    differences.compare("snapshots", last_a, last_b)?;
     let names = claims(a)?.union(&claims(b)?).cloned().collect::<BTreeSet<_>>();
     for name in names {
         if name == RECEIPT {
-            differences.extend(compare_receipts(a, b)?);
+            compare_receipts(&mut differences, a, b)?;
         } else {
-            compare(&mut differences, &name, shown(a, &name)?, shown(b, &name)?);
+            let [left, right] = [shown(a, &name)?, shown(b, &name)?];
+            differences.compare(name, left, right)?;
         }
     }
-    Ok(differences)
+    Ok(found)
 }
 
 const RECEIPT: &str = "receipt.json";
-
-/// Adds what is not the same.
-fn compare(differences: &mut Vec<Difference>, what: &str, left: String, right: String) {
-    if left != right {
-        differences.push(Difference::of_files(what.to_owned(), left, right));
-    }
-}
 
 /// A chain of which anything is damaged is not the same as any other.
 fn check_whole(chain: &ChainFiles) -> Result<()> {
@@ -66,23 +66,31 @@ fn claims(chain: &ChainFiles) -> Result<BTreeSet<String>> {
 
 /// What a chain says in the file of this name: a short text itself, of anything else the length and hash.
 fn shown(chain: &ChainFiles, name: &str) -> Result<String> {
-    let kind = Name::kind_of(name).unwrap_or(ForeignKind::Text);
-    let Some(file) = Foreign::find_within(&chain.dir, name, kind)? else { return Ok(NOTHING.to_owned()) };
-    if name == "result.txt" {
-        return Ok(format!("{:?}", file.text()?));
-    }
-    let length = file.length();
-    Ok(format!("{length} bytes with BLAKE3 hash {}", stepmark_state::encoding::hex(&file_hash(file)?)))
+    let hashed = |length: u64, hash: [u8; 32]| format!("{length} bytes with BLAKE3 hash {}", hex(&hash));
+    // As they were when the chain was opened.
+    let reported = match name {
+        RECEIPT => {
+            chain.reports.receipt.clone()?.map(|bytes| hashed(bytes.len() as u64, *blake3::hash(&bytes).as_bytes()))
+        }
+        "result.txt" => chain.reports.result.clone()?.map(|bytes| format!("\"{}\"", bytes.escape_ascii())),
+        _ => {
+            let kind = Name::kind_of(name).unwrap_or(ForeignKind::Text);
+            let file = Foreign::find_within(&chain.dir, name, kind)?;
+            file.map(|file| Ok::<_, Failure>(hashed(file.length(), file_hash(file)?))).transpose()?
+        }
+    };
+    Ok(reported.unwrap_or_else(|| NOTHING.to_owned()))
 }
 
-/// The members of the deterministic parts of two receipts that differ.
-fn compare_receipts(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
+/// Adds the members of the deterministic parts of two receipts that differ.
+fn compare_receipts(differences: &mut Differences<'_>, a: &ChainFiles, b: &ChainFiles) -> Result<()> {
     let read = |chain: &ChainFiles| -> Result<Option<Value>> {
         let damaged = |error| Failure::data(format!("{}/{RECEIPT}: {error}", chain.dir.display()));
         chain.reports.receipt.clone()?.map(|bytes| strict::parse(&bytes)).transpose().map_err(damaged)
     };
     let (Some(left), Some(right)) = (read(a)?, read(b)?) else {
-        return Ok(vec![Difference::of_files(RECEIPT.to_owned(), shown(a, RECEIPT)?, shown(b, RECEIPT)?)]);
+        differences.compare(RECEIPT, shown(a, RECEIPT)?, shown(b, RECEIPT)?)?;
+        return Ok(());
     };
     // What the runner says of itself may differ; a member that no receipt has is a claim of its own.
     let others = |receipt: &Value| {
@@ -90,22 +98,18 @@ fn compare_receipts(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
         receipt.retain(|name, _| !receipt::KNOWN.contains(&name.as_str()));
         Value::Object(receipt)
     };
-    let strange = receipt::differing(&others(&left), &others(&right)).into_iter();
-    let strange = strange.map(|(name, left, right)| Difference::of_files(format!("{RECEIPT}: {name:?}"), left, right));
-    let parts = receipt::DETERMINISTIC.into_iter().flat_map(|part| {
-        let of_part = receipt::differing(&left[part], &right[part]);
-        of_part
-            .into_iter()
-            .map(move |(name, left, right)| Difference::of_files(format!("{RECEIPT}: {name:?} of {part}"), left, right))
-    });
+    let mut compare = |left: &Value, right: &Value, of: &str| {
+        let differing = receipt::differing(left, right).into_iter();
+        let named = differing.map(|(name, left, right)| (format!("{RECEIPT}: {name:?}{of}"), left, right));
+        named.map(|(what, left, right)| differences.compare(what, left, right)).collect::<Result<()>>()
+    };
+    compare(&others(&left), &others(&right), "")?;
+    for part in receipt::DETERMINISTIC {
+        compare(&left[part], &right[part], &format!(" of {part}"))?;
+    }
     // A receipt that keeps no output says nothing else than one that does.
-    let kept = [&left, &right].map(|receipt| receipt.get(receipt::OUTPUT));
-    let output =
-        kept.iter().all(Option::is_some).then(|| receipt::differing(&left[receipt::OUTPUT], &right[receipt::OUTPUT]));
-    let output = output.into_iter().flatten().map(|(name, left, right)| Difference {
-        what: format!("{RECEIPT}: {name:?} of {}", receipt::OUTPUT),
-        left,
-        right,
-    });
-    Ok(strange.chain(parts).chain(output).collect())
+    if [&left, &right].iter().all(|receipt| receipt.get(receipt::OUTPUT).is_some()) {
+        compare(&left[receipt::OUTPUT], &right[receipt::OUTPUT], &format!(" of {}", receipt::OUTPUT))?;
+    }
+    Ok(())
 }

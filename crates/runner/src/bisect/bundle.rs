@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, DISPUTE, Writer};
+use crate::bounds::Bounds;
 use crate::chain::ChainFiles;
 use crate::chain::durable::{self, Name};
 use crate::failure::{Failure, Result};
@@ -154,8 +155,9 @@ pub struct Recheck {
 /// Decides a dispute again from its bundle alone.
 ///
 /// # Errors
-/// Exit code 65 for a file that is no bundle, and for a dispute that cannot be decided, as [`part`] says.
-pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
+/// Exit code 65 for a file that is no bundle, and for a dispute that cannot be decided, as [`part`] says; 77 when it may take more
+/// than `bounds` allow, or does.
+pub fn recheck(bundle: &Path, engine: Engine, bounds: &Bounds) -> Result<Recheck> {
     let folder = tempfile::tempdir().map_err(|error| Failure::io(bundle, &error))?;
     let dir = folder.path();
     archive::unpack(bundle, dir, false, &Interrupt::new())?;
@@ -168,7 +170,8 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
     let (right, confirmed) = match &dispute {
         Dispute::Chains { id, limit, snap_hash, right } => {
             let [a, b] = [open_side(dir, "a")?, open_side(dir, "b")?];
-            let Some(parting) = part(&a.0, &b.0, [&a.1, &b.1], engine)? else {
+            [&a.1, &b.1].into_iter().try_for_each(|rerun| bounds.check_memory(rerun.job()))?;
+            let Some(parting) = part(&a.0, &b.0, [&a.1, &b.1], engine, bounds)? else {
                 let shared = a.0.last().min(b.0.last());
                 return Err(bad(format!("the two claims are the same up to snapshot {shared}: there is no dispute")));
             };
@@ -184,11 +187,15 @@ pub fn recheck(bundle: &Path, engine: Engine) -> Result<Recheck> {
                     "{DISPUTE}: does not say that two sides part between two neighbouring moments"
                 )));
             }
+            bounds.check_gas("the sides part after", parted.gas)?;
             let (chain, rerun) = open(dir, dir)?;
+            bounds.check_memory(rerun.job())?;
+            let allowance = bounds.begin();
             if chain.last() != *id {
                 return Err(bad(format!("its chain ends at snapshot {}, expected {id}", chain.last())));
             }
             let before = reach(&rerun, SnapshotName::Number(*id), engine, *agreed)?.hash()?;
+            allowance.check(0)?;
             let after = reach(&rerun, SnapshotName::Number(*id), engine, *parted)?.hash()?;
             let found = who(&after, left_hash, right_hash);
             (found, found == right && before == *agreed_hash)

@@ -5,9 +5,10 @@
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::SnapshotName;
 
+use crate::bounds::{Allowance, Bounds};
 use crate::chain::ChainFiles;
 use crate::chain::snapshot_ref::SnapshotRef;
-use crate::failure::{Failure, Result};
+use crate::failure::{BEYOND, Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::Rerun;
@@ -47,8 +48,15 @@ pub struct Parting {
 /// [`beside`](super::beside()) compares.
 ///
 /// # Errors
-/// Exit code 65 when they are of different jobs, or cannot be compared.
-pub fn part(a: &ChainFiles, b: &ChainFiles, rerun: [&Rerun; 2], engine: Engine) -> Result<Option<Parting>> {
+/// Exit code 65 when they are of different jobs, or cannot be compared; 77 when the segment that decides may take more than
+/// `bounds` allow, or does.
+pub fn part(
+    a: &ChainFiles,
+    b: &ChainFiles,
+    rerun: [&Rerun; 2],
+    engine: Engine,
+    bounds: &Bounds,
+) -> Result<Option<Parting>> {
     if a.job != b.job {
         return Err(Failure::data("the chains are of different jobs: there is nothing to decide"));
     }
@@ -61,14 +69,18 @@ pub fn part(a: &ChainFiles, b: &ChainFiles, rerun: [&Rerun; 2], engine: Engine) 
         return Err(Failure::data(what));
     }
     let limit = limits[0].unwrap_or(u64::MAX);
-    let of_a = Honest::execute(rerun[0], low, high, limit, engine);
+    bounds.check_gas(&format!("segment {low} -> {high} has a limit of"), limit)?;
+    let allowance = bounds.begin();
+    let of_a = Honest::execute(rerun[0], low, high, limit, engine, allowance);
     // Each claim is held against what the outside answered it.
     let of_b = match answers(a, high)? == answers(b, high)? {
         true => of_a.clone(),
-        false => Honest::execute(rerun[1], low, high, limit, engine),
+        false => Honest::execute(rerun[1], low, high, limit, engine, allowance),
     };
     let snap_hash = match (&of_a, &of_b) {
         (Err(failure), Err(_)) => return Err(failure.clone()),
+        // That it was given up decides nothing.
+        (Err(failure), _) | (_, Err(failure)) if failure.code() == BEYOND => return Err(failure.clone()),
         (Ok(honest), _) | (_, Ok(honest)) => honest.hash,
     };
     let is_right = |chain: &ChainFiles, honest: &Result<Honest>| {
@@ -136,12 +148,16 @@ fn answers(chain: &ChainFiles, id: u64) -> Result<Option<Vec<u8>>> {
 }
 
 /// Executes the segment after snapshot `id` of a chain; the `.snap` and `.bin` that it leads to.
-fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine) -> Result<(Vec<u8>, Vec<u8>)> {
+fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine, allowance: Allowance) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut node = engine.start()?;
     node.load(&rerun.from(id, limit, true))?;
     rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
     let mut replay = RecordedReplies::new(rerun.dir());
-    let ready = Driver::new(node.as_mut(), &mut replay, &Interrupt::new()).run(&mut |node| node.drop_output())?;
+    let before = node.progress()?.gas_total;
+    let ready = Driver::new(node.as_mut(), &mut replay, &Interrupt::new()).run(&mut |node| {
+        node.drop_output()?;
+        allowance.check(node.progress()?.gas_total.saturating_sub(before))
+    })?;
     match ready {
         Ready::Snapshot(_) => take_snapshot(node.as_mut()),
         Ready::Reports => {
@@ -178,8 +194,8 @@ struct Honest {
 }
 
 impl Honest {
-    fn execute(rerun: &Rerun, low: u64, high: u64, limit: u64, engine: Engine) -> Result<Self> {
-        let (snap, bin) = execute(rerun, low, limit, engine)?;
+    fn execute(rerun: &Rerun, low: u64, high: u64, limit: u64, engine: Engine, allowance: Allowance) -> Result<Self> {
+        let (snap, bin) = execute(rerun, low, limit, engine, allowance)?;
         let hash = stepmark_snapshot::snap::decode(&snap)?.hash;
         Ok(Self { snap, bin, hash, low, high })
     }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use stepmark_snapshot::{PREFIX_LEN, Prefix};
 
 use crate::chain::disk::{Disk, NameKind, NewFile, SystemDirectory};
+use crate::chain::snapshots_in_words;
 use crate::failure::{Failure, IO, Result};
 use crate::foreign;
 
@@ -388,11 +389,7 @@ fn paid_for(files: &[(Name, String)]) -> Option<String> {
         _ => None,
     });
     let snapshots: Vec<u64> = snapshots.collect();
-    let mut parts = match snapshots.as_slice() {
-        [] => Vec::new(),
-        [id] => vec![format!("snapshot {id}")],
-        [first, .., last] => vec![format!("{} snapshots ({first} to {last})", snapshots.len())],
-    };
+    let mut parts = if snapshots.is_empty() { Vec::new() } else { vec![snapshots_in_words(&snapshots)] };
     let others =
         [("paused.snap", "a pause"), ("final.snap", "the state at the end"), (BASE, "the base of a merged chain")];
     let is_there = |name: &str| files.iter().any(|(_, file)| file == name);

@@ -269,6 +269,15 @@ impl ChainFiles {
     }
 }
 
+/// Snapshots by their ids, in words.
+pub fn snapshots_in_words(ids: &[u64]) -> String {
+    match ids {
+        [] => "no snapshot".to_owned(),
+        [id] => format!("snapshot {id}"),
+        [first, .., last] => format!("{} snapshots ({first} to {last})", ids.len()),
+    }
+}
+
 /// What is wrong with a `.snap` that is not the one that the chain was opened with.
 pub(crate) fn changed(id: u64) -> String {
     format!("{id}.snap: was another file when the chain was opened: somebody writes to the directory")

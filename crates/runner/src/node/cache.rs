@@ -14,6 +14,41 @@ pub fn compilation_cache() -> Option<wasmtime::Cache> {
     cache_in(folder(|name| std::env::var_os(name))?)
 }
 
+/// Where compiled code is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// Bytes of the files in it.
+    pub bytes: u64,
+}
+
+/// The folder for compiled code and what is in it; or why there is none.
+///
+/// # Errors
+/// What is wrong and what to do, in words.
+pub fn look() -> Result<CacheFolder, String> {
+    let Some(path) = folder(|name| std::env::var_os(name)) else {
+        return Err("neither XDG_CACHE_HOME nor HOME is an absolute path".to_owned());
+    };
+    if create_private(&path).is_none() {
+        return Err(format!("{}: cannot be made, or others may write there", path.display()));
+    }
+    let bytes = size_of(&path);
+    Ok(CacheFolder { path, bytes })
+}
+
+/// Bytes of all files in a folder.
+fn size_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(found) if found.is_dir() => size_of(&entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    });
+    sizes.fold(0, u64::saturating_add)
+}
+
 fn cache_in(folder: PathBuf) -> Option<wasmtime::Cache> {
     create_private(&folder)?;
     let mut config = wasmtime::CacheConfig::new();
@@ -86,6 +121,15 @@ mod tests {
     fn a_private_folder_makes_a_cache() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         assert!(cache_in(temporary.path().join("stepmark").join("code")).is_some());
+    }
+
+    #[test]
+    fn the_size_of_a_folder_is_that_of_all_its_files() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(temporary.path().join("deep")).expect("a folder");
+        fs::write(temporary.path().join("a"), "12").expect("a file");
+        fs::write(temporary.path().join("deep/b"), "345").expect("a file");
+        assert_eq!(size_of(temporary.path()), 5);
     }
 
     #[cfg(unix)]

@@ -44,8 +44,6 @@ impl DryRun {
         serde_json::json!({
             "gas": self.gas,
             "snapshots": self.snapshots,
-            "exit_code": self.exit_code,
-            "results": self.result.printed_values(),
             "result": self.receipt,
         })
     }

@@ -16,6 +16,7 @@ pub mod output;
 pub mod receipt;
 pub mod runner_report;
 pub mod sandbox;
+pub mod self_test;
 pub mod sink;
 mod start;
 pub mod supply;

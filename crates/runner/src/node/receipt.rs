@@ -17,15 +17,14 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// The object, with the time that the run took.
-    pub(crate) fn object(self, time: Duration) -> Value {
+    /// Its object.
+    pub(crate) fn object(self) -> Value {
         let mut object = json!({
             "name": "stepmark",
             "version": embedded_module::VERSION,
             "engine": self.engine.to_string(),
             "wasmtime": embedded_module::WASMTIME_VERSION,
             "node_blake3": embedded_module::node_hash(),
-            "wall_time_ms": milliseconds(time),
         });
         if let Some(refill) = self.refill {
             object["refill"] = refill.into();
@@ -57,7 +56,9 @@ pub(crate) fn differing(left: &Value, right: &Value) -> Vec<(String, String, Str
 
 /// The receipt `text` of the node with a `runner` object added, as by [`with_member`].
 pub fn with_runner(text: &str, runner: &Runner, time: Duration) -> String {
-    with_member(text, "runner", &runner.object(time))
+    let mut object = runner.object();
+    object["wall_time_ms"] = milliseconds(time).into();
+    with_member(text, "runner", &object)
 }
 
 /// The receipt `text` with a member added. The text before it stays as it is, byte for byte; a text that does not end as a JSON

@@ -81,6 +81,11 @@ impl NodeModule {
         let module = Engine::new(&config).and_then(|engine| Module::new(&engine, wasm));
         module.map(Self).map_err(|error| Failure::wasmtime(IO, "the module does not compile", &error))
     }
+
+    /// As wasmtime has it.
+    pub(crate) fn module(&self) -> &Module {
+        &self.0
+    }
 }
 
 /// Begins every function at a cache line. All instructions of a program pass through one short block near the beginning

@@ -46,14 +46,20 @@ impl std::fmt::Display for Difference {
 }
 
 /// Hands on what differs.
-struct Differences<'a> {
+pub(crate) struct Differences<'a> {
     group: String,
     count: usize,
     take: &'a mut dyn FnMut(Difference) -> Result<()>,
 }
 
-impl Differences<'_> {
-    fn compare(&mut self, what: impl Into<String>, left: impl ToString, right: impl ToString) -> Result<()> {
+impl<'a> Differences<'a> {
+    /// Those of a group are handed to `take`.
+    pub(crate) fn of(group: &str, take: &'a mut dyn FnMut(Difference) -> Result<()>) -> Self {
+        Self { group: group.to_owned(), count: 0, take }
+    }
+
+    /// Hands on what is not the same.
+    pub(crate) fn compare(&mut self, what: impl Into<String>, left: impl ToString, right: impl ToString) -> Result<()> {
         let (left, right) = (left.to_string(), right.to_string());
         if left != right {
             return self.differs(what.into(), left, right);
@@ -116,7 +122,7 @@ pub fn each_difference(
     right: &mut LoadedState,
     take: &mut dyn FnMut(Difference) -> Result<()>,
 ) -> Result<usize> {
-    let mut found = Differences { group: String::new(), count: 0, take };
+    let mut found = Differences::of("", take);
     let (a, b) = (left.view(), right.view());
     found.group("run").compare("job", &a.job_hash, &b.job_hash)?;
     found.compare("gas in total", a.gas_total, b.gas_total)?;

@@ -14,6 +14,7 @@ use stepmark_state::paged::{Paged, mark_all};
 use stepmark_state::pages::{PAGE, SPACE_MEMORY, SPACE_TABLE, SpaceId};
 
 use super::{LoadedState, StateView};
+use crate::bounds::Bounds;
 use crate::chain;
 use crate::chain::durable::BASE;
 use crate::chain::snapshot_ref::SnapshotRef;
@@ -47,9 +48,10 @@ impl Sight {
     ///
     /// # Errors
     /// Exit code 65 for a file that is given but is not the job's, and for a snapshot that the program could not be in; 74 for what
-    /// cannot be read.
-    pub fn open(place: &SnapshotRef, program: Option<&str>, given: &GivenFiles) -> Result<Self> {
+    /// cannot be read; 77 for a job that may have more memory than `bounds` allow.
+    pub fn open(place: &SnapshotRef, program: Option<&str>, given: &GivenFiles, bounds: &Bounds) -> Result<Self> {
         let raw = place.read()?;
+        bounds.check_memory(&raw.job)?;
         let later = later(&raw, place);
         let FoundFiles { files, missing } = JobFiles::find_present(&raw.job, program, given, &place.dir)?;
         let Some(first) = missing.first() else {
@@ -57,7 +59,7 @@ impl Sight {
             let visible = Visible::All(Box::new(LoadedState::restore(raw, &rerun, place.id)?));
             return Ok(Self { visible, not_shown: None, later });
         };
-        let advice = first.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+        let advice = first.help_text().map(|advice| format!("; {advice}")).unwrap_or_default();
         let for_want = |what: &str| Some(format!("{what}: {}{advice}", first.what()));
         let has_modules = !files.program.is_empty() && files.modules.len() == raw.job.modules.len();
         // Instances of contracts that are under way are made as the run makes them.

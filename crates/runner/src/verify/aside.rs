@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use stepmark_session::spec::SnapshotName;
 
+use crate::bounds::Allowance;
 use crate::chain::ChainFiles;
 use crate::chain::durable::{self, Name, PAUSE, PAUSE_NOTE};
 use crate::chain::snapshot_ref::SnapshotRef;
@@ -89,6 +90,7 @@ pub(super) fn check_pause(
     rerun: &Rerun,
     options: &VerifyOptions,
     stop: &Interrupt,
+    allowance: Allowance,
 ) -> Result<Vec<String>> {
     if !PAUSE.iter().any(|name| foreign::is_there(&chain.dir, name)) {
         return Ok(Vec::new());
@@ -110,6 +112,7 @@ pub(super) fn check_pause(
             return Err(Failure::new(INTERRUPTED, "interrupted"));
         }
         let total = node.progress()?.gas_total;
+        allowance.check(total)?;
         if total == target {
             moments += 1;
             wrong = compare_pause(chain, node.as_mut())?;

@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use stepmark_core::module::UNKNOWN_IMPORTS;
 use stepmark_snapshot::job::{Job, ModuleRef};
 use stepmark_state::encoding::hex;
+use stepmark_state::limits::Limits;
 
 use crate::chain::ChainFiles;
 use crate::chain::durable::PAUSE;
@@ -66,6 +67,30 @@ impl ClaimedEnd {
     }
 }
 
+/// Limits that the job names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ClaimedLimits {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Frames of calls.
+    pub call_depth: u64,
+    /// Bytes of files.
+    pub files: u64,
+    /// Slots of exceptions.
+    pub exceptions: u64,
+}
+
+impl From<Limits> for ClaimedLimits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            memory: limits.memory_bytes,
+            call_depth: limits.call_depth.into(),
+            files: limits.file_bytes,
+            exceptions: limits.exception_slots.into(),
+        }
+    }
+}
+
 /// What a chain claims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claim {
@@ -101,8 +126,8 @@ pub struct Claim {
     pub features_off: Vec<String>,
     /// What imported functions did that nothing provided: `trap` or `zero`; none where there were none.
     pub stub_imports: Option<&'static str>,
-    /// Most bytes of memory, frames of calls, bytes of files, slots of exceptions.
-    pub limits: [u64; 4],
+    /// What the program may have at most.
+    pub limits: ClaimedLimits,
     /// Snapshots of the chain.
     pub snapshots: u64,
     /// Gas that the program took up to the last thing that the chain claims.
@@ -160,7 +185,6 @@ impl Claim {
     fn of_job(job: &Job) -> Self {
         let (stubs, features): (Vec<_>, Vec<_>) = job.features.iter().partition(|(name, _)| name == UNKNOWN_IMPORTS);
         let off = features.into_iter().filter(|(_, on)| !on).map(|(name, _)| name.clone());
-        let limits = &job.limits;
         Self {
             program: module(&job.program),
             modules: job.modules.iter().map(module).collect(),
@@ -178,7 +202,7 @@ impl Claim {
             schedule: file(&job.schedule.name, job.schedule.bytes.len() as u64, &job.schedule.hash),
             features_off: off.collect(),
             stub_imports: stubs.first().map(|(_, zeros)| if *zeros { "zero" } else { "trap" }),
-            limits: [limits.memory_bytes, limits.call_depth.into(), limits.file_bytes, limits.exception_slots.into()],
+            limits: job.limits.into(),
             snapshots: 0,
             gas: 0,
             ended: ClaimedEnd::Unknown,
@@ -209,11 +233,8 @@ impl Claim {
         lines.extend(self.stdin.iter().map(|stdin| ("stdin", format!("{} bytes, BLAKE3 {}", stdin.size, stdin.hash))));
         lines.extend(of("input", &self.inputs));
         let when = |show: bool, name, text: String| show.then_some((name, text));
-        let defaults = stepmark_state::limits::Limits::default();
-        let defaults =
-            [defaults.memory_bytes, defaults.call_depth.into(), defaults.file_bytes, defaults.exception_slots.into()];
-        let [memory, depth, files, exceptions] = self.limits;
-        let limits = format!("memory {memory}, call depth {depth}, files {files}, exceptions {exceptions}");
+        let ClaimedLimits { memory, call_depth, files, exceptions } = self.limits;
+        let limits = format!("memory {memory}, call depth {call_depth}, files {files}, exceptions {exceptions}");
         lines.extend(
             [
                 when(!self.call_data.is_empty(), "call data", format!("0x{}", self.call_data)),
@@ -223,7 +244,7 @@ impl Claim {
                 when(self.clock_rate != 1, "clock", format!("{} ns a unit of gas", self.clock_rate)),
                 when(!self.features_off.is_empty(), "off", self.features_off.join(", ")),
                 self.stub_imports.map(|what| ("stubs", what.to_owned())),
-                when(self.limits != defaults, "limits", limits),
+                when(self.limits != Limits::default().into(), "limits", limits),
             ]
             .into_iter()
             .flatten(),
@@ -269,7 +290,9 @@ impl Expected {
         let hash = |hash: &Option<String>| hash.as_ref().map(|hash| hash.to_ascii_lowercase());
         let (program, head) = (hash(&self.program), hash(&self.head));
         let result = claim.result.clone().unwrap_or_else(|| "none".to_owned());
-        let mut wrong = Vec::new();
+        // In words, and as data.
+        let (mut in_words, mut as_data) = (Vec::new(), Vec::new());
+        let datum = |what: &str, claimed: &Value, expected: &Value| json!({ "what": what, "claimed": claimed, "expected": expected });
         let parts = [
             ("the program's hash", &program, &claim.program.hash),
             ("the call", &self.call, &call),
@@ -277,23 +300,43 @@ impl Expected {
             ("the hash of the last snapshot", &head, &claim.head),
         ];
         for (what, expected, found) in parts {
-            let differs = expected.as_ref().filter(|expected| *expected != found);
-            wrong.extend(differs.map(|expected| format!("{what} is {found}, expected {expected}")));
+            if let Some(expected) = expected.as_ref().filter(|expected| *expected != found) {
+                in_words.push(format!("{what} is {found}, expected {expected}"));
+                as_data.push(datum(what, &found.as_str().into(), &expected.as_str().into()));
+            }
         }
         let claimed = serde_json::to_value(claim).unwrap_or_default();
         for (name, expected) in &self.members {
             let Some(found) = claimed.get(name) else {
                 return Err(Failure::usage(format!("--claim: {name:?} is no part of a claim")));
             };
-            if found != expected {
-                wrong.push(format!("{name} is {found}, expected {expected}"));
+            if !agrees(found, expected) {
+                in_words.push(format!("{name} is {found}, expected {expected}"));
+                as_data.push(datum(name, found, expected));
             }
         }
-        if wrong.is_empty() {
+        if in_words.is_empty() {
             return Ok(());
         }
+        let details = json!({ "chain": chain.display().to_string(), "claim": claimed, "differences": as_data });
         let what = format!("{}: claims something else than was expected", chain.display());
-        Err(wrong.into_iter().fold(Failure::data(what), Failure::caused_by))
+        Err(in_words.into_iter().fold(Failure::data(what), Failure::caused_by).with_details(details))
+    }
+}
+
+/// Whether what is claimed is what was promised: of an object the members that were promised, which may be some of them.
+fn agrees(claimed: &Value, promised: &Value) -> bool {
+    match (claimed, promised) {
+        (Value::Object(claimed), Value::Object(promised)) => {
+            let is_so = |(name, promised): (&String, &Value)| {
+                claimed.get(name).is_some_and(|claimed| agrees(claimed, promised))
+            };
+            !promised.is_empty() && promised.iter().all(is_so)
+        }
+        (Value::Array(claimed), Value::Array(promised)) => {
+            claimed.len() == promised.len() && claimed.iter().zip(promised).all(|(a, b)| agrees(a, b))
+        }
+        _ => claimed == promised,
     }
 }
 

@@ -15,11 +15,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::bounds::Bounds;
 use crate::chain::ChainFiles;
 use crate::compact;
 use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, MISMATCH, Result};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::Rerun;
+use crate::node::engine::Engine;
 
 pub use claim::{Claim, ClaimedEnd, ClaimedFile, Expected, job_object};
 pub use executor::SegmentExecutor;
@@ -83,12 +85,24 @@ pub struct VerifyOptions {
     pub jobs: usize,
     /// What executes the segments.
     pub executor: SegmentExecutor,
-    /// Most gas that the chain may claim, and that a worker executes.
-    pub most_gas: Option<u64>,
-    /// Most time that executing may take.
-    pub most_time: Option<Duration>,
+    /// What the chain may claim, and what executing it may take.
+    pub bounds: Bounds,
     /// Directory of the files that the program left behind, to be compared too.
     pub delivered: Option<std::path::PathBuf>,
+}
+
+/// All of a chain, by one worker with this command's module.
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            from: 0,
+            to: None,
+            jobs: 1,
+            executor: SegmentExecutor::Own(Engine::Wasm),
+            bounds: Bounds::default(),
+            delivered: None,
+        }
+    }
 }
 
 /// What a verification comes to.
@@ -173,32 +187,32 @@ pub enum Step {
     Executed(u64),
 }
 
-/// Verifies a chain. `each` is told of progress.
+/// Verifies a chain that makes this claim. `each` is told of progress.
 ///
 /// # Errors
 /// Exit code 2 for a range that the chain does not have, 130 when the user stops it.
 pub fn verify(
     chain: &mut ChainFiles,
     rerun: &Rerun,
+    claim: Claim,
     options: &VerifyOptions,
     stop: &Interrupt,
     each: &mut dyn FnMut(Step),
 ) -> Result<Verification> {
     let started = Instant::now();
-    let claim = Claim::of(chain, rerun.job(), options.to);
-    if let Some(most) = options.most_gas.filter(|most| claim.gas > *most) {
-        return Err(Failure::data(format!("the chain claims {} gas, at most {most} may be executed", claim.gas)));
-    }
+    options.bounds.check_gas("the chain claims", claim.gas)?;
+    options.bounds.check_memory(rerun.job())?;
     chain.check_bins(&mut |bytes| each(Step::Hashed(bytes)));
     let segments = plan::segments(chain, options)?;
-    let shares = plan::shares(&segments, chain, options.jobs);
-    let jobs = shares.len();
+    let shares = plan::shares(&segments, chain, options.bounds.workers(rerun.job(), options.jobs));
+    let (jobs, allowance) = (shares.len(), options.bounds.begin());
     let (sender, receiver) = mpsc::channel();
     let (mut checked, compared, delivered) = thread::scope(|scope| {
         let chain = &*chain;
         for (number, share) in shares.into_iter().enumerate() {
             let sender = sender.clone();
-            scope.spawn(move || worker::Worker::new(number, chain, rerun, options, stop, sender).run(&share));
+            scope
+                .spawn(move || worker::Worker::new(number, chain, rerun, options, stop, allowance, sender).run(&share));
         }
         drop(sender);
         let (mut checked, mut compared, mut delivered) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
@@ -227,7 +241,7 @@ pub fn verify(
         faults.extend(aside::superfluous(chain, options, &compared)?);
     }
     if options.to.is_none() && !faults.iter().any(|fault| fault.starts_with("paused.")) {
-        let wrong = aside::check_pause(chain, rerun, options, stop);
+        let wrong = aside::check_pause(chain, rerun, options, stop, allowance);
         faults.extend(wrong.unwrap_or_else(|failure| vec![format!("the pause: {}", failure.what())]));
     }
     let mut not_covered = aside::not_covered(chain, options)?;

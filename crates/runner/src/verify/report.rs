@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::node::runner_report::nanoseconds;
 use crate::terminal::html as html_text;
 use crate::verify::{Conclusion, SegmentExecutor, SegmentVerdict, Verification};
 
@@ -12,7 +13,6 @@ impl Verification {
             "chain": dir,
             "verdict": self.conclusion().name(),
             "claim": self.claim,
-            "right": self.is_right(),
             "from": self.from,
             "up_to": self.to,
             "segments": self.segments.iter().map(segment).collect::<Vec<_>>(),
@@ -24,7 +24,7 @@ impl Verification {
             "workers": self.jobs,
             "engine": executor.engine().to_string(),
             "node_blake3": executor.hash(),
-            "time_ms": u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX),
+            "time_ns": nanoseconds(self.time),
         })
     }
 }
@@ -61,7 +61,7 @@ fn segment(checked: &SegmentVerdict) -> Value {
         "verdict": checked.verdict.name(),
         "details": checked.verdict.details(),
         "gas": checked.gas,
-        "time_ms": u64::try_from(checked.time.as_millis()).unwrap_or(u64::MAX),
+        "time_ns": nanoseconds(checked.time),
         "worker": checked.worker,
     })
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::JobSpec;
 
+use crate::bounds::Allowance;
 use crate::chain::durable::{FINAL, Name};
 use crate::chain::{self, ChainFiles};
 use crate::failure::{Failure, Result};
@@ -44,7 +45,7 @@ pub(super) struct Worker<'a> {
     options: &'a VerifyOptions,
     stop: &'a Interrupt,
     /// When it gives up.
-    deadline: Option<Instant>,
+    allowance: Allowance,
     messages: Sender<Message>,
 }
 
@@ -80,10 +81,10 @@ impl<'a> Worker<'a> {
         rerun: &'a Rerun,
         options: &'a VerifyOptions,
         stop: &'a Interrupt,
+        allowance: Allowance,
         messages: Sender<Message>,
     ) -> Self {
-        let deadline = options.most_time.and_then(|most| Instant::now().checked_add(most));
-        Self { number, chain, rerun, options, stop, deadline, messages }
+        Self { number, chain, rerun, options, stop, allowance, messages }
     }
 
     /// Goes through its segments.
@@ -173,19 +174,12 @@ impl<'a> Worker<'a> {
     /// Runs the node until a snapshot or the end.
     fn next(&self, at: &mut KnownState) -> Result<Ready> {
         let mut before = at.node.progress()?.gas_total;
-        let (most_gas, deadline) = (self.options.most_gas.unwrap_or(u64::MAX), self.deadline);
         Driver::new(at.node.as_mut(), &mut at.replay, self.stop).run(&mut |node| {
             node.drop_output()?;
             let total = node.progress()?.gas_total;
             drop(self.messages.send(Message::Executed(total.saturating_sub(before))));
             before = total;
-            if total > most_gas {
-                return Err(Failure::data(format!("more than {most_gas} gas is needed")));
-            }
-            if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                return Err(Failure::data("the time that it may take is over"));
-            }
-            Ok(())
+            self.allowance.check(total)
         })
     }
 
@@ -237,7 +231,8 @@ impl<'a> Worker<'a> {
                 OutputFile::Result => {
                     let there = reports.result.clone()?;
                     compared |= there.is_some();
-                    differences.extend(compare_bytes(there.as_deref(), &name, &node.take_all()?));
+                    let there = there.as_deref().map(|bytes| (bytes, bytes.len() as u64));
+                    differences.extend(compare(there, &name, &mut |chunk| node.take_chunk(chunk))?);
                 }
                 _ => {
                     let there = open(self.chain, &name)?;
@@ -309,39 +304,40 @@ pub(super) fn open(chain: &ChainFiles, name: &str) -> Result<Option<Foreign>> {
     Foreign::find_within(&chain.dir, name, kind)
 }
 
-/// Compares what a file had with what it must have; what differs, if anything does.
-fn compare_bytes(found: Option<&[u8]>, name: &str, expected: &[u8]) -> Option<String> {
-    let Some(found) = found else { return Some(format!("{name}: missing")) };
-    let same = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
-    match (same < expected.len(), found.len() > expected.len()) {
-        (true, _) => Some(format!("{name}: differs at byte {same}")),
-        (false, true) => Some(format!("{name}: {} bytes, expected {}", found.len(), expected.len())),
-        (false, false) => None,
-    }
-}
-
 /// Compares a file with what `next` hands out; what differs, if anything does.
 pub(super) fn compare_file(
-    mut file: Option<Foreign>,
+    file: Option<Foreign>,
+    name: &str,
+    next: &mut dyn FnMut(&mut Vec<u8>) -> Result<bool>,
+) -> Result<Option<String>> {
+    let with_length = file.map(|file| {
+        let length = file.length();
+        (file, length)
+    });
+    compare(with_length, name, next)
+}
+
+/// Compares so many bytes of a file called `name` with what `next` hands out; what differs, if anything does.
+fn compare(
+    mut found: Option<(impl Read, u64)>,
     name: &str,
     next: &mut dyn FnMut(&mut Vec<u8>) -> Result<bool>,
 ) -> Result<Option<String>> {
     let (mut chunk, mut offset) = (Vec::new(), 0u64);
-    let mut difference = file.is_none().then(|| format!("{name}: missing"));
+    let mut difference = found.is_none().then(|| format!("{name}: missing"));
     while next(&mut chunk)? {
-        let Some(file) = file.as_mut().filter(|_| difference.is_none()) else { continue };
+        let Some((file, _)) = found.as_mut().filter(|_| difference.is_none()) else { continue };
         let mut there = Vec::with_capacity(chunk.len());
         let read = file.take(chunk.len() as u64).read_to_end(&mut there);
-        read.map_err(|error| Failure::io(file.path(), &error))?;
+        read.map_err(|error| Failure::io(Path::new(name), &error))?;
         let same = there.iter().zip(&chunk).take_while(|(a, b)| a == b).count();
         offset = offset.saturating_add(same as u64);
         if same < chunk.len() {
             difference = Some(format!("{name}: differs at byte {offset}"));
         }
     }
-    if let (Some(file), None) = (&file, &difference) {
-        let size = file.length();
-        difference = (size > offset).then(|| format!("{name}: {size} bytes, expected {offset}"));
+    if let (Some((_, size)), None) = (&found, &difference) {
+        difference = (*size > offset).then(|| format!("{name}: {size} bytes, expected {offset}"));
     }
     Ok(difference)
 }
