@@ -18,14 +18,16 @@ pub(super) fn program_and_places<'a>(
     if places.len() == wanted {
         return Ok((flag, places));
     }
-    let expected = || Failure::usage(format!("expected {wanted} of DIR, and the program's file"));
+    let dirs = if wanted == 1 { "DIR" } else { "DIR_A DIR_B" };
+    let expected =
+        || Failure::usage(format!("expected {dirs}, and the program's file where it is not found by its hash"));
     if places.len() != wanted.saturating_add(1) {
         return Err(expected());
     }
     // A file that is there can be nothing else; where none is there, what is no directory was meant to be one.
     let is_file = |word: &&str| Path::new(word).is_file();
     let at = places.iter().position(is_file).or_else(|| places.iter().position(|word| !is_place(word)));
-    let program = places.remove(at.ok_or_else(|| expected().caused_by("all of them are directories"))?);
+    let program = places.remove(at.ok_or_else(|| expected().caused_by("all words are directories"))?);
     match flag {
         None => Ok((Some(program), places)),
         Some(flag) => Err(Failure::usage(format!("the program is named twice: {program}, and --program {flag}"))),

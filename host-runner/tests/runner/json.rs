@@ -43,7 +43,7 @@ fn extend(dir: &Dir) {
 }
 
 /// A command line of every command, with its exit code; one after the other in one directory.
-const LINES: [(&str, i32); 38] = [
+const LINES: [(&str, i32); 37] = [
     ("run --json --engine native -o new fib.wasm fib 20", 0),
     ("--json --engine native -o new2 trap.wasm run", 134),
     ("run --json --engine native --check-reference -o new3 fib.wasm fib 7", 0),
@@ -58,7 +58,6 @@ const LINES: [(&str, i32); 38] = [
     ("diff out@1 out@2 --json", 1),
     ("diff out@1 out@1 --json", 0),
     ("bisect out out --json --engine native", 0),
-    ("bisect out new4 --json --engine native", 1),
     ("bisect out false --json --engine native -o dispute.tar", 1),
     ("check-bundle dispute.tar --json --engine native", 0),
     ("witness out@1 --json -o w", 0),

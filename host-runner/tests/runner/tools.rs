@@ -30,7 +30,7 @@ fn the_program_may_stand_before_or_after_the_directory_or_be_a_flag() {
             dir.run(&format!("{command} {words}{rest}")).code(0);
         }
         dir.run(&format!("{command} out fib.wasm --program fib.wasm{rest}")).code(2).says("the program is named twice");
-        dir.run(&format!("{command} out out{rest}")).code(2).says("all of them are directories");
+        dir.run(&format!("{command} out out{rest}")).code(2).says("all words are directories");
     }
     for words in [" fib.wasm", "", " --program fib.wasm"] {
         dir.run(&format!("bisect out out{words}")).code(0);
