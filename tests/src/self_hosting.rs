@@ -11,7 +11,7 @@ use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::node::embedded_module::NODE_WASM;
-use stepmark_runner::node::engine::{Engine, ModuleSession};
+use stepmark_runner::node::engine::ModuleSession;
 use stepmark_runner::node::sandbox::WasmNode;
 use stepmark_runner::verify;
 
