@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
 mod bench;
+mod bounds;
 mod chain;
 mod corpus;
 mod estimate;

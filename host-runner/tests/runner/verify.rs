@@ -14,7 +14,7 @@ use stepmark_state::canonical::SegmentRecord;
 use crate::util::{Dir, FIB, Ran, TRAP, json, text};
 
 /// A chain of three snapshots and an end.
-fn chain(engine: &str) -> Dir {
+pub(crate) fn chain(engine: &str) -> Dir {
     let dir = Dir::with("fib.wasm", FIB);
     let line = "--gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20";
     dir.run(&format!("--engine {engine} {line}")).code(0);
@@ -28,7 +28,7 @@ fn verdicts(ran: &Ran) -> Vec<String> {
 }
 
 /// Changes a snapshot and the one after it, so that all hashes are right.
-fn forge(dir: &Dir, id: u64, change: impl Fn(&mut RawSnapshot)) {
+pub(crate) fn forge(dir: &Dir, id: u64, change: impl Fn(&mut RawSnapshot)) {
     let name = |id: u64| format!("out/{id}.snap");
     let mut raw = snap::decode(&dir.read(&name(id))).expect("a snapshot");
     change(&mut raw);
@@ -726,59 +726,4 @@ fn a_wrong_file_of_the_verifiers_own_accuses_nobody() {
     // A program and a directory that are swapped can only be meant in one way.
     let swapped = dir.run("verify out files.wasm --engine native --stdin right --file data/a=right");
     assert!(text(swapped.stdout()).contains("VALID"), "{}", swapped.stderr());
-}
-
-#[test]
-fn a_verification_is_bounded_by_gas_and_time() {
-    let dir = Dir::with("fib.wasm", FIB);
-    dir.run("--engine native --gas-limit 50_000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
-    let refused = dir.run("verify out --engine native --max-gas 100k").code(77);
-    assert!(refused.says("the chain claims 197015 gas, at most 100000 may be executed").stdout().is_empty());
-    dir.run("verify out --engine native --max-gas 1M --max-time 60").code(0);
-    // A claim that is too small does not let more be executed.
-    let text = dir.text("out/receipt.json").replace("\"gas_used\": 197015", "\"gas_used\": 5");
-    fs::write(dir.path("out/receipt.json"), text).expect("written");
-    let said = dir.run("verify out --engine native -j 1 --max-gas 120_000").code(1);
-    assert!(self::text(said.stdout()).contains("more than 120000 gas is needed"), "{}", self::text(said.stdout()));
-    let said = dir.run("verify out --engine native --max-time 0").code(1);
-    assert!(self::text(said.stdout()).contains("the time that it may take is over"), "{}", self::text(said.stdout()));
-}
-
-/// A chain `copy`, a witness `w` of one of its segments, a false chain `out`, and the bundle of their dispute.
-fn disputed() -> Dir {
-    let dir = chain("native");
-    dir.run("witness out@1 -o w").code(0);
-    fs::create_dir(dir.path("copy")).expect("a directory");
-    for name in dir.names("out") {
-        fs::copy(dir.path("out").join(&name), dir.path("copy").join(&name)).expect("copied");
-    }
-    forge(&dir, 2, |raw| raw.state.frames[0].locals[0] ^= 1);
-    dir.run("bisect copy out --engine native -o dispute.tar").code(1);
-    dir
-}
-
-#[test]
-fn a_job_that_may_have_more_memory_than_is_allowed_is_refused_before_anything_is_executed() {
-    let dir = disputed();
-    // Memories, files, the log of a store, tables, stack and exceptions by default.
-    let refusal = "the job's limits allow 3510875136 bytes of memory in all, at most 1048576 may be";
-    for command in ["verify copy", "inspect copy@1", "check-witness w", "check-bundle dispute.tar"] {
-        dir.run(&format!("{command} --max-memory-total 1MiB")).code(77).says(refusal).says("--max-memory-total");
-        dir.run(&format!("{command} --max-memory-total 4GiB")).code(0);
-    }
-    let said = json(dir.run("verify copy --max-memory-total 4GiB --jobs 8 --json").code(0).stdout());
-    assert_eq!(said["workers"], 1, "no more workers than have room");
-}
-
-#[test]
-fn a_segment_is_bounded_by_gas_and_time_wherever_it_is_checked() {
-    let dir = disputed();
-    dir.run("check-witness w --max-gas 49_000").code(77).says("more than 49000 gas is needed");
-    dir.run("check-bundle dispute.tar --max-gas 49_000")
-        .code(77)
-        .says("segment 1 -> 2 has a limit of 50000 gas, at most 49000 may be executed");
-    for command in ["check-witness w", "check-bundle dispute.tar --engine native"] {
-        dir.run(&format!("{command} --max-time 0")).code(77).says("the time that it may take is over");
-        dir.run(&format!("{command} --max-gas 50_000 --max-time 60")).code(0);
-    }
 }
