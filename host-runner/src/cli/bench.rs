@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use stepmark_session::spec::JobSpec;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::console::{self, Console, Verbosity};
 use crate::flags::{ConfigFlags, JobFlags};
 use crate::interrupt::on_ctrl_c;
@@ -84,7 +84,7 @@ impl Measured {
     }
 }
 
-pub(super) fn execute(args: &BenchArgs) -> Result<Answer> {
+pub(super) fn execute(args: &BenchArgs) -> Result<Reply> {
     let stop = on_ctrl_c()?;
     let instructions = count_instructions(args, &stop)?;
     let job = args.job(args.config.clone())?;
@@ -100,7 +100,7 @@ pub(super) fn execute(args: &BenchArgs) -> Result<Answer> {
     same_outcome(&all)?;
     let gas = all[0].runs[0].gas;
     if args.json {
-        return Ok(Answer::object(0, object(gas, instructions, &all)));
+        return Ok(Reply::object(0, object(gas, instructions, &all)));
     }
     print_lines(&table(gas, instructions, &all))?;
     Ok(0.into())

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use stepmark_session::spec::SnapshotName;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::print;
 use crate::cli::words::{program_and_place, program_and_places};
 use crate::flags::{BoundFlags, FileFlags, engines};
@@ -51,7 +51,7 @@ pub(super) struct BisectArgs {
     json: bool,
 }
 
-pub(super) fn execute(args: &BisectArgs) -> Result<Answer> {
+pub(super) fn execute(args: &BisectArgs) -> Result<Reply> {
     let program = args.program.as_deref();
     if let (Some(left), Some(right)) = (&args.left, &args.right) {
         let (program, place) = program_and_place(&args.words, program)?;
@@ -70,7 +70,7 @@ fn open(args: &BisectArgs, program: Option<&str>, dir: &Path) -> Result<(ChainFi
     Ok((chain, rerun, files))
 }
 
-fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path) -> Result<Answer> {
+fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path) -> Result<Reply> {
     let (a, rerun_a, files) = open(args, program, first)?;
     let (b, rerun_b, _) = open(args, program, second)?;
     let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine, &Bounds::default())? else {
@@ -85,7 +85,7 @@ fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path)
             "parted": true, "snapshot": id, "right": parting.right, "questions": parting.questions,
             "snap_hash": stepmark_state::encoding::hex(&parting.snap_hash), "a": parting.a, "b": parting.b,
         });
-        return Ok(Answer::object(MISMATCH, object));
+        return Ok(Reply::object(MISMATCH, object));
     }
     print(&format!("the chains part at snapshot {id} ({} hashes compared); {before} is the same", parting.questions))?;
     let right = match parting.right {
@@ -103,14 +103,14 @@ fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path)
 }
 
 /// Says whether two chains without a snapshot that differs claim the same otherwise.
-fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b: ChainFiles) -> Result<Answer> {
+fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b: ChainFiles) -> Result<Reply> {
     [&mut a, &mut b].into_iter().for_each(|chain| chain.check_bins(&mut |_| {}));
     let differences = bisect::beside(&a, &b)?;
     let shared = a.last().min(b.last());
     let code = if differences.is_empty() { 0 } else { MISMATCH };
     if args.json {
         let object = json!({ "parted": false, "shared": shared, "differences": differences });
-        return Ok(Answer::object(code, object));
+        return Ok(Reply::object(code, object));
     }
     if differences.is_empty() {
         print(&format!(
@@ -130,7 +130,7 @@ fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b:
     Ok(code.into())
 }
 
-fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right]: [&str; 2]) -> Result<Answer> {
+fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right]: [&str; 2]) -> Result<Reply> {
     let place = SnapshotRef::parse(place)?;
     let SnapshotName::Number(id) = place.id else {
         return Err(Failure::usage(format!("{}: expected DIR@K, a snapshot of the chain", place.dir.display())));
@@ -143,7 +143,7 @@ fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right
     let question = SegmentQuestion { rerun: &rerun, place: &place, gas, engine: args.engine };
     let Some(found) = bisect::diverge(&question, &mut left, &mut right)? else {
         if args.json {
-            return Ok(Answer::object(0, json!({ "parted": false, "gas": gas })));
+            return Ok(Reply::object(0, json!({ "parted": false, "gas": gas })));
         }
         print(&format!("both sides agree up to {gas} gas after snapshot {id}"))?;
         return Ok(0.into());
@@ -152,7 +152,7 @@ fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right
         bisect::write_executors(path, &chain, id, &files, &found)?;
     }
     if args.json {
-        return Ok(Answer::object(MISMATCH, json!({ "parted": true, "snapshot": id, "divergence": found })));
+        return Ok(Reply::object(MISMATCH, json!({ "parted": true, "snapshot": id, "divergence": found })));
     }
     print(&format!(
         "the sides part after {} gas, {} questions each, in {}",
@@ -186,7 +186,7 @@ pub(super) struct ExecutorArgs {
     files: FileFlags,
 }
 
-pub(super) fn serve(args: &ExecutorArgs) -> Result<Answer> {
+pub(super) fn serve(args: &ExecutorArgs) -> Result<Reply> {
     let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
     let place = SnapshotRef::parse(place)?;
     let job = place.read()?.job;
@@ -212,12 +212,12 @@ pub(super) struct CheckBundleArgs {
     json: bool,
 }
 
-pub(super) fn check_bundle(args: &CheckBundleArgs) -> Result<Answer> {
+pub(super) fn check_bundle(args: &CheckBundleArgs) -> Result<Reply> {
     let found = bisect::recheck(&args.bundle, args.engine, &args.bounds.bounds())?;
     let code = if found.confirmed { 0 } else { MISMATCH };
     if args.json {
         let object = json!({ "dispute": found.dispute, "right": found.right, "confirmed": found.confirmed });
-        return Ok(Answer::object(code, object));
+        return Ok(Reply::object(code, object));
     }
     let verdict = if found.confirmed { "as the bundle says" } else { "the bundle says OTHERWISE" };
     print(&format!("right: {}, {verdict}", found.right))?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::answer::{self, Answer};
+use crate::cli::reply::{self, Reply};
 use crate::cli::print;
 use crate::flags::FileFlags;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
@@ -35,7 +35,7 @@ pub(super) struct DiffArgs {
     json: bool,
 }
 
-pub(super) fn execute(args: &DiffArgs) -> Result<Answer> {
+pub(super) fn execute(args: &DiffArgs) -> Result<Reply> {
     let open = |place: &str| {
         LoadedState::open(&SnapshotRef::to_look_at(place)?, args.program.as_deref(), &args.files.given()?)
     };
@@ -69,7 +69,7 @@ fn print_object(
 ) -> Result<i32> {
     let text = |text: &str| Value::from(text).to_string();
     let [left_is, right_is] = states;
-    print_part(&format!("{},\"left\":{},\"right\":{},", answer::opening("diff"), text(&args.left), text(&args.right)))?;
+    print_part(&format!("{},\"left\":{},\"right\":{},", reply::opening("diff"), text(&args.left), text(&args.right)))?;
     print_part(&format!("\"left_is\":{},\"right_is\":{},\"differences\":[", text(left_is), text(right_is)))?;
     let mut comma = "";
     let count = each_difference(left, right, &mut |difference| {

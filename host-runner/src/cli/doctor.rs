@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::print;
 use stepmark_runner::bounds;
 use stepmark_runner::failure::{Failure, IO, MISMATCH, Result};
@@ -35,12 +35,12 @@ struct Diagnosis {
     tests: [(&'static str, Result<SelfTest>); 2],
 }
 
-pub(super) fn execute(args: &DoctorArgs) -> Result<Answer> {
+pub(super) fn execute(args: &DoctorArgs) -> Result<Reply> {
     let found = Diagnosis::new();
     let wrong = found.wrong();
     let code = if wrong.is_empty() { 0 } else { MISMATCH };
     if args.json {
-        return Ok(Answer::object(code, found.object(&wrong)));
+        return Ok(Reply::object(code, found.object(&wrong)));
     }
     for (name, text) in found.lines() {
         print(&format!("{name:<10} {text}"))?;

@@ -1,7 +1,7 @@
 //! `estimate`: what gas a run would take; with `--static`, what no call of an export can go below.
 
 use crate::cli::OutputArgs;
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::console::{Console, Verbosity};
 use crate::flags::{JobFlags, engines};
 use crate::interrupt::on_ctrl_c;
@@ -32,24 +32,24 @@ pub(super) struct EstimateArgs {
     words: Vec<String>,
 }
 
-pub(super) fn execute(args: &EstimateArgs) -> Result<Answer> {
+pub(super) fn execute(args: &EstimateArgs) -> Result<Reply> {
     if args.is_static { least(args) } else { exact(args) }
 }
 
-fn least(args: &EstimateArgs) -> Result<Answer> {
+fn least(args: &EstimateArgs) -> Result<Reply> {
     if args.words.len() > 1 {
         let failure = Failure::usage("--static is about all exported functions: it takes no entry and no arguments");
         return Err(failure.help("leave --static out to learn what one call takes"));
     }
     let (schedule, costs) = estimate::exports(&args.job.job(&args.words)?)?;
     if args.output.json {
-        return Ok(Answer::object(0, estimate::object(&schedule, &costs)));
+        return Ok(Reply::object(0, estimate::object(&schedule, &costs)));
     }
     print_lines(&estimate::table(&schedule, &costs))?;
     Ok(0.into())
 }
 
-fn exact(args: &EstimateArgs) -> Result<Answer> {
+fn exact(args: &EstimateArgs) -> Result<Reply> {
     let mut job = args.job.job(&args.words)?;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
@@ -59,7 +59,7 @@ fn exact(args: &EstimateArgs) -> Result<Answer> {
     let shown = args.output.verbosity() == Verbosity::Verbose;
     let ran = dry_run::run(node.as_mut(), &mut store, shown.then_some(&mut console as &mut dyn Sink), &stop)?;
     if args.output.json {
-        return Ok(Answer::object(0, ran.object()));
+        return Ok(Reply::object(0, ran.object()));
     }
     let mut lines = vec![format!("gas: {}", ran.gas), format!("outcome: {}", ran.outcome())];
     if args.job.gas_limit.is_some() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::print;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
@@ -24,14 +24,14 @@ pub(super) struct ExportModuleArgs {
     json: bool,
 }
 
-pub(super) fn execute(args: &ExportModuleArgs) -> Result<Answer> {
+pub(super) fn execute(args: &ExportModuleArgs) -> Result<Reply> {
     let missing = || Failure::usage("no file is named");
     let file = args.file.as_ref().or(args.output.as_ref()).ok_or_else(missing)?;
     durable::replace(file, embedded_module::NODE_WASM)?;
     let (hash, file) = (embedded_module::node_hash(), file.display().to_string());
     if args.json {
         let bytes = embedded_module::NODE_WASM.len();
-        return Ok(Answer::object(0, json!({ "file": file, "bytes": bytes, "blake3": hash })));
+        return Ok(Reply::object(0, json!({ "file": file, "bytes": bytes, "blake3": hash })));
     }
     print(&format!("{hash}  {file}"))?;
     Ok(0.into())

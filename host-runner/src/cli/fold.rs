@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::print;
 use crate::cli::words::program_and_place;
 use crate::flags::FileFlags;
@@ -39,8 +39,8 @@ impl ChainArgs {
         open(Path::new(dir), program, &self.files.given()?)
     }
 
-    fn say(&self, object: Value, text: &str) -> Result<Answer> {
-        if self.json { Ok(Answer::object(0, object)) } else { print(text).map(|()| 0.into()) }
+    fn say(&self, object: Value, text: &str) -> Result<Reply> {
+        if self.json { Ok(Reply::object(0, object)) } else { print(text).map(|()| 0.into()) }
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) struct MergeArgs {
     dry_run: bool,
 }
 
-pub(super) fn merge(args: &MergeArgs) -> Result<Answer> {
+pub(super) fn merge(args: &MergeArgs) -> Result<Reply> {
     let (chain, rerun, _) = args.chain.open()?;
     let first = chain.base.map_or(1, |(base, _)| base).max(chain.beginning.first());
     if chain.links.is_empty() {
@@ -128,7 +128,7 @@ pub(super) struct PruneArgs {
     dry_run: bool,
 }
 
-pub(super) fn prune(args: &PruneArgs) -> Result<Answer> {
+pub(super) fn prune(args: &PruneArgs) -> Result<Reply> {
     let (chain, rerun, _) = args.chain.open()?;
     let last = args.keep_last.unwrap_or(if args.keep_every.is_some() { 1 } else { u64::MAX });
     let pruning = Pruning::plan(&chain, Keep { last, every: args.keep_every });
@@ -157,7 +157,7 @@ pub(super) struct ExportArgs {
     output: PathBuf,
 }
 
-pub(super) fn export(args: &ExportArgs) -> Result<Answer> {
+pub(super) fn export(args: &ExportArgs) -> Result<Reply> {
     let (chain, rerun, files) = args.chain.open()?;
     let mut writer = archive::Writer::create(&args.output)?;
     writer.chain("", &chain.dir, &|_| true)?;
@@ -183,7 +183,7 @@ pub(super) struct ImportArgs {
     json: bool,
 }
 
-pub(super) fn import(args: &ImportArgs) -> Result<Answer> {
+pub(super) fn import(args: &ImportArgs) -> Result<Reply> {
     let (mut count, mut begins) = (0, String::new());
     archive::import(&args.archive, &args.chain, &on_ctrl_c()?, |staged| {
         let (chain, ..) = open(staged, None, &GivenFiles::default())?;
@@ -193,7 +193,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<Answer> {
     })?;
     let dir = args.chain.display().to_string();
     if args.json {
-        return Ok(Answer::object(0, json!({ "chain": dir, "snapshots": count })));
+        return Ok(Reply::object(0, json!({ "chain": dir, "snapshots": count })));
     }
     print(&format!("{count} snapshots imported into {dir}{begins}"))?;
     Ok(0.into())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::{OutputArgs, place, run, trapped};
 use crate::console::{Console, Verbosity};
 use crate::interrupt::on_ctrl_c;
@@ -40,7 +40,7 @@ pub(super) struct FreezeArgs {
     pub(super) run: run::RunArgs,
 }
 
-pub(super) fn execute(args: &FreezeArgs) -> Result<Answer> {
+pub(super) fn execute(args: &FreezeArgs) -> Result<Reply> {
     let run = &args.run;
     refuse(run)?;
     frozen::check_place(&args.file)?;
@@ -130,7 +130,7 @@ pub(super) struct Moving<'a> {
 
 impl Moving<'_> {
     /// Runs the module to the end, or until it is to be frozen, and freezes it then.
-    pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<Answer> {
+    pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<Reply> {
         self.console.detail(&format!("module {} (wasm engine)", embedded_module::node_hash()));
         let runner = Runner { engine: Engine::Wasm, refill: self.refill };
         let leave = self.to.map(|to| Leave { after: to.after });
@@ -167,7 +167,7 @@ impl Moving<'_> {
             let mut object = runner_report::run_object(&summary, output_dir.as_deref(), runner);
             object["frozen"] = frozen.unwrap_or_default();
             object["backtrace"] = json!(backtrace);
-            return Ok(Answer::object(summary.exit_code, object));
+            return Ok(Reply::object(summary.exit_code, object));
         }
         Ok(summary.exit_code.into())
     }

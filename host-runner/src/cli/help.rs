@@ -6,7 +6,7 @@ use clap::{Arg, Command, CommandFactory};
 use clap_complete::Shell;
 
 use crate::cli::Cli;
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::terminal;
@@ -111,14 +111,14 @@ pub(super) fn command() -> Command {
     })
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<Answer> {
+pub(super) fn completions(args: &CompletionsArgs) -> Result<Reply> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), "stepmark", &mut script);
     terminal::pass_on(true, &script)?;
     Ok(0.into())
 }
 
-pub(super) fn man(args: &ManArgs) -> Result<Answer> {
+pub(super) fn man(args: &ManArgs) -> Result<Reply> {
     let mut command = command().disable_help_subcommand(true);
     command.build();
     std::fs::create_dir_all(&args.dir).map_err(|error| Failure::io(&args.dir, &error))?;

@@ -1,6 +1,6 @@
 //! `inspect`: what is in a snapshot.
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
 use crate::flags::FileFlags;
 use crate::units;
@@ -62,7 +62,7 @@ impl Range {
     }
 }
 
-pub(super) fn execute(args: &InspectArgs) -> Result<Answer> {
+pub(super) fn execute(args: &InspectArgs) -> Result<Reply> {
     let ranges: Vec<Range> = args.memory.iter().map(|text| Range::parse(text)).collect::<Result<_>>()?;
     let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
     let place = SnapshotRef::to_look_at(place)?;
@@ -83,7 +83,7 @@ pub(super) fn execute(args: &InspectArgs) -> Result<Answer> {
         if let Some(members) = object.as_object_mut() {
             members.insert("dumps".to_owned(), dumps.into());
         }
-        return Ok(Answer::object(0, object));
+        return Ok(Reply::object(0, object));
     }
     print_lines(&view.to_string())?;
     for (memory, address, bytes) in dumps {

@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand, and here what they share. `stepmark a.wasm` and `stepmark run a.wasm`
 //! are the same; everything after the program belongs to the program.
 
-mod answer;
+mod reply;
 mod bench;
 mod bisect;
 mod diff;
@@ -30,7 +30,7 @@ use std::ffi::OsString;
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
-use crate::cli::answer::{Answer, Asked};
+use crate::cli::answer::{Reply, Asked};
 use crate::console::Verbosity;
 use stepmark_runner::failure::Result;
 use stepmark_runner::node::embedded_module;
@@ -70,7 +70,7 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Find where two accounts of one run part: two chains, or two executors of a segment
     Bisect(bisect::BisectArgs),
-    /// Answer questions of `bisect` about a segment, on standard input and output
+    /// Reply questions of `bisect` about a segment, on standard input and output
     Executor(bisect::ExecutorArgs),
     /// Decide a dispute again from its bundle
     CheckBundle(bisect::CheckBundleArgs),
@@ -153,7 +153,7 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
 }
 
 /// Does what the command line says.
-fn answer(cli: &Cli) -> Result<Answer> {
+fn answer(cli: &Cli) -> Result<Reply> {
     match &cli.command {
         None => run::execute(&cli.run),
         Some(Command::Run(args)) => run::execute(args),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use stepmark_tools::profile::ProfileLimits;
 
 use crate::cli::OutputArgs;
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::console::{Console, Verbosity};
 use crate::flags::JobFlags;
 use crate::flame_graph::flame_graph;
@@ -41,7 +41,7 @@ pub(super) struct ProfileArgs {
     words: Vec<String>,
 }
 
-pub(super) fn execute(args: &ProfileArgs) -> Result<Answer> {
+pub(super) fn execute(args: &ProfileArgs) -> Result<Reply> {
     let mut job = args.job.job(&args.words)?;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
@@ -58,7 +58,7 @@ pub(super) fn execute(args: &ProfileArgs) -> Result<Answer> {
         durable::replace(path, &flame_graph(&title, &profiled.profile)?)?;
     }
     if args.output.json {
-        return Ok(Answer::object(0, profiled.object()));
+        return Ok(Reply::object(0, profiled.object()));
     }
     if args.output.verbosity() != Verbosity::Quiet {
         print_lines(&profiled.table(args.top))?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::{OutputArgs, print, run};
 use crate::console::Console;
 use crate::flags::{ConfigFlags, InputFlags, JobFlags};
@@ -28,7 +28,7 @@ pub(super) struct ReferenceArgs {
     words: Vec<String>,
 }
 
-pub(super) fn execute(args: &ReferenceArgs) -> Result<Answer> {
+pub(super) fn execute(args: &ReferenceArgs) -> Result<Reply> {
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let config =
         ConfigFlags { inputs: args.inputs.clone(), max_memory: args.max_memory.clone(), ..ConfigFlags::default() };
@@ -45,7 +45,7 @@ pub(super) fn execute(args: &ReferenceArgs) -> Result<Answer> {
             "values": values.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "time_ns": nanoseconds(time),
         });
-        return Ok(Answer::object(end.exit_code(), object));
+        return Ok(Reply::object(end.exit_code(), object));
     }
     values.iter().map(run::signed).try_for_each(|value| print(&value))?;
     console.note(&format!("{end}, {:.3} s on wasmtime", time.as_secs_f64()));

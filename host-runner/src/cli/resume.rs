@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
 use crate::cli::{OutputArgs, run};
 use crate::console::Verbosity;
@@ -68,7 +68,7 @@ pub(super) struct ResumeArgs {
     output: OutputArgs,
 }
 
-pub(super) fn execute(args: &ResumeArgs) -> Result<Answer> {
+pub(super) fn execute(args: &ResumeArgs) -> Result<Reply> {
     run::execute(&run_args(args)?)
 }
 

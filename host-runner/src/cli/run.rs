@@ -9,7 +9,7 @@ use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
 use stepmark_session::values::ValKind;
 use stepmark_state::encoding::hex;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::{OutputArgs, help, place, print, trapped};
 use crate::console::{self, Console};
 use crate::flags::{JobFlags, engines};
@@ -77,7 +77,7 @@ fn output_bytes(text: &str) -> std::result::Result<u64, String> {
     }
 }
 
-pub(super) fn execute(args: &RunArgs) -> Result<Answer> {
+pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     hints(&args.words)?;
     if args.check_reference && args.job.snapshot_input.is_some() {
         let failure = Failure::usage("--check-reference needs a run from the start: the reference cannot resume");
@@ -153,7 +153,7 @@ struct Conclusion<'a> {
 
 impl Conclusion<'_> {
     /// Says it, and compares the run with the reference where that is wanted.
-    fn say(&self, args: &RunArgs, mut console: Console) -> Result<Answer> {
+    fn say(&self, args: &RunArgs, mut console: Console) -> Result<Reply> {
         let Self { job, summary, .. } = *self;
         print_values(summary, args.unsigned, args.output)?;
         let printed = self.contract_result.iter().filter(|_| !args.output.json);
@@ -175,7 +175,7 @@ impl Conclusion<'_> {
         }
         match comparison {
             Some(comparison) if !comparison.differences.is_empty() => Err(mismatch(&comparison).with_details(object)),
-            _ if args.output.json => Ok(Answer::object(summary.exit_code, object)),
+            _ if args.output.json => Ok(Reply::object(summary.exit_code, object)),
             _ => Ok(summary.exit_code.into()),
         }
     }

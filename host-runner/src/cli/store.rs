@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use stepmark_hosts::store::ReadWriteSet;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::print;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
@@ -73,7 +73,7 @@ enum Action {
     },
 }
 
-pub(super) fn execute(args: &StoreArgs) -> Result<Answer> {
+pub(super) fn execute(args: &StoreArgs) -> Result<Reply> {
     let open = |store: &Path, create| Database::open_within(store, create, Duration::from_secs(args.wait));
     let object = match &args.action {
         Action::Get { store, key } => return get(&open(store, false)?, key, args.json),
@@ -88,22 +88,22 @@ pub(super) fn execute(args: &StoreArgs) -> Result<Answer> {
         }
     };
     if args.json {
-        return Ok(Answer::object(0, object));
+        return Ok(Reply::object(0, object));
     }
     print(&in_words(&args.action, &object)).map(|()| 0.into())
 }
 
-fn get(store: &Database, key: &str, json: bool) -> Result<Answer> {
+fn get(store: &Database, key: &str, json: bool) -> Result<Reply> {
     let found = store.view()?.get(&bytes(key)?)?;
     let code = i32::from(found.is_none());
     if json {
         let (version, value) = found.map(|found| (found.version, ReadWriteSet::shown(&found.value))).unzip();
-        return Ok(Answer::object(code, json!({ "version": version, "value": value })));
+        return Ok(Reply::object(code, json!({ "version": version, "value": value })));
     }
     found.map_or(Ok(()), |found| terminal::pass_on(true, &found.value)).map(|()| code.into())
 }
 
-fn list(store: &Database, json: bool) -> Result<Answer> {
+fn list(store: &Database, json: bool) -> Result<Reply> {
     let view = store.view()?;
     let entries = view.list(&[], None, usize::MAX)?.into_iter();
     let entries =
@@ -111,7 +111,7 @@ fn list(store: &Database, json: bool) -> Result<Answer> {
     if json {
         let entry = |(key, version, value)| json!({ "key": key, "version": version, "value": value });
         let entries: Vec<Value> = entries.map(entry).collect();
-        return Ok(Answer::object(0, json!({ "version": view.version(), "entries": entries })));
+        return Ok(Reply::object(0, json!({ "version": view.version(), "entries": entries })));
     }
     for (key, version, value) in entries {
         print(&format!("{key} version {version} {value}"))?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::freeze::{Freezing, Moving};
 use crate::cli::{OutputArgs, run};
 use crate::console::Console;
@@ -50,7 +50,7 @@ pub(super) struct ThawArgs {
     output: OutputArgs,
 }
 
-pub(super) fn execute(args: &ThawArgs) -> Result<Answer> {
+pub(super) fn execute(args: &ThawArgs) -> Result<Reply> {
     args.to.as_deref().map_or(Ok(()), frozen::check_place)?;
     let stop = on_ctrl_c()?;
     let Thawed { node, named, job, highest, gas } = Thawed::read(&args.file)?;

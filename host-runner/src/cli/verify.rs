@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use stepmark_core::gas::Schedule;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
 use crate::cli::{OutputArgs, print};
 use crate::console::{Console, Verbosity};
@@ -133,7 +133,7 @@ impl From<VerdictArgs> for OutputArgs {
     }
 }
 
-pub(super) fn execute(args: &VerifyArgs) -> Result<Answer> {
+pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
     let stop = on_ctrl_c()?;
     let expected = args.expected.read()?;
     let (program, dir) = program_and_place(&args.words, args.program.as_deref())?;
@@ -172,7 +172,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<Answer> {
     let schedule = format!("schedule {:?} with BLAKE3 hash {}", schedule.0, schedule.1);
     say(&found, args, Some(schedule).filter(|_| foreign || args.output.verbose), &options.executor)?;
     let code = found.conclusion().exit_code();
-    Ok(if args.output.json { Answer::object(code, found.object(&shown, &options.executor)) } else { code.into() })
+    Ok(if args.output.json { Reply::object(code, found.object(&shown, &options.executor)) } else { code.into() })
 }
 
 fn processors() -> usize {

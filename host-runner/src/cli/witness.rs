@@ -7,7 +7,7 @@ use serde_json::json;
 use stepmark_state::encoding::hex;
 use stepmark_state::error::JobError;
 
-use crate::cli::answer::Answer;
+use crate::cli::reply::Reply;
 use crate::cli::print;
 use crate::cli::words::program_and_place;
 use crate::flags::{BoundFlags, FileFlags};
@@ -39,7 +39,7 @@ pub(super) struct WitnessArgs {
     json: bool,
 }
 
-pub(super) fn make(args: &WitnessArgs) -> Result<Answer> {
+pub(super) fn make(args: &WitnessArgs) -> Result<Reply> {
     let started = Instant::now();
     let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
     let made = witness::make(&SnapshotRef::parse(place)?, program, &args.files.given()?)?;
@@ -51,7 +51,7 @@ pub(super) fn make(args: &WitnessArgs) -> Result<Answer> {
             "file": args.output.display().to_string(), "bytes": size, "touched_pages": touched, "memory_pages": memory,
             "gas": made.gas, "time_ns": nanoseconds(time),
         });
-        return Ok(Answer::object(0, object));
+        return Ok(Reply::object(0, object));
     }
     let rate = crate::console::per_second(stepmark_runner::node::sink::rate(made.gas, time));
     print(&format!(
@@ -87,7 +87,7 @@ pub(super) struct CheckArgs {
     json: bool,
 }
 
-pub(super) fn check(args: &CheckArgs) -> Result<Answer> {
+pub(super) fn check(args: &CheckArgs) -> Result<Reply> {
     let bytes = foreign::read(&args.witness, ForeignKind::Witness)?;
     let decoded = stepmark_snapshot::witness::Witness::decode(&bytes);
     let refused = |error: JobError| Failure::data(format!("{}: {}", args.witness.display(), error.message()));
@@ -124,7 +124,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Answer> {
     if args.json {
         let object =
             json!({ "from": id, "from_snap_hash": from, "right": right, "gas": checked.gas, "leads_to": object });
-        return Ok(Answer::object(code, object));
+        return Ok(Reply::object(code, object));
     }
     let verdict = if right { "" } else { "NOT what was expected: " };
     print(&format!("{verdict}the segment from snapshot {id} (.snap hash {from}) leads to {text}"))?;

@@ -18,13 +18,13 @@ pub(super) fn opening(command: &str) -> String {
 }
 
 /// What a command comes to, if it does not fail.
-pub(super) struct Answer {
+pub(super) struct Reply {
     code: i32,
     /// What is not printed yet: the members of its object, with `--json`.
     members: Option<Value>,
 }
 
-impl Answer {
+impl Reply {
     /// An answer that is an object with these members.
     pub(super) fn object(code: i32, members: Value) -> Self {
         Self { code, members: Some(members) }
@@ -32,7 +32,7 @@ impl Answer {
 }
 
 /// An answer that people have read already.
-impl From<i32> for Answer {
+impl From<i32> for Reply {
     fn from(code: i32) -> Self {
         Self { code, members: None }
     }
@@ -88,7 +88,7 @@ impl Asked {
     }
 
     /// Says what came of it, and returns the exit code of the process.
-    pub(super) fn report(&self, done: Result<Answer>) -> i32 {
+    pub(super) fn report(&self, done: Result<Reply>) -> i32 {
         let done = done.and_then(|answer| {
             let members = answer.members.filter(|_| self.json);
             members.map_or(Ok(()), |members| self.say("ok", answer.code, members)).map(|()| answer.code)
