@@ -1,7 +1,6 @@
 //! The command line: one file a subcommand, and here what they share. `stepmark a.wasm` and `stepmark run a.wasm`
 //! are the same; everything after the program belongs to the program.
 
-mod reply;
 mod bench;
 mod bisect;
 mod diff;
@@ -17,6 +16,7 @@ mod manual;
 mod place;
 mod profile;
 mod reference;
+mod reply;
 mod resume;
 mod run;
 mod store;
@@ -30,7 +30,7 @@ use std::ffi::OsString;
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
-use crate::cli::answer::{Reply, Asked};
+use crate::cli::reply::{Asked, Reply};
 use crate::console::Verbosity;
 use stepmark_runner::failure::Result;
 use stepmark_runner::node::embedded_module;

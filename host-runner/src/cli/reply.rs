@@ -25,13 +25,13 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// An answer that is an object with these members.
+    /// A reply that is an object with these members.
     pub(super) fn object(code: i32, members: Value) -> Self {
         Self { code, members: Some(members) }
     }
 }
 
-/// An answer that people have read already.
+/// A reply that people have read already.
 impl From<i32> for Reply {
     fn from(code: i32) -> Self {
         Self { code, members: None }
@@ -89,9 +89,9 @@ impl Asked {
 
     /// Says what came of it, and returns the exit code of the process.
     pub(super) fn report(&self, done: Result<Reply>) -> i32 {
-        let done = done.and_then(|answer| {
-            let members = answer.members.filter(|_| self.json);
-            members.map_or(Ok(()), |members| self.say("ok", answer.code, members)).map(|()| answer.code)
+        let done = done.and_then(|reply| {
+            let members = reply.members.filter(|_| self.json);
+            members.map_or(Ok(()), |members| self.say("ok", reply.code, members)).map(|()| reply.code)
         });
         done.unwrap_or_else(|failure| {
             complain(&failure);
