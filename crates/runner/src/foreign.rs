@@ -144,7 +144,7 @@ impl Foreign {
     pub fn named(path: &Path, kind: ForeignKind) -> Result<Self> {
         match system::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::named(path, "file", &error)),
-            opened => Self::of(path.to_path_buf(), kind, opened)?.as_module(),
+            opened => Self::of(path.to_path_buf(), kind, opened)?.assembled(),
         }
     }
 
@@ -161,7 +161,7 @@ impl Foreign {
     /// # Errors
     /// As [`named`](Self::named).
     pub fn find_named(path: &Path, kind: ForeignKind) -> Result<Option<Self>> {
-        Self::if_there(path.to_path_buf(), kind, system::open(path))?.map(Self::as_module).transpose()
+        Self::if_there(path.to_path_buf(), kind, system::open(path))?.map(Self::assembled).transpose()
     }
 
     /// As [`within`](Self::within); none when there is nothing.
@@ -187,7 +187,7 @@ impl Foreign {
     }
 
     /// The file, or where a module is meant and it is text, the module that it is.
-    fn as_module(mut self) -> Result<Self> {
+    fn assembled(mut self) -> Result<Self> {
         if self.kind != ForeignKind::Module {
             return Ok(self);
         }

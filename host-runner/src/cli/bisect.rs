@@ -6,8 +6,8 @@ use serde_json::json;
 
 use stepmark_session::spec::SnapshotName;
 
-use crate::cli::reply::Reply;
 use crate::cli::print;
+use crate::cli::reply::Reply;
 use crate::cli::words::{program_and_place, program_and_places};
 use crate::flags::{BoundFlags, FileFlags, engines};
 use crate::units;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::reply::{self, Reply};
 use crate::cli::print;
+use crate::cli::reply::{self, Reply};
 use crate::flags::FileFlags;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{MISMATCH, Result};
@@ -61,12 +61,7 @@ fn code(differences: usize) -> i32 {
 }
 
 /// Prints the object, a difference after the other: there may be more of them than can be held. Returns the exit code.
-fn print_object(
-    args: &DiffArgs,
-    states: &[String; 2],
-    left: &mut LoadedState,
-    right: &mut LoadedState,
-) -> Result<i32> {
+fn print_object(args: &DiffArgs, states: &[String; 2], left: &mut LoadedState, right: &mut LoadedState) -> Result<i32> {
     let text = |text: &str| Value::from(text).to_string();
     let [left_is, right_is] = states;
     print_part(&format!("{},\"left\":{},\"right\":{},", reply::opening("diff"), text(&args.left), text(&args.right)))?;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cli::reply::Reply;
 use crate::cli::print;
+use crate::cli::reply::Reply;
 use stepmark_runner::bounds;
 use stepmark_runner::failure::{Failure, IO, MISMATCH, Result};
 use stepmark_runner::node::cache::{self, CacheFolder};

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cli::reply::Reply;
 use crate::cli::print;
+use crate::cli::reply::Reply;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::node::embedded_module;

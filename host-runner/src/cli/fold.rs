@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::reply::Reply;
 use crate::cli::print;
+use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
 use crate::flags::FileFlags;
 use crate::interrupt::on_ctrl_c;

@@ -7,8 +7,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use stepmark_hosts::store::ReadWriteSet;
 
-use crate::cli::reply::Reply;
 use crate::cli::print;
+use crate::cli::reply::Reply;
 use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::store::{Database, WAIT, is_store, read_set};

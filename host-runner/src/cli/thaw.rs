@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::reply::Reply;
 use crate::cli::freeze::{Freezing, Moving};
+use crate::cli::reply::Reply;
 use crate::cli::{OutputArgs, run};
 use crate::console::Console;
 use crate::interrupt::on_ctrl_c;

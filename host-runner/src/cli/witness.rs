@@ -7,8 +7,8 @@ use serde_json::json;
 use stepmark_state::encoding::hex;
 use stepmark_state::error::JobError;
 
-use crate::cli::reply::Reply;
 use crate::cli::print;
+use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
 use crate::flags::{BoundFlags, FileFlags};
 use stepmark_runner::ask::witness::{self, Successor};

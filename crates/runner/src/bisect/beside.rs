@@ -100,8 +100,8 @@ fn compare_receipts(differences: &mut Differences<'_>, a: &ChainFiles, b: &Chain
     };
     let mut compare = |left: &Value, right: &Value, of: &str| {
         let differing = receipt::differing(left, right).into_iter();
-        let named = differing.map(|(name, left, right)| (format!("{RECEIPT}: {name:?}{of}"), left, right));
-        named.map(|(what, left, right)| differences.compare(what, left, right)).collect::<Result<()>>()
+        let mut named = differing.map(|(name, left, right)| (format!("{RECEIPT}: {name:?}{of}"), left, right));
+        named.try_for_each(|(what, left, right)| differences.compare(what, left, right))
     };
     compare(&others(&left), &others(&right), "")?;
     for part in receipt::DETERMINISTIC {

@@ -26,11 +26,13 @@ pub fn module_name(hash: &[u8; 32]) -> String {
     format!("{}.wasm", blake3::Hash::from_bytes(*hash).to_hex())
 }
 
+/// Hashes of the files that were looked at, and whether for a module: a job may name one file many times, and it is read once.
+type Hashes = BTreeMap<(PathBuf, bool), Option<[u8; 32]>>;
+
 /// Where a job's files are looked for.
 pub(crate) struct FileSearch {
     folders: Vec<Folder>,
-    /// Hashes of the files that were looked at: a job may name one file many times, and it is read once.
-    hashes: RefCell<BTreeMap<(PathBuf, bool), Option<[u8; 32]>>>,
+    hashes: RefCell<Hashes>,
 }
 
 struct Folder {

@@ -44,7 +44,7 @@ impl<'a> Output<'a> {
         match self {
             Self::Into(dir) => Ok(dir),
             Self::OnlyState { make, made } => {
-                let dir = made.take().map_or_else(|| make(), Ok)?;
+                let dir = made.take().map_or_else(make, Ok)?;
                 Ok(made.insert(dir))
             }
         }

@@ -55,7 +55,7 @@ fn calls() -> impl Strategy<Value = Vec<(usize, Vec<u64>)>> {
         ("path_unlink_file", vec![3, NEW, 3]),
         ("path_remove_directory", vec![3, NEW, 3]),
     ])
-    .prop_map(|(name, args)| (calls::by_name("wasi_snapshot_preview1", name).unwrap().0 as usize, args));
+    .prop_map(|(name, args)| (calls::by_name(MODULE, name).unwrap().0 as usize, args));
     prop::collection::vec(prop_oneof![random, sensible], 1..60)
 }
 
