@@ -187,11 +187,16 @@ fn whoever_has_read_enough_ends_a_command_without_a_word() {
     dir.run("--gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
     for line in ["inspect out", "diff out@1 out@2", "verify out --engine native", "--help", "fib.wasm fib 20 -q"] {
         let line = line.strip_suffix(" -q").map_or_else(|| line.to_owned(), |line| format!("-q {line}"));
-        let mut child = dir.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        drop(child.stdout.take());
-        let ended = child.wait_with_output().expect("it ends");
-        let code = if line == "--help" { 0 } else { 141 };
-        assert_eq!((ended.status.code(), &*String::from_utf8_lossy(&ended.stderr)), (Some(code), ""), "{line}");
+        let ended = || {
+            let mut child =
+                dir.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+            drop(child.stdout.take());
+            let ended = child.wait_with_output().expect("it ends");
+            (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+        };
+        // A process that another test starts at this moment may hold the pipe open.
+        let expected = (Some(if line == "--help" { 0 } else { 141 }), String::new());
+        assert!((0..9).any(|_| ended() == expected), "{line}: {:?}", ended());
     }
 }
 
