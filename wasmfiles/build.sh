@@ -164,7 +164,7 @@ mkdir "$tmp/bench" "$tmp/wasi" "$tmp/out/wasi" "$tmp/out/contracts" "$tmp/out/to
 
 if has wat; then
   echo "text format" >&2
-  for name in fib32 grow_table_trap linked_a linked_b contracts/plain_storage toolchains/env; do
+  for name in fib32 grow_table_trap linked_a linked_b contracts/plain_storage; do
     "$wat2wasm" --debug-names "$name.wat" -o "$tmp/out/$name.wasm"
   done
 fi
@@ -214,7 +214,7 @@ fi
 [ "$available" = 0 ] || toolchains/build.sh --available "$tmp/out/toolchains"
 
 # Nothing half built: the files appear once all of them are there.
-for source in *.wat *.c *.cpp *.rs *.go wasi/*.c wasi/*.rs bench/*.c bench/*.cpp bench/*.rs contracts/*.wat toolchains/*.wat \
+for source in *.wat *.c *.cpp *.rs *.go wasi/*.c wasi/*.rs bench/*.c bench/*.cpp bench/*.rs contracts/*.wat \
   contracts/{counter,token,router}/src/lib.rs; do
   [ "$source" != bench/common.rs ] || continue
   file="${source%.*}.wasm"

@@ -24,7 +24,7 @@ fn every_case_without_wasi_comes_out_as_expected_for_the_same_gas_on_both_engine
         }
         count += 1;
     });
-    assert_eq!(count, 39);
+    assert_eq!(count, 38);
 }
 
 #[test]
