@@ -2,6 +2,8 @@
 //! goes to standard error, because standard output then holds the one JSON object). Our own words go to standard error;
 //! progress only when that is a terminal.
 
+use std::cell::Cell;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use stepmark_runner::failure::Result;
@@ -29,6 +31,8 @@ pub struct Console {
     bar: ProgressBar,
     /// Copies of the program's standard output and error, for a comparison.
     copies: Option<[Vec<u8>; 2]>,
+    /// The program has begun a line on standard error.
+    has_begun_line: Cell<bool>,
 }
 
 impl Console {
@@ -40,7 +44,7 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
             bar.set_style(style);
         }
-        Self { verbosity, stdout_is_taken: json, bar, copies: None }
+        Self { verbosity, stdout_is_taken: json, bar, copies: None, has_begun_line: Cell::new(false) }
     }
 
     /// Keeps a copy of what the program writes.
@@ -70,9 +74,14 @@ impl Console {
         self.line(text);
     }
 
-    /// A line on standard error.
+    /// A line of its own on standard error.
     fn line(&self, text: &str) {
-        self.bar.suspend(|| terminal::say(text));
+        self.bar.suspend(|| {
+            if self.has_begun_line.take() {
+                terminal::say("");
+            }
+            terminal::say(text);
+        });
     }
 }
 
@@ -85,6 +94,9 @@ impl Sink for Console {
             if fd == 1 { stdout } else { stderr }.extend_from_slice(bytes);
         }
         let to_stdout = fd == 1 && !self.stdout_is_taken;
+        if !to_stdout {
+            self.has_begun_line.set(!bytes.ends_with(b"\n"));
+        }
         self.bar.suspend(|| terminal::pass_on(to_stdout, bytes))
     }
 

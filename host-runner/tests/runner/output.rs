@@ -23,6 +23,13 @@ fn the_programs_output_is_passed_on_byte_for_byte() {
 }
 
 #[test]
+fn what_the_command_says_begins_on_a_line_of_its_own() {
+    let dir = Dir::with("writer.wasm", WRITER);
+    let said = dir.run("writer.wasm").code(0).stderr();
+    assert!(said.starts_with("err\nstatus 0"), "{said}");
+}
+
+#[test]
 fn json_leaves_nothing_else_on_standard_output() {
     let dir = Dir::with("writer.wasm", WRITER);
     let ran = dir.run("-q --json writer.wasm").code(0);

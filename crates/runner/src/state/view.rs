@@ -370,14 +370,10 @@ impl fmt::Display for StateView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { moment, entry, arguments, phase, .. } = self;
         writeln!(f, "{moment} of {} {entry} {arguments:?}, {phase}", self.program.escape_debug())?;
-        writeln!(
-            f,
-            "gas: {} in total, {} of {} in the segment, schedule {}",
-            self.gas_total,
-            self.segment_gas,
-            self.gas_limit,
-            self.schedule.escape_debug()
-        )?;
+        let of_limit = if self.gas_limit == u64::MAX { String::new() } else { format!(" of {}", self.gas_limit) };
+        let (total, segment) = (self.gas_total, self.segment_gas);
+        let schedule = self.schedule.escape_debug();
+        writeln!(f, "gas: {total} in total, {segment}{of_limit} in the segment, schedule {schedule}")?;
         writeln!(
             f,
             "hashes: program {}\n        job {}\n        snap {}\n        bin {}\n        previous {}\n        state {}\n        schedule {} ({})",
