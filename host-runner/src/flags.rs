@@ -475,8 +475,8 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_an_input_error() {
+    fn a_directory_that_is_not_there_is_a_mistake_in_the_command_line() {
         let flags = InputFlags { dir: vec!["/nowhere/at/all::/data".into()], ..InputFlags::default() };
-        assert_eq!(flags.files().expect_err("absent").code(), 74);
+        assert_eq!(flags.files().expect_err("absent").code(), 2);
     }
 }

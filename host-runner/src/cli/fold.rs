@@ -48,13 +48,13 @@ impl ChainArgs {
 fn open(dir: &Path, program: Option<&str>, given: &GivenFiles) -> Result<(ChainFiles, Rerun, JobFiles)> {
     let mut chain = ChainFiles::open(dir)?;
     chain.check_bins(&mut |_| {});
-    let what = format!("{}: is no chain that hangs together", dir.display());
-    let faults = chain.faults.values().flatten();
-    let faults = faults.filter(|fault| !fault.ends_with("missing") || chain.base.is_none());
-    let mut faults = faults.chain(&chain.aside_faults).peekable();
-    let Some(job) = chain.job.clone().filter(|_| faults.peek().is_none()) else {
-        return Err(faults.fold(Failure::data(what), Failure::caused_by));
-    };
+    let Some(job) = chain.job.clone() else { return Err(chain.without_a_job()) };
+    chain.check_restorable()?;
+    let faults: Vec<&String> = chain.faults_from_its_beginning().chain(&chain.aside_faults).collect();
+    if !faults.is_empty() {
+        let what = format!("{}: is no chain that hangs together", dir.display());
+        return Err(faults.into_iter().fold(Failure::data(what), Failure::caused_by));
+    }
     let files = JobFiles::find(&job, program, given, dir)?;
     let rerun = Rerun::new(job, &files, dir);
     Ok((chain, rerun, files))

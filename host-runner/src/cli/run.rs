@@ -127,8 +127,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
         console.note(&format!("committed: the store is at version {version}"));
     }
     let contract_result = set.map(|set| set.result).filter(|result| !result.is_empty());
-    let conclusion = Conclusion { job: &job, summary: &summary, contract_result, output: output.path(), path: &path };
-    conclusion.say(args, console)
+    let closing = Closing { job: &job, summary: &summary, contract_result, output: output.path(), path: &path };
+    closing.say(args, console)
 }
 
 /// What a run has read of its store and wants to write.
@@ -140,7 +140,7 @@ fn read_and_written(summary: &Summary, dir: &Path) -> Result<ReadWriteSet> {
 }
 
 /// What a run came to.
-struct Conclusion<'a> {
+struct Closing<'a> {
     job: &'a JobSpec,
     summary: &'a Summary,
     /// What its contract returned, if that is anything.
@@ -151,7 +151,7 @@ struct Conclusion<'a> {
     path: &'a str,
 }
 
-impl Conclusion<'_> {
+impl Closing<'_> {
     /// Says it, and compares the run with the reference where that is wanted.
     fn say(&self, args: &RunArgs, mut console: Console) -> Result<Reply> {
         let Self { job, summary, .. } = *self;

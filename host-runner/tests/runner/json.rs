@@ -114,7 +114,7 @@ fn a_failure_is_an_object_too_with_what_it_says_in_words() {
         ("resume --json nowhere", "resume", "nowhere"),
         ("verify nowhere --json", "verify", "nowhere"),
         ("verify out --json --program trap.wasm", "verify", "trap.wasm: is not the program fib.wasm"),
-        ("inspect out@9 --json", "inspect", "9.snap"),
+        ("inspect out@9 --json", "inspect", "out: has no snapshot 9"),
         ("diff out@1 nowhere --json", "diff", "nowhere"),
         ("bisect out nowhere --json", "bisect", "nowhere"),
         ("check-bundle fib.wasm --json", "check-bundle", "fib.wasm"),

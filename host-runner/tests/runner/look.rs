@@ -171,7 +171,9 @@ fn inspect_needs_no_input_files() {
     fs::write(dir.path("in/input.txt"), "some text\n").expect("a file");
     fs::write(dir.path("words.txt"), "words").expect("a file");
     let job = "--dir in::/data --stdin words.txt";
-    dir.run(&format!("--engine native --gas-limit 20000 --enable-gas-refill {job} --snapshot-output out files.wasm"));
+    dir.run(&format!(
+        "--engine native --gas-limit 20000 --enable-gas-refill --preopen / {job} --snapshot-output out files.wasm"
+    ));
     for place in ["out@1", "out"] {
         let whole = text(dir.run(&format!("inspect {place} {job} --memory 1024+64")).code(0).stdout());
         let without = text(dir.run(&format!("inspect {place} --memory 1024+64")).code(0).stdout());

@@ -62,8 +62,8 @@ fn a_linked_module_and_a_program_of_a_chain_may_be_text_and_inputs_never_are() {
     let text = r#"(module (import "lib" "f" (func $f (result i32))) (func (export "run") (result i32) call $f))"#;
     std::fs::write(dir.path("a.wat"), text).expect("written");
     dir.run("--preload lib=lib.wat --file in.wat=lib.wat --gas-limit 17 --snapshot-output out a.wat run").code(75);
-    dir.run("resume out --enable-gas-refill").code(0);
-    dir.run("verify out").code(0);
+    dir.run("resume out --enable-gas-refill --file in.wat=lib.wat").code(0);
+    dir.run("verify out --file in.wat=lib.wat").code(0);
     dir.run("verify a.wat out --preload lib=lib.wat --file in.wat=lib.wat").code(0);
 }
 

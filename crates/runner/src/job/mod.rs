@@ -1,4 +1,5 @@
 //! The job of a chain, made again from its snapshots and from files that are given or found.
 
+pub mod claimed;
 pub mod rerun;
 pub mod search;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::report::{RunOutcome, RunResult};
@@ -14,6 +14,7 @@ use stepmark_snapshot::snap;
 use crate::chain::durable::{OutputDir, PAUSE_NOTE};
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
+use crate::job::claimed::ClaimedJob;
 use crate::node::deliver;
 use crate::node::driver::{Driver, Reached};
 use crate::node::engine::ModuleSession;
@@ -23,7 +24,6 @@ use crate::node::output::Output;
 use crate::node::receipt::{self, Runner};
 use crate::node::sink::{self, Sink};
 use crate::node::supply::Supply;
-use crate::verify;
 
 /// Longest receipt that is held in memory to add to it; a longer one is written as it is.
 const RECEIPT_MAX: usize = 16 << 20;
@@ -385,7 +385,7 @@ fn described(node: &mut dyn ModuleSession) -> Result<Value> {
     let mut job = Value::Null;
     while let Some(file) = node.next_file()? {
         match file {
-            OutputFile::Snap(_) => job = verify::job_object(&snap::decode(&node.take_all()?)?.job),
+            OutputFile::Snap(_) => job = json!(ClaimedJob::of(&snap::decode(&node.take_all()?)?.job)),
             _ => node.drop_file()?,
         }
     }

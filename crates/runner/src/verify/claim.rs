@@ -6,26 +6,14 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use stepmark_core::module::UNKNOWN_IMPORTS;
-use stepmark_snapshot::job::{Job, ModuleRef};
+use stepmark_snapshot::job::Job;
 use stepmark_state::encoding::hex;
-use stepmark_state::limits::Limits;
 
 use crate::chain::ChainFiles;
 use crate::chain::durable::PAUSE;
 use crate::failure::{Failure, Result};
 use crate::foreign;
-
-/// A file that the job names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ClaimedFile {
-    /// Its name or path as the job has it.
-    pub name: String,
-    /// Bytes.
-    pub size: u64,
-    /// BLAKE3 of its bytes, in hexadecimal.
-    pub hash: String,
-}
+use crate::job::claimed::{ClaimedFile, ClaimedJob};
 
 /// How a run ended, by its own account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,67 +55,12 @@ impl ClaimedEnd {
     }
 }
 
-/// Limits that the job names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct ClaimedLimits {
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Frames of calls.
-    pub call_depth: u64,
-    /// Bytes of files.
-    pub files: u64,
-    /// Slots of exceptions.
-    pub exceptions: u64,
-}
-
-impl From<Limits> for ClaimedLimits {
-    fn from(limits: Limits) -> Self {
-        Self {
-            memory: limits.memory_bytes,
-            call_depth: limits.call_depth.into(),
-            files: limits.file_bytes,
-            exceptions: limits.exception_slots.into(),
-        }
-    }
-}
-
 /// What a chain claims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claim {
-    /// The program.
-    pub program: ClaimedFile,
-    /// Modules that it imports from.
-    pub modules: Vec<ClaimedFile>,
-    /// Contracts that it can call.
-    pub contracts: Vec<ClaimedFile>,
-    /// The export that was called; none for a command.
-    pub entry: Option<String>,
-    /// Arguments.
-    pub args: Vec<String>,
-    /// Environment, `NAME=VALUE`.
-    pub env: Vec<String>,
-    /// Standard input; none is an empty one.
-    pub stdin: Option<ClaimedFile>,
-    /// Input files.
-    pub inputs: Vec<ClaimedFile>,
-    /// What a contract was called with, in hexadecimal.
-    pub call_data: String,
-    /// Who called it.
-    pub caller: String,
-    /// Version of the store that it began with.
-    pub store: Option<u64>,
-    /// Seed of the random source.
-    pub seed: u64,
-    /// Nanoseconds of the program's clocks for each unit of gas.
-    pub clock_rate: u64,
-    /// Name and hash of the gas schedule.
-    pub schedule: ClaimedFile,
-    /// Features that were turned off.
-    pub features_off: Vec<String>,
-    /// What imported functions did that nothing provided: `trap` or `zero`; none where there were none.
-    pub stub_imports: Option<&'static str>,
-    /// What the program may have at most.
-    pub limits: ClaimedLimits,
+    /// The job.
+    #[serde(flatten)]
+    pub job: ClaimedJob,
     /// Snapshots of the chain.
     pub snapshots: u64,
     /// Gas that the program took up to the last thing that the chain claims.
@@ -144,18 +77,6 @@ pub struct Claim {
     pub files: Vec<ClaimedFile>,
     /// Hash of the last `.snap`, to which everything before it is tied.
     pub head: String,
-}
-
-/// Members of a claim that are about the run, not about the job.
-const OF_THE_RUN: [&str; 8] = ["snapshots", "gas", "ended", "result", "stdout", "stderr", "files", "head"];
-
-/// What a job is, in the members of a claim: what a receipt says of it.
-pub fn job_object(job: &Job) -> Value {
-    let mut object = serde_json::to_value(Claim::of_job(job)).unwrap_or_default();
-    if let Some(members) = object.as_object_mut() {
-        members.retain(|name, _| !OF_THE_RUN.contains(&name.as_str()));
-    }
-    object
 }
 
 impl Claim {
@@ -177,79 +98,13 @@ impl Claim {
             stderr: stream("stderr", &said["stderr"]),
             files: said["files"].as_array().into_iter().flatten().filter_map(left_behind).collect(),
             head: last.map(|(_, link)| hex(&link.hash)).unwrap_or_default(),
-            ..Self::of_job(job)
+            job: ClaimedJob::of(job),
         }
-    }
-
-    /// The part that is about the job.
-    fn of_job(job: &Job) -> Self {
-        let (stubs, features): (Vec<_>, Vec<_>) = job.features.iter().partition(|(name, _)| name == UNKNOWN_IMPORTS);
-        let off = features.into_iter().filter(|(_, on)| !on).map(|(name, _)| name.clone());
-        Self {
-            program: module(&job.program),
-            modules: job.modules.iter().map(module).collect(),
-            contracts: job.contracts.iter().map(module).collect(),
-            entry: job.entry.clone(),
-            args: job.args.clone(),
-            env: job.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-            stdin: job.stdin.as_ref().map(|stdin| file("stdin", stdin.size, &stdin.hash)),
-            inputs: job.inputs.iter().map(|input| file(&input.path, input.size, &input.hash)).collect(),
-            call_data: hex(&job.call_data),
-            caller: job.caller.clone(),
-            store: job.store,
-            seed: job.seed,
-            clock_rate: job.clock_rate,
-            schedule: file(&job.schedule.name, job.schedule.bytes.len() as u64, &job.schedule.hash),
-            features_off: off.collect(),
-            stub_imports: stubs.first().map(|(_, zeros)| if *zeros { "zero" } else { "trap" }),
-            limits: job.limits.into(),
-            snapshots: 0,
-            gas: 0,
-            ended: ClaimedEnd::Unknown,
-            result: None,
-            stdout: None,
-            stderr: None,
-            files: Vec::new(),
-            head: String::new(),
-        }
-    }
-
-    /// The entry and its arguments, with a space between two; what is not a plain word is in quotes.
-    pub fn call(&self) -> String {
-        self.entry.iter().chain(&self.args).map(|text| word(text)).collect::<Vec<_>>().join(" ")
     }
 
     /// The claim in words, each with its name; what is as it is by default is left out.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
-        let named = |file: &ClaimedFile| format!("{}, {} bytes, BLAKE3 {}", word(&file.name), file.size, file.hash);
-        let of = |name: &'static str, files: &[ClaimedFile]| -> Vec<(&'static str, String)> {
-            files.iter().map(|file| (name, named(file))).collect()
-        };
-        let mut lines = vec![("program", named(&self.program))];
-        lines.extend(of("module", &self.modules));
-        lines.extend(of("contract", &self.contracts));
-        lines.push(("call", if self.call().is_empty() { "(no arguments)".to_owned() } else { self.call() }));
-        lines.extend(self.env.iter().map(|variable| ("env", word(variable))));
-        lines.extend(self.stdin.iter().map(|stdin| ("stdin", format!("{} bytes, BLAKE3 {}", stdin.size, stdin.hash))));
-        lines.extend(of("input", &self.inputs));
-        let when = |show: bool, name, text: String| show.then_some((name, text));
-        let ClaimedLimits { memory, call_depth, files, exceptions } = self.limits;
-        let limits = format!("memory {memory}, call depth {call_depth}, files {files}, exceptions {exceptions}");
-        lines.extend(
-            [
-                when(!self.call_data.is_empty(), "call data", format!("0x{}", self.call_data)),
-                when(!self.caller.is_empty(), "caller", word(&self.caller)),
-                self.store.map(|version| ("store", format!("version {version}"))),
-                when(self.seed != 0, "seed", self.seed.to_string()),
-                when(self.clock_rate != 1, "clock", format!("{} ns a unit of gas", self.clock_rate)),
-                when(!self.features_off.is_empty(), "off", self.features_off.join(", ")),
-                self.stub_imports.map(|what| ("stubs", what.to_owned())),
-                when(self.limits != Limits::default().into(), "limits", limits),
-            ]
-            .into_iter()
-            .flatten(),
-        );
-        lines.push(("schedule", format!("{}, BLAKE3 {}", word(&self.schedule.name), self.schedule.hash)));
+        let mut lines = self.job.lines();
         let plural = if self.snapshots == 1 { "" } else { "s" };
         lines.push(("length", format!("{} snapshot{plural}, {} gas", self.snapshots, self.gas)));
         lines.push(("ended", self.ended.words().to_owned()));
@@ -259,8 +114,8 @@ impl Claim {
             let shown = stream.as_ref().filter(written);
             lines.extend(shown.map(|stream| (name, format!("{} bytes, hash {}", stream.size, stream.hash))));
         }
-        lines.extend(of("left file", &self.files));
-        lines.extend(when(!self.head.is_empty(), "head", self.head.clone()));
+        lines.extend(self.files.iter().map(|file| ("left file", file.words())));
+        lines.extend((!self.head.is_empty()).then(|| ("head", self.head.clone())));
         lines
     }
 }
@@ -286,7 +141,7 @@ impl Expected {
     /// # Errors
     /// Exit code 65 that names each part in which they differ; 2 for a member that no claim has.
     pub fn check(&self, claim: &Claim, chain: &Path) -> Result<()> {
-        let call = claim.call();
+        let call = claim.job.call();
         let hash = |hash: &Option<String>| hash.as_ref().map(|hash| hash.to_ascii_lowercase());
         let (program, head) = (hash(&self.program), hash(&self.head));
         let result = claim.result.clone().unwrap_or_else(|| "none".to_owned());
@@ -294,7 +149,7 @@ impl Expected {
         let (mut in_words, mut as_data) = (Vec::new(), Vec::new());
         let datum = |what: &str, claimed: &Value, expected: &Value| json!({ "what": what, "claimed": claimed, "expected": expected });
         let parts = [
-            ("the program's hash", &program, &claim.program.hash),
+            ("the program's hash", &program, &claim.job.program.hash),
             ("the call", &self.call, &call),
             ("the result", &self.result, &result),
             ("the hash of the last snapshot", &head, &claim.head),
@@ -338,20 +193,6 @@ fn agrees(claimed: &Value, promised: &Value) -> bool {
         }
         _ => claimed == promised,
     }
-}
-
-/// A text of the prover's as one word: what is not plain is in quotes, so that it cannot be taken for what stands beside it.
-fn word(text: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._/-+=:@%".contains(letter);
-    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("{text:?}") }
-}
-
-fn file(name: &str, size: u64, hash: &[u8; 32]) -> ClaimedFile {
-    ClaimedFile { name: name.to_owned(), size, hash: hex(hash) }
-}
-
-fn module(module: &ModuleRef) -> ClaimedFile {
-    file(&module.name, module.size, &module.hash)
 }
 
 /// What was written, a stream or a file, as the receipt has it.

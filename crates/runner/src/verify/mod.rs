@@ -23,7 +23,7 @@ use crate::interrupt::Interrupt;
 use crate::job::rerun::Rerun;
 use crate::node::engine::Engine;
 
-pub use claim::{Claim, ClaimedEnd, ClaimedFile, Expected, job_object};
+pub use claim::{Claim, ClaimedEnd, Expected};
 pub use executor::SegmentExecutor;
 pub use plan::{PlannedSegment, RunEnd};
 pub use report::html;

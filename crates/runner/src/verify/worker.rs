@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use stepmark_session::output_file::OutputFile;
 use stepmark_session::spec::JobSpec;
@@ -16,6 +16,7 @@ use crate::chain::{self, ChainFiles};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
+use crate::job::claimed::ClaimedJob;
 use crate::job::rerun::Rerun;
 use crate::node::driver::{Driver, Ready};
 use crate::node::engine::{Deliver, ModuleSession};
@@ -23,7 +24,6 @@ use crate::node::external::RecordedReplies;
 use crate::node::kept;
 use crate::node::receipt;
 use crate::strict;
-use crate::verify::claim;
 use crate::verify::{PlannedSegment, SegmentVerdict, Verdict, VerifyOptions};
 
 /// What a worker reports.
@@ -225,7 +225,7 @@ impl<'a> Worker<'a> {
             match file {
                 OutputFile::Receipt => {
                     let there = reports.receipt.clone()?;
-                    let job = claim::job_object(self.rerun.job());
+                    let job = json!(ClaimedJob::of(self.rerun.job()));
                     differences.extend(compare_receipt(there.as_deref(), &node.take_all()?, &job)?);
                 }
                 OutputFile::Result => {
