@@ -70,7 +70,7 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Find where two accounts of one run part: two chains, or two executors of a segment
     Bisect(bisect::BisectArgs),
-    /// Reply questions of `bisect` about a segment, on standard input and output
+    /// Answer questions of `bisect` about a segment, on standard input and output
     Executor(bisect::ExecutorArgs),
     /// Decide a dispute again from its bundle
     CheckBundle(bisect::CheckBundleArgs),

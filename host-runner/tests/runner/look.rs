@@ -192,7 +192,7 @@ fn inspect_needs_no_input_files() {
     // A file that is given must be the right one all the same.
     fs::write(dir.path("other.txt"), "other").expect("a file");
     dir.run("inspect out --stdin other.txt").code(65).says("other.txt: is not the standard input of the snapshots");
-    dir.run("inspect out --stdin absent.txt").code(74);
+    dir.run("inspect out --stdin absent.txt").code(2).says("absent.txt: no such file");
     // What is damaged is seen without them too.
     let mut bin = dir.read("out/1.bin");
     let middle = bin.len() / 2;
