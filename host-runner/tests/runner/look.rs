@@ -181,7 +181,7 @@ fn inspect_needs_no_input_files() {
         assert!(not_shown.len() == 1, "{not_shown:?}");
         let why =
             "not shown: descriptors, files, how much was written: the snapshot needs data/input.txt with BLAKE3 hash ";
-        let advice = ", which was not found; give it with --file data/input.txt=FILE";
+        let advice = ", which was not found; give it with --file /data/input.txt=FILE";
         assert!(not_shown[0].starts_with(why) && not_shown[0].ends_with(advice), "{not_shown:?}");
         // All the rest is there.
         for line in whole.lines().filter(|line| !line.starts_with("descriptor ") && !line.starts_with("written so far"))
