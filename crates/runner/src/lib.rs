@@ -10,6 +10,7 @@ pub mod ask;
 pub mod bisect;
 pub mod bounds;
 pub mod chain;
+pub mod claimed_job;
 pub mod compact;
 pub mod demangle;
 pub mod failure;

@@ -12,9 +12,9 @@ use stepmark_session::spec::JobSpec;
 use stepmark_snapshot::snap;
 
 use crate::chain::durable::{OutputDir, PAUSE_NOTE};
+use crate::claimed_job::ClaimedJob;
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
-use crate::job::claimed::ClaimedJob;
 use crate::node::deliver;
 use crate::node::driver::{Driver, Reached};
 use crate::node::engine::ModuleSession;

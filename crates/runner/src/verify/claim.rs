@@ -11,9 +11,9 @@ use stepmark_state::encoding::hex;
 
 use crate::chain::ChainFiles;
 use crate::chain::durable::PAUSE;
+use crate::claimed_job::{ClaimedFile, ClaimedJob};
 use crate::failure::{Failure, Result};
 use crate::foreign;
-use crate::job::claimed::{ClaimedFile, ClaimedJob};
 
 /// How a run ended, by its own account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
