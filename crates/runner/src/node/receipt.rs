@@ -54,7 +54,7 @@ pub(crate) fn differing(left: &Value, right: &Value) -> Vec<(String, String, Str
     differing.map(|name| (name.clone(), show(a.get(name)), show(b.get(name)))).collect()
 }
 
-/// The receipt `text` of the node with a `runner` object added, as by [`with_member`].
+/// The receipt `text` of the node with a `runner` object added, as by `with_member`.
 pub fn with_runner(text: &str, runner: &Runner, time: Duration) -> String {
     let mut object = runner.object();
     object["wall_time_ms"] = milliseconds(time).into();
