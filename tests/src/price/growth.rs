@@ -306,7 +306,11 @@ pub fn measure(many: &Many, effort: Effort) -> Result<[Growth; 2]> {
         bytes: snap + bin,
         each: snap.saturating_sub(before) as f64 / many.count as f64,
         nanoseconds: larger[number].as_nanos() as f64 / (snap + bin) as f64,
-        growth: larger[number].as_secs_f64() / smaller[number].as_secs_f64(),
+        // The clock may not have moved: that is no measurement, and whatever is measured again is better.
+        growth: match smaller[number].as_secs_f64() {
+            0.0 => f64::INFINITY,
+            smaller => larger[number].as_secs_f64() / smaller,
+        },
     };
     Ok([growth(0, "snapshot"), growth(1, "restore")])
 }
