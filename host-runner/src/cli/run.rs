@@ -127,7 +127,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
         console.note(&format!("committed: the store is at version {version}"));
     }
     let contract_result = set.map(|set| set.result).filter(|result| !result.is_empty());
-    let closing = Closing { job: &job, summary: &summary, contract_result, output: output.path(), path: &path };
+    let output = output.path();
+    let closing = Closing { job: &job, summary: &summary, runner, contract_result, output, path: &path };
     closing.say(args, console)
 }
 
@@ -143,6 +144,8 @@ fn read_and_written(summary: &Summary, dir: &Path) -> Result<ReadWriteSet> {
 struct Closing<'a> {
     job: &'a JobSpec,
     summary: &'a Summary,
+    /// What ran it.
+    runner: Runner,
     /// What its contract returned, if that is anything.
     contract_result: Option<Vec<u8>>,
     /// Where its files are.
@@ -154,7 +157,7 @@ struct Closing<'a> {
 impl Closing<'_> {
     /// Says it, and compares the run with the reference where that is wanted.
     fn say(&self, args: &RunArgs, mut console: Console) -> Result<Reply> {
-        let Self { job, summary, .. } = *self;
+        let Self { job, summary, runner, .. } = *self;
         print_values(summary, args.unsigned, args.output)?;
         let printed = self.contract_result.iter().filter(|_| !args.output.json);
         printed.map(|result| readable(result)).try_for_each(|result| print(&result))?;
@@ -164,7 +167,6 @@ impl Closing<'_> {
         say_closing(summary, output_dir, &program_flag(args), &console);
         trapped::say_further(summary, self.path, args.job.keep_final, &program_flag(args), &console);
         let comparison = if args.check_reference { compare(job, summary, &mut console)? } else { None };
-        let runner = Runner { engine: args.engine, refill: Some(job.gas_refill) };
         let mut object = runner_report::run_object(summary, output_dir, runner);
         object["backtrace"] = json!(backtrace);
         if let Some(result) = &self.contract_result {

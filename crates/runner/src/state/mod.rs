@@ -14,7 +14,6 @@ use stepmark_state::paged::Page;
 use stepmark_state::pages::PAGE;
 use stepmark_state::pages::SpaceId;
 
-use crate::bounds::Bounds;
 use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
@@ -42,21 +41,7 @@ impl LoadedState {
     /// # Errors
     /// As those of resuming from it.
     pub fn open(place: &SnapshotRef, program: Option<&str>, files: &GivenFiles) -> Result<Self> {
-        Self::open_within(place, program, files, &Bounds::default())
-    }
-
-    /// As [`open`](Self::open), if the job may not have more memory than `bounds` allow.
-    ///
-    /// # Errors
-    /// As those of [`open`](Self::open), and exit code 77.
-    pub fn open_within(
-        place: &SnapshotRef,
-        program: Option<&str>,
-        files: &GivenFiles,
-        bounds: &Bounds,
-    ) -> Result<Self> {
         let raw = place.read()?;
-        bounds.check_memory(&raw.job)?;
         let files = JobFiles::find(&raw.job, program, files, &place.dir)?;
         let rerun = Rerun::new(raw.job.clone(), &files, &place.dir);
         Self::restore(raw, &rerun, place.id)
