@@ -3,6 +3,7 @@
 //! progress only when that is a terminal.
 
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -33,6 +34,33 @@ pub struct Console {
     copies: Option<[Vec<u8>; 2]>,
     /// The program has begun a line on standard error.
     has_begun_line: Cell<bool>,
+    /// The program can ask for the time, which may be what it waits for: said once, when that has taken long.
+    clock: Option<Clock>,
+}
+
+/// A program's clock, and ours.
+struct Clock {
+    /// Nanoseconds a unit of gas.
+    rate: u64,
+    since: Instant,
+}
+
+/// How long nothing is said about a program's clock.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Clock {
+    /// What the clock has come to after so much gas, for who wonders why the program takes so long.
+    fn said(&self, gas: u64, elapsed: Duration) -> Option<String> {
+        let shown = Duration::from_nanos(gas.saturating_mul(self.rate));
+        let what = format!(
+            "the program can ask for the time, which is counted in gas: its clock has moved {:.1} s in {} s ({} ns a unit of gas). \
+             If it waits for a time, that comes sooner with a greater --clock-rate",
+            shown.as_secs_f64(),
+            elapsed.as_secs(),
+            self.rate
+        );
+        (elapsed >= PATIENCE && shown < elapsed).then_some(what)
+    }
 }
 
 impl Console {
@@ -44,7 +72,7 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
             bar.set_style(style);
         }
-        Self { verbosity, stdout_is_taken: json, bar, copies: None, has_begun_line: Cell::new(false) }
+        Self { verbosity, stdout_is_taken: json, bar, copies: None, has_begun_line: Cell::new(false), clock: None }
     }
 
     /// Keeps a copy of what the program writes.
@@ -55,6 +83,11 @@ impl Console {
     /// The copies of standard output and standard error so far.
     pub fn take_copies(&mut self) -> [Vec<u8>; 2] {
         self.copies.take().unwrap_or_default()
+    }
+
+    /// Says after a while what became of the time that the program can ask for, of so many nanoseconds a unit of gas.
+    pub fn watch_clock(&mut self, rate: u64) {
+        self.clock = Some(Clock { rate, since: Instant::now() });
     }
 
     /// Ends the progress display.
@@ -111,6 +144,11 @@ impl Sink for Console {
     }
 
     fn progress(&mut self, progress: &Progress, rate: f64) {
+        let said = self.clock.as_ref().and_then(|clock| clock.said(progress.gas_total, clock.since.elapsed()));
+        if let Some(what) = said {
+            self.clock = None;
+            self.note(&what);
+        }
         if !self.bar.is_hidden() {
             let Progress { snapshot_id, gas_total, .. } = *progress;
             self.bar.set_message(format!("snapshot {snapshot_id}, {} gas, {}", amount(gas_total), per_second(rate)));
@@ -147,6 +185,16 @@ mod tests {
         assert_eq!(amount(1_000), "1.000 k");
         assert_eq!(amount(12_345_678), "12.345 M");
         assert_eq!(amount(u64::MAX), "18446744.073 T");
+    }
+
+    #[test]
+    fn a_clock_that_is_slow_is_spoken_of_after_ten_seconds() {
+        let clock = |rate| Clock { rate, since: Instant::now() };
+        let seconds = Duration::from_secs;
+        assert_eq!(clock(1).said(2_000_000_000, seconds(9)), None);
+        assert_eq!(clock(10).said(2_000_000_000, seconds(12)), None, "it has moved by 20 s");
+        let said = clock(1).said(2_500_000_000, seconds(12)).expect("it has moved by less than it took");
+        assert!(said.contains("its clock has moved 2.5 s in 12 s (1 ns a unit of gas)"), "{said}");
     }
 
     #[test]

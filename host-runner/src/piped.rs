@@ -2,7 +2,6 @@
 //! a job is decided before it runs, and is a file of the job like any other.
 
 use std::io::{IsTerminal, Read};
-use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -23,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What the program reads as its standard input, where that is the command's own; none where it is a file, or nothing.
 ///
 /// With `--stdin -` or `/dev/stdin` it is read whatever it is. Else it is read where it is a pipe or a file, the run is one
-/// from the start, and the program can read it; a terminal is then an empty input.
+/// from the start, and the program imports the call that reads (else nobody waits for what it would not look at); a terminal is
+/// then an empty input.
 ///
 /// # Errors
 /// Exit code 74 when it cannot be read, or is longer than 1 GiB.
@@ -31,7 +31,7 @@ pub fn read(job: &mut JobSpec) -> Result<Option<Vec<u8>>> {
     let is_wanted = match job.stdin.as_deref() {
         Some(NAME | "/dev/stdin") => true,
         Some(_) => false,
-        None => job.resume.is_none() && is_redirected() && reads_input(job),
+        None => job.resume.is_none() && is_redirected() && imports::any(job, &["fd_read"]),
     };
     if !is_wanted {
         return Ok(None);
@@ -51,7 +51,7 @@ pub fn read(job: &mut JobSpec) -> Result<Option<Vec<u8>>> {
 
 /// Whether there is a standard input that a program would read, if its run did not go on with the one that it began with.
 pub fn is_left_unread(job: &JobSpec) -> bool {
-    job.resume.is_some() && is_redirected() && reads_input(job)
+    job.resume.is_some() && is_redirected() && imports::any(job, &["fd_read"])
 }
 
 /// Says after a while what is waited for, until the result is dropped.
@@ -80,11 +80,4 @@ fn is_redirected() -> bool {
 #[cfg(not(unix))]
 fn is_redirected() -> bool {
     !std::io::stdin().is_terminal()
-}
-
-/// Whether the program, or a module linked to it, imports the call that reads: else nobody waits for what it would not look at.
-fn reads_input(job: &JobSpec) -> bool {
-    let mut modules = job.preload.iter().map(|(_, path)| path).chain([&job.program]);
-    // What cannot be read is said where it is loaded.
-    modules.any(|path| imports::of(Path::new(path)).is_ok_and(|names| names.iter().any(|name| name == "fd_read")))
 }

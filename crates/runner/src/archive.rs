@@ -35,7 +35,7 @@ impl Writer {
     /// # Errors
     /// Exit code 74 when it cannot be created.
     pub fn create(target: &Path) -> Result<Self> {
-        durable::check_no_device(target)?;
+        durable::check_output(target, durable::ARCHIVE)?;
         let file = durable::temporary_beside(target).map_err(|error| Failure::io(target, &error))?;
         Ok(Self { builder: Builder::new(file), target: target.to_path_buf() })
     }

@@ -1,12 +1,16 @@
 //! What somebody who checks a stranger's job lets it cost: gas, time and memory. A claim that is beyond is refused before
 //! anything is executed, and what turns out to take more is given up.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use stepmark_snapshot::job::Job;
 use stepmark_state::limits::Limits;
 
 use crate::failure::{BEYOND, Failure, Result};
+use crate::job::rerun::is_built_in;
+use crate::node::engine::Budget;
 
 /// Bytes of an element of a table, of a slot of the stack and of a slot of an exception.
 const SLOT: u64 = 8;
@@ -22,23 +26,29 @@ pub struct Bounds {
     pub memory: Option<u64>,
 }
 
-/// Bytes that the limits of a job allow it at most, of everything together: memories, tables, files with the log of a store, the
-/// stack, and exceptions.
-pub fn memory_of(limits: &Limits) -> u64 {
+/// Bytes that a job may take at most: what its limits allow, and the modules and inputs that it begins with.
+pub fn memory_of(job: &Job) -> u64 {
+    let modules = job.modules.iter().chain(&job.contracts).chain([&job.program]).map(|module| module.size);
+    let inputs = job.inputs.iter().map(|input| input.size).chain(job.stdin.iter().map(|stdin| stdin.size));
+    modules.chain(inputs).fold(memory_of_limits(&job.limits), u64::saturating_add)
+}
+
+/// Bytes that limits allow, of everything together: memories, tables, files with the log of a store, the stack, and exceptions.
+fn memory_of_limits(limits: &Limits) -> u64 {
     let slots = [limits.table_elements, limits.stack_slots.into(), limits.exception_slots.into()];
     let slots = slots.into_iter().map(|count| count.saturating_mul(SLOT));
     slots.chain([limits.memory_bytes, limits.file_bytes, limits.log_bytes()]).fold(0, u64::saturating_add)
 }
 
 impl Bounds {
-    /// Refuses a job whose limits allow it more memory.
+    /// Refuses a job that may take more memory.
     ///
     /// # Errors
     /// Exit code 77.
     pub fn check_memory(&self, job: &Job) -> Result<()> {
-        let claimed = memory_of(&job.limits);
+        let claimed = memory_of(job);
         let beyond = |most| {
-            let what = format!("the job's limits allow {claimed} bytes of memory in all, at most {most} may be");
+            let what = format!("the job may take {claimed} bytes of memory in all, at most {most} may be");
             Failure::new(BEYOND, what).help("nothing was executed; --max-memory-total says how much may be")
         };
         self.memory.filter(|most| claimed > *most).map_or(Ok(()), |most| Err(beyond(most)))
@@ -56,30 +66,49 @@ impl Bounds {
 
     /// How many workers fit, of so many that are wanted, each with all the memory that the job may have.
     pub fn workers(&self, job: &Job, wanted: usize) -> usize {
-        let fitting = self.memory.map_or(u64::MAX, |most| most / memory_of(&job.limits).max(1));
+        let fitting = self.memory.map_or(u64::MAX, |most| most / memory_of(job).max(1));
         wanted.min(usize::try_from(fitting).unwrap_or(usize::MAX)).max(1)
     }
 
-    /// Begins to execute.
-    pub fn begin(&self) -> Allowance {
-        Allowance { gas: self.gas, deadline: self.time.and_then(|time| Instant::now().checked_add(time)) }
+    /// Begins to execute a job.
+    pub fn begin(&self, job: &Job) -> Allowance {
+        let deadline = self.time.and_then(|time| Instant::now().checked_add(time));
+        let has_free_steps = !is_built_in(&job.schedule);
+        Allowance { gas: self.gas, spent: Arc::default(), has_free_steps, deadline }
     }
 }
 
-/// What is left to something that executes.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is left to all that execute something together: copies share it.
+#[derive(Clone, Debug, Default)]
 pub struct Allowance {
     gas: Option<u64>,
+    /// By all of them.
+    spent: Arc<AtomicU64>,
+    /// The schedule is the prover's, and may make instructions free.
+    has_free_steps: bool,
     deadline: Option<Instant>,
 }
 
 impl Allowance {
-    /// Gives up what has taken so much gas, or too long.
+    /// Takes what a slice came to that used so much gas of its budget, `is_paused` where it came to the end of it: the steps
+    /// that a prover's schedule makes free are bounded as gas is.
+    ///
+    /// # Errors
+    /// As those of [`spend`](Self::spend).
+    pub(crate) fn spend_slice(&self, used: u64, budget: Budget, is_paused: bool) -> Result<()> {
+        // Where gas ends a slice, it has used nearly all.
+        let is_free = self.has_free_steps && is_paused && used < budget.gas / 2;
+        self.spend(if is_free { used.saturating_add(budget.steps) } else { used })
+    }
+
+    /// Takes so much gas, and gives up where that is too much in all, or the time is over.
     ///
     /// # Errors
     /// Exit code 77.
-    pub fn check(&self, gas: u64) -> Result<()> {
-        if let Some(most) = self.gas.filter(|most| gas > *most) {
+    pub fn spend(&self, gas: u64) -> Result<()> {
+        let add = |spent: u64| Some(spent.saturating_add(gas));
+        let before = self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or_default();
+        if let Some(most) = self.gas.filter(|most| before.saturating_add(gas) > *most) {
             return Err(Failure::new(BEYOND, format!("more than {most} gas is needed")));
         }
         match self.deadline {
@@ -93,20 +122,24 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use stepmark_snapshot::job::{ModuleRef, ScheduleRef};
+
     use super::*;
 
     #[test]
     fn what_a_job_may_take_is_the_sum_of_its_limits() {
         // Memories, files, an eighth of that for the log of a store, tables, stack, exceptions.
         let sum = (2 << 30) - 65_536 + (1 << 30) + (1 << 27) + 80_000_000 + (64 << 20) + (8 << 20);
-        assert_eq!(memory_of(&Limits::default()), sum);
-        assert_eq!(memory_of(&Limits { file_bytes: u64::MAX, ..Limits::default() }), u64::MAX);
+        assert_eq!(memory_of_limits(&Limits::default()), sum);
+        assert_eq!(memory_of_limits(&Limits { file_bytes: u64::MAX, ..Limits::default() }), u64::MAX);
+        let program = ModuleRef { size: 5, ..ModuleRef::default() };
+        assert_eq!(memory_of(&Job { program, ..Job::default() }), sum + 5);
     }
 
     #[test]
     fn a_claim_beyond_a_bound_is_refused_and_one_at_it_is_not() {
         let job = Job::default();
-        let claimed = memory_of(&job.limits);
+        let claimed = memory_of(&job);
         let memory = |most| Bounds { memory: Some(most), ..Bounds::default() };
         assert_eq!(memory(claimed).check_memory(&job), Ok(()));
         assert_eq!(memory(claimed - 1).check_memory(&job).expect_err("beyond").code(), 77);
@@ -114,14 +147,22 @@ mod tests {
         assert_eq!(gas.check_gas("it claims", 5), Ok(()));
         let refused = gas.check_gas("it claims", 6).expect_err("beyond");
         assert_eq!(refused.what(), "it claims 6 gas, at most 5 may be executed");
-        assert_eq!((gas.begin().check(5), gas.begin().check(6).expect_err("beyond").code()), (Ok(()), 77));
-        assert_eq!(Bounds::default().begin().check(u64::MAX), Ok(()));
+        let allowance = gas.begin(&job);
+        assert_eq!((allowance.spend(3), allowance.clone().spend(2)), (Ok(()), Ok(())), "5 in all");
+        assert_eq!(allowance.spend(1).expect_err("beyond").code(), 77);
+        let budget = Budget { gas: 4, steps: 3 };
+        assert_eq!(gas.begin(&job).spend_slice(1, budget, true), Ok(()), "no step of a built-in schedule is free");
+        let schedule = ScheduleRef { hash: [1; 32], ..ScheduleRef::default() };
+        let of_a_prover = gas.begin(&Job { schedule, ..Job::default() });
+        assert_eq!(of_a_prover.spend_slice(1, budget, true), Ok(()), "4 in all");
+        assert_eq!(of_a_prover.spend_slice(0, budget, true).expect_err("7 in all").code(), 77);
+        assert_eq!(Bounds::default().begin(&job).spend(u64::MAX), Ok(()));
     }
 
     #[test]
     fn no_more_workers_are_started_than_fit() {
         let job = Job::default();
-        let bounds = Bounds { memory: Some(memory_of(&job.limits) * 2 + 1), ..Bounds::default() };
+        let bounds = Bounds { memory: Some(memory_of(&job) * 2 + 1), ..Bounds::default() };
         assert_eq!([1, 2, 8].map(|wanted| bounds.workers(&job, wanted)), [1, 2, 2]);
         assert_eq!(Bounds::default().workers(&job, 8), 8);
     }

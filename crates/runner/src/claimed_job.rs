@@ -2,9 +2,14 @@
 
 use serde::Serialize;
 use stepmark_core::module::UNKNOWN_IMPORTS;
-use stepmark_snapshot::job::{Job, ModuleRef};
+use stepmark_snapshot::job::{Job, JobFunction, ModuleRef};
 use stepmark_state::encoding::hex;
 use stepmark_state::limits::Limits;
+
+/// What a receipt calls the job that it says.
+pub(crate) const JOB: &str = "job";
+/// Members that the first receipts with a job did not have.
+pub(crate) const LATER: [&str; 2] = ["preopens", "functions"];
 
 /// A file that a claim names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,6 +72,12 @@ pub struct ClaimedJob {
     pub stdin: Option<ClaimedFile>,
     /// Input files.
     pub inputs: Vec<ClaimedFile>,
+    /// Directories that were open to the program from the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub preopens: Vec<String>,
+    /// Functions of whoever embedded the engine, with their types: what they answer comes from outside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<String>,
     /// What a contract was called with, in hexadecimal.
     pub call_data: String,
     /// Who called it.
@@ -101,6 +112,8 @@ impl ClaimedJob {
             env: job.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
             stdin: job.stdin.as_ref().map(|stdin| file("stdin", stdin.size, &stdin.hash)),
             inputs: job.inputs.iter().map(|input| file(&input.path, input.size, &input.hash)).collect(),
+            preopens: job.preopens.clone(),
+            functions: job.functions.iter().map(JobFunction::text).collect(),
             call_data: hex(&job.call_data),
             caller: job.caller.clone(),
             store: job.store,
@@ -130,6 +143,8 @@ impl ClaimedJob {
         lines.extend(self.env.iter().map(|variable| ("env", word(variable))));
         lines.extend(self.stdin.iter().map(|stdin| ("stdin", format!("{} bytes, BLAKE3 {}", stdin.size, stdin.hash))));
         lines.extend(of("input", &self.inputs));
+        lines.extend(self.preopens.iter().map(|directory| ("open", word(directory))));
+        lines.extend(self.functions.iter().map(|function| ("function", word(function))));
         let when = |show: bool, name, text: String| show.then_some((name, text));
         let ClaimedLimits { memory, call_depth, files, exceptions } = self.limits;
         let limits = format!("memory {memory}, call depth {call_depth}, files {files}, exceptions {exceptions}");

@@ -148,6 +148,14 @@ impl Foreign {
         }
     }
 
+    /// As [`named`](Self::named), where a module is none that is text.
+    ///
+    /// # Errors
+    /// As [`named`](Self::named).
+    pub fn named_binary(path: &Path, kind: ForeignKind) -> Result<Self> {
+        Self::of(path.to_path_buf(), kind, system::open(path))
+    }
+
     /// Opens `name`, parts between slashes, below `dir`: no part of it may be a link.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! JSON as its writers mean it: an object that names a member twice says two things, of which readers take the one or the
 //! other, so it is refused.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// Reads one JSON value and nothing after it.
@@ -11,21 +12,32 @@ use serde_json::{Map, Value};
 /// # Errors
 /// What is no JSON, or names a member of an object twice, at whatever depth.
 pub fn parse(text: &[u8]) -> serde_json::Result<Value> {
-    serde_json::from_slice::<Strict>(text).map(|Strict(value)| value)
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = StrictReader { left: &Cell::new(MOST_VALUES) }.deserialize(&mut deserializer)?;
+    deserializer.end().map(|()| value)
 }
 
-/// A value without members that are named twice.
-struct Strict(Value);
+/// Most values that one may be made of: each takes up to fifty times the memory of its text.
+const MOST_VALUES: u32 = 1_000_000;
 
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictReader).map(Self)
+/// Reads a value without members that are named twice.
+#[derive(Clone, Copy)]
+struct StrictReader<'a> {
+    /// Values that there may be still.
+    left: &'a Cell<u32>,
+}
+
+impl<'de> DeserializeSeed<'de> for StrictReader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.ok_or_else(|| D::Error::custom(format_args!("more than {MOST_VALUES} values")))?);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct StrictReader;
-
-impl<'de> Visitor<'de> for StrictReader {
+impl<'de> Visitor<'de> for StrictReader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,7 +70,7 @@ impl<'de> Visitor<'de> for StrictReader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(list.into())
@@ -70,7 +82,7 @@ impl<'de> Visitor<'de> for StrictReader {
             if map.contains_key(&name) {
                 return Err(A::Error::custom(format_args!("the member {name:?} is there twice")));
             }
-            let Strict(value) = members.next_value()?;
+            let value = members.next_value_seed(self)?;
             map.insert(name, value);
         }
         Ok(map.into())
@@ -95,5 +107,11 @@ mod tests {
             assert!(error.contains("the member \"a\" is there twice"), "{error}");
         }
         assert!(parse(b"{} {}").is_err() && parse(b"").is_err());
+    }
+
+    #[test]
+    fn a_text_of_too_many_values_is_refused() {
+        let text = format!("[{}0]", "0,".repeat(MOST_VALUES as usize));
+        assert!(parse(text.as_bytes()).expect_err("refused").to_string().contains("more than 1000000 values"));
     }
 }

@@ -70,6 +70,15 @@ pub fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Text as one word of a shell's command line: what is not plain stands between quotes, and nothing in it does anything.
+pub fn quoted(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._/-+=:@%,".contains(letter);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// Text for a page, in which nothing of it is a tag or moves the rest.
 pub fn html(text: &str) -> String {
     let shown = Shown(text).to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");

@@ -13,8 +13,8 @@ use crate::flags::{BoundFlags, FileFlags, engines};
 use crate::units;
 use stepmark_runner::bisect::{self, ExecutorProcess, SegmentQuestion, Side};
 use stepmark_runner::bounds::Bounds;
-use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
+use stepmark_runner::chain::{ChainFiles, snapshots_in_words};
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
 use stepmark_runner::node::engine::Engine;
@@ -102,19 +102,44 @@ fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path)
     Ok(MISMATCH.into())
 }
 
+/// The snapshots of one chain that another lacks, as far as both go.
+fn lacking(of: &ChainFiles, other: &ChainFiles) -> Vec<u64> {
+    let last = of.last().min(other.last());
+    other.links.keys().filter(|id| **id <= last && !of.links.contains_key(*id)).copied().collect()
+}
+
+/// How many snapshots two chains have in common, in words.
+fn of_both(a: &ChainFiles, b: &ChainFiles) -> String {
+    let count = a.links.keys().filter(|id| b.links.contains_key(*id)).count();
+    format!("{count} snapshot{}", if count == 1 { "" } else { "s" })
+}
+
 /// Says whether two chains without a snapshot that differs claim the same otherwise.
 fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b: ChainFiles) -> Result<Reply> {
-    [&mut a, &mut b].into_iter().for_each(|chain| chain.check_bins(&mut |_| {}));
+    [&mut a, &mut b].into_iter().try_for_each(|chain| chain.check_bins(&mut |_| Ok(())))?;
     let differences = bisect::beside(&a, &b)?;
     let shared = a.last().min(b.last());
+    let lacking = [(dirs[0], lacking(&a, &b)), (dirs[1], lacking(&b, &a))];
     let code = if differences.is_empty() { 0 } else { MISMATCH };
     if args.json {
-        let object = json!({ "parted": false, "shared": shared, "differences": differences });
+        let [of_a, of_b] = lacking.map(|(_, ids)| ids);
+        let object = json!({
+            "parted": false, "shared": shared, "differences": differences, "lacking": { "a": of_a, "b": of_b },
+        });
         return Ok(Reply::object(code, object));
+    }
+    for (dir, ids) in lacking.iter().filter(|(_, ids)| !ids.is_empty()) {
+        print(&format!("{} has no {}, which the other one has: not compared", dir.display(), snapshots_in_words(ids)))?;
+    }
+    if bisect::differ_in_base(&a, &b) {
+        print(
+            "base.bin is not compared: it does not stand for the same snapshots in both; verify says whether each is right",
+        )?;
     }
     if differences.is_empty() {
         print(&format!(
-            "the chains are the same: {shared} snapshots, and everything else that they claim; nothing was executed"
+            "the chains are the same: {}, and everything else that they claim; nothing was executed",
+            of_both(&a, &b)
         ))?;
         return Ok(code.into());
     }

@@ -14,7 +14,7 @@ use stepmark_runner::node::embedded_module;
 use stepmark_runner::node::self_test::{self, SelfTest};
 use stepmark_runner::terminal;
 use stepmark_runner::this_machine::{self, MachineMemory};
-use stepmark_state::limits::Limits;
+use stepmark_snapshot::job::Job;
 
 /// Arguments of `doctor`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -92,7 +92,7 @@ impl Diagnosis {
         let known = |bytes: Option<u64>| bytes.map_or_else(|| "not known".to_owned(), mebibytes);
         let limit =
             memory.limit.map_or_else(String::new, |limit| format!(", this process may have {}", mebibytes(limit)));
-        let needed = bounds::memory_of(&Limits::default());
+        let needed = bounds::memory_of(&Job::default());
         let enough = match memory.usable().filter(|usable| *usable < needed) {
             Some(_) => format!(
                 "; a job with default limits may take {}: --max-memory and --max-files make it less",

@@ -27,7 +27,7 @@ pub(super) struct ExportModuleArgs {
 pub(super) fn execute(args: &ExportModuleArgs) -> Result<Reply> {
     let missing = || Failure::usage("no file is named");
     let file = args.file.as_ref().or(args.output.as_ref()).ok_or_else(missing)?;
-    durable::replace(file, embedded_module::NODE_WASM)?;
+    durable::write_output(file, embedded_module::NODE_WASM)?;
     let (hash, file) = (embedded_module::node_hash(), file.display().to_string());
     if args.json {
         let bytes = embedded_module::NODE_WASM.len();

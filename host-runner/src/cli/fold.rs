@@ -47,7 +47,7 @@ impl ChainArgs {
 /// A chain, its job and the files of it. A chain with faults is left alone.
 fn open(dir: &Path, program: Option<&str>, given: &GivenFiles) -> Result<(ChainFiles, Rerun, JobFiles)> {
     let mut chain = ChainFiles::open(dir)?;
-    chain.check_bins(&mut |_| {});
+    chain.check_bins(&mut |_| Ok(()))?;
     let Some(job) = chain.job.clone() else { return Err(chain.without_a_job()) };
     chain.check_restorable()?;
     let faults: Vec<&String> = chain.faults_from_its_beginning().chain(&chain.aside_faults).collect();

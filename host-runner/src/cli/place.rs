@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use stepmark_runner::chain::durable::{OutputDir, Replace};
 use stepmark_runner::failure::Result;
 use stepmark_runner::job::search::OWN;
+use stepmark_runner::terminal;
 use stepmark_session::spec::JobSpec;
 use stepmark_state::encoding::hex;
 
@@ -46,8 +48,11 @@ pub(super) fn directory(job: &JobSpec, hash: &[u8; 32]) -> String {
 pub(super) fn for_state(path: &str, hash: &[u8; 32], job: &JobSpec, piped: Option<&[u8]>) -> Result<OutputDir> {
     let open = |path: &str| -> Result<OutputDir> {
         let out = OutputDir::open(Path::new(path))?;
-        out.set_aside(hash)?;
-        out.prepare(hash, 0, false, Replace::MoveAside)?;
+        // Whose result lies there without a snapshot is not asked: it is kept.
+        let aside = out.set_aside(hash, &mut || Ok(Value::Null))?;
+        let aside = aside.map(|place| format!("what was in {path} is in {path}/{place} now"));
+        let aside = aside.or(out.prepare(hash, 0, false, Replace::MoveAside)?);
+        aside.iter().for_each(|what| terminal::say(what));
         kept::keep(job, piped, out.path())?;
         Ok(out)
     };

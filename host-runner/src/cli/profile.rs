@@ -50,12 +50,12 @@ pub(super) fn execute(args: &ProfileArgs) -> Result<Reply> {
     let shown = args.output.verbosity() == Verbosity::Verbose;
     let profiled = profile::run(&job, limits, &mut store, &mut console, shown, &stop)?;
     if let Some(path) = &args.folded {
-        durable::replace(path, profiled.profile.folded().as_bytes())?;
+        durable::write_output(path, profiled.profile.folded().as_bytes())?;
     }
     if let Some(path) = &args.svg {
         let program = args.words.first().map(|program| Path::new(program).file_name().unwrap_or_default());
         let title = format!("{}: gas", program.unwrap_or_default().to_string_lossy());
-        durable::replace(path, &flame_graph(&title, &profiled.profile)?)?;
+        durable::write_output(path, &flame_graph(&title, &profiled.profile)?)?;
     }
     if args.output.json {
         return Ok(Reply::object(0, profiled.object()));

@@ -33,6 +33,8 @@ use stepmark_runner::node::sink::Sink;
 use stepmark_runner::node::supply::Supply;
 use stepmark_runner::reference::{self, Comparison};
 use stepmark_runner::store::{ReadWriteSet, RunStore, decode_set, read_set};
+use stepmark_runner::terminal::quoted;
+use stepmark_runner::verify::{as_text, readable};
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
@@ -93,6 +95,9 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     }
     console.detail(&format!("module {} ({} engine)", embedded_module::node_hash(), args.engine));
     misplaced(&args.words).iter().for_each(|what| console.note(what));
+    if job.resume.is_none() && imports::any(&job, &["clock_time_get", "poll_oneoff"]) {
+        console.watch_clock(job.clock_rate.unwrap_or(1));
+    }
     if let Some(ResumeFrom { dir, id }) = &job.resume {
         SnapshotRef::new(dir, *id).start()?.iter().for_each(|what| console.note(what));
         if piped::is_left_unread(&job) {
@@ -128,7 +133,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     }
     let contract_result = set.map(|set| set.result).filter(|result| !result.is_empty());
     let output = output.path();
-    let closing = Closing { job: &job, summary: &summary, runner, contract_result, output, path: &path };
+    let closing = Closing { job: &job, piped, summary: &summary, runner, contract_result, output, path: &path };
     closing.say(args, console)
 }
 
@@ -143,6 +148,8 @@ fn read_and_written(summary: &Summary, dir: &Path) -> Result<ReadWriteSet> {
 /// What a run came to.
 struct Closing<'a> {
     job: &'a JobSpec,
+    /// Its standard input, where that was piped in.
+    piped: Option<Vec<u8>>,
     summary: &'a Summary,
     /// What ran it.
     runner: Runner,
@@ -164,9 +171,9 @@ impl Closing<'_> {
         let backtrace = trapped::backtrace(summary, Some(job));
         trapped::say(&backtrace, &console);
         let output_dir = self.output.as_deref();
-        say_closing(summary, output_dir, &program_flag(args), &console);
-        trapped::say_further(summary, self.path, args.job.keep_final, &program_flag(args), &console);
-        let comparison = if args.check_reference { compare(job, summary, &mut console)? } else { None };
+        say_closing(summary, output_dir, &file_flags(args), &console);
+        trapped::say_further(summary, self.path, args.job.keep_final, &file_flags(args), &console);
+        let comparison = if args.check_reference { compare(self, &mut console)? } else { None };
         let mut object = runner_report::run_object(summary, output_dir, runner);
         object["backtrace"] = json!(backtrace);
         if let Some(result) = &self.contract_result {
@@ -183,14 +190,23 @@ impl Closing<'_> {
     }
 }
 
-/// Refuses a program that is not there but nearly has a command's name.
+/// Refuses a program that is a directory, or is not there but nearly has a command's name.
 fn hints(words: &[String]) -> Result<()> {
+    if let Some(dir) = words.first().filter(|program| Path::new(program).is_dir()) {
+        let failure = Failure::usage(format!("{dir}: is a directory, expected a program"));
+        let dir = quoted(dir);
+        return Err(failure.help(format!("a chain in it: stepmark verify {dir}, or: stepmark resume {dir}")));
+    }
     let Some(program) = words.first().filter(|program| !Path::new(program).exists()) else { return Ok(()) };
     let command = help::command();
     let names = command.get_subcommands().flat_map(|sub| std::iter::once(sub.get_name()).chain(sub.get_all_aliases()));
     let near = names.map(|name| (strsim::osa_distance(name, program), name)).min();
     match near {
-        Some((distance @ 0..=2, name)) if distance * 3 <= name.len() => {
+        Some((0, name)) => {
+            let failure = Failure::usage(format!("{name}: is a command, and its flags stand after it"));
+            Err(failure.help(format!("say: stepmark {name} ... and then the flags")))
+        }
+        Some((distance @ 1..=2, name)) if distance * 3 <= name.len() => {
             let failure = Failure::usage(format!("{program}: there is no such program, and no such command"));
             Err(failure.help(format!("did you mean: stepmark {name}?")))
         }
@@ -215,10 +231,6 @@ pub(super) fn job(args: &RunArgs) -> Result<(JobSpec, Option<Vec<u8>>)> {
     // What is wrong with the flags is said before anybody waits for a pipe.
     let mut job = args.job.job(&args.words)?;
     let piped = piped::read(&mut job)?;
-    if args.check_reference && piped.is_some() {
-        let failure = Failure::usage("--check-reference reads the input twice: standard input can be read once");
-        return Err(failure.help("give it as a file: --stdin FILE"));
-    }
     Ok((job, piped))
 }
 
@@ -246,10 +258,10 @@ fn make_room(
 ) -> Result<()> {
     let (job_hash, start_id) = (node.job_hash()?, node.start_id()?);
     if start_id == 0
-        && let Some(place) = out.set_aside(&job_hash)?
+        && let Some(place) = out.set_aside(&job_hash, &mut || drive::described(node))?
     {
         let (dir, place) = (out.path(), out.path().join(place));
-        console.note(&format!("the chain of another job that was in {} is in {} now", dir.display(), place.display()));
+        console.note(&format!("what another job left in {} is in {} now", dir.display(), place.display()));
     }
     let moves_aside = args.job.snapshot_input.is_some() && !args.is_resume;
     let done = out.prepare(&job_hash, start_id, from_pause, replace(args.overwrite, moves_aside))?;
@@ -274,13 +286,15 @@ pub(super) fn starts_from_pause(job: &JobSpec, out: &Path) -> bool {
 }
 
 /// Runs the reference with what the module recorded. None when the run has no outcome to compare yet.
-fn compare(job: &JobSpec, summary: &Summary, console: &mut Console) -> Result<Option<Comparison>> {
+fn compare(closing: &Closing, console: &mut Console) -> Result<Option<Comparison>> {
+    let summary = closing.summary;
     if summary.interrupted() || summary.at_gas_limit() {
         console.warning("nothing to compare with the reference: the program has not ended");
         return Ok(None);
     }
     let [stdout, stderr] = console.take_copies();
-    let mut job = reference::ReferenceJob::new(job);
+    let mut job = reference::ReferenceJob::new(closing.job);
+    job.piped.clone_from(&closing.piped);
     job.answers = Some(summary.answers.clone());
     let expected = reference::run(job)?;
     let comparison = reference::compare(summary, &stdout, &stderr, &expected);
@@ -304,16 +318,6 @@ pub(super) fn print_values(summary: &Summary, unsigned: bool, output: OutputArgs
     values.map(|value| if unsigned { value.to_string() } else { signed(value) }).try_for_each(|value| print(&value))
 }
 
-/// What a contract has returned, for people: text, or else bytes in hexadecimal after `0x`.
-fn readable(bytes: &[u8]) -> String {
-    as_text(bytes).map_or_else(|| format!("0x{}", hex(bytes)), str::to_owned)
-}
-
-/// Bytes as text, if they are some that can be printed.
-fn as_text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
-}
-
 /// A value as most programs mean it: integers with their sign.
 pub(super) fn signed(value: &ReturnedValue) -> String {
     let bits = value.bits;
@@ -324,16 +328,27 @@ pub(super) fn signed(value: &ReturnedValue) -> String {
     }
 }
 
-/// The flag that names the program to other commands; none where they find it, beside the directory or in the working directory.
-fn program_flag(args: &RunArgs) -> String {
+/// The flags that name the job's files to other commands; none where they find them, beside the directory or in the working
+/// directory, by the name that the job has for them.
+fn file_flags(args: &RunArgs) -> String {
     let program = args.words.first().filter(|program| program.contains(['/', '\\']));
-    program.map_or_else(String::new, |program| format!(" --program {program}"))
+    let inputs = &args.job.config.inputs;
+    let flags = [
+        ("--program", &program.cloned().into_iter().collect::<Vec<_>>()),
+        ("--preload", &inputs.preload),
+        ("--file", &inputs.file),
+        ("--dir", &inputs.dir),
+        ("--contract", &args.job.config.contract.contract),
+    ];
+    let flags = flags.iter().flat_map(|(flag, values)| values.iter().map(move |value| (flag, value)));
+    flags.map(|(flag, value)| format!(" {flag} {}", quoted(value))).collect()
 }
 
 /// Says what the run came to, in a line or two. Where the state is that a run was stopped in, is said to whoever wants quiet too.
 pub(super) fn say_closing(summary: &Summary, output_dir: Option<&str>, again: &str, console: &Console) {
     if let Some(dir) = output_dir.filter(|_| summary.interrupted()) {
-        console.insist(&format!("interrupted: the state is in {dir}; go on with: stepmark resume {dir}{again}"));
+        let resume = format!("stepmark resume {}{again}", quoted(dir));
+        console.insist(&format!("interrupted: the state is in {dir}; go on with: {resume}"));
         return console.note(&format!("  {}", figures(summary)));
     }
     let outcome = summary.result.as_ref().map_or_else(|| "no result".to_owned(), outcome);
@@ -341,6 +356,9 @@ pub(super) fn say_closing(summary: &Summary, output_dir: Option<&str>, again: &s
         Some(dir) => format!("{outcome}, {}, results in {dir}", figures(summary)),
         None => format!("{outcome}, {}", gas_figures(summary)),
     });
+    if let Some(dir) = output_dir.filter(|_| summary.at_gas_limit()) {
+        console.note(&format!("  go on with: stepmark resume {}{again}", quoted(dir)));
+    }
 }
 
 /// How a run ended, in words.

@@ -147,6 +147,6 @@ fn export(store: &Database, file: &Path) -> Result<Value> {
         return Err(Failure::usage(what).help("choose another name"));
     }
     let export = store.view()?.export()?;
-    durable::replace(file, &export.encode())?;
+    durable::write_output(file, &export.encode())?;
     Ok(json!({ "file": file.display().to_string(), "version": export.version, "entries": export.entries.len() }))
 }

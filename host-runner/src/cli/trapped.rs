@@ -6,6 +6,7 @@ use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::node::drive::Summary;
 use stepmark_runner::state::{self, CallPlace};
+use stepmark_runner::terminal::quoted;
 use stepmark_session::report::RunOutcome;
 use stepmark_session::spec::{JobSpec, SnapshotName};
 
@@ -37,7 +38,7 @@ pub(super) fn say(frames: &[CallPlace], console: &Console) {
     }
 }
 
-/// Says how to look further into a run that trapped; `program` are the flags that name it.
+/// Says how to look further into a run that trapped; `program` are the flags that name its files.
 pub(super) fn say_further(summary: &Summary, output_dir: &str, is_kept: bool, program: &str, console: &Console) {
     let Some(result) = summary.result.as_ref().filter(|result| result.trap().is_some()) else { return };
     let last = result.last_snapshot;
@@ -45,9 +46,9 @@ pub(super) fn say_further(summary: &Summary, output_dir: &str, is_kept: bool, pr
         true => String::new(),
         // Nothing before the last snapshot has to run again.
         false if SnapshotRef::new(output_dir, SnapshotName::Number(last)).snap_path().exists() => {
-            format!("stepmark resume {output_dir}@{last} --keep-final{program}, and then: ")
+            format!("stepmark resume {}@{last} --keep-final{program}, and then: ", quoted(output_dir))
         }
         false => "run it once more with --keep-final, and then: ".to_owned(),
     };
-    console.note(&format!("to look further: {before}stepmark inspect {output_dir}@final{program}"));
+    console.note(&format!("to look further: {before}stepmark inspect {}@final{program}", quoted(output_dir)));
 }

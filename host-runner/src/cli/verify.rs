@@ -136,6 +136,8 @@ impl From<VerdictArgs> for OutputArgs {
 pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
     let stop = on_ctrl_c()?;
     let expected = args.expected.read()?;
+    // Before anything takes long.
+    args.report.as_deref().map_or(Ok(()), |path| durable::check_output(path, b"<"))?;
     let (program, dir) = program_and_place(&args.words, args.program.as_deref())?;
     let dir = Path::new(dir);
     let mut chain = ChainFiles::open(dir)?;
@@ -167,7 +169,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
     bar.finish_and_clear();
     let found = found?;
     if let Some(path) = &args.report {
-        durable::replace(path, verify::html(&found, &shown, &options.executor).as_bytes())?;
+        durable::write_output(path, verify::html(&found, &shown, &options.executor).as_bytes())?;
     }
     let schedule = format!("schedule {:?} with BLAKE3 hash {}", schedule.0, schedule.1);
     say(&found, args, Some(schedule).filter(|_| foreign || args.output.verbose), &options.executor)?;
@@ -194,9 +196,8 @@ fn say(found: &Verification, args: &VerifyArgs, schedule: Option<String>, execut
         line("claim:")?;
         found.claim.lines().iter().try_for_each(|(name, text)| line(&format!("  {name:<9} {text}")))?;
     }
-    for fault in &found.faults {
-        line(&format!("fault: {fault}"))?;
-    }
+    found.faults.iter().try_for_each(|fault| line(&format!("fault: {fault}")))?;
+    found.given_up.iter().try_for_each(|what| line(&format!("given up: {what}")))?;
     for checked in &found.segments {
         if checked.verdict == Verdict::Same && !args.output.verbose {
             continue;

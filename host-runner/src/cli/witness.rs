@@ -43,7 +43,7 @@ pub(super) fn make(args: &WitnessArgs) -> Result<Reply> {
     let started = Instant::now();
     let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
     let made = witness::make(&SnapshotRef::parse(place)?, program, &args.files.given()?)?;
-    durable::replace(&args.output, &made.bytes)?;
+    durable::write_output(&args.output, &made.bytes)?;
     let (time, size) = (started.elapsed(), made.bytes.len());
     let (touched, memory) = (made.touched_pages, made.memory_pages);
     if args.json {
@@ -107,7 +107,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Reply> {
         (Some(_), Successor::End { .. }) => false,
     };
     if let (Some(path), Successor::Snapshot { snap, .. }) = (&args.output, &checked.next) {
-        durable::replace(path, snap)?;
+        durable::write_output(path, snap)?;
     }
     // Everything that is said here is said of this .snap: the id alone names none.
     let (id, from) = (decoded.snapshot.segment.id, hex(&decoded.snapshot.hash));

@@ -15,10 +15,39 @@ fn a_verification_is_bounded_by_gas_and_time() {
     // A claim that is too small does not let more be executed.
     let receipt = dir.text("out/receipt.json").replace("\"gas_used\": 197015", "\"gas_used\": 5");
     fs::write(dir.path("out/receipt.json"), receipt).expect("written");
-    let said = dir.run("verify out --engine native -j 1 --max-gas 120_000").code(1);
-    assert!(text(said.stdout()).contains("more than 120000 gas is needed"), "{}", text(said.stdout()));
-    let said = dir.run("verify out --engine native --max-time 0").code(1);
-    assert!(text(said.stdout()).contains("the time that it may take is over"), "{}", text(said.stdout()));
+    dir.run("verify out --engine native --max-gas 120_000").code(77).says("the chain claims 150000 gas");
+    // What was given up is nobody's fault: nothing is decided.
+    let said = dir.run("verify out --engine native -j 1 --max-gas 170_000").code(1);
+    let said = text(said.stdout());
+    assert!(said.contains("INVALID") && said.contains("given up: more than 170000 gas is needed"), "{said}");
+    dir.run("verify out --engine native --max-time 0").code(77).says("the time that it may take is over");
+}
+
+#[test]
+fn what_a_bound_leaves_open_is_undecided_and_not_invalid() {
+    let dir = chain("native");
+    // 47,015 gas follow the last snapshot: the claim that the run ended there is within the bound.
+    let receipt = dir.text("out/receipt.json").replace("\"gas_used\": 197015", "\"gas_used\": 150000");
+    fs::write(dir.path("out/receipt.json"), receipt).expect("written");
+    let said = dir.run("verify out --engine native -j 1 --max-gas 160_000").code(77);
+    let said = text(said.stdout());
+    assert!(said.contains("segment 3 -> the end: given up: more than 160000 gas is needed"), "{said}");
+    assert!(said.contains("Proved: nothing: executing all of it would take more than was allowed"), "{said}");
+    assert!(said.contains("UNDECIDED: 3 of 4 segments are the same, no fault of files"), "{said}");
+}
+
+#[test]
+fn the_bound_of_gas_is_of_all_segments_together() {
+    let dir = chain("native");
+    // Limits that let each segment take more than all of them are said to.
+    for id in 1..=3 {
+        forge(&dir, id, |raw| raw.segment.limit = 1 << 60);
+    }
+    let said = dir.run("verify out --engine native -j 1 --max-gas 200_000 --json").code(1);
+    let segments = json(said.stdout())["segments"].as_array().expect("a list").clone();
+    let gas: u64 = segments.iter().filter_map(|segment| segment["gas"].as_u64()).sum();
+    // The first one runs to the end, the second one is given up at its next look, and the others do not begin.
+    assert_eq!(gas, 197_015 + 147_015);
 }
 
 /// A chain `copy`, a witness `w` of one of its segments, a false chain `out`, and the bundle of their dispute.
@@ -38,7 +67,7 @@ fn disputed() -> Dir {
 fn a_job_that_may_have_more_memory_than_is_allowed_is_refused_before_anything_is_executed() {
     let dir = disputed();
     // Memories, files, the log of a store, tables, stack and exceptions by default.
-    let refusal = "the job's limits allow 3510875136 bytes of memory in all, at most 1048576 may be";
+    let refusal = "the job may take 3510875228 bytes of memory in all, at most 1048576 may be";
     for command in ["verify copy", "inspect copy@1", "check-witness w", "check-bundle dispute.tar"] {
         dir.run(&format!("{command} --max-memory-total 1MiB")).code(77).says(refusal).says("--max-memory-total");
         dir.run(&format!("{command} --max-memory-total 4GiB")).code(0);

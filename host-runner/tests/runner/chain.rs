@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::util::{Dir, FIB, TRAP, json};
+use crate::util::{Dir, FIB, Ran, TRAP, json};
 
 #[test]
 fn both_engines_write_the_same_files() {
@@ -171,6 +171,52 @@ fn a_finished_chain_with_its_end_is_to_be_looked_at_and_not_gone_on_with() {
 }
 
 #[test]
+fn a_finished_run_is_not_gone_on_with_unless_that_is_said() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--engine native --gas-limit 50000 --enable-gas-refill -o out fib.wasm fib 20").code(0);
+    let before = dir.names("out");
+    let refused = "the run has ended, and going on from snapshot 3 would write its end anew";
+    for line in ["resume out", "resume out --gas-limit 1K --disable-gas-refill", "resume out@3"] {
+        dir.run(&format!("{line} --engine native")).code(2).says(refused);
+    }
+    assert_eq!(dir.names("out"), before);
+    dir.run("verify out --engine native").code(0);
+    dir.run("resume out --engine native -o beside").code(0);
+    dir.run("resume out --engine native --overwrite").code(0);
+}
+
+#[test]
+fn a_result_without_snapshots_makes_room_for_another_jobs_and_is_kept() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--engine native -o out fib.wasm fib 5").code(0);
+    dir.run("--engine native -o out fib.wasm fib 5").code(0);
+    assert_eq!(dir.names("out"), ["receipt.json", "result.txt"]);
+    dir.run("--engine native -o out fib.wasm fib 6")
+        .code(0)
+        .says("what another job left in out is in out/earlier-1 now");
+    assert_eq!(dir.names("out/earlier-1"), ["receipt.json", "result.txt"]);
+    assert_eq!(dir.text("out/earlier-1/result.txt"), "5");
+}
+
+#[test]
+fn each_stop_prints_a_command_that_goes_on_as_it_stands() {
+    let dir = Dir::new();
+    fs::create_dir_all(dir.path("some where")).expect("a folder");
+    fs::write(dir.path("some where/it's.wasm"), wat::parse_str(FIB).expect("valid")).expect("a file");
+    let mut stop = dir.command("--engine native --gas-limit 50000 -o");
+    stop.args(["an out", "some where/it's.wasm", "fib", "20"]);
+    let stopped = Ran::new(stop.output().expect("starts")).code(75);
+    let said = stopped.stderr();
+    let (_, next) = said.split_once("go on with: stepmark ").expect("a command");
+    assert_eq!(next.trim_end(), r"resume 'an out' --program 'some where/it'\''s.wasm'");
+    let shell = format!("'{}' {next}", env!("CARGO_BIN_EXE_stepmark"));
+    let mut went_on = std::process::Command::new("sh");
+    went_on.args(["-c", &shell]).current_dir(dir.path(""));
+    Ran::new(went_on.output().expect("starts")).code(75);
+    assert!(dir.names("an out").contains(&"2.snap".to_owned()));
+}
+
+#[test]
 fn a_run_of_very_many_snapshots_says_once_how_there_would_be_fewer() {
     let dir = Dir::with("fib.wasm", FIB);
     let line = "--engine native --gas-limit 150 --enable-gas-refill --snapshot-output out fib.wasm fib 20";
@@ -258,6 +304,9 @@ fn what_the_command_line_names_and_is_not_there_is_one_error() {
 
 #[test]
 fn a_command_that_is_misspelt_is_suggested() {
+    let flags_first = Dir::new();
+    flags_first.run("-q verify out").code(2).says("verify: is a command, and its flags stand after it");
+    flags_first.run(".").code(2).says("is a directory, expected a program");
     let dir = Dir::with("fib.wasm", FIB);
     for (typed, meant) in [("verfy", "verify"), ("resum", "resume"), ("exprot", "export"), ("inspct", "inspect")] {
         dir.run(&format!("{typed} fib.wasm out")).code(2).says(&format!("help: did you mean: stepmark {meant}?"));

@@ -60,6 +60,38 @@ fn what_a_system_ends_a_process_by_pauses_it_too() {
 }
 
 #[test]
+fn a_second_signal_at_once_is_the_same_wish() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let line = "-q --gas-limit 40000000 --enable-gas-refill --snapshot-output parts fib.wasm fib 36";
+    let first = dir.path("parts/1.snap");
+    let run = dir.command(line).stderr(Stdio::piped()).spawn().expect("the runner starts");
+    let patience = Instant::now() + Duration::from_secs(120);
+    while !first.exists() {
+        assert!(Instant::now() < patience, "no snapshot appeared");
+        sleep(Duration::from_millis(2));
+    }
+    for signal in ["-TERM", "-INT", "-TERM"] {
+        // The process may have ended after the first of them.
+        drop(Command::new("kill").args([signal, &run.id().to_string()]).stderr(Stdio::null()).status());
+    }
+    let output = run.wait_with_output().expect("the runner ends");
+    assert_eq!(output.status.code(), Some(130));
+    assert!(dir.path("parts/paused.snap").exists(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_pause_is_checked_within_bounds_and_its_gas_is_claimed() {
+    let dir = Dir::with("fib.wasm", FIB);
+    let line = "-q --engine native --gas-limit 400000000 --enable-gas-refill --snapshot-output parts fib.wasm fib 40";
+    let first = dir.path("parts/1.snap");
+    stopped(&dir, line, "-INT", &|| first.exists());
+    let refused = dir.run("verify parts --engine native --max-gas 400M").code(77);
+    assert!(refused.stderr().contains("the chain claims 4"), "{}", refused.stderr());
+    let said = dir.run("verify parts --engine native --from 1 --max-gas 5G").code(75);
+    assert!(String::from_utf8_lossy(said.stdout()).contains("INCOMPLETE"));
+}
+
+#[test]
 fn a_run_that_was_to_leave_nothing_leaves_its_state() {
     let dir = Dir::with("fib.wasm", FIB);
     let started = Instant::now();

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::util::Dir;
+use crate::util::{Dir, text};
 
 /// A directory with the contracts and a store in which alice has 100 and bob 1.
 fn token() -> Dir {
@@ -96,7 +96,9 @@ fn a_chain_verifies_from_its_records_alone_whichever_engine_wrote_it() {
         dir.run(&transfer(&flags)).code(0);
         assert!(dir.names("out").contains(&"2.calls".to_owned()), "{:?}", dir.names("out"));
         fs::remove_file(dir.path("s.redb")).expect("removed");
-        dir.run(&format!("verify token.wasm out --engine {verifies}")).code(0);
+        let said = text(dir.run(&format!("verify token.wasm out --engine {verifies}")).code(0).stdout());
+        assert!(said.contains("  answers   1 record, "), "{said}");
+        assert!(said.contains("On trust: the answers from outside, this machine"), "{said}");
         let calls = dir.names("out").into_iter().rfind(|name| name.ends_with(".calls")).expect("records");
         fs::write(dir.path(&format!("out/{calls}")), dir.read("out/1.calls")).expect("written");
         dir.run(&format!("verify token.wasm out --engine {verifies}")).code(1);

@@ -217,6 +217,45 @@ fn chains_of_which_one_lacks_a_snapshot_are_not_called_the_same() {
 
 #[cfg(unix)]
 #[test]
+fn a_file_that_the_user_names_replaces_nothing_that_somebody_may_miss() {
+    let dir = chain();
+    let before = dir.names("out");
+    for line in [
+        "export out -o fib.wasm",
+        "export out -o out/2.snap",
+        "witness out@1 -o out/1.bin",
+        "verify out --report out/result.txt",
+        "verify out --report fib.wasm",
+        "profile --svg fib.wasm fib.wasm fib 5",
+        "export-module fib.wasm",
+    ] {
+        dir.run(line).code(2).says("is there, and would be replaced");
+    }
+    assert_eq!(dir.names("out"), before);
+    dir.run("verify out --engine native").code(0);
+    for line in ["export out -o out.tar", "witness out@1 -o w", "verify out --engine native --report page.html"] {
+        dir.run(line).code(0);
+        dir.run(line).code(0);
+    }
+}
+
+#[test]
+fn bisect_compares_what_receipts_say_of_the_job_and_names_what_only_one_chain_has() {
+    let dir = chain();
+    dir.run("--gas-limit 50000 --enable-gas-refill --snapshot-output copy fib.wasm fib 20").code(0);
+    let receipt = dir.text("copy/receipt.json").replace("\"seed\": 0", "\"seed\": 1");
+    fs::write(dir.path("copy/receipt.json"), receipt).expect("written");
+    let said = dir.run("bisect out copy").code(1);
+    let said = text(said.stdout());
+    assert!(said.contains("(out | copy) receipt.json: \"seed\" of job: 0 | 1"), "{said}");
+    dir.run("--gas-limit 50000 --enable-gas-refill --overwrite --snapshot-output copy fib.wasm fib 20").code(0);
+    ["1.snap", "1.bin"].iter().for_each(|name| fs::remove_file(dir.path("copy").join(name)).expect("removed"));
+    let said = text(dir.run("bisect out copy").code(0).stdout());
+    assert!(said.contains("copy has no snapshot 1, which the other one has: not compared"), "{said}");
+    assert!(said.contains("the chains are the same: 2 snapshots, and"), "{said}");
+}
+
+#[test]
 fn a_file_is_not_written_in_the_place_of_a_pipe_a_device_or_a_link_to_one() {
     let dir = with_false_chain();
     nix::unistd::mkfifo(&dir.path("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");

@@ -215,6 +215,8 @@ fn delivered_files_are_compared_too() {
     fs::write(dir.path("out/receipt.copy"), dir.read("out/receipt.json")).expect("a copy");
     let verify = "verify files.wasm out --engine native --dir in::/data --delivered left";
     dir.run(verify).code(0);
+    let claimed = dir.run(&format!("{verify} --json")).code(0);
+    assert_eq!(json(claimed.stdout())["claim"]["preopens"], serde_json::json!(["/"]));
     // What lies beside is not called right.
     fs::write(dir.path("left/more"), "").expect("written");
     let shown = dir.run(verify).code(0);

@@ -6,7 +6,7 @@ use stepmark_snapshot::witness::{Witness, contents, kept};
 use stepmark_state::merkle::{PageTree, page_hash, siblings, subtree};
 use stepmark_state::pages::SpaceId;
 
-use crate::util::{Dir, Ran};
+use crate::util::{Dir, FIB, Ran};
 
 /// Stores, loads, bulk operators, vectors, growing, a table and host calls, over pages far apart of a memory of 64 MiB.
 const WIDE: &str = r#"(module
@@ -187,6 +187,20 @@ fn a_zero_page_beyond_the_end_is_refused_unless_the_memory_can_grow_to_it() {
         w.pages.entry(MEMORY).or_default().insert(16, kept(&[1; 4096]));
     };
     refused(&dir, "t.wasm", &good, ones, "page 16 of memory 0 is beyond its end, at page 16, and not zero");
+}
+
+#[test]
+fn files_of_a_job_may_be_called_as_those_of_a_chain() {
+    let dir = Dir::with("prog.bin", FIB);
+    dir.run("--engine native --gas-limit 50000 --enable-gas-refill -o out prog.bin fib 20").code(0);
+    dir.run("witness out@1 -o w --program prog.bin").code(0);
+    dir.run("check-witness w prog.bin").code(0);
+    // A directory that is called as the folder that the runner's own names had.
+    dir.add("1.snap", FIB);
+    dir.run("--engine native --gas-limit 50000 --enable-gas-refill -o program 1.snap fib 20").code(0);
+    dir.run("inspect program@1 --program 1.snap").code(0);
+    dir.run("--engine native --gas-limit 50000 --enable-gas-refill -o job_program 1.snap fib 20").code(0);
+    dir.run("inspect job_program@1 --program 1.snap").code(0);
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn reference_job(job: &ExecutorJob, directory: &Path) -> Result<reference::Refer
         preload: named("module", &setup.modules)?,
         limits: *setup.config.limits(),
         unknown_imports: setup.config.features()?.unknown_imports(),
+        piped: None,
         answers: None,
     })
 }

@@ -153,7 +153,7 @@ fn judge_archive(path: &Path) -> Result<Verdict> {
     let dir = path.with_extension("chain");
     let checked = archive::import(path, &dir, &Interrupt::new(), |staged| {
         let mut chain = ChainFiles::open(staged)?;
-        chain.check_bins(&mut |_| {});
+        chain.check_bins(&mut |_| Ok(()))?;
         let mut faults = chain.faults.values().flatten().chain(&chain.aside_faults).peekable();
         match faults.peek() {
             None => Ok(()),

@@ -20,7 +20,8 @@ const MOST_SHOWN: usize = 20;
 const CHUNK: usize = 64 << 10;
 
 /// Which imports are a toolchain's (the module's name, the beginning of the import's), what it is, and what to do.
-const TOOLCHAINS: [(&str, &str, &str, &str); 11] = [
+/// The module `*` is any, and one that ends with it any that begins so.
+const TOOLCHAINS: [(&str, &str, &str, &str); 17] = [
     ("env", "seed", "AssemblyScript", "compile with its WASI shim"),
     ("env", "trace", "AssemblyScript", "compile with --use trace= (asc), or with its WASI shim"),
     ("env", "console.", "AssemblyScript", "compile with its WASI shim"),
@@ -29,6 +30,12 @@ const TOOLCHAINS: [(&str, &str, &str, &str); 11] = [
     ("env", "emscripten_", "emscripten", "compile with -sSTANDALONE_WASM"),
     ("env", "invoke_", "emscripten", "compile with -sSTANDALONE_WASM and -fwasm-exceptions"),
     ("env", "__syscall", "emscripten", "compile with -sSTANDALONE_WASM"),
+    ("*", "__wbg_", "wasm-bindgen", "compile for wasm32-wasip1 without wasm-bindgen"),
+    ("*", "__wbindgen_", "wasm-bindgen", "compile for wasm32-wasip1 without wasm-bindgen"),
+    ("wasi", "thread-spawn", "a program with threads", "compile without threads: a run has one"),
+    ("wasi:*", "", "a part of a component", "compile for wasm32-wasip1, not wasip2"),
+    ("env", "__cxa_", "C++ without its exceptions", "compile with -fwasm-exceptions, or -fno-exceptions"),
+    ("a", "", "emscripten with short names", "compile with -sSTANDALONE_WASM"),
     ("gojs", "", "Go for browsers", "compile with GOOS=wasip1"),
     ("go", "", "Go for browsers", "compile with GOOS=wasip1"),
     ("wasm:js-string", "", "JavaScript strings", "compile for wasm32-wasip1"),
@@ -42,6 +49,25 @@ pub fn explained(failure: Failure, job: &JobSpec) -> Failure {
     }
     match missing(job) {
         Ok(missing) if !missing.names.is_empty() => described(failure, &missing),
+        _ => with_next_step(failure),
+    }
+}
+
+/// What a validator says of a feature that is not there, and what to do.
+const FEATURES: [(&str, &str); 4] = [
+    ("threads must be enabled", "compile without threads (no -pthread, no atomics): a run has one"),
+    ("shared-everything-threads", "compile without threads (no -pthread, no atomics): a run has one"),
+    (
+        "legacy_exceptions",
+        "translate it with wasm-opt --translate-to-exnref, or compile with -mllvm -wasm-use-legacy-eh=false",
+    ),
+    ("gc support is not enabled", "compile for linear memory: types of the garbage collector are not supported"),
+];
+
+fn with_next_step(failure: Failure) -> Failure {
+    let said = failure.to_string();
+    match FEATURES.iter().find(|(words, _)| said.contains(words)) {
+        Some((_, help)) if !said.contains("help: ") => failure.help(*help),
         _ => failure,
     }
 }
@@ -57,7 +83,8 @@ fn described(failure: Failure, Missing { names, can_be_stubs }: &Missing) -> Fai
         }
     };
     let is_of = |(module, name): &(String, String), toolchain: &(&str, &str, &str, &str)| {
-        module == toolchain.0 && name.starts_with(toolchain.1)
+        let is_module = toolchain.0.strip_suffix('*').map_or(module == toolchain.0, |first| module.starts_with(first));
+        is_module && name.starts_with(toolchain.1)
     };
     let sockets = |(module, name): &(String, String)| module.starts_with("wasi_") && name.starts_with("sock_");
     let toolchain = TOOLCHAINS.iter().find(|toolchain| names.iter().any(|name| is_of(name, toolchain)));
@@ -108,6 +135,12 @@ fn missing(job: &JobSpec) -> Result<Missing> {
         linked.push(name);
     }
     Ok(missing)
+}
+
+/// Whether the program, or a module linked to it, imports one of `calls`. What cannot be read is said where it is loaded.
+pub fn any(job: &JobSpec, calls: &[&str]) -> bool {
+    let mut modules = job.preload.iter().map(|(_, path)| path).chain([&job.program]);
+    modules.any(|path| of(Path::new(path)).is_ok_and(|names| names.iter().any(|name| calls.contains(&name.as_str()))))
 }
 
 /// Names of what a module imports. Of its file it reads no more than the sections up to its imports.

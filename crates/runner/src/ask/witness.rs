@@ -11,8 +11,10 @@ use stepmark_state::encoding::hex;
 use stepmark_state::pages::SPACE_MEMORY;
 
 use crate::bounds::{Allowance, Bounds};
+use crate::chain::durable::Name;
 use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, Result, USAGE};
+use crate::foreign::ForeignKind;
 use crate::interrupt::Interrupt;
 use crate::job::rerun::{GivenFiles, JobFiles, Rerun};
 use crate::node::driver::{self, Driver, Ready};
@@ -51,7 +53,7 @@ pub fn make(place: &SnapshotRef, program: Option<&str>, files: &GivenFiles) -> R
     rerun.supply().feed(&mut node, &Interrupt::new())?;
     let session = node.session_mut().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
     let touched = session.watch_pages();
-    let (_, gas) = run_segment(&mut node, Allowance::default())?;
+    let (_, gas) = run_segment(&mut node, &Allowance::default())?;
     drop(node);
     let memory_pages =
         raw.state.spaces.iter().filter(|space| space.kind == SPACE_MEMORY).map(|space| space.pages).sum();
@@ -102,17 +104,17 @@ pub fn check(witness: &ClosedWitness<'_>, files: &JobFiles, bounds: &Bounds) -> 
     bounds.check_memory(&witness.snapshot().job)?;
     // Whatever the job asks for is in the witness: no flag of a user is wrong.
     let data = |failure: Failure| if failure.code() == USAGE { Failure::data(failure.what()) } else { failure };
-    execute(witness, files, bounds.begin()).map_err(data)
+    execute(witness, files, &bounds.begin(&witness.snapshot().job)).map_err(data)
 }
 
-fn execute(witness: &ClosedWitness<'_>, files: &JobFiles, allowance: Allowance) -> Result<CheckedSegment> {
+fn execute(witness: &ClosedWitness<'_>, files: &JobFiles, allowance: &Allowance) -> Result<CheckedSegment> {
     let snapshot = witness.snapshot();
     let mut rerun = Rerun::new(snapshot.job.clone(), files, Path::new(""));
     let id = SnapshotName::Number(snapshot.segment.id);
     rerun.snap(id, witness.snap().to_vec());
     let mut node = NativeNode::new();
     node.load(&rerun.from_snapshot(id, None, false))?;
-    rerun.supply().feed_until(&mut node, &Interrupt::new(), &|name| name.ends_with(".bin"))?;
+    rerun.supply().feed_until(&mut node, &Interrupt::new(), &|name| is_bin(name))?;
     let session = node.session_mut().ok_or_else(|| Failure::data("the snapshot was not restored"))?;
     let touched = session.give_witness(witness)?;
     if session.want()?.is_some() {
@@ -136,12 +138,15 @@ fn execute(witness: &ClosedWitness<'_>, files: &JobFiles, allowance: Allowance) 
     Ok(CheckedSegment { next, gas })
 }
 
+/// Whether a name that the node asks for is that of a `.bin` of the chain, which a witness stands for: all else is of the job.
+fn is_bin(name: &str) -> bool {
+    name.strip_prefix("./").and_then(Name::kind_of) == Some(ForeignKind::Bin)
+}
+
 /// Runs to the next snapshot or to the end: what is ready then, and the gas that it took.
-fn run_segment(node: &mut NativeNode, allowance: Allowance) -> Result<(Ready, u64)> {
+fn run_segment(node: &mut NativeNode, allowance: &Allowance) -> Result<(Ready, u64)> {
     let before = node.progress()?.gas_total;
-    let ready = Driver::new(node, &mut Nobody, &Interrupt::new()).run(&mut |node| {
-        node.drop_output()?;
-        allowance.check(node.progress()?.gas_total.saturating_sub(before))
-    })?;
+    let stop = Interrupt::new();
+    let ready = Driver::new(node, &mut Nobody, &stop).within(allowance).run(&mut |node| node.drop_output())?;
     Ok((ready, node.progress()?.gas_total.saturating_sub(before)))
 }

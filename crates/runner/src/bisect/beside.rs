@@ -7,11 +7,12 @@ use serde_json::Value;
 use stepmark_state::encoding::hex;
 
 use crate::chain::ChainFiles;
-use crate::chain::durable::{self, Name, PAUSE_NOTE};
+use crate::chain::durable::{self, BASE, Name, PAUSE_NOTE};
+use crate::claimed_job;
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::job::search::file_hash;
-use crate::node::receipt;
+use crate::node::{kept, receipt};
 use crate::state::{Difference, Differences};
 use crate::strict;
 
@@ -32,7 +33,8 @@ pub fn beside(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
     let mut differences = Differences::of("files", &mut take);
     let [last_a, last_b] = [a, b].map(|chain| format!("up to {}", chain.last()));
     differences.compare("snapshots", last_a, last_b)?;
-    let names = claims(a)?.union(&claims(b)?).cloned().collect::<BTreeSet<_>>();
+    let mut names = claims(a)?.union(&claims(b)?).cloned().collect::<BTreeSet<_>>();
+    names.extend((!differ_in_base(a, b)).then(|| BASE.to_owned()));
     for name in names {
         if name == RECEIPT {
             compare_receipts(&mut differences, a, b)?;
@@ -46,14 +48,24 @@ pub fn beside(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
 
 const RECEIPT: &str = "receipt.json";
 
+/// Whether the bases of two chains cannot be compared, as they stand for different files: `verify` says of each whether it does.
+pub fn differ_in_base(a: &ChainFiles, b: &ChainFiles) -> bool {
+    a.base_id() != b.base_id()
+}
+
 /// A chain of which anything is damaged is not the same as any other.
 fn check_whole(chain: &ChainFiles) -> Result<()> {
     let mut faults = chain.faults_from_its_beginning().chain(&chain.aside_faults).peekable();
     if faults.peek().is_none() {
         return Ok(());
     }
+    Err(damaged(chain, faults))
+}
+
+/// Why a chain cannot be compared.
+fn damaged<'a>(chain: &ChainFiles, faults: impl IntoIterator<Item = &'a String>) -> Failure {
     let what = format!("{}: a file is missing or damaged: the chains cannot be compared", chain.dir.display());
-    Err(faults.fold(Failure::data(what), Failure::caused_by))
+    faults.into_iter().fold(Failure::data(what), Failure::caused_by)
 }
 
 /// Names of the files that claim something which the hashes of the snapshots do not.
@@ -99,7 +111,7 @@ fn compare_receipts(differences: &mut Differences<'_>, a: &ChainFiles, b: &Chain
         Value::Object(receipt)
     };
     let mut compare = |left: &Value, right: &Value, of: &str| {
-        let differing = receipt::differing(left, right).into_iter();
+        let differing = receipt::differing_jobs(left, right).into_iter();
         let mut named = differing.map(|(name, left, right)| (format!("{RECEIPT}: {name:?}{of}"), left, right));
         named.try_for_each(|(what, left, right)| differences.compare(what, left, right))
     };
@@ -107,9 +119,18 @@ fn compare_receipts(differences: &mut Differences<'_>, a: &ChainFiles, b: &Chain
     for part in receipt::DETERMINISTIC {
         compare(&left[part], &right[part], &format!(" of {part}"))?;
     }
-    // A receipt that keeps no output says nothing else than one that does.
-    if [&left, &right].iter().all(|receipt| receipt.get(receipt::OUTPUT).is_some()) {
-        compare(&left[receipt::OUTPUT], &right[receipt::OUTPUT], &format!(" of {}", receipt::OUTPUT))?;
+    // A receipt that says nothing of the job (an older one), or keeps no output, says nothing else than one that does.
+    for part in [claimed_job::JOB, receipt::OUTPUT] {
+        if [&left, &right].iter().all(|receipt| receipt.get(part).is_some()) {
+            compare(&left[part], &right[part], &format!(" of {part}"))?;
+        }
+    }
+    // What only one of them keeps is what both have the hash of, or is damaged.
+    for (receipt, chain) in [(&left, a), (&right, b)] {
+        let faults = receipt.get(receipt::OUTPUT).map(|output| kept::faults(output, &receipt["result"]));
+        if let Some(faults) = faults.filter(|faults| !faults.is_empty()) {
+            return Err(damaged(chain, &faults));
+        }
     }
     Ok(())
 }

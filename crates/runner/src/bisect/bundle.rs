@@ -190,12 +190,12 @@ pub fn recheck(bundle: &Path, engine: Engine, bounds: &Bounds) -> Result<Recheck
             bounds.check_gas("the sides part after", parted.gas)?;
             let (chain, rerun) = open(dir, dir)?;
             bounds.check_memory(rerun.job())?;
-            let allowance = bounds.begin();
+            let allowance = bounds.begin(rerun.job());
             if chain.last() != *id {
                 return Err(bad(format!("its chain ends at snapshot {}, expected {id}", chain.last())));
             }
             let before = reach(&rerun, SnapshotName::Number(*id), engine, *agreed)?.hash()?;
-            allowance.check(0)?;
+            allowance.spend(0)?;
             let after = reach(&rerun, SnapshotName::Number(*id), engine, *parted)?.hash()?;
             let found = who(&after, left_hash, right_hash);
             (found, found == right && before == *agreed_hash)

@@ -70,12 +70,12 @@ pub fn part(
     }
     let limit = limits[0].unwrap_or(u64::MAX);
     bounds.check_gas(&format!("segment {low} -> {high} has a limit of"), limit)?;
-    let allowance = bounds.begin();
-    let of_a = Honest::execute(rerun[0], low, high, limit, engine, allowance);
+    let allowance = bounds.begin(rerun[0].job());
+    let of_a = Honest::execute(rerun[0], low, high, limit, engine, &allowance);
     // Each claim is held against what the outside answered it.
     let of_b = match answers(a, high)? == answers(b, high)? {
         true => of_a.clone(),
-        false => Honest::execute(rerun[1], low, high, limit, engine, allowance),
+        false => Honest::execute(rerun[1], low, high, limit, engine, &bounds.begin(rerun[1].job())),
     };
     let snap_hash = match (&of_a, &of_b) {
         (Err(failure), Err(_)) => return Err(failure.clone()),
@@ -148,16 +148,14 @@ fn answers(chain: &ChainFiles, id: u64) -> Result<Option<Vec<u8>>> {
 }
 
 /// Executes the segment after snapshot `id` of a chain; the `.snap` and `.bin` that it leads to.
-fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine, allowance: Allowance) -> Result<(Vec<u8>, Vec<u8>)> {
+fn execute(rerun: &Rerun, id: u64, limit: u64, engine: Engine, allowance: &Allowance) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut node = engine.start()?;
     node.load(&rerun.from(id, limit, true))?;
     rerun.supply().feed(node.as_mut(), &Interrupt::new())?;
     let mut replay = RecordedReplies::new(rerun.dir());
-    let before = node.progress()?.gas_total;
-    let ready = Driver::new(node.as_mut(), &mut replay, &Interrupt::new()).run(&mut |node| {
-        node.drop_output()?;
-        allowance.check(node.progress()?.gas_total.saturating_sub(before))
-    })?;
+    let stop = Interrupt::new();
+    let mut driver = Driver::new(node.as_mut(), &mut replay, &stop).within(allowance);
+    let ready = driver.run(&mut |node| node.drop_output())?;
     match ready {
         Ready::Snapshot(_) => take_snapshot(node.as_mut()),
         Ready::Reports => {
@@ -194,7 +192,7 @@ struct Honest {
 }
 
 impl Honest {
-    fn execute(rerun: &Rerun, low: u64, high: u64, limit: u64, engine: Engine, allowance: Allowance) -> Result<Self> {
+    fn execute(rerun: &Rerun, low: u64, high: u64, limit: u64, engine: Engine, allowance: &Allowance) -> Result<Self> {
         let (snap, bin) = execute(rerun, low, limit, engine, allowance)?;
         let hash = stepmark_snapshot::snap::decode(&snap)?.hash;
         Ok(Self { snap, bin, hash, low, high })

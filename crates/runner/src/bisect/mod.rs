@@ -7,7 +7,7 @@ mod chains;
 mod executor;
 mod executors;
 
-pub use beside::beside;
+pub use beside::{beside, differ_in_base};
 pub use bundle::{Dispute, Recheck, recheck, write_chains, write_executors};
 pub use chains::{Parting, Side, part};
 pub use executor::{ALL_STEPS, ExecutorProcess, Position, ReachedState, reach, serve};

@@ -7,15 +7,19 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::{self, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use stepmark_snapshot::{PREFIX_LEN, Prefix};
 
 use crate::chain::disk::{Disk, NameKind, NewFile, SystemDirectory};
 use crate::chain::snapshots_in_words;
+use crate::claimed_job::JOB;
 use crate::failure::{Failure, IO, Result};
-use crate::foreign;
+use crate::foreign::{self, Foreign, ForeignKind};
+use crate::strict;
+use crate::terminal::quoted;
 
 /// What stands for the first `.bin` files of a merged chain.
 pub const BASE: &str = "base.bin";
@@ -25,8 +29,10 @@ pub(crate) const PAUSE: [&str; 4] = ["paused.snap", "paused.bin", "paused.calls"
 pub(crate) const PAUSE_NOTE: &str = "paused.json";
 /// Names of a state at the end.
 pub(crate) const FINAL: [&str; 3] = ["final.snap", "final.bin", "final.calls"];
+/// What tells of a run.
+const RECEIPT: &str = "receipt.json";
 /// Names that the end of a run leaves.
-const RESULTS: [&str; 4] = ["receipt.json", "result.txt", "rwset.bin", "rwset.json"];
+const RESULTS: [&str; 4] = [RECEIPT, "result.txt", "rwset.bin", "rwset.json"];
 /// Ending of a file that is still being written.
 const TEMPORARY: &str = ".tmp";
 
@@ -92,17 +98,17 @@ impl Name {
     /// What the file of this name below a chain's directory is taken for; none for a name that is not ours.
     pub(crate) fn kind_of(name: &str) -> Option<foreign::ForeignKind> {
         let kind = match Self::parse(name)? {
-            Self::Calls(_) => foreign::ForeignKind::Calls,
-            Self::Bin(_) | Self::Base => foreign::ForeignKind::Bin,
-            Self::Snap(_) => foreign::ForeignKind::Snap,
+            Self::Calls(_) => ForeignKind::Calls,
+            Self::Bin(_) | Self::Base => ForeignKind::Bin,
+            Self::Snap(_) => ForeignKind::Snap,
             Self::Pause | Self::Final => match name.rsplit('.').next() {
-                Some("snap") => foreign::ForeignKind::Snap,
-                Some("bin") => foreign::ForeignKind::Bin,
-                Some("json") => foreign::ForeignKind::Text,
-                _ => foreign::ForeignKind::Calls,
+                Some("snap") => ForeignKind::Snap,
+                Some("bin") => ForeignKind::Bin,
+                Some("json") => ForeignKind::Text,
+                _ => ForeignKind::Calls,
             },
-            Self::Result if name.ends_with(".bin") => foreign::ForeignKind::ReadWriteSet,
-            Self::Result => foreign::ForeignKind::Text,
+            Self::Result if name.ends_with(".bin") => ForeignKind::ReadWriteSet,
+            Self::Result => ForeignKind::Text,
             Self::Temporary => return None,
         };
         Some(kind)
@@ -187,6 +193,14 @@ impl OutputDir {
             Name::Final | Name::Result | Name::Temporary => true,
         };
         let stale: Vec<(Name, String)> = found.into_iter().filter(|(kind, _)| is_stale(kind)).collect();
+        if start_id > 0 && replace == Replace::Refuse && self.says_the_end(&stale)? {
+            let what = format!(
+                "{}: the run has ended, and going on from snapshot {start_id} would write its end anew",
+                self.path.display()
+            );
+            let help = "verify it, choose another --snapshot-output, or say --overwrite";
+            return Err(Failure::usage(what).help(help));
+        }
         let (Some(paid), dir) = (paid_for(&stale), self.path.display()) else {
             *self.stale.borrow_mut() = stale;
             return Ok(None);
@@ -212,6 +226,22 @@ impl OutputDir {
         }
     }
 
+    /// Whether a receipt among these files says that the program has ended: nothing can follow that.
+    fn says_the_end(&self, files: &[(Name, String)]) -> Result<bool> {
+        let outcome = &self.receipt(files)?["result"]["outcome"];
+        Ok(outcome.as_str().is_some_and(|outcome| ["finished", "exited", "trapped"].contains(&outcome)))
+    }
+
+    /// The receipt among these files, as JSON; nothing of one that is not there or is none.
+    fn receipt(&self, files: &[(Name, String)]) -> Result<Value> {
+        let Some((_, name)) = files.iter().find(|(_, name)| name == RECEIPT) else { return Ok(Value::Null) };
+        if self.refuse_directory(name)? != NameKind::File {
+            return Ok(Value::Null);
+        }
+        let bytes = self.disk.first_bytes(name, ForeignKind::Text.most()).map_err(|error| self.failed(name, &error))?;
+        Ok(strict::parse(&bytes).unwrap_or_default())
+    }
+
     /// Removes what [`prepare`](Self::prepare) found to be of an older run; done by whatever writes or removes first.
     ///
     /// # Errors
@@ -222,12 +252,14 @@ impl OutputDir {
     }
 
     /// Moves the chain of another job that is in the directory into a directory in it, `earlier-N`, and returns its name: so
-    /// a run from the start finds room, and nothing is lost. Nothing happens where there are no snapshots, where one is of
-    /// the job with hash `job`, and where they are of several jobs: [`prepare`](Self::prepare) says what is wrong then.
+    /// a run from the start finds room, and nothing is lost. Without snapshots it is the receipt that says whose result there
+    /// is: one that does not say what `described` gives, the job in a receipt's words, is another's, or a file that is not ours. Nothing
+    /// happens where a snapshot is of the job with hash `job`, and where they are of several jobs:
+    /// [`prepare`](Self::prepare) says what is wrong then.
     ///
     /// # Errors
     /// Exit code 74 when the system refuses; what was not moved has its name still, and the next run moves it.
-    pub fn set_aside(&self, job: &[u8; 32]) -> Result<Option<String>> {
+    pub fn set_aside(&self, job: &[u8; 32], described: &mut dyn FnMut() -> Result<Value>) -> Result<Option<String>> {
         let found = self.list()?;
         let mut other = None;
         for (kind, name) in &found {
@@ -238,10 +270,12 @@ impl OutputDir {
                 return Ok(None);
             }
         }
-        if other.is_none() {
-            return Ok(None);
+        let found: Vec<(Name, String)> = found.into_iter().collect();
+        let has_results = found.iter().any(|(kind, _)| *kind == Name::Result);
+        if other.is_some() || (has_results && self.receipt(&found)?[JOB] != described()?) {
+            return self.move_aside(&found).map(Some);
         }
-        self.move_aside(&found.into_iter().collect::<Vec<_>>()).map(Some)
+        Ok(None)
     }
 
     /// Moves files into a new directory in this one, and returns its name.
@@ -451,6 +485,57 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     replace_with(path, |file| file.write_all(contents))
 }
 
+/// The beginning of an archive, as far as it tells that it is one.
+pub(crate) const ARCHIVE: &[u8] = b"ustar";
+/// Where that stands in one.
+const ARCHIVE_AT: usize = 257;
+/// Bytes that tell what a file is.
+const TELLING: u64 = 512;
+
+/// Writes a file that the user has named, whole or not at all.
+///
+/// # Errors
+/// Those of [`check_output`], and exit code 74 when it cannot be written.
+pub fn write_output(path: &Path, contents: &[u8]) -> Result<()> {
+    check_output(path, contents)?;
+    replace(path, contents)
+}
+
+/// Checks that a file which begins with `first` would replace nothing but an earlier one of its kind: neither a file of a
+/// chain, nor a program, nor anything else that somebody may miss.
+///
+/// # Errors
+/// Exit code 2 when there is something else at `path`; 74 when it cannot be looked at, or is no file.
+pub fn check_output(path: &Path, first: &[u8]) -> Result<()> {
+    check_no_device(path)?;
+    let Some(mut file) = Foreign::find_named(path, ForeignKind::Delivered)? else { return Ok(()) };
+    let mut found = Vec::new();
+    let read = Read::by_ref(&mut file).take(TELLING).read_to_end(&mut found);
+    read.map_err(|error| Failure::io(path, &error))?;
+    let is_of_chain = path.file_name().and_then(|name| name.to_str()).and_then(Name::parse).is_some();
+    if !is_of_chain && (found.is_empty() || are_alike(&found, first)) {
+        return Ok(());
+    }
+    let what = if is_of_chain { "a file of a chain" } else { "a file of another kind" };
+    let failure = Failure::usage(format!("{}: {what} is there, and would be replaced", path.display()));
+    Err(failure.help("choose another name, or move it away"))
+}
+
+/// Whether two files that begin so are of one kind. A module is only like itself: another one may be somebody's program.
+fn are_alike(found: &[u8], new: &[u8]) -> bool {
+    let is_archive =
+        |bytes: &[u8]| bytes == ARCHIVE || bytes.get(ARCHIVE_AT..).is_some_and(|rest| rest.starts_with(ARCHIVE));
+    let is_text = |bytes: &[u8]| !bytes.iter().take(found.len()).any(|byte| *byte < b' ' && !b"\t\n\r".contains(byte));
+    let same = |length: usize| found.get(..length) == new.get(..length);
+    match (is_archive(found), is_text(found), found.starts_with(b"\0asm")) {
+        (true, ..) => is_archive(new),
+        // Markup or lines.
+        (_, true, _) => is_text(new) && found.starts_with(b"<") == new.starts_with(b"<"),
+        (.., true) => same(found.len()),
+        _ => same(4),
+    }
+}
+
 /// Whether what is at `path`, and what a link there leads to, is a file or nothing: a directory, device, pipe or socket is
 /// never replaced by a file.
 ///
@@ -527,10 +612,20 @@ fn no_chain(dir: &Path, error: &io::Error) -> Failure {
             Failure::usage(what).help(format!("say {dir}"))
         }
         (ErrorKind::NotADirectory, _) => {
-            Failure::usage(format!("{shown}: is a file, expected the directory of a chain"))
+            let failure = Failure::usage(format!("{shown}: is a file, expected the directory of a chain"));
+            match is_archive(dir) {
+                true => failure.help(format!("unpack it first: stepmark import {} DIR", quoted(&shown.to_string()))),
+                false => failure,
+            }
         }
         _ => Failure::named(dir, "directory", error),
     }
+}
+
+/// Whether a file has the name of a tar archive, packed or not.
+fn is_archive(path: &Path) -> bool {
+    let endings = [".tar", ".tar.gz", ".tgz"];
+    path.to_str().is_some_and(|name| endings.iter().any(|ending| name.ends_with(ending)))
 }
 
 /// The names that are ours, in order.
@@ -654,19 +749,82 @@ pub(crate) mod tests {
         let temporary = directory();
         let dir = temporary.path();
         chain(dir, [8; 32], 2);
+        let mut nobody = || Ok(Value::Null);
         fs::write(dir.join("result.txt"), "old").expect("a file");
         fs::write(dir.join("notes.txt"), "mine").expect("a file");
         let out = OutputDir::open(dir).expect("opens");
-        assert_eq!(out.set_aside(&[8; 32]).expect("the same job"), None);
-        assert_eq!(out.set_aside(&JOB).expect("moved"), Some("earlier-1".to_owned()));
+        assert_eq!(out.set_aside(&[8; 32], &mut nobody).expect("the same job"), None);
+        assert_eq!(out.set_aside(&JOB, &mut nobody).expect("moved"), Some("earlier-1".to_owned()));
         assert_eq!(names(dir), ["earlier-1", "notes.txt"]);
         assert_eq!(names(&dir.join("earlier-1")), ["1.bin", "1.snap", "2.bin", "2.snap", "result.txt"]);
-        assert_eq!(out.set_aside(&JOB).expect("nothing there"), None);
+        assert_eq!(out.set_aside(&JOB, &mut nobody).expect("nothing there"), None);
         chain(dir, [9; 32], 1);
-        assert_eq!(out.set_aside(&JOB).expect("moved"), Some("earlier-2".to_owned()));
+        assert_eq!(out.set_aside(&JOB, &mut nobody).expect("moved"), Some("earlier-2".to_owned()));
         chain(dir, JOB, 2);
         chain(dir, [9; 32], 1);
-        assert_eq!(out.set_aside(&[1; 32]).expect("two jobs"), None);
+        assert_eq!(out.set_aside(&[1; 32], &mut nobody).expect("two jobs"), None);
+    }
+
+    #[test]
+    fn a_result_without_snapshots_is_set_aside_unless_its_receipt_says_the_same_job() {
+        let temporary = directory();
+        let dir = temporary.path();
+        fs::write(dir.join(RECEIPT), "{\"result\": {}, \"job\": {\"seed\": 1}}").expect("a file");
+        fs::write(dir.join("result.txt"), "old").expect("a file");
+        let out = OutputDir::open(dir).expect("opens");
+        let same = &mut || Ok(serde_json::json!({ "seed": 1 }));
+        assert_eq!(out.set_aside(&JOB, same).expect("the same job"), None);
+        let other = &mut || Ok(serde_json::json!({ "seed": 2 }));
+        assert_eq!(out.set_aside(&JOB, other).expect("moved"), Some("earlier-1".to_owned()));
+        assert_eq!(names(&dir.join("earlier-1")), [RECEIPT, "result.txt"]);
+        fs::write(dir.join(RECEIPT), "mine").expect("a file");
+        assert_eq!(out.set_aside(&JOB, other).expect("moved"), Some("earlier-2".to_owned()));
+    }
+
+    #[test]
+    fn a_file_that_the_user_names_replaces_only_one_of_its_kind() {
+        let temporary = directory();
+        let at = |name: &str| temporary.path().join(name);
+        let archive = [&[0; ARCHIVE_AT][..], ARCHIVE, &[0; 99]].concat();
+        let there: [(&str, &[u8]); 6] = [
+            ("page", b"<html>"),
+            ("lines", b"a;b 1\n"),
+            ("module", b"\0asm\x01\0\0\0old"),
+            ("tar", &archive),
+            ("own", b"MAGIC\x01a"),
+            ("1.bin", b"MAGIC\x01a"),
+        ];
+        there.iter().for_each(|(name, bytes)| fs::write(at(name), bytes).expect("a file"));
+        let new: [(&str, &[u8]); 5] = [
+            ("page", b"<svg>"),
+            ("lines", b"c 2\n"),
+            ("module", b"\0asm\x01\0\0\0new"),
+            ("tar", ARCHIVE),
+            ("own", b"MAGIC\x02b"),
+        ];
+        for (name, bytes) in new {
+            let replaced: Vec<&str> =
+                there.iter().map(|(name, _)| *name).filter(|there| check_output(&at(there), bytes).is_ok()).collect();
+            let expected = if name == "module" { Vec::new() } else { vec![name] };
+            assert_eq!(replaced, expected, "{name}");
+        }
+        assert_eq!(check_output(&at("module"), there[2].1), Ok(()), "the same module");
+        assert_eq!(check_output(&at("absent"), b"any"), Ok(()));
+        assert_eq!(check_output(&at("1.bin"), there[5].1).expect_err("of a chain").code(), 2);
+    }
+
+    #[test]
+    fn going_on_in_a_directory_where_the_run_has_ended_is_refused() {
+        let temporary = directory();
+        let dir = temporary.path();
+        chain(dir, JOB, 2);
+        let out = OutputDir::open(dir).expect("opens");
+        for (outcome, is_refused) in [("finished", true), ("exited", true), ("trapped", true), ("gas-limit", false)] {
+            fs::write(dir.join(RECEIPT), format!("{{\"result\": {{\"outcome\": \"{outcome}\"}}}}")).expect("a file");
+            let prepared = out.prepare(&JOB, 2, false, Replace::Refuse);
+            assert_eq!(prepared.is_err_and(|failure| failure.code() == 2), is_refused, "{outcome}");
+            assert_eq!(out.prepare(&JOB, 2, false, Replace::Remove), Ok(None), "{outcome}");
+        }
     }
 
     #[test]

@@ -126,6 +126,11 @@ impl ChainFiles {
         self.ids().last().copied().unwrap_or(0)
     }
 
+    /// The snapshot up to which a base stands for the `.bin` files, if there is one.
+    pub fn base_id(&self) -> Option<u64> {
+        self.base.map(|(id, _)| id)
+    }
+
     /// Path of the `.bin` of a snapshot.
     pub fn bin_path(&self, id: u64) -> PathBuf {
         self.dir.join(format!("{id}.bin"))
@@ -239,7 +244,10 @@ impl ChainFiles {
 
     /// Reads every `.bin` and checks that its hash is right, that it follows the one before it, and that its `.snap` commits
     /// to it. `each` is told the bytes of every file that was read.
-    pub fn check_bins(&mut self, each: &mut dyn FnMut(u64)) {
+    ///
+    /// # Errors
+    /// Those of `each`, which may have had enough.
+    pub fn check_bins(&mut self, each: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
         let ids: Vec<u64> = self.links.keys().copied().collect();
         for id in ids {
             let name = format!("{id}.bin");
@@ -259,13 +267,14 @@ impl ChainFiles {
             if let Some(wrong) = wrong {
                 self.fault(id, wrong);
             }
-            each(bytes);
+            each(bytes)?;
         }
         if let Some((id, hash)) = self.base
             && self.links.get(&id).is_some_and(|link| link.segment.bin != hash)
         {
             self.fault(id, format!("{BASE}: does not stand for {id}.bin"));
         }
+        Ok(())
     }
 }
 

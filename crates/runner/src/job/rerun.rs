@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use stepmark_core::gas::Schedule;
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
-use stepmark_snapshot::job::{Job, ModuleRef};
+use stepmark_snapshot::job::{Job, ModuleRef, ScheduleRef};
 use stepmark_state::shown::Shown;
 
 use crate::chain::ChainFiles;
@@ -14,6 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::job::search::{self, FileSearch};
 use crate::node::supply::Supply;
+use crate::terminal::quoted;
 
 /// Where files of a job are, if they are not found by their names and hashes.
 #[derive(Clone, Debug, Default)]
@@ -82,14 +83,14 @@ impl JobFiles {
                 let what = format!("the program {}", Shown(&job.program.name));
                 Some(expect_hash(path, ForeignKind::Module, &job.program.hash, &what)?)
             }
-            None => found.take(search.module(&job.program.name, &job.program.hash, "--program FILE")),
+            None => found.take(search.module(&job.program, &job.program.name, "--program FILE")),
         };
         found.files.program = program.unwrap_or_default();
         found.files.modules = find_modules(&job.modules, &given.modules, "--preload", &search, &mut found)?;
         found.files.contracts = find_modules(&job.contracts, &given.contracts, "--contract", &search, &mut found)?;
         found.files.inputs = find_inputs(job, given, &search, &mut found)?;
         found.files.stdin = match (&given.stdin, &job.stdin) {
-            (None, Some(stdin)) => found.take(search.stdin(&stdin.hash)),
+            (None, Some(stdin)) => found.take(search.stdin(stdin.size, &stdin.hash)),
             (Some(given), Some(stdin)) => {
                 Some(expect_hash(given, ForeignKind::Input, &stdin.hash, "the standard input")?)
             }
@@ -130,8 +131,8 @@ fn find_inputs(
             // A job may have very many: without one of them the others are of no use.
             None if !found.missing.is_empty() => None,
             None => {
-                let flag = format!("--file {}=FILE", input.path);
-                found.take(search.input(&plain(&input.path), &input.hash, &flag))
+                let flag = format!("--file {}=FILE", quoted(&input.path));
+                found.take(search.input(&plain(&input.path), input.size, &input.hash, &flag))
             }
         };
         files.extend(path.map(|path| (input.path.clone(), path)));
@@ -159,8 +160,8 @@ fn find_modules(
                 Some(expect_hash(&path.display().to_string(), ForeignKind::Module, &module.hash, &what)?)
             }
             None => {
-                let flag = format!("{flag} {}=FILE", module.name);
-                found.take(search.module(&format!("{}.wasm", module.name), &module.hash, &flag))
+                let flag = format!("{flag} {}=FILE", quoted(&module.name));
+                found.take(search.module(module, &format!("{}.wasm", module.name), &flag))
             }
         };
         files.extend(path.map(|path| (module.name.clone(), path)));
@@ -182,6 +183,11 @@ fn expect_hash(path: &str, kind: ForeignKind, expected: &[u8; 32], what: &str) -
     Err(failure.caused_by(format!("its BLAKE3 hash is {found}, expected {expected}")))
 }
 
+/// Whether a schedule is one of ours.
+pub fn is_built_in(schedule: &ScheduleRef) -> bool {
+    Schedule::builtin(&schedule.name).is_some_and(|known| known.hash() == schedule.hash)
+}
+
 /// A job that can be run again, from its start or from a snapshot in a directory.
 #[derive(Clone, Debug)]
 pub struct Rerun {
@@ -197,13 +203,23 @@ impl Rerun {
     /// The job with these files, whose snapshots are in `dir`. The node gets names of our own for the files: those of a user's
     /// paths have nothing to do with the job.
     pub fn new(job: Job, files: &JobFiles, dir: &Path) -> Self {
+        // As the node has it, so that the names of snapshots are known whatever the user typed.
+        let dir = match dir.display().to_string().trim_end_matches('/') {
+            "" => if dir.has_root() { "/" } else { "." }.to_owned(),
+            dir => dir.to_owned(),
+        };
+        // Whatever the directory is called, none of its files has a name of ours.
+        let mut own = "job_".to_owned();
+        while dir.starts_with(&own) {
+            own.push('_');
+        }
         let mut supply = Supply::default();
         // What the program is called is part of the job.
-        let program = format!("program/{}", job.program.name);
+        let program = format!("{own}program/{}", job.program.name);
         supply.module(&program, &files.program);
         let mut named = |kind: &str, files: &[(String, String)]| -> Vec<(String, String)> {
             let names = (0..).zip(files).map(|(number, (name, path))| {
-                let ours = format!("{kind}/{number}");
+                let ours = format!("{own}{kind}/{number}");
                 if kind == "input" {
                     supply.file(&ours, path)
                 } else {
@@ -216,21 +232,16 @@ impl Rerun {
         let (preload, inputs) = (named("module", &files.modules), named("input", &files.inputs));
         let contracts = named("contract", &files.contracts);
         let stdin = files.stdin.as_ref().map(|path| {
-            supply.file("stdin", path);
-            "stdin".to_owned()
+            let ours = format!("{own}stdin");
+            supply.file(&ours, path);
+            ours
         });
-        let is_built_in = Schedule::builtin(&job.schedule.name).is_some_and(|known| known.hash() == job.schedule.hash);
-        let gas_schedule = (!is_built_in).then(|| {
-            let name = format!("schedule/{}", job.schedule.name);
+        let gas_schedule = (!is_built_in(&job.schedule)).then(|| {
+            let name = format!("{own}schedule/{}", job.schedule.name);
             supply.bytes(&name, job.schedule.bytes.clone());
             name
         });
         let files = JobSpec { preload, files: inputs, contracts, stdin, gas_schedule, program, ..JobSpec::default() };
-        // As the node has it, so that the names of snapshots are known whatever the user typed.
-        let dir = match dir.display().to_string().trim_end_matches('/') {
-            "" => if dir.has_root() { "/" } else { "." }.to_owned(),
-            dir => dir.to_owned(),
-        };
         supply.chain(&dir);
         Self { job, supply, files, dir }
     }

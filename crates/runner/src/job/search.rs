@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use stepmark_snapshot::job::ModuleRef;
 use stepmark_state::shown::Shown;
 
 use crate::failure::{Failure, Result};
@@ -26,8 +27,20 @@ pub fn module_name(hash: &[u8; 32]) -> String {
     format!("{}.wasm", blake3::Hash::from_bytes(*hash).to_hex())
 }
 
-/// Hashes of the files that were looked at, and whether for a module: a job may name one file many times, and it is read once.
-type Hashes = BTreeMap<(PathBuf, bool), Option<[u8; 32]>>;
+/// Lengths of the files that were looked at, and hashes of those that were read, and whether for a module: a job may name one file many times, and it is read once.
+type Hashes = BTreeMap<(PathBuf, bool), (Option<u64>, Option<Option<[u8; 32]>>)>;
+
+/// Most modules of other names in a folder that are looked at.
+const MOST_OTHERS: usize = 64;
+
+/// A file that is looked for.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    name: &'a str,
+    size: u64,
+    hash: &'a [u8; 32],
+    kind: ForeignKind,
+}
 
 /// Where a job's files are looked for.
 pub(crate) struct FileSearch {
@@ -39,14 +52,27 @@ struct Folder {
     path: PathBuf,
     /// It came with the chain: no link in it is followed.
     is_foreign: bool,
+    /// Modules in it may be text, which takes long to assemble: not in what may have come with a chain.
+    has_text: bool,
 }
 
 impl Folder {
     fn open(&self, name: &str, kind: ForeignKind) -> Result<Foreign> {
-        match self.is_foreign {
-            true => Foreign::within(&self.path, name, kind),
-            false => Foreign::named(&self.path.join(name), kind),
+        match (self.is_foreign, self.has_text) {
+            (true, _) => Foreign::within(&self.path, name, kind),
+            (false, true) => Foreign::named(&self.path.join(name), kind),
+            (false, false) => Foreign::named_binary(&self.path.join(name), kind),
         }
+    }
+
+    /// Names of the modules in it, whatever they are called.
+    fn modules(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.retain(|name| name.ends_with(".wasm") || (self.has_text && name.ends_with(".wat")));
+        names.sort();
+        names.truncate(MOST_OTHERS);
+        names
     }
 }
 
@@ -58,70 +84,97 @@ impl FileSearch {
         // A chain that was moved aside has its files where it lay.
         let aside = beside.as_ref().map(|beside| beside.join(FILES));
         let foreign = [dir.to_path_buf(), dir.join(FILES)].into_iter().chain(aside);
-        let foreign = foreign.map(|path| Folder { path, is_foreign: true });
+        // The folder itself may be a link that leads out of what came with the chain.
+        let is_link = |path: &PathBuf| path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        let foreign = foreign.filter(|path| path == dir || !is_link(path));
+        let foreign = foreign.map(|path| Folder { path, is_foreign: true, has_text: false });
         let around = beside.as_deref().filter(|beside| beside.file_name().is_some_and(|name| name == OWN));
         let around = around.and_then(Path::parent).map(Path::to_path_buf);
         let own = [PathBuf::from(".")].into_iter().chain(beside).chain(around);
-        let own = own.map(|path| Folder { path, is_foreign: false });
+        let own = own.map(|path| Folder { has_text: path == Path::new("."), path, is_foreign: false });
         Self { folders: foreign.chain(own).collect(), hashes: RefCell::default() }
     }
 
-    /// Hash of a file in a folder, if it can be read.
-    fn hash(&self, folder: &Folder, name: &str, kind: ForeignKind) -> Option<[u8; 32]> {
+    /// Whether a file in a folder is the one that is wanted: of another length it is not read.
+    fn is_it(&self, folder: &Folder, name: &str, wanted: Wanted<'_>) -> bool {
         let mut hashes = self.hashes.borrow_mut();
-        let place = (folder.path.join(name), kind == ForeignKind::Module);
-        *hashes.entry(place).or_insert_with(|| folder.open(name, kind).and_then(file_hash).ok())
+        let place = (folder.path.join(name), wanted.kind == ForeignKind::Module);
+        let length = || folder.open(name, wanted.kind).ok().map(|file| file.length());
+        let (size, hash) = hashes.entry(place).or_insert_with(|| (length(), None));
+        let mut read = || folder.open(name, wanted.kind).and_then(file_hash).ok();
+        *size == Some(wanted.size) && hash.get_or_insert_with(&mut read).as_ref() == Some(wanted.hash)
     }
 
-    /// The file called `name` (or the last part of it) with hash `hash`. Names come from the snapshot, so only plain paths
-    /// below the folders are tried; the hash decides.
-    fn find(&self, name: &str, hash: &[u8; 32], kind: ForeignKind) -> Option<String> {
+    /// Where a file of that name (or the last part of it) may be. Names come from the snapshot, so only plain paths below the
+    /// folders are tried.
+    fn places(&self, wanted: Wanted<'_>) -> Vec<(&Folder, String)> {
         let plain = |name: &&str| name.split(['/', '\\']).all(|part| !matches!(part, "" | "." | ".."));
-        let last = name.rsplit(['/', '\\']).next();
-        let kept = module_name(hash);
-        let kept = Some(kept.as_str()).filter(|_| kind == ForeignKind::Module);
-        let names: Vec<&str> = [Some(name), last, kept].into_iter().flatten().filter(plain).collect();
-        let candidates = self.folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, *name)));
-        let mut matching = candidates.filter(|(folder, name)| self.hash(folder, name, kind) == Some(*hash));
-        matching.next().and_then(|(folder, name)| folder.path.join(name).to_str().map(str::to_owned))
+        let last = wanted.name.rsplit(['/', '\\']).next();
+        let kept = module_name(wanted.hash);
+        let kept = Some(kept.as_str()).filter(|_| wanted.kind == ForeignKind::Module);
+        let names: Vec<&str> = [Some(wanted.name), last, kept].into_iter().flatten().filter(plain).collect();
+        self.folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, (*name).to_owned()))).collect()
+    }
+
+    /// The file of that name, or a module of any; the hash decides.
+    fn find(&self, wanted: Wanted<'_>) -> Option<String> {
+        let mut matching = self.places(wanted).into_iter().filter(|(folder, name)| self.is_it(folder, name, wanted));
+        let found = matching.next().map(|(folder, name)| folder.path.join(name));
+        let is_module = wanted.kind == ForeignKind::Module;
+        let found = found.or_else(|| if is_module { self.renamed(wanted) } else { None });
+        found.and_then(|path| path.to_str().map(str::to_owned))
+    }
+
+    /// A module that has another name here.
+    fn renamed(&self, wanted: Wanted<'_>) -> Option<PathBuf> {
+        let folders = self.folders.iter();
+        let others = folders.flat_map(|folder| folder.modules().into_iter().map(move |name| (folder, name)));
+        let mut matching = others.filter(|(folder, name)| self.is_it(folder, name, wanted));
+        matching.next().map(|(folder, name)| folder.path.join(name))
     }
 
     /// The standard input with this hash: a file of that name, or what a run has kept.
     ///
     /// # Errors
     /// Exit code 65 that says that there is none.
-    pub(crate) fn stdin(&self, hash: &[u8; 32]) -> Result<String> {
-        self.find(&stdin_name(hash), hash, ForeignKind::Input)
-            .map_or_else(|| self.input("stdin", hash, "--stdin FILE"), Ok)
+    pub(crate) fn stdin(&self, size: u64, hash: &[u8; 32]) -> Result<String> {
+        self.find(Wanted { name: &stdin_name(hash), size, hash, kind: ForeignKind::Input })
+            .map_or_else(|| self.input("stdin", size, hash, "--stdin FILE"), Ok)
     }
 
     /// The input file with this hash.
     ///
     /// # Errors
     /// As those of [`stdin`](Self::stdin).
-    pub(crate) fn input(&self, name: &str, hash: &[u8; 32], flag: &str) -> Result<String> {
-        self.required(name, hash, flag, ForeignKind::Input)
+    pub(crate) fn input(&self, name: &str, size: u64, hash: &[u8; 32], flag: &str) -> Result<String> {
+        self.required(Wanted { name, size, hash, kind: ForeignKind::Input }, flag)
     }
 
-    /// The module with this hash; one of the user's own may be text.
+    /// The module with this hash, by this name or another; one in the working directory may be text.
     ///
     /// # Errors
     /// As those of [`stdin`](Self::stdin).
-    pub(crate) fn module(&self, name: &str, hash: &[u8; 32], flag: &str) -> Result<String> {
-        self.required(name, hash, flag, ForeignKind::Module)
+    pub(crate) fn module(&self, module: &ModuleRef, name: &str, flag: &str) -> Result<String> {
+        self.required(Wanted { name, size: module.size, hash: &module.hash, kind: ForeignKind::Module }, flag)
     }
 
-    fn required(&self, name: &str, hash: &[u8; 32], flag: &str, kind: ForeignKind) -> Result<String> {
-        self.find(name, hash, kind).ok_or_else(|| {
+    fn required(&self, wanted: Wanted<'_>, flag: &str) -> Result<String> {
+        self.find(wanted).ok_or_else(|| {
+            let Wanted { name, hash, .. } = wanted;
             let hash = blake3::Hash::from_bytes(*hash).to_hex();
             let mut seen = BTreeSet::new();
             let place = |folder: &Folder| folder.path.canonicalize().unwrap_or_else(|_| folder.path.clone());
             let folders = self.folders.iter().filter(|folder| seen.insert(place(folder)));
             let folders: Vec<String> = folders.map(|folder| folder.path.display().to_string()).collect();
             let name = Shown(name);
-            Failure::data(format!("the snapshot needs {name} with BLAKE3 hash {hash}, which was not found"))
-                .caused_by(format!("looked in {}", folders.join(", ")))
-                .help(format!("give it with {flag}"))
+            let failure =
+                Failure::data(format!("the snapshot needs {name} with BLAKE3 hash {hash}, which was not found"))
+                    .caused_by(format!("looked in {}", folders.join(", ")));
+            // It may have been changed since.
+            let others = self.places(wanted).into_iter().find(|(folder, name)| folder.open(name, wanted.kind).is_ok());
+            let others = others.map(|(folder, name)| folder.path.join(name));
+            let others = others.map(|path| format!("{} is there, and is another file", path.display()));
+            others.into_iter().fold(failure, Failure::caused_by).help(format!("give it with {flag}"))
         })
     }
 }
@@ -148,11 +201,16 @@ mod tests {
         fs::write(temporary.path().join("a.wasm"), "wanted").expect("a file");
         let search = FileSearch::around(&dir);
         let wanted = *blake3::hash(b"wanted").as_bytes();
-        let found = search.find("deep/a.wasm", &wanted, ForeignKind::Module).expect("beside the directory");
+        let module = |hash| ModuleRef { name: String::new(), size: 6, hash };
+        let found = search.module(&module(wanted), "deep/a.wasm", "--program FILE").expect("beside the directory");
         assert!(same_file(&found, &temporary.path().join("a.wasm")));
-        assert_eq!(search.find("../a.wasm", blake3::hash(b"third").as_bytes(), ForeignKind::Module), None);
-        let failure = search.module("b.wasm", &wanted, "--program FILE").expect_err("absent");
-        let here = FileSearch::around(Path::new(".")).module("b.wasm", &wanted, "--program FILE").expect_err("absent");
+        let found = search.module(&module(wanted), "renamed.wasm", "--program FILE").expect("by its hash");
+        assert!(same_file(&found, &temporary.path().join("a.wasm")));
+        let third = module(*blake3::hash(b"third!").as_bytes());
+        let changed = search.module(&third, "a.wasm", "--program FILE").expect_err("another file");
+        assert!(changed.to_string().contains("a.wasm is there, and is another file"), "{changed}");
+        let failure = search.module(&third, "../b.wasm", "--program FILE").expect_err("absent");
+        let here = FileSearch::around(Path::new(".")).module(&third, "b.wasm", "--program FILE").expect_err("absent");
         assert_eq!(here.to_string().matches("looked in ., ./files, ").count(), 1, "{here}");
         assert!(!here.to_string().contains(", .\n"), "a folder is named twice: {here}");
         assert!(failure.to_string().contains("help: give it with --program FILE"), "{failure}");
@@ -164,15 +222,41 @@ mod tests {
         fs::write(temporary.path().join("a"), "wanted").expect("a file");
         let search = FileSearch::around(temporary.path());
         let wanted = *blake3::hash(b"wanted").as_bytes();
-        let found = search.find("one/a", &wanted, ForeignKind::Input);
-        fs::write(temporary.path().join("a"), "other").expect("a file");
-        assert_eq!((search.find("two/a", &wanted, ForeignKind::Input), found.is_some()), (found, true));
+        let find = |name| search.input(name, 6, &wanted, "--file").ok();
+        let found = find("one/a");
+        fs::write(temporary.path().join("a"), "other!").expect("a file");
+        assert_eq!((find("two/a"), found.is_some()), (found, true));
+    }
+
+    #[test]
+    fn a_file_of_another_length_is_not_read_and_one_of_two_lengths_is_found_for_its_own() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let decoy = fs::File::create(temporary.path().join("a")).expect("a file");
+        decoy.set_len(1 << 40).expect("a sparse file");
+        fs::create_dir(temporary.path().join(FILES)).expect("a folder");
+        fs::write(temporary.path().join(FILES).join("a"), "wanted").expect("a file");
+        let search = FileSearch::around(temporary.path());
+        assert!(search.input("a", 5, blake3::hash(b"other").as_bytes(), "--file").is_err());
+        let found = search.input("a", 6, blake3::hash(b"wanted").as_bytes(), "--file").expect("the second one");
+        assert!(same_file(&found, &temporary.path().join(FILES).join("a")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_of_files_that_is_a_link_is_not_followed() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let [chain, outside] = ["chain", "outside"].map(|name| temporary.path().join(name));
+        [&chain, &outside].into_iter().for_each(|path| fs::create_dir(path).expect("a folder"));
+        fs::write(outside.join("a"), "wanted").expect("a file");
+        std::os::unix::fs::symlink(&outside, chain.join(FILES)).expect("a link");
+        let found = FileSearch::around(&chain).input("a", 6, blake3::hash(b"wanted").as_bytes(), "--file");
+        assert!(found.is_err(), "{found:?}");
     }
 
     #[test]
     fn a_name_with_a_line_feed_takes_no_line_of_its_own() {
         let search = FileSearch::around(Path::new("."));
-        let failure = search.input("a\nerror: b", &[0; 32], "--file").expect_err("absent");
+        let failure = search.input("a\nerror: b", 0, &[0; 32], "--file").expect_err("absent");
         assert_eq!(failure.what().lines().count(), 1, "{failure}");
     }
 

@@ -12,7 +12,7 @@ use stepmark_session::spec::JobSpec;
 use stepmark_snapshot::snap;
 
 use crate::chain::durable::{OutputDir, PAUSE_NOTE};
-use crate::claimed_job::ClaimedJob;
+use crate::claimed_job::{self, ClaimedJob};
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
 use crate::interrupt::Interrupt;
 use crate::node::deliver;
@@ -285,7 +285,7 @@ impl RunUnderWay<'_, '_> {
         let of_run = self.summary.receipt.as_ref().map_or(&Value::Null, |receipt| &receipt["result"]);
         let output = self.kept.object(of_run);
         let members =
-            [(receipt::JOB, Some(&self.job).filter(|job| job.is_object())), (receipt::OUTPUT, output.as_ref())];
+            [(claimed_job::JOB, Some(&self.job).filter(|job| job.is_object())), (receipt::OUTPUT, output.as_ref())];
         let members = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let text = members.fold(text, |text, (name, value)| receipt::with_member(&text, name, value));
         let text = receipt::with_runner(&text, &self.options.runner, self.started.elapsed());
@@ -380,7 +380,10 @@ pub fn pause(node: &mut dyn ModuleSession, out: &OutputDir, refill: Option<bool>
 }
 
 /// The job of a loaded run as its receipt has it: a state that is never written says it, before the first instruction.
-fn described(node: &mut dyn ModuleSession) -> Result<Value> {
+///
+/// # Errors
+/// The module's.
+pub fn described(node: &mut dyn ModuleSession) -> Result<Value> {
     node.encode_pause()?;
     let mut job = Value::Null;
     while let Some(file) = node.next_file()? {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use stepmark_session::output_file::OutputFile;
 
+use crate::bounds::Allowance;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::interrupt::Interrupt;
 use crate::node::engine::{Budget, Event, ModuleSession};
@@ -18,6 +19,7 @@ pub struct Driver<'a> {
     pub node: &'a mut dyn ModuleSession,
     responder: &'a mut dyn Responder,
     stop: &'a Interrupt,
+    allowance: Allowance,
     slice: GasSlice,
 }
 
@@ -37,7 +39,13 @@ pub enum Reached {
 impl<'a> Driver<'a> {
     /// Drives `node`, with answers from `responder`, until somebody says stop.
     pub fn new(node: &'a mut dyn ModuleSession, responder: &'a mut dyn Responder, stop: &'a Interrupt) -> Self {
-        Self { node, responder, stop, slice: GasSlice::first() }
+        Self { node, responder, stop, allowance: Allowance::default(), slice: GasSlice::first() }
+    }
+
+    /// Gives up, with exit code 77, where more is taken than this: gas, and instructions that cost none.
+    #[must_use]
+    pub fn within(self, allowance: &Allowance) -> Self {
+        Self { allowance: allowance.clone(), ..self }
     }
 
     /// Runs to the next snapshot, to the end, or until the program has used `until` gas since its beginning. After every slice
@@ -63,7 +71,9 @@ impl<'a> Driver<'a> {
             let began = Instant::now();
             let event = external::run(self.node, budget, self.responder)?;
             let took = began.elapsed();
-            let moved = self.node.progress()?.gas_total != before;
+            let used = self.node.progress()?.gas_total.saturating_sub(before);
+            let moved = used > 0;
+            self.allowance.spend_slice(used, budget, event == Event::Paused)?;
             beyond = if moved { 1 } else { beyond.saturating_mul(2) };
             after(self.node)?;
             match event {

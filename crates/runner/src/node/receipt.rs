@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::claimed_job;
 use crate::node::embedded_module;
 use crate::node::engine::Engine;
 
@@ -38,9 +39,7 @@ pub(crate) const DETERMINISTIC: [&str; 2] = ["result", "run"];
 
 /// All parts that a receipt has: the module's, what the runner says of itself, and the two that explain the others, the job and
 /// the output itself.
-pub(crate) const KNOWN: [&str; 6] = ["result", "run", "node", "runner", JOB, OUTPUT];
-/// The job, as a claim has it.
-pub(crate) const JOB: &str = "job";
+pub(crate) const KNOWN: [&str; 6] = ["result", "run", "node", "runner", claimed_job::JOB, OUTPUT];
 /// The bytes of standard output and standard error.
 pub(crate) const OUTPUT: &str = "output";
 
@@ -52,6 +51,15 @@ pub(crate) fn differing(left: &Value, right: &Value) -> Vec<(String, String, Str
     let show = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
     let differing = names.filter(|name| a.get(*name) != b.get(*name));
     differing.map(|name| (name.clone(), show(a.get(name)), show(b.get(name)))).collect()
+}
+
+/// The members in which two jobs differ, as [`differing`] has them: one that receipts have not always had says nothing where it is
+/// not there.
+pub(crate) fn differing_jobs(left: &Value, right: &Value) -> Vec<(String, String, String)> {
+    let is_said = |name: &str| [left, right].iter().all(|job| job.get(name).is_some());
+    let mut found = differing(left, right);
+    found.retain(|(name, ..)| !claimed_job::LATER.contains(&name.as_str()) || is_said(name));
+    found
 }
 
 /// The receipt `text` of the node with a `runner` object added, as by `with_member`.
@@ -91,6 +99,14 @@ mod tests {
         let value: Value = serde_json::from_str(&long).expect("valid JSON");
         assert_eq!(value["runner"]["engine"], "wasm");
         assert_eq!(value["runner"]["wall_time_ms"], 12);
+    }
+
+    #[test]
+    fn a_job_that_does_not_say_what_older_receipts_did_not_is_the_same() {
+        let [old, new, other] = [json!({ "seed": 1 }), json!({ "seed": 1, "preopens": ["/"] }), json!({ "seed": 2 })];
+        assert_eq!((differing_jobs(&old, &new), differing_jobs(&new, &old)), (Vec::new(), Vec::new()));
+        assert_eq!(differing_jobs(&new, &other), [("seed".to_owned(), "1".to_owned(), "2".to_owned())]);
+        assert_eq!(differing_jobs(&new, &json!({ "seed": 1, "preopens": [] })).len(), 1);
     }
 
     #[test]

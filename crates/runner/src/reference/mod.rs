@@ -63,6 +63,8 @@ pub struct ReferenceJob {
     pub unknown_imports: Option<bool>,
     /// Limits of memory and tables.
     pub limits: Limits,
+    /// Standard input that is no file.
+    pub piped: Option<Vec<u8>>,
     /// The node's recorded clock and random answers.
     pub answers: Option<Vec<u8>>,
 }
@@ -84,6 +86,7 @@ impl ReferenceJob {
             preload: paths(&job.preload),
             unknown_imports: job.features.iter().find(|(name, _)| name == UNKNOWN_IMPORTS).map(|(_, zeros)| *zeros),
             limits,
+            piped: None,
             answers: None,
         }
     }
@@ -237,7 +240,11 @@ fn wasi(job: &ReferenceJob, tree: &InputTree, stdout: MemoryOutputPipe, stderr: 
     let mut builder = WasiCtxBuilder::new();
     let name = job.program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     builder.arg(name).args(&job.words).envs(&job.env);
-    let input = job.stdin.as_ref().map(|path| foreign::read(path, ForeignKind::Input)).transpose()?.unwrap_or_default();
+    let input = match (&job.piped, &job.stdin) {
+        (Some(bytes), _) => bytes.clone(),
+        (None, Some(path)) => foreign::read(path, ForeignKind::Input)?,
+        (None, None) => Vec::new(),
+    };
     builder.stdin(MemoryInputPipe::new(input)).stdout(stdout).stderr(stderr);
     for name in &job.preopens {
         let opened = builder.preopened_dir(tree.place(name), name, FsPerms::ReadWrite).map(|_| ());

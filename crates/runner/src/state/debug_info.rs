@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 
 use addr2line::gimli::{
-    self, AttributeValue, DW_AT_ranges, DW_TAG_inlined_subroutine, DW_TAG_subprogram, Dwarf, EndianSlice, LittleEndian,
-    Section, UnitHeader, UnitRef,
+    self, AttributeValue, DW_AT_ranges, DW_TAG_inlined_subroutine, DW_TAG_subprogram, Dwarf, EndianSlice,
+    LineProgramHeader, LittleEndian, Section, UnitHeader, UnitRef,
 };
 use addr2line::{Context, Location};
 use serde::Serialize;
@@ -16,10 +16,12 @@ type DwarfSlice<'a> = EndianSlice<'a, LittleEndian>;
 
 /// What reading debug information may come to. Its parts may name others again and again: a small module could ask for all memory.
 struct ReadingBudget {
-    /// Bytes of abbreviations, read for each unit.
+    /// Abbreviations, read for each unit, with their attributes: of a byte or two each takes a hundred.
     abbreviations: usize,
     /// Bytes of line programs, each of which may become a line of 24 bytes.
     lines: usize,
+    /// Bytes of the paths of files, which are put together for each unit, and as much for each of them again.
+    paths: usize,
     /// Ranges of addresses.
     ranges: usize,
     /// Attributes of entries, of which one may take no byte at all.
@@ -27,19 +29,45 @@ struct ReadingBudget {
 }
 
 impl ReadingBudget {
-    const WHOLE: Self = Self { abbreviations: 256 << 20, lines: 16 << 20, ranges: 2 << 20, attributes: 64 << 20 };
+    const WHOLE: Self =
+        Self { abbreviations: 2 << 20, lines: 8 << 20, paths: 64 << 20, ranges: 2 << 20, attributes: 64 << 20 };
 
     /// Takes what a unit comes to; none if that is too much, or nothing can be read.
     fn take(&mut self, dwarf: &Dwarf<DwarfSlice<'_>>, header: UnitHeader<DwarfSlice<'_>>) -> Option<()> {
         let table = dwarf.debug_abbrev.reader().slice().get(header.debug_abbrev_offset().0..)?;
-        self.abbreviations = self.abbreviations.checked_sub(abbreviation_bytes(table))?;
+        self.abbreviations = self.abbreviations.checked_sub(abbreviations(table))?;
         let unit = dwarf.unit(header).ok()?;
         if let Some(program) = &unit.line_program {
-            self.lines = self.lines.checked_sub(program.header().raw_program_buf().len())?;
+            let header = program.header();
+            self.lines = self.lines.checked_sub(header.raw_program_buf().len())?;
+            self.take_paths(unit.unit_ref(dwarf), header)?;
         }
         let mut ranges = dwarf.unit_ranges(&unit).ok()?;
         while ranges.next().ok()?.is_some() {
             self.ranges = self.ranges.checked_sub(1)?;
+        }
+        Some(())
+    }
+
+    /// Takes the paths of the files that the lines of a unit are in: each the directories before it and its name.
+    fn take_paths<'a>(
+        &mut self,
+        unit: UnitRef<'_, DwarfSlice<'a>>,
+        header: &LineProgramHeader<DwarfSlice<'a>>,
+    ) -> Option<()> {
+        /// What a file takes beside its path.
+        const FILE: usize = 128;
+        let length = |value| unit.attr_string(value).map_or(0, |text| text.len());
+        let directories: Vec<usize> = header.include_directories().iter().map(|value| length(*value)).collect();
+        self.paths = self.paths.checked_sub(directories.len().checked_mul(FILE)?)?;
+        let root = unit.comp_dir.map_or(0, |directory| directory.len());
+        for file in header.file_names() {
+            // Version 4 counts from 1 where 5 counts from 0.
+            let at = usize::try_from(file.directory_index()).unwrap_or(usize::MAX);
+            let of = |at: usize| directories.get(at).copied().unwrap_or(0);
+            let before = of(at).max(of(at.wrapping_sub(1)));
+            let path = root.checked_add(before)?.checked_add(length(file.path_name()))?.checked_add(FILE)?;
+            self.paths = self.paths.checked_sub(path)?;
         }
         Some(())
     }
@@ -100,11 +128,12 @@ fn is_bounded<'a>(dwarf: &Dwarf<DwarfSlice<'a>>, take: Take<'a>) -> bool {
     }
 }
 
-/// Bytes of a table of abbreviations, up to the 0 that ends it (DWARF 5, section 7.5.3).
-fn abbreviation_bytes(table: &[u8]) -> usize {
+/// Abbreviations of a table, up to the 0 that ends it (DWARF 5, section 7.5.3), and their attributes.
+fn abbreviations(table: &[u8]) -> usize {
     /// `DW_FORM_implicit_const`, after which a number stands.
     const IMPLICIT: u64 = 0x21;
     let mut rest = table;
+    let mut count = 0;
     let number = |rest: &mut &[u8]| {
         let mut value = 0;
         let mut shift = 0;
@@ -120,6 +149,7 @@ fn abbreviation_bytes(table: &[u8]) -> usize {
     };
     // Code, tag, one byte, then pairs of attribute and form.
     while number(&mut rest) != 0 {
+        count += 1;
         number(&mut rest);
         rest = rest.get(1..).unwrap_or_default();
         loop {
@@ -130,9 +160,10 @@ fn abbreviation_bytes(table: &[u8]) -> usize {
             if (attribute, form) == (0, 0) {
                 break;
             }
+            count += 1;
         }
     }
-    table.len() - rest.len()
+    count
 }
 
 /// A function that runs somewhere, and how far it has come there.
@@ -233,17 +264,76 @@ mod tests {
         // Length, version 4, abbreviations at 0, addresses of 4 bytes, code 1, ranges at 0.
         let unit = [12, 0, 0, 0, 4, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
         let list = (1..=ranges).flat_map(|at| [2 * at, 2 * at + 1]).chain([0, 0]);
-        let sections = [
+        assembled(&[
             (".debug_abbrev", abbreviations),
             (".debug_info", unit.repeat(units as usize)),
             (".debug_ranges", list.flat_map(u32::to_le_bytes).collect()),
             (".debug_line", vec![0]),
-        ];
-        let text = sections.map(|(name, bytes)| {
-            let bytes: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
-            format!("(@custom \"{name}\" \"{bytes}\")")
-        });
+        ])
+    }
+
+    fn assembled(sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let text: Vec<String> = sections.iter().map(|(name, bytes)| custom(name, bytes)).collect();
         wat::parse_str(format!("(module {})", text.concat())).unwrap()
+    }
+
+    fn custom(name: &str, bytes: &[u8]) -> String {
+        let bytes: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        format!("(@custom \"{name}\" \"{bytes}\")")
+    }
+
+    /// A number as DWARF has it, of at most 14 bits.
+    fn number(value: u16) -> [u8; 2] {
+        [(value & 0x7f) as u8 | 0x80, (value >> 7) as u8]
+    }
+
+    /// A module of so many units (version 5) that name the same lines, in so many files of one directory.
+    fn units_with_files(units: u16, files: u16, directory: &str) -> Vec<u8> {
+        // DW_TAG_compile_unit without children: DW_AT_stmt_list as an offset.
+        let abbreviations = vec![1, 0x11, 0, 0x10, 0x17, 0, 0, 0];
+        // Length, version 5, compilation, addresses of 4 bytes, abbreviations at 0, code 1, lines at 0.
+        let unit = [13, 0, 0, 0, 5, 0, 1, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        // Instructions of 1 byte, opcodes below 13; directories and files are a string each (DW_LNCT_path as DW_FORM_string).
+        let mut header = vec![1, 1, 1, 0xfb, 14, 13, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1];
+        header.extend([1, 1, 8, 1]);
+        header.extend(directory.bytes().chain([0]));
+        header.extend([1, 1, 8]);
+        header.extend(number(files));
+        header.extend(std::iter::repeat_n(0, files.into()));
+        let mut lines = vec![5, 0, 4, 0];
+        lines.extend((header.len() as u32).to_le_bytes());
+        lines.extend(header);
+        let lines = [&(lines.len() as u32).to_le_bytes()[..], &lines].concat();
+        assembled(&[
+            (".debug_abbrev", abbreviations),
+            (".debug_info", unit.repeat(units.into())),
+            (".debug_line", lines),
+        ])
+    }
+
+    #[test]
+    fn units_that_share_many_files_or_long_paths_are_not_read_where_they_come_to_too_much() {
+        assert!(SourceLines::new(&units_with_files(10, 1000, "d")).context.is_some());
+        let files = units_with_files(1000, 16_000, "d");
+        assert!(SourceLines::new(&files).context.is_none(), "{} bytes that come to 2 GB", files.len());
+        let paths = units_with_files(1, 16_000, &"d".repeat(100_000));
+        assert!(SourceLines::new(&paths).context.is_none(), "{} bytes that come to 1.6 GB", paths.len());
+    }
+
+    #[test]
+    fn units_that_share_many_abbreviations_are_not_read_where_they_come_to_too_much() {
+        let module = |units: usize, count: u16| {
+            let mut table = vec![1, 0x11, 0, 0, 0];
+            for code in 2..count {
+                table.extend(number(code));
+                table.extend([0x11, 0, 0, 0]);
+            }
+            table.push(0);
+            let unit = [8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 4, 1];
+            assembled(&[(".debug_abbrev", table), (".debug_info", unit.repeat(units)), (".debug_line", vec![0])])
+        };
+        assert!(SourceLines::new(&module(10, 1000)).context.is_some());
+        assert!(SourceLines::new(&module(1500, 16_000)).context.is_none(), "120 KB that come to 2.6 GB");
     }
 
     #[test]
@@ -256,7 +346,7 @@ mod tests {
     fn a_table_of_abbreviations_ends_at_its_0() {
         // Code 1, tag, children, one attribute of an implicit constant, and its end; then the 0, and another table.
         let table = [1, 0x11, 0, 0x55, 0x21, 0x7f, 0, 0, 0, 9, 9];
-        assert_eq!(abbreviation_bytes(&table), 9);
-        assert_eq!((abbreviation_bytes(&[]), abbreviation_bytes(&[1, 0x11, 1, 0x80])), (0, 4));
+        assert_eq!(abbreviations(&table), 2);
+        assert_eq!((abbreviations(&[]), abbreviations(&[1, 0x11, 1, 0x80])), (0, 1));
     }
 }

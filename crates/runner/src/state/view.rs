@@ -15,6 +15,7 @@ use stepmark_state::canonical::state_hash;
 use stepmark_state::canonical::{FrameState, Phase};
 use stepmark_state::encoding::hex;
 use stepmark_state::pages::space_name;
+use stepmark_state::shown::Shown;
 
 use super::{CallPlace, LoadedState, SourceFrame, SourceLines};
 
@@ -369,7 +370,8 @@ pub(super) fn phase(phase: Phase) -> String {
 impl fmt::Display for StateView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { moment, entry, arguments, phase, .. } = self;
-        writeln!(f, "{moment} of {} {entry} {arguments:?}, {phase}", self.program.escape_debug())?;
+        let [program, entry] = [&self.program, entry].map(|name| Shown(name));
+        writeln!(f, "{moment} of {program} {entry} {arguments:?}, {phase}")?;
         let of_limit = if self.gas_limit == u64::MAX { String::new() } else { format!(" of {}", self.gas_limit) };
         let (total, segment) = (self.gas_total, self.segment_gas);
         let schedule = self.schedule.escape_debug();
@@ -412,7 +414,7 @@ impl fmt::Display for StateView {
             writeln!(f, "written so far: {stdout} bytes to standard output, {stderr} to standard error")?;
         }
         self.later.iter().try_for_each(|what| writeln!(f, "the run ended later, {}", what.escape_debug()))?;
-        self.not_shown.iter().try_for_each(|what| writeln!(f, "not shown: {what}"))
+        self.not_shown.iter().try_for_each(|what| writeln!(f, "not shown: {}", Shown(what)))
     }
 }
 

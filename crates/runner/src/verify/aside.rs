@@ -28,6 +28,8 @@ use super::worker::{compare_file, open};
 const MOMENTS: u32 = 64;
 /// Uncharged steps after which a run looks up.
 const STEPS: u64 = 50_000_000;
+/// Gas after which it does: some tenths of a second.
+const GAS: u64 = 20_000_000;
 
 /// Files of ours that execution did not write, where it was to write all that there are: a later command would read them.
 pub(super) fn superfluous(
@@ -90,7 +92,7 @@ pub(super) fn check_pause(
     rerun: &Rerun,
     options: &VerifyOptions,
     stop: &Interrupt,
-    allowance: Allowance,
+    allowance: &Allowance,
 ) -> Result<Vec<String>> {
     if !PAUSE.iter().any(|name| foreign::is_there(&chain.dir, name)) {
         return Ok(Vec::new());
@@ -109,10 +111,9 @@ pub(super) fn check_pause(
     let mut moments = 0;
     while moments < MOMENTS {
         if stop.is_requested() {
-            return Err(Failure::new(INTERRUPTED, "interrupted"));
+            return Err(Failure::new(INTERRUPTED, "interrupted: nothing was decided"));
         }
         let total = node.progress()?.gas_total;
-        allowance.check(total)?;
         if total == target {
             moments += 1;
             wrong = compare_pause(chain, node.as_mut())?;
@@ -121,13 +122,17 @@ pub(super) fn check_pause(
             break;
         }
         // A run is also stopped where it has written something, and between steps that cost nothing.
-        let gas = target.saturating_sub(total);
+        let gas = target.saturating_sub(total).min(GAS);
         let steps = if total == target { 1 } else { STEPS };
-        match external::run(node.as_mut(), Budget { gas, steps }, &mut replay)? {
+        let budget = Budget { gas, steps };
+        let event = external::run(node.as_mut(), budget, &mut replay)?;
+        let used = node.progress()?.gas_total.saturating_sub(total);
+        allowance.spend_slice(used, budget, event == Event::Paused)?;
+        match event {
             Event::Finished | Event::Snapshot(_) => break,
             Event::Paused | Event::Output | Event::Question => node.drop_output()?,
         }
-        moments += u32::from(node.progress()?.gas_total == total);
+        moments += u32::from(used == 0);
     }
     Ok(wrong)
 }

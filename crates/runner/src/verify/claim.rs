@@ -6,14 +6,18 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::job::Job;
 use stepmark_state::encoding::hex;
 
 use crate::chain::ChainFiles;
-use crate::chain::durable::PAUSE;
+use crate::chain::durable::{self, Name, PAUSE};
+use crate::chain::snapshot_ref::SnapshotRef;
 use crate::claimed_job::{ClaimedFile, ClaimedJob};
 use crate::failure::{Failure, Result};
-use crate::foreign;
+use crate::foreign::{self, Foreign, ForeignKind};
+use crate::job::search::file_hash;
+use crate::store::decode_set;
 
 /// How a run ended, by its own account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,8 +79,16 @@ pub struct Claim {
     pub stderr: Option<ClaimedFile>,
     /// Files that the program left behind.
     pub files: Vec<ClaimedFile>,
+    /// What a contract returned, in hexadecimal after `0x`, or as text where it is some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returned: Option<String>,
+    /// What the outside answered, taken on trust: the records together, and a hash of theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<ClaimedFile>,
     /// Hash of the last `.snap`, to which everything before it is tied.
     pub head: String,
+    /// Hash of the job, in which everything of it is.
+    pub job_hash: String,
 }
 
 impl Claim {
@@ -88,7 +100,9 @@ impl Claim {
         let ended = if to.is_none() { end(chain, said) } else { ClaimedEnd::NotAsked };
         let snapshots = to.unwrap_or_else(|| chain.last());
         let last = chain.links.range(..=snapshots).next_back();
-        let gas = said["gas_used"].as_u64().or(last.map(|(_, link)| link.gas_total));
+        let paused = || SnapshotRef::new(&chain.dir, SnapshotName::Paused).read().ok().map(|raw| raw.state.gas_total);
+        let paused = if ended == ClaimedEnd::Paused { paused() } else { None };
+        let gas = said["gas_used"].as_u64().or(paused).or(last.map(|(_, link)| link.gas_total));
         Self {
             snapshots,
             gas: gas.unwrap_or(0),
@@ -97,7 +111,10 @@ impl Claim {
             stdout: stream("stdout", &said["stdout"]),
             stderr: stream("stderr", &said["stderr"]),
             files: said["files"].as_array().into_iter().flatten().filter_map(left_behind).collect(),
+            returned: if ended == ClaimedEnd::Finished { returned(chain) } else { None },
+            answers: answers(chain, to),
             head: last.map(|(_, link)| hex(&link.hash)).unwrap_or_default(),
+            job_hash: hex(&job.job_hash()),
             job: ClaimedJob::of(job),
         }
     }
@@ -109,12 +126,14 @@ impl Claim {
         lines.push(("length", format!("{} snapshot{plural}, {} gas", self.snapshots, self.gas)));
         lines.push(("ended", self.ended.words().to_owned()));
         lines.extend(self.result.iter().map(|result| ("result", result.clone())));
+        lines.extend(self.returned.iter().map(|returned| ("returned", returned.clone())));
         let written = |stream: &&ClaimedFile| stream.size > 0;
         for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             let shown = stream.as_ref().filter(written);
             lines.extend(shown.map(|stream| (name, format!("{} bytes, hash {}", stream.size, stream.hash))));
         }
         lines.extend(self.files.iter().map(|file| ("left file", file.words())));
+        lines.extend(self.answers.iter().map(|answers| ("answers", answers.words())));
         lines.extend((!self.head.is_empty()).then(|| ("head", self.head.clone())));
         lines
     }
@@ -146,6 +165,12 @@ impl Expected {
         let (program, head) = (hash(&self.program), hash(&self.head));
         let result = claim.result.clone().unwrap_or_else(|| "none".to_owned());
         // In words, and as data.
+        for (flag, hash) in [("--expect-program", &program), ("--expect-head", &head)] {
+            let is_hash = |hash: &String| hash.len() == 64 && hash.bytes().all(|digit| digit.is_ascii_hexdigit());
+            if let Some(hash) = hash.as_ref().filter(|hash| !is_hash(hash)) {
+                return Err(Failure::usage(format!("{flag}: {hash:?} is no hash of 64 hexadecimal digits")));
+            }
+        }
         let (mut in_words, mut as_data) = (Vec::new(), Vec::new());
         let datum = |what: &str, claimed: &Value, expected: &Value| json!({ "what": what, "claimed": claimed, "expected": expected });
         let parts = [
@@ -156,7 +181,7 @@ impl Expected {
         ];
         for (what, expected, found) in parts {
             if let Some(expected) = expected.as_ref().filter(|expected| *expected != found) {
-                in_words.push(format!("{what} is {found}, expected {expected}"));
+                in_words.push(format!("{what} is {found:?}, expected {expected:?}"));
                 as_data.push(datum(what, &found.as_str().into(), &expected.as_str().into()));
             }
         }
@@ -216,6 +241,51 @@ fn end(chain: &ChainFiles, said: &Value) -> ClaimedEnd {
         _ if foreign::is_there(&chain.dir, PAUSE[0]) => ClaimedEnd::Paused,
         _ => ClaimedEnd::Unknown,
     }
+}
+
+/// Most bytes that are read for a claim, of what a contract returned and of answers.
+const MOST_READ: u64 = 64 << 20;
+
+/// What a contract returned that is not nothing, where that can be read: the verification says what is wrong with the file.
+fn returned(chain: &ChainFiles) -> Option<String> {
+    let file = Foreign::find_within(&chain.dir, "rwset.bin", ForeignKind::ReadWriteSet).ok()??;
+    let bytes = Some(file).filter(|file| file.length() <= MOST_READ)?.bytes().ok()?;
+    let result = decode_set(&bytes, "rwset.bin").ok()?.result;
+    (!result.is_empty()).then(|| readable(&result))
+}
+
+/// Bytes for people: text, or else in hexadecimal after `0x`.
+pub fn readable(bytes: &[u8]) -> String {
+    as_text(bytes).map_or_else(|| format!("0x{}", hex(bytes)), str::to_owned)
+}
+
+/// Bytes as text, if they are some that can be printed.
+pub fn as_text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
+}
+
+/// The records of answers up to snapshot `to`, or all: how many, their bytes, and BLAKE3 of their hashes in order. Of more than
+/// is read for a claim there is no hash.
+fn answers(chain: &ChainFiles, to: Option<u64>) -> Option<ClaimedFile> {
+    let is_wanted = |kind: Name, name: &str| match kind {
+        Name::Calls(id) => to.is_none_or(|to| id <= to),
+        _ => to.is_none() && name.ends_with(".calls"),
+    };
+    let names = durable::files_in(&chain.dir).ok()?.into_iter().filter(|(kind, name)| is_wanted(*kind, name));
+    let (mut count, mut size, mut hasher) = (0_u32, 0_u64, Some(blake3::Hasher::new()));
+    for (_, name) in names {
+        let Ok(Some(file)) = Foreign::find_within(&chain.dir, &name, ForeignKind::Calls) else { continue };
+        count = count.saturating_add(1);
+        size = size.saturating_add(file.length());
+        let hash = if size <= MOST_READ { file_hash(file).ok() } else { None };
+        hasher = hasher.zip(hash).map(|(mut hasher, hash)| {
+            hasher.update(&hash);
+            hasher
+        });
+    }
+    let hash = hasher.map_or_else(|| "not computed".to_owned(), |hasher| hasher.finalize().to_hex().to_string());
+    let name = if count == 1 { "1 record".to_owned() } else { format!("{count} records") };
+    (count > 0).then_some(ClaimedFile { name, size, hash })
 }
 
 /// What the run came to, in words.

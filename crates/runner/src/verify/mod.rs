@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 use crate::bounds::Bounds;
 use crate::chain::ChainFiles;
 use crate::compact;
-use crate::failure::{Failure, GAS_LIMIT, INTERRUPTED, MISMATCH, Result};
+use crate::failure::{BEYOND, Failure, GAS_LIMIT, INTERRUPTED, MISMATCH, Result};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::Rerun;
 use crate::node::engine::Engine;
 
-pub use claim::{Claim, ClaimedEnd, Expected};
+pub use claim::{Claim, ClaimedEnd, Expected, as_text, readable};
 pub use executor::SegmentExecutor;
 pub use plan::{PlannedSegment, RunEnd};
 pub use report::html;
@@ -37,6 +37,8 @@ pub enum Verdict {
     Differs(Vec<String>),
     /// It could not be executed or compared: why.
     NotCompared(String),
+    /// It would have taken more than the verifier allows: why.
+    GivenUp(String),
 }
 
 impl Verdict {
@@ -46,6 +48,7 @@ impl Verdict {
             Self::Same => "same",
             Self::Differs(_) => "differs",
             Self::NotCompared(_) => "not compared",
+            Self::GivenUp(_) => "given up",
         }
     }
 
@@ -54,7 +57,7 @@ impl Verdict {
         match self {
             Self::Same => Vec::new(),
             Self::Differs(details) => details.clone(),
-            Self::NotCompared(why) => vec![why.clone()],
+            Self::NotCompared(why) | Self::GivenUp(why) => vec![why.clone()],
         }
     }
 }
@@ -114,6 +117,8 @@ pub enum Conclusion {
     Incomplete,
     /// Something is otherwise, or could not be compared.
     Invalid,
+    /// Nothing is otherwise so far, but executing all of it would have taken more than the verifier allows.
+    Undecided,
 }
 
 impl Conclusion {
@@ -123,6 +128,7 @@ impl Conclusion {
             Self::Valid => "valid",
             Self::Incomplete => "incomplete",
             Self::Invalid => "invalid",
+            Self::Undecided => "undecided",
         }
     }
 
@@ -132,6 +138,7 @@ impl Conclusion {
             Self::Valid => 0,
             Self::Incomplete => GAS_LIMIT,
             Self::Invalid => MISMATCH,
+            Self::Undecided => BEYOND,
         }
     }
 }
@@ -145,6 +152,8 @@ pub struct Verification {
     pub segments: Vec<SegmentVerdict>,
     /// What is wrong with the files themselves.
     pub faults: Vec<String>,
+    /// Why the pause was not executed to its end, where that would have taken more than the verifier allows.
+    pub given_up: Option<String>,
     /// Names in the directory, and among delivered files, of which nothing is said.
     pub not_covered: Vec<String>,
     /// Snapshot that was taken on trust.
@@ -158,14 +167,21 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// Whether nothing is wrong of all that was executed.
+    fn is_right_so_far(&self) -> bool {
+        let is_right = |verdict: &Verdict| matches!(verdict, Verdict::Same | Verdict::GivenUp(_));
+        self.faults.is_empty() && self.segments.iter().all(|checked| is_right(&checked.verdict))
+    }
+
     /// Whether everything was compared and is the same.
     pub fn is_right(&self) -> bool {
-        self.faults.is_empty() && self.segments.iter().all(|checked| checked.verdict == Verdict::Same)
+        self.is_right_so_far() && self.given_up.is_none() && self.count("given up") == 0
     }
 
     /// What that comes to.
     pub fn conclusion(&self) -> Conclusion {
         match self.is_right() {
+            false if self.is_right_so_far() => Conclusion::Undecided,
             false => Conclusion::Invalid,
             true if self.to.is_none() && !self.claim.ended.is_final() => Conclusion::Incomplete,
             true => Conclusion::Valid,
@@ -190,7 +206,8 @@ pub enum Step {
 /// Verifies a chain that makes this claim. `each` is told of progress.
 ///
 /// # Errors
-/// Exit code 2 for a range that the chain does not have, 130 when the user stops it.
+/// Exit code 2 for a range that the chain does not have, 77 for what is beyond its bounds before anything was executed, 130 when
+/// the user stops it.
 pub fn verify(
     chain: &mut ChainFiles,
     rerun: &Rerun,
@@ -200,17 +217,22 @@ pub fn verify(
     each: &mut dyn FnMut(Step),
 ) -> Result<Verification> {
     let started = Instant::now();
-    options.bounds.check_gas("the chain claims", claim.gas)?;
+    let last = chain.links.values().map(|link| link.gas_total).fold(claim.gas, u64::max);
+    options.bounds.check_gas("the chain claims", last)?;
     options.bounds.check_memory(rerun.job())?;
-    chain.check_bins(&mut |bytes| each(Step::Hashed(bytes)));
+    let allowance = options.bounds.begin(rerun.job());
+    chain.check_bins(&mut |bytes| {
+        each(Step::Hashed(bytes));
+        allowance.spend(0)
+    })?;
     let segments = plan::segments(chain, options)?;
     let shares = plan::shares(&segments, chain, options.bounds.workers(rerun.job(), options.jobs));
-    let (jobs, allowance) = (shares.len(), options.bounds.begin());
+    let jobs = shares.len();
     let (sender, receiver) = mpsc::channel();
     let (mut checked, compared, delivered) = thread::scope(|scope| {
         let chain = &*chain;
         for (number, share) in shares.into_iter().enumerate() {
-            let sender = sender.clone();
+            let (sender, allowance) = (sender.clone(), allowance.clone());
             scope
                 .spawn(move || worker::Worker::new(number, chain, rerun, options, stop, allowance, sender).run(&share));
         }
@@ -237,17 +259,23 @@ pub fn verify(
         faults.push(failure.what().to_owned());
     }
     // What a segment that could not be executed would have written is not known.
-    if !checked.iter().any(|checked| matches!(checked.verdict, Verdict::NotCompared(_))) {
+    let is_executed = |verdict: &Verdict| !matches!(verdict, Verdict::NotCompared(_) | Verdict::GivenUp(_));
+    if checked.iter().all(|checked| is_executed(&checked.verdict)) {
         faults.extend(aside::superfluous(chain, options, &compared)?);
     }
+    let mut given_up = None;
     if options.to.is_none() && !faults.iter().any(|fault| fault.starts_with("paused.")) {
-        let wrong = aside::check_pause(chain, rerun, options, stop, allowance);
-        faults.extend(wrong.unwrap_or_else(|failure| vec![format!("the pause: {}", failure.what())]));
+        match aside::check_pause(chain, rerun, options, stop, &allowance) {
+            Ok(wrong) => faults.extend(wrong),
+            Err(failure) if failure.code() == INTERRUPTED => return Err(failure),
+            Err(failure) if failure.code() == BEYOND => given_up = Some(format!("the pause: {}", failure.what())),
+            Err(failure) => faults.push(format!("the pause: {}", failure.what())),
+        }
     }
     let mut not_covered = aside::not_covered(chain, options)?;
     if let Some(directory) = &options.delivered {
         not_covered.extend(aside::beside_delivered(directory, &delivered));
     }
     let (to, time) = (options.to, started.elapsed());
-    Ok(Verification { claim, segments: checked, faults, not_covered, from: low, to, jobs, time })
+    Ok(Verification { claim, segments: checked, faults, given_up, not_covered, from: low, to, jobs, time })
 }

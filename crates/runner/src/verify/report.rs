@@ -19,6 +19,7 @@ impl Verification {
             "same": self.count("same"),
             "differ": self.count("differs"),
             "not_compared": self.count("not compared"),
+            "given_up": self.count("given up").saturating_add(usize::from(self.given_up.is_some())),
             "faults": self.faults,
             "not_covered": self.not_covered,
             "workers": self.jobs,
@@ -43,14 +44,16 @@ impl Verification {
             Conclusion::Valid => "the program, executed again, gave every byte of the claim",
             Conclusion::Incomplete => "the program, executed again, gave every byte so far, but has not ended",
             Conclusion::Invalid => "nothing: something differs, or could not be compared",
+            Conclusion::Undecided => "nothing: executing all of it would take more than was allowed",
         };
         let from = if self.from == 0 { String::new() } else { format!("snapshot {}, ", self.from) };
         let to = self.to.map_or_else(String::new, |id| format!(" up to snapshot {id}"));
+        let answers = if self.claim.answers.is_some() { "the answers from outside, " } else { "" };
         let module = match executor {
             SegmentExecutor::Own(_) => "this build of Stepmark".to_owned(),
             SegmentExecutor::File { .. } => format!("the module {}", executor.hash()),
         };
-        format!("Proved: {proved}{to}. On trust: {from}this machine, {module} and its wasmtime.")
+        format!("Proved: {proved}{to}. On trust: {from}{answers}this machine, {module} and its wasmtime.")
     }
 }
 

@@ -13,8 +13,8 @@ use stepmark_session::spec::JobSpec;
 use crate::bounds::Allowance;
 use crate::chain::durable::{FINAL, Name};
 use crate::chain::{self, ChainFiles};
-use crate::claimed_job::ClaimedJob;
-use crate::failure::{Failure, Result};
+use crate::claimed_job::{self, ClaimedJob};
+use crate::failure::{BEYOND, Failure, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::Rerun;
@@ -112,6 +112,9 @@ impl<'a> Worker<'a> {
         if let Some(id) = segment.to.filter(|id| *id > first) {
             return (Verdict::NotCompared(format!("the snapshots from {first} up to {id} are missing")), 0);
         }
+        if let Err(failure) = self.allowance.spend(0) {
+            return (not_done(&failure), 0);
+        }
         // A run that stopped at its limit says so only after it has executed the segment before.
         let start = if segment.at_limit { segment.from.saturating_sub(1) } else { segment.from };
         let wanted = |at: &KnownState| at.id == start && at.limit == segment.limit && at.refill != segment.at_limit;
@@ -121,7 +124,7 @@ impl<'a> Worker<'a> {
         };
         let mut ready = match ready {
             Ok(ready) => ready,
-            Err(failure) => return (Verdict::NotCompared(shown(&failure)), 0),
+            Err(failure) => return (not_done(&failure), 0),
         };
         let before = ready.node.progress().map_or(0, |progress| progress.gas_total);
         let found = self.execute(segment, &mut ready);
@@ -131,7 +134,7 @@ impl<'a> Worker<'a> {
                 *at = stands_at.map(|id| KnownState { id, ..ready });
                 if differences.is_empty() { Verdict::Same } else { Verdict::Differs(differences) }
             }
-            Err(failure) => Verdict::NotCompared(shown(&failure)),
+            Err(failure) => not_done(&failure),
         };
         (verdict, gas)
     }
@@ -174,12 +177,12 @@ impl<'a> Worker<'a> {
     /// Runs the node until a snapshot or the end.
     fn next(&self, at: &mut KnownState) -> Result<Ready> {
         let mut before = at.node.progress()?.gas_total;
-        Driver::new(at.node.as_mut(), &mut at.replay, self.stop).run(&mut |node| {
+        Driver::new(at.node.as_mut(), &mut at.replay, self.stop).within(&self.allowance).run(&mut |node| {
             node.drop_output()?;
             let total = node.progress()?.gas_total;
             drop(self.messages.send(Message::Executed(total.saturating_sub(before))));
             before = total;
-            self.allowance.check(total)
+            Ok(())
         })
     }
 
@@ -294,6 +297,14 @@ impl Trailer {
     }
 }
 
+/// What a segment that could not be executed to its end comes to.
+fn not_done(failure: &Failure) -> Verdict {
+    match failure.code() {
+        BEYOND => Verdict::GivenUp(shown(failure)),
+        _ => Verdict::NotCompared(shown(failure)),
+    }
+}
+
 fn shown(failure: &Failure) -> String {
     failure.to_string().trim_start_matches("error: ").replace('\n', ";")
 }
@@ -367,8 +378,8 @@ fn compare_receipt(text: Option<&[u8]>, expected: &[u8], job: &Value) -> Result<
             format!("receipt.json: {name:?} of {part} is {found}, expected {expected}")
         }));
     }
-    if let Some(found) = found.get(receipt::JOB) {
-        let of_job = receipt::differing(job, found).into_iter();
+    if let Some(found) = found.get(claimed_job::JOB) {
+        let of_job = receipt::differing_jobs(job, found).into_iter();
         differences.extend(
             of_job.map(|(name, expected, found)| {
                 format!("receipt.json: {name:?} of job is {found}, expected {expected}")
