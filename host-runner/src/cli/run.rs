@@ -266,6 +266,11 @@ fn make_room(
     let moves_aside = args.job.snapshot_input.is_some() && !args.is_resume;
     let done = out.prepare(&job_hash, start_id, from_pause, replace(args.overwrite, moves_aside))?;
     done.iter().for_each(|what| console.note(what));
+    let goes_on_here = args.is_resume
+        && args.job.snapshot_input.as_ref().is_some_and(|from| same_directory(Path::new(from), out.path()));
+    if goes_on_here && !from_pause && !args.overwrite && !args.job.keep_final {
+        out.check_not_ended()?;
+    }
     Ok(())
 }
 

@@ -60,12 +60,16 @@ fn meet_place(fixture: &Path, state: &str, makes_file: bool, run: impl FnOnce(&P
     format!("{state}: {code} {}", shown(first, &scratch.path("")))
 }
 
-/// What a command comes to: a name of a file is replaced, links and all; directories are used, through links too, but not
+/// What a command comes to: a link at the name of a file is replaced, and another file is not; directories are used, through links too, but not
 /// by `import`.
 fn expected(line: &str, state: &str) -> String {
     let is_file = FILES.contains(&line);
     let refusal = match state {
         _ if line.starts_with("import") => "there is something already",
+        "text" | "8 GiB" if is_file => {
+            return "2 error: place: a file of another kind is there, and would be replaced".to_owned();
+        }
+        "no permission" if is_file => "Permission denied (os error 13)",
         "directory" if is_file => "is a directory where a file is to be written",
         "FIFO" | "socket" | "device" if is_file => "is a device, pipe or socket where a file is to be written",
         "text" | "FIFO" | "socket" | "device" | "loop" if !is_file => {

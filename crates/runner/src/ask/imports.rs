@@ -21,7 +21,7 @@ const CHUNK: usize = 64 << 10;
 
 /// Which imports are a toolchain's (the module's name, the beginning of the import's), what it is, and what to do.
 /// The module `*` is any, and one that ends with it any that begins so.
-const TOOLCHAINS: [(&str, &str, &str, &str); 17] = [
+const TOOLCHAINS: [(&str, &str, &str, &str); 16] = [
     ("env", "seed", "AssemblyScript", "compile with its WASI shim"),
     ("env", "trace", "AssemblyScript", "compile with --use trace= (asc), or with its WASI shim"),
     ("env", "console.", "AssemblyScript", "compile with its WASI shim"),
@@ -35,7 +35,6 @@ const TOOLCHAINS: [(&str, &str, &str, &str); 17] = [
     ("wasi", "thread-spawn", "a program with threads", "compile without threads: a run has one"),
     ("wasi:*", "", "a part of a component", "compile for wasm32-wasip1, not wasip2"),
     ("env", "__cxa_", "C++ without its exceptions", "compile with -fwasm-exceptions, or -fno-exceptions"),
-    ("a", "", "emscripten with short names", "compile with -sSTANDALONE_WASM"),
     ("gojs", "", "Go for browsers", "compile with GOOS=wasip1"),
     ("go", "", "Go for browsers", "compile with GOOS=wasip1"),
     ("wasm:js-string", "", "JavaScript strings", "compile for wasm32-wasip1"),

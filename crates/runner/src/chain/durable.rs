@@ -193,14 +193,6 @@ impl OutputDir {
             Name::Final | Name::Result | Name::Temporary => true,
         };
         let stale: Vec<(Name, String)> = found.into_iter().filter(|(kind, _)| is_stale(kind)).collect();
-        if start_id > 0 && replace == Replace::Refuse && self.says_the_end(&stale)? {
-            let what = format!(
-                "{}: the run has ended, and going on from snapshot {start_id} would write its end anew",
-                self.path.display()
-            );
-            let help = "verify it, choose another --snapshot-output, or say --overwrite";
-            return Err(Failure::usage(what).help(help));
-        }
         let (Some(paid), dir) = (paid_for(&stale), self.path.display()) else {
             *self.stale.borrow_mut() = stale;
             return Ok(None);
@@ -226,10 +218,19 @@ impl OutputDir {
         }
     }
 
-    /// Whether a receipt among these files says that the program has ended: nothing can follow that.
-    fn says_the_end(&self, files: &[(Name, String)]) -> Result<bool> {
-        let outcome = &self.receipt(files)?["result"]["outcome"];
-        Ok(outcome.as_str().is_some_and(|outcome| ["finished", "exited", "trapped"].contains(&outcome)))
+    /// Refuses to go on with a run that has ended here, by its receipt: what follows would take the place of its end.
+    ///
+    /// # Errors
+    /// Exit code 2; 74 when the receipt cannot be read.
+    pub fn check_not_ended(&self) -> Result<()> {
+        let files: Vec<(Name, String)> = self.list()?.into_iter().collect();
+        let outcome = &self.receipt(&files)?["result"]["outcome"];
+        if !outcome.as_str().is_some_and(|outcome| ["finished", "exited"].contains(&outcome)) {
+            return Ok(());
+        }
+        let what = format!("{}: the run has ended, and going on would write its end anew", self.path.display());
+        let help = "verify it, choose another --snapshot-output, keep the state at the end too (--keep-final), or say --overwrite";
+        Err(Failure::usage(what).help(help))
     }
 
     /// The receipt among these files, as JSON; nothing of one that is not there or is none.
@@ -508,6 +509,10 @@ pub fn write_output(path: &Path, contents: &[u8]) -> Result<()> {
 /// Exit code 2 when there is something else at `path`; 74 when it cannot be looked at, or is no file.
 pub fn check_output(path: &Path, first: &[u8]) -> Result<()> {
     check_no_device(path)?;
+    // A link is replaced, and what it leads to stays.
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        return Ok(());
+    }
     let Some(mut file) = Foreign::find_named(path, ForeignKind::Delivered)? else { return Ok(()) };
     let mut found = Vec::new();
     let read = Read::by_ref(&mut file).take(TELLING).read_to_end(&mut found);
@@ -530,7 +535,7 @@ fn are_alike(found: &[u8], new: &[u8]) -> bool {
     match (is_archive(found), is_text(found), found.starts_with(b"\0asm")) {
         (true, ..) => is_archive(new),
         // Markup or lines.
-        (_, true, _) => is_text(new) && found.starts_with(b"<") == new.starts_with(b"<"),
+        (_, true, _) => is_text(new) && !is_archive(new) && found.starts_with(b"<") == new.starts_with(b"<"),
         (.., true) => same(found.len()),
         _ => same(4),
     }
@@ -816,14 +821,12 @@ pub(crate) mod tests {
     #[test]
     fn going_on_in_a_directory_where_the_run_has_ended_is_refused() {
         let temporary = directory();
-        let dir = temporary.path();
-        chain(dir, JOB, 2);
-        let out = OutputDir::open(dir).expect("opens");
-        for (outcome, is_refused) in [("finished", true), ("exited", true), ("trapped", true), ("gas-limit", false)] {
-            fs::write(dir.join(RECEIPT), format!("{{\"result\": {{\"outcome\": \"{outcome}\"}}}}")).expect("a file");
-            let prepared = out.prepare(&JOB, 2, false, Replace::Refuse);
-            assert_eq!(prepared.is_err_and(|failure| failure.code() == 2), is_refused, "{outcome}");
-            assert_eq!(out.prepare(&JOB, 2, false, Replace::Remove), Ok(None), "{outcome}");
+        let out = OutputDir::open(temporary.path()).expect("opens");
+        assert_eq!(out.check_not_ended(), Ok(()));
+        for (outcome, is_refused) in [("finished", true), ("exited", true), ("trapped", false), ("gas-limit", false)] {
+            let receipt = format!("{{\"result\": {{\"outcome\": \"{outcome}\"}}}}");
+            fs::write(temporary.path().join(RECEIPT), receipt).expect("a file");
+            assert_eq!(out.check_not_ended().is_err_and(|failure| failure.code() == 2), is_refused, "{outcome}");
         }
     }
 

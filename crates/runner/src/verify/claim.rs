@@ -133,7 +133,9 @@ impl Claim {
             lines.extend(shown.map(|stream| (name, format!("{} bytes, hash {}", stream.size, stream.hash))));
         }
         lines.extend(self.files.iter().map(|file| ("left file", file.words())));
-        lines.extend(self.answers.iter().map(|answers| ("answers", answers.words())));
+        lines.extend(self.answers.iter().map(|ClaimedFile { name, size, hash }| {
+            ("answers", format!("{name} from outside, {size} bytes, BLAKE3 of their hashes {hash}"))
+        }));
         lines.extend((!self.head.is_empty()).then(|| ("head", self.head.clone())));
         lines
     }
@@ -181,7 +183,7 @@ impl Expected {
         ];
         for (what, expected, found) in parts {
             if let Some(expected) = expected.as_ref().filter(|expected| *expected != found) {
-                in_words.push(format!("{what} is {found:?}, expected {expected:?}"));
+                in_words.push(format!("{what} is {}, expected {}", with_blanks(found), with_blanks(expected)));
                 as_data.push(datum(what, &found.as_str().into(), &expected.as_str().into()));
             }
         }
@@ -202,6 +204,11 @@ impl Expected {
         let what = format!("{}: claims something else than was expected", chain.display());
         Err(in_words.into_iter().fold(Failure::data(what), Failure::caused_by).with_details(details))
     }
+}
+
+/// A text in which a blank at either end is seen.
+fn with_blanks(text: &str) -> String {
+    if text.trim() == text { text.to_owned() } else { format!("{text:?}") }
 }
 
 /// Whether what is claimed is what was promised: of an object the members that were promised, which may be some of them.
