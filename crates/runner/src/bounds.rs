@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use stepmark_snapshot::job::Job;
 use stepmark_state::limits::Limits;
 
+use crate::claimed_job::is_built_in;
 use crate::failure::{BEYOND, Failure, Result};
-use crate::job::rerun::is_built_in;
-use crate::node::engine::Budget;
 
 /// Bytes of an element of a table, of a slot of the stack and of a slot of an exception.
 const SLOT: u64 = 8;
@@ -90,15 +89,15 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Takes what a slice came to that used so much gas of its budget, `is_paused` where it came to the end of it: the steps
-    /// that a prover's schedule makes free are bounded as gas is.
+    /// Takes what a slice came to that used so much of its gas, `is_paused` where it came to its end: the `steps` after which it
+    /// does where a prover's schedule makes them free are bounded as gas is.
     ///
     /// # Errors
     /// As those of [`spend`](Self::spend).
-    pub(crate) fn spend_slice(&self, used: u64, budget: Budget, is_paused: bool) -> Result<()> {
+    pub(crate) fn spend_slice(&self, used: u64, gas: u64, steps: u64, is_paused: bool) -> Result<()> {
         // Where gas ends a slice, it has used nearly all.
-        let is_free = self.has_free_steps && is_paused && used < budget.gas / 2;
-        self.spend(if is_free { used.saturating_add(budget.steps) } else { used })
+        let is_free = self.has_free_steps && is_paused && used < gas / 2;
+        self.spend(if is_free { used.saturating_add(steps) } else { used })
     }
 
     /// Takes so much gas, and gives up where that is too much in all, or the time is over.
@@ -150,12 +149,11 @@ mod tests {
         let allowance = gas.begin(&job);
         assert_eq!((allowance.spend(3), allowance.clone().spend(2)), (Ok(()), Ok(())), "5 in all");
         assert_eq!(allowance.spend(1).expect_err("beyond").code(), 77);
-        let budget = Budget { gas: 4, steps: 3 };
-        assert_eq!(gas.begin(&job).spend_slice(1, budget, true), Ok(()), "no step of a built-in schedule is free");
+        assert_eq!(gas.begin(&job).spend_slice(1, 4, 3, true), Ok(()), "no step of a built-in schedule is free");
         let schedule = ScheduleRef { hash: [1; 32], ..ScheduleRef::default() };
         let of_a_prover = gas.begin(&Job { schedule, ..Job::default() });
-        assert_eq!(of_a_prover.spend_slice(1, budget, true), Ok(()), "4 in all");
-        assert_eq!(of_a_prover.spend_slice(0, budget, true).expect_err("7 in all").code(), 77);
+        assert_eq!(of_a_prover.spend_slice(1, 4, 3, true), Ok(()), "4 in all");
+        assert_eq!(of_a_prover.spend_slice(0, 4, 3, true).expect_err("7 in all").code(), 77);
         assert_eq!(Bounds::default().begin(&job).spend(u64::MAX), Ok(()));
     }
 

@@ -1,8 +1,9 @@
 //! A job in the words of whoever claims something about it: what `verify` shows, and what a receipt says of its job.
 
 use serde::Serialize;
+use stepmark_core::gas::Schedule;
 use stepmark_core::module::UNKNOWN_IMPORTS;
-use stepmark_snapshot::job::{Job, JobFunction, ModuleRef};
+use stepmark_snapshot::job::{Job, JobFunction, ModuleRef, ScheduleRef};
 use stepmark_state::encoding::hex;
 use stepmark_state::limits::Limits;
 
@@ -165,6 +166,11 @@ impl ClaimedJob {
         lines.push(("schedule", format!("{}, BLAKE3 {}", word(&self.schedule.name), self.schedule.hash)));
         lines
     }
+}
+
+/// Whether a schedule is one of ours.
+pub fn is_built_in(schedule: &ScheduleRef) -> bool {
+    Schedule::builtin(&schedule.name).is_some_and(|known| known.hash() == schedule.hash)
 }
 
 fn module(module: &ModuleRef) -> ClaimedFile {

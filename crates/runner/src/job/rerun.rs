@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use stepmark_core::gas::Schedule;
 use stepmark_session::spec::{JobSpec, ResumeFrom, SnapshotName};
-use stepmark_snapshot::job::{Job, ModuleRef, ScheduleRef};
+use stepmark_snapshot::job::{Job, ModuleRef};
 use stepmark_state::shown::Shown;
 
 use crate::chain::ChainFiles;
+use crate::claimed_job::is_built_in;
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::job::search::{self, FileSearch};
@@ -181,11 +181,6 @@ fn expect_hash(path: &str, kind: ForeignKind, expected: &[u8; 32], what: &str) -
     let [found, expected] = [found, *expected].map(|hash| blake3::Hash::from_bytes(hash).to_hex());
     let failure = Failure::data(format!("{path}: is not {what} of the snapshots"));
     Err(failure.caused_by(format!("its BLAKE3 hash is {found}, expected {expected}")))
-}
-
-/// Whether a schedule is one of ours.
-pub fn is_built_in(schedule: &ScheduleRef) -> bool {
-    Schedule::builtin(&schedule.name).is_some_and(|known| known.hash() == schedule.hash)
 }
 
 /// A job that can be run again, from its start or from a snapshot in a directory.

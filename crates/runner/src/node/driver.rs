@@ -73,7 +73,7 @@ impl<'a> Driver<'a> {
             let took = began.elapsed();
             let used = self.node.progress()?.gas_total.saturating_sub(before);
             let moved = used > 0;
-            self.allowance.spend_slice(used, budget, event == Event::Paused)?;
+            self.allowance.spend_slice(used, budget.gas, budget.steps, event == Event::Paused)?;
             beyond = if moved { 1 } else { beyond.saturating_mul(2) };
             after(self.node)?;
             match event {

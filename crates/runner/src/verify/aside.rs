@@ -124,10 +124,9 @@ pub(super) fn check_pause(
         // A run is also stopped where it has written something, and between steps that cost nothing.
         let gas = target.saturating_sub(total).min(GAS);
         let steps = if total == target { 1 } else { STEPS };
-        let budget = Budget { gas, steps };
-        let event = external::run(node.as_mut(), budget, &mut replay)?;
+        let event = external::run(node.as_mut(), Budget { gas, steps }, &mut replay)?;
         let used = node.progress()?.gas_total.saturating_sub(total);
-        allowance.spend_slice(used, budget, event == Event::Paused)?;
+        allowance.spend_slice(used, gas, steps, event == Event::Paused)?;
         match event {
             Event::Finished | Event::Snapshot(_) => break,
             Event::Paused | Event::Output | Event::Question => node.drop_output()?,

@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bounds::Bounds;
+use crate::bounds::{Allowance, Bounds};
 use crate::chain::ChainFiles;
 use crate::compact;
 use crate::failure::{BEYOND, Failure, GAS_LIMIT, INTERRUPTED, MISMATCH, Result};
@@ -228,26 +228,7 @@ pub fn verify(
     let segments = plan::segments(chain, options)?;
     let shares = plan::shares(&segments, chain, options.bounds.workers(rerun.job(), options.jobs));
     let jobs = shares.len();
-    let (sender, receiver) = mpsc::channel();
-    let (mut checked, compared, delivered) = thread::scope(|scope| {
-        let chain = &*chain;
-        for (number, share) in shares.into_iter().enumerate() {
-            let (sender, allowance) = (sender.clone(), allowance.clone());
-            scope
-                .spawn(move || worker::Worker::new(number, chain, rerun, options, stop, allowance, sender).run(&share));
-        }
-        drop(sender);
-        let (mut checked, mut compared, mut delivered) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        for message in receiver {
-            match message {
-                worker::Message::Executed(gas) => each(Step::Executed(gas)),
-                worker::Message::Done(done) => checked.push(*done),
-                worker::Message::Compared(name) => drop(compared.insert(name)),
-                worker::Message::Delivered(name) => drop(delivered.insert(name)),
-            }
-        }
-        (checked, compared, delivered)
-    });
+    let (mut checked, compared, delivered) = execute(chain, rerun, options, stop, &allowance, shares, each);
     if stop.is_requested() {
         return Err(Failure::new(INTERRUPTED, "interrupted: nothing was decided"));
     }
@@ -278,4 +259,38 @@ pub fn verify(
     }
     let (to, time) = (options.to, started.elapsed());
     Ok(Verification { claim, segments: checked, faults, given_up, not_covered, from: low, to, jobs, time })
+}
+
+/// What came of the segments, and the names of the files that were compared, in the chain and of those that the program left.
+type Executed = (Vec<SegmentVerdict>, BTreeSet<String>, BTreeSet<String>);
+
+/// Executes the shares of the segments, a worker each.
+fn execute(
+    chain: &ChainFiles,
+    rerun: &Rerun,
+    options: &VerifyOptions,
+    stop: &Interrupt,
+    allowance: &Allowance,
+    shares: Vec<Vec<PlannedSegment>>,
+    each: &mut dyn FnMut(Step),
+) -> Executed {
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        for (number, share) in shares.into_iter().enumerate() {
+            let (sender, allowance) = (sender.clone(), allowance.clone());
+            scope
+                .spawn(move || worker::Worker::new(number, chain, rerun, options, stop, allowance, sender).run(&share));
+        }
+        drop(sender);
+        let (mut checked, mut compared, mut delivered) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        for message in receiver {
+            match message {
+                worker::Message::Executed(gas) => each(Step::Executed(gas)),
+                worker::Message::Done(done) => checked.push(*done),
+                worker::Message::Compared(name) => drop(compared.insert(name)),
+                worker::Message::Delivered(name) => drop(delivered.insert(name)),
+            }
+        }
+        (checked, compared, delivered)
+    })
 }
