@@ -16,7 +16,7 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// First bytes, what a file is that begins with them, and what to do.
-const KINDS: [(&[u8], &str, &str); 15] = [
+const KINDS: [(&[u8], &str, &str); 20] = [
     (
         COMPONENT,
         "a component",
@@ -25,6 +25,11 @@ const KINDS: [(&[u8], &str, &str); 15] = [
     (b"\x1f\x8b", "compressed with gzip", "unpack it first: gunzip FILE.gz"),
     (b"PK\x03\x04", "a zip archive", "unpack it, and name the .wasm file in it"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: unzstd FILE.zst"),
+    (b"\xfd7zXZ", "compressed with xz", "unpack it first: unxz FILE.xz"),
+    (b"BZh", "compressed with bzip2", "unpack it first: bunzip2 FILE.bz2"),
+    (b"%PDF", "a PDF document", "name the .wasm file"),
+    (b"/*", "source code", "compile it for wasm32-wasip1"),
+    (b"#include", "source code", "compile it for wasm32-wasip1"),
     (b"!<arch>\n", "a static library", "link it to a program: what the linker writes is the module"),
     (b"\x7fELF", "a program for this kind of machine (ELF)", "compile it for wasm32-wasip1"),
     (b"MZ", "a program for Windows", "compile it for wasm32-wasip1"),

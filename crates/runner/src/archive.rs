@@ -135,7 +135,16 @@ const LONGEST_NAME: u64 = 4096;
 /// Exit code 65 for what is no archive of ours, 74 for what cannot be written.
 pub fn unpack(archive: &Path, directory: &Path, durably: bool, stop: &Interrupt) -> Result<()> {
     let file = Foreign::named(archive, ForeignKind::Archive)?;
-    let bad = |error: io::Error| Failure::data(format!("{}: no archive that can be read: {error}", archive.display()));
+    let bad = |error: io::Error| {
+        let failure = Failure::data(format!("{}: no archive that can be read: {error}", archive.display()));
+        match archive
+            .extension()
+            .is_some_and(|ending| ["gz", "tgz", "zst", "xz"].iter().any(|packed| ending == *packed))
+        {
+            true => failure.help("it is packed: unpack it to a .tar first"),
+            false => failure,
+        }
+    };
     let length = file.length();
     let mut tar = Archive::new(file);
     // Raw: headers that say more about the next one, of any length they like, are entries like others then.

@@ -300,6 +300,12 @@ impl Read for Foreign {
     }
 }
 
+/// Whether there is a regular file called `name` in `dir` that this process may not read: that is no fault of the file.
+pub fn is_forbidden(dir: &Path, name: &str) -> bool {
+    let is_file = fs::symlink_metadata(dir.join(name)).is_ok_and(|found| found.is_file());
+    is_file && system::open_within(dir, name).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
 /// Bytes of the file at `path`, which the user has named.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::cli::reply::{self, Reply};
+use crate::cli::words::program_and_places;
 use crate::flags::FileFlags;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{MISMATCH, Result};
@@ -16,12 +17,10 @@ const MOST: usize = 8;
 /// Arguments of `diff`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DiffArgs {
-    /// One snapshot: a number, "paused" or "final" [default: as for `inspect`]
-    #[arg(value_name = "DIR[@ID]")]
-    left: String,
-    /// The other one
-    #[arg(value_name = "DIR[@ID]")]
-    right: String,
+    /// Two snapshots, each a number, "paused" or "final" [default: as for `inspect`]; and the program, where it is not found by its
+    /// hash
+    #[arg(value_name = "DIR[@ID] DIR[@ID] [PROGRAM]", required = true, num_args = 2..=3)]
+    words: Vec<String>,
     /// Show all differences, not only the first eight of each group
     #[arg(long)]
     all: bool,
@@ -36,17 +35,16 @@ pub(super) struct DiffArgs {
 }
 
 pub(super) fn execute(args: &DiffArgs) -> Result<Reply> {
-    let open = |place: &str| {
-        LoadedState::open(&SnapshotRef::to_look_at(place)?, args.program.as_deref(), &args.files.given()?)
-    };
-    let (mut left, mut right) = (open(&args.left)?, open(&args.right)?);
+    let (program, places) = program_and_places(&args.words, 2, args.program.as_deref())?;
+    let open = |place: &str| LoadedState::open(&SnapshotRef::to_look_at(place)?, program, &args.files.given()?);
+    let (mut left, mut right) = (open(places[0])?, open(places[1])?);
     let states = [left.moment(), right.moment()];
     if args.json {
-        return print_object(args, &states, &mut left, &mut right).map(Into::into);
+        return print_object(&places, &states, &mut left, &mut right).map(Into::into);
     }
     let mut shown = Groups { all: args.all, ..Groups::default() };
     if left.is_outside_chain() || right.is_outside_chain() {
-        print(&format!("{}: {} | {}: {}", args.left, states[0], args.right, states[1]))?;
+        print(&format!("{}: {} | {}: {}", places[0], states[0], places[1], states[1]))?;
     }
     let count = each_difference(&mut left, &mut right, &mut |difference| shown.take(&difference))?;
     shown.end_group()?;
@@ -61,10 +59,10 @@ fn code(differences: usize) -> i32 {
 }
 
 /// Prints the object, a difference after the other: there may be more of them than can be held. Returns the exit code.
-fn print_object(args: &DiffArgs, states: &[String; 2], left: &mut LoadedState, right: &mut LoadedState) -> Result<i32> {
+fn print_object(places: &[&str], states: &[String; 2], left: &mut LoadedState, right: &mut LoadedState) -> Result<i32> {
     let text = |text: &str| Value::from(text).to_string();
     let [left_is, right_is] = states;
-    print_part(&format!("{},\"left\":{},\"right\":{},", reply::opening("diff"), text(&args.left), text(&args.right)))?;
+    print_part(&format!("{},\"left\":{},\"right\":{},", reply::opening("diff"), text(places[0]), text(places[1])))?;
     print_part(&format!("\"left_is\":{},\"right_is\":{},\"differences\":[", text(left_is), text(right_is)))?;
     let mut comma = "";
     let count = each_difference(left, right, &mut |difference| {

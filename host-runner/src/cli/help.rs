@@ -38,7 +38,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
             "run --dir data::/data --deliver new program.wasm sort /data",
         ],
     ),
-    ("resume", ["resume output", "resume output@3 --program program.wasm --gas-limit 1000000"]),
+    ("resume", ["resume output", "resume output@3 --gas-limit 1000000 -o again"]),
     ("freeze", ["freeze a.frozen program.wasm run", "freeze a.frozen --after 5000000 program.wasm run"]),
     ("thaw", ["thaw a.frozen", "thaw a.frozen --after 10000000 --to b.frozen"]),
     ("verify", ["verify program.wasm output", "verify program.wasm output --from 4 --to 7 --report verdicts.html"]),

@@ -141,6 +141,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
     let (program, dir) = program_and_place(&args.words, args.program.as_deref())?;
     let dir = Path::new(dir);
     let mut chain = ChainFiles::open(dir)?;
+    chain.check_readable()?;
     let shown = dir.display().to_string();
     let Some(job) = chain.job.clone() else {
         return Err(chain.without_a_job());

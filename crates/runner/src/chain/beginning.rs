@@ -93,14 +93,17 @@ impl ChainFiles {
         }
         let failure = match self.reports.are_there() {
             true => Failure::data(format!(
-                "{dir}: holds no snapshot, only the result of a run: nothing says which job it was, and nothing can be executed"
+                "{dir}: holds no snapshot, only the result of a run that ended before its first one: there is nothing to execute from"
             )),
             false => Failure::data(format!("{dir}: holds no snapshot")),
         };
-        let help = "run the program again and compare; with --gas-limit N --enable-gas-refill, or --keep-final, it leaves what can be verified";
+        let gas = self.reports.receipt()["result"]["gas_used"].as_u64();
+        let less = gas.map_or_else(String::new, |gas| format!(" below the {gas} gas that it took"));
         failure.help(match chain_inside(&self.dir) {
             Some(name) => format!("there is a chain in {}", self.dir.join(name).display()),
-            None => help.to_owned(),
+            None => format!(
+                "run the program again and compare; with --enable-gas-refill --gas-limit N{less}, or --keep-final, it leaves what can be verified"
+            ),
         })
     }
 }

@@ -18,7 +18,7 @@ use stepmark_state::canonical::SegmentRecord;
 use crate::chain::beginning::Beginning;
 use crate::chain::durable::{BASE, Name};
 use crate::chain::snapshot_ref::{SnapshotRef, check_follows};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, IO, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
 use crate::strict;
 
@@ -114,6 +114,21 @@ impl ChainFiles {
         chain.check_order(&files);
         chain.check_aside();
         Ok(chain)
+    }
+
+    /// Checks that this process may read every file of the chain: what it may not look at is neither right nor wrong.
+    ///
+    /// # Errors
+    /// Exit code 74 that names one that it may not read.
+    pub fn check_readable(&self) -> Result<()> {
+        let mut names = durable::files_in(&self.dir)?.into_iter().map(|(_, name)| name);
+        match names.find(|name| foreign::is_forbidden(&self.dir, name)) {
+            None => Ok(()),
+            Some(name) => {
+                let path = self.dir.join(name);
+                Err(Failure::new(IO, format!("{}: this user may not read it: nothing was decided", path.display())))
+            }
+        }
     }
 
     /// The ids that files have, and the first one of each gap between them.
