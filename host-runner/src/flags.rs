@@ -16,6 +16,7 @@ use stepmark_runner::bounds::Bounds;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::job::rerun::GivenFiles;
 use stepmark_runner::node::engine::Engine;
+use stepmark_runner::terminal::quoted;
 
 /// What decides a job, as the user typed it: the module's own flags.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -228,7 +229,7 @@ impl JobFlags {
                 Some((parent, id)) if !Path::new(dir).exists() => Ok((Some(parent.to_owned()), Some(id.to_owned()))),
                 _ => {
                     let what = format!("--snapshot-input {dir}: needs --snapshot-id N too, the snapshot to go on from");
-                    Err(Failure::usage(what).help(format!("after the last one goes: stepmark resume {dir}")))
+                    Err(Failure::usage(what).help(format!("after the last one goes: stepmark resume {}", quoted(dir))))
                 }
             },
             (None, Some(id)) => {
@@ -348,7 +349,7 @@ fn directory(flag: &str) -> Result<(&str, String)> {
     let parts: Vec<&str> = guest.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     if parts.contains(&"..") {
         let failure = Failure::usage(format!("--dir {flag}: the program cannot have a directory called {guest}"));
-        return Err(failure.help(format!("give it another name: --dir {host}::NAME")));
+        return Err(failure.help(format!("give it another name: --dir {}::NAME", quoted(host))));
     }
     let root = if guest.starts_with('/') { "/" } else { "" };
     let name = format!("{root}{}", parts.join("/"));

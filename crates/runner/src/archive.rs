@@ -35,7 +35,7 @@ impl Writer {
     /// # Errors
     /// Exit code 74 when it cannot be created.
     pub fn create(target: &Path) -> Result<Self> {
-        durable::check_output(target, durable::ARCHIVE)?;
+        durable::check_no_device(target)?;
         let file = durable::temporary_beside(target).map_err(|error| Failure::io(target, &error))?;
         Ok(Self { builder: Builder::new(file), target: target.to_path_buf() })
     }
@@ -196,7 +196,7 @@ fn kind_of(name: &str) -> ForeignKind {
 }
 
 /// Whether an export or a bundle has entries of this name.
-fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     let of_job = name.strip_prefix(FILES).is_some_and(|rest| rest.starts_with('/'));
     name == DISPUTE || of_job || Name::kind_of(in_chain(name)).is_some()
 }

@@ -1,8 +1,9 @@
 //! What somebody who checks a stranger's job lets it cost: gas, time and memory. A claim that is beyond is refused before
 //! anything is executed, and what turns out to take more is given up.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use stepmark_snapshot::job::Job;
@@ -69,13 +70,29 @@ impl Bounds {
         wanted.min(usize::try_from(fitting).unwrap_or(usize::MAX)).max(1)
     }
 
+    /// What `work` comes to, if it ends in time; it is left alone otherwise.
+    ///
+    /// # Errors
+    /// Those of `work`, and exit code 77.
+    pub(crate) fn in_time<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let Some(time) = self.time else { return work() };
+        let (sender, receiver) = mpsc::channel();
+        // Nobody may be there to listen.
+        thread::spawn(move || drop(sender.send(work())));
+        receiver.recv_timeout(time).unwrap_or_else(|_| Err(Failure::new(BEYOND, TIME_IS_OVER)))
+    }
+
     /// Begins to execute a job.
     pub fn begin(&self, job: &Job) -> Allowance {
         let deadline = self.time.and_then(|time| Instant::now().checked_add(time));
-        let has_free_steps = !is_built_in(&job.schedule);
+        let has_free_steps = !(is_built_in(&job.schedule) && job.schedule.name.starts_with("default"));
         Allowance { gas: self.gas, spent: Arc::default(), has_free_steps, deadline }
     }
 }
+
+const TIME_IS_OVER: &str = "the time that it may take is over";
+/// What a call of the outside counts that costs no gas, with the instructions around it.
+const FREE_CALL: u64 = 10_000;
 
 /// What is left to all that execute something together: copies share it.
 #[derive(Clone, Debug, Default)]
@@ -83,21 +100,31 @@ pub struct Allowance {
     gas: Option<u64>,
     /// By all of them.
     spent: Arc<AtomicU64>,
-    /// The schedule is the prover's, and may make instructions free.
+    /// The schedule may make instructions free: the prover's own, or one that is not for hostile programs.
     has_free_steps: bool,
     deadline: Option<Instant>,
 }
 
 impl Allowance {
     /// Takes what a slice came to that used so much of its gas, `is_paused` where it came to its end: the `steps` after which it
-    /// does where a prover's schedule makes them free are bounded as gas is.
+    /// does where the schedule makes them free are bounded as gas is; and so is what a program writes or asks for nothing.
     ///
     /// # Errors
     /// As those of [`spend`](Self::spend).
     pub(crate) fn spend_slice(&self, used: u64, gas: u64, steps: u64, is_paused: bool) -> Result<()> {
         // Where gas ends a slice, it has used nearly all.
-        let is_free = self.has_free_steps && is_paused && used < gas / 2;
-        self.spend(if is_free { used.saturating_add(steps) } else { used })
+        let free = match is_paused {
+            _ if !self.has_free_steps => 0,
+            true if used < gas / 2 => steps,
+            false if used == 0 => FREE_CALL,
+            _ => 0,
+        };
+        self.spend(used.saturating_add(free))
+    }
+
+    /// As much gas once more, in the same time, for what is executed a second time.
+    pub(crate) fn again(&self) -> Self {
+        Self { spent: Arc::default(), ..self.clone() }
     }
 
     /// Takes so much gas, and gives up where that is too much in all, or the time is over.
@@ -111,9 +138,7 @@ impl Allowance {
             return Err(Failure::new(BEYOND, format!("more than {most} gas is needed")));
         }
         match self.deadline {
-            Some(deadline) if Instant::now() > deadline => {
-                Err(Failure::new(BEYOND, "the time that it may take is over"))
-            }
+            Some(deadline) if Instant::now() > deadline => Err(Failure::new(BEYOND, TIME_IS_OVER)),
             _ => Ok(()),
         }
     }
@@ -154,6 +179,10 @@ mod tests {
         let of_a_prover = gas.begin(&Job { schedule, ..Job::default() });
         assert_eq!(of_a_prover.spend_slice(1, 4, 3, true), Ok(()), "4 in all");
         assert_eq!(of_a_prover.spend_slice(0, 4, 3, true).expect_err("7 in all").code(), 77);
+        let schedule = ScheduleRef { hash: [1; 32], ..ScheduleRef::default() };
+        let writes = gas.begin(&Job { schedule, ..Job::default() });
+        assert_eq!(writes.spend_slice(1, 4, 3, false), Ok(()), "it was paid for");
+        assert_eq!(writes.spend_slice(0, 4, 3, false).expect_err("a free call").code(), 77);
         assert_eq!(Bounds::default().begin(&job).spend(u64::MAX), Ok(()));
     }
 

@@ -74,10 +74,8 @@ pub struct ClaimedJob {
     /// Input files.
     pub inputs: Vec<ClaimedFile>,
     /// Directories that were open to the program from the start.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub preopens: Vec<String>,
     /// Functions of whoever embedded the engine, with their types: what they answer comes from outside.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<String>,
     /// What a contract was called with, in hexadecimal.
     pub call_data: String,

@@ -18,6 +18,7 @@ pub mod foreign;
 pub mod interrupt;
 pub mod job;
 pub mod memory;
+pub mod named_output;
 pub mod node;
 pub mod reference;
 pub mod state;

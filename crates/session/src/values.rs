@@ -151,18 +151,22 @@ fn parse_hexadecimal(text: &str) -> Result<f64, String> {
     let no_number = |()| "not a number".to_owned();
     let power: i16 = power.parse().map_err(|_| no_number(()))?;
     let mut mantissa = 0_u64;
-    for digit in whole.chars().chain(fraction.chars()) {
+    // Zeros at the end are only a greater power.
+    let all = [whole, fraction].concat();
+    let significant = all.trim_end_matches('0');
+    for digit in significant.chars() {
         let digit = digit.to_digit(16).ok_or(()).map_err(no_number)?;
         if mantissa >> 56 != 0 {
             return Err(inexact("f64"));
         }
         mantissa = mantissa << 4 | u64::from(digit);
     }
-    if whole.len().saturating_add(fraction.len()) == 0 {
+    if all.is_empty() {
         return Err(no_number(()));
     }
-    let places = i32::try_from(fraction.len()).unwrap_or(i32::MAX).saturating_mul(4);
-    let power = i32::from(power).saturating_sub(places);
+    let digits = |text: &str| i32::try_from(text.len()).unwrap_or(i32::MAX).saturating_mul(4);
+    let zeros = digits(&all).saturating_sub(digits(significant));
+    let power = i32::from(power).saturating_sub(digits(fraction)).saturating_add(if mantissa == 0 { 0 } else { zeros });
     let mut float = widened(mantissa).ok_or_else(|| inexact("f64"))?;
     let factor = if power < 0 { 0.5 } else { 2.0 };
     for _ in 0..power.unsigned_abs() {
@@ -274,6 +278,8 @@ mod tests {
             (F32, "0x1p-149", 1),
             (F64, "0x1.8P+3", 12f64.to_bits()),
             (F64, "-0x0", 1 << 63),
+            (F64, "0x1.000000000000000000p0", 1f64.to_bits()),
+            (F64, "0x1000000000000000p-1134", 1),
             (F64, "0x1p-1074", 1),
             (F64, "0x1.fffffffffffffp1023", f64::MAX.to_bits()),
         ];

@@ -17,6 +17,7 @@ use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::chain::{ChainFiles, snapshots_in_words};
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
+use stepmark_runner::named_output::{OutputKind, check_output};
 use stepmark_runner::node::engine::Engine;
 
 /// Arguments of `bisect`.
@@ -52,6 +53,8 @@ pub(super) struct BisectArgs {
 }
 
 pub(super) fn execute(args: &BisectArgs) -> Result<Reply> {
+    // Before anything takes long.
+    args.bundle.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Archive))?;
     let program = args.program.as_deref();
     if let (Some(left), Some(right)) = (&args.left, &args.right) {
         let (program, place) = program_and_place(&args.words, program)?;
@@ -125,6 +128,7 @@ fn same_snapshots(args: &BisectArgs, dirs: [&Path; 2], mut a: ChainFiles, mut b:
         let [of_a, of_b] = lacking.map(|(_, ids)| ids);
         let object = json!({
             "parted": false, "shared": shared, "differences": differences, "lacking": { "a": of_a, "b": of_b },
+            "base_compared": !bisect::differ_in_base(&a, &b),
         });
         return Ok(Reply::object(code, object));
     }

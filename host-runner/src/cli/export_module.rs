@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::cli::print;
 use crate::cli::reply::Reply;
-use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::named_output::{OutputKind, write_output};
 use stepmark_runner::node::embedded_module;
 
 /// Arguments of `export-module`.
@@ -27,7 +27,7 @@ pub(super) struct ExportModuleArgs {
 pub(super) fn execute(args: &ExportModuleArgs) -> Result<Reply> {
     let missing = || Failure::usage("no file is named");
     let file = args.file.as_ref().or(args.output.as_ref()).ok_or_else(missing)?;
-    durable::write_output(file, embedded_module::NODE_WASM)?;
+    write_output(file, OutputKind::Module, embedded_module::NODE_WASM)?;
     let (hash, file) = (embedded_module::node_hash(), file.display().to_string());
     if args.json {
         let bytes = embedded_module::NODE_WASM.len();

@@ -15,6 +15,7 @@ use stepmark_runner::chain::{ChainFiles, snapshots_in_words};
 use stepmark_runner::compact::{self, Keep, Pruning};
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
+use stepmark_runner::named_output::{OutputKind, check_output};
 
 /// A chain and the files of its job.
 #[derive(Clone, Debug, clap::Args)]
@@ -137,12 +138,17 @@ pub(super) fn prune(args: &PruneArgs) -> Result<Reply> {
     }
     let kept = chain.links.len().saturating_sub(pruning.gone.len());
     let begins = if pruning.gone.is_empty() { chain.beginning.first() } else { pruning.first };
+    // Of those before, a `.snap` alone is a record.
+    let restored = chain.links.range(begins..).count();
+    let records = if restored < kept { format!(", {restored} of which can be restored") } else { String::new() };
     let text = match (args.dry_run, args.keep_last.or(args.keep_every)) {
         (_, None) => {
             format!("nothing went, all {kept} snapshots are kept: say which to keep with --keep-last or --keep-every")
         }
-        (true, _) => format!("{} would go, {kept} would be kept", snapshots_in_words(&pruning.gone)),
-        (false, _) => format!("{} went, {kept} are kept{}", snapshots_in_words(&pruning.gone), begins_later(begins)),
+        (true, _) => format!("{} would go, {kept} would be kept{records}", snapshots_in_words(&pruning.gone)),
+        (false, _) => {
+            format!("{} went, {kept} are kept{records}{}", snapshots_in_words(&pruning.gone), begins_later(begins))
+        }
     };
     args.chain.say(json!({ "removed": pruning.gone, "kept": kept, "dry_run": args.dry_run }), &text)
 }
@@ -159,6 +165,7 @@ pub(super) struct ExportArgs {
 
 pub(super) fn export(args: &ExportArgs) -> Result<Reply> {
     let (chain, rerun, files) = args.chain.open()?;
+    check_output(&args.output, OutputKind::Archive)?;
     let mut writer = archive::Writer::create(&args.output)?;
     writer.chain("", &chain.dir, &|_| true)?;
     writer.job(&rerun.job().program.name, &files)?;

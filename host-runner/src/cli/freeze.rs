@@ -25,6 +25,7 @@ use stepmark_runner::node::receipt::Runner;
 use stepmark_runner::node::runner_report;
 use stepmark_runner::node::sandbox::WasmNode;
 use stepmark_runner::node::sink::Sink;
+use stepmark_runner::terminal::quoted;
 use stepmark_session::spec::JobSpec;
 
 /// Arguments of `freeze`.
@@ -176,8 +177,9 @@ impl Moving<'_> {
     fn save(&mut self, failure: Failure) -> Result<Value> {
         let out = self.out.make()?;
         drive::pause(&mut self.node, out, self.refill)?;
-        let shown = out.path().display();
-        Err(failure.help(format!("the state is in {shown} all the same; go on with: stepmark resume {shown}")))
+        let shown = out.path().display().to_string();
+        let resume = format!("stepmark resume {}", quoted(&shown));
+        Err(failure.help(format!("the state is in {shown} all the same; go on with: {resume}")))
     }
 
     /// Writes the module's memory into `file`; what `--json` says about it.
@@ -186,8 +188,9 @@ impl Moving<'_> {
         let bytes = frozen::write(file, memory)?;
         let shown = file.display().to_string();
         self.console.note(&format!(
-            "frozen: {shown}, {bytes} bytes of a memory of {}; go on with: stepmark thaw {shown}",
-            memory.len()
+            "frozen: {shown}, {bytes} bytes of a memory of {}; go on with: stepmark thaw {}",
+            memory.len(),
+            quoted(&shown)
         ));
         let place = self.out.path().map_or_else(String::new, |path| format!(", in {path}"));
         self.console.note(&format!("  {}{place}", run::figures(summary)));

@@ -11,8 +11,8 @@ use crate::flags::JobFlags;
 use crate::flame_graph::flame_graph;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::ask::profile;
-use stepmark_runner::chain::durable;
 use stepmark_runner::failure::Result;
+use stepmark_runner::named_output::{OutputKind, write_output};
 use stepmark_runner::store::RunStore;
 use stepmark_runner::terminal::print_lines;
 
@@ -50,12 +50,12 @@ pub(super) fn execute(args: &ProfileArgs) -> Result<Reply> {
     let shown = args.output.verbosity() == Verbosity::Verbose;
     let profiled = profile::run(&job, limits, &mut store, &mut console, shown, &stop)?;
     if let Some(path) = &args.folded {
-        durable::write_output(path, profiled.profile.folded().as_bytes())?;
+        write_output(path, OutputKind::Stacks, profiled.profile.folded().as_bytes())?;
     }
     if let Some(path) = &args.svg {
         let program = args.words.first().map(|program| Path::new(program).file_name().unwrap_or_default());
         let title = format!("{}: gas", program.unwrap_or_default().to_string_lossy());
-        durable::write_output(path, &flame_graph(&title, &profiled.profile)?)?;
+        write_output(path, OutputKind::Picture, &flame_graph(&title, &profiled.profile)?)?;
     }
     if args.output.json {
         return Ok(Reply::object(0, profiled.object()));

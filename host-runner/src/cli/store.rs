@@ -9,8 +9,8 @@ use stepmark_hosts::store::ReadWriteSet;
 
 use crate::cli::print;
 use crate::cli::reply::Reply;
-use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::named_output::{OutputKind, write_output};
 use stepmark_runner::store::{Database, WAIT, is_store, read_set};
 use stepmark_runner::terminal;
 
@@ -147,6 +147,8 @@ fn export(store: &Database, file: &Path) -> Result<Value> {
         return Err(Failure::usage(what).help("choose another name"));
     }
     let export = store.view()?.export()?;
-    durable::write_output(file, &export.encode())?;
+    let bytes = export.encode();
+    let magic = bytes.first_chunk().copied().unwrap_or_default();
+    write_output(file, OutputKind::Magic(magic), &bytes)?;
     Ok(json!({ "file": file.display().to_string(), "version": export.version, "entries": export.entries.len() }))
 }

@@ -15,10 +15,10 @@ use crate::console::{Console, Verbosity};
 use crate::flags::{BoundFlags, FileFlags, engines};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::chain::ChainFiles;
-use stepmark_runner::chain::durable;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
+use stepmark_runner::named_output::{OutputKind, check_output, write_output};
 use stepmark_runner::node::engine::Engine;
 use stepmark_runner::strict;
 use stepmark_runner::terminal;
@@ -137,7 +137,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
     let stop = on_ctrl_c()?;
     let expected = args.expected.read()?;
     // Before anything takes long.
-    args.report.as_deref().map_or(Ok(()), |path| durable::check_output(path, b"<"))?;
+    args.report.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Page))?;
     let (program, dir) = program_and_place(&args.words, args.program.as_deref())?;
     let dir = Path::new(dir);
     let mut chain = ChainFiles::open(dir)?;
@@ -170,7 +170,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
     bar.finish_and_clear();
     let found = found?;
     if let Some(path) = &args.report {
-        durable::write_output(path, verify::html(&found, &shown, &options.executor).as_bytes())?;
+        write_output(path, OutputKind::Page, verify::html(&found, &shown, &options.executor).as_bytes())?;
     }
     let schedule = format!("schedule {:?} with BLAKE3 hash {}", schedule.0, schedule.1);
     say(&found, args, Some(schedule).filter(|_| foreign || args.output.verbose), &options.executor)?;

@@ -12,11 +12,11 @@ use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
 use crate::flags::{BoundFlags, FileFlags};
 use stepmark_runner::ask::witness::{self, Successor};
-use stepmark_runner::chain::durable;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::rerun::JobFiles;
+use stepmark_runner::named_output::{OutputKind, write_output};
 use stepmark_runner::node::runner_report::nanoseconds;
 
 /// Arguments of `witness`.
@@ -43,7 +43,7 @@ pub(super) fn make(args: &WitnessArgs) -> Result<Reply> {
     let started = Instant::now();
     let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
     let made = witness::make(&SnapshotRef::parse(place)?, program, &args.files.given()?)?;
-    durable::write_output(&args.output, &made.bytes)?;
+    write_output(&args.output, OutputKind::Magic(stepmark_snapshot::witness::MAGIC), &made.bytes)?;
     let (time, size) = (started.elapsed(), made.bytes.len());
     let (touched, memory) = (made.touched_pages, made.memory_pages);
     if args.json {
@@ -90,10 +90,16 @@ pub(super) struct CheckArgs {
 pub(super) fn check(args: &CheckArgs) -> Result<Reply> {
     let bytes = foreign::read(&args.witness, ForeignKind::Witness)?;
     let decoded = stepmark_snapshot::witness::Witness::decode(&bytes);
-    let refused = |error: JobError| Failure::data(format!("{}: {}", args.witness.display(), error.message()));
+    let refused = |error: JobError| {
+        let failure = Failure::data(format!("{}: {}", args.witness.display(), error.message()));
+        match (bytes.starts_with(b"\0asm"), &args.word) {
+            (true, Some(word)) => failure.help(format!("the witness stands first: {word} {}", args.witness.display())),
+            _ => failure,
+        }
+    };
     let decoded = decoded.map_err(refused)?;
     let closed = decoded.close().map_err(refused)?;
-    let folder = args.witness.parent().unwrap_or(Path::new("."));
+    let folder = args.witness.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let files = JobFiles::find(
         &decoded.snapshot.job,
         args.word.as_deref().or(args.program.as_deref()),
@@ -107,7 +113,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Reply> {
         (Some(_), Successor::End { .. }) => false,
     };
     if let (Some(path), Successor::Snapshot { snap, .. }) = (&args.output, &checked.next) {
-        durable::write_output(path, snap)?;
+        write_output(path, OutputKind::Magic(stepmark_snapshot::SNAP_MAGIC), snap)?;
     }
     // Everything that is said here is said of this .snap: the id alone names none.
     let (id, from) = (decoded.snapshot.segment.id, hex(&decoded.snapshot.hash));

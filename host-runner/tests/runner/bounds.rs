@@ -12,6 +12,8 @@ fn a_verification_is_bounded_by_gas_and_time() {
     let refused = dir.run("verify out --engine native --max-gas 100k").code(77);
     assert!(refused.says("the chain claims 197015 gas, at most 100000 may be executed").stdout().is_empty());
     dir.run("verify out --engine native --max-gas 1M --max-time 60").code(0);
+    dir.run("--engine native --gas-limit 50_000 --snapshot-output short fib.wasm fib 20").code(75);
+    dir.run("verify short --engine native --max-gas 50_000").code(75);
     // A claim that is too small does not let more be executed.
     let receipt = dir.text("out/receipt.json").replace("\"gas_used\": 197015", "\"gas_used\": 5");
     fs::write(dir.path("out/receipt.json"), receipt).expect("written");

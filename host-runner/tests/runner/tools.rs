@@ -248,6 +248,24 @@ fn bisect_compares_what_receipts_say_of_the_job_and_names_what_only_one_chain_ha
     let said = dir.run("bisect out copy").code(1);
     let said = text(said.stdout());
     assert!(said.contains("(out | copy) receipt.json: \"seed\" of job: 0 | 1"), "{said}");
+    // A receipt that says no job says that of its snapshots; a member that older ones do not have is one of theirs.
+    let mut receipt = json(&dir.read("out/receipt.json"));
+    receipt.as_object_mut().expect("an object").remove("job");
+    fs::write(dir.path("out/receipt.json"), receipt.to_string()).expect("written");
+    dir.run("verify out --engine native").code(0);
+    dir.run("bisect out copy").code(1);
+    let mut receipt = json(&dir.read("copy/receipt.json"));
+    receipt["job"]["seed"] = 0.into();
+    for (lists, code) in [(vec!["/etc"], 1), (Vec::new(), 0)] {
+        receipt["job"]["preopens"] = lists.into();
+        fs::write(dir.path("copy/receipt.json"), receipt.to_string()).expect("written");
+        dir.run("verify copy --engine native").code(code);
+        dir.run("bisect out copy").code(code);
+    }
+    receipt["job"].as_object_mut().expect("an object").remove("preopens");
+    fs::write(dir.path("copy/receipt.json"), receipt.to_string()).expect("written");
+    dir.run("verify copy --engine native").code(0);
+    dir.run("bisect out copy").code(0);
     dir.run("--gas-limit 50000 --enable-gas-refill --overwrite --snapshot-output copy fib.wasm fib 20").code(0);
     ["1.snap", "1.bin"].iter().for_each(|name| fs::remove_file(dir.path("copy").join(name)).expect("removed"));
     let said = text(dir.run("bisect out copy").code(0).stdout());

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stepmark_state::encoding::hex;
 
 use crate::chain::ChainFiles;
 use crate::chain::durable::{self, BASE, Name, PAUSE_NOTE};
-use crate::claimed_job;
+use crate::claimed_job::{self, ClaimedJob};
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::job::search::file_hash;
@@ -111,7 +111,7 @@ fn compare_receipts(differences: &mut Differences<'_>, a: &ChainFiles, b: &Chain
         Value::Object(receipt)
     };
     let mut compare = |left: &Value, right: &Value, of: &str| {
-        let differing = receipt::differing_jobs(left, right).into_iter();
+        let differing = receipt::differing(left, right).into_iter();
         let mut named = differing.map(|(name, left, right)| (format!("{RECEIPT}: {name:?}{of}"), left, right));
         named.try_for_each(|(what, left, right)| differences.compare(what, left, right))
     };
@@ -119,11 +119,14 @@ fn compare_receipts(differences: &mut Differences<'_>, a: &ChainFiles, b: &Chain
     for part in receipt::DETERMINISTIC {
         compare(&left[part], &right[part], &format!(" of {part}"))?;
     }
-    // A receipt that says nothing of the job (an older one), or keeps no output, says nothing else than one that does.
-    for part in [claimed_job::JOB, receipt::OUTPUT] {
-        if [&left, &right].iter().all(|receipt| receipt.get(part).is_some()) {
-            compare(&left[part], &right[part], &format!(" of {part}"))?;
-        }
+    let said = |receipt: &Value, chain: &ChainFiles| {
+        let known = chain.job.as_ref().map(|job| json!(ClaimedJob::of(job))).unwrap_or_default();
+        receipt::said_job(receipt, &known)
+    };
+    compare(&said(&left, a), &said(&right, b), &format!(" of {}", claimed_job::JOB))?;
+    // A receipt that keeps no output says nothing else than one that does.
+    if [&left, &right].iter().all(|receipt| receipt.get(receipt::OUTPUT).is_some()) {
+        compare(&left[receipt::OUTPUT], &right[receipt::OUTPUT], &format!(" of {}", receipt::OUTPUT))?;
     }
     // What only one of them keeps is what both have the hash of, or is damaged.
     for (receipt, other, chain) in [(&left, &right, a), (&right, &left, b)] {

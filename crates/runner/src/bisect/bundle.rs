@@ -190,13 +190,14 @@ pub fn recheck(bundle: &Path, engine: Engine, bounds: &Bounds) -> Result<Recheck
             bounds.check_gas("the sides part after", parted.gas)?;
             let (chain, rerun) = open(dir, dir)?;
             bounds.check_memory(rerun.job())?;
-            let allowance = bounds.begin(rerun.job());
             if chain.last() != *id {
                 return Err(bad(format!("its chain ends at snapshot {}, expected {id}", chain.last())));
             }
-            let before = reach(&rerun, SnapshotName::Number(*id), engine, *agreed)?.hash()?;
-            allowance.spend(0)?;
-            let after = reach(&rerun, SnapshotName::Number(*id), engine, *parted)?.hash()?;
+            let (id, agreed, parted) = (SnapshotName::Number(*id), *agreed, *parted);
+            let (before, after) = bounds.in_time(move || {
+                let before = reach(&rerun, id, engine, agreed)?.hash()?;
+                Ok((before, reach(&rerun, id, engine, parted)?.hash()?))
+            })?;
             let found = who(&after, left_hash, right_hash);
             (found, found == right && before == *agreed_hash)
         }

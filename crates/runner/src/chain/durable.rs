@@ -7,17 +7,18 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::{self, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stepmark_session::spec::SnapshotName;
 use stepmark_snapshot::{PREFIX_LEN, Prefix};
 
 use crate::chain::disk::{Disk, NameKind, NewFile, SystemDirectory};
 use crate::chain::snapshots_in_words;
 use crate::claimed_job::JOB;
 use crate::failure::{Failure, IO, Result};
-use crate::foreign::{self, Foreign, ForeignKind};
+use crate::foreign::{self, ForeignKind};
 use crate::strict;
 use crate::terminal::quoted;
 
@@ -202,8 +203,8 @@ impl OutputDir {
                 let what = format!("{dir}: holds {paid} of this job, which this run would remove");
                 let first = match stale.iter().any(|(kind, _)| *kind == Name::Final) {
                     // After it there is nothing to go on with.
-                    true => format!("look at it (stepmark inspect {dir}@final)"),
-                    false => format!("go on after the last one (stepmark resume {dir})"),
+                    true => format!("look at it (stepmark inspect {}@final)", quoted(&dir.to_string())),
+                    false => format!("go on after the last one (stepmark resume {})", quoted(&dir.to_string())),
                 };
                 Err(Failure::usage(what).help(format!("{first}, choose another --snapshot-output, or say --overwrite")))
             }
@@ -486,61 +487,6 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     replace_with(path, |file| file.write_all(contents))
 }
 
-/// The beginning of an archive, as far as it tells that it is one.
-pub(crate) const ARCHIVE: &[u8] = b"ustar";
-/// Where that stands in one.
-const ARCHIVE_AT: usize = 257;
-/// Bytes that tell what a file is.
-const TELLING: u64 = 512;
-
-/// Writes a file that the user has named, whole or not at all.
-///
-/// # Errors
-/// Those of [`check_output`], and exit code 74 when it cannot be written.
-pub fn write_output(path: &Path, contents: &[u8]) -> Result<()> {
-    check_output(path, contents)?;
-    replace(path, contents)
-}
-
-/// Checks that a file which begins with `first` would replace nothing but an earlier one of its kind: neither a file of a
-/// chain, nor a program, nor anything else that somebody may miss.
-///
-/// # Errors
-/// Exit code 2 when there is something else at `path`; 74 when it cannot be looked at, or is no file.
-pub fn check_output(path: &Path, first: &[u8]) -> Result<()> {
-    check_no_device(path)?;
-    // A link is replaced, and what it leads to stays.
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
-        return Ok(());
-    }
-    let Some(mut file) = Foreign::find_named(path, ForeignKind::Delivered)? else { return Ok(()) };
-    let mut found = Vec::new();
-    let read = Read::by_ref(&mut file).take(TELLING).read_to_end(&mut found);
-    read.map_err(|error| Failure::io(path, &error))?;
-    let is_of_chain = path.file_name().and_then(|name| name.to_str()).and_then(Name::parse).is_some();
-    if !is_of_chain && (found.is_empty() || are_alike(&found, first)) {
-        return Ok(());
-    }
-    let what = if is_of_chain { "a file of a chain" } else { "a file of another kind" };
-    let failure = Failure::usage(format!("{}: {what} is there, and would be replaced", path.display()));
-    Err(failure.help("choose another name, or move it away"))
-}
-
-/// Whether two files that begin so are of one kind. A module is only like itself: another one may be somebody's program.
-fn are_alike(found: &[u8], new: &[u8]) -> bool {
-    let is_archive =
-        |bytes: &[u8]| bytes == ARCHIVE || bytes.get(ARCHIVE_AT..).is_some_and(|rest| rest.starts_with(ARCHIVE));
-    let is_text = |bytes: &[u8]| !bytes.iter().take(found.len()).any(|byte| *byte < b' ' && !b"\t\n\r".contains(byte));
-    let same = |length: usize| found.get(..length) == new.get(..length);
-    match (is_archive(found), is_text(found), found.starts_with(b"\0asm")) {
-        (true, ..) => is_archive(new),
-        // Markup or lines.
-        (_, true, _) => is_text(new) && !is_archive(new) && found.starts_with(b"<") == new.starts_with(b"<"),
-        (.., true) => same(found.len()),
-        _ => same(4),
-    }
-}
-
 /// Whether what is at `path`, and what a link there leads to, is a file or nothing: a directory, device, pipe or socket is
 /// never replaced by a file.
 ///
@@ -612,6 +558,9 @@ fn no_chain(dir: &Path, error: &io::Error) -> Failure {
     let shown = dir.display();
     let named = dir.to_str().and_then(|text| text.rsplit_once('@')).filter(|(dir, _)| Path::new(dir).is_dir());
     match (error.kind(), named) {
+        (ErrorKind::NotFound, Some((_, id))) if id.parse::<SnapshotName>().is_err() => {
+            Failure::usage(format!("{shown}: {id:?} is no snapshot: expected a number, paused or final after @"))
+        }
         (ErrorKind::NotFound, Some((dir, id))) => {
             let what = format!("{shown}: names snapshot {id}, expected the directory of a chain");
             Failure::usage(what).help(format!("say {dir}"))
@@ -784,38 +733,6 @@ pub(crate) mod tests {
         assert_eq!(names(&dir.join("earlier-1")), [RECEIPT, "result.txt"]);
         fs::write(dir.join(RECEIPT), "mine").expect("a file");
         assert_eq!(out.set_aside(&JOB, other).expect("moved"), Some("earlier-2".to_owned()));
-    }
-
-    #[test]
-    fn a_file_that_the_user_names_replaces_only_one_of_its_kind() {
-        let temporary = directory();
-        let at = |name: &str| temporary.path().join(name);
-        let archive = [&[0; ARCHIVE_AT][..], ARCHIVE, &[0; 99]].concat();
-        let there: [(&str, &[u8]); 6] = [
-            ("page", b"<html>"),
-            ("lines", b"a;b 1\n"),
-            ("module", b"\0asm\x01\0\0\0old"),
-            ("tar", &archive),
-            ("own", b"MAGIC\x01a"),
-            ("1.bin", b"MAGIC\x01a"),
-        ];
-        there.iter().for_each(|(name, bytes)| fs::write(at(name), bytes).expect("a file"));
-        let new: [(&str, &[u8]); 5] = [
-            ("page", b"<svg>"),
-            ("lines", b"c 2\n"),
-            ("module", b"\0asm\x01\0\0\0new"),
-            ("tar", ARCHIVE),
-            ("own", b"MAGIC\x02b"),
-        ];
-        for (name, bytes) in new {
-            let replaced: Vec<&str> =
-                there.iter().map(|(name, _)| *name).filter(|there| check_output(&at(there), bytes).is_ok()).collect();
-            let expected = if name == "module" { Vec::new() } else { vec![name] };
-            assert_eq!(replaced, expected, "{name}");
-        }
-        assert_eq!(check_output(&at("module"), there[2].1), Ok(()), "the same module");
-        assert_eq!(check_output(&at("absent"), b"any"), Ok(()));
-        assert_eq!(check_output(&at("1.bin"), there[5].1).expect_err("of a chain").code(), 2);
     }
 
     #[test]

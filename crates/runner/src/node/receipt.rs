@@ -53,13 +53,18 @@ pub(crate) fn differing(left: &Value, right: &Value) -> Vec<(String, String, Str
     differing.map(|name| (name.clone(), show(a.get(name)), show(b.get(name)))).collect()
 }
 
-/// The members in which two jobs differ, as [`differing`] has them: one that receipts have not always had says nothing where it is
-/// not there.
-pub(crate) fn differing_jobs(left: &Value, right: &Value) -> Vec<(String, String, String)> {
-    let is_said = |name: &str| [left, right].iter().all(|job| job.get(name).is_some());
-    let mut found = differing(left, right);
-    found.retain(|(name, ..)| !claimed_job::LATER.contains(&name.as_str()) || is_said(name));
-    found
+/// What a receipt says of its job, whose snapshots say `known`: of a member that receipts have not always had, and of a job that it
+/// does not say at all, it says what the snapshots say.
+pub(crate) fn said_job(receipt: &Value, known: &Value) -> Value {
+    let Some(said) = receipt.get(claimed_job::JOB) else { return known.clone() };
+    let mut said = said.clone();
+    if let Some(members) = said.as_object_mut() {
+        let later = claimed_job::LATER.into_iter().filter_map(|name| Some((name, known.get(name)?)));
+        for (name, value) in later {
+            members.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    said
 }
 
 /// The receipt `text` of the node with a `runner` object added, as by `with_member`.
@@ -103,10 +108,16 @@ mod tests {
 
     #[test]
     fn a_job_that_does_not_say_what_older_receipts_did_not_is_the_same() {
-        let [old, new, other] = [json!({ "seed": 1 }), json!({ "seed": 1, "preopens": ["/"] }), json!({ "seed": 2 })];
-        assert_eq!((differing_jobs(&old, &new), differing_jobs(&new, &old)), (Vec::new(), Vec::new()));
-        assert_eq!(differing_jobs(&new, &other), [("seed".to_owned(), "1".to_owned(), "2".to_owned())]);
-        assert_eq!(differing_jobs(&new, &json!({ "seed": 1, "preopens": [] })).len(), 1);
+        let known = json!({ "seed": 1, "preopens": ["/"] });
+        for (receipt, said) in [
+            (json!({}), known.clone()),
+            (json!({ "job": { "seed": 1 } }), known.clone()),
+            (json!({ "job": { "seed": 2 } }), json!({ "seed": 2, "preopens": ["/"] })),
+            (json!({ "job": { "seed": 1, "preopens": [] } }), json!({ "seed": 1, "preopens": [] })),
+            (json!({ "job": { "preopens": ["/"] } }), json!({ "preopens": ["/"] })),
+        ] {
+            assert_eq!(said_job(&receipt, &known), said);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use addr2line::gimli::{
     self, AttributeValue, DW_AT_ranges, DW_TAG_inlined_subroutine, DW_TAG_subprogram, Dwarf, EndianSlice,
-    LineProgramHeader, LittleEndian, Section, UnitHeader, UnitRef,
+    LineProgramHeader, LittleEndian, Section, Unit, UnitHeader, UnitRef,
 };
 use addr2line::{Context, Location};
 use serde::Serialize;
@@ -14,37 +14,59 @@ use crate::demangle::demangled;
 
 type DwarfSlice<'a> = EndianSlice<'a, LittleEndian>;
 
-/// What reading debug information may come to. Its parts may name others again and again: a small module could ask for all memory.
-struct ReadingBudget {
-    /// Abbreviations, read for each unit, with their attributes: of a byte or two each takes a hundred.
-    abbreviations: usize,
-    /// Bytes of line programs, each of which may become a line of 24 bytes.
-    lines: usize,
-    /// Bytes of the paths of files, which are put together for each unit, and as much for each of them again.
-    paths: usize,
-    /// Ranges of addresses.
-    ranges: usize,
-    /// Attributes of entries, of which one may take no byte at all.
-    attributes: usize,
-}
+/// What reading debug information may still come to, in bytes of memory or of what is looked at. Its parts may name others again
+/// and again: a small module could ask for all memory, or for hours.
+struct ReadingBudget(usize);
 
 impl ReadingBudget {
-    const WHOLE: Self =
-        Self { abbreviations: 2 << 20, lines: 8 << 20, paths: 64 << 20, ranges: 2 << 20, attributes: 64 << 20 };
+    const WHOLE: Self = Self(192 << 20);
+    /// An abbreviation or an attribute of one, which each unit reads.
+    const ABBREVIATION: usize = 96;
+    /// A byte of a line program, which may become a line.
+    const LINE: usize = 24;
+    /// A directory or a file, beside its path.
+    const FILE: usize = 128;
+    /// An entry of a list of ranges, also one that is skipped.
+    const RANGE: usize = 96;
+    /// An attribute of an entry, which may take no byte at all.
+    const ATTRIBUTE: usize = 4;
+
+    /// Takes so many things of a size; none if that is too much.
+    fn spend(&mut self, count: usize, size: usize) -> Option<()> {
+        self.0 = self.0.checked_sub(count.checked_mul(size)?)?;
+        Some(())
+    }
+
+    /// A unit, whose name and directory are looked through to their ends.
+    fn unit<'a>(
+        &mut self,
+        dwarf: &Dwarf<DwarfSlice<'a>>,
+        header: UnitHeader<DwarfSlice<'a>>,
+    ) -> Option<Unit<DwarfSlice<'a>>> {
+        let unit = dwarf.unit(header).ok()?;
+        let length = |text: &Option<DwarfSlice<'a>>| text.as_ref().map_or(0, |text| text.len());
+        self.spend(length(&unit.name).checked_add(length(&unit.comp_dir))?, 1)?;
+        Some(unit)
+    }
 
     /// Takes what a unit comes to; none if that is too much, or nothing can be read.
     fn take(&mut self, dwarf: &Dwarf<DwarfSlice<'_>>, header: UnitHeader<DwarfSlice<'_>>) -> Option<()> {
         let table = dwarf.debug_abbrev.reader().slice().get(header.debug_abbrev_offset().0..)?;
-        self.abbreviations = self.abbreviations.checked_sub(abbreviations(table))?;
-        let unit = dwarf.unit(header).ok()?;
+        self.spend(abbreviations(table), Self::ABBREVIATION)?;
+        let unit = self.unit(dwarf, header)?;
+        let unit = unit.unit_ref(dwarf);
         if let Some(program) = &unit.line_program {
             let header = program.header();
-            self.lines = self.lines.checked_sub(header.raw_program_buf().len())?;
-            self.take_paths(unit.unit_ref(dwarf), header)?;
+            self.spend(header.raw_program_buf().len(), Self::LINE)?;
+            self.take_paths(unit, header)?;
         }
-        let mut ranges = dwarf.unit_ranges(&unit).ok()?;
-        while ranges.next().ok()?.is_some() {
-            self.ranges = self.ranges.checked_sub(1)?;
+        let mut entries = unit.entries_raw(None).ok()?;
+        let Some(abbreviation) = entries.read_abbreviation().ok()? else { return Some(()) };
+        for specification in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*specification).ok()?;
+            if attribute.name() == DW_AT_ranges {
+                self.take_ranges(unit, attribute.value())?;
+            }
         }
         Some(())
     }
@@ -55,26 +77,28 @@ impl ReadingBudget {
         unit: UnitRef<'_, DwarfSlice<'a>>,
         header: &LineProgramHeader<DwarfSlice<'a>>,
     ) -> Option<()> {
-        /// What a file takes beside its path.
-        const FILE: usize = 128;
         let length = |value| unit.attr_string(value).map_or(0, |text| text.len());
-        let directories: Vec<usize> = header.include_directories().iter().map(|value| length(*value)).collect();
-        self.paths = self.paths.checked_sub(directories.len().checked_mul(FILE)?)?;
+        let mut directories = Vec::new();
+        for value in header.include_directories() {
+            directories.push(length(*value));
+            self.spend(1, directories.last()?.checked_add(Self::FILE)?)?;
+        }
         let root = unit.comp_dir.map_or(0, |directory| directory.len());
         for file in header.file_names() {
             // Version 4 counts from 1 where 5 counts from 0.
             let at = usize::try_from(file.directory_index()).unwrap_or(usize::MAX);
             let of = |at: usize| directories.get(at).copied().unwrap_or(0);
             let before = of(at).max(of(at.wrapping_sub(1)));
-            let path = root.checked_add(before)?.checked_add(length(file.path_name()))?.checked_add(FILE)?;
-            self.paths = self.paths.checked_sub(path)?;
+            let path = root.checked_add(before)?.checked_add(length(file.path_name()))?;
+            // Put together, and again when it is kept.
+            self.spend(2, path.checked_add(Self::FILE)?)?;
         }
         Some(())
     }
 
     /// Takes what the functions of a unit come to.
     fn take_functions(&mut self, dwarf: &Dwarf<DwarfSlice<'_>>, header: UnitHeader<DwarfSlice<'_>>) -> Option<()> {
-        let unit = dwarf.unit(header).ok()?;
+        let unit = self.unit(dwarf, header)?;
         let unit = unit.unit_ref(dwarf);
         let mut entries = unit.entries_raw(None).ok()?;
         while !entries.is_empty() {
@@ -84,7 +108,7 @@ impl ReadingBudget {
                 return None;
             }
             for specification in abbreviation.attributes() {
-                self.attributes = self.attributes.checked_sub(1)?;
+                self.spend(1, Self::ATTRIBUTE)?;
                 let attribute = entries.read_attribute(*specification).ok()?;
                 if is_function && attribute.name() == DW_AT_ranges {
                     self.take_ranges(unit, attribute.value())?;
@@ -99,9 +123,10 @@ impl ReadingBudget {
         unit: UnitRef<'_, DwarfSlice<'a>>,
         list: AttributeValue<DwarfSlice<'a>>,
     ) -> Option<()> {
-        let Some(mut ranges) = unit.attr_ranges(list).ok()? else { return Some(()) };
+        let Some(offset) = unit.attr_ranges_offset(list).ok()? else { return Some(()) };
+        let mut ranges = unit.raw_ranges(offset).ok()?;
         while ranges.next().ok()?.is_some() {
-            self.ranges = self.ranges.checked_sub(1)?;
+            self.spend(1, Self::RANGE)?;
         }
         Some(())
     }
@@ -259,15 +284,19 @@ mod tests {
 
     /// A module with the debug information of so many units, all of which name one list of so many ranges.
     fn module(units: u32, ranges: u32) -> Vec<u8> {
+        let list = (1..=ranges).flat_map(|at| [2 * at, 2 * at + 1]).chain([0, 0]);
+        module_with(units, list.flat_map(u32::to_le_bytes).collect())
+    }
+
+    fn module_with(units: u32, list: Vec<u8>) -> Vec<u8> {
         // DW_TAG_compile_unit without children: DW_AT_ranges as an offset.
         let abbreviations = vec![1, 0x11, 0, 0x55, 0x17, 0, 0, 0];
         // Length, version 4, abbreviations at 0, addresses of 4 bytes, code 1, ranges at 0.
         let unit = [12, 0, 0, 0, 4, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
-        let list = (1..=ranges).flat_map(|at| [2 * at, 2 * at + 1]).chain([0, 0]);
         assembled(&[
             (".debug_abbrev", abbreviations),
             (".debug_info", unit.repeat(units as usize)),
-            (".debug_ranges", list.flat_map(u32::to_le_bytes).collect()),
+            (".debug_ranges", list),
             (".debug_line", vec![0]),
         ])
     }
@@ -318,6 +347,33 @@ mod tests {
         assert!(SourceLines::new(&files).context.is_none(), "{} bytes that come to 2 GB", files.len());
         let paths = units_with_files(1, 16_000, &"d".repeat(100_000));
         assert!(SourceLines::new(&paths).context.is_none(), "{} bytes that come to 1.6 GB", paths.len());
+    }
+
+    #[test]
+    fn ranges_that_are_skipped_and_names_that_are_shared_are_counted_too() {
+        // All ranges are empty: none of them is given to who asks.
+        let skipped = |units: u32, ranges: u32| {
+            let list = (1..=ranges).flat_map(|at| [2 * at, 2 * at]).chain([0, 0]);
+            module_with(units, list.flat_map(u32::to_le_bytes).collect())
+        };
+        assert!(SourceLines::new(&skipped(100, 1000)).context.is_some());
+        assert!(
+            SourceLines::new(&skipped(6000, 33_000)).context.is_none(),
+            "300 KB, of which 200 million entries are read"
+        );
+        let named = |units: usize, length: usize| {
+            // DW_TAG_compile_unit without children: DW_AT_name as an offset of a string.
+            let unit = [12, 0, 0, 0, 4, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+            let name = [&vec![b'n'; length][..], b"\0"].concat();
+            assembled(&[
+                (".debug_abbrev", vec![1, 0x11, 0, 0x03, 0x0e, 0, 0, 0]),
+                (".debug_info", unit.repeat(units)),
+                (".debug_str", name),
+                (".debug_line", vec![0]),
+            ])
+        };
+        assert!(SourceLines::new(&named(100, 1000)).context.is_some());
+        assert!(SourceLines::new(&named(12_000, 250_000)).context.is_none(), "500 KB, of which 3 GB are read");
     }
 
     #[test]

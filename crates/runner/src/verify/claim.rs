@@ -192,10 +192,10 @@ impl Expected {
             let Some(found) = claimed.get(name) else {
                 return Err(Failure::usage(format!("--claim: {name:?} is no part of a claim")));
             };
-            if !agrees(found, expected) {
+            each_broken(name, found, expected, &mut |name, found, expected| {
                 in_words.push(format!("{name} is {found}, expected {expected}"));
                 as_data.push(datum(name, found, expected));
-            }
+            });
         }
         if in_words.is_empty() {
             return Ok(());
@@ -209,6 +209,20 @@ impl Expected {
 /// A text in which a blank at either end is seen.
 fn with_blanks(text: &str) -> String {
     if text.trim() == text { text.to_owned() } else { format!("{text:?}") }
+}
+
+/// Gives `each` the members in which what is claimed is not what was promised, each with its path.
+fn each_broken(name: &str, claimed: &Value, promised: &Value, each: &mut dyn FnMut(&str, &Value, &Value)) {
+    match (claimed, promised) {
+        _ if agrees(claimed, promised) => {}
+        (Value::Object(claimed), Value::Object(promised)) if !promised.is_empty() => {
+            for (member, promised) in promised {
+                let claimed = claimed.get(member).unwrap_or(&Value::Null);
+                each_broken(&format!("{name}.{member}"), claimed, promised, each);
+            }
+        }
+        _ => each(name, claimed, promised),
+    }
 }
 
 /// Whether what is claimed is what was promised: of an object the members that were promised, which may be some of them.
@@ -250,13 +264,15 @@ fn end(chain: &ChainFiles, said: &Value) -> ClaimedEnd {
     }
 }
 
-/// Most bytes that are read for a claim, of what a contract returned and of answers.
+/// Most bytes of answers that are hashed for a claim.
 const MOST_READ: u64 = 64 << 20;
+/// Most bytes of a read and write set that is decoded for it: in memory it takes up to thirty times as many.
+const MOST_DECODED: u64 = 1 << 20;
 
 /// What a contract returned that is not nothing, where that can be read: the verification says what is wrong with the file.
 fn returned(chain: &ChainFiles) -> Option<String> {
     let file = Foreign::find_within(&chain.dir, "rwset.bin", ForeignKind::ReadWriteSet).ok()??;
-    let bytes = Some(file).filter(|file| file.length() <= MOST_READ)?.bytes().ok()?;
+    let bytes = Some(file).filter(|file| file.length() <= MOST_DECODED)?.bytes().ok()?;
     let result = decode_set(&bytes, "rwset.bin").ok()?.result;
     (!result.is_empty()).then(|| readable(&result))
 }

@@ -156,9 +156,9 @@ impl<'a> Worker<'a> {
     fn execute(&self, segment: &PlannedSegment, at: &mut KnownState) -> Result<ExecutedSegment> {
         if segment.at_limit {
             // The segment before has been decided by itself.
-            self.next(at)?;
+            self.next(at, &self.allowance.again())?;
         }
-        match (self.next(at)?, segment.to) {
+        match (self.next(at, &self.allowance)?, segment.to) {
             (Ready::Snapshot(_), Some(id)) => self.compare_snapshot(id, at.node.as_mut()),
             (Ready::Reports, None) => self.compare_end(at.node.as_mut()).map(ExecutedSegment::only),
             (Ready::Reports, Some(id)) => Ok(ExecutedSegment::only(vec![format!(
@@ -175,9 +175,9 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs the node until a snapshot or the end.
-    fn next(&self, at: &mut KnownState) -> Result<Ready> {
+    fn next(&self, at: &mut KnownState, allowance: &Allowance) -> Result<Ready> {
         let mut before = at.node.progress()?.gas_total;
-        Driver::new(at.node.as_mut(), &mut at.replay, self.stop).within(&self.allowance).run(&mut |node| {
+        Driver::new(at.node.as_mut(), &mut at.replay, self.stop).within(allowance).run(&mut |node| {
             node.drop_output()?;
             let total = node.progress()?.gas_total;
             drop(self.messages.send(Message::Executed(total.saturating_sub(before))));
@@ -378,8 +378,9 @@ fn compare_receipt(text: Option<&[u8]>, expected: &[u8], job: &Value) -> Result<
             format!("receipt.json: {name:?} of {part} is {found}, expected {expected}")
         }));
     }
-    if let Some(found) = found.get(claimed_job::JOB) {
-        let of_job = receipt::differing_jobs(job, found).into_iter();
+    if found.contains_key(claimed_job::JOB) {
+        let said = receipt::said_job(&Value::Object(found.clone()), job);
+        let of_job = receipt::differing(job, &said).into_iter();
         differences.extend(
             of_job.map(|(name, expected, found)| {
                 format!("receipt.json: {name:?} of job is {found}, expected {expected}")
