@@ -1,0 +1,123 @@
+//! The companion as a module: its sections around the functions.
+//!
+//! It imports one memory, `env` `memory`, and exports `enter`. Functions of the program come first, in the order of their
+//! indices; behind them, for each, the form that takes its arguments from its frame; then `enter`.
+
+use std::collections::BTreeMap;
+
+use stepmark_core::gas::Schedule;
+use stepmark_core::module::Module;
+use wasm_encoder as we;
+
+use crate::entry;
+use crate::function::FuncEmitter;
+use crate::layout::Layout;
+use crate::program::{NO_SIGNATURE, Program};
+use crate::rules::Num;
+use crate::site::{CompiledFunc, LeaveSite};
+
+/// What is emitted of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Companion {
+    /// A module in binary form. It imports a memory as `env` `memory`, and exports
+    /// `enter(func: i32, frame: i32, gas: i64) -> i64`: calls a [compiled](Self::funcs) function with the arguments in the slots
+    /// of `frame`. It answers the gas that is left, with the results in the slots of `frame`, or [`LEFT`](crate::LEFT), with
+    /// frames from there on.
+    pub wasm: Vec<u8>,
+    /// Where its code can be left, by the number in the header of a frame.
+    pub sites: Vec<LeaveSite>,
+    /// The functions that are compiled, by index.
+    pub funcs: BTreeMap<u32, CompiledFunc>,
+}
+
+/// Emits those of the `wanted` functions of a module that can be compiled, for an instance whose parts lie where `layout` says.
+///
+/// The same arguments give the same companion everywhere.
+pub fn emit(module: &Module, schedule: &Schedule, layout: &Layout, wanted: &[u32]) -> Companion {
+    let program = Program::new(module, schedule, layout, wanted);
+    let mut sites = Vec::new();
+    let mut code = we::CodeSection::new();
+    for func in program.funcs.keys() {
+        code.function(&FuncEmitter::emit(&program, *func, &mut sites));
+    }
+    for func in program.funcs.keys() {
+        code.function(&entry::from_frame(&program, *func));
+    }
+    code.function(&entry::enter());
+    let wasm = sections(&program, &code);
+    Companion { wasm, sites, funcs: program.funcs }
+}
+
+fn sections(program: &Program<'_>, code: &we::CodeSection) -> Vec<u8> {
+    let (types, functions) = (types(program), functions(program));
+    let mut imports = we::ImportSection::new();
+    let memory = we::MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None };
+    imports.import("env", "memory", memory);
+    let mut tables = we::TableSection::new();
+    let size = u64::from(program.module.func_count());
+    let table = we::TableType {
+        element_type: we::RefType::FUNCREF,
+        table64: false,
+        minimum: size,
+        maximum: Some(size),
+        shared: false,
+    };
+    tables.table(table).table(table);
+    let mut exports = we::ExportSection::new();
+    exports.export("enter", we::ExportKind::Func, 2 * program.funcs.len() as u32);
+    let mut elements = we::ElementSection::new();
+    for (number, func) in (0..).zip(program.funcs.keys()) {
+        for (table, first) in [(0, 0), (1, program.funcs.len() as u32)] {
+            let item = [first + number];
+            elements.active(
+                Some(table),
+                &we::ConstExpr::i32_const(*func as i32),
+                we::Elements::Functions(item[..].into()),
+            );
+        }
+    }
+    let mut data = we::DataSection::new();
+    data.active(0, &we::ConstExpr::i32_const(program.layout.signatures as i32), signatures(program));
+    let mut module = we::Module::new();
+    module.section(&types).section(&imports).section(&functions).section(&tables).section(&exports);
+    module.section(&elements).section(code).section(&data);
+    module.finish()
+}
+
+/// The type of what enters a frame, that of `enter`, then those of the functions.
+fn types(program: &Program<'_>) -> we::TypeSection {
+    let mut types = we::TypeSection::new();
+    types.ty().function([we::ValType::I32, we::ValType::I64], [we::ValType::I64]);
+    types.ty().function([we::ValType::I32, we::ValType::I32, we::ValType::I64], [we::ValType::I64]);
+    for ty in program.module.types() {
+        // Those that no compiled function has are never named.
+        let list = |types| Num::list(types).unwrap_or_default();
+        let encoded = |types, more: &[we::ValType]| {
+            list(types).into_iter().map(Num::encoded).chain(more.iter().copied()).collect::<Vec<_>>()
+        };
+        let params = encoded(&ty.params, &[we::ValType::I32, we::ValType::I64]);
+        types.ty().function(params, encoded(&ty.results, &[we::ValType::I64]));
+    }
+    types
+}
+
+fn functions(program: &Program<'_>) -> we::FunctionSection {
+    let mut functions = we::FunctionSection::new();
+    for func in program.funcs.keys() {
+        functions.function(program.companion_type(program.signature(*func)));
+    }
+    for _ in &program.funcs {
+        functions.function(0);
+    }
+    functions.function(1);
+    functions
+}
+
+/// By function of the program, what it can be called as.
+fn signatures(program: &Program<'_>) -> Vec<u8> {
+    let signature = |func: u32| match program.funcs.contains_key(&func) {
+        true => program.signature(func),
+        false => NO_SIGNATURE,
+    };
+    (0..program.module.func_count()).flat_map(|func| signature(func).to_le_bytes()).collect()
+}

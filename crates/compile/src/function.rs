@@ -1,0 +1,334 @@
+//! One function of the companion: `f(parameters, sp: i32, gas: i64) -> (results, gas: i64)`, instruction by instruction of the
+//! decoded body. Constructs of the companion have neither parameters nor results: at their borders operands lie in
+//! temporaries. What cannot be reached from compiled code is dropped.
+
+use std::collections::BTreeMap;
+
+use stepmark_core::code::{Body, Instr, Op};
+use wasm_encoder::{BlockType, Function, InstructionSink, MemArg};
+
+use crate::construct::Construct;
+use crate::cost::Costs;
+use crate::program::Program;
+use crate::rules::{Num, Rule};
+use crate::site::{CompiledFunc, LeaveSite};
+use crate::stack::{Operand, Operands, PlacedOperand};
+
+/// A function while it is emitted.
+pub(crate) struct FuncEmitter<'a> {
+    pub(crate) program: &'a Program<'a>,
+    pub(crate) func: u32,
+    pub(crate) compiled: &'a CompiledFunc,
+    pub(crate) body: &'a Body,
+    pub(crate) costs: Costs,
+    pub(crate) code: Vec<u8>,
+    pub(crate) operands: Operands,
+    /// The open constructs of the program; the first is the function itself.
+    pub(crate) constructs: Vec<Construct>,
+    /// How many constructs of the companion are open.
+    pub(crate) nest: u32,
+    /// Whether the next instruction can be reached.
+    pub(crate) live: bool,
+    /// Constructs opened where nothing can be reached.
+    skipped: u32,
+    /// Locals that were added to the parameters and the program's own.
+    added: Vec<Num>,
+    temporaries: BTreeMap<(u32, Num), u32>,
+    /// Locals for one thing each.
+    own: BTreeMap<OwnLocal, u32>,
+    /// Where its code can be left; numbers follow those of the functions before.
+    pub(crate) sites: &'a mut Vec<LeaveSite>,
+}
+
+/// A local that the emitter keeps for something of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OwnLocal {
+    /// Number of the site at which the frame is left.
+    Site,
+    /// Size of the program's memory in bytes.
+    MemorySize,
+    /// For a word that is used twice in a row.
+    Word,
+    /// For 64 bits that are used twice in a row.
+    Wide,
+}
+
+impl<'a> FuncEmitter<'a> {
+    /// The code of a compiled function; its sites are added to `sites`.
+    pub(crate) fn emit(program: &'a Program<'a>, func: u32, sites: &'a mut Vec<LeaveSite>) -> Function {
+        let body = Body::decode(program.module, func);
+        let is_emitted = |instr: &Instr| program.is_emitted(instr);
+        let costs = Costs::new(&body, program.schedule, &is_emitted, &|instr| program.entering_cost(instr));
+        let compiled = &program.funcs[&func];
+        let mut emitter = FuncEmitter {
+            program,
+            func,
+            compiled,
+            body: &body,
+            costs,
+            code: Vec::with_capacity(body.bytes as usize * 4),
+            operands: Operands::default(),
+            constructs: vec![Construct::function(&compiled.results)],
+            nest: 0,
+            live: true,
+            skipped: 0,
+            added: Vec::new(),
+            temporaries: BTreeMap::new(),
+            own: BTreeMap::new(),
+            sites,
+        };
+        emitter.whole();
+        emitter.finish()
+    }
+
+    fn whole(&mut self) {
+        // What leaves goes out of this block, to the one place where the locals are stored.
+        self.open_block();
+        self.enter();
+        let body = self.body;
+        for (index, instr) in (0..).zip(&body.instrs) {
+            if self.live || self.revives(instr.op) {
+                self.instruction(index, instr);
+            }
+        }
+        self.close();
+        self.exit();
+    }
+
+    fn finish(self) -> Function {
+        let declared = &self.compiled.locals[self.compiled.params as usize..];
+        let locals = declared.iter().chain(&self.added).map(|ty| ty.encoded());
+        let mut function = Function::new_with_locals_types(locals);
+        function.raw(self.code);
+        function.instructions().end();
+        function
+    }
+
+    /// Where nothing can be reached, only the `else` or `end` of the innermost construct that was opened before matters.
+    fn revives(&mut self, op: Op) -> bool {
+        match op {
+            Op::Block | Op::Loop | Op::If | Op::TryTable => self.skipped += 1,
+            Op::End if self.skipped > 0 => self.skipped -= 1,
+            Op::End => return true,
+            Op::Else => return self.skipped == 0,
+            _ => {}
+        }
+        false
+    }
+
+    fn instruction(&mut self, index: u32, instr: &Instr) {
+        if !self.program.is_emitted(instr) {
+            self.leave_before(index);
+            self.live = false;
+            return;
+        }
+        match self.program.rules.of(instr.op) {
+            Rule::Numeric { operands, result, danger, may_be_nan } => {
+                self.test_danger(index, danger);
+                self.numeric(instr, operands, result);
+                if may_be_nan {
+                    self.canonical(result);
+                }
+            }
+            Rule::Load { bytes, result } => self.load(index, instr, bytes, result),
+            Rule::Store { bytes } => self.store(index, instr, bytes),
+            Rule::Constant(ty) => self.operands.push(Operand::Constant(instr.imm, ty)),
+            Rule::Special => self.special(index, instr),
+            Rule::Unknown => unreachable!("BUG: {} is not emitted", instr.op.mnemonic()),
+        }
+    }
+
+    fn special(&mut self, index: u32, instr: &Instr) {
+        match instr.op {
+            Op::Nop => {}
+            Op::Block => self.block(instr),
+            Op::Loop => self.loop_(index, instr),
+            Op::If => self.if_(index, instr),
+            Op::Else => self.else_(index),
+            Op::End => self.end(index),
+            Op::Br => self.br(instr),
+            Op::BrIf => self.br_if(index, instr),
+            Op::BrTable => self.br_table(instr),
+            Op::Return => {
+                self.return_();
+                self.live = false;
+            }
+            Op::Call => self.call(index, instr),
+            Op::CallIndirect => self.call_indirect(index, instr),
+            Op::Drop => drop(self.operands.pop()),
+            Op::Select => self.select(),
+            Op::LocalGet => {
+                let local = instr.imm as u32;
+                self.operands.push(Operand::Local(local, self.compiled.locals[local as usize]));
+            }
+            Op::LocalSet => self.set_local(instr.imm as u32),
+            Op::LocalTee => self.tee_local(instr.imm as u32),
+            Op::GlobalGet | Op::GlobalSet => self.global(instr),
+            Op::MemorySize => self.memory_size(),
+            other => unreachable!("BUG: {} is not special", other.mnemonic()),
+        }
+    }
+
+    // Emission.
+
+    pub(crate) fn sink(&mut self) -> InstructionSink<'_> {
+        InstructionSink::new(&mut self.code)
+    }
+
+    pub(crate) fn open_block(&mut self) {
+        self.sink().block(BlockType::Empty);
+        self.nest += 1;
+    }
+
+    pub(crate) fn open_loop(&mut self) {
+        self.sink().loop_(BlockType::Empty);
+        self.nest += 1;
+    }
+
+    /// Opens an `if` on the value on top of the companion's stack.
+    pub(crate) fn open_if(&mut self) {
+        self.sink().if_(BlockType::Empty);
+        self.nest += 1;
+    }
+
+    /// Closes the innermost construct of the companion.
+    pub(crate) fn close(&mut self) {
+        self.sink().end();
+        self.nest -= 1;
+    }
+
+    // Locals of the companion's function.
+
+    /// The one of a local of the program's: after the parameters there are two of the emitter's.
+    pub(crate) fn local(&self, local: u32) -> u32 {
+        if local < self.compiled.params { local } else { local + 2 }
+    }
+
+    pub(crate) fn sp(&self) -> u32 {
+        self.compiled.params
+    }
+
+    pub(crate) fn gas(&self) -> u32 {
+        self.compiled.params + 1
+    }
+
+    pub(crate) fn temporary(&mut self, height: u32, ty: Num) -> u32 {
+        if let Some(local) = self.temporaries.get(&(height, ty)) {
+            return *local;
+        }
+        let local = self.add_local(ty);
+        self.temporaries.insert((height, ty), local);
+        local
+    }
+
+    pub(crate) fn own(&mut self, which: OwnLocal) -> u32 {
+        if let Some(local) = self.own.get(&which) {
+            return *local;
+        }
+        let local = self.add_local(if which == OwnLocal::Wide { Num::I64 } else { Num::I32 });
+        self.own.insert(which, local);
+        local
+    }
+
+    fn add_local(&mut self, ty: Num) -> u32 {
+        self.added.push(ty);
+        (self.compiled.locals.len() + 1 + self.added.len()) as u32
+    }
+
+    // Operands.
+
+    /// Puts an operand on the companion's stack.
+    pub(crate) fn get(&mut self, (height, operand): PlacedOperand) {
+        match operand {
+            Operand::Temporary(ty) => {
+                let local = self.temporary(height, ty);
+                self.sink().local_get(local);
+            }
+            Operand::Local(local, _) => {
+                let local = self.local(local);
+                self.sink().local_get(local);
+            }
+            Operand::Constant(bits, ty) => self.constant(bits, ty),
+        }
+    }
+
+    pub(crate) fn constant(&mut self, bits: u64, ty: Num) {
+        let mut sink = self.sink();
+        match ty {
+            Num::I32 => sink.i32_const(bits as i32),
+            Num::I64 => sink.i64_const(bits as i64),
+            Num::F32 => sink.f32_const(wasm_encoder::Ieee32::new(bits as u32)),
+            Num::F64 => sink.f64_const(wasm_encoder::Ieee64::new(bits)),
+        };
+    }
+
+    /// Makes the value on top of the companion's stack the topmost operand.
+    pub(crate) fn push_result(&mut self, ty: Num) {
+        let temporary = self.temporary(self.operands.height(), ty);
+        self.sink().local_set(temporary);
+        self.operands.push(Operand::Temporary(ty));
+    }
+
+    /// Puts an operand into its temporary.
+    pub(crate) fn settle(&mut self, (height, operand): PlacedOperand) {
+        if matches!(operand, Operand::Temporary(_)) {
+            return;
+        }
+        self.get((height, operand));
+        let temporary = self.temporary(height, operand.ty());
+        self.sink().local_set(temporary);
+        self.operands.settled(height);
+    }
+
+    /// Puts the topmost operands into their temporaries.
+    pub(crate) fn settle_top(&mut self, count: u32) {
+        for depth in (0..count).rev() {
+            self.settle(self.operands.peek(depth));
+        }
+    }
+
+    /// Puts operands that are copies of `local`, or of any local, into their temporaries: it may change.
+    pub(crate) fn settle_copies(&mut self, local: Option<u32>) {
+        let is_copy = |operand| matches!(operand, Operand::Local(of, _) if local.is_none_or(|local| local == of));
+        let copies: Vec<_> = self.operands.below(self.operands.height()).filter(|(_, it)| is_copy(*it)).collect();
+        copies.into_iter().for_each(|copy| self.settle(copy));
+    }
+
+    fn set_local(&mut self, local: u32) {
+        let value = self.operands.pop();
+        self.assign(local, value);
+    }
+
+    fn tee_local(&mut self, local: u32) {
+        let value = self.operands.pop();
+        self.assign(local, value);
+        let copy = Operand::Local(local, value.1.ty());
+        self.operands.push(if matches!(value.1, Operand::Constant(..)) { value.1 } else { copy });
+    }
+
+    fn assign(&mut self, local: u32, value: PlacedOperand) {
+        if matches!(value.1, Operand::Local(from, _) if from == local) {
+            return;
+        }
+        self.settle_copies(Some(local));
+        self.get(value);
+        let target = self.local(local);
+        self.sink().local_set(target);
+    }
+
+    fn select(&mut self) {
+        let condition = self.operands.pop();
+        let second = self.operands.pop();
+        let first = self.operands.pop();
+        self.get(first);
+        self.get(second);
+        self.get(condition);
+        self.sink().select();
+        self.push_result(first.1.ty());
+    }
+}
+
+/// An access of the companion's memory at `offset` from the address on its stack.
+pub(crate) fn at(offset: u32) -> MemArg {
+    MemArg { offset: offset.into(), align: 0, memory_index: 0 }
+}
