@@ -144,7 +144,7 @@ impl FuncEmitter<'_> {
     }
 }
 
-/// Where a slot lies in its frame.
-pub(crate) fn slot_offset(slot: u32) -> u32 {
+/// Where a slot lies in its frame, in bytes: locals come first, then operands by height.
+pub const fn slot_offset(slot: u32) -> u32 {
     FRAME_HEADER + 8 * slot
 }

@@ -28,6 +28,6 @@ mod stack;
 pub use companion::{Companion, emit};
 pub use frames::{LeftFrame, LeftFrames};
 pub use layout::{FRAME_HEADER, LEAST_FRAME, Layout, MARK_REACH, MOST_SLOTS, TablePlace, frame_bound, frame_bytes};
-pub use leave::LEFT;
+pub use leave::{LEFT, slot_offset};
 pub use rules::Num;
 pub use site::{CompiledFunc, LeaveSite, OperandPlace};
