@@ -14,7 +14,7 @@ pub(crate) fn from_frame(program: &Program<'_>, func: u32) -> Function {
     let results = compiled.results.iter().map(|ty| ty.encoded());
     let mut function = Function::new_with_locals_types(results);
     let mut sink = function.instructions();
-    for (slot, ty) in (0..compiled.params).zip(&compiled.locals) {
+    for (slot, ty) in (0..compiled.params).zip(compiled.locals.iter().flatten()) {
         let place = at(slot_offset(slot));
         sink.local_get(0);
         match ty {

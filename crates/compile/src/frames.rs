@@ -38,8 +38,10 @@ impl Companion {
             let site = self.sites.get(number as usize)?;
             let compiled = self.funcs.get(&site.func)?;
             let slot = |slot: u32, ty| read(memory, place.checked_add(slot_offset(slot))?, ty);
-            let locals: Vec<u64> =
-                (0..).zip(&compiled.locals).map(|(local, ty)| slot(local, *ty)).collect::<Option<_>>()?;
+            let locals: Vec<u64> = (0..)
+                .zip(&compiled.locals)
+                .map(|(local, ty)| slot(local, ty.unwrap_or(Num::I64)))
+                .collect::<Option<_>>()?;
             let operand = |(height, operand): (u32, &OperandPlace)| match *operand {
                 OperandPlace::Slot(ty) => slot(locals.len() as u32 + height, ty),
                 OperandPlace::Local(local) => locals.get(local as usize).copied(),

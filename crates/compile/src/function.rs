@@ -57,9 +57,9 @@ impl<'a> FuncEmitter<'a> {
     /// The code of a compiled function; its sites are added to `sites`.
     pub(crate) fn emit(program: &'a Program<'a>, func: u32, sites: &'a mut Vec<LeaveSite>) -> Function {
         let body = Body::decode(program.module, func);
-        let is_emitted = |instr: &Instr| program.is_emitted(instr);
-        let costs = Costs::new(&body, program.schedule, &is_emitted, &|instr| program.entering_cost(instr));
         let compiled = &program.funcs[&func];
+        let is_emitted = |instr: &Instr| program.is_emitted(compiled, instr);
+        let costs = Costs::new(&body, program.schedule, &is_emitted, &|instr| program.entering_cost(instr));
         let mut emitter = FuncEmitter {
             program,
             func,
@@ -96,8 +96,8 @@ impl<'a> FuncEmitter<'a> {
     }
 
     fn finish(self) -> Function {
-        let declared = &self.compiled.locals[self.compiled.params as usize..];
-        let locals = declared.iter().chain(&self.added).map(|ty| ty.encoded());
+        let declared = self.compiled.locals[self.compiled.params as usize..].iter().flatten();
+        let locals = declared.chain(&self.added).map(|ty| ty.encoded());
         let mut function = Function::new_with_locals_types(locals);
         function.raw(self.code);
         function.instructions().end();
@@ -117,9 +117,11 @@ impl<'a> FuncEmitter<'a> {
     }
 
     fn instruction(&mut self, index: u32, instr: &Instr) {
-        if !self.program.is_emitted(instr) {
+        if !self.program.is_emitted(self.compiled, instr) {
             self.leave_before(index);
             self.live = false;
+            // What it opens is passed over with it.
+            self.revives(instr.op);
             return;
         }
         match self.program.rules.of(instr.op) {
@@ -158,8 +160,9 @@ impl<'a> FuncEmitter<'a> {
             Op::Drop => drop(self.operands.pop()),
             Op::Select => self.select(),
             Op::LocalGet => {
-                let local = instr.imm as u32;
-                self.operands.push(Operand::Local(local, self.compiled.locals[local as usize]));
+                let local = instr.imm as usize;
+                let ty = self.compiled.locals[local].expect("BUG: it is emitted");
+                self.operands.push(Operand::Local(local as u32, ty));
             }
             Op::LocalSet => self.set_local(instr.imm as u32),
             Op::LocalTee => self.tee_local(instr.imm as u32),
@@ -199,9 +202,10 @@ impl<'a> FuncEmitter<'a> {
 
     // Locals of the companion's function.
 
-    /// The one of a local of the program's: after the parameters there are two of the emitter's.
-    pub(crate) fn local(&self, local: u32) -> u32 {
-        if local < self.compiled.params { local } else { local + 2 }
+    /// The one of a local of the program's with this slot: after the parameters there are two of the emitter's.
+    pub(crate) fn local(&self, slot: u32) -> u32 {
+        let before = self.compiled.locals[..slot as usize].iter().flatten().count() as u32;
+        if slot < self.compiled.params { slot } else { before + 2 }
     }
 
     pub(crate) fn sp(&self) -> u32 {
@@ -232,7 +236,7 @@ impl<'a> FuncEmitter<'a> {
 
     fn add_local(&mut self, ty: Num) -> u32 {
         self.added.push(ty);
-        (self.compiled.locals.len() + 1 + self.added.len()) as u32
+        (self.compiled.locals.iter().flatten().count() + 1 + self.added.len()) as u32
     }
 
     // Operands.

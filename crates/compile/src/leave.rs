@@ -133,10 +133,16 @@ impl FuncEmitter<'_> {
         self.sink().i32_const(0).local_get(sp).i32_store(at(layout.innermost)).end();
         self.sink().local_get(sp).local_get(site).i32_store(at(0));
         let locals = &self.compiled.locals;
-        for (local, ty) in (0..).zip(locals) {
-            let place = self.local(local);
-            self.sink().local_get(sp).local_get(place);
-            self.store_value(*ty, slot_offset(local));
+        for (slot, ty) in (0..).zip(locals) {
+            self.sink().local_get(sp);
+            match ty {
+                Some(ty) => {
+                    let place = self.local(slot);
+                    self.sink().local_get(place);
+                    self.store_value(*ty, slot_offset(slot));
+                }
+                None => drop(self.sink().i64_const(0).i64_store(at(slot_offset(slot)))),
+            }
         }
         let results = &self.compiled.results;
         results.iter().for_each(|ty| self.constant(0, *ty));

@@ -15,7 +15,7 @@ impl FuncEmitter<'_> {
     pub(crate) fn read_memory_size(&mut self) {
         let needs = |instr: &Instr| {
             let is_access = matches!(self.program.rules.of(instr.op), Rule::Load { .. } | Rule::Store { .. });
-            (is_access || instr.op == Op::MemorySize) && self.program.is_emitted(instr)
+            (is_access || instr.op == Op::MemorySize) && self.program.is_emitted(self.compiled, instr)
         };
         if self.body.instrs.iter().any(needs) {
             let (size, place) = (self.own(OwnLocal::MemorySize), self.program.layout.memory_size);

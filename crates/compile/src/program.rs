@@ -106,8 +106,8 @@ impl<'a> Program<'a> {
         self.numbers[&func]
     }
 
-    /// Whether code is emitted for an instruction: compiled code leaves before all others.
-    pub(crate) fn is_emitted(&self, instr: &Instr) -> bool {
+    /// Whether code is emitted for an instruction of a function: compiled code leaves before all others.
+    pub(crate) fn is_emitted(&self, compiled: &CompiledFunc, instr: &Instr) -> bool {
         match self.rules.of(instr.op) {
             Rule::Numeric { .. } | Rule::Constant(_) => true,
             Rule::Load { bytes, .. } | Rule::Store { bytes } => self.reaches(instr, bytes),
@@ -117,6 +117,7 @@ impl<'a> Program<'a> {
                 Op::Call => self.funcs.contains_key(&(instr.imm as u32)),
                 Op::CallIndirect => self.calls_by_table(instr),
                 Op::GlobalGet | Op::GlobalSet => self.global(instr).is_some(),
+                Op::LocalGet | Op::LocalSet | Op::LocalTee => compiled.locals[instr.imm as usize].is_some(),
                 Op::MemorySize => self.is_addressed(instr.aux),
                 _ => true,
             },

@@ -30,9 +30,10 @@ pub struct LeaveSite {
 /// What is known of a compiled function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompiledFunc {
-    /// Types of its locals, parameters first.
-    pub locals: Vec<Num>,
-    /// How many of them are parameters.
+    /// Types of the slots of its locals, parameters first. One without a type is of a local that compiled code leaves alone:
+    /// it is zero.
+    pub locals: Vec<Option<Num>>,
+    /// How many of them are parameters; each has a type.
     pub params: u32,
     /// Types of its results.
     pub results: Vec<Num>,

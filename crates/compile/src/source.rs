@@ -24,6 +24,9 @@ fn unsigned(mut bytes: &[u8]) -> (u64, &[u8]) {
     (value, bytes)
 }
 
+/// The code of the type of vectors.
+const VECTOR: u8 = 0x7b;
+
 fn num_of_code(code: u8) -> Option<Num> {
     Some(match code {
         0x7f => Num::I32,
@@ -34,19 +37,22 @@ fn num_of_code(code: u8) -> Option<Num> {
     })
 }
 
-/// Types of all locals of a function, parameters first, if there are at most `most` and compiled code works with all.
-pub(crate) fn locals(module: &Module, func: u32, most: u32) -> Option<Vec<Num>> {
-    let mut locals = Num::list(&module.func_type(func).params)?;
+/// What the slots of a function's locals hold, parameters first, if there are at most `most` and all parameters are numbers. A
+/// local that compiled code does not work with has slots without a type.
+pub(crate) fn locals(module: &Module, func: u32, most: u32) -> Option<Vec<Option<Num>>> {
+    let params = Num::list(&module.func_type(func).params)?;
+    let mut locals: Vec<_> = params.into_iter().map(Some).collect();
     let (groups, mut bytes) = unsigned(&module.bytes()[module.body(func)?]);
     for _ in 0..groups {
         let (count, rest) = unsigned(bytes);
-        let [code, rest @ ..] = rest else { return None };
-        bytes = rest;
-        if count > u64::from(most) || locals.len() as u64 + count > u64::from(most) {
+        let (code, rest) = rest.split_first()?;
+        // A typed reference names what it refers to.
+        bytes = if matches!(code, 0x63 | 0x64) { unsigned(rest).1 } else { rest };
+        let slots = count * if *code == VECTOR { 2 } else { 1 };
+        if count > u64::from(most) || locals.len() as u64 + slots > u64::from(most) {
             return None;
         }
-        // Of a type with more bytes than one nothing is compiled.
-        locals.extend(std::iter::repeat_n(num_of_code(*code)?, count as usize));
+        locals.extend(std::iter::repeat_n(num_of_code(*code), slots as usize));
     }
     Some(locals)
 }

@@ -163,9 +163,8 @@ impl Call<'_> {
         let mut machine = self.template.clone();
         let func = machine.store.instances[self.instance as usize].funcs[self.func as usize];
         let state = self.state(host, left, spent);
-        let checked = check_state(state, &mut machine, func, Vec::new(), &[]).map_err(|error| {
-            anyhow::anyhow!("what was left is refused: {} {:?}", error.message(), left)
-        })?;
+        let checked = check_state(state, &mut machine, func, Vec::new(), &[])
+            .map_err(|error| anyhow::anyhow!("what was left is refused: {} {:?}", error.message(), left))?;
         machine.restore(&checked).map_err(|error| anyhow::anyhow!("{}", error.message()))?;
         machine.resume_invocation(func);
         if let Some(address) = machine.store.instances[self.instance as usize].memories.first() {
@@ -186,8 +185,11 @@ impl Call<'_> {
             template.store.globals[*address as usize] = slot(memory, *place);
         }
         let store = &template.store;
-        let space = |id: SpaceId| {
-            SpaceState { kind: id.kind, index: id.index, pages: store.page_count(id) as u64, root: [0; 32] }
+        let space = |id: SpaceId| SpaceState {
+            kind: id.kind,
+            index: id.index,
+            pages: store.page_count(id) as u64,
+            root: [0; 32],
         };
         let frames = left.map_or(&[][..], |left| &left.frames).iter();
         let frame = |frame: &stepmark_compile::LeftFrame| FrameState {
