@@ -2,11 +2,12 @@
 
 use compiled_tests::host::engine;
 use compiled_tests::oracle::{Bounds, Figures};
-use compiled_tests::subjects::{compare_exports, linked};
+use compiled_tests::subjects::{benchmarks, compare_exports, compare_run, linked};
 use engine_tests::engine_oracle::LIMITS;
 use engine_tests::generate::program::random_program;
-use engine_tests::generate::{random_schedule, smith_module};
+use engine_tests::generate::{Rng, random_schedule, smith_module};
 use stepmark_core::gas::Schedule;
+use stepmark_core::module::{Features, Module};
 
 const BOUNDS: Bounds = Bounds { gas: 20_000, every: 40, random: 20 };
 
@@ -45,4 +46,43 @@ fn on_random_programs_under_random_schedules() {
 fn on_modules_of_wasm_smith() {
     let figures = sum("wasm-smith", 0..200, |seed| Some((smith_module(seed, true)?, Schedule::default())));
     assert!(figures.stops > 1_000, "{figures:?}");
+}
+
+#[test]
+fn on_the_benchmark_programs() {
+    let engine = engine(true).unwrap();
+    let mut figures = Figures::default();
+    for (seed, program) in (0..).zip(benchmarks().unwrap()) {
+        let bounds = Bounds { gas: 3_000_000, every: 4, random: 10 };
+        let one = compare_run(&engine, &program.bytes, program.quick.0, seed, bounds);
+        let one = one.unwrap_or_else(|error| panic!("{}: {error:#}", program.name));
+        println!("{}: {one:?}", program.name);
+        figures.add(&one);
+    }
+    assert!(figures.modules == 20 && figures.gas_compiled * 3 > figures.gas, "{figures:?}");
+}
+
+/// One byte of the code is another: what traps, loops or recurs without end.
+#[test]
+fn on_benchmark_programs_with_one_byte_changed() {
+    let engine = engine(false).unwrap();
+    let mut figures = Figures::default();
+    for (seed, program) in (0..).zip(benchmarks().unwrap()) {
+        let mut rng = Rng::new(seed);
+        for _ in 0..20 {
+            let mut bytes = program.bytes.clone();
+            let place = rng.below(bytes.len());
+            bytes[place] = rng.bits() as u8;
+            if Module::parse(bytes.clone(), Features::default()).is_err() {
+                continue;
+            }
+            let bounds = Bounds { gas: 200_000, every: 0, random: 3 };
+            match compare_run(&engine, &bytes, 3, seed, bounds) {
+                Ok(one) => figures.add(&one),
+                Err(error) => panic!("{} with byte {place} {:#x}: {error:#}", program.name, bytes[place]),
+            }
+        }
+    }
+    println!("mutants: {figures:?}");
+    assert!(figures.modules > 50 && figures.trapped > 1, "{figures:?}");
 }
