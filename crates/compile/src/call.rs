@@ -2,25 +2,26 @@
 
 use stepmark_core::code::Instr;
 
+use crate::companion::CALLED;
 use crate::function::{FuncEmitter, OwnLocal, at};
 use crate::rules::Num;
 use crate::stack::Operand;
 
 impl FuncEmitter<'_> {
-    pub(crate) fn call(&mut self, index: u32, instr: &Instr) {
+    pub(crate) fn call(&mut self, instr: &Instr) {
         let callee = self.program.companion_func(instr.imm as u32);
-        let waiting = self.arguments(instr);
+        self.arguments(instr);
         self.sink().call(callee);
-        self.after_call(index, instr, waiting);
+        self.take_results(instr);
     }
 
     pub(crate) fn call_indirect(&mut self, index: u32, instr: &Instr) {
         let func = self.callee(index, instr);
         self.operands.pop();
-        let waiting = self.arguments(instr);
+        self.arguments(instr);
         let ty = self.program.companion_type(self.program.signature_of_type(instr.imm as u32));
-        self.sink().local_get(func).call_indirect(0, ty);
-        self.after_call(index, instr, waiting);
+        self.sink().local_get(func).call_indirect(CALLED, ty);
+        self.take_results(instr);
     }
 
     /// The function that the topmost operand chooses from the table, in a local; leaves where that is none of those that can
@@ -53,9 +54,8 @@ impl FuncEmitter<'_> {
         func
     }
 
-    /// Takes the arguments, and puts them and what a frame is given beside them on the companion's stack; how many operands
-    /// stay.
-    fn arguments(&mut self, instr: &Instr) -> u32 {
+    /// Takes the arguments, and puts them and what a frame is given beside them on the companion's stack.
+    fn arguments(&mut self, instr: &Instr) {
         let count = self.program.called_type(instr).params.len() as u32;
         let waiting = self.operands.height() - count;
         for height in waiting..waiting + count {
@@ -64,19 +64,28 @@ impl FuncEmitter<'_> {
         self.operands.truncate(waiting);
         let (sp, gas, frame) = (self.sp(), self.gas(), self.compiled.frame);
         self.sink().local_get(sp).i32_const(frame as i32).i32_add().local_get(gas);
-        waiting
     }
 
-    fn after_call(&mut self, index: u32, instr: &Instr, waiting: u32) {
+    /// Makes what a call leaves on the companion's stack the topmost operands.
+    fn take_results(&mut self, instr: &Instr) {
         let gas = self.gas();
         self.sink().local_set(gas);
         let results = Num::list(&self.program.called_type(instr).results).expect("BUG: the callee is compiled");
+        let waiting = self.operands.height();
         for (height, ty) in (waiting..).zip(&results).collect::<Vec<_>>().into_iter().rev() {
             let temporary = self.temporary(height, *ty);
             self.sink().local_set(temporary);
         }
         results.iter().for_each(|ty| self.operands.push(Operand::Temporary(*ty)));
-        self.leave_after_call(index + 1, waiting);
+    }
+
+    /// What comes after a call, whether compiled code has made it or the function is entered here.
+    pub(crate) fn after_call(&mut self, index: u32, instr: &Instr) {
+        if self.is_target(index) {
+            self.arrive_after(index);
+        }
+        let results = self.program.called_type(instr).results.len() as u32;
+        self.leave_after_call(index + 1, self.operands.height() - results);
         self.charge(index + 1);
     }
 }

@@ -3,7 +3,7 @@
 //! It imports one memory, `env` `memory`, and exports `enter`. Functions of the program come first, in the order of their
 //! indices; behind them, for each, the form that takes its arguments from its frame; then `enter`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stepmark_core::gas::Schedule;
 use stepmark_core::module::Module;
@@ -12,6 +12,7 @@ use wasm_encoder as we;
 use crate::entry;
 use crate::function::FuncEmitter;
 use crate::layout::Layout;
+use crate::points::EntrySite;
 use crate::program::{NO_SIGNATURE, Program};
 use crate::rules::Num;
 use crate::site::{CompiledFunc, LeaveSite};
@@ -23,33 +24,59 @@ pub struct Companion {
     /// `enter(func: i32, frame: i32, gas: i64) -> i64`: calls a [compiled](Self::funcs) function with the arguments in the slots
     /// of `frame`. It answers the gas that is left, with the results in the slots of `frame`, or [`LEFT`](crate::LEFT), with
     /// frames from there on.
+    ///
+    /// And `resume(func: i32, point: i32, frame: i32, gas: i64) -> i64`: goes on at an [entry](Self::entries) of a function with
+    /// the locals and operands in the slots of `frame`; it answers the same.
     pub wasm: Vec<u8>,
     /// Where its code can be left, by the number in the header of a frame.
     pub sites: Vec<LeaveSite>,
     /// The functions that are compiled, by index.
     pub funcs: BTreeMap<u32, CompiledFunc>,
+    /// Where its functions can be entered in the middle: by function, by byte offset in the program's module of the
+    /// instruction at which it goes on.
+    pub entries: BTreeMap<u32, BTreeMap<u32, EntrySite>>,
 }
 
 /// Emits those of the `wanted` functions of a module that can be compiled, for an instance whose parts lie where `layout` says.
 ///
+/// Those of `points`, byte offsets by function as [`entry_offsets`](crate::entry_offsets) gives them, can be entered.
+///
 /// The same arguments give the same companion everywhere.
-pub fn emit(module: &Module, schedule: &Schedule, layout: &Layout, wanted: &[u32]) -> Companion {
+pub fn emit(
+    module: &Module,
+    schedule: &Schedule,
+    layout: &Layout,
+    wanted: &[u32],
+    points: &BTreeMap<u32, BTreeSet<u32>>,
+) -> Companion {
     let program = Program::new(module, schedule, layout, wanted);
     let mut sites = Vec::new();
     let mut code = we::CodeSection::new();
     for func in program.funcs.keys() {
-        code.function(&FuncEmitter::emit(&program, *func, &mut sites));
+        code.function(&FuncEmitter::normal(&program, *func, &mut sites));
     }
     for func in program.funcs.keys() {
         code.function(&entry::from_frame(&program, *func));
     }
     code.function(&entry::enter());
-    let wasm = sections(&program, &code);
-    Companion { wasm, sites, funcs: program.funcs }
+    let mut entries = BTreeMap::new();
+    for (func, offsets) in points.iter().filter(|(func, _)| program.funcs.contains_key(func)) {
+        let (resumed, sites) = FuncEmitter::resumed(&program, *func, offsets, &mut sites);
+        code.function(&resumed);
+        entries.insert(*func, sites);
+    }
+    code.function(&entry::resume());
+    let wasm = sections(&program, &entries.keys().copied().collect::<Vec<_>>(), &code);
+    Companion { wasm, sites, funcs: program.funcs, entries }
 }
 
-fn sections(program: &Program<'_>, code: &we::CodeSection) -> Vec<u8> {
-    let (types, functions) = (types(program), functions(program));
+/// Tables, by function of the program: the functions as they call each other, as they are entered, as they are resumed.
+pub(crate) const CALLED: u32 = 0;
+pub(crate) const ENTERED: u32 = 1;
+pub(crate) const RESUMED: u32 = 2;
+
+fn sections(program: &Program<'_>, resumed: &[u32], code: &we::CodeSection) -> Vec<u8> {
+    let (types, functions) = (types(program), functions(program, resumed.len()));
     let mut imports = we::ImportSection::new();
     let memory = we::MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None };
     imports.import("env", "memory", memory);
@@ -62,7 +89,7 @@ fn sections(program: &Program<'_>, code: &we::CodeSection) -> Vec<u8> {
         maximum: Some(size),
         shared: false,
     };
-    tables.table(table).table(table);
+    tables.table(table).table(table).table(table);
     let mut exports = we::ExportSection::new();
     exports.export("enter", we::ExportKind::Func, 2 * program.funcs.len() as u32);
     let mut elements = we::ElementSection::new();
@@ -84,11 +111,13 @@ fn sections(program: &Program<'_>, code: &we::CodeSection) -> Vec<u8> {
     module.finish()
 }
 
-/// The type of what enters a frame, that of `enter`, then those of the functions.
+/// Types of what enters a frame, of `enter` and what resumes a frame, and of `resume`; then those of the functions.
 fn types(program: &Program<'_>) -> we::TypeSection {
     let mut types = we::TypeSection::new();
-    types.ty().function([we::ValType::I32, we::ValType::I64], [we::ValType::I64]);
-    types.ty().function([we::ValType::I32, we::ValType::I32, we::ValType::I64], [we::ValType::I64]);
+    for words in 1..=3 {
+        let params = std::iter::repeat_n(we::ValType::I32, words).chain([we::ValType::I64]);
+        types.ty().function(params.collect::<Vec<_>>(), [we::ValType::I64]);
+    }
     for ty in program.module.types() {
         // Those that no compiled function has are never named.
         let list = |types| Num::list(types).unwrap_or_default();
@@ -101,7 +130,7 @@ fn types(program: &Program<'_>) -> we::TypeSection {
     types
 }
 
-fn functions(program: &Program<'_>) -> we::FunctionSection {
+fn functions(program: &Program<'_>, resumed: usize) -> we::FunctionSection {
     let mut functions = we::FunctionSection::new();
     for func in program.funcs.keys() {
         functions.function(program.companion_type(program.signature(*func)));
@@ -109,7 +138,11 @@ fn functions(program: &Program<'_>) -> we::FunctionSection {
     for _ in &program.funcs {
         functions.function(0);
     }
-    functions.function(1);
+    // `enter`, the resumed forms, `resume`.
+    for _ in 0..1 + resumed {
+        functions.function(1);
+    }
+    functions.function(2);
     functions
 }
 

@@ -59,16 +59,18 @@ impl FuncEmitter<'_> {
         types
     }
 
-    pub(crate) fn block(&mut self, instr: &Instr) {
+    pub(crate) fn block(&mut self, index: u32, instr: &Instr) {
         let types = self.before_construct(instr);
         self.open_block();
         self.opened(ConstructKind::Block, types);
+        self.begin_region(index + 1);
     }
 
     pub(crate) fn loop_(&mut self, index: u32, instr: &Instr) {
         let types = self.before_construct(instr);
         self.open_loop();
         self.opened(ConstructKind::Loop, types);
+        self.begin_region(index + 1);
         self.compare_gas(index + 1);
         self.charge(index + 1);
     }
@@ -79,6 +81,7 @@ impl FuncEmitter<'_> {
         self.get(condition);
         self.open_if();
         self.opened(ConstructKind::If, types);
+        self.begin_region(index + 1);
         self.charge(index + 1);
     }
 
@@ -94,11 +97,14 @@ impl FuncEmitter<'_> {
         construct.reached |= self.live;
         self.constructs.push(construct);
         self.live = true;
+        self.pending.pop();
+        self.begin_region(index + 1);
         self.charge(index + 1);
     }
 
     pub(crate) fn end(&mut self, index: u32) {
         let construct = self.constructs.pop().expect("BUG: constructs are balanced");
+        self.pending.pop();
         if construct.kind == ConstructKind::Function {
             if self.live {
                 self.return_();
@@ -225,6 +231,9 @@ impl FuncEmitter<'_> {
     }
 
     pub(crate) fn return_(&mut self) {
+        if self.points.is_some() {
+            return self.return_to_frame();
+        }
         for depth in (0..self.compiled.results.len() as u32).rev() {
             self.get(self.operands.peek(depth));
         }

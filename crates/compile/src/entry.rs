@@ -2,6 +2,7 @@
 
 use wasm_encoder::{BlockType, Function, ValType};
 
+use crate::companion::{ENTERED, RESUMED};
 use crate::function::at;
 use crate::leave::slot_offset;
 use crate::program::Program;
@@ -48,6 +49,14 @@ pub(crate) fn from_frame(program: &Program<'_>, func: u32) -> Function {
 /// `enter(func: i32, frame: i32, gas: i64) -> gas: i64`.
 pub(crate) fn enter() -> Function {
     let mut function = Function::new_with_locals_types(std::iter::empty::<ValType>());
-    function.instructions().local_get(1).local_get(2).local_get(0).call_indirect(1, 0).end();
+    function.instructions().local_get(1).local_get(2).local_get(0).call_indirect(ENTERED, 0).end();
+    function
+}
+
+/// `resume(func: i32, point: i32, frame: i32, gas: i64) -> gas: i64`.
+pub(crate) fn resume() -> Function {
+    let mut function = Function::new_with_locals_types(std::iter::empty::<ValType>());
+    let mut sink = function.instructions();
+    sink.local_get(1).local_get(2).local_get(3).local_get(0).call_indirect(RESUMED, 1).end();
     function
 }

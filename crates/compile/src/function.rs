@@ -1,14 +1,16 @@
-//! One function of the companion: `f(parameters, sp: i32, gas: i64) -> (results, gas: i64)`, instruction by instruction of the
-//! decoded body. Constructs of the companion have neither parameters nor results: at their borders operands lie in
+//! One function of the companion, instruction by instruction of the decoded body. It has two forms: the normal one is
+//! `f(parameters, sp: i32, gas: i64) -> (results, gas: i64)`; the resumed one, `f(point: i32, sp: i32, gas: i64) -> gas: i64`, goes on
+//! at a point in the middle of the function, with what lies in the frame, and puts the results there. Constructs of the companion have neither parameters nor results: at their borders operands lie in
 //! temporaries. What cannot be reached from compiled code is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stepmark_core::code::{Body, Instr, Op};
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg};
 
 use crate::construct::Construct;
 use crate::cost::Costs;
+use crate::points::{EntrySite, Points, Target};
 use crate::program::Program;
 use crate::rules::{Num, Rule};
 use crate::site::{CompiledFunc, LeaveSite};
@@ -31,6 +33,12 @@ pub(crate) struct FuncEmitter<'a> {
     pub(crate) live: bool,
     /// Constructs opened where nothing can be reached.
     skipped: u32,
+    /// In the resumed form, the points that can be gone to.
+    pub(crate) points: Option<Points>,
+    /// By open construct, what its region still has that the way to a point goes to, the next one last.
+    pub(crate) pending: Vec<Vec<Target>>,
+    /// By slot of the program's locals, the companion's local.
+    places: Vec<u32>,
     /// Locals that were added to the parameters and the program's own.
     added: Vec<Num>,
     temporaries: BTreeMap<(u32, Num), u32>,
@@ -55,16 +63,58 @@ pub(crate) enum OwnLocal {
 
 impl<'a> FuncEmitter<'a> {
     /// The code of a compiled function; its sites are added to `sites`.
-    pub(crate) fn emit(program: &'a Program<'a>, func: u32, sites: &'a mut Vec<LeaveSite>) -> Function {
+    pub(crate) fn normal(program: &Program<'_>, func: u32, sites: &mut Vec<LeaveSite>) -> Function {
+        let body = Body::decode(program.module, func);
+        let mut emitter = FuncEmitter::new(program, func, &body, None, sites);
+        emitter.whole();
+        emitter.finish()
+    }
+
+    /// The code of its resumed form, for the points at `wanted` offsets, and these points.
+    pub(crate) fn resumed(
+        program: &Program<'_>,
+        func: u32,
+        wanted: &BTreeSet<u32>,
+        sites: &mut Vec<LeaveSite>,
+    ) -> (Function, BTreeMap<u32, EntrySite>) {
         let body = Body::decode(program.module, func);
         let compiled = &program.funcs[&func];
         let is_emitted = |instr: &Instr| program.is_emitted(compiled, instr);
-        let costs = Costs::new(&body, program.schedule, &is_emitted, &|instr| program.entering_cost(instr));
-        let mut emitter = FuncEmitter {
+        let points = Points::new(program.module, func, &body, wanted, &is_emitted);
+        let mut emitter = FuncEmitter::new(program, func, &body, Some(points.clone()), sites);
+        emitter.whole();
+        let site = |(index, number): (&u32, &u32)| {
+            let (gas, operands) = (emitter.costs.need(*index), points.operands[index].clone());
+            (body.instrs[*index as usize].offset, EntrySite { number: *number, gas, operands })
+        };
+        let entries = points.numbers.iter().map(site).collect();
+        (emitter.finish(), entries)
+    }
+
+    fn new(
+        program: &'a Program<'a>,
+        func: u32,
+        body: &'a Body,
+        points: Option<Points>,
+        sites: &'a mut Vec<LeaveSite>,
+    ) -> FuncEmitter<'a> {
+        let compiled = &program.funcs[&func];
+        let is_emitted = |instr: &Instr| program.is_emitted(compiled, instr);
+        let costs = Costs::new(body, program.schedule, &is_emitted, &|instr| program.entering_cost(instr));
+        // Those of the normal form are its parameters; then come the frame's address and gas. The resumed form has three
+        // parameters of its own.
+        let (params, mut next) = if points.is_some() { (0, 1) } else { (compiled.params, 0) };
+        let mut place = |(slot, ty): (u32, &Option<Num>)| {
+            let place = if slot < params { next } else { next + 2 };
+            next += u32::from(ty.is_some());
+            place
+        };
+        let places = (0..).zip(&compiled.locals).map(&mut place).collect();
+        FuncEmitter {
             program,
             func,
             compiled,
-            body: &body,
+            body,
             costs,
             code: Vec::with_capacity(body.bytes as usize * 4),
             operands: Operands::default(),
@@ -72,23 +122,34 @@ impl<'a> FuncEmitter<'a> {
             nest: 0,
             live: true,
             skipped: 0,
+            points,
+            pending: vec![Vec::new()],
+            places,
             added: Vec::new(),
             temporaries: BTreeMap::new(),
             own: BTreeMap::new(),
             sites,
-        };
-        emitter.whole();
-        emitter.finish()
+        }
     }
 
     fn whole(&mut self) {
         // What leaves goes out of this block, to the one place where the locals are stored.
         self.open_block();
-        self.enter();
+        if self.points.is_some() {
+            self.resume();
+        } else {
+            self.enter();
+        }
         let body = self.body;
         for (index, instr) in (0..).zip(&body.instrs) {
+            if !instr.op.is_call() && self.is_target(index) {
+                self.arrive_before(index, instr);
+            }
             if self.live || self.revives(instr.op) {
                 self.instruction(index, instr);
+            }
+            if instr.op.is_call() && (self.live || self.is_target(index)) {
+                self.after_call(index, instr);
             }
         }
         self.close();
@@ -96,7 +157,8 @@ impl<'a> FuncEmitter<'a> {
     }
 
     fn finish(self) -> Function {
-        let declared = self.compiled.locals[self.compiled.params as usize..].iter().flatten();
+        let params = if self.points.is_some() { 0 } else { self.compiled.params };
+        let declared = self.compiled.locals[params as usize..].iter().flatten();
         let locals = declared.chain(&self.added).map(|ty| ty.encoded());
         let mut function = Function::new_with_locals_types(locals);
         function.raw(self.code);
@@ -143,7 +205,7 @@ impl<'a> FuncEmitter<'a> {
     fn special(&mut self, index: u32, instr: &Instr) {
         match instr.op {
             Op::Nop => {}
-            Op::Block => self.block(instr),
+            Op::Block => self.block(index, instr),
             Op::Loop => self.loop_(index, instr),
             Op::If => self.if_(index, instr),
             Op::Else => self.else_(index),
@@ -155,7 +217,7 @@ impl<'a> FuncEmitter<'a> {
                 self.return_();
                 self.live = false;
             }
-            Op::Call => self.call(index, instr),
+            Op::Call => self.call(instr),
             Op::CallIndirect => self.call_indirect(index, instr),
             Op::Drop => drop(self.operands.pop()),
             Op::Select => self.select(),
@@ -202,18 +264,22 @@ impl<'a> FuncEmitter<'a> {
 
     // Locals of the companion's function.
 
-    /// The one of a local of the program's with this slot: after the parameters there are two of the emitter's.
+    /// The one of a local of the program's with this slot.
     pub(crate) fn local(&self, slot: u32) -> u32 {
-        let before = self.compiled.locals[..slot as usize].iter().flatten().count() as u32;
-        if slot < self.compiled.params { slot } else { before + 2 }
+        self.places[slot as usize]
+    }
+
+    /// How many parameters there are before the frame's address: those of the function, or the point.
+    fn before_sp(&self) -> u32 {
+        if self.points.is_some() { 1 } else { self.compiled.params }
     }
 
     pub(crate) fn sp(&self) -> u32 {
-        self.compiled.params
+        self.before_sp()
     }
 
     pub(crate) fn gas(&self) -> u32 {
-        self.compiled.params + 1
+        self.before_sp() + 1
     }
 
     pub(crate) fn temporary(&mut self, height: u32, ty: Num) -> u32 {
@@ -235,8 +301,9 @@ impl<'a> FuncEmitter<'a> {
     }
 
     fn add_local(&mut self, ty: Num) -> u32 {
+        let before = self.compiled.locals.iter().flatten().count() + if self.points.is_some() { 3 } else { 2 };
         self.added.push(ty);
-        (self.compiled.locals.iter().flatten().count() + 1 + self.added.len()) as u32
+        (before + self.added.len() - 1) as u32
     }
 
     // Operands.

@@ -141,11 +141,19 @@ impl FuncEmitter<'_> {
                     self.sink().local_get(place);
                     self.store_value(*ty, slot_offset(slot));
                 }
-                None => drop(self.sink().i64_const(0).i64_store(at(slot_offset(slot)))),
+                // What was there before stays.
+                None if self.points.is_some() => {
+                    self.sink().drop();
+                }
+                None => {
+                    self.sink().i64_const(0).i64_store(at(slot_offset(slot)));
+                }
             }
         }
-        let results = &self.compiled.results;
-        results.iter().for_each(|ty| self.constant(0, *ty));
+        if self.points.is_none() {
+            let results = &self.compiled.results;
+            results.iter().for_each(|ty| self.constant(0, *ty));
+        }
         self.sink().i64_const(LEFT);
     }
 }

@@ -97,14 +97,8 @@ impl FuncEmitter<'_> {
             self.get(value);
             return self.store_value(ty, place);
         }
-        let mut sink = self.sink();
-        sink.i32_const(0);
-        match ty {
-            Num::I32 => sink.i32_load(at(place)),
-            Num::I64 => sink.i64_load(at(place)),
-            Num::F32 => sink.f32_load(at(place)),
-            Num::F64 => sink.f64_load(at(place)),
-        };
+        self.sink().i32_const(0);
+        self.load_value(ty, place);
         self.push_result(ty);
     }
 }

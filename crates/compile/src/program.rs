@@ -88,7 +88,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// The type of a function that can be called.
+    /// The type of what a call calls.
     pub(crate) fn called_type(&self, instr: &Instr) -> &FuncType {
         match instr.op {
             Op::Call => self.module.func_type(instr.imm as u32),
@@ -96,9 +96,9 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// Index in the companion of the type that a function of a signature has there: two types come first.
+    /// Index in the companion of the type that a function of a signature has there: three types come first.
     pub(crate) fn companion_type(&self, signature: u32) -> u32 {
-        2 + signature
+        3 + signature
     }
 
     /// Index in the companion of a compiled function.

@@ -1,7 +1,7 @@
 //! A companion in wasmtime.
 
 use anyhow::{Context, Result, anyhow};
-use stepmark_compile::{Companion, LEFT, LeftFrames, emit, slot_offset};
+use stepmark_compile::{Companion, LEFT, LeftFrames, emit, entry_offsets, slot_offset};
 use stepmark_core::machine::Machine;
 use wasmtime::{Config, Engine, Instance, Memory, MemoryType, Module, OptLevel, RegallocAlgorithm, Store, TypedFunc};
 
@@ -50,7 +50,8 @@ impl Host {
         let Some(placement) = Placement::new(machine, number, area) else { return Ok(None) };
         let module = &machine.store.instances[number as usize].module;
         let wanted: Vec<u32> = (module.imported_funcs()..module.func_count()).collect();
-        let companion = emit(module, machine.schedule(), &placement.layout, &wanted);
+        let points = wanted.iter().map(|func| (*func, entry_offsets(module, *func))).collect();
+        let companion = emit(module, machine.schedule(), &placement.layout, &wanted, &points);
         wasmparser::validate(&companion.wasm).context("the companion is invalid")?;
         let mut store = Store::new(engine, ());
         let pages = placement.end.div_ceil(1 << 16);
