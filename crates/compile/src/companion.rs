@@ -1,7 +1,8 @@
 //! The companion as a module: its sections around the functions.
 //!
-//! It imports one memory, `env` `memory`, and exports `enter`. Functions of the program come first, in the order of their
-//! indices; behind them, for each, the form that takes its arguments from its frame; then `enter`.
+//! It imports one memory, `env` `memory`, and exports `enter` and `resume`. Functions of the program come first, in the order of their
+//! indices; behind them, for each, the form that takes its arguments from its frame; then `enter`,
+//! the resumed forms and `resume`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,17 +92,22 @@ fn sections(program: &Program<'_>, resumed: &[u32], code: &we::CodeSection) -> V
     };
     tables.table(table).table(table).table(table);
     let mut exports = we::ExportSection::new();
-    exports.export("enter", we::ExportKind::Func, 2 * program.funcs.len() as u32);
+    let count = program.funcs.len() as u32;
+    let enter = 2 * count;
+    exports.export("enter", we::ExportKind::Func, enter);
+    exports.export("resume", we::ExportKind::Func, enter + 1 + resumed.len() as u32);
     let mut elements = we::ElementSection::new();
+    let mut put = |table: u32, place: u32, function: u32| {
+        let function = [function];
+        let function = we::Elements::Functions(function[..].into());
+        elements.active(Some(table), &we::ConstExpr::i32_const(place as i32), function);
+    };
     for (number, func) in (0..).zip(program.funcs.keys()) {
-        for (table, first) in [(0, 0), (1, program.funcs.len() as u32)] {
-            let item = [first + number];
-            elements.active(
-                Some(table),
-                &we::ConstExpr::i32_const(*func as i32),
-                we::Elements::Functions(item[..].into()),
-            );
-        }
+        put(CALLED, *func, number);
+        put(ENTERED, *func, count + number);
+    }
+    for (number, func) in (0..).zip(resumed) {
+        put(RESUMED, *func, enter + 1 + number);
     }
     let mut data = we::DataSection::new();
     data.active(0, &we::ConstExpr::i32_const(program.layout.signatures as i32), signatures(program));

@@ -83,11 +83,14 @@ impl<'a> FuncEmitter<'a> {
         let points = Points::new(program.module, func, &body, wanted, &is_emitted);
         let mut emitter = FuncEmitter::new(program, func, &body, Some(points.clone()), sites);
         emitter.whole();
-        let site = |(index, number): (&u32, &u32)| {
-            let (gas, operands) = (emitter.costs.need(*index), points.operands[index].clone());
-            (body.instrs[*index as usize].offset, EntrySite { number: *number, gas, operands })
-        };
-        let entries = points.numbers.iter().map(site).collect();
+        let mut entries = BTreeMap::new();
+        for (index, number) in &points.numbers {
+            let (gas, operands) = (emitter.costs.need(*index), &points.operands[index]);
+            for index in emitter.positions(*index) {
+                let site = || EntrySite { number: *number, gas, operands: operands.clone() };
+                entries.entry(body.instrs[index as usize].offset).or_insert_with(site);
+            }
+        }
         (emitter.finish(), entries)
     }
 
@@ -130,6 +133,17 @@ impl<'a> FuncEmitter<'a> {
             own: BTreeMap::new(),
             sites,
         }
+    }
+
+    /// Where a frame may rest that is at a point: before the instruction of this index, or behind it and those that follow if they
+    /// do nothing and are free.
+    fn positions(&self, index: u32) -> impl Iterator<Item = u32> {
+        let last = self.body.instrs.len() as u32 - 1;
+        std::iter::successors(Some(index), move |index| {
+            let instr = &self.body.instrs[*index as usize];
+            let is_nothing = matches!(instr.op, Op::Nop | Op::Block | Op::End) && *index != last;
+            (is_nothing && self.program.schedule.cost(instr.op) == 0).then_some(index + 1)
+        })
     }
 
     fn whole(&mut self) {

@@ -1,8 +1,9 @@
 //! A companion in wasmtime.
 
 use anyhow::{Context, Result, anyhow};
-use stepmark_compile::{Companion, LEFT, LeftFrames, emit, entry_offsets, slot_offset};
+use stepmark_compile::{Companion, EntrySite, LEFT, LeftFrames, emit, entry_offsets, slot_offset};
 use stepmark_core::machine::Machine;
+use stepmark_state::canonical::FrameState;
 use wasmtime::{Config, Engine, Instance, Memory, MemoryType, Module, OptLevel, RegallocAlgorithm, Store, TypedFunc};
 
 use crate::place::{Placement, slot};
@@ -39,6 +40,7 @@ pub struct Host {
     store: Store<()>,
     memory: Memory,
     enter: TypedFunc<(i32, i32, i64), i64>,
+    resume: TypedFunc<(i32, i32, i32, i64), i64>,
 }
 
 impl Host {
@@ -59,7 +61,8 @@ impl Host {
         let compiled = Module::new(engine, &companion.wasm)?;
         let instance = Instance::new(&mut store, &compiled, &[memory.into()])?;
         let enter = instance.get_typed_func(&mut store, "enter")?;
-        Ok(Some(Host { placement, companion, store, memory, enter }))
+        let resume = instance.get_typed_func(&mut store, "resume")?;
+        Ok(Some(Host { placement, companion, store, memory, enter, resume }))
     }
 
     /// What the companion works in.
@@ -85,6 +88,32 @@ impl Host {
         }
         let gas = i64::try_from(gas)?;
         let left = self.enter.call(&mut self.store, (func as i32, frame as i32, gas))?;
+        self.ended(func, frame, left)
+    }
+
+    /// Goes on with a frame that rests at an entry of its function, above frames of so many bytes.
+    ///
+    /// # Errors
+    /// If it traps, or its frames are none.
+    pub fn resume(&mut self, frame: &FrameState, above: u32, gas: u64) -> Result<Ended> {
+        let place = self.placement.frames + above;
+        let entry = self.entry(frame).context("the frame is at an entry")?.number;
+        let memory = self.memory.data_mut(&mut self.store);
+        for (number, value) in (0..).zip(frame.locals.iter().chain(&frame.operands)) {
+            let slot = (place + slot_offset(number)) as usize;
+            memory[slot..slot + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        let args = (frame.func as i32, entry as i32, place as i32, i64::try_from(gas)?);
+        let left = self.resume.call(&mut self.store, args)?;
+        self.ended(frame.func, place, left)
+    }
+
+    /// The entry at which a frame rests.
+    pub fn entry(&self, frame: &FrameState) -> Option<&EntrySite> {
+        self.companion.entries.get(&frame.func)?.get(&frame.offset)
+    }
+
+    fn ended(&self, func: u32, frame: u32, left: i64) -> Result<Ended> {
         let memory = self.memory.data(&self.store);
         if left != LEFT {
             let results = self.companion.funcs[&func].results.len() as u32;

@@ -4,14 +4,13 @@
 use anyhow::{Context, Result, ensure};
 use engine_tests::generate::Rng;
 use stepmark_compile::LeftFrames;
-use stepmark_core::machine::check::check_state;
 use stepmark_core::machine::{Budget, DIRTY_PAGE, Machine, Stop};
-use stepmark_state::canonical::{FrameState, InstanceState, Phase, RunState, SpaceState};
-use stepmark_state::paged::Paged;
-use stepmark_state::pages::{SPACE_MEMORY, SpaceId};
+use stepmark_state::canonical::{ExceptionState, FrameState, InstanceState};
 
+use crate::drive::Drive;
 use crate::host::{Ended, Host};
-use crate::place::{memory_of, slot};
+use crate::place::memory_of;
+use crate::transplant::{frame_states, transplanted};
 
 /// What was compared.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +35,8 @@ pub struct Figures {
     pub returned: u64,
     /// Calls that ended in a trap.
     pub trapped: u64,
+    /// Turns of compiled code in chains.
+    pub turns: u64,
     /// Gas charged.
     pub gas: u64,
     /// The part of it that compiled code charged.
@@ -55,6 +56,7 @@ impl Figures {
         self.deepest = self.deepest.max(other.deepest);
         self.returned += other.returned;
         self.trapped += other.trapped;
+        self.turns += other.turns;
         self.gas += other.gas;
         self.gas_compiled += other.gas_compiled;
     }
@@ -69,6 +71,10 @@ pub struct Bounds {
     pub every: u64,
     /// Random limits up to what the call costs.
     pub random: u64,
+    /// Segments of a chain in which compiled code is entered wherever it can be.
+    pub segments: u64,
+    /// Gas that none of them reaches.
+    pub longest: u64,
 }
 
 /// A call of a compiled function, from the state of a machine.
@@ -90,6 +96,8 @@ struct Observed {
     frames: Vec<FrameState>,
     instances: Vec<InstanceState>,
     globals: Vec<u64>,
+    exceptions: Vec<ExceptionState>,
+    exception_slots: u64,
 }
 
 impl Call<'_> {
@@ -111,6 +119,31 @@ impl Call<'_> {
             self.at(host, gas, &mut figures).with_context(|| format!("gas {gas}"))?;
         }
         self.at(host, bounds.gas, &mut figures).with_context(|| format!("gas {}", bounds.gas))?;
+        figures.add(&self.chain(host, rng, bounds).context("in a chain")?);
+        Ok(figures)
+    }
+
+    /// Compares a run in segments of random lengths, in which compiled code is entered wherever it can be.
+    fn chain(&self, host: &mut Host, rng: &mut Rng, bounds: Bounds) -> Result<Figures> {
+        let mut figures = Figures::default();
+        let (Some(mut oracle), Some(machine)) = (self.invoked(), self.invoked()) else { return Ok(figures) };
+        let func = machine.store.instances[self.instance as usize].funcs[self.func as usize];
+        let mut drive = Drive::new(host, self.template, func, machine);
+        for segment in 0..bounds.segments {
+            let gas = rng.bits() % bounds.longest;
+            let stop = oracle.run(Budget { gas, steps: u64::MAX });
+            // What it has not used is not kept: the next segment has its own.
+            let ours = drive.run(gas)?;
+            figures.stops += 1;
+            let is_end = !matches!(stop, Stop::OutOfGas { .. });
+            same(&mut drive.machine, ours, &mut oracle, stop).with_context(|| format!("segment {segment} of {gas}"))?;
+            if is_end {
+                break;
+            }
+        }
+        figures.turns += drive.turns;
+        figures.gas += oracle.gas_total() - self.template.gas_total();
+        figures.gas_compiled += drive.gas_compiled;
         Ok(figures)
     }
 
@@ -127,7 +160,7 @@ impl Call<'_> {
         host.load(self.template);
         figures.stops += 1;
         let ended = host.call(self.func, self.args, gas)?;
-        self.marked(host)?;
+        marked(self.template, host)?;
         let (mut ours, our_stop, rest) = match ended {
             Ended::Returned(values, rest) => {
                 figures.returned += 1;
@@ -160,73 +193,34 @@ impl Call<'_> {
 
     /// A machine with what is in the companion's memory, after `spent` gas, and the frames that were left, if any were.
     fn restored(&self, host: &Host, left: Option<&LeftFrames>, spent: u64) -> Result<Machine> {
+        let frames = left.map_or(Vec::new(), |left| frame_states(left, self.instance));
         let mut machine = self.template.clone();
         let func = machine.store.instances[self.instance as usize].funcs[self.func as usize];
-        let state = self.state(host, left, spent);
-        let checked = check_state(state, &mut machine, func, Vec::new(), &[])
-            .map_err(|error| anyhow::anyhow!("what was left is refused: {} {:?}", error.message(), left))?;
-        machine.restore(&checked).map_err(|error| anyhow::anyhow!("{}", error.message()))?;
-        machine.resume_invocation(func);
-        if let Some(address) = machine.store.instances[self.instance as usize].memories.first() {
-            let space = SpaceId::new(SPACE_MEMORY, machine.store.memories[*address as usize].number);
-            let pages = host.placement.program_memory(host.memory()).as_chunks::<DIRTY_PAGE>().0;
-            for (number, page) in pages.iter().enumerate() {
-                machine.store.set_page(space, number, page);
-            }
-        }
-        Ok(machine)
-    }
-
-    fn state(&self, host: &Host, left: Option<&LeftFrames>, spent: u64) -> RunState {
-        let mut template = self.template.clone();
-        let instance = template.store.instances[self.instance as usize].clone();
-        let memory = host.memory();
-        for (place, address) in host.placement.layout.globals.iter().zip(&instance.globals) {
-            template.store.globals[*address as usize] = slot(memory, *place);
-        }
-        let store = &template.store;
-        let space = |id: SpaceId| SpaceState {
-            kind: id.kind,
-            index: id.index,
-            pages: store.page_count(id) as u64,
-            root: [0; 32],
-        };
-        let frames = left.map_or(&[][..], |left| &left.frames).iter();
-        let frame = |frame: &stepmark_compile::LeftFrame| FrameState {
-            instance: self.instance,
-            func: frame.func,
-            offset: frame.offset,
-            locals: frame.locals.clone(),
-            operands: frame.operands.clone(),
-        };
-        RunState {
-            phase: if left.is_some() { Phase::Entry } else { Phase::Finished },
-            awaiting: false,
-            frames: frames.map(frame).collect(),
-            results: Vec::new(),
-            exceptions: Vec::new(),
-            exception_slots: 0,
-            spaces: store.numbers().into_iter().map(space).collect(),
-            instances: template.instance_states(),
-            hosts: Vec::new(),
-            gas_total: self.template.gas_total() + spent,
-        }
-    }
-
-    /// Every page of the program's memory that has changed is marked.
-    fn marked(&self, host: &Host) -> Result<()> {
-        let before = memory_of(self.template, &self.template.store.instances[self.instance as usize]);
-        let after = host.placement.program_memory(host.memory());
-        let pages = before.chunks(DIRTY_PAGE).zip(after.chunks(DIRTY_PAGE));
-        for (number, (before, after)) in pages.enumerate() {
-            let is_right = before == after || host.placement.is_marked(host.memory(), number);
-            ensure!(is_right, "page {number} has changed and is not marked");
-        }
-        Ok(())
+        let gas = machine.gas_total() + spent;
+        transplanted(self.template, &mut machine, host, func, frames, gas)
     }
 }
 
-fn same(ours: &mut Machine, our_stop: Stop, oracle: &mut Machine, stop: Stop) -> Result<()> {
+/// Every page of the program's memory that is another than the machine's is marked.
+///
+/// # Errors
+/// The first that is not.
+pub fn marked(before: &Machine, host: &Host) -> Result<()> {
+    let before = memory_of(before, &before.store.instances[host.placement.layout.instance as usize]);
+    let after = host.placement.program_memory(host.memory());
+    let pages = before.chunks(DIRTY_PAGE).zip(after.chunks(DIRTY_PAGE));
+    for (number, (before, after)) in pages.enumerate() {
+        let is_right = before == after || host.placement.is_marked(host.memory(), number);
+        ensure!(is_right, "page {number} has changed and is not marked");
+    }
+    Ok(())
+}
+
+/// Compares what a machine that was run partly by compiled code has come to with the interpreter's.
+///
+/// # Errors
+/// What differs.
+pub fn same(ours: &mut Machine, our_stop: Stop, oracle: &mut Machine, stop: Stop) -> Result<()> {
     let (ours_seen, theirs) = (observe(ours, our_stop), observe(oracle, stop));
     ensure!(ours_seen == theirs, "compiled {ours_seen:x?}\n  interpreter {theirs:x?}");
     for (ours, theirs) in ours.store.memories.iter().zip(&oracle.store.memories) {
@@ -248,5 +242,7 @@ fn observe(machine: &mut Machine, stop: Stop) -> Observed {
         frames: if done { Vec::new() } else { machine.frame_states() },
         instances: machine.instance_states(),
         globals: machine.store.globals.clone(),
+        exceptions: machine.exception_states(),
+        exception_slots: machine.store.exceptions.counted(),
     }
 }

@@ -9,7 +9,7 @@ use engine_tests::generate::{Rng, random_schedule, smith_module};
 use stepmark_core::gas::Schedule;
 use stepmark_core::module::{Features, Module};
 
-const BOUNDS: Bounds = Bounds { gas: 20_000, every: 40, random: 20 };
+const BOUNDS: Bounds = Bounds { gas: 20_000, every: 40, random: 20, segments: 30, longest: 600 };
 
 fn sum(kind: &str, seeds: std::ops::Range<u64>, module: impl Fn(u64) -> Option<(Vec<u8>, Schedule)>) -> Figures {
     let engine = engine(false).unwrap();
@@ -53,7 +53,7 @@ fn on_the_benchmark_programs() {
     let engine = engine(true).unwrap();
     let mut figures = Figures::default();
     for (seed, program) in (0..).zip(benchmarks().unwrap()) {
-        let bounds = Bounds { gas: 3_000_000, every: 4, random: 10 };
+        let bounds = Bounds { gas: 3_000_000, every: 4, random: 10, segments: 6, longest: 1_000_000 };
         let one = compare_run(&engine, &program.bytes, program.quick.0, seed, bounds);
         let one = one.unwrap_or_else(|error| panic!("{}: {error:#}", program.name));
         println!("{}: {one:?}", program.name);
@@ -76,7 +76,7 @@ fn on_benchmark_programs_with_one_byte_changed() {
             if Module::parse(bytes.clone(), Features::default()).is_err() {
                 continue;
             }
-            let bounds = Bounds { gas: 200_000, every: 0, random: 3 };
+            let bounds = Bounds { gas: 200_000, every: 0, random: 3, segments: 5, longest: 50_000 };
             match compare_run(&engine, &bytes, 3, seed, bounds) {
                 Ok(one) => figures.add(&one),
                 Err(error) => panic!("{} with byte {place} {:#x}: {error:#}", program.name, bytes[place]),
