@@ -11,10 +11,10 @@ use stepmark_core::module::Module;
 use wasm_encoder as we;
 
 use crate::entry;
-use crate::function::FuncEmitter;
+use crate::function::{Entries, FuncEmitter};
 use crate::layout::Layout;
 use crate::points::EntrySite;
-use crate::program::{NO_SIGNATURE, Program};
+use crate::program::{CALLED, ENTERED, NO_SIGNATURE, Program, RESUMED};
 use crate::rules::Num;
 use crate::site::{CompiledFunc, LeaveSite};
 
@@ -29,12 +29,14 @@ pub struct Companion {
     /// And `resume(func: i32, point: i32, frame: i32, gas: i64) -> i64`: goes on at an [entry](Self::entries) of a function with
     /// the locals and operands in the slots of `frame`; it answers the same.
     pub wasm: Vec<u8>,
+    /// Bytes of the code of its functions without their resumed forms.
+    pub normal_bytes: usize,
     /// Where its code can be left, by the number in the header of a frame.
     pub sites: Vec<LeaveSite>,
     /// The functions that are compiled, by index.
     pub funcs: BTreeMap<u32, CompiledFunc>,
-    /// Where its functions can be entered in the middle: by function, by byte offset in the program's module of the
-    /// instruction at which it goes on.
+    /// Where its functions can be entered: by function, by byte offset in the program's module of the instruction at which it
+    /// goes on. The first of a function has the number 0 and is for `enter`, if its locals but the parameters are still zero.
     pub entries: BTreeMap<u32, BTreeMap<u32, EntrySite>>,
 }
 
@@ -51,30 +53,30 @@ pub fn emit(
     points: &BTreeMap<u32, BTreeSet<u32>>,
 ) -> Companion {
     let program = Program::new(module, schedule, layout, wanted);
-    let mut sites = Vec::new();
+    let (mut sites, mut entries) = (Vec::new(), BTreeMap::<u32, Entries>::new());
     let mut code = we::CodeSection::new();
     for func in program.funcs.keys() {
-        code.function(&FuncEmitter::normal(&program, *func, &mut sites));
+        let (function, entry) = FuncEmitter::normal(&program, *func, &mut sites);
+        code.function(&function);
+        entries.insert(*func, entry);
     }
     for func in program.funcs.keys() {
         code.function(&entry::from_frame(&program, *func));
     }
     code.function(&entry::enter());
-    let mut entries = BTreeMap::new();
-    for (func, offsets) in points.iter().filter(|(func, _)| program.funcs.contains_key(func)) {
-        let (resumed, sites) = FuncEmitter::resumed(&program, *func, offsets, &mut sites);
-        code.function(&resumed);
-        entries.insert(*func, sites);
+    let normal_bytes = code.byte_len();
+    let mut resumed = Vec::new();
+    for (func, offsets) in points {
+        let Some(entries) = entries.get_mut(func) else { continue };
+        let (function, more) = FuncEmitter::resumed(&program, *func, offsets, &mut sites);
+        code.function(&function);
+        entries.extend(more);
+        resumed.push(*func);
     }
     code.function(&entry::resume());
-    let wasm = sections(&program, &entries.keys().copied().collect::<Vec<_>>(), &code);
-    Companion { wasm, sites, funcs: program.funcs, entries }
+    let wasm = sections(&program, &resumed, &code);
+    Companion { wasm, normal_bytes, sites, funcs: program.funcs, entries }
 }
-
-/// Tables, by function of the program: the functions as they call each other, as they are entered, as they are resumed.
-pub(crate) const CALLED: u32 = 0;
-pub(crate) const ENTERED: u32 = 1;
-pub(crate) const RESUMED: u32 = 2;
 
 fn sections(program: &Program<'_>, resumed: &[u32], code: &we::CodeSection) -> Vec<u8> {
     let (types, functions) = (types(program), functions(program, resumed.len()));
@@ -159,4 +161,57 @@ fn signatures(program: &Program<'_>) -> Vec<u8> {
         false => NO_SIGNATURE,
     };
     (0..program.module.func_count()).flat_map(|func| signature(func).to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TablePlace, entry_offsets};
+    use stepmark_core::module::Features;
+
+    const PROGRAM: &str =
+        "(module (memory 1) (global $g (mut i32) (i32.const 0)) (table 2 funcref) (elem (i32.const 0) $f)
+        (type $t (func (param i32) (result i64 f32)))
+        (func $f (type $t) (local f64 v128)
+            (block (result i64)
+                (if (i32.eqz (local.get 0)) (then (return (i64.const 1) (f32.const nan))))
+                (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+                (i32.store offset=70000 (i32.div_s (local.get 0) (global.get $g)) (memory.grow (i32.const 1)))
+                (call_indirect (type $t) (local.get 0) (i32.const 0))
+                (local.set 1 (f64.promote_f32))
+                (br 0))
+            (f32.demote_f64 (local.get 1))))";
+
+    fn companion(wanted: &[u32]) -> Companion {
+        let module = Module::parse(wat::parse_str(PROGRAM).unwrap(), Features::default()).unwrap();
+        let layout = Layout {
+            instance: 0,
+            memory: 65536,
+            memory_size: 24,
+            marks: 2048,
+            globals: vec![32],
+            tables: vec![TablePlace { elements: 64, size: 28 }],
+            signatures: 128,
+            gas: 16,
+            innermost: 8,
+            frame_limit: 8192,
+        };
+        let points = BTreeMap::from([(0, entry_offsets(&module, 0))]);
+        emit(&module, &Schedule::default(), &layout, wanted, &points)
+    }
+
+    #[test]
+    fn what_is_emitted_is_valid_and_the_same_each_time() {
+        let first = companion(&[0]);
+        wasmparser::validate(&first.wasm).unwrap();
+        assert_eq!(first, companion(&[0]));
+        assert_eq!((first.funcs.len(), first.entries[&0].len()), (1, 3));
+    }
+
+    #[test]
+    fn a_companion_of_no_functions_is_valid() {
+        let none = companion(&[]);
+        wasmparser::validate(&none.wasm).unwrap();
+        assert!(none.funcs.is_empty() && none.entries.is_empty() && none.sites.is_empty());
+    }
 }

@@ -2,10 +2,9 @@
 
 use wasm_encoder::{BlockType, Function, ValType};
 
-use crate::companion::{ENTERED, RESUMED};
 use crate::function::at;
-use crate::leave::slot_offset;
-use crate::program::Program;
+use crate::layout::slot_offset;
+use crate::program::{ENTERED, Program, RESUMED};
 use crate::rules::Num;
 
 /// `(frame: i32, gas: i64) -> gas: i64` for a function: it is called with what lies in its frame, and its results are put

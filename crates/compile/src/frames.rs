@@ -1,7 +1,7 @@
 //! Frames that compiled code has left, read back from memory in the terms of the program.
 
 use crate::companion::Companion;
-use crate::leave::slot_offset;
+use crate::layout::slot_offset;
 use crate::rules::Num;
 use crate::site::OperandPlace;
 

@@ -56,6 +56,11 @@ pub const fn frame_bytes(slots: u32) -> u32 {
     if bytes < LEAST_FRAME { LEAST_FRAME } else { bytes }
 }
 
+/// Where a slot lies in its frame, in bytes: locals come first, then operands by height.
+pub const fn slot_offset(slot: u32) -> u32 {
+    FRAME_HEADER + 8 * slot
+}
+
 /// How far from the first frame a frame may begin, [`Layout::frame_limit`], for a job that still allows so many frames and
 /// slots, and an area of so many bytes; `None` if not even one frame is safe.
 ///

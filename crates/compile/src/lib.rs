@@ -8,29 +8,24 @@
 //! - No trap can happen in a companion. What would trap is left before it.
 //! - It changes nothing but the program's memory, its marks, its globals, and its own frames.
 
-mod call;
 mod companion;
-mod construct;
 mod cost;
 mod entry;
 mod frames;
 mod function;
 mod layout;
-mod leave;
-mod memory;
-mod numeric;
 mod points;
 mod program;
-mod resume;
 mod rules;
 mod site;
 mod source;
-mod stack;
 
 pub use companion::{Companion, emit};
 pub use frames::{LeftFrame, LeftFrames};
-pub use layout::{FRAME_HEADER, LEAST_FRAME, Layout, MARK_REACH, MOST_SLOTS, TablePlace, frame_bound, frame_bytes};
-pub use leave::{LEFT, slot_offset};
+pub use function::LEFT;
+pub use layout::{
+    FRAME_HEADER, LEAST_FRAME, Layout, MARK_REACH, MOST_SLOTS, TablePlace, frame_bound, frame_bytes, slot_offset,
+};
 pub use points::{EntrySite, entry_offsets};
 pub use rules::Num;
 pub use site::{CompiledFunc, LeaveSite, OperandPlace};

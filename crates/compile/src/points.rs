@@ -13,7 +13,7 @@ use crate::rules::Num;
 /// A place at which a function can be entered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntrySite {
-    /// What it is called by, in its function.
+    /// What it is called by, in its function; 0 for the beginning.
     pub number: u32,
     /// Gas without which it leaves at once.
     pub gas: i64,

@@ -19,6 +19,12 @@ const MOST_INSTRUCTIONS: usize = 50_000;
 /// Stands for a function that is not compiled, where signatures are compared.
 pub(crate) const NO_SIGNATURE: u32 = u32::MAX;
 
+/// The companion's tables, by function of the program: the functions as they call each other, as they are entered, as they are
+/// resumed.
+pub(crate) const CALLED: u32 = 0;
+pub(crate) const ENTERED: u32 = 1;
+pub(crate) const RESUMED: u32 = 2;
+
 /// A program that is being compiled.
 pub(crate) struct Program<'a> {
     pub(crate) module: &'a Module,

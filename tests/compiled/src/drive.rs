@@ -1,5 +1,7 @@
 //! A run in which compiled code and the interpreter take turns: whoever the innermost frame rests with goes on.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use stepmark_compile::frame_bytes;
 use stepmark_core::code::Body;
@@ -23,13 +25,15 @@ pub struct Drive<'a> {
     pub turns: u64,
     /// Gas that it charged.
     pub gas_compiled: u64,
+    /// Time that it took.
+    pub time: Duration,
 }
 
 impl<'a> Drive<'a> {
     /// From a machine that has been called.
     pub fn new(host: &'a mut Host, template: &'a Machine, func: u32, mut machine: Machine) -> Drive<'a> {
         machine.set_tier(TierKind::Stepper);
-        Drive { host, template, func, machine, turns: 0, gas_compiled: 0 }
+        Drive { host, template, func, machine, turns: 0, gas_compiled: 0, time: Duration::ZERO }
     }
 
     /// Runs until so much gas is spent or the run ends.
@@ -88,7 +92,10 @@ impl<'a> Drive<'a> {
                 break;
             }
             self.turns += 1;
-            match self.host.resume(&top, above, *gas)? {
+            let start = Instant::now();
+            let ended = self.host.resume(&top, above, *gas)?;
+            self.time += start.elapsed();
+            match ended {
                 Ended::Left(left) => {
                     ensure!(left.gas <= *gas, "{} gas is left of {gas}", left.gas);
                     *gas = left.gas;

@@ -103,14 +103,20 @@ impl Host {
             let slot = (place + slot_offset(number)) as usize;
             memory[slot..slot + 8].copy_from_slice(&value.to_le_bytes());
         }
-        let args = (frame.func as i32, entry as i32, place as i32, i64::try_from(gas)?);
-        let left = self.resume.call(&mut self.store, args)?;
+        let (func, gas) = (frame.func as i32, i64::try_from(gas)?);
+        let left = match entry {
+            0 => self.enter.call(&mut self.store, (func, place as i32, gas))?,
+            entry => self.resume.call(&mut self.store, (func, entry as i32, place as i32, gas))?,
+        };
         self.ended(frame.func, place, left)
     }
 
     /// The entry at which a frame rests.
     pub fn entry(&self, frame: &FrameState) -> Option<&EntrySite> {
-        self.companion.entries.get(&frame.func)?.get(&frame.offset)
+        let entry = self.companion.entries.get(&frame.func)?.get(&frame.offset)?;
+        let params = self.companion.funcs.get(&frame.func)?.params as usize;
+        let is_right = entry.number > 0 || frame.locals[params..].iter().all(|local| *local == 0);
+        is_right.then_some(entry)
     }
 
     fn ended(&self, func: u32, frame: u32, left: i64) -> Result<Ended> {

@@ -32,13 +32,13 @@ fn program(seed: u64) -> Vec<u8> {
 
 #[test]
 fn on_random_programs_under_the_default_schedule() {
-    let figures = sum("programs, default", 0..200, |seed| Some((program(seed), Schedule::default())));
+    let figures = sum("programs, default", 0..100, |seed| Some((program(seed), Schedule::default())));
     assert!(figures.stops > 5_000 && figures.frames > figures.left, "{figures:?}");
 }
 
 #[test]
 fn on_random_programs_under_random_schedules() {
-    let figures = sum("programs, random", 1000..1200, |seed| Some((program(seed), random_schedule(seed))));
+    let figures = sum("programs, random", 1000..1100, |seed| Some((program(seed), random_schedule(seed))));
     assert!(figures.stops > 1_000, "{figures:?}");
 }
 
@@ -46,6 +46,19 @@ fn on_random_programs_under_random_schedules() {
 fn on_modules_of_wasm_smith() {
     let figures = sum("wasm-smith", 0..200, |seed| Some((smith_module(seed, true)?, Schedule::default())));
     assert!(figures.stops > 1_000, "{figures:?}");
+}
+
+/// As many programs as a night has room for: `-- --ignored`.
+#[test]
+#[ignore = "takes an hour"]
+fn on_thousands_of_programs() {
+    for first in (10_000..20_000).step_by(1000) {
+        sum("programs", first..first + 1000, |seed| {
+            let schedule = if seed % 4 == 0 { random_schedule(seed) } else { Schedule::default() };
+            let module = if seed % 2 == 0 { Some(program(seed)) } else { smith_module(seed, true) };
+            Some((module?, schedule))
+        });
+    }
 }
 
 #[test]
@@ -59,7 +72,7 @@ fn on_the_benchmark_programs() {
         println!("{}: {one:?}", program.name);
         figures.add(&one);
     }
-    assert!(figures.modules == 20 && figures.gas_compiled * 3 > figures.gas, "{figures:?}");
+    assert!(figures.modules == 20 && figures.gas_compiled * 2 > figures.gas, "{figures:?}");
 }
 
 /// One byte of the code is another: what traps, loops or recurs without end.

@@ -3,18 +3,31 @@
 //! at a point in the middle of the function, with what lies in the frame, and puts the results there. Constructs of the companion have neither parameters nor results: at their borders operands lie in
 //! temporaries. What cannot be reached from compiled code is dropped.
 
+mod call;
+mod construct;
+mod leave;
+mod memory;
+mod numeric;
+mod resume;
+mod stack;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use stepmark_core::code::{Body, Instr, Op};
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg};
 
-use crate::construct::Construct;
+use self::construct::Construct;
+use self::stack::{Operand, Operands, PlacedOperand};
 use crate::cost::Costs;
 use crate::points::{EntrySite, Points, Target};
 use crate::program::Program;
 use crate::rules::{Num, Rule};
 use crate::site::{CompiledFunc, LeaveSite};
-use crate::stack::{Operand, Operands, PlacedOperand};
+
+pub use self::leave::LEFT;
+
+/// Where a function can be entered, by byte offset in the program's module.
+pub(crate) type Entries = BTreeMap<u32, EntrySite>;
 
 /// A function while it is emitted.
 pub(crate) struct FuncEmitter<'a> {
@@ -62,12 +75,13 @@ pub(crate) enum OwnLocal {
 }
 
 impl<'a> FuncEmitter<'a> {
-    /// The code of a compiled function; its sites are added to `sites`.
-    pub(crate) fn normal(program: &Program<'_>, func: u32, sites: &mut Vec<LeaveSite>) -> Function {
+    /// The code of a compiled function, and what its entry asks for; its sites are added to `sites`.
+    pub(crate) fn normal(program: &Program<'_>, func: u32, sites: &mut Vec<LeaveSite>) -> (Function, Entries) {
         let body = Body::decode(program.module, func);
         let mut emitter = FuncEmitter::new(program, func, &body, None, sites);
         emitter.whole();
-        emitter.finish()
+        let entry = EntrySite { number: 0, gas: emitter.costs.need(0), operands: Vec::new() };
+        (emitter.finish(), BTreeMap::from([(body.instrs[0].offset, entry)]))
     }
 
     /// The code of its resumed form, for the points at `wanted` offsets, and these points.
@@ -76,7 +90,7 @@ impl<'a> FuncEmitter<'a> {
         func: u32,
         wanted: &BTreeSet<u32>,
         sites: &mut Vec<LeaveSite>,
-    ) -> (Function, BTreeMap<u32, EntrySite>) {
+    ) -> (Function, Entries) {
         let body = Body::decode(program.module, func);
         let compiled = &program.funcs[&func];
         let is_emitted = |instr: &Instr| program.is_emitted(compiled, instr);
@@ -205,7 +219,8 @@ impl<'a> FuncEmitter<'a> {
                 self.test_danger(index, danger);
                 self.numeric(instr, operands, result);
                 if may_be_nan {
-                    self.canonical(result);
+                    self.operands.pop();
+                    self.operands.push(Operand::Raw(result));
                 }
             }
             Rule::Load { bytes, result } => self.load(index, instr, bytes, result),
@@ -228,6 +243,7 @@ impl<'a> FuncEmitter<'a> {
             Op::BrIf => self.br_if(index, instr),
             Op::BrTable => self.br_table(instr),
             Op::Return => {
+                self.refine_top(self.compiled.results.len() as u32);
                 self.return_();
                 self.live = false;
             }
@@ -325,7 +341,7 @@ impl<'a> FuncEmitter<'a> {
     /// Puts an operand on the companion's stack.
     pub(crate) fn get(&mut self, (height, operand): PlacedOperand) {
         match operand {
-            Operand::Temporary(ty) => {
+            Operand::Temporary(ty) | Operand::Raw(ty) => {
                 let local = self.temporary(height, ty);
                 self.sink().local_get(local);
             }
@@ -356,12 +372,15 @@ impl<'a> FuncEmitter<'a> {
 
     /// Puts an operand into its temporary.
     pub(crate) fn settle(&mut self, (height, operand): PlacedOperand) {
-        if matches!(operand, Operand::Temporary(_)) {
-            return;
+        match operand {
+            Operand::Temporary(_) => return,
+            Operand::Raw(ty) => self.canonical(height, ty),
+            Operand::Local(..) | Operand::Constant(..) => {
+                self.get((height, operand));
+                let temporary = self.temporary(height, operand.ty());
+                self.sink().local_set(temporary);
+            }
         }
-        self.get((height, operand));
-        let temporary = self.temporary(height, operand.ty());
-        self.sink().local_set(temporary);
         self.operands.settled(height);
     }
 
@@ -372,19 +391,39 @@ impl<'a> FuncEmitter<'a> {
         }
     }
 
-    /// Puts operands that are copies of `local`, or of any local, into their temporaries: it may change.
-    pub(crate) fn settle_copies(&mut self, local: Option<u32>) {
-        let is_copy = |operand| matches!(operand, Operand::Local(of, _) if local.is_none_or(|local| local == of));
-        let copies: Vec<_> = self.operands.below(self.operands.height()).filter(|(_, it)| is_copy(*it)).collect();
-        copies.into_iter().for_each(|copy| self.settle(copy));
+    /// Puts operands that are copies of a local into their temporaries: it will change.
+    fn settle_copies(&mut self, local: u32) {
+        self.settle_those(|operand| matches!(operand, Operand::Local(of, _) if of == local));
+    }
+
+    /// Puts all operands into their temporaries that may mean something else on another way: copies of locals, raw floats.
+    pub(crate) fn settle_changing(&mut self) {
+        self.settle_those(|operand| matches!(operand, Operand::Local(..) | Operand::Raw(_)));
+    }
+
+    fn settle_those(&mut self, which: impl Fn(Operand) -> bool) {
+        let those: Vec<_> = self.operands.below(self.operands.height()).filter(|(_, it)| which(*it)).collect();
+        those.into_iter().for_each(|operand| self.settle(operand));
+    }
+
+    /// Makes those of the topmost operands that are raw floats ones whose bits can be seen.
+    pub(crate) fn refine_top(&mut self, count: u32) {
+        for depth in (0..count).rev() {
+            let operand = self.operands.peek(depth);
+            if matches!(operand.1, Operand::Raw(_)) {
+                self.settle(operand);
+            }
+        }
     }
 
     fn set_local(&mut self, local: u32) {
+        self.refine_top(1);
         let value = self.operands.pop();
         self.assign(local, value);
     }
 
     fn tee_local(&mut self, local: u32) {
+        self.refine_top(1);
         let value = self.operands.pop();
         self.assign(local, value);
         let copy = Operand::Local(local, value.1.ty());
@@ -395,13 +434,14 @@ impl<'a> FuncEmitter<'a> {
         if matches!(value.1, Operand::Local(from, _) if from == local) {
             return;
         }
-        self.settle_copies(Some(local));
+        self.settle_copies(local);
         self.get(value);
         let target = self.local(local);
         self.sink().local_set(target);
     }
 
     fn select(&mut self) {
+        self.refine_top(3);
         let condition = self.operands.pop();
         let second = self.operands.pop();
         let first = self.operands.pop();

@@ -3,11 +3,11 @@
 
 use stepmark_core::code::{Instr, Op};
 
-use crate::function::{FuncEmitter, at};
-use crate::leave::slot_offset;
+use super::stack::Operand;
+use super::{FuncEmitter, at};
+use crate::layout::slot_offset;
 use crate::points::Target;
 use crate::rules::Num;
-use crate::stack::Operand;
 
 /// The parameter with the number of the point; 0 once it is arrived at.
 const POINT: u32 = 0;

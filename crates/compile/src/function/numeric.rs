@@ -1,15 +1,18 @@
 //! Numeric operators: their code is the program's own. What may trap is tested before it, and left.
 
-use stepmark_core::code::Instr;
+use stepmark_core::code::{Instr, Op};
 use stepmark_core::numeric::{F32_NAN, F64_NAN};
 
-use crate::function::FuncEmitter;
+use super::FuncEmitter;
+use super::stack::{Operand, PlacedOperand};
 use crate::rules::{Danger, Num};
 use crate::source;
-use crate::stack::{Operand, PlacedOperand};
 
 impl FuncEmitter<'_> {
     pub(crate) fn numeric(&mut self, instr: &Instr, operands: usize, result: Num) {
+        if sees_bits(instr.op) {
+            self.refine_top(operands as u32);
+        }
         let first = self.operands.height() - operands as u32;
         for height in first..first + operands as u32 {
             self.get(self.operands.at(height));
@@ -19,20 +22,35 @@ impl FuncEmitter<'_> {
         self.push_result(result);
     }
 
-    /// Makes any NaN that the topmost operand is the canonical one.
-    pub(crate) fn canonical(&mut self, ty: Num) {
-        let (height, _) = self.operands.peek(0);
+    /// Makes a NaN in a temporary the canonical one.
+    pub(crate) fn canonical(&mut self, height: u32, ty: Num) {
         let temporary = self.temporary(height, ty);
-        self.sink().local_get(temporary).local_get(temporary);
+        self.is_nan(temporary, ty);
+        self.open_if();
+        self.canonical_nan(ty);
+        self.sink().local_set(temporary);
+        self.close();
+    }
+
+    /// Puts what lies in a temporary on the companion's stack, the canonical NaN for any NaN.
+    pub(crate) fn get_canonical(&mut self, height: u32, ty: Num) {
+        let temporary = self.temporary(height, ty);
+        self.canonical_nan(ty);
+        self.sink().local_get(temporary);
+        self.is_nan(temporary, ty);
+        self.sink().select();
+    }
+
+    fn canonical_nan(&mut self, ty: Num) {
+        self.constant(if ty == Num::F32 { F32_NAN.into() } else { F64_NAN }, ty);
+    }
+
+    fn is_nan(&mut self, local: u32, ty: Num) {
+        self.sink().local_get(local).local_get(local);
         match ty {
             Num::F32 => self.sink().f32_ne(),
             _ => self.sink().f64_ne(),
         };
-        self.open_if();
-        let bits = if ty == Num::F32 { F32_NAN.into() } else { F64_NAN };
-        self.constant(bits, ty);
-        self.sink().local_set(temporary);
-        self.close();
     }
 
     /// Leaves before an instruction that would trap, with the operands that it has.
@@ -104,4 +122,10 @@ impl FuncEmitter<'_> {
         };
         self.sink().i32_and().i32_eqz();
     }
+}
+
+/// Whether what an operator gives depends on the bits of a NaN: those that move bits. To all others a NaN is a NaN.
+fn sees_bits(op: Op) -> bool {
+    use Op::*;
+    matches!(op, F32Abs | F32Neg | F32Copysign | F64Abs | F64Neg | F64Copysign | I32ReinterpretF32 | I64ReinterpretF64)
 }

@@ -5,10 +5,10 @@ use stepmark_core::machine::DIRTY_SHIFT;
 use stepmark_state::limits::WASM_PAGE;
 use wasm_encoder::Encode;
 
-use crate::function::{FuncEmitter, OwnLocal, at};
+use super::stack::PlacedOperand;
+use super::{FuncEmitter, OwnLocal, at};
 use crate::rules::{Num, Rule};
 use crate::source;
-use crate::stack::PlacedOperand;
 
 impl FuncEmitter<'_> {
     /// Reads the size of the memory at the entry, for a function that accesses it: nothing changes it while compiled frames exist.
@@ -39,6 +39,7 @@ impl FuncEmitter<'_> {
 
     pub(crate) fn store(&mut self, index: u32, instr: &Instr, bytes: u32) {
         self.test_bounds(index, instr, self.operands.peek(1), bytes);
+        self.refine_top(1);
         let value = self.operands.pop();
         let address = self.operands.pop();
         self.mark(instr, address);
@@ -92,6 +93,7 @@ impl FuncEmitter<'_> {
     pub(crate) fn global(&mut self, instr: &Instr) {
         let (ty, place) = self.program.global(instr).expect("BUG: it is emitted");
         if instr.op == Op::GlobalSet {
+            self.refine_top(1);
             let value = self.operands.pop();
             self.sink().i32_const(0);
             self.get(value);

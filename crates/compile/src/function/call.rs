@@ -2,10 +2,10 @@
 
 use stepmark_core::code::Instr;
 
-use crate::companion::CALLED;
-use crate::function::{FuncEmitter, OwnLocal, at};
+use super::stack::Operand;
+use super::{FuncEmitter, OwnLocal, at};
+use crate::program::CALLED;
 use crate::rules::Num;
-use crate::stack::Operand;
 
 impl FuncEmitter<'_> {
     pub(crate) fn call(&mut self, instr: &Instr) {
@@ -57,6 +57,7 @@ impl FuncEmitter<'_> {
     /// Takes the arguments, and puts them and what a frame is given beside them on the companion's stack.
     fn arguments(&mut self, instr: &Instr) {
         let count = self.program.called_type(instr).params.len() as u32;
+        self.refine_top(count);
         let waiting = self.operands.height() - count;
         for height in waiting..waiting + count {
             self.get(self.operands.at(height));

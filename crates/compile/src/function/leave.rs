@@ -4,11 +4,11 @@
 
 use wasm_encoder::BlockType;
 
-use crate::function::{FuncEmitter, OwnLocal, at};
-use crate::layout::FRAME_HEADER;
+use super::stack::{Operand, PlacedOperand};
+use super::{FuncEmitter, OwnLocal, at};
+use crate::layout::slot_offset;
 use crate::rules::Num;
 use crate::site::{LeaveSite, OperandPlace};
-use crate::stack::{Operand, PlacedOperand};
 
 /// The gas that a function returns when its frame has been left; what it had left is in memory.
 pub const LEFT: i64 = i64::MIN;
@@ -88,13 +88,17 @@ impl FuncEmitter<'_> {
     }
 
     fn store_operands(&mut self, height: u32) {
-        let temporaries: Vec<PlacedOperand> =
-            self.operands.below(height).filter(|(_, it)| matches!(it, Operand::Temporary(_))).collect();
+        let operands: Vec<PlacedOperand> = self.operands.below(height).collect();
         let (sp, locals) = (self.sp(), self.compiled.locals.len() as u32);
-        for (height, operand) in temporaries {
-            self.sink().local_get(sp);
-            self.get((height, operand));
-            self.store_value(operand.ty(), slot_offset(locals + height));
+        for (height, operand) in operands {
+            if let Operand::Temporary(ty) | Operand::Raw(ty) = operand {
+                self.sink().local_get(sp);
+                match operand {
+                    Operand::Raw(ty) => self.get_canonical(height, ty),
+                    _ => self.get((height, operand)),
+                }
+                self.store_value(ty, slot_offset(locals + height));
+            }
         }
     }
 
@@ -112,7 +116,7 @@ impl FuncEmitter<'_> {
     /// A site at which the operands below `height` are there; its number.
     fn add_site(&mut self, index: u32, rest: i64, height: u32) -> u32 {
         let place = |(_, operand)| match operand {
-            Operand::Temporary(ty) => OperandPlace::Slot(ty),
+            Operand::Temporary(ty) | Operand::Raw(ty) => OperandPlace::Slot(ty),
             Operand::Local(local, _) => OperandPlace::Local(local),
             Operand::Constant(bits, _) => OperandPlace::Constant(bits),
         };
@@ -156,9 +160,4 @@ impl FuncEmitter<'_> {
         }
         self.sink().i64_const(LEFT);
     }
-}
-
-/// Where a slot lies in its frame, in bytes: locals come first, then operands by height.
-pub const fn slot_offset(slot: u32) -> u32 {
-    FRAME_HEADER + 8 * slot
 }

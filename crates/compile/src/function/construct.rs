@@ -2,10 +2,10 @@
 
 use stepmark_core::code::Instr;
 
-use crate::function::FuncEmitter;
+use super::FuncEmitter;
+use super::stack::Operand;
 use crate::rules::Num;
 use crate::source::{self, BlockTypes};
-use crate::stack::Operand;
 
 /// What a construct is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl FuncEmitter<'_> {
     fn before_construct(&mut self, instr: &Instr) -> BlockTypes {
         let types = source::block_types(self.program.module, instr).expect("BUG: it is emitted");
         self.settle_top(types.params.len() as u32);
-        self.settle_copies(None);
+        self.settle_changing();
         types
     }
 
@@ -107,6 +107,7 @@ impl FuncEmitter<'_> {
         self.pending.pop();
         if construct.kind == ConstructKind::Function {
             if self.live {
+                self.refine_top(self.compiled.results.len() as u32);
                 self.return_();
             }
             self.live = false;
@@ -131,6 +132,7 @@ impl FuncEmitter<'_> {
 
     pub(crate) fn br(&mut self, instr: &Instr) {
         let depth = source::branch_depth(self.program.module, instr);
+        self.refine_top(self.out(depth).carried().len() as u32);
         self.go_to(depth);
         self.live = false;
     }
@@ -138,6 +140,7 @@ impl FuncEmitter<'_> {
     pub(crate) fn br_if(&mut self, index: u32, instr: &Instr) {
         let depth = source::branch_depth(self.program.module, instr);
         let condition = self.operands.pop();
+        self.refine_top(self.out(depth).carried().len() as u32);
         self.get(condition);
         if self.is_in_place(depth) {
             let label = self.reach(depth);
@@ -153,6 +156,8 @@ impl FuncEmitter<'_> {
     pub(crate) fn br_table(&mut self, instr: &Instr) {
         let depths = source::branch_depths(self.program.module, instr);
         let selector = self.operands.pop();
+        // All of them carry as much.
+        self.refine_top(self.out(depths[0]).carried().len() as u32);
         let mut places = depths.clone();
         places.sort_unstable();
         places.dedup();
@@ -187,7 +192,7 @@ impl FuncEmitter<'_> {
         }
     }
 
-    /// Goes to the construct `depth` out, with what it is to be given.
+    /// Goes to the construct `depth` out, with what it is to be given, none of it raw.
     fn go_to(&mut self, depth: u32) {
         let construct = self.out(depth).clone();
         if construct.kind == ConstructKind::Function {
@@ -230,6 +235,7 @@ impl FuncEmitter<'_> {
         self.nest - construct.nest
     }
 
+    /// Returns, with results none of which is raw.
     pub(crate) fn return_(&mut self) {
         if self.points.is_some() {
             return self.return_to_frame();

@@ -9,6 +9,9 @@ use crate::rules::Num;
 pub(crate) enum Operand {
     /// It lies in the temporary of its height and this type.
     Temporary(Num),
+    /// So does this float, but if it is a NaN it may be another than the canonical one, which it must become where its bits can
+    /// be seen.
+    Raw(Num),
     /// It is what this local of the program's holds.
     Local(u32, Num),
     /// It is this bit pattern.
@@ -18,7 +21,7 @@ pub(crate) enum Operand {
 impl Operand {
     pub(crate) fn ty(self) -> Num {
         match self {
-            Operand::Temporary(ty) | Operand::Local(_, ty) | Operand::Constant(_, ty) => ty,
+            Operand::Temporary(ty) | Operand::Raw(ty) | Operand::Local(_, ty) | Operand::Constant(_, ty) => ty,
         }
     }
 }
