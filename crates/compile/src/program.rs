@@ -125,9 +125,20 @@ impl<'a> Program<'a> {
                 Op::GlobalGet | Op::GlobalSet => self.global(instr).is_some(),
                 Op::LocalGet | Op::LocalSet | Op::LocalTee => compiled.locals[instr.imm as usize].is_some(),
                 Op::MemorySize => self.is_addressed(instr.aux),
+                Op::MemoryFill => self.is_addressed(instr.aux) && self.byte_price(instr.op).is_some(),
+                Op::MemoryCopy => instr.imm == 0 && self.is_addressed(instr.aux) && self.byte_price(instr.op).is_some(),
                 _ => true,
             },
         }
+    }
+
+    /// What `memory.fill` or `memory.copy` costs by the unit: gas, and for how many bytes; `None` if it is so dear that a product
+    /// might not fit.
+    pub(crate) fn byte_price(&self, op: Op) -> Option<(i64, i64)> {
+        let unit = if op == Op::MemoryFill { Unit::MemoryFill } else { Unit::MemoryCopy };
+        let cost = self.schedule.units(unit, 1);
+        let size = if cost == 0 { 1 } else { self.schedule.most_units(unit, cost) };
+        (cost < 1 << 20).then_some((cost as i64, size as i64))
     }
 
     /// Type and address of the global that an instruction names, if compiled code can hold it.

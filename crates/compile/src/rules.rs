@@ -145,7 +145,7 @@ fn is_special(op: Op) -> bool {
             | Drop
             | Select
             | LocalGet
-    ) || matches!(op, LocalSet | LocalTee | GlobalGet | GlobalSet | MemorySize)
+    ) || matches!(op, LocalSet | LocalTee | GlobalGet | GlobalSet | MemorySize | MemoryFill | MemoryCopy)
 }
 
 /// Bytes that `load16_s`, `store8`, `load` and so on access.

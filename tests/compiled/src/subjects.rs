@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use engine_tests::generate::{Rng, random_args};
+use stepmark_compile::Companion;
 use stepmark_core::gas::Schedule;
 use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop};
 use stepmark_core::module::{Features, Module, ValType};
@@ -41,14 +42,24 @@ pub fn linked(bytes: &[u8], schedule: &Schedule, limits: Limits) -> Result<Optio
 ///
 /// # Errors
 /// The first difference.
-pub fn compare_exports(
+pub fn compare_exports(engine: &Engine, subject: &(Machine, u32), seed: u64, bounds: Bounds) -> Result<Figures> {
+    compare_changed(engine, subject, seed, bounds, &|_| {})
+}
+
+/// The same after `change` has been made to what is known of the companion.
+///
+/// # Errors
+/// The first difference.
+pub fn compare_changed(
     engine: &Engine,
     (machine, instance): &(Machine, u32),
     seed: u64,
     bounds: Bounds,
+    change: &dyn Fn(&mut Companion),
 ) -> Result<Figures> {
     let mut figures = Figures::default();
     let Some(mut host) = Host::new(engine, machine, *instance, AREA)? else { return Ok(figures) };
+    change(&mut host.companion);
     let module = machine.store.instances[*instance as usize].module.clone();
     figures.modules += u64::from(!host.companion.funcs.is_empty());
     figures.funcs += host.companion.funcs.len() as u64;

@@ -2,10 +2,11 @@
 
 use compiled_tests::host::engine;
 use compiled_tests::oracle::{Bounds, Figures};
-use compiled_tests::subjects::{benchmarks, compare_exports, compare_run, linked};
+use compiled_tests::subjects::{benchmarks, compare_changed, compare_exports, compare_run, linked};
 use engine_tests::engine_oracle::LIMITS;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_schedule, smith_module};
+use stepmark_compile::{Companion, Num, OperandPlace};
 use stepmark_core::gas::Schedule;
 use stepmark_core::module::{Features, Module};
 
@@ -48,6 +49,36 @@ fn on_modules_of_wasm_smith() {
     assert!(figures.stops > 1_000, "{figures:?}");
 }
 
+/// In how many of some programs a change of what is known of the companion is found.
+fn found(change: &dyn Fn(&mut Companion)) -> usize {
+    let engine = engine(false).unwrap();
+    let is_found = |seed: &u64| {
+        let subject = linked(&program(*seed), &Schedule::default(), LIMITS).unwrap();
+        subject.is_some_and(|subject| compare_changed(&engine, &subject, *seed, BOUNDS, change).is_err())
+    };
+    (0..12).filter(is_found).count()
+}
+
+#[test]
+fn a_mistake_in_what_is_left_or_entered_is_found() {
+    assert_eq!(found(&|_| {}), 0);
+    let gas = found(&|companion| companion.sites.iter_mut().for_each(|site| site.rest += 1));
+    let operands = found(&|companion| {
+        for place in companion.sites.iter_mut().flat_map(|site| &mut site.operands) {
+            if *place == OperandPlace::Slot(Num::I32) {
+                *place = OperandPlace::Constant(0x5a5a);
+            }
+        }
+    });
+    let entries = found(&|companion| {
+        for entry in companion.entries.values_mut().flat_map(|entries| entries.values_mut()) {
+            entry.number = entry.number.min(1);
+        }
+    });
+    println!("found of 12: {gas} with wrong gas, {operands} with wrong operands, {entries} entered elsewhere");
+    assert!(gas == 12 && operands > 3 && entries > 1);
+}
+
 /// As many programs as a night has room for: `-- --ignored`.
 #[test]
 #[ignore = "takes an hour"]
@@ -66,7 +97,7 @@ fn on_the_benchmark_programs() {
     let engine = engine(true).unwrap();
     let mut figures = Figures::default();
     for (seed, program) in (0..).zip(benchmarks().unwrap()) {
-        let bounds = Bounds { gas: 3_000_000, every: 4, random: 10, segments: 6, longest: 1_000_000 };
+        let bounds = Bounds { gas: 3_000_000, every: 4, random: 6, segments: 4, longest: 400_000 };
         let one = compare_run(&engine, &program.bytes, program.quick.0, seed, bounds);
         let one = one.unwrap_or_else(|error| panic!("{}: {error:#}", program.name));
         println!("{}: {one:?}", program.name);
@@ -89,7 +120,7 @@ fn on_benchmark_programs_with_one_byte_changed() {
             if Module::parse(bytes.clone(), Features::default()).is_err() {
                 continue;
             }
-            let bounds = Bounds { gas: 200_000, every: 0, random: 3, segments: 5, longest: 50_000 };
+            let bounds = Bounds { gas: 200_000, every: 0, random: 3, segments: 3, longest: 20_000 };
             match compare_run(&engine, &bytes, 3, seed, bounds) {
                 Ok(one) => figures.add(&one),
                 Err(error) => panic!("{} with byte {place} {:#x}: {error:#}", program.name, bytes[place]),

@@ -32,25 +32,19 @@ impl FuncEmitter<'_> {
         let chosen = self.operands.peek(0);
         self.get(chosen);
         self.sink().i32_const(0).i32_load(at(place.size)).i32_ge_u();
-        self.open_if();
-        self.leave_before(index);
-        self.close();
+        self.leave_if(index);
         self.get(chosen);
         self.sink().i32_const(3).i32_shl().i64_load(at(place.elements));
         // Of this instance, and not null: less than the number of functions once its base is subtracted.
         let base = 1 + (u64::from(self.program.layout.instance) << 32);
         let count = self.program.module.func_count();
         self.sink().i64_const(base as i64).i64_sub().local_tee(element).i64_const(count.into()).i64_ge_u();
-        self.open_if();
-        self.leave_before(index);
-        self.close();
+        self.leave_if(index);
         let wanted = self.program.signature_of_type(instr.imm as u32);
         let signatures = self.program.layout.signatures;
         self.sink().local_get(element).i32_wrap_i64().local_tee(func);
         self.sink().i32_const(2).i32_shl().i32_load(at(signatures)).i32_const(wanted as i32).i32_ne();
-        self.open_if();
-        self.leave_before(index);
-        self.close();
+        self.leave_if(index);
         func
     }
 

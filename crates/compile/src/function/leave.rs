@@ -57,6 +57,13 @@ impl FuncEmitter<'_> {
         self.leave_at(index, self.costs.rest(index));
     }
 
+    /// The same if the value on the companion's stack is not 0.
+    pub(crate) fn leave_if(&mut self, index: u32) {
+        self.open_if();
+        self.leave_before(index);
+        self.close();
+    }
+
     fn leave_at(&mut self, index: u32, rest: i64) {
         let height = self.operands.height();
         self.store_operands(height);

@@ -15,7 +15,8 @@ impl FuncEmitter<'_> {
     pub(crate) fn read_memory_size(&mut self) {
         let needs = |instr: &Instr| {
             let is_access = matches!(self.program.rules.of(instr.op), Rule::Load { .. } | Rule::Store { .. });
-            (is_access || instr.op == Op::MemorySize) && self.program.is_emitted(self.compiled, instr)
+            let is_other = matches!(instr.op, Op::MemorySize | Op::MemoryFill | Op::MemoryCopy);
+            (is_access || is_other) && self.program.is_emitted(self.compiled, instr)
         };
         if self.body.instrs.iter().any(needs) {
             let (size, place) = (self.own(OwnLocal::MemorySize), self.program.layout.memory_size);
@@ -67,9 +68,7 @@ impl FuncEmitter<'_> {
             self.sink().i64_extend_i32_u().i64_const(reach as i64).i64_add();
             self.sink().local_get(size).i64_extend_i32_u().i64_gt_u();
         }
-        self.open_if();
-        self.leave_before(index);
-        self.close();
+        self.leave_if(index);
     }
 
     /// Bytes that the memory has at least.

@@ -3,6 +3,7 @@
 //! at a point in the middle of the function, with what lies in the frame, and puts the results there. Constructs of the companion have neither parameters nor results: at their borders operands lie in
 //! temporaries. What cannot be reached from compiled code is dropped.
 
+mod bulk;
 mod call;
 mod construct;
 mod leave;
@@ -260,6 +261,7 @@ impl<'a> FuncEmitter<'a> {
             Op::LocalTee => self.tee_local(instr.imm as u32),
             Op::GlobalGet | Op::GlobalSet => self.global(instr),
             Op::MemorySize => self.memory_size(),
+            Op::MemoryFill | Op::MemoryCopy => self.move_bytes(index, instr),
             other => unreachable!("BUG: {} is not special", other.mnemonic()),
         }
     }

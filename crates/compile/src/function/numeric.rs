@@ -64,9 +64,7 @@ impl FuncEmitter<'_> {
             }
             Danger::Range { of, low, low_included, high } => self.test_range(of, low, low_included, high),
         }
-        self.open_if();
-        self.leave_before(index);
-        self.close();
+        self.leave_if(index);
     }
 
     /// Whether a division may trap, as a value on the companion's stack; `false` if it is known that it does not.
