@@ -13,6 +13,7 @@ use wasm_encoder as we;
 use crate::entry;
 use crate::function::{Entries, FuncEmitter};
 use crate::layout::Layout;
+use crate::made::can_be_made;
 use crate::points::EntrySite;
 use crate::program::{CALLED, ENTERED, NO_SIGNATURE, Program, RESUMED};
 use crate::rules::Num;
@@ -36,8 +37,23 @@ pub struct Companion {
     /// The functions that are compiled, by index.
     pub funcs: BTreeMap<u32, CompiledFunc>,
     /// Where its functions can be entered: by function, by byte offset in the program's module of the instruction at which it
-    /// goes on. The first of a function has the number 0 and is for `enter`, if its locals but the parameters are still zero.
+    /// goes on. The first of a function has the number 0 and is for `enter`. Only frames for which there is an
+    /// [`entry`](Self::entry) may be entered.
     pub entries: BTreeMap<u32, BTreeMap<u32, EntrySite>>,
+}
+
+impl Companion {
+    /// The entry at which a frame of a function with these locals rests, if it can be entered there: the locals are then ones that
+    /// the program can have.
+    pub fn entry(&self, func: u32, offset: u32, locals: &[u64]) -> Option<&EntrySite> {
+        let entry = self.entries.get(&func)?.get(&offset)?;
+        let compiled = self.funcs.get(&func)?;
+        let is_begun = entry.number > 0 || locals.iter().skip(compiled.params as usize).all(|local| *local == 0);
+        let kinds = compiled.locals.iter().zip(&compiled.made);
+        let can_be =
+            |((ty, made), bits): ((&Option<Num>, &bool), &u64)| !made || ty.is_none_or(|ty| can_be_made(ty, *bits));
+        (is_begun && locals.len() == compiled.locals.len() && kinds.zip(locals).all(can_be)).then_some(entry)
+    }
 }
 
 /// Emits those of the `wanted` functions of a module that can be compiled, for an instance whose parts lie where `layout` says.

@@ -14,6 +14,7 @@ mod entry;
 mod frames;
 mod function;
 mod layout;
+mod made;
 mod points;
 mod program;
 mod rules;

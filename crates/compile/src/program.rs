@@ -9,6 +9,7 @@ use stepmark_core::module::{FuncType, Module};
 
 use crate::cost::is_priced;
 use crate::layout::{Layout, MOST_SLOTS, frame_bytes};
+use crate::made::made_locals;
 use crate::rules::{Num, Rule, Rules};
 use crate::site::CompiledFunc;
 use crate::source;
@@ -65,7 +66,9 @@ impl<'a> Program<'a> {
         let results = Num::list(&ty.results)?;
         let body = Body::decode(self.module, func);
         let slots = body.frame_slots();
-        let compiled = CompiledFunc { params: ty.params.len() as u32, locals, results, frame: frame_bytes(slots) };
+        let params = ty.params.len() as u32;
+        let made = made_locals(&self.rules, &body, &locals, params);
+        let compiled = CompiledFunc { params, locals, made, results, frame: frame_bytes(slots) };
         let zeroed = zeroed_cost(self.schedule, &compiled);
         let is_small = slots <= MOST_SLOTS && body.instrs.len() <= MOST_INSTRUCTIONS;
         (is_small && is_priced(&body, self.schedule, zeroed)).then_some(compiled)

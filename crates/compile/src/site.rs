@@ -33,6 +33,8 @@ pub struct CompiledFunc {
     /// Types of the slots of its locals, parameters first. One without a type is of a local that compiled code leaves alone:
     /// it is zero.
     pub locals: Vec<Option<Num>>,
+    /// By slot, whether it is a float that is never a NaN but the canonical one: compiled code relies on it.
+    pub made: Vec<bool>,
     /// How many of them are parameters; each has a type.
     pub params: u32,
     /// Types of its results.

@@ -113,10 +113,7 @@ impl Host {
 
     /// The entry at which a frame rests.
     pub fn entry(&self, frame: &FrameState) -> Option<&EntrySite> {
-        let entry = self.companion.entries.get(&frame.func)?.get(&frame.offset)?;
-        let params = self.companion.funcs.get(&frame.func)?.params as usize;
-        let is_right = entry.number > 0 || frame.locals[params..].iter().all(|local| *local == 0);
-        is_right.then_some(entry)
+        self.companion.entry(frame.func, frame.offset, &frame.locals)
     }
 
     fn ended(&self, func: u32, frame: u32, left: i64) -> Result<Ended> {

@@ -101,7 +101,10 @@ impl FuncEmitter<'_> {
             if let Operand::Temporary(ty) | Operand::Raw(ty) = operand {
                 self.sink().local_get(sp);
                 match operand {
-                    Operand::Raw(ty) => self.get_canonical(height, ty),
+                    Operand::Raw(ty) => {
+                        let temporary = self.temporary(height, ty);
+                        self.get_canonical(temporary, ty);
+                    }
                     _ => self.get((height, operand)),
                 }
                 self.store_value(ty, slot_offset(locals + height));
@@ -149,7 +152,11 @@ impl FuncEmitter<'_> {
             match ty {
                 Some(ty) => {
                     let place = self.local(slot);
-                    self.sink().local_get(place);
+                    if self.compiled.made[slot as usize] {
+                        self.get_canonical(place, *ty);
+                    } else {
+                        self.sink().local_get(place);
+                    }
                     self.store_value(*ty, slot_offset(slot));
                 }
                 // What was there before stays.

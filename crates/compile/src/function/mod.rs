@@ -381,6 +381,9 @@ impl<'a> FuncEmitter<'a> {
                 self.get((height, operand));
                 let temporary = self.temporary(height, operand.ty());
                 self.sink().local_set(temporary);
+                if self.is_raw(operand) {
+                    self.canonical(height, operand.ty());
+                }
             }
         }
         self.operands.settled(height);
@@ -412,20 +415,36 @@ impl<'a> FuncEmitter<'a> {
     pub(crate) fn refine_top(&mut self, count: u32) {
         for depth in (0..count).rev() {
             let operand = self.operands.peek(depth);
-            if matches!(operand.1, Operand::Raw(_)) {
+            if self.is_raw(operand.1) {
                 self.settle(operand);
             }
         }
     }
 
+    /// Whether an operand may be a NaN other than the one that the program has.
+    fn is_raw(&self, operand: Operand) -> bool {
+        match operand {
+            Operand::Raw(_) => true,
+            Operand::Local(slot, _) => self.compiled.made[slot as usize],
+            Operand::Temporary(_) | Operand::Constant(..) => false,
+        }
+    }
+
     fn set_local(&mut self, local: u32) {
-        self.refine_top(1);
+        self.refine_for(local);
         let value = self.operands.pop();
         self.assign(local, value);
     }
 
+    /// Makes the topmost operand fit for a local.
+    fn refine_for(&mut self, local: u32) {
+        if !self.compiled.made[local as usize] {
+            self.refine_top(1);
+        }
+    }
+
     fn tee_local(&mut self, local: u32) {
-        self.refine_top(1);
+        self.refine_for(local);
         let value = self.operands.pop();
         self.assign(local, value);
         let copy = Operand::Local(local, value.1.ty());

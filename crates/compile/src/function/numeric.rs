@@ -32,12 +32,11 @@ impl FuncEmitter<'_> {
         self.close();
     }
 
-    /// Puts what lies in a temporary on the companion's stack, the canonical NaN for any NaN.
-    pub(crate) fn get_canonical(&mut self, height: u32, ty: Num) {
-        let temporary = self.temporary(height, ty);
+    /// Puts a local of the companion's on its stack, the canonical NaN for any NaN.
+    pub(crate) fn get_canonical(&mut self, local: u32, ty: Num) {
         self.canonical_nan(ty);
-        self.sink().local_get(temporary);
-        self.is_nan(temporary, ty);
+        self.sink().local_get(local);
+        self.is_nan(local, ty);
         self.sink().select();
     }
 
