@@ -49,6 +49,40 @@ fn on_modules_of_wasm_smith() {
     assert!(figures.stops > 1_000, "{figures:?}");
 }
 
+/// Every way in which the bits of a NaN can be seen. A processor's own NaN has a sign, or the payload of an operand.
+const NANS: &str = "(module (memory 1) (global $g (mut f64) (f64.const 0))
+    (func $f (param f64) (result f64) (f64.store offset=100 (i32.const 0) (local.get 0)) (f64.div (local.get 0) (f64.const 0)))
+    (func (export \"run\") (param f64 f32) (result f64 f32 i64) (local f64 f32 f64 i32)
+        (local.set 5 (i32.const 4))
+        (loop
+            (local.set 2 (f64.sqrt (f64.sub (f64.const -1) (f64.abs (local.get 0)))))
+            (local.set 4 (f64.add (local.get 2) (local.get 0)))
+            (f64.store offset=0 (i32.const 0) (f64.mul (local.get 2) (local.get 4)))
+            (f64.store offset=8 (i32.const 0) (local.get 2))
+            (global.set $g (f64.neg (local.get 2)))
+            (i64.store offset=16 (i32.const 0) (i64.reinterpret_f64 (f64.abs (local.get 4))))
+            (local.set 3 (f32.demote_f64 (local.get 2)))
+            (f32.store offset=24 (i32.const 0) (f32.copysign (local.get 3) (f32.const -1)))
+            (f64.store offset=32 (i32.const 0)
+                (block (result f64) (drop (br_if 0 (local.get 2) (local.get 5))) (f64.min (local.get 4) (local.get 2))))
+            (f64.store offset=40 (i32.const 0) (select (local.get 2) (f64.sub (local.get 4) (local.get 2)) (local.get 5)))
+            (f64.store offset=48 (i32.const 0) (f64.div (local.get 2) (call $f (f64.sub (local.get 2) (local.get 0)))))
+            (f32.store offset=56 (i32.const 0)
+                (if (result f32) (local.get 5) (then (f32.sub (local.get 3) (local.get 1))) (else (local.get 3))))
+            (drop (i32.div_u (i32.const 7) (local.get 5)))
+            (br_if 0 (local.tee 5 (i32.sub (local.get 5) (i32.const 1)))))
+        (f64.add (local.get 4) (local.get 2)) (local.get 3) (i64.reinterpret_f64 (local.get 2))))";
+
+#[test]
+fn on_a_program_that_sees_the_bits_of_nans() {
+    let (engine, bytes) = (engine(false).unwrap(), wat::parse_str(NANS).unwrap());
+    let subject = linked(&bytes, &Schedule::default(), LIMITS).unwrap().unwrap();
+    let bounds = Bounds { every: 400, segments: 60, longest: 30, ..BOUNDS };
+    for seed in 0..12 {
+        compare_exports(&engine, &subject, seed, bounds).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
+    }
+}
+
 /// In how many of some programs a change of what is known of the companion is found.
 fn found(change: &dyn Fn(&mut Companion)) -> usize {
     let engine = engine(false).unwrap();
