@@ -79,7 +79,7 @@ impl Points {
         let usable: BTreeSet<u32> =
             candidates.into_iter().filter(|index| operands.contains_key(&(index + 1))).collect();
         let mut walk =
-            Walk { usable: &usable, points: Points { operands, ..Points::default() }, open: Vec::new(), next: 1 };
+            Numbering { usable: &usable, points: Points { operands, ..Points::default() }, open: Vec::new(), next: 1 };
         walk.open.push(Region { start: 0, ..Region::new(0, 1, false) });
         let mut outside = 0u32;
         for (index, instr) in (0..).zip(&body.instrs) {
@@ -138,14 +138,14 @@ impl Region {
     }
 }
 
-struct Walk<'a> {
+struct Numbering<'a> {
     usable: &'a BTreeSet<u32>,
     points: Points,
     open: Vec<Region>,
     next: u32,
 }
 
-impl Walk<'_> {
+impl Numbering<'_> {
     fn instruction(&mut self, index: u32, instr: &Instr) {
         let is_point = self.usable.contains(&index);
         if opens(instr.op) {
