@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::hex_float;
 use crate::program;
 use crate::units;
 use guest_interp::args;
@@ -202,6 +203,17 @@ pub fn engines() -> impl clap::builder::TypedValueParser<Value = Engine> {
     PossibleValuesParser::new(names).map(|name| if name == "native" { Engine::Native } else { Engine::Wasm })
 }
 
+/// A job in which hexadecimal floats among the arguments of an export are decimal; words of a command are the program's.
+fn with_decimal_floats(mut job: JobSpec) -> Result<JobSpec> {
+    let is_there = job.positionals.iter().skip(1).any(|word| hex_float::is_one(word));
+    if is_there && !program::is_command(Path::new(&job.program)) {
+        for word in job.positionals.iter_mut().skip(1).filter(|word| hex_float::is_one(word)) {
+            *word = hex_float::in_decimal(word)?;
+        }
+    }
+    Ok(job)
+}
+
 impl JobFlags {
     /// The job that these flags and `words` (the program, its entry and its arguments) ask for.
     ///
@@ -214,7 +226,7 @@ impl JobFlags {
         if self.invoke.is_some() {
             program::check_invoke(Path::new(&job.program))?;
         }
-        Ok(job)
+        with_decimal_floats(job)
     }
 
     /// The store's file, if one is named.

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod console;
 pub mod flags;
 pub mod flame_graph;
+pub mod hex_float;
 pub mod interrupt;
 pub mod kept;
 pub mod piped;

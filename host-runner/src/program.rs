@@ -64,14 +64,18 @@ pub fn check(path: &Path) -> Result<()> {
     Err(Failure::data(format!("{}: is {what}, expected a WebAssembly module", path.display())).help(help))
 }
 
+/// Whether the module at `path` is a command: what stands after it are its arguments. What cannot be read is none.
+pub fn is_command(path: &Path) -> bool {
+    let module = foreign::read(path, ForeignKind::Module).ok().map(|bytes| Module::parse(bytes, Features::default()));
+    module.is_some_and(|module| module.is_ok_and(|module| module.export("_start").is_some()))
+}
+
 /// Checks that an export of the module at `path` can be called by name: one with a `_start` is run by that.
 ///
 /// # Errors
 /// Exit code 2 when it has one.
 pub fn check_invoke(path: &Path) -> Result<()> {
-    let Ok(bytes) = foreign::read(path, ForeignKind::Module) else { return Ok(()) };
-    let module = Module::parse(bytes, Features::default());
-    if module.is_ok_and(|module| module.export("_start").is_some()) {
+    if is_command(path) {
         let what = format!("--invoke: {} has a _start, and that is what is called", path.display());
         return Err(Failure::usage(what).help("leave --invoke out: what follows the program are its arguments"));
     }

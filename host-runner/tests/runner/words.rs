@@ -73,3 +73,16 @@ fn a_directory_is_open_under_its_own_name_or_the_one_that_it_is_given() {
     assert_eq!(dir.run("a.wasm").code(0).stdout()[7], 48 + 8);
     dir.run("--dir ../x a.wasm").code(2).says("help: give it another name: --dir ../x::NAME");
 }
+
+#[test]
+fn an_argument_that_is_a_float_may_be_hexadecimal() {
+    let dir = Dir::with(
+        "f.wasm",
+        r#"(module (func (export "f") (param f64 f32) (result f64 f32) (local.get 0) (local.get 1)))"#,
+    );
+    assert_eq!(dir.run("f.wasm f 0x1.8p3 -0x.8").code(0).stdout(), b"12\n-0.5\n");
+    dir.run("f.wasm f 0x1p1024 0").code(2).says("argument '0x1p1024': is no value that an f64 has");
+    // What follows a command is the command's.
+    dir.add("command.wasm", r#"(module (func (export "_start")))"#);
+    dir.run("command.wasm a 0x1p1024").code(0);
+}
