@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stepmark_state::encoding::hex;
 
 use crate::chain::ChainFiles;
-use crate::chain::durable::{self, BASE, Name, PAUSE_NOTE};
+use crate::chain::durable::{self, BASE, Name, PAUSE_NOTE, RECEIPT};
 use crate::claimed_job::{self, ClaimedJob};
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
@@ -45,8 +45,6 @@ pub fn beside(a: &ChainFiles, b: &ChainFiles) -> Result<Vec<Difference>> {
     }
     Ok(found)
 }
-
-const RECEIPT: &str = "receipt.json";
 
 /// Whether the bases of two chains cannot be compared, as they stand for different files: `verify` says of each whether it does.
 pub fn differ_in_base(a: &ChainFiles, b: &ChainFiles) -> bool {

@@ -31,7 +31,7 @@ pub(crate) const PAUSE_NOTE: &str = "paused.json";
 /// Names of a state at the end.
 pub(crate) const FINAL: [&str; 3] = ["final.snap", "final.bin", "final.calls"];
 /// What tells of a run.
-const RECEIPT: &str = "receipt.json";
+pub(crate) const RECEIPT: &str = "receipt.json";
 /// Names that the end of a run leaves.
 const RESULTS: [&str; 4] = [RECEIPT, "result.txt", "rwset.bin", "rwset.json"];
 /// Ending of a file that is still being written.
