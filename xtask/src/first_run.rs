@@ -27,7 +27,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let readme = fs::read_to_string(crate::workspace().join("README.md"))?;
     let command = |begin: &str| {
-        let mut lines = readme.lines().skip_while(|line| !line.starts_with(begin));
+        // A command whose output is shown stands behind a prompt.
+        let stripped = readme.lines().map(|line| line.strip_prefix("$ ").unwrap_or(line));
+        let mut lines = stripped.skip_while(|line| !line.starts_with(begin));
         let first = lines.next().with_context(|| format!("README.md: no line that begins with {begin:?}"))?;
         let mut command = first.to_owned();
         while let Some(line) = command.strip_suffix('\\') {
