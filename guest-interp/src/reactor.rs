@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use guest_interp::args;
 use stepmark_core::alloc::pages;
-use stepmark_session::{Budget, Event, Session};
+use stepmark_session::{Budget, Entered, Event, Session, Turn};
 use stepmark_state::error::{ErrorKind, JobError};
 
 /// Version of the functions below and of what they exchange.
@@ -17,6 +17,9 @@ const ABI_VERSION: u32 = 2;
 const BUFFER_MAX: u32 = 16 << 20;
 /// Most bytes of output, answers or file contents that one call hands out.
 const CHUNK_MAX: usize = 64 << 10;
+
+/// What `node_run_or_enter` returns for compiled code of instance 0; of the others it is more.
+const ENTER: i32 = 16;
 
 thread_local! {
     static REACTOR: RefCell<Reactor> = const { RefCell::new(Reactor::new()) };
@@ -132,13 +135,40 @@ impl Reactor {
     }
 
     fn run(&mut self, budget: Budget) -> Result<i32, JobError> {
-        Ok(match self.session()?.run(budget)? {
-            Event::Finished => 0,
-            Event::Snapshot(_) => 1,
-            Event::Paused => 2,
-            Event::Output => 3,
-            Event::Question => 4,
+        self.session()?.run(budget).map(number)
+    }
+
+    fn run_or_enter(&mut self, budget: Budget) -> Result<i32, JobError> {
+        Ok(match self.session()?.run_or_enter(budget)? {
+            Turn::Event(event) => number(event),
+            Turn::Enter(instance) => ENTER.saturating_add(i32::try_from(instance).unwrap_or(i32::MAX)),
         })
+    }
+
+    fn compile(&mut self, instance: u32, words: u32) -> Result<i32, JobError> {
+        let words = self.session()?.compile(instance, usize::try_from(words).unwrap_or(usize::MAX))?;
+        let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
+        Ok(self.output(&bytes))
+    }
+
+    /// The words in the first `len` bytes of the exchange buffer.
+    fn words(&self, len: u32) -> Result<Vec<u64>, JobError> {
+        Ok(self.input(len)?.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
+    }
+
+    fn hand_over(&mut self, instance: u32, len: u32) -> Result<i32, JobError> {
+        let words = self.words(len)?;
+        self.session()?.hand_over(instance, &words).map(|()| 0)
+    }
+
+    fn entered(&mut self, how: u32, at: u32, gas_left: u64) -> Result<i32, JobError> {
+        let words = if how == 2 { self.words(at)? } else { Vec::new() };
+        let entered = match how {
+            0 => Entered::Not,
+            1 => Entered::Returned(usize::try_from(at).unwrap_or(usize::MAX)),
+            _ => Entered::Left(&words),
+        };
+        self.session()?.entered(entered, gas_left).map(|()| 0)
     }
 
     fn take(&mut self) -> Result<i32, JobError> {
@@ -212,6 +242,16 @@ impl Reactor {
         let bytes =
             bytes.ok_or_else(|| JobError::usage(format!("{len} bytes at {address:#x} are outside the memory")))?;
         Ok(self.output(&bytes))
+    }
+}
+
+fn number(event: Event) -> i32 {
+    match event {
+        Event::Finished => 0,
+        Event::Snapshot(_) => 1,
+        Event::Paused => 2,
+        Event::Output => 3,
+        Event::Question => 4,
     }
 }
 
@@ -292,6 +332,31 @@ pub(crate) extern "C" fn node_give_end(found: u32) -> i32 {
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn node_run(gas: u64, steps: u64) -> i32 {
     status(|reactor| reactor.run(Budget { gas, steps }))
+}
+
+/// As `node_run`; and 16 and the number of an instance whose compiled code can go on (docs/guest-abi.md).
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_run_or_enter(gas: u64, steps: u64) -> i32 {
+    status(|reactor| reactor.run_or_enter(Budget { gas, steps }))
+}
+
+/// Gets a workspace of so many words ready for compiled code of an instance: length of what its maker is told, or a negated exit code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_compile(instance: u32, words: u32) -> i32 {
+    status(|reactor| reactor.compile(instance, words))
+}
+
+/// Hands over functions of an instance, by the words in the first `len` bytes of the buffer: 0, or a negated exit code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_hand_over(instance: u32, len: u32) -> i32 {
+    status(|reactor| reactor.hand_over(instance, len))
+}
+
+/// What compiled code has come to, and the gas that is left: 0 it does not go on there; 1 it has returned, with its results
+/// from the word `at` of the workspace on; 2 it has left the frames in the first `at` bytes of the buffer. 0, or a negated exit code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn node_entered(how: u32, at: u32, gas_left: u64) -> i32 {
+    status(|reactor| reactor.entered(how, at, gas_left))
 }
 
 /// Makes the files of a pause ready to be taken: 0, or a negated exit code.

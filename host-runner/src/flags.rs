@@ -12,11 +12,10 @@ use crate::units;
 use guest_interp::args;
 use stepmark_session::spec::JobSpec;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use stepmark_runner::bounds::Bounds;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::job::rerun::GivenFiles;
-use stepmark_runner::node::engine::Engine;
+use stepmark_runner::node::engine::{Engine, TierChoice};
 use stepmark_runner::terminal::quoted;
 
 /// What decides a job, as the user typed it: the module's own flags.
@@ -193,14 +192,56 @@ impl FileFlags {
     }
 }
 
+/// What runs the program.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct EngineFlags {
+    /// How the module runs: as wasm in wasmtime, or the same code natively
+    #[arg(long, value_enum, default_value = "wasm")]
+    engine: EngineName,
+    /// What runs the program: the interpreter, or code that wasmtime compiles
+    #[arg(long, value_enum, default_value = "register")]
+    tier: TierName,
+}
+
 /// The engines, as `--engine` has them.
-pub fn engines() -> impl clap::builder::TypedValueParser<Value = Engine> {
-    let names = [
-        PossibleValue::new("wasm")
-            .help("The embedded wasm, in wasmtime, with no imports: what everybody else can run too"),
-        PossibleValue::new("native").help("The same library linked natively: faster, for trying things out"),
-    ];
-    PossibleValuesParser::new(names).map(|name| if name == "native" { Engine::Native } else { Engine::Wasm })
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineName {
+    /// The embedded wasm, in wasmtime, with no imports: what everybody else can run too
+    Wasm,
+    /// The same library linked natively: faster, for trying things out
+    Native,
+}
+
+/// The tiers, as `--tier` has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TierName {
+    /// The interpreter, and compiled code once the program has run for a while
+    Auto,
+    /// The interpreter alone
+    Register,
+    /// Compiled code from the beginning, in the module's memory whatever the engine; the interpreter where there is none
+    Compiled,
+}
+
+impl EngineName {
+    /// The engine, with the interpreter.
+    pub fn engine(self) -> Engine {
+        match self {
+            Self::Wasm => Engine::Wasm(TierChoice::Register),
+            Self::Native => Engine::Native,
+        }
+    }
+}
+
+impl EngineFlags {
+    /// The engine.
+    pub fn engine(self) -> Engine {
+        match self.tier {
+            TierName::Register => self.engine.engine(),
+            TierName::Compiled => Engine::Wasm(TierChoice::Compiled),
+            TierName::Auto => Engine::Wasm(TierChoice::Auto),
+        }
+    }
 }
 
 /// A job in which hexadecimal floats among the arguments of an export are decimal; words of a command are the program's.

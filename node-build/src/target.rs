@@ -40,7 +40,12 @@ pub(crate) fn ensure_target(
     say(&format!("{missing}: adding it ({by_hand})"));
     let mut command = Command::new(rustup);
     command.args(["target", "add", "--toolchain", &toolchain, TARGET]).stdin(Stdio::null());
-    let output = command.output().map_err(|error| format!("{missing}, and rustup cannot be started: {error}"))?;
+    let mut run = || command.output().map_err(|error| format!("{missing}, and rustup cannot be started: {error}"));
+    let mut output = run()?;
+    if !output.status.success() {
+        // A connection that fails makes rustup fail, and is often there the next time.
+        output = run()?;
+    }
     if output.status.success() && is_there() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, ensure};
 use guest_interp::args;
 use stepmark_runner::node::embedded_module::{self, NODE_WASM};
-use stepmark_runner::node::engine::{Budget, Event, ModuleSession};
+use stepmark_runner::node::engine::{Budget, Event, ModuleSession, TierChoice};
 use stepmark_runner::node::native::NativeNode;
 use stepmark_runner::node::sandbox::{NodeModule, WasmNode};
 
@@ -113,6 +113,16 @@ pub fn unlike<V: PartialEq>(ours: &BTreeMap<String, V>, theirs: &BTreeMap<String
 pub fn node_module() -> &'static NodeModule {
     static MODULE: OnceLock<NodeModule> = OnceLock::new();
     MODULE.get_or_init(|| NodeModule::compile(NODE_WASM).expect("the node compiles"))
+}
+
+/// A node in which compiled code runs the program from the beginning.
+///
+/// # Errors
+/// If the module cannot be instantiated.
+pub fn compiled_node() -> Result<WasmNode> {
+    let mut node = WasmNode::new(node_module())?;
+    node.set_tier(TierChoice::Compiled)?;
+    Ok(node)
 }
 
 /// A node for each engine, with the engine's name.

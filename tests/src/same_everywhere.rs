@@ -111,6 +111,7 @@ impl Job {
         let ended = match place {
             Place::Native => native("native"),
             Place::Wasmtime => native("wasm"),
+            Place::Compiled => runner::run(&mut runner::compiled_node()?, &argv, dir),
             Place::NodeJsCommand => node_js::command_face(wasm, dir, &argv, "out"),
             Place::NodeJsExports => node_js::documented_example(wasm, dir, &argv, "out"),
         };
@@ -185,6 +186,8 @@ pub enum Place {
     Native,
     /// The wasm's exported functions, under wasmtime.
     Wasmtime,
+    /// The same, with compiled code from the beginning.
+    Compiled,
     /// The wasm's command face, under the WASI of Node.js.
     NodeJsCommand,
     /// The wasm's exported functions, in Node.js.
@@ -193,13 +196,14 @@ pub enum Place {
 
 impl Place {
     /// All of them; the first is what the others are compared with.
-    pub const ALL: [Self; 4] = [Self::Native, Self::Wasmtime, Self::NodeJsCommand, Self::NodeJsExports];
+    pub const ALL: [Self; 5] = [Self::Native, Self::Wasmtime, Self::Compiled, Self::NodeJsCommand, Self::NodeJsExports];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Wasmtime => "wasm in wasmtime",
+            Self::Compiled => "compiled code in wasmtime",
             Self::NodeJsCommand => "WASI command in Node.js",
             Self::NodeJsExports => "exports in Node.js",
         }

@@ -10,7 +10,7 @@ use node_tests::runner;
 use stepmark_runner::chain::durable::OutputDir;
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, RunOptions};
-use stepmark_runner::node::engine::{Engine, Progress};
+use stepmark_runner::node::engine::{Engine, Progress, TierChoice};
 use stepmark_runner::node::external::Nobody;
 use stepmark_runner::node::output::Output;
 use stepmark_runner::node::receipt::Runner;
@@ -98,7 +98,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
     drive::load(&mut node, &job, &mut copies, &stop)?;
     let out = OutputDir::open(&prepared.path().join("out"))?;
     let options = RunOptions {
-        runner: Runner { engine: Engine::Wasm, refill: None },
+        runner: Runner { engine: Engine::Wasm(TierChoice::Register), refill: None },
         from_pause: false,
         keep_answers: true,
         deliver: None,

@@ -1,6 +1,9 @@
 //! Where the parts of a machine lie in the memory that a companion works in, as constants of its code. If any of it moves,
 //! the companion is emitted anew.
 
+/// Pages after a marked one that may have changed too.
+pub use stepmark_core::machine::MARK_REACH;
+
 /// Addresses in the companion's memory, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -36,10 +39,6 @@ pub struct TablePlace {
     /// A word of 32 bits: how many there are.
     pub size: u32,
 }
-
-/// Pages after a marked one that may have changed too: an access marks by its address without the part of its offset below
-/// a page, and may reach over the end of the page.
-pub const MARK_REACH: u32 = 2;
 
 /// Bytes of the header of a frame: the number of the site at which it was left.
 pub const FRAME_HEADER: u32 = 8;

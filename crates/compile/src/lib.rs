@@ -27,6 +27,6 @@ pub use function::LEFT;
 pub use layout::{
     FRAME_HEADER, LEAST_FRAME, Layout, MARK_REACH, MOST_SLOTS, TablePlace, frame_bound, frame_bytes, slot_offset,
 };
-pub use points::{EntrySite, entry_offsets};
+pub use points::{EntrySite, entry_offsets, loop_offsets};
 pub use rules::Num;
 pub use site::{CompiledFunc, LeaveSite, OperandPlace};

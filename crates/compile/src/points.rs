@@ -53,6 +53,14 @@ pub fn entry_offsets(module: &Module, func: u32) -> BTreeSet<u32> {
     (0..body.instrs.len()).filter(is_point).map(|index| body.instrs[index].offset).collect()
 }
 
+/// Those of the [`entry_offsets`] that are heads of loops: all that a frame needs which is to be gone on with some time, however long its
+/// function runs.
+pub fn loop_offsets(module: &Module, func: u32) -> BTreeSet<u32> {
+    let body = Body::decode(module, func);
+    let heads = body.instrs.windows(2).filter(|pair| pair[0].op == Op::Loop);
+    heads.map(|pair| pair[1].offset).collect()
+}
+
 /// Whether there is a point after an instruction.
 fn leads_to_point(instr: &Instr) -> bool {
     instr.op == Op::Loop || (instr.op.is_call() && !instr.op.is_tail_call())

@@ -17,6 +17,10 @@ use crate::source;
 /// Instructions that a function may have to be compiled.
 const MOST_INSTRUCTIONS: usize = 50_000;
 
+/// Instructions from which a function's locals are written through: where a frame is left in so many places, the one place that
+/// stores all locals would join them all, and take most of the time that a compiler has for the function.
+const WRITTEN_THROUGH: usize = 300;
+
 /// Stands for a function that is not compiled, where signatures are compared.
 pub(crate) const NO_SIGNATURE: u32 = u32::MAX;
 
@@ -67,8 +71,13 @@ impl<'a> Program<'a> {
         let body = Body::decode(self.module, func);
         let slots = body.frame_slots();
         let params = ty.params.len() as u32;
-        let made = made_locals(&self.rules, &body, &locals, params);
-        let compiled = CompiledFunc { params, locals, made, results, frame: frame_bytes(slots) };
+        let written_through = body.instrs.len() >= WRITTEN_THROUGH;
+        // The frame shows what bits a local has at any time.
+        let made = match written_through {
+            true => vec![false; locals.len()],
+            false => made_locals(&self.rules, &body, &locals, params),
+        };
+        let compiled = CompiledFunc { params, locals, made, written_through, results, frame: frame_bytes(slots) };
         let zeroed = zeroed_cost(self.schedule, &compiled);
         let is_small = slots <= MOST_SLOTS && body.instrs.len() <= MOST_INSTRUCTIONS;
         (is_small && is_priced(&body, self.schedule, zeroed)).then_some(compiled)

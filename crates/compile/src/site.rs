@@ -35,6 +35,8 @@ pub struct CompiledFunc {
     pub locals: Vec<Option<Num>>,
     /// By slot, whether it is a float that is never a NaN but the canonical one: compiled code relies on it.
     pub made: Vec<bool>,
+    /// Whether a local goes to its slot of the frame whenever it is set, and not only when the frame is left.
+    pub written_through: bool,
     /// How many of them are parameters; each has a type.
     pub params: u32,
     /// Types of its results.

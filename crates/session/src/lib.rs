@@ -3,6 +3,7 @@
 //! the host runner all drive this one sequence.
 
 mod calls;
+mod compiled;
 mod delivery;
 mod files;
 mod link;
@@ -38,6 +39,7 @@ use stepmark_snapshot::spaces::Spaces;
 use stepmark_state::canonical::Phase;
 use stepmark_state::error::JobError;
 
+pub use compiled::{Entered, Turn};
 pub use live::{Live, LiveEvent};
 pub use stepmark_core::machine::Budget;
 

@@ -170,6 +170,7 @@ impl Live {
             StopReason::Asks => Ok(LiveEvent::Question),
             StopReason::Paused => Ok(LiveEvent::Paused),
             StopReason::Output => Ok(LiveEvent::Output),
+            StopReason::Enter(_) => unreachable!("BUG: nothing is handed over"),
             StopReason::Limit => Ok(self.ended(RunOutcome::GasLimit)),
             StopReason::Ended(outcome) => Ok(self.ended(outcome)),
         }

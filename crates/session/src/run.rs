@@ -2,7 +2,7 @@
 //! whenever the limit of the segment is reached.
 
 use super::calls::Served;
-use super::{Budget, Event, OUTPUT_PENDING, Running, Session};
+use super::{Budget, Event, OUTPUT_PENDING, Running, Session, Turn};
 use crate::report::{ReturnedValue, RunOutcome};
 use crate::values::ValKind;
 use stepmark_core::machine::Stop;
@@ -75,6 +75,8 @@ pub(super) enum StopReason {
     Limit,
     Ended(RunOutcome),
     Output,
+    /// Compiled code of this instance can go on.
+    Enter(u32),
 }
 
 impl Session {
@@ -84,24 +86,44 @@ impl Session {
     /// A usage error if files are missing, or if an instruction costs more than the whole limit; a resource error if the
     /// node cannot hold what the program is allowed.
     pub fn run(&mut self, budget: Budget) -> Result<Event, JobError> {
+        if let Some(running) = self.running.as_deref_mut() {
+            running.machine.end_handover();
+        }
+        match self.run_or_enter(budget)? {
+            Turn::Event(event) => Ok(event),
+            Turn::Enter(_) => unreachable!("BUG: nothing is handed over"),
+        }
+    }
+
+    /// Runs on as [`run`](Self::run) does, and stops where compiled code that the embedder has made can go on.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_or_enter(&mut self, budget: Budget) -> Result<Turn, JobError> {
         self.drop_files()?;
         if self.question().is_some() {
-            return Ok(Event::Question);
+            return Ok(Turn::Event(Event::Question));
         }
         let Some(running) = self.running.as_deref_mut() else {
             return Err(JobError::usage("the run has not begun: files are still wanted"));
         };
         if running.outcome.is_none() && !running.stopped {
-            match running.run_until_stop(budget)? {
-                StopReason::Asks => return Ok(Event::Question),
-                StopReason::Paused => return Ok(Event::Paused),
-                StopReason::Output => return Ok(Event::Output),
+            let reason = running.run_until_stop(budget)?;
+            if let StopReason::Enter(instance) = reason {
+                return Ok(Turn::Enter(instance));
+            }
+            running.machine.merge_marks();
+            match reason {
+                StopReason::Asks => return Ok(Turn::Event(Event::Question)),
+                StopReason::Paused => return Ok(Turn::Event(Event::Paused)),
+                StopReason::Output => return Ok(Turn::Event(Event::Output)),
+                StopReason::Enter(_) => {}
                 StopReason::Ended(outcome) => running.outcome = Some(outcome),
                 StopReason::Limit => {
                     running.stopped = !running.refill;
                     let id = running.id + 1;
                     self.begin_snapshot(false);
-                    return Ok(Event::Snapshot(id));
+                    return Ok(Turn::Event(Event::Snapshot(id)));
                 }
             }
         } else if running.outcome.is_none() {
@@ -114,7 +136,7 @@ impl Session {
             }
             self.begin_report();
         }
-        Ok(Event::Finished)
+        Ok(Turn::Event(Event::Finished))
     }
 
     /// Produces and forgets files that nobody took: the chain goes on all the same.
@@ -156,6 +178,7 @@ impl Running {
                 Err(Stop::OutOfGas { need }) => Some(self.out_of_gas(need)?),
                 Err(Stop::OutOfSteps) => Some(StopReason::Paused),
                 Err(Stop::Trap(trap)) => Some(StopReason::Ended(RunOutcome::Trapped(self.trap_report(trap)))),
+                Err(Stop::Enter(instance)) => Some(StopReason::Enter(instance)),
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::HostCall(_)) => unreachable!("BUG: host calls were served"),
             };

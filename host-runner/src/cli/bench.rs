@@ -17,7 +17,7 @@ use stepmark_runner::failure::{Failure, IO, MISMATCH, Result};
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive;
 use stepmark_runner::node::driver::{self, Driver, Ready};
-use stepmark_runner::node::engine::Engine;
+use stepmark_runner::node::engine::{Engine, TierChoice};
 use stepmark_runner::node::external::Nobody;
 use stepmark_runner::node::runner_report::nanoseconds;
 use stepmark_runner::reference;
@@ -49,8 +49,12 @@ impl BenchArgs {
 }
 
 /// What is measured, in the order of the table.
-const RUNNERS: [(&str, Option<Engine>); 3] =
-    [("Stepmark (wasm)", Some(Engine::Wasm)), ("Stepmark (native)", Some(Engine::Native)), ("wasmtime", None)];
+const RUNNERS: [(&str, Option<Engine>); 4] = [
+    ("Stepmark (wasm)", Some(Engine::Wasm(TierChoice::Register))),
+    ("Stepmark (native)", Some(Engine::Native)),
+    ("Stepmark (compiled)", Some(Engine::Wasm(TierChoice::Compiled))),
+    ("wasmtime", None),
+];
 
 /// A run of the program.
 struct BenchRun {
@@ -133,7 +137,9 @@ fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<BenchRun>
     while let Ready::Snapshot(_) = driver.run(&mut |node| node.drop_output())? {
         driver::drop_files(driver.node)?;
     }
-    let run = began.elapsed();
+    // The program is compiled when it first runs.
+    let compiling = node.compiled_work().compiling;
+    let (load, run) = (load + compiling, began.elapsed().saturating_sub(compiling));
     let values = node.result()?.map(|result| result.printed_values()).unwrap_or_default().join(" ");
     let outcome = format!("exit code {}, values ({values})", node.exit_code()?);
     Ok(BenchRun { load, run, gas: node.progress()?.gas_total, outcome })
@@ -170,15 +176,21 @@ fn table(gas: u64, instructions: u64, all: &[Measured]) -> String {
             console::amount(gas),
             all[0].runs[0].outcome
         ),
-        format!("{:<14} {:>12} {:>12} {:>12} {:>16} {:>16}", "", "load", "run", "median", "instructions/s", "gas/s"),
+        format!(
+            "{:<19} {:>12} {:>12} {:>12} {:>10} {:>16} {:>16}",
+            "", "load", "run", "median", "wasmtime x", "instructions/s", "gas/s"
+        ),
     ];
+    let plain = all.last().map_or(0.0, |plain| plain.shortest(|run| run.run).as_secs_f64());
     lines.extend(all.iter().map(|one| {
         let run = one.shortest(|run| run.run);
         let rate = |count| format!("{:.1} M", stepmark_runner::node::sink::rate(count, run) / 1e6);
         let gas_rate = if one.is_metered { rate(gas) } else { "-".to_owned() };
         let (load, median) = (one.shortest(|run| run.load), one.median());
         let [load, time, median] = [load, run, median].map(|time| format!("{:.3} ms", time.as_secs_f64() * 1e3));
-        format!("{:<14} {load:>12} {time:>12} {median:>12} {:>16} {gas_rate:>16}", one.name, rate(instructions))
+        let ratio = format!("{:.2}", run.as_secs_f64() / plain);
+        let rate = rate(instructions);
+        format!("{:<19} {load:>12} {time:>12} {median:>12} {ratio:>10} {rate:>16} {gas_rate:>16}", one.name)
     }));
     lines.join("\n")
 }

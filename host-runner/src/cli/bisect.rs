@@ -9,7 +9,7 @@ use stepmark_session::spec::SnapshotName;
 use crate::cli::print;
 use crate::cli::reply::Reply;
 use crate::cli::words::{program_and_place, program_and_places};
-use crate::flags::{BoundFlags, FileFlags, engines};
+use crate::flags::{BoundFlags, EngineFlags, FileFlags};
 use crate::units;
 use stepmark_runner::bisect::{self, ExecutorProcess, SegmentQuestion, Side};
 use stepmark_runner::bounds::Bounds;
@@ -18,7 +18,6 @@ use stepmark_runner::chain::{ChainFiles, snapshots_in_words};
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
 use stepmark_runner::named_output::{OutputKind, check_output};
-use stepmark_runner::node::engine::Engine;
 
 /// Arguments of `bisect`.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,9 +41,8 @@ pub(super) struct BisectArgs {
     /// Write everything that is needed to decide it again into one file
     #[arg(short = 'o', long, value_name = "FILE.tar")]
     bundle: Option<PathBuf>,
-    /// How the module runs that decides
-    #[arg(long, value_parser = engines(), default_value = "wasm")]
-    engine: Engine,
+    #[command(flatten)]
+    engine: EngineFlags,
     #[command(flatten)]
     files: FileFlags,
     /// Print one JSON object
@@ -76,7 +74,7 @@ fn open(args: &BisectArgs, program: Option<&str>, dir: &Path) -> Result<(ChainFi
 fn chains(args: &BisectArgs, program: Option<&str>, first: &Path, second: &Path) -> Result<Reply> {
     let (a, rerun_a, files) = open(args, program, first)?;
     let (b, rerun_b, _) = open(args, program, second)?;
-    let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine, &Bounds::default())? else {
+    let Some(parting) = bisect::part(&a, &b, [&rerun_a, &rerun_b], args.engine.engine(), &Bounds::default())? else {
         return same_snapshots(args, [first, second], a, b);
     };
     if let Some(path) = &args.bundle {
@@ -169,7 +167,7 @@ fn executors(args: &BisectArgs, program: Option<&str>, place: &str, [left, right
     let gas = args.gas.or(next.map(|link| link.segment.limit)).unwrap_or(u64::MAX);
     let mut left = ExecutorProcess::start("left", left)?;
     let mut right = ExecutorProcess::start("right", right)?;
-    let question = SegmentQuestion { rerun: &rerun, place: &place, gas, engine: args.engine };
+    let question = SegmentQuestion { rerun: &rerun, place: &place, gas, engine: args.engine.engine() };
     let Some(found) = bisect::diverge(&question, &mut left, &mut right)? else {
         if args.json {
             return Ok(Reply::object(0, json!({ "parted": false, "gas": gas })));
@@ -208,9 +206,8 @@ pub(super) struct ExecutorArgs {
     /// The program, as another way to name it
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
-    /// How the module runs
-    #[arg(long, value_parser = engines(), default_value = "wasm")]
-    engine: Engine,
+    #[command(flatten)]
+    engine: EngineFlags,
     #[command(flatten)]
     files: FileFlags,
 }
@@ -221,7 +218,7 @@ pub(super) fn serve(args: &ExecutorArgs) -> Result<Reply> {
     let job = place.read()?.job;
     let files = JobFiles::find(&job, program, &args.files.given()?, &place.dir)?;
     let rerun = Rerun::new(job, &files, &place.dir);
-    bisect::serve(&mut |position| bisect::reach(&rerun, place.id, args.engine, position))?;
+    bisect::serve(&mut |position| bisect::reach(&rerun, place.id, args.engine.engine(), position))?;
     Ok(0.into())
 }
 
@@ -231,9 +228,8 @@ pub(super) struct CheckBundleArgs {
     /// The bundle
     #[arg(value_name = "FILE.tar")]
     bundle: PathBuf,
-    /// How the module runs
-    #[arg(long, value_parser = engines(), default_value = "wasm")]
-    engine: Engine,
+    #[command(flatten)]
+    engine: EngineFlags,
     #[command(flatten)]
     bounds: BoundFlags,
     /// Print one JSON object
@@ -242,7 +238,7 @@ pub(super) struct CheckBundleArgs {
 }
 
 pub(super) fn check_bundle(args: &CheckBundleArgs) -> Result<Reply> {
-    let found = bisect::recheck(&args.bundle, args.engine, &args.bounds.bounds())?;
+    let found = bisect::recheck(&args.bundle, args.engine.engine(), &args.bounds.bounds())?;
     let code = if found.confirmed { 0 } else { MISMATCH };
     if args.json {
         let object = json!({ "dispute": found.dispute, "right": found.right, "confirmed": found.confirmed });

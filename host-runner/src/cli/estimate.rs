@@ -3,13 +3,12 @@
 use crate::cli::OutputArgs;
 use crate::cli::reply::Reply;
 use crate::console::{Console, Verbosity};
-use crate::flags::{JobFlags, engines};
+use crate::flags::{EngineName, JobFlags};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::ask::estimate;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::node::drive;
 use stepmark_runner::node::dry_run;
-use stepmark_runner::node::engine::Engine;
 use stepmark_runner::node::sink::Sink;
 use stepmark_runner::store::RunStore;
 use stepmark_runner::terminal::print_lines;
@@ -23,8 +22,8 @@ pub(super) struct EstimateArgs {
     #[arg(long = "static")]
     is_static: bool,
     /// How the module runs; the gas is the same
-    #[arg(long, value_parser = engines(), default_value = "native")]
-    engine: Engine,
+    #[arg(long, value_enum, default_value = "native")]
+    engine: EngineName,
     #[command(flatten)]
     output: OutputArgs,
     /// The program, the export to call (for a module without `_start`), and its arguments
@@ -54,7 +53,7 @@ fn exact(args: &EstimateArgs) -> Result<Reply> {
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);
-    let mut node = args.engine.start()?;
+    let mut node = args.engine.engine().start()?;
     drive::load(node.as_mut(), &job, &mut console, &stop)?;
     let shown = args.output.verbosity() == Verbosity::Verbose;
     let ran = dry_run::run(node.as_mut(), &mut store, shown.then_some(&mut console as &mut dyn Sink), &stop)?;

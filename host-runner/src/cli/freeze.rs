@@ -16,7 +16,7 @@ use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, Leave, RunOptions, Summary};
 use stepmark_runner::node::embedded_module;
-use stepmark_runner::node::engine::{Engine, ModuleSession};
+use stepmark_runner::node::engine::{Engine, ModuleSession, TierChoice};
 use stepmark_runner::node::external::Nobody;
 use stepmark_runner::node::frozen;
 use stepmark_runner::node::kept::KEPT;
@@ -53,6 +53,7 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<Reply> {
         job.snapshot_output = Some(own_directory(&job, piped.as_deref(), &stop)?);
     }
     let mut node = WasmNode::embedded()?;
+    node.set_tier(run.engine.engine().tier())?;
     run::load(&mut node, &job, piped.as_deref(), &mut console, &stop)?;
     let (hash, is_wanted) = (node.job_hash()?, place::asks_for_files(&run.job));
     let path = place::directory(&job, &hash);
@@ -92,7 +93,7 @@ fn own_directory(job: &JobSpec, piped: Option<&[u8]>, stop: &Interrupt) -> Resul
 fn refuse(run: &run::RunArgs) -> Result<()> {
     let contract = &run.job.config.contract;
     let (flag, why) = match () {
-        () if run.engine == Engine::Native => {
+        () if run.engine.engine() == Engine::Native => {
             ("--engine native", "only a module that runs as wasm has a memory to move")
         }
         () if run.check_reference => ("--check-reference", "the reference does not stop in the middle"),
@@ -133,7 +134,7 @@ impl Moving<'_> {
     /// Runs the module to the end, or until it is to be frozen, and freezes it then.
     pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<Reply> {
         self.console.detail(&format!("module {} (wasm engine)", embedded_module::node_hash()));
-        let runner = Runner { engine: Engine::Wasm, refill: self.refill };
+        let runner = Runner { engine: Engine::Wasm(TierChoice::Register), refill: self.refill };
         let leave = self.to.map(|to| Leave { after: to.after });
         let options = RunOptions {
             runner,

@@ -8,11 +8,10 @@ use crate::cli::words::program_and_place;
 use crate::cli::{OutputArgs, run};
 use crate::console::Verbosity;
 use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
-use crate::flags::{FileFlags, engines};
+use crate::flags::{EngineFlags, FileFlags};
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::Result;
 use stepmark_runner::job::rerun::JobFiles;
-use stepmark_runner::node::engine::Engine;
 use stepmark_runner::node::kept::KEPT;
 use stepmark_runner::terminal;
 
@@ -41,9 +40,8 @@ pub(super) struct ResumeArgs {
     /// The program's file [default: looked for by name in DIR, beside DIR and in the working directory]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
-    /// How the module runs: as wasm in wasmtime, or the same code natively
-    #[arg(long, value_parser = engines(), default_value = "wasm")]
-    engine: Engine,
+    #[command(flatten)]
+    engine: EngineFlags,
     #[command(flatten)]
     files: FileFlags,
     /// The key-value store, as for `run`

@@ -12,7 +12,7 @@ use stepmark_state::encoding::hex;
 use crate::cli::reply::Reply;
 use crate::cli::{OutputArgs, help, place, print, trapped};
 use crate::console::{self, Console};
-use crate::flags::{JobFlags, engines};
+use crate::flags::{EngineFlags, JobFlags};
 use crate::interrupt::on_ctrl_c;
 use crate::kept;
 use crate::piped;
@@ -24,7 +24,7 @@ use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, RunOptions, Summary};
 use stepmark_runner::node::embedded_module;
-use stepmark_runner::node::engine::{Engine, ModuleSession};
+use stepmark_runner::node::engine::{CompiledWork, Engine, ModuleSession};
 use stepmark_runner::node::kept::MOST_KEPT;
 use stepmark_runner::node::output::Output;
 use stepmark_runner::node::receipt::Runner;
@@ -36,14 +36,24 @@ use stepmark_runner::store::{ReadWriteSet, RunStore, decode_set, read_set};
 use stepmark_runner::terminal::quoted;
 use stepmark_runner::verify::{as_text, readable};
 
+/// What compiled code has done, if there was any.
+fn compiled_line(work: &CompiledWork, gas: u64) -> Option<String> {
+    let CompiledWork { funcs, turns, left, .. } = work;
+    let share = 100.0 * work.gas as f64 / gas.max(1) as f64;
+    let seconds = work.compiling.as_secs_f64();
+    (*funcs > 0).then(|| {
+        let functions = if *funcs == 1 { "function" } else { "functions" };
+        format!("compiled code: {funcs} {functions} in {seconds:.1} s, {share:.1} % of the gas in {turns} turns, {left} of which were left early")
+    })
+}
+
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) job: JobFlags,
-    /// How the module runs: as wasm in wasmtime, or the same code natively
-    #[arg(long, value_parser = engines(), default_value = "wasm")]
-    pub(super) engine: Engine,
+    #[command(flatten)]
+    pub(super) engine: EngineFlags,
     /// Run the program on wasmtime too, fed with the same clock and random answers, and name what differs
     #[arg(long)]
     pub(super) check_reference: bool,
@@ -54,7 +64,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) overwrite: bool,
     /// Print integers that the entry returns without a sign
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) unsigned: bool,
     /// Most bytes of the program's output that receipt.json keeps, both streams together: 0 keeps none
     #[arg(long, value_name = "BYTES", value_parser = output_bytes, default_value = "1MiB")]
@@ -89,12 +99,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     let contract = &args.job.config.contract;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
-    let mut console = Console::new(args.output.verbosity(), args.output.json);
-    if args.check_reference {
-        console.keep_copies();
-    }
-    console.detail(&format!("module {} ({} engine)", embedded_module::node_hash(), args.engine));
-    misplaced(&args.words).iter().for_each(|what| console.note(what));
+    let engine = args.engine.engine();
+    let mut console = console_of(args, engine);
     if job.resume.is_none() && imports::any(&job, &["clock_time_get", "poll_oneoff"]) {
         console.watch_clock(job.clock_rate.unwrap_or(1));
     }
@@ -104,7 +110,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
             console.warning("standard input is not read: the run goes on with the one that it began with");
         }
     }
-    let mut node = args.engine.start()?;
+    let mut node = engine.start()?;
     load(node.as_mut(), &job, piped.as_deref(), &mut console, &stop)?;
 
     let (hash, is_wanted) = (node.job_hash()?, place::asks_for_files(&args.job));
@@ -117,13 +123,14 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     }
     let make = || place::for_state(&path, &hash, &job, piped.as_deref());
     let mut output = out.as_ref().map_or_else(|| Output::only_state(&make), Output::Into);
-    let runner = Runner { engine: args.engine, refill: Some(job.gas_refill) };
+    let runner = Runner { engine, refill: Some(job.gas_refill) };
     let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
     let keep_output = args.keep_output;
     let options = RunOptions { runner, from_pause, keep_answers, deliver, keep_output, leave: None };
     let ran = drive::run(node.as_mut(), &mut output, &mut console, &stop, &mut store, options);
     console.finish();
     let summary = ran?;
+    compiled_line(&node.compiled_work(), summary.gas_used).iter().for_each(|line| console.detail(line));
     drop(node);
     let set = store.database.as_ref().filter(|_| summary.exit_code == 0);
     let set = set.map(|_| read_and_written(&summary, Path::new(&path))).transpose()?;
@@ -135,6 +142,17 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     let output = output.path();
     let closing = Closing { job: &job, piped, summary: &summary, runner, contract_result, output, path: &path };
     closing.say(args, console)
+}
+
+/// The console of a run, on which it says what it will be.
+fn console_of(args: &RunArgs, engine: Engine) -> Console {
+    let mut console = Console::new(args.output.verbosity(), args.output.json);
+    if args.check_reference {
+        console.keep_copies();
+    }
+    console.detail(&format!("module {} ({engine} engine, {} tier)", embedded_module::node_hash(), engine.tier()));
+    misplaced(&args.words).iter().for_each(|what| console.note(what));
+    console
 }
 
 /// What a run has read of its store and wants to write.

@@ -12,14 +12,13 @@ use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
 use crate::cli::{OutputArgs, print};
 use crate::console::{Console, Verbosity};
-use crate::flags::{BoundFlags, FileFlags, engines};
+use crate::flags::{BoundFlags, EngineFlags, FileFlags};
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
 use stepmark_runner::named_output::{OutputKind, check_output, write_output};
-use stepmark_runner::node::engine::Engine;
 use stepmark_runner::strict;
 use stepmark_runner::terminal;
 use stepmark_runner::verify::{self, Claim, Expected, SegmentExecutor, Step, Verdict, Verification, VerifyOptions};
@@ -93,11 +92,10 @@ pub(super) struct VerifyArgs {
     /// Workers [default: as many as there are processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// How the module runs: as wasm in wasmtime, or the same code natively
-    #[arg(long, value_parser = engines(), default_value = "wasm")]
-    engine: Engine,
+    #[command(flatten)]
+    engine: EngineFlags,
     /// Execute with the module in this file, such as an older release's: the one that the chain's receipt names
-    #[arg(long, value_name = "FILE.wasm", conflicts_with = "engine")]
+    #[arg(long, value_name = "FILE.wasm", conflicts_with_all = ["engine", "tier"])]
     module: Option<PathBuf>,
     #[command(flatten)]
     bounds: BoundFlags,
@@ -155,7 +153,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
     let rerun = Rerun::new(job, &files, dir);
     let executor = match &args.module {
         Some(path) => SegmentExecutor::from_file(path, dir)?,
-        None => SegmentExecutor::Own(args.engine),
+        None => SegmentExecutor::Own(args.engine.engine()),
     };
     let options = VerifyOptions {
         from: args.from,

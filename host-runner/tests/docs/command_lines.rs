@@ -22,8 +22,9 @@ use std::sync::{Mutex, Once, PoisonError};
 use crate::{Fenced, fenced, pages, root, text};
 
 /// The pages whose command lines are run, each by a test of its own.
-const RUN: [&str; 10] = [
+const RUN: [&str; 11] = [
     "README.md",
+    "docs/compiled.md",
     "docs/everyday.md",
     "docs/profile.md",
     "docs/store.md",
@@ -254,6 +255,11 @@ fn the_page_on_the_store_prints_what_it_says() {
 #[test]
 fn the_page_on_profiles_prints_what_it_says() {
     run("docs/profile.md");
+}
+
+#[test]
+fn the_page_on_compiled_code() {
+    run("docs/compiled.md");
 }
 
 #[test]

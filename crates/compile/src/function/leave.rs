@@ -20,6 +20,9 @@ impl FuncEmitter<'_> {
         let zeroed = self.program.zeroed_cost(self.func);
         let (sp, gas) = (self.sp(), self.gas());
         let (limit, need) = (self.program.layout.frame_limit, zeroed + self.costs.need(0));
+        if self.compiled.written_through {
+            self.store_locals();
+        }
         self.sink().local_get(sp).i32_const(limit as i32).i32_gt_u();
         self.sink().local_get(gas).i64_const(need).i64_lt_s().i32_or();
         self.open_if();
@@ -137,6 +140,33 @@ impl FuncEmitter<'_> {
         number
     }
 
+    /// Stores all locals to the frame.
+    fn store_locals(&mut self) {
+        let sp = self.sp();
+        for (slot, ty) in (0..).zip(&self.compiled.locals) {
+            match ty {
+                Some(ty) => self.store_local(slot, *ty),
+                // What was there before stays.
+                None if self.points.is_some() => {}
+                None => {
+                    self.sink().local_get(sp).i64_const(0).i64_store(at(slot_offset(slot)));
+                }
+            }
+        }
+    }
+
+    /// Stores a local to the frame.
+    pub(crate) fn store_local(&mut self, slot: u32, ty: Num) {
+        let (sp, place) = (self.sp(), self.local(slot));
+        self.sink().local_get(sp);
+        if self.compiled.made[slot as usize] {
+            self.get_canonical(place, ty);
+        } else {
+            self.sink().local_get(place);
+        }
+        self.store_value(ty, slot_offset(slot));
+    }
+
     /// The end of the function, where it is left.
     pub(crate) fn exit(&mut self) {
         let (sp, gas, site) = (self.sp(), self.gas(), self.own(OwnLocal::Site));
@@ -146,27 +176,8 @@ impl FuncEmitter<'_> {
         self.sink().i32_const(0).local_get(gas).i64_store(at(layout.gas));
         self.sink().i32_const(0).local_get(sp).i32_store(at(layout.innermost)).end();
         self.sink().local_get(sp).local_get(site).i32_store(at(0));
-        let locals = &self.compiled.locals;
-        for (slot, ty) in (0..).zip(locals) {
-            self.sink().local_get(sp);
-            match ty {
-                Some(ty) => {
-                    let place = self.local(slot);
-                    if self.compiled.made[slot as usize] {
-                        self.get_canonical(place, *ty);
-                    } else {
-                        self.sink().local_get(place);
-                    }
-                    self.store_value(*ty, slot_offset(slot));
-                }
-                // What was there before stays.
-                None if self.points.is_some() => {
-                    self.sink().drop();
-                }
-                None => {
-                    self.sink().i64_const(0).i64_store(at(slot_offset(slot)));
-                }
-            }
+        if !self.compiled.written_through {
+            self.store_locals();
         }
         if self.points.is_none() {
             let results = &self.compiled.results;

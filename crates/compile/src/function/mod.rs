@@ -459,6 +459,9 @@ impl<'a> FuncEmitter<'a> {
         self.get(value);
         let target = self.local(local);
         self.sink().local_set(target);
+        if self.compiled.written_through {
+            self.store_local(local, value.1.ty());
+        }
     }
 
     fn select(&mut self) {

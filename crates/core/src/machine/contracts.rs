@@ -130,6 +130,9 @@ impl Machine {
         self.bodies.truncate(mark.funcs);
         self.frame_slots.truncate(mark.funcs);
         self.catchers.truncate(mark.funcs);
+        if let Some(handover) = &mut self.handover {
+            handover.entries.truncate(mark.funcs);
+        }
         (self.current, self.passing) = (None, None);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::by_func::ByFunc;
 use super::contracts::Suspended;
+use super::handover::Handover;
 use super::memory::MemoryView;
 use super::stack::{Frame, ResumePoint};
 use super::store::{FuncKind, Store};
@@ -50,6 +51,8 @@ pub enum Stop {
     },
     /// The next instruction is uncharged and the budget of such steps is spent.
     OutOfSteps,
+    /// Compiled code of this instance can go on; see [`Machine::hand_over`].
+    Enter(u32),
     /// A host function is called; see [`Machine::charge_host_call`] and [`Machine::answer`].
     HostCall(HostCall),
     /// The program trapped; its position stays where it was.
@@ -84,6 +87,8 @@ pub struct Machine {
     pub(crate) catchers: ByFunc<Arc<Catcher>>,
     /// Calls that wait for others, of contracts, to return; outermost first.
     pub(super) suspended: Vec<Suspended>,
+    /// What compiled code runs, if there is any.
+    pub(super) handover: Option<Box<Handover>>,
     /// A host function that was invoked directly, with no frame.
     pub(crate) invoked_host: Option<(u32, Vec<u64>)>,
     /// Result slots of the function invoked.
@@ -114,6 +119,7 @@ impl Machine {
             single_steps: false,
             catchers: ByFunc::new(),
             suspended: Vec::new(),
+            handover: None,
             invoked_host: None,
             results: 0,
             left: 0,
@@ -131,14 +137,7 @@ impl Machine {
         if self.tier.kind() == kind {
             return;
         }
-        // No position of another tier's means anything to this one.
-        self.for_each_stack(|machine| {
-            for frame in 0..machine.frames.len() {
-                machine.frames[frame].resume = ResumePoint::Wasm(machine.resume_index(frame));
-            }
-        });
-        self.tier = kind.make();
-        self.tier.grow(&self.store);
+        self.replace_tier(kind);
     }
 
     /// Tells `watch` of every access to memory from now on, before it is made. Only the stepper runs then.
@@ -265,6 +264,9 @@ impl Machine {
         let Some(top) = self.frames.last().copied() else {
             return Some(Stop::Done(self.stack[..self.results as usize].to_vec()));
         };
+        if self.is_handed_over(top.func) {
+            return self.enter_or_step();
+        }
         let entry = match top.resume {
             ResumePoint::Fast(pc) => {
                 let entry = self.tier.entry_at_position(top.func, pc).expect("BUG: a frame rests at an entry");

@@ -153,7 +153,7 @@ impl Machine {
     }
 
     /// Places a frame at `base`; where the next one begins.
-    fn restore_frame(
+    pub(super) fn restore_frame(
         &mut self,
         base: usize,
         state: &FrameState,

@@ -2,6 +2,7 @@
 //! asks for, lets it run slice by slice, and takes away the files that it has ready; it never looks inside.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::failure::Result;
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
@@ -11,22 +12,69 @@ use stepmark_session::report::RunResult;
 use stepmark_session::spec::JobSpec;
 pub use stepmark_session::{Budget, Event, Progress};
 
+/// Which code runs the program in the module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierChoice {
+    /// The module's interpreter.
+    #[default]
+    Register,
+    /// Compiled code from the beginning, and the interpreter where there is none.
+    Compiled,
+    /// The interpreter, and compiled code once the program has run for a while.
+    Auto,
+}
+
 /// How the node runs. Both ways give the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// The embedded wasm, in wasmtime, with no imports: what everybody else can run too.
-    Wasm,
+    /// The embedded wasm, in wasmtime, with no imports: what everybody else can run too. Compiled code works in its memory.
+    Wasm(TierChoice),
     /// The module's library linked natively: faster, for trying things out.
     Native,
+}
+
+impl fmt::Display for TierChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Register => "register",
+            Self::Compiled => "compiled",
+            Self::Auto => "auto",
+        })
+    }
+}
+
+impl Engine {
+    /// Which code runs the program.
+    pub fn tier(self) -> TierChoice {
+        match self {
+            Self::Wasm(tier) => tier,
+            Self::Native => TierChoice::Register,
+        }
+    }
 }
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Wasm => "wasm",
+            Self::Wasm(_) => "wasm",
             Self::Native => "native",
         })
     }
+}
+
+/// What compiled code has done in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompiledWork {
+    /// Functions that are compiled.
+    pub funcs: u64,
+    /// Gas that it charged.
+    pub gas: u64,
+    /// How often it was entered.
+    pub turns: u64,
+    /// How often it was left before its function returned.
+    pub left: u64,
+    /// Time from the first thing that was done to compile to the last.
+    pub compiling: Duration,
 }
 
 /// A node: the calls of the session (docs/guest-abi.md), in the order load, want and give, run and take.
@@ -186,6 +234,11 @@ pub trait ModuleSession: Deliver {
     /// # Errors
     /// When the engine fails.
     fn record_answers(&mut self) -> Result<()>;
+
+    /// What compiled code has done so far.
+    fn compiled_work(&self) -> CompiledWork {
+        CompiledWork::default()
+    }
 
     /// The recorded answers since the last call.
     ///

@@ -93,8 +93,9 @@ pub(crate) fn milliseconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::engine::TierChoice;
 
-    const RUNNER: Runner = Runner { engine: Engine::Wasm, refill: None };
+    const RUNNER: Runner = Runner { engine: Engine::Wasm(TierChoice::Register), refill: None };
 
     #[test]
     fn the_node_part_of_a_receipt_stays_byte_for_byte() {

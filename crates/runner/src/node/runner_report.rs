@@ -46,7 +46,7 @@ fn whole(rate: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::engine::Engine;
+    use crate::node::engine::{Engine, TierChoice};
     use stepmark_session::report::{RunOutcome, RunResult};
 
     #[test]
@@ -54,7 +54,8 @@ mod tests {
         let receipt = json!({ "result": { "outcome": "finished", "exit_code": 0 }, "run": { "last_snapshot": 10 } });
         let result = RunResult { outcome: RunOutcome::Finished, values: Vec::new(), gas_used: 5, last_snapshot: 10 };
         let summary = Summary { result: Some(result), receipt: Some(receipt), gas_used: 5, ..Summary::default() };
-        let object = run_object(&summary, Some("out"), Runner { engine: Engine::Wasm, refill: None });
+        let object =
+            run_object(&summary, Some("out"), Runner { engine: Engine::Wasm(TierChoice::Register), refill: None });
         assert_eq!(object["result"], json!({ "outcome": "finished", "exit_code": 0 }));
         assert_eq!((&object["last_snapshot"], &object["runner"]["engine"]), (&10.into(), &"wasm".into()));
         for once in ["status", "exit_code", "values"] {

@@ -12,7 +12,11 @@ impl Engine {
     /// When the embedded wasm cannot be compiled or instantiated.
     pub fn start(self) -> Result<Box<dyn ModuleSession>> {
         Ok(match self {
-            Self::Wasm => Box::new(WasmNode::embedded()?),
+            Self::Wasm(tier) => {
+                let mut node = WasmNode::embedded()?;
+                node.set_tier(tier)?;
+                Box::new(node)
+            }
             Self::Native => Box::new(NativeNode::new()),
         })
     }

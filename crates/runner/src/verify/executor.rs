@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, ForeignKind};
 use crate::node::embedded_module;
-use crate::node::engine::{Engine, ModuleSession};
+use crate::node::engine::{Engine, ModuleSession, TierChoice};
 use crate::node::sandbox::{NodeModule, WasmNode};
 use crate::strict;
 
@@ -66,7 +66,7 @@ impl SegmentExecutor {
     pub fn engine(&self) -> Engine {
         match self {
             Self::Own(engine) => *engine,
-            Self::File { .. } => Engine::Wasm,
+            Self::File { .. } => Engine::Wasm(TierChoice::Register),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::compact;
 use crate::failure::{BEYOND, Failure, GAS_LIMIT, INTERRUPTED, MISMATCH, Result};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::Rerun;
-use crate::node::engine::Engine;
+use crate::node::engine::{Engine, TierChoice};
 
 pub use claim::{Claim, ClaimedEnd, Expected, as_text, readable};
 pub use executor::SegmentExecutor;
@@ -101,7 +101,7 @@ impl Default for VerifyOptions {
             from: 0,
             to: None,
             jobs: 1,
-            executor: SegmentExecutor::Own(Engine::Wasm),
+            executor: SegmentExecutor::Own(Engine::Wasm(TierChoice::Register)),
             bounds: Bounds::default(),
             delivered: None,
         }

@@ -1,5 +1,8 @@
 //! The node as wasm in wasmtime. Every import is defined as a trap: the exported functions call none, so the node has no
-//! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only.
+//! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only, but for compiled code
+//! ([`compiled`]).
+
+mod compiled;
 
 use guest_interp::args;
 use serde::de::DeserializeOwned;
@@ -14,8 +17,10 @@ use wasmtime::{
 use crate::failure::{Failure, IO, Result};
 use crate::node::cache;
 use crate::node::embedded_module;
-use crate::node::engine::{Budget, Deliver, Event, ModuleSession, Progress};
+use crate::node::engine::{Budget, CompiledWork, Deliver, Event, ModuleSession, Progress, TierChoice};
 use crate::node::frozen::PAGE;
+
+use self::compiled::{CompiledCode, CompiledExports};
 
 /// The version of the exported functions that this runner speaks.
 const ABI_VERSION: u32 = 2;
@@ -30,6 +35,8 @@ pub struct WasmNode {
     store: Store<StoreLimits>,
     memory: Memory,
     exports: Exports,
+    tier: TierChoice,
+    compiled: CompiledCode,
 }
 
 /// The exported functions, looked up once.
@@ -63,6 +70,8 @@ struct Exports {
     answer: TypedFunc<(u32, u32), i32>,
     asking_memory: TypedFunc<(u64, u32), i32>,
     asking_memory_size: TypedFunc<(), u64>,
+    /// Not in modules of releases before they were added.
+    compiled: Option<CompiledExports>,
 }
 
 /// A node's wasm, compiled. Instances of it share the machine code.
@@ -142,7 +151,7 @@ impl WasmNode {
             return Err(wasmtime::Error::msg(text));
         }
         let exports = Exports::find(&mut store, instance)?;
-        Ok(Self { store, memory, exports })
+        Ok(Self { store, memory, exports, tier: TierChoice::default(), compiled: CompiledCode::default() })
     }
 
     /// A copy of the whole state of the node: its linear memory.
@@ -268,6 +277,18 @@ impl WasmNode {
         decoded.map(Some).map_err(|error| Failure::new(IO, format!("the module says something unknown: {error}")))
     }
 
+    /// The event that a run came back with.
+    fn event(&mut self, number: usize) -> Result<Event> {
+        match number {
+            0 => Ok(Event::Finished),
+            1 => Ok(Event::Snapshot(self.progress()?.snapshot_id)),
+            2 => Ok(Event::Paused),
+            3 => Ok(Event::Output),
+            4 => Ok(Event::Question),
+            other => Err(Failure::new(IO, format!("the module returned the unknown event {other}"))),
+        }
+    }
+
     /// All chunks that repeated calls hand out, until one returns 0.
     fn all_chunks(&mut self, mut next: impl FnMut(&mut Self) -> Result<i32>) -> Result<Vec<u8>> {
         let mut all = Vec::new();
@@ -312,7 +333,12 @@ impl Exports {
             answer: instance.get_typed_func(&mut *store, "node_answer")?,
             asking_memory: instance.get_typed_func(&mut *store, "node_memory")?,
             asking_memory_size: instance.get_typed_func(&mut *store, "node_memory_size")?,
+            compiled: CompiledExports::find(store, instance),
         })
+    }
+
+    fn for_compiled(&self) -> &CompiledExports {
+        self.compiled.as_ref().expect("BUG: no tier is set that the module does not know")
     }
 }
 
@@ -359,15 +385,12 @@ impl ModuleSession for WasmNode {
     }
 
     fn run(&mut self, budget: Budget) -> Result<Event> {
-        let value = self.call(|exports| &exports.run, (budget.gas, budget.steps))?;
-        match self.check(value)? {
-            0 => Ok(Event::Finished),
-            1 => Ok(Event::Snapshot(self.progress()?.snapshot_id)),
-            2 => Ok(Event::Paused),
-            3 => Ok(Event::Output),
-            4 => Ok(Event::Question),
-            other => Err(Failure::new(IO, format!("the module returned the unknown event {other}"))),
+        if self.tier != TierChoice::Register {
+            return self.run_or_enter(budget);
         }
+        let value = self.call(|exports| &exports.run, (budget.gas, budget.steps))?;
+        let value = self.check(value)?;
+        self.event(value)
     }
 
     fn question(&mut self) -> Result<Option<ExternalCall>> {
@@ -474,6 +497,10 @@ impl ModuleSession for WasmNode {
     fn record_answers(&mut self) -> Result<()> {
         let value = self.call(|exports| &exports.record_answers, 1)?;
         self.check(value).map(|_| ())
+    }
+
+    fn compiled_work(&self) -> CompiledWork {
+        self.compiled.work
     }
 
     fn take_answers(&mut self) -> Result<Vec<u8>> {
