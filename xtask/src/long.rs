@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::steps;
 
 /// What is run, in this order: the shorter ones first.
-const STEPS: [&str; 19] = [
+const STEPS: [&str; 20] = [
     "spec --config sliced",
     "spec --config restored",
     "spec --in-node --suite v1 --depth 2",
@@ -24,6 +24,7 @@ const STEPS: [&str; 19] = [
     "mutate --what snapshot --cases 1000000",
     "oracles --modules 1000000 --stops 1000000",
     "differential --modules 1000000 --linked 100000",
+    "compiled --modules 1000000",
     "miri",
     "mutants",
     "peers",

@@ -5,6 +5,7 @@ mod allocations;
 mod apps;
 mod benches;
 mod bombs;
+mod compiled;
 mod crash;
 mod determinism;
 mod differential;
@@ -64,6 +65,8 @@ enum Command {
     Determinism(determinism::Args),
     /// Compare the engines with each other and with wasmtime and wasmi on random modules
     Differential(differential::Args),
+    /// Random modules in compiled code and in the interpreter, wherever compiled code is left and entered
+    Compiled(compiled::Args),
     /// Measure the figures of docs/evidence.md, and write them there
     Evidence(evidence::Args),
     /// Run the long forms of all checks, for a release: hours
@@ -133,6 +136,7 @@ fn main() -> ExitCode {
         Command::Crash(args) => crash::run(&args),
         Command::Determinism(args) => determinism::run(&args),
         Command::Differential(args) => differential::run(&args),
+        Command::Compiled(args) => compiled::run(&args),
         Command::Migration(args) => migration::run(&args),
         Command::Footprint(args) => footprint::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),

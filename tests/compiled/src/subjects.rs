@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use engine_tests::generate::{Rng, random_args};
+use engine_tests::generate::program::random_program;
+use engine_tests::generate::{Rng, random_args, random_schedule, smith_module};
 use stepmark_compile::Companion;
 use stepmark_core::gas::Schedule;
 use stepmark_core::machine::{Budget, Extern, InstanceLinker, Machine, NoHost, Stop};
@@ -17,6 +18,22 @@ use crate::oracle::{Bounds, Call, Figures};
 
 /// Bytes of the area of frames.
 const AREA: u32 = 1 << 17;
+
+/// How far the calls of random modules go.
+pub const BOUNDS: Bounds = Bounds { gas: 20_000, every: 40, random: 20, segments: 30, longest: 600 };
+
+/// The module and the schedule of a seed: half of them are of wasm-smith, which has none for some; a quarter has prices at random.
+///
+/// # Errors
+/// If the module is none.
+pub fn random_subject(seed: u64) -> Result<Option<(Vec<u8>, Schedule)>> {
+    let schedule = if seed.is_multiple_of(4) { random_schedule(seed) } else { Schedule::default() };
+    let module = match seed % 2 {
+        0 => Some(wat::parse_str(random_program(seed)).with_context(|| format!("seed {seed}"))?),
+        _ => smith_module(seed, true),
+    };
+    Ok(module.map(|module| (module, schedule)))
+}
 
 /// A machine with one instance, its segments written and its start function run; `None` if that fails.
 pub fn linked(bytes: &[u8], schedule: &Schedule, limits: Limits) -> Result<Option<(Machine, u32)>> {

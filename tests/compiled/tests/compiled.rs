@@ -2,15 +2,13 @@
 
 use compiled_tests::host::engine;
 use compiled_tests::oracle::{Bounds, Figures};
-use compiled_tests::subjects::{benchmarks, compare_changed, compare_exports, compare_run, linked};
+use compiled_tests::subjects::{BOUNDS, benchmarks, compare_changed, compare_exports, compare_run, linked};
 use engine_tests::engine_oracle::LIMITS;
 use engine_tests::generate::program::random_program;
 use engine_tests::generate::{Rng, random_schedule, smith_module};
 use stepmark_compile::{Companion, Num, OperandPlace};
 use stepmark_core::gas::Schedule;
 use stepmark_core::module::{Features, Module};
-
-const BOUNDS: Bounds = Bounds { gas: 20_000, every: 40, random: 20, segments: 30, longest: 600 };
 
 fn sum(kind: &str, seeds: std::ops::Range<u64>, module: impl Fn(u64) -> Option<(Vec<u8>, Schedule)>) -> Figures {
     let engine = engine(false).unwrap();
@@ -111,19 +109,6 @@ fn a_mistake_in_what_is_left_or_entered_is_found() {
     });
     println!("found of 12: {gas} with wrong gas, {operands} with wrong operands, {entries} entered elsewhere");
     assert!(gas == 12 && operands > 3 && entries > 1);
-}
-
-/// As many programs as a night has room for: `-- --ignored`.
-#[test]
-#[ignore = "takes an hour"]
-fn on_thousands_of_programs() {
-    for first in (10_000..20_000).step_by(250) {
-        sum("programs", first..first + 250, |seed| {
-            let schedule = if seed % 4 == 0 { random_schedule(seed) } else { Schedule::default() };
-            let module = if seed % 2 == 0 { Some(program(seed)) } else { smith_module(seed, true) };
-            Some((module?, schedule))
-        });
-    }
 }
 
 #[test]

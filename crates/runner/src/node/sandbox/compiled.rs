@@ -2,7 +2,7 @@
 //! own memory, so that whoever takes a snapshot, a pause or the module's memory sees nothing of it. The module
 //! says where compiled code can go on, and is told what it has come to (docs/guest-abi.md).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -53,8 +53,14 @@ impl CompiledExports {
 #[derive(Default)]
 pub(super) struct CompiledCode {
     stage: Stage,
-    /// Gas of the run at which it is hot, once it has begun here.
-    hot: Option<u64>,
+    /// Gas of the run at which to look whether anything should be compiled, once it has begun here.
+    next: Option<u64>,
+    /// Gas from the last look to the next.
+    pace: u64,
+    /// Gas of the run, and of compiled code, when there was compiled code the last time.
+    before: (u64, u64),
+    /// By instance, the functions that were to be compiled so far.
+    wanted: BTreeMap<u32, BTreeSet<u32>>,
     instances: BTreeMap<u32, Compiled>,
     pub(super) work: CompiledWork,
     /// Values of the frame that is entered.
@@ -199,8 +205,8 @@ impl WasmNode {
     /// Runs on, in compiled code where there is some.
     pub(super) fn run_or_enter(&mut self, budget: Budget) -> Result<Event> {
         let mut budget = budget;
+        self.make_progress()?;
         loop {
-            self.make_progress()?;
             let value = self.call(|exports| &exports.for_compiled().run_or_enter, (budget.gas, budget.steps))?;
             let value = self.check(value)?;
             let Some(instance) = value.checked_sub(ENTER).and_then(|instance| u32::try_from(instance).ok()) else {
@@ -215,11 +221,8 @@ impl WasmNode {
     /// Begins to compile, or takes what has been compiled, if it is time.
     fn make_progress(&mut self) -> Result<()> {
         let is_auto = self.tier == TierChoice::Auto;
-        if is_auto && matches!(self.compiled.stage, Stage::Waiting) {
-            let total = self.progress()?.gas_total;
-            if total < *self.compiled.hot.get_or_insert(total.saturating_add(HOT)) {
-                return Ok(());
-            }
+        if is_auto && !self.is_hot()? {
+            return Ok(());
         }
         match std::mem::take(&mut self.compiled.stage) {
             Stage::Waiting => {
@@ -239,6 +242,7 @@ impl WasmNode {
             }
             Stage::Making(all) => {
                 self.compiled.stage = Stage::Ready;
+                self.compiled.before = (self.progress()?.gas_total, self.compiled.work.gas);
                 all.into_iter().try_for_each(|making| self.take_in(making))
             }
             Stage::Ready => {
@@ -246,6 +250,34 @@ impl WasmNode {
                 Ok(())
             }
         }
+    }
+
+    /// Whether it is time to compile, or to compile anew: what runs at the beginning of a program is not what runs later.
+    fn is_hot(&mut self) -> Result<bool> {
+        let total = self.progress()?.gas_total;
+        let code = &mut self.compiled;
+        let next = *code.next.get_or_insert(total.saturating_add(HOT));
+        let (before, compiled) = code.before;
+        match code.stage {
+            Stage::Making(_) => return Ok(true),
+            Stage::Waiting if total < next => return Ok(false),
+            Stage::Ready if total < next.max(before.saturating_add(HOT)) => return Ok(false),
+            Stage::Waiting | Stage::Ready => {}
+        }
+        // The longer a program runs, the less often.
+        code.pace = code.pace.max(HOT).saturating_mul(4);
+        code.next = Some(total.saturating_add(code.pace));
+        if matches!(code.stage, Stage::Ready) {
+            let is_well_used = (code.work.gas - compiled) / 4 >= (total - before) / 5;
+            if is_well_used {
+                return Ok(false);
+            }
+            code.stage = Stage::Waiting;
+            for instance in std::mem::take(&mut code.instances).into_keys() {
+                self.hand_over(instance, &[])?;
+            }
+        }
+        Ok(true)
     }
 
     /// Begins to compile an instance, if it is one, and if anything of it can be.
@@ -265,7 +297,9 @@ impl WasmNode {
         let told = self.told(value)?;
         let Some(places) = told.places(instance, program.func_count()) else { return Ok(Some(None)) };
         let is_wanted = |func: &u32| self.tier == TierChoice::Compiled || called.contains(func);
-        let wanted: Vec<u32> = (program.imported_funcs()..program.func_count()).filter(is_wanted).collect();
+        let wanted = self.compiled.wanted.entry(instance).or_default();
+        wanted.extend((program.imported_funcs()..program.func_count()).filter(is_wanted));
+        let wanted: Vec<u32> = wanted.iter().copied().collect();
         let (engine, layout) = (self.store.engine().clone(), places.layout.clone());
         let began = Instant::now();
         let thread = std::thread::spawn(move || compile(&engine, &program, &schedule, &layout, &wanted));
