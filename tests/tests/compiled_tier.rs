@@ -74,10 +74,20 @@ fn wherever_compiled_code_is_stopped_its_state_is_the_interpreters() {
     assert!(stops > 300, "{stops}");
 }
 
+/// Compares the pauses of a call of `f` in a program as text.
+fn compare_text(text: &str, args: &str, limit: u64, most: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("program.wasm"), wat::parse_str(text).unwrap()).unwrap();
+    let line =
+        format!("--snapshot-output out --keep-final --enable-gas-refill --gas-limit {limit} program.wasm f {args}");
+    let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    compare_pauses(&argv, dir.path(), most, 5);
+}
+
 #[test]
 fn a_memory_that_grows_out_of_its_place_is_compiled_for_anew() {
     let text = r#"(module (memory 1)
-        (func (export "run") (param $rounds i32) (result i64) (local $sum i64) (local $at i32)
+        (func (export "f") (param $rounds i32) (result i64) (local $sum i64) (local $at i32)
             (loop $grow
                 (drop (memory.grow (i32.const 400)))
                 (local.set $at (i32.const 0))
@@ -89,11 +99,90 @@ fn a_memory_that_grows_out_of_its_place_is_compiled_for_anew() {
                         (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 4)))))
                 (br_if $grow (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
             (local.get $sum)))"#;
+    compare_text(text, "6", 40_000_000, 20_000_000);
+}
+
+#[test]
+fn what_was_written_before_a_table_moved_is_in_the_snapshot() {
+    let text = r#"(module (memory 16) (table $t 1 100000 funcref)
+        (func (export "f") (param i32) (result i32)
+            (loop $again
+                (call $write (local.get 0))
+                (drop (table.grow $t (ref.null func) (i32.const 1000)))
+                (call $spin)
+                (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+                (br_if $again (i32.lt_u (local.get 0) (i32.const 90))))
+            (i32.load (i32.const 4096)))
+        (func $spin (local i32)
+            (loop $l
+                (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+                (br_if $l (i32.lt_u (local.get 0) (i32.const 300)))))
+        (func $write (param i32) (local i32)
+            (loop $l
+                (i32.store (i32.add (i32.mul (local.get 0) (i32.const 4096)) (local.get 1)) (local.get 1))
+                (local.set 1 (i32.add (local.get 1) (i32.const 1)))
+                (br_if $l (i32.lt_u (local.get 1) (i32.const 64))))))"#;
+    for limit in [7_777, 6_000, 10_000_000] {
+        compare_text(text, "0", limit, 5_000);
+    }
+}
+
+#[test]
+fn a_function_that_takes_much_of_the_hosts_stack_recurs_as_deep_as_the_job_allows() {
+    let product = |n: u64| {
+        let factor = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(2 * n + 1) >> 1;
+        format!("(local.set 2 (i64.xor (local.get 2) (i64.mul (local.get 1) (i64.const {factor}))))")
+    };
+    // They are the same before and after the call, and a compiler keeps them.
+    for count in [70, 600] {
+        let products: String = (0..count).map(product).collect();
+        let text = format!(
+            r#"(module (func $f (export "f") (param i32 i64) (result i64) (local i64) {products}
+                (if (local.get 0) (then (local.set 2
+                    (i64.add (local.get 2) (call $f (i32.sub (local.get 0) (i32.const 1)) (local.get 1))))))
+                {products} (local.get 2)))"#
+        );
+        compare_text(&text, "3000 7", 400_000, 200_000);
+    }
+}
+
+#[test]
+fn a_function_with_hundreds_of_operands_where_it_may_be_left_is_not_compiled() {
+    let body = "(i32.load (local.get 0))".repeat(400)
+        + &"(drop (i32.load (local.get 0)))".repeat(4_000)
+        + &"i32.add ".repeat(399);
+    let text = format!(
+        r#"(module (memory 1) (func $g (param i32) (result i32) {body})
+            (func (export "f") (param i32) (result i32) (loop $l
+                (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+                (br_if $l (i32.lt_u (local.get 0) (i32.const 500))))
+                (call $g (local.get 0))))"#
+    );
+    compare_text(&text, "0", 3_000, 1_000);
+}
+
+#[test]
+fn functions_that_are_entered_for_nothing_are_taken_back() {
+    let func = |n: u32| format!("(func $f{n} (type $t) (drop (memory.grow (i32.const 0))))");
+    let (funcs, names): (String, String) = (0..300).map(|n| (func(n), format!("$f{n} "))).unzip();
+    let text = format!(
+        r#"(module (type $t (func)) (memory 1) {funcs} (table funcref (elem {names}))
+            (func (export "f") (param i32) (result i32) (local i32)
+                (loop $l
+                    (local.set 1 (i32.const 0))
+                    (loop $each
+                        (call_indirect (type $t) (local.get 1))
+                        (br_if $each (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 300))))
+                    (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+                (local.get 0)))"#
+    );
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("grow.wasm"), wat::parse_str(text).unwrap()).unwrap();
-    let line = "--snapshot-output out --enable-gas-refill --gas-limit 40000000 grow.wasm run 6";
-    let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    compare_pauses(&argv, dir.path(), 20_000_000, 5);
+    std::fs::write(dir.path().join("program.wasm"), wat::parse_str(text).unwrap()).unwrap();
+    let argv = ["--snapshot-output", "out", "--gas-limit", "1000000000", "program.wasm", "f", "200"].map(str::to_owned);
+    let mut node = runner::compiled_node().unwrap();
+    assert_eq!(runner::run(&mut node, &argv, dir.path()).unwrap().exit_code, 0);
+    let turns = node.compiled_work().turns;
+    assert!(turns < 30_000, "{turns} turns of 60,000 calls");
 }
 
 /// The node with the memory of another.

@@ -55,6 +55,14 @@ pub const fn frame_bytes(slots: u32) -> u32 {
     if bytes < LEAST_FRAME { LEAST_FRAME } else { bytes }
 }
 
+/// Bytes by which the frames of a function with so many slots and instructions are apart: the host's stack may hold the result of every
+/// instruction.
+pub(crate) fn frame_distance(slots: u32, instructions: usize) -> u32 {
+    let most = frame_bytes(MOST_SLOTS);
+    let by_results = u32::try_from(instructions).unwrap_or(u32::MAX).saturating_mul(8).min(most);
+    frame_bytes(slots).max(by_results)
+}
+
 /// Where a slot lies in its frame, in bytes: locals come first, then operands by height.
 pub const fn slot_offset(slot: u32) -> u32 {
     FRAME_HEADER + 8 * slot

@@ -8,7 +8,7 @@ use stepmark_core::gas::{Schedule, Unit};
 use stepmark_core::module::{FuncType, Module};
 
 use crate::cost::is_priced;
-use crate::layout::{Layout, MOST_SLOTS, frame_bytes};
+use crate::layout::{Layout, MOST_SLOTS, frame_distance};
 use crate::made::made_locals;
 use crate::rules::{Num, Rule, Rules};
 use crate::site::CompiledFunc;
@@ -16,6 +16,11 @@ use crate::source;
 
 /// Instructions that a function may have to be compiled.
 const MOST_INSTRUCTIONS: usize = 50_000;
+
+/// Operands that there may be on average before an instruction of a function, beside [`FEW_OPERANDS`] in all: each place at which it is left
+/// stores all that are there.
+const MOST_OPERANDS: u64 = 8;
+const FEW_OPERANDS: u64 = 2048;
 
 /// Instructions from which a function's locals are written through: where a frame is left in so many places, the one place that
 /// stores all locals would join them all, and take most of the time that a compiler has for the function.
@@ -71,15 +76,19 @@ impl<'a> Program<'a> {
         let body = Body::decode(self.module, func);
         let slots = body.frame_slots();
         let params = ty.params.len() as u32;
+        let frame = frame_distance(slots, body.instrs.len());
         let written_through = body.instrs.len() >= WRITTEN_THROUGH;
         // The frame shows what bits a local has at any time.
         let made = match written_through {
             true => vec![false; locals.len()],
             false => made_locals(&self.rules, &body, &locals, params),
         };
-        let compiled = CompiledFunc { params, locals, made, written_through, results, frame: frame_bytes(slots) };
+        let compiled = CompiledFunc { params, locals, made, written_through, results, frame };
         let zeroed = zeroed_cost(self.schedule, &compiled);
-        let is_small = slots <= MOST_SLOTS && body.instrs.len() <= MOST_INSTRUCTIONS;
+        let operands: u64 = body.instrs.iter().map(|instr| u64::from(instr.height)).sum();
+        let is_small = slots <= MOST_SLOTS
+            && body.instrs.len() <= MOST_INSTRUCTIONS
+            && operands <= MOST_OPERANDS * body.instrs.len() as u64 + FEW_OPERANDS;
         (is_small && is_priced(&body, self.schedule, zeroed)).then_some(compiled)
     }
 

@@ -27,8 +27,13 @@ const AREA: u32 = 64 << 10;
 const HOT: u64 = 20_000_000;
 /// Gas that a turn of compiled code must charge to be worth its while.
 const LEAST_TURN: u64 = 64;
-/// Turns of less, more than of others, after which a function is left to the interpreter.
+/// Turns of less, more than of others, after which a function is left to the interpreter; and after a number of them in all functions.
 const MOST_IDLE: u32 = 1000;
+const MOST_IDLE_LATER: u32 = 10;
+const IDLE_IN_ALL: u64 = 10_000;
+/// Functions that are taken back at once, each of them; later ones wait for others: the module translates anew then.
+const TAKEN_AT_ONCE: usize = 16;
+const TAKEN_TOGETHER: usize = 64;
 
 /// The module's functions for compiled code; not in modules of releases before they were added.
 pub(super) struct CompiledExports {
@@ -63,6 +68,8 @@ pub(super) struct CompiledCode {
     wanted: BTreeMap<u32, BTreeSet<u32>>,
     instances: BTreeMap<u32, Compiled>,
     pub(super) work: CompiledWork,
+    /// Turns that were not worth their while.
+    idle: u64,
     /// Values of the frame that is entered.
     values: Vec<u64>,
 }
@@ -96,6 +103,9 @@ struct Compiled {
     resume: TypedFunc<(i32, i32, i32, i64), i64>,
     /// By function, turns that were not worth their while, less those that were.
     idle: BTreeMap<u32, u32>,
+    /// Functions that were taken back, or will be: the last so many.
+    given_up: Vec<u32>,
+    waiting: usize,
 }
 
 /// Where things lie in the module's memory.
@@ -204,16 +214,20 @@ impl WasmNode {
 
     /// Runs on, in compiled code where there is some.
     pub(super) fn run_or_enter(&mut self, budget: Budget) -> Result<Event> {
-        let mut budget = budget;
+        let (whole, mut budget) = (budget.gas, budget);
         self.make_progress()?;
+        let before = self.progress()?.gas_total;
         loop {
             let value = self.call(|exports| &exports.for_compiled().run_or_enter, (budget.gas, budget.steps))?;
             let value = self.check(value)?;
             let Some(instance) = value.checked_sub(ENTER).and_then(|instance| u32::try_from(instance).ok()) else {
                 return self.event(value);
             };
-            let gas_left = self.enter(instance)?;
-            budget.gas = gas_left.unwrap_or(budget.gas);
+            budget.gas = match self.enter(instance)? {
+                Some(gas_left) => gas_left,
+                // The module has run up to there all the same.
+                None => whole.saturating_sub(self.progress()?.gas_total.saturating_sub(before)),
+            };
             budget.steps = budget.steps.saturating_sub(1);
         }
     }
@@ -272,12 +286,16 @@ impl WasmNode {
             if is_well_used {
                 return Ok(false);
             }
-            code.stage = Stage::Waiting;
-            for instance in std::mem::take(&mut code.instances).into_keys() {
-                self.hand_over(instance, &[])?;
-            }
+            self.begin_anew()?;
         }
         Ok(true)
+    }
+
+    /// Takes everything back, and with it what compiled code has marked.
+    fn begin_anew(&mut self) -> Result<()> {
+        self.compiled.stage = Stage::Waiting;
+        self.compiled.instances.clear();
+        self.hand_over(0, &[])
     }
 
     /// Begins to compile an instance, if it is one, and if anything of it can be.
@@ -333,7 +351,8 @@ impl WasmNode {
         self.hand_over(instance, &words)?;
         self.compiled.work.funcs += companion.funcs.len() as u64;
         self.compiled.work.compiling = self.compiled.work.compiling.max(began.elapsed());
-        let compiled = Compiled { companion, places, enter, resume, idle: BTreeMap::new() };
+        let compiled =
+            Compiled { companion, places, enter, resume, idle: BTreeMap::new(), given_up: Vec::new(), waiting: 0 };
         self.compiled.instances.insert(instance, compiled);
         Ok(())
     }
@@ -355,11 +374,9 @@ impl WasmNode {
         let entering = Entering::read(words);
         if entering.offset == 0 {
             // Its parts lie elsewhere now.
-            self.compiled.instances.remove(&instance);
-            match self.begin(instance)?.flatten() {
-                Some(making) => self.take_in(making)?,
-                None => self.hand_over(instance, &[])?,
-            }
+            self.begin_anew()?;
+            self.compiled.next = Some(0);
+            self.make_progress()?;
             return Ok(None);
         }
         let end = self.turn(instance, &entering)?;
@@ -423,13 +440,22 @@ impl WasmNode {
             }
             return Ok(());
         }
+        self.compiled.idle += 1;
+        let most = if self.compiled.idle < IDLE_IN_ALL { MOST_IDLE } else { MOST_IDLE_LATER };
         let idle = compiled.idle.entry(func).or_default();
         *idle += 1;
-        if *idle < MOST_IDLE {
+        if *idle < most || compiled.companion.entries.remove(&func).is_none() {
             return Ok(());
         }
-        compiled.companion.entries.remove(&func);
-        self.hand_over(instance, &[func.into(), 0])
+        compiled.given_up.push(func);
+        compiled.waiting += 1;
+        if compiled.given_up.len() > TAKEN_AT_ONCE && compiled.waiting < TAKEN_TOGETHER {
+            return Ok(());
+        }
+        let waiting = std::mem::take(&mut compiled.waiting);
+        let those = &compiled.given_up[compiled.given_up.len() - waiting..];
+        let words: Vec<u64> = those.iter().flat_map(|func| [u64::from(*func), 0]).collect();
+        self.hand_over(instance, &words)
     }
 }
 

@@ -27,6 +27,9 @@ const ABI_VERSION: u32 = 2;
 /// Bytes handed to the node in one call.
 const CHUNK: usize = 256 << 10;
 
+/// Bytes of stack for the module, or for compiled code of the program: what half of a thread's has.
+const STACK: usize = 1 << 20;
+
 /// What is said of a module that fails.
 pub const FAULT: &str = "the module failed (a fault of its own, not of the program)";
 
@@ -87,6 +90,7 @@ impl NodeModule {
         let mut config = Config::new();
         config.cache(cache::compilation_cache());
         align_functions(&mut config);
+        config.max_wasm_stack(STACK);
         let module = Engine::new(&config).and_then(|engine| Module::new(&engine, wasm));
         module.map(Self).map_err(|error| Failure::wasmtime(IO, "the module does not compile", &error))
     }
