@@ -1,6 +1,6 @@
 //! The node as wasm in wasmtime. Every import is defined as a trap: the exported functions call none, so the node has no
 //! clock, no files and no randomness to differ by. Bytes pass through its exchange buffer only, but for compiled code
-//! ([`compiled`]).
+//! (`compiled.rs`).
 
 mod compiled;
 
