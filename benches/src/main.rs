@@ -28,7 +28,7 @@ use crate::targets::Verdict;
 const STACK: usize = 512 << 20;
 
 /// Our own engines: what they get wrong is a fault, what a peer gets wrong is a remark.
-const OWN: [&str; 5] = ["node", "node-nogas", "node-nodirty", "node-v8", "native"];
+const OWN: [&str; 7] = ["node", "node-nogas", "node-nodirty", "node-v8", "native", "compiled", "compiled-v8"];
 
 #[derive(Parser)]
 #[command(about = "measures the node beside other WebAssembly runtimes")]

@@ -1,4 +1,4 @@
-//! Builds the node for `wasm32-wasip1` and tells the library where its wasm is, to be embedded.
+//! Builds the node and the compiler for `wasm32-wasip1` and tells the library where their wasm is, to be embedded.
 
 // It reads the lock file of this workspace and speaks to cargo.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
@@ -7,8 +7,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The packages that the module is linked of.
-const LINKED: [&str; 7] = [
+/// The packages that the module and the compiler are linked of.
+const LINKED: [&str; 9] = [
+    "crates/compile",
+    "crates/compiler",
     "crates/core",
     "crates/hosts",
     "crates/op-rules",
@@ -42,6 +44,9 @@ fn build() -> Result<(), String> {
     let target_dir = variable("OUT_DIR")?.join("node");
     let wasm = node_build::build_node(root, &target_dir).map_err(|error| error.to_string())?;
     println!("cargo::rustc-env=NODE_WASM={}", wasm.display());
+    let compiler =
+        node_build::build_wasm(root, &target_dir, "stepmark-compiler", &[]).map_err(|error| error.to_string())?;
+    println!("cargo::rustc-env=COMPILER_WASM={}", compiler.display());
     println!("cargo::rustc-env=WASMTIME_VERSION={}", locked_version(root, "wasmtime")?);
     Ok(())
 }

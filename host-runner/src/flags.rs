@@ -198,9 +198,10 @@ pub struct EngineFlags {
     /// How the module runs: as wasm in wasmtime, or the same code natively
     #[arg(long, value_enum, default_value = "wasm")]
     engine: EngineName,
-    /// What runs the program: the interpreter, or code that wasmtime compiles
-    #[arg(long, value_enum, default_value = "register")]
-    tier: TierName,
+    /// What runs the program: the interpreter, or code that wasmtime compiles [default: auto where the program is run, register where a run
+    /// is checked and with --engine native]
+    #[arg(long, value_enum)]
+    tier: Option<TierName>,
 }
 
 /// The engines, as `--engine` has them.
@@ -234,12 +235,20 @@ impl EngineName {
 }
 
 impl EngineFlags {
-    /// The engine.
+    /// The engine, with the interpreter unless something else is asked for: what checks is not what made.
     pub fn engine(self) -> Engine {
         match self.tier {
-            TierName::Register => self.engine.engine(),
-            TierName::Compiled => Engine::Wasm(TierChoice::Compiled),
-            TierName::Auto => Engine::Wasm(TierChoice::Auto),
+            None | Some(TierName::Register) => self.engine.engine(),
+            Some(TierName::Compiled) => Engine::Wasm(TierChoice::Compiled),
+            Some(TierName::Auto) => Engine::Wasm(TierChoice::Auto),
+        }
+    }
+
+    /// The engine that runs a program, on the tier that is fastest unless another is asked for.
+    pub fn running_engine(self) -> Engine {
+        match (self.engine, self.tier) {
+            (EngineName::Wasm, None) => Engine::Wasm(TierChoice::Auto),
+            _ => self.engine(),
         }
     }
 }

@@ -42,8 +42,23 @@ const KINDS: [(&[u8], &str, &str); 20] = [
     (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself: git lfs pull"),
     (b"(component", "the text of a component", "Stepmark runs core modules"),
 ];
-/// What JavaScript that a toolchain writes beside a module has somewhere at its beginning.
-const SCRIPTS: [&[u8]; 7] = [b"import ", b"export ", b"var Module", b"function", b"const ", b"\"use strict\"", b"// "];
+/// What JavaScript that a toolchain writes beside a module, or source code of a program, has somewhere at its beginning.
+const SOURCES: [&[u8]; 14] = [
+    b"import ",
+    b"export ",
+    b"var Module",
+    b"function",
+    b"const ",
+    b"\"use strict\"",
+    b"// ",
+    b"//! ",
+    b"use ",
+    b"fn ",
+    b"package ",
+    b"int ",
+    b"def ",
+    b"#[",
+];
 
 /// Checks that the file at `path`, if there is one, begins as a WebAssembly module, or is the text of one.
 ///
@@ -102,10 +117,11 @@ fn recognise(head: &[u8]) -> (String, &'static str) {
             "there are modules of version 01 00 00 00",
         );
     }
-    if text.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || *byte >= 0x80)
-        && SCRIPTS.iter().any(|word| text.windows(word.len()).any(|window| window == *word))
-    {
-        return found("JavaScript or other source code", "name the .wasm file that goes with it");
+    if text.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || *byte >= 0x80) {
+        return match SOURCES.iter().any(|word| text.windows(word.len()).any(|window| window == *word)) {
+            true => found("JavaScript or other source code", "name the .wasm file that goes with it"),
+            false => found("text", "name a .wasm file, or a .wat file, which begins with (module"),
+        };
     }
     let first: Vec<String> = head.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     (format!("no WebAssembly (it begins with {})", first.join(" ")), "a module begins with 00 61 73 6d 01 00 00 00")
@@ -119,7 +135,7 @@ mod tests {
     fn a_file_that_is_no_module_is_named_for_what_it_is() {
         let mut tar = vec![b'a'; 257];
         tar.extend(b"ustar\0");
-        let cases: [(&[u8], &str); 12] = [
+        let cases: [(&[u8], &str); 15] = [
             (b"", "empty"),
             (b"\x1f\x8b\x08\0", "compressed with gzip"),
             (b"\x7fELF\x02\x01", "a program for this kind of machine (ELF)"),
@@ -130,6 +146,9 @@ mod tests {
             (b"\0asm\x02\0\0\0", "a WebAssembly file of version 02 00 00 00"),
             (b"\0asm", "a WebAssembly file of version "),
             (b"import init from './x.js';\n", "JavaScript or other source code"),
+            (b"use std::io::Read;\n\nfn main() {}\n", "JavaScript or other source code"),
+            (b"package main\n", "JavaScript or other source code"),
+            (b"hello\n", "text"),
             (b"\x00\x01\x02\x03\x04", "no WebAssembly (it begins with 00 01 02 03)"),
             (&tar, "a tar archive"),
         ];

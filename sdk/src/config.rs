@@ -7,7 +7,19 @@ use stepmark_state::limits::Limits;
 
 use crate::error::Error;
 
-/// Settings of programs. All of them but [`statistics`](Self::statistics) and the gas limit belong to the job: another
+/// Which code runs a program in the module as wasm. It decides nothing about results and snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgramTier {
+    /// The module's interpreter.
+    #[default]
+    Register,
+    /// The interpreter, and compiled code once the program has run for a while.
+    Auto,
+    /// Compiled code from the beginning, and the interpreter where there is none.
+    Compiled,
+}
+
+/// Settings of programs. All of them but [`statistics`](Self::statistics), the [tier](Self::tier) and the gas limit belong to the job: another
 /// value is another job, with another hash.
 ///
 /// ```
@@ -25,6 +37,7 @@ pub struct Config {
     schedule: Schedule,
     gas_limit: u64,
     statistics: bool,
+    tier: ProgramTier,
 }
 
 impl Default for Config {
@@ -35,6 +48,7 @@ impl Default for Config {
             schedule: Schedule::default(),
             gas_limit: u64::MAX,
             statistics: false,
+            tier: ProgramTier::default(),
         }
     }
 }
@@ -101,6 +115,26 @@ impl Config {
     pub fn statistics(mut self, on: bool) -> Self {
         self.statistics = on;
         self
+    }
+
+    /// Asks for a tier where the program runs in the module as wasm ([`WasmExecutor`](crate::executor::WasmExecutor)). The
+    /// library linked natively, which runs live programs, contracts and [`NativeExecutor`](crate::executor::NativeExecutor)'s, has the
+    /// interpreter only.
+    ///
+    /// ```
+    /// use node_sdk::{Config, ProgramTier};
+    ///
+    /// assert_eq!(Config::new().tier(ProgramTier::Auto).chosen_tier(), ProgramTier::Auto);
+    /// ```
+    #[must_use]
+    pub fn tier(mut self, tier: ProgramTier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// The tier that was asked for.
+    pub fn chosen_tier(&self) -> ProgramTier {
+        self.tier
     }
 
     /// The limits.

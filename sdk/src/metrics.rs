@@ -17,6 +17,21 @@ pub struct Times {
     pub running: Duration,
 }
 
+/// What compiled code has done in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompiledMetrics {
+    /// Functions that are compiled.
+    pub functions: u64,
+    /// Gas that they charged; the interpreter charged the rest.
+    pub gas: u64,
+    /// How often compiled code was entered.
+    pub turns: u64,
+    /// Bytes of the companions that were compiled.
+    pub bytes: u64,
+    /// Time from the first thing that was done to compile to the last.
+    pub compiling: Duration,
+}
+
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Metrics {
@@ -40,10 +55,13 @@ pub struct Metrics {
     /// Not among what is determined.
     #[serde(skip)]
     pub times: Times,
+    /// Likewise: the [`ProgramTier`](crate::ProgramTier) and the machine decide it.
+    #[serde(skip)]
+    pub compiled: CompiledMetrics,
 }
 
 impl Metrics {
-    /// All but the times: equal for equal jobs.
+    /// All but the times and what compiled code has done: equal for equal jobs.
     ///
     /// ```
     /// use node_sdk::Metrics;
@@ -55,15 +73,15 @@ impl Metrics {
     /// ```
     #[must_use]
     pub fn determined(&self) -> Self {
-        Self { times: Times::default(), ..self.clone() }
+        Self { times: Times::default(), compiled: CompiledMetrics::default(), ..self.clone() }
     }
 
-    /// As JSON: `determined`, and `times` in nanoseconds.
+    /// As JSON: `determined`, `times` in nanoseconds, and `compiled`.
     ///
     /// ```
     /// let json = node_sdk::Metrics::default().to_json();
     /// assert!(json.starts_with(r#"{"determined":{"gas_used":0,"#), "{json}");
-    /// assert!(json.ends_with(r#""times":{"setting_up":0,"running":0}}"#), "{json}");
+    /// assert!(json.contains(r#""times":{"setting_up":0,"running":0},"compiled":{"functions":0,"#), "{json}");
     /// ```
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
@@ -72,13 +90,24 @@ impl Metrics {
             running: u128,
         }
         #[derive(Serialize)]
+        struct Compiled {
+            functions: u64,
+            gas: u64,
+            turns: u64,
+            bytes: u64,
+            compiling: u128,
+        }
+        #[derive(Serialize)]
         struct Whole<'a> {
             determined: &'a Metrics,
             times: Nanoseconds,
+            compiled: Compiled,
         }
         let Times { setting_up, running } = self.times;
         let times = Nanoseconds { setting_up: setting_up.as_nanos(), running: running.as_nanos() };
-        json(&Whole { determined: self, times })
+        let CompiledMetrics { functions, gas, turns, bytes, compiling } = self.compiled;
+        let compiled = Compiled { functions, gas, turns, bytes, compiling: compiling.as_nanos() };
+        json(&Whole { determined: self, times, compiled })
     }
 
     /// Counts what was asked and answered.

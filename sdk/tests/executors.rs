@@ -2,7 +2,7 @@
 #![cfg(feature = "executors")]
 
 use node_sdk::executor::{Ended, Execution, Executor, ExecutorJob, NativeExecutor, ReferenceExecutor, WasmExecutor};
-use node_sdk::{Caller, Config, HostError, Linker, Trap, Value, Vm};
+use node_sdk::{Caller, CompiledMetrics, Config, HostError, Linker, ProgramTier, Trap, Value, Vm};
 
 fn executors() -> [Box<dyn Executor>; 3] {
     [Box::new(NativeExecutor::new()), Box::new(WasmExecutor::new()), Box::new(ReferenceExecutor::new())]
@@ -110,4 +110,23 @@ fn host_functions_are_served_alike_in_every_engine_that_serves_any() {
     assert_eq!(served[0].0.values, ["24"]);
     assert!(served[0].0.segments.len() > 1 && served[0].0.segments.iter().all(|segment| segment.calls.is_some()));
     assert_eq!(served[0], served[1]);
+}
+
+#[test]
+fn a_tier_decides_nothing_about_a_run_and_says_what_it_did() {
+    let run = |tier| {
+        let program = Vm::builder().module(wasmfile("fib32")).config(Config::new().tier(tier));
+        let mut executor = WasmExecutor::new();
+        executor.initialise(&ExecutorJob::new(program, Some("fib"), &[Value::I32(20)]).gas_limit(50_000)).unwrap();
+        let execution = executor.execute().unwrap();
+        (execution, executor.metrics())
+    };
+    let (interpreted, of_interpreter) = run(ProgramTier::Register);
+    let (compiled, metrics) = run(ProgramTier::Compiled);
+    assert_eq!(compiled, interpreted);
+    assert_eq!(metrics.determined(), of_interpreter.determined());
+    assert_eq!(of_interpreter.compiled, CompiledMetrics::default());
+    assert_eq!(metrics.compiled.functions, 1);
+    assert!(metrics.compiled.bytes > 0 && metrics.compiled.turns > 3);
+    assert!(metrics.compiled.gas > metrics.gas_used / 10 * 9, "{metrics:?}");
 }

@@ -1,10 +1,12 @@
-//! The node in Node.js: its command face under `node:wasi`, its exported functions by the example of docs/guest-abi.md.
+//! The node in Node.js: its command face under `node:wasi`, its exported functions by the example of docs/guest-abi.md and by the
+//! client in `js`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
+use stepmark_runner::node::embedded_module::{COMPILER_WASM, NODE_WASM};
 
 use crate::runner::Ended;
 
@@ -85,5 +87,33 @@ pub fn documented_example(wasm: &Path, dir: &Path, argv: &[String], out: &str) -
     let file = dir.join("run.mjs");
     std::fs::write(&file, example)?;
     let output = start(node_js(&file).arg(wasm).args(argv).current_dir(dir))?;
+    ended(output, &dir.join(out))
+}
+
+/// Lays the client out in `dir` as its package has it, with the module and the compiler.
+///
+/// # Errors
+/// If the file system does not let it.
+pub fn client_package(dir: &Path) -> Result<()> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../js");
+    std::fs::create_dir_all(dir)?;
+    for entry in std::fs::read_dir(&sources)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), dir.join(entry.file_name()))?;
+    }
+    std::fs::write(dir.join("stepmark.wasm"), NODE_WASM)?;
+    std::fs::write(dir.join("compiler.wasm"), COMPILER_WASM)?;
+    Ok(())
+}
+
+/// Runs a job in `dir` by the client in `js`, on this tier.
+///
+/// # Errors
+/// If Node.js does not run.
+pub fn client(dir: &Path, tier: &str, argv: &[String], out: &str) -> Result<Ended> {
+    let package = tempfile::tempdir()?;
+    client_package(package.path())?;
+    let mut command = node_js(&script("client.mjs"));
+    let output = start(command.arg(package.path()).arg(tier).args(argv).current_dir(dir))?;
     ended(output, &dir.join(out))
 }

@@ -114,6 +114,7 @@ impl Job {
             Place::Compiled => runner::run(&mut runner::compiled_node()?, &argv, dir),
             Place::NodeJsCommand => node_js::command_face(wasm, dir, &argv, "out"),
             Place::NodeJsExports => node_js::documented_example(wasm, dir, &argv, "out"),
+            Place::NodeJsCompiled => node_js::client(dir, "compiled", &argv, "out"),
         };
         let expected = if place == Place::NodeJsCommand { under_wasi(self.exit_code) } else { self.exit_code };
         self.ended_with(ended.with_context(|| format!("{} in {}", self.name, place.name()))?, expected)
@@ -192,11 +193,14 @@ pub enum Place {
     NodeJsCommand,
     /// The wasm's exported functions, in Node.js.
     NodeJsExports,
+    /// Compiled code from the beginning, by the client in `js`, in Node.js.
+    NodeJsCompiled,
 }
 
 impl Place {
     /// All of them; the first is what the others are compared with.
-    pub const ALL: [Self; 5] = [Self::Native, Self::Wasmtime, Self::Compiled, Self::NodeJsCommand, Self::NodeJsExports];
+    pub const ALL: [Self; 6] =
+        [Self::Native, Self::Wasmtime, Self::Compiled, Self::NodeJsCommand, Self::NodeJsExports, Self::NodeJsCompiled];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -206,11 +210,12 @@ impl Place {
             Self::Compiled => "compiled code in wasmtime",
             Self::NodeJsCommand => "WASI command in Node.js",
             Self::NodeJsExports => "exports in Node.js",
+            Self::NodeJsCompiled => "compiled code in Node.js",
         }
     }
 
     /// Whether it needs Node.js.
     pub fn needs_node_js(self) -> bool {
-        matches!(self, Self::NodeJsCommand | Self::NodeJsExports)
+        !matches!(self, Self::Native | Self::Wasmtime | Self::Compiled)
     }
 }

@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use engine_tests::generate::Rng;
+use node_tests::benchmarks;
+use node_tests::programs;
 use node_tests::runner::{self, Ended};
 use node_tests::same_everywhere::{JOBS, Job};
 use stepmark_runner::node::engine::{Budget, Event, ModuleSession, TierChoice};
@@ -159,6 +161,21 @@ fn a_function_with_hundreds_of_operands_where_it_may_be_left_is_not_compiled() {
                 (call $g (local.get 0))))"#
     );
     compare_text(&text, "0", 3_000, 1_000);
+}
+
+#[test]
+fn the_benchmark_programs_run_in_compiled_code() {
+    for benchmark in benchmarks::all().unwrap() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("program.wasm"), programs::bytes(&benchmark.path()).unwrap()).unwrap();
+        let argv =
+            ["--snapshot-output", "out", "program.wasm", "run", &benchmark.quick.n.to_string()].map(str::to_owned);
+        let mut node = runner::compiled_node().unwrap();
+        let ended = runner::run(&mut node, &argv, dir.path()).unwrap();
+        let gas = ended.result().unwrap()["gas_used"].as_u64().unwrap();
+        let share = node.compiled_work().gas as f64 / gas as f64;
+        assert!(share > 0.9, "{}: {:.1} % of {gas} gas", benchmark.name(), 100.0 * share);
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod first_run;
 mod footprint;
 mod fuzz;
 mod house;
+mod js;
 mod long;
 mod migration;
 mod mutants;
@@ -85,6 +86,8 @@ enum Command {
     Mutants(mutants::Args),
     /// Show how the code is laid out, and what of it breaks the rules
     House(house::Args),
+    /// Pack the JavaScript client, install it from the file, check its types, and use it
+    Js(js::Args),
     /// Run the allocator and the loop of the fast engine under Miri
     Miri(nightly::Args),
     /// Run 1,000 assertions of the suite under AddressSanitizer
@@ -145,6 +148,7 @@ fn main() -> ExitCode {
         Command::Long(args) => long::run(&args),
         Command::FirstRun(args) => first_run::run(&args),
         Command::House(args) => house::run(&args),
+        Command::Js(args) => js::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Miri(args) => nightly::miri(&args),
         Command::Asan(args) => nightly::asan(&args),

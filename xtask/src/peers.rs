@@ -30,6 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let built = root.join("target-node").join("peers");
     fs::create_dir_all(&built)?;
     build_nodes(&root, &built)?;
+    build_compiler(&root, &built.join("compiler.wasm"))?;
     build_native(&root, &built)?;
     for (file, feature) in WASMI {
         build_wasmi(&root, &built.join(file), feature)?;
@@ -60,6 +61,11 @@ fn build_nodes(root: &Path, built: &Path) -> Result<()> {
 
 fn build_node(root: &Path, to: &Path, features: &[&str]) -> Result<()> {
     let wasm = node_build::build_wasm(root, &root.join("target-node"), node_build::PACKAGE, features);
+    copy(&wasm.map_err(|error| anyhow!("{error}"))?, to)
+}
+
+fn build_compiler(root: &Path, to: &Path) -> Result<()> {
+    let wasm = node_build::build_wasm(root, &root.join("target-node"), "stepmark-compiler", &[]);
     copy(&wasm.map_err(|error| anyhow!("{error}"))?, to)
 }
 

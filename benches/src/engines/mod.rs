@@ -75,7 +75,7 @@ pub struct Files {
     /// Chiwawa's wasm, as its authors build it for wasm32-wasip1
     #[arg(long, value_name = "FILE", env = "CHIWAWA")]
     pub chiwawa: Option<PathBuf>,
-    /// Measure the node in Node.js too
+    /// Measure in Node.js too: the node, compiled code in it, and V8 itself
     #[arg(long)]
     pub v8: bool,
 }
@@ -98,7 +98,17 @@ impl Files {
 
     fn v8(&self) -> Result<Load> {
         ensure!(self.v8, "--v8 asks for it");
-        piped::node_js(&self.node()?)
+        piped::node_js(&self.node()?, None)
+    }
+
+    fn v8_compiled(&self) -> Result<Load> {
+        ensure!(self.v8, "--v8 asks for it");
+        piped::node_js(&self.node()?, Some(&self.built("compiler.wasm")?))
+    }
+
+    fn v8_itself(&self) -> Result<Load> {
+        ensure!(self.v8, "--v8 asks for it");
+        piped::v8()
     }
 
     fn wasmi(&self, name: &str, fuel: bool) -> Result<Load> {
@@ -110,7 +120,7 @@ impl Files {
 type Entry = (&'static str, &'static str, fn(&Files) -> Result<Load>);
 
 /// All engines, in the order of the columns.
-const ENGINES: [Entry; 20] = [
+const ENGINES: [Entry; 24] = [
     ("node", "the node as it ships, in wasmtime", |files| node::in_wasmtime(&files.node()?)),
     ("node-nogas", "the node without gas, in wasmtime", |files| {
         node::in_wasmtime(&files.built("node-without-gas.wasm")?)
@@ -120,6 +130,9 @@ const ENGINES: [Entry; 20] = [
     }),
     ("node-v8", "the node as it ships, in Node.js", Files::v8),
     ("native", "the node's library, native", |files| piped::native(&files.native()?)),
+    ("compiled", "compiled code in the node, in wasmtime", |files| piped::compiled(&files.native()?)),
+    ("compiled-v8", "compiled code in the node, in Node.js", Files::v8_compiled),
+    ("v8", "V8 itself, in Node.js", Files::v8_itself),
     ("wasmi2", "wasmi 2, native", |_| Ok(wasmi::v2(false))),
     ("wasmi2-fuel", "wasmi 2 with fuel, native", |_| Ok(wasmi::v2(true))),
     ("wasmi1", "wasmi 1, native", |_| Ok(wasmi::v1(false))),
@@ -132,6 +145,7 @@ const ENGINES: [Entry; 20] = [
     ("tinywasm", "tinywasm, native", |_| Ok(tinywasm::load())),
     ("wasmtime", "wasmtime: Cranelift", |_| wasmtime::cranelift()),
     ("wasmtime-fuel", "wasmtime: Cranelift with fuel", |_| wasmtime::cranelift_fuel()),
+    ("wasmtime-exact", "wasmtime: Cranelift with fuel and canonical NaNs", |_| wasmtime::cranelift_exact()),
     ("pulley", "wasmtime: Pulley", |_| wasmtime::pulley()),
     ("wasmedge", "WasmEdge's interpreter, native", |files| {
         wasmedge::load(files.wasmedge.as_deref().context("no --wasmedge FILE")?)

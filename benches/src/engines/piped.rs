@@ -14,23 +14,48 @@ use super::Load;
 use super::node::{Job, Node, files};
 use crate::program::Program;
 
-/// The script, as it stands beside the sources.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engines/node.mjs");
+/// The scripts, as they stand beside the sources.
+const NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engines/node.mjs");
+const V8: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engines/v8.mjs");
 
 /// Programs in the node's library, in the program `native-node` at `path`.
 pub fn native(path: &Path) -> Result<Load> {
-    let path = path.canonicalize().with_context(|| path.display().to_string())?;
-    Ok(load(move || Command::new(&path)))
+    process(path, &[])
 }
 
-/// Programs in the node in the file `wasm`, in Node.js.
-pub fn node_js(wasm: &Path) -> Result<Load> {
+/// Programs as compiled code in the node as wasm, in the program `native-node` at `path`.
+pub fn compiled(path: &Path) -> Result<Load> {
+    process(path, &["compiled"])
+}
+
+fn process(path: &Path, words: &'static [&'static str]) -> Result<Load> {
+    let path = path.canonicalize().with_context(|| path.display().to_string())?;
+    Ok(load(move || {
+        let mut command = Command::new(&path);
+        command.args(words);
+        command
+    }))
+}
+
+/// Programs in the node in the file `wasm`, in Node.js; with its `compiler`, as compiled code.
+pub fn node_js(wasm: &Path, compiler: Option<&Path>) -> Result<Load> {
+    let files: Vec<&Path> = [wasm].into_iter().chain(compiler).collect();
+    script(NODE, &files)
+}
+
+/// Programs in V8 itself.
+pub fn v8() -> Result<Load> {
+    script(V8, &[])
+}
+
+fn script(script: &'static str, files: &[&Path]) -> Result<Load> {
     let version = Command::new("node").arg("--version").output().context("Node.js is not in PATH")?;
     ensure!(version.status.success(), "node --version: {}", version.status);
-    let wasm = wasm.canonicalize().with_context(|| wasm.display().to_string())?;
+    let absolute = |path: &&Path| path.canonicalize().with_context(|| path.display().to_string());
+    let files = files.iter().map(absolute).collect::<Result<Vec<_>>>()?;
     Ok(load(move || {
         let mut command = Command::new("node");
-        command.arg("--no-warnings").arg(SCRIPT).arg(&wasm);
+        command.arg("--no-warnings").arg(script).args(&files);
         command
     }))
 }

@@ -22,6 +22,13 @@ pub fn cranelift_fuel() -> Result<Load> {
     load(config, true)
 }
 
+/// Cranelift with fuel and NaNs whose bits are the same everywhere: what compiled code in the node stands in for.
+pub fn cranelift_exact() -> Result<Load> {
+    let mut config = Config::new();
+    config.consume_fuel(true).cranelift_nan_canonicalization(true);
+    load(config, true)
+}
+
 /// Pulley.
 pub fn pulley() -> Result<Load> {
     let mut config = Config::new();

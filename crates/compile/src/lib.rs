@@ -2,7 +2,7 @@
 //! counts gas as they are charged, and can be *left* before any instruction, with every frame in memory in the terms of
 //! the program. Whoever has a compiler for WebAssembly runs it; the interpreter goes on from where it was left.
 //!
-//! It is a pure function: bytes go in, bytes come out.
+//! It is a pure function: bytes go in, bytes come out. What a host of the companion needs beside it is in [`host`].
 //!
 //! - Leaving is allowed anywhere, overspending nowhere: what is not emitted is left to the interpreter.
 //! - No trap can happen in a companion. What would trap is left before it.
@@ -13,6 +13,7 @@ mod cost;
 mod entry;
 mod frames;
 mod function;
+pub mod host;
 mod layout;
 mod made;
 mod points;

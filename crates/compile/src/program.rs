@@ -17,10 +17,11 @@ use crate::source;
 /// Instructions that a function may have to be compiled.
 const MOST_INSTRUCTIONS: usize = 50_000;
 
-/// Operands that there may be on average before an instruction of a function, beside [`FEW_OPERANDS`] in all: each place at which it is left
-/// stores all that are there.
-const MOST_OPERANDS: u64 = 8;
-const FEW_OPERANDS: u64 = 2048;
+/// Operands that there may be on average before an instruction of a function: each place at which it is left stores all that are there. A
+/// loop that was unrolled has more. So many are let pass in one function, and in all functions of a program.
+const USUAL_OPERANDS: u64 = 8;
+const MORE_OPERANDS: u64 = 1 << 16;
+const MORE_IN_ALL: u64 = 1 << 17;
 
 /// Instructions from which a function's locals are written through: where a frame is left in so many places, the one place that
 /// stores all locals would join them all, and take most of the time that a compiler has for the function.
@@ -57,8 +58,9 @@ impl<'a> Program<'a> {
         let (funcs, numbers, dearest) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (rules, signatures) = (Rules::new(), signatures(module));
         let mut program = Program { module, schedule, layout, rules, funcs, numbers, signatures, dearest };
+        let mut more = MORE_IN_ALL;
         for func in wanted {
-            let Some(compiled) = program.candidate(*func) else { continue };
+            let Some(compiled) = program.candidate(*func, &mut more) else { continue };
             let zeroed = zeroed_cost(schedule, &compiled) as i64;
             let dearest = program.dearest.entry(program.signature(*func)).or_default();
             *dearest = zeroed.max(*dearest);
@@ -68,8 +70,9 @@ impl<'a> Program<'a> {
         program
     }
 
-    /// A function, if all its values are numbers and it is neither too large nor free to loop.
-    fn candidate(&self, func: u32) -> Option<CompiledFunc> {
+    /// A function, if all its values are numbers and it is neither too large nor free to loop; what it has of operands beyond the usual is
+    /// taken from those that may be `more` than that.
+    fn candidate(&self, func: u32, more: &mut u64) -> Option<CompiledFunc> {
         let locals = source::locals(self.module, func, MOST_SLOTS)?;
         let ty = self.module.func_type(func);
         let results = Num::list(&ty.results)?;
@@ -86,10 +89,14 @@ impl<'a> Program<'a> {
         let compiled = CompiledFunc { params, locals, made, written_through, results, frame };
         let zeroed = zeroed_cost(self.schedule, &compiled);
         let operands: u64 = body.instrs.iter().map(|instr| u64::from(instr.height)).sum();
-        let is_small = slots <= MOST_SLOTS
-            && body.instrs.len() <= MOST_INSTRUCTIONS
-            && operands <= MOST_OPERANDS * body.instrs.len() as u64 + FEW_OPERANDS;
-        (is_small && is_priced(&body, self.schedule, zeroed)).then_some(compiled)
+        let beyond = operands.saturating_sub(USUAL_OPERANDS * body.instrs.len() as u64);
+        let is_small =
+            slots <= MOST_SLOTS && body.instrs.len() <= MOST_INSTRUCTIONS && beyond <= MORE_OPERANDS.min(*more);
+        if !is_small || !is_priced(&body, self.schedule, zeroed) {
+            return None;
+        }
+        *more -= beyond;
+        Some(compiled)
     }
 
     /// What a function can be called as; no other type has the same number unless it is equal.

@@ -19,6 +19,9 @@ pub(super) struct ExportModuleArgs {
     /// Where to write it, as another way to name it
     #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
     output: Option<PathBuf>,
+    /// Write the compiler too, with which JavaScript hosts run programs as compiled code
+    #[arg(long, value_name = "FILE")]
+    compiler: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -29,10 +32,17 @@ pub(super) fn execute(args: &ExportModuleArgs) -> Result<Reply> {
     let file = args.file.as_ref().or(args.output.as_ref()).ok_or_else(missing)?;
     write_output(file, OutputKind::Module, embedded_module::NODE_WASM)?;
     let (hash, file) = (embedded_module::node_hash(), file.display().to_string());
-    if args.json {
-        let bytes = embedded_module::NODE_WASM.len();
-        return Ok(Reply::object(0, json!({ "file": file, "bytes": bytes, "blake3": hash })));
+    let mut reply = json!({ "file": file, "bytes": embedded_module::NODE_WASM.len(), "blake3": hash });
+    let mut lines = vec![format!("{hash}  {file}")];
+    if let Some(file) = &args.compiler {
+        write_output(file, OutputKind::Module, embedded_module::COMPILER_WASM)?;
+        let (hash, file) = (embedded_module::compiler_hash(), file.display().to_string());
+        lines.push(format!("{hash}  {file}"));
+        reply["compiler"] = json!({ "file": file, "bytes": embedded_module::COMPILER_WASM.len(), "blake3": hash });
     }
-    print(&format!("{hash}  {file}"))?;
+    if args.json {
+        return Ok(Reply::object(0, reply));
+    }
+    lines.iter().try_for_each(|line| print(line))?;
     Ok(0.into())
 }

@@ -99,7 +99,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     let contract = &args.job.config.contract;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
     let stop = on_ctrl_c()?;
-    let engine = args.engine.engine();
+    let engine = args.engine.running_engine();
     let mut console = console_of(args, engine);
     if job.resume.is_none() && imports::any(&job, &["clock_time_get", "poll_oneoff"]) {
         console.watch_clock(job.clock_rate.unwrap_or(1));

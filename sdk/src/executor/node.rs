@@ -6,16 +6,17 @@ use stepmark_hosts::external::{ExternalCall, ExternalReply};
 use stepmark_runner::failure::Failure;
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::driver::{self, Driver, Ready};
-use stepmark_runner::node::engine::ModuleSession;
+use stepmark_runner::node::engine::{ModuleSession, TierChoice};
 use stepmark_runner::node::external::Responder;
 use stepmark_runner::node::sandbox::WasmNode;
 use stepmark_session::spec::JobSpec;
 
 use crate::caller::Asking;
 use crate::chain::Segment;
+use crate::config::ProgramTier;
 use crate::error::Error;
 use crate::executor::{Capabilities, Ended, Execution, Executor, ExecutorJob, check, no_job};
-use crate::metrics::Metrics;
+use crate::metrics::{CompiledMetrics, Metrics};
 use crate::run::pages;
 use crate::serve::Server;
 use crate::setup::Setup;
@@ -63,6 +64,7 @@ impl Executor for WasmExecutor {
         let entry = setup.entry(job.entry.as_deref(), &job.args)?;
         let spec = JobSpec { gas_limit: job.gas_limit, gas_refill: true, ..setup.options(&entry) };
         let mut node = WasmNode::embedded().map_err(|failure| failed(&failure))?;
+        node.set_tier(choice(setup.config.chosen_tier())).map_err(|failure| failed(&failure))?;
         give(&mut node, &spec, setup).map_err(|failure| failed(&failure))?;
         self.metrics = Metrics::default();
         self.metrics.times.setting_up = began.elapsed();
@@ -75,6 +77,9 @@ impl Executor for WasmExecutor {
         let began = Instant::now();
         let execution = run(&mut node, &mut server, &mut self.metrics);
         self.metrics.times.running = began.elapsed();
+        let work = node.compiled_work();
+        let (functions, gas, turns, bytes, compiling) = (work.funcs, work.gas, work.turns, work.bytes, work.compiling);
+        self.metrics.compiled = CompiledMetrics { functions, gas, turns, bytes, compiling };
         execution
     }
 
@@ -85,6 +90,14 @@ impl Executor for WasmExecutor {
     fn shut_down(&mut self) -> Result<(), Error> {
         self.node = None;
         Ok(())
+    }
+}
+
+fn choice(tier: ProgramTier) -> TierChoice {
+    match tier {
+        ProgramTier::Register => TierChoice::Register,
+        ProgramTier::Auto => TierChoice::Auto,
+        ProgramTier::Compiled => TierChoice::Compiled,
     }
 }
 

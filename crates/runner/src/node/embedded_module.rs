@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 /// The node: one WebAssembly file with a WASI command and exported functions.
 pub const NODE_WASM: &[u8] = include_bytes!(env!("NODE_WASM"));
+/// What lets hosts that are not written in Rust run programs as compiled code: one WebAssembly file with exported functions.
+pub const COMPILER_WASM: &[u8] = include_bytes!(env!("COMPILER_WASM"));
 /// Version of wasmtime that runs the node and the reference.
 pub const WASMTIME_VERSION: &str = env!("WASMTIME_VERSION");
 /// Version of this runner.
@@ -20,6 +22,11 @@ pub fn node_hash() -> &'static str {
 pub fn node_hash_bytes() -> &'static [u8; 32] {
     static HASH: OnceLock<[u8; 32]> = OnceLock::new();
     HASH.get_or_init(|| *blake3::hash(NODE_WASM).as_bytes())
+}
+
+/// BLAKE3 hash of [`COMPILER_WASM`] in lower-case hexadecimal.
+pub fn compiler_hash() -> String {
+    blake3::hash(COMPILER_WASM).to_hex().to_string()
 }
 
 /// What `--version` prints after the program's name.

@@ -73,6 +73,8 @@ pub struct CompiledWork {
     pub turns: u64,
     /// How often it was left before its function returned.
     pub left: u64,
+    /// Bytes of the companions that were compiled.
+    pub bytes: u64,
     /// Time from the first thing that was done to compile to the last.
     pub compiling: Duration,
 }

@@ -24,6 +24,7 @@ impl Runner {
             "name": "stepmark",
             "version": embedded_module::VERSION,
             "engine": self.engine.to_string(),
+            "tier": self.engine.tier().to_string(),
             "wasmtime": embedded_module::WASMTIME_VERSION,
             "node_blake3": embedded_module::node_hash(),
         });

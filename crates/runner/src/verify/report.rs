@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::node::engine::TierChoice;
 use crate::node::runner_report::nanoseconds;
 use crate::terminal::html as html_text;
 use crate::verify::{Conclusion, SegmentExecutor, SegmentVerdict, Verification};
@@ -24,6 +25,7 @@ impl Verification {
             "not_covered": self.not_covered,
             "workers": self.jobs,
             "engine": executor.engine().to_string(),
+            "tier": executor.engine().tier().to_string(),
             "node_blake3": executor.hash(),
             "time_ns": nanoseconds(self.time),
         })
@@ -53,7 +55,11 @@ impl Verification {
             SegmentExecutor::Own(_) => "this build of Stepmark".to_owned(),
             SegmentExecutor::File { .. } => format!("the module {}", executor.hash()),
         };
-        format!("Proved: {proved}{to}. On trust: {from}{answers}this machine, {module} and its wasmtime.")
+        let compiled = match executor.engine().tier() {
+            TierChoice::Register => "",
+            TierChoice::Auto | TierChoice::Compiled => ", which compiled the program",
+        };
+        format!("Proved: {proved}{to}. On trust: {from}{answers}this machine, {module} and its wasmtime{compiled}.")
     }
 }
 
@@ -77,7 +83,7 @@ pub fn html(found: &Verification, dir: &str, executor: &SegmentExecutor) -> Stri
          body{{font:15px sans-serif;margin:2em;max-width:70em}}table{{border-collapse:collapse}}\
          td,th{{border:1px solid #ccc;padding:.2em .6em;text-align:left}}.same{{background:#dfd}}.differs{{background:#fbb}}\
          .not{{background:#fe9}}</style>\n<h1>{dir}: {verdict}</h1>\n<p>{same} of {all} segments are the same, from snapshot \
-         {from}{trust}. Module {node} ({engine} engine), {jobs} workers, {seconds:.1} s.</p>\n",
+         {from}{trust}. Module {node} ({engine} engine, {tier} tier), {jobs} workers, {seconds:.1} s.</p>\n",
         dir = html_text(dir),
         same = found.count("same"),
         all = found.segments.len(),
@@ -85,6 +91,7 @@ pub fn html(found: &Verification, dir: &str, executor: &SegmentExecutor) -> Stri
         trust = if found.from > 0 { ", which is taken on trust" } else { "" },
         node = executor.hash(),
         engine = executor.engine(),
+        tier = executor.engine().tier(),
         jobs = found.jobs,
         seconds = found.time.as_secs_f64(),
     );

@@ -3,10 +3,12 @@
 //! says where compiled code can go on, and is told what it has come to (docs/guest-abi.md).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use stepmark_compile::{Companion, LEFT, Layout, LeftFrames, TablePlace, emit, frame_bound, loop_offsets, slot_offset};
+use stepmark_compile::LEFT;
+use stepmark_compile::host::{Entering, HostedCompanion, Idle, Look, Pace, Told, bytes_of, words_of};
 use stepmark_core::gas::Schedule;
 use stepmark_core::machine::ENTER_WORDS;
 use stepmark_core::module::{Features, Module as Program};
@@ -16,24 +18,16 @@ use wasmtime::{Engine, Instance, Module, Store, StoreLimits, TypedFunc};
 use super::{WasmNode, index};
 use crate::failure::{Failure, IO, Result};
 use crate::node::engine::{CompiledWork, ModuleSession, TierChoice};
+use crate::this_machine::cores;
 
 /// What is said where compiled code fails.
 const FAULT: &str = "compiled code failed (a fault of its own, not of the program)";
 /// What `node_run_or_enter` returns for instance 0.
 const ENTER: usize = 16;
-/// Bytes for frames of compiled code. wasmtime's stack holds them, whose frames are larger.
-const AREA: u32 = 64 << 10;
-/// Gas that a program has used here when it is compiled, if that is not done from the beginning.
-const HOT: u64 = 20_000_000;
-/// Gas that a turn of compiled code must charge to be worth its while.
-const LEAST_TURN: u64 = 64;
-/// Turns of less, more than of others, after which a function is left to the interpreter; and after a number of them in all functions.
-const MOST_IDLE: u32 = 1000;
-const MOST_IDLE_LATER: u32 = 10;
-const IDLE_IN_ALL: u64 = 10_000;
-/// Functions that are taken back at once, each of them; later ones wait for others: the module translates anew then.
-const TAKEN_AT_ONCE: usize = 16;
-const TAKEN_TOGETHER: usize = 64;
+/// What `node_entered` is told: compiled code does not go on there, its function has returned, it has left.
+const NOT: u32 = 0;
+const RETURNED: u32 = 1;
+const WAS_LEFT: u32 = 2;
 
 /// The module's functions for compiled code; not in modules of releases before they were added.
 pub(super) struct CompiledExports {
@@ -58,20 +52,16 @@ impl CompiledExports {
 #[derive(Default)]
 pub(super) struct CompiledCode {
     stage: Stage,
-    /// Gas of the run at which to look whether anything should be compiled, once it has begun here.
-    next: Option<u64>,
-    /// Gas from the last look to the next.
-    pace: u64,
-    /// Gas of the run, and of compiled code, when there was compiled code the last time.
-    before: (u64, u64),
+    pace: Pace,
+    /// The programs of the instances, once they have been read.
+    programs: BTreeMap<u32, Arc<Program>>,
     /// By instance, the functions that were to be compiled so far.
     wanted: BTreeMap<u32, BTreeSet<u32>>,
     instances: BTreeMap<u32, Compiled>,
     pub(super) work: CompiledWork,
-    /// Turns that were not worth their while.
-    idle: u64,
-    /// Values of the frame that is entered.
-    values: Vec<u64>,
+    idle: Idle,
+    /// Locals of the frame that is entered.
+    locals: Vec<u64>,
 }
 
 /// How far the compiled code of a run has come.
@@ -86,113 +76,32 @@ enum Stage {
     Ready,
 }
 
+/// An instance of which functions are to be compiled.
+struct Subject {
+    instance: u32,
+    /// Words of the workspace that it needs.
+    words: u32,
+    program: Arc<Program>,
+    schedule: Schedule,
+    wanted: Vec<u32>,
+}
+
 /// Compiled code of an instance in the making.
 struct Making {
     instance: u32,
-    places: Places,
     began: Instant,
     /// What it gives; nothing if the host's compiler does not take it.
-    thread: JoinHandle<Option<(Companion, Module)>>,
+    thread: JoinHandle<Option<(HostedCompanion, Module)>>,
 }
 
 /// Compiled code of an instance.
 struct Compiled {
-    companion: Companion,
-    places: Places,
+    hosted: HostedCompanion,
     enter: TypedFunc<(i32, i32, i64), i64>,
     resume: TypedFunc<(i32, i32, i32, i64), i64>,
-    /// By function, turns that were not worth their while, less those that were.
-    idle: BTreeMap<u32, u32>,
-    /// Functions that were taken back, or will be: the last so many.
-    given_up: Vec<u32>,
-    waiting: usize,
 }
 
-/// Where things lie in the module's memory.
-#[derive(Clone, Debug)]
-struct Places {
-    layout: Layout,
-    /// The workspace.
-    words: u32,
-    /// The first frame.
-    frames: u32,
-}
-
-/// What the module says of an instance.
-struct Told {
-    words: Vec<u64>,
-}
-
-impl Told {
-    const PROGRAM: usize = 4;
-    const SCHEDULE: usize = 6;
-    const DEPTH: usize = 8;
-    const SLOTS: usize = 9;
-    const GLOBALS: usize = 10;
-
-    fn word(&self, at: usize) -> u32 {
-        self.words.get(at).and_then(|word| u32::try_from(*word).ok()).unwrap_or(0)
-    }
-
-    /// The list whose length is at a word, and where the words after it begin.
-    fn list(&self, at: usize) -> (Vec<u32>, usize) {
-        let end = (at + 1).saturating_add(index(self.word(at)));
-        ((at + 1..end.min(self.words.len())).map(|at| self.word(at)).collect(), end)
-    }
-
-    fn tables(&self) -> (Vec<u32>, usize) {
-        self.list(self.list(Self::GLOBALS).1)
-    }
-
-    /// Functions that have run.
-    fn called(&self) -> Vec<u32> {
-        let (_, begin) = self.tables();
-        (begin..self.words.len()).map(|at| self.word(at)).collect()
-    }
-
-    /// Words of the workspace that an instance of a program of so many functions needs.
-    fn workspace(&self, funcs: u32) -> u32 {
-        let fixed = (ENTER_WORDS + self.tables().0.len() + 2) as u32;
-        fixed + funcs.div_ceil(2) + AREA / 8
-    }
-
-    /// How the workspace is divided: `None` if the job allows too little to compile for.
-    fn places(&self, instance: u32, funcs: u32) -> Option<Places> {
-        let words = self.word(0);
-        let (tables, sizes) = (self.tables().0, words + 8 * ENTER_WORDS as u32);
-        let gas = sizes + 8 * tables.len() as u32;
-        let signatures = gas + 16;
-        let frames = signatures + 8 * funcs.div_ceil(2);
-        let bound = frame_bound(self.word(Self::DEPTH).into(), self.word(Self::SLOTS).into(), AREA.into())?;
-        let table = |(number, elements): (u32, u32)| TablePlace { elements, size: sizes + 8 * number };
-        let layout = Layout {
-            instance,
-            memory: self.word(3),
-            memory_size: words + 56,
-            marks: self.word(1),
-            globals: self.list(Self::GLOBALS).0,
-            tables: (0..).zip(tables).map(table).collect(),
-            signatures,
-            gas,
-            innermost: gas + 8,
-            frame_limit: frames + bound,
-        };
-        Some(Places { layout, words, frames })
-    }
-}
-
-/// What is to be gone on with.
-struct Entering {
-    func: u32,
-    offset: u32,
-    gas: u64,
-    values: u32,
-    count: u32,
-    frames: u64,
-    slots: u64,
-}
-
-/// What a turn came to.
+/// What a turn came to, as `node_entered` takes it.
 struct TurnEnd {
     how: u32,
     at: u32,
@@ -235,17 +144,18 @@ impl WasmNode {
     /// Begins to compile, or takes what has been compiled, if it is time.
     fn make_progress(&mut self) -> Result<()> {
         let is_auto = self.tier == TierChoice::Auto;
-        if is_auto && !self.is_hot()? {
+        if is_auto && !self.is_time()? {
             return Ok(());
         }
         match std::mem::take(&mut self.compiled.stage) {
             Stage::Waiting => {
+                let subjects = self.subjects()?;
+                if is_auto && !self.is_worth(&subjects)? {
+                    return Ok(());
+                }
                 let mut all = Vec::new();
-                for instance in 0.. {
-                    match self.begin(instance)? {
-                        Some(making) => all.extend(making),
-                        None => break,
-                    }
+                for subject in subjects {
+                    all.extend(self.begin(subject)?);
                 }
                 self.compiled.stage = Stage::Making(all);
                 if is_auto { Ok(()) } else { self.make_progress() }
@@ -256,7 +166,8 @@ impl WasmNode {
             }
             Stage::Making(all) => {
                 self.compiled.stage = Stage::Ready;
-                self.compiled.before = (self.progress()?.gas_total, self.compiled.work.gas);
+                let total = self.progress()?.gas_total;
+                self.compiled.pace.taken_in(total, self.compiled.work.gas);
                 all.into_iter().try_for_each(|making| self.take_in(making))
             }
             Stage::Ready => {
@@ -266,29 +177,17 @@ impl WasmNode {
         }
     }
 
-    /// Whether it is time to compile, or to compile anew: what runs at the beginning of a program is not what runs later.
-    fn is_hot(&mut self) -> Result<bool> {
-        let total = self.progress()?.gas_total;
-        let code = &mut self.compiled;
-        let next = *code.next.get_or_insert(total.saturating_add(HOT));
-        let (before, compiled) = code.before;
-        match code.stage {
-            Stage::Making(_) => return Ok(true),
-            Stage::Waiting if total < next => return Ok(false),
-            Stage::Ready if total < next.max(before.saturating_add(HOT)) => return Ok(false),
-            Stage::Waiting | Stage::Ready => {}
+    /// Whether it is time to compile, or to compile anew: everything has been taken back then.
+    fn is_time(&mut self) -> Result<bool> {
+        if matches!(self.compiled.stage, Stage::Making(_)) {
+            return Ok(true);
         }
-        // The longer a program runs, the less often.
-        code.pace = code.pace.max(HOT).saturating_mul(4);
-        code.next = Some(total.saturating_add(code.pace));
-        if matches!(code.stage, Stage::Ready) {
-            let is_well_used = (code.work.gas - compiled) / 4 >= (total - before) / 5;
-            if is_well_used {
-                return Ok(false);
-            }
+        let total = self.progress()?.gas_total;
+        let look = self.compiled.pace.look(total, self.compiled.work.gas);
+        if look == Look::Anew {
             self.begin_anew()?;
         }
-        Ok(true)
+        Ok(look != Look::GoOn)
     }
 
     /// Takes everything back, and with it what compiled code has marked.
@@ -298,35 +197,71 @@ impl WasmNode {
         self.hand_over(0, &[])
     }
 
-    /// Begins to compile an instance, if it is one, and if anything of it can be.
-    fn begin(&mut self, instance: u32) -> Result<Option<Option<Making>>> {
-        let value = self.call(|exports| &exports.for_compiled().compile, (instance, 0))?;
-        if value < 0 {
-            return Ok(None);
+    /// The instances, and what is to be compiled of them.
+    fn subjects(&mut self) -> Result<Vec<Subject>> {
+        let mut all = Vec::new();
+        for instance in 0.. {
+            let value = self.call(|exports| &exports.for_compiled().compile, (instance, 0))?;
+            if value < 0 {
+                break;
+            }
+            let told = Told::read(&self.bytes(value)?);
+            let (at, length) = told.schedule();
+            let schedule = Schedule::parse("of-the-job", &String::from_utf8_lossy(self.piece(at, length)?))?;
+            let program = self.program(instance, &told)?;
+            let called = told.called();
+            let is_wanted = |func: &u32| self.tier == TierChoice::Compiled || called.contains(func);
+            let wanted = self.compiled.wanted.entry(instance).or_default();
+            wanted.extend((program.imported_funcs()..program.func_count()).filter(is_wanted));
+            let wanted = wanted.iter().copied().collect();
+            all.push(Subject {
+                instance,
+                words: told.workspace_words(program.func_count()),
+                program,
+                schedule,
+                wanted,
+            });
         }
-        let told = self.told(value)?;
-        let bytes = self.piece(told.word(Told::PROGRAM), told.word(Told::PROGRAM + 1))?.to_vec();
-        let text = String::from_utf8_lossy(self.piece(told.word(Told::SCHEDULE), told.word(Told::SCHEDULE + 1))?);
-        let schedule = Schedule::parse("of-the-job", &text)?;
-        let program = Program::parse(bytes, Features::default())?;
-        let called = told.called();
-        let value =
-            self.call(|exports| &exports.for_compiled().compile, (instance, told.workspace(program.func_count())))?;
-        let told = self.told(value)?;
-        let Some(places) = told.places(instance, program.func_count()) else { return Ok(Some(None)) };
-        let is_wanted = |func: &u32| self.tier == TierChoice::Compiled || called.contains(func);
-        let wanted = self.compiled.wanted.entry(instance).or_default();
-        wanted.extend((program.imported_funcs()..program.func_count()).filter(is_wanted));
-        let wanted: Vec<u32> = wanted.iter().copied().collect();
-        let (engine, layout) = (self.store.engine().clone(), places.layout.clone());
-        let began = Instant::now();
-        let thread = std::thread::spawn(move || compile(&engine, &program, &schedule, &layout, &wanted));
-        Ok(Some(Some(Making { instance, places, began, thread })))
+        Ok(all)
     }
 
-    fn told(&mut self, value: i32) -> Result<Told> {
-        let bytes = self.bytes(value)?;
-        Ok(Told { words: bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect() })
+    /// Whether the run has cost enough by now for its functions to be compiled.
+    fn is_worth(&mut self, subjects: &[Subject]) -> Result<bool> {
+        let bodies = subjects.iter().flat_map(|one| one.wanted.iter().filter_map(|func| one.program.body(*func)));
+        let bytes = bodies.map(|body| body.len() as u64).sum();
+        let total = self.progress()?.gas_total;
+        Ok(self.compiled.pace.is_worth(total, bytes))
+    }
+
+    /// Begins to compile an instance, if anything of it can be.
+    fn begin(&mut self, subject: Subject) -> Result<Option<Making>> {
+        let Subject { instance, words, program, schedule, wanted } = subject;
+        let value = self.call(|exports| &exports.for_compiled().compile, (instance, words))?;
+        let told = Told::read(&self.bytes(value)?);
+        let Some(places) = told.places(instance, program.func_count()) else { return Ok(None) };
+        let engine = self.store.engine().clone();
+        let began = Instant::now();
+        // The program runs on meanwhile, and needs a processor too.
+        let runs_on = self.tier == TierChoice::Auto;
+        let thread = std::thread::spawn(move || {
+            let hosted = HostedCompanion::emit(&program, &schedule, places, &wanted);
+            let module =
+                if runs_on { beside(|| compile(&engine, hosted.wasm()))? } else { compile(&engine, hosted.wasm()) };
+            Some((hosted, module?))
+        });
+        Ok(Some(Making { instance, began, thread }))
+    }
+
+    /// The program of an instance, which is read once.
+    fn program(&mut self, instance: u32, told: &Told) -> Result<Arc<Program>> {
+        let (at, length) = told.program();
+        let bytes = self.piece(at, length)?;
+        if let Some(program) = self.compiled.programs.get(&instance).filter(|program| program.bytes() == bytes) {
+            return Ok(program.clone());
+        }
+        let program = Arc::new(Program::parse(bytes.to_vec(), Features::default())?);
+        self.compiled.programs.insert(instance, program.clone());
+        Ok(program)
     }
 
     /// Bytes of the module's memory.
@@ -337,23 +272,17 @@ impl WasmNode {
 
     /// Hands over what has been compiled.
     fn take_in(&mut self, making: Making) -> Result<()> {
-        let Making { instance, places, began, thread } = making;
-        let Some((companion, module)) = thread.join().map_err(|_| Failure::new(IO, FAULT))? else { return Ok(()) };
+        let Making { instance, began, thread } = making;
+        let Some((hosted, module)) = thread.join().map_err(|_| Failure::new(IO, FAULT))? else { return Ok(()) };
         let failed = |error: wasmtime::Error| Failure::wasmtime(IO, FAULT, &error);
         let made = Instance::new(&mut self.store, &module, &[self.memory.into()]).map_err(failed)?;
         let enter = made.get_typed_func(&mut self.store, "enter").map_err(failed)?;
         let resume = made.get_typed_func(&mut self.store, "resume").map_err(failed)?;
-        let mut words = Vec::new();
-        for (func, entries) in &companion.entries {
-            words.extend([u64::from(*func), entries.len() as u64]);
-            words.extend(entries.iter().flat_map(|(at, entry)| [u64::from(*at), entry.gas.cast_unsigned()]));
-        }
-        self.hand_over(instance, &words)?;
-        self.compiled.work.funcs += companion.funcs.len() as u64;
+        self.hand_over(instance, &hosted.handed_over())?;
+        self.compiled.work.funcs += hosted.funcs();
+        self.compiled.work.bytes += hosted.wasm().len() as u64;
         self.compiled.work.compiling = self.compiled.work.compiling.max(began.elapsed());
-        let compiled =
-            Compiled { companion, places, enter, resume, idle: BTreeMap::new(), given_up: Vec::new(), waiting: 0 };
-        self.compiled.instances.insert(instance, compiled);
+        self.compiled.instances.insert(instance, Compiled { hosted, enter, resume });
         Ok(())
     }
 
@@ -370,12 +299,11 @@ impl WasmNode {
             self.hand_over(instance, &[])?;
             return Ok(None);
         };
-        let words = self.piece(compiled.places.words, 8 * ENTER_WORDS as u32)?;
-        let entering = Entering::read(words);
+        let entering = Entering::read(self.piece(compiled.hosted.workspace(), 8 * ENTER_WORDS as u32)?);
         if entering.offset == 0 {
             // Its parts lie elsewhere now.
             self.begin_anew()?;
-            self.compiled.next = Some(0);
+            self.compiled.pace.moved();
             self.make_progress()?;
             return Ok(None);
         }
@@ -383,132 +311,61 @@ impl WasmNode {
         let spent = entering.gas.saturating_sub(end.gas_left);
         self.compiled.work.gas += spent;
         self.compiled.work.turns += 1;
-        self.compiled.work.left += u64::from(end.how == 2);
+        self.compiled.work.left += u64::from(end.how == WAS_LEFT);
         let value = self.call(|exports| &exports.for_compiled().entered, (end.how, end.at, end.gas_left))?;
         self.check(value)?;
-        self.judge(instance, entering.func, spent)?;
+        let CompiledCode { instances, idle, .. } = &mut self.compiled;
+        let compiled = instances.get_mut(&instance);
+        if let Some(words) = compiled.and_then(|compiled| compiled.hosted.judge(entering.func, spent, idle)) {
+            self.hand_over(instance, &words)?;
+        }
         Ok(Some(end.gas_left))
     }
 
     /// A turn of compiled code.
     fn turn(&mut self, instance: u32, entering: &Entering) -> Result<TurnEnd> {
-        let not = TurnEnd { how: 0, at: 0, gas_left: entering.gas };
-        let mut values = std::mem::take(&mut self.compiled.values);
-        values.clear();
-        let stack = self.piece(entering.values, entering.count.saturating_mul(8))?;
-        values.extend(stack.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)));
+        let not = TurnEnd { how: NOT, at: 0, gas_left: entering.gas };
         let Some(compiled) = self.compiled.instances.get(&instance) else { return Ok(not) };
-        let Compiled { companion, places, .. } = compiled;
-        let locals = companion.funcs.get(&entering.func).map_or(0, |func| func.locals.len());
-        let locals = values.get(..locals).unwrap_or_default();
-        let entry = companion.entry(entering.func, entering.offset, locals);
-        self.compiled.values = values;
-        let (Some(entry), Some(place)) = (entry, places.place(entering)) else { return Ok(not) };
+        let hosted = &compiled.hosted;
+        let locals = hosted.locals(entering.func).min(entering.count);
+        self.compiled.locals.clear();
         let memory = self.memory.data_mut(&mut self.store);
-        let (from, to) = (index(entering.values), index(place + slot_offset(0)));
+        let values = memory.get(index(entering.values)..).and_then(|rest| rest.get(..8 * index(locals)));
+        self.compiled.locals.extend(words_of(values.unwrap_or_default()));
+        let Some(entrance) = hosted.entrance(entering, &self.compiled.locals) else { return Ok(not) };
+        let (from, to) = (index(entering.values), index(entrance.slots));
         memory.copy_within(from..from + 8 * index(entering.count), to);
         let gas = entering.gas.min(i64::MAX as u64);
         let kept = entering.gas - gas;
-        let (func, frame) = (entering.func.cast_signed(), place.cast_signed());
-        let left = match entry.number {
+        let (func, frame) = (entering.func.cast_signed(), entrance.frame.cast_signed());
+        let left = match entrance.point {
             0 => compiled.enter.call(&mut self.store, (func, frame, gas.cast_signed())),
-            number => compiled.resume.call(&mut self.store, (func, number.cast_signed(), frame, gas.cast_signed())),
+            point => compiled.resume.call(&mut self.store, (func, point.cast_signed(), frame, gas.cast_signed())),
         };
         let left = left.map_err(|error| Failure::wasmtime(IO, FAULT, &error))?;
+        let fault = || Failure::new(IO, FAULT);
         if left != LEFT {
-            let rest = u64::try_from(left).map_err(|_| Failure::new(IO, FAULT))?;
-            let at = (place + slot_offset(0) - places.words) / 8;
-            return Ok(TurnEnd { how: 1, at, gas_left: kept + rest });
+            let rest = u64::try_from(left).map_err(|_| fault())?;
+            return Ok(TurnEnd { how: RETURNED, at: hosted.results(&entrance), gas_left: kept + rest });
         }
         let memory = self.memory.data(&self.store);
-        let word = |at: u32| Some(u64::from_le_bytes(*memory.get(index(at)..)?.first_chunk()?));
-        let layout = &places.layout;
-        let frames = word(layout.innermost)
-            .zip(word(layout.gas))
-            .and_then(|(innermost, gas)| companion.left_frames(memory, place, innermost as u32, gas.cast_signed()));
-        let left = frames.ok_or_else(|| Failure::new(IO, FAULT))?;
-        let at = self.write(&bytes_of(&words_of(&left)))?;
-        Ok(TurnEnd { how: 2, at, gas_left: kept + left.gas })
-    }
-
-    /// Takes a function back that is entered again and again for nothing.
-    fn judge(&mut self, instance: u32, func: u32, spent: u64) -> Result<()> {
-        let Some(compiled) = self.compiled.instances.get_mut(&instance) else { return Ok(()) };
-        if spent >= LEAST_TURN {
-            if let Some(idle) = compiled.idle.get_mut(&func) {
-                *idle = idle.saturating_sub(1);
-            }
-            return Ok(());
-        }
-        self.compiled.idle += 1;
-        let most = if self.compiled.idle < IDLE_IN_ALL { MOST_IDLE } else { MOST_IDLE_LATER };
-        let idle = compiled.idle.entry(func).or_default();
-        *idle += 1;
-        if *idle < most || compiled.companion.entries.remove(&func).is_none() {
-            return Ok(());
-        }
-        compiled.given_up.push(func);
-        compiled.waiting += 1;
-        if compiled.given_up.len() > TAKEN_AT_ONCE && compiled.waiting < TAKEN_TOGETHER {
-            return Ok(());
-        }
-        let waiting = std::mem::take(&mut compiled.waiting);
-        let those = &compiled.given_up[compiled.given_up.len() - waiting..];
-        let words: Vec<u64> = those.iter().flat_map(|func| [u64::from(*func), 0]).collect();
-        self.hand_over(instance, &words)
+        let innermost = memory.get(index(hosted.innermost())..).and_then(|rest| rest.first_chunk());
+        let (at, length) = hosted.left_piece(u32::from_le_bytes(*innermost.ok_or_else(fault)?));
+        let piece = memory.get(index(at)..).and_then(|rest| rest.get(..index(length)));
+        let (words, left) = piece.and_then(|piece| hosted.left(&entrance, piece)).ok_or_else(fault)?;
+        let at = self.write(&bytes_of(&words))?;
+        Ok(TurnEnd { how: WAS_LEFT, at, gas_left: kept + left })
     }
 }
 
-impl Places {
-    /// Where a frame is put, so that no more frames and slots come above it than the job allows: `None` if that is nowhere.
-    fn place(&self, entering: &Entering) -> Option<u32> {
-        let bound = frame_bound(entering.frames, entering.slots, AREA.into())?;
-        Some(self.layout.frame_limit.saturating_sub(bound).max(self.frames))
-    }
+/// Does work that is shared out among threads on all processors but one.
+fn beside<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(cores().saturating_sub(1).max(1));
+    threads.build().ok().map(|threads| threads.install(work))
 }
 
-impl Entering {
-    fn read(bytes: &[u8]) -> Entering {
-        let word = |at: usize| bytes.as_chunks().0.get(at).map_or(0, |word| u64::from_le_bytes(*word));
-        Entering {
-            func: word(0) as u32,
-            offset: word(1) as u32,
-            gas: word(2),
-            values: word(3) as u32,
-            count: word(4) as u32,
-            frames: word(5),
-            slots: word(6),
-        }
-    }
-}
-
-/// Emits and compiles functions. A function can be too large for the host's compiler: the interpreter runs the program then.
-fn compile(
-    engine: &Engine,
-    program: &Program,
-    schedule: &Schedule,
-    layout: &Layout,
-    wanted: &[u32],
-) -> Option<(Companion, Module)> {
-    // A function without loops comes to its end soon: to go on in the middle of it is not worth its code.
-    let points = wanted.iter().map(|func| (*func, loop_offsets(program, *func)));
-    let points = points.filter(|(_, offsets)| !offsets.is_empty()).collect();
-    let companion = emit(program, schedule, layout, wanted, &points);
-    debug_assert!(wasmparser::validate(&companion.wasm).is_ok(), "the companion is valid");
-    let module = Module::new(engine, &companion.wasm).ok()?;
-    Some((companion, module))
-}
-
-/// Frames as the module takes them.
-fn words_of(left: &LeftFrames) -> Vec<u64> {
-    let mut words = Vec::new();
-    for frame in &left.frames {
-        words.extend([frame.func.into(), frame.offset.into(), frame.operands.len() as u64]);
-        words.extend(frame.locals.iter().chain(&frame.operands));
-    }
-    words
-}
-
-fn bytes_of(words: &[u64]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+/// Compiles a companion. A function can be too large for the host's compiler: the interpreter runs the program then.
+fn compile(engine: &Engine, wasm: &[u8]) -> Option<Module> {
+    debug_assert!(wasmparser::validate(wasm).is_ok(), "the companion is valid");
+    Module::new(engine, wasm).ok()
 }
