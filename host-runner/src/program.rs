@@ -110,6 +110,9 @@ fn recognise(head: &[u8]) -> (String, &'static str) {
     if head.get(257..262) == Some(b"ustar".as_slice()) {
         return found("a tar archive", "a chain that was exported is unpacked by: stepmark import FILE.tar DIR");
     }
+    if head.starts_with(MAGIC) && head.len() < MODULE.len() {
+        return found("the beginning of a WebAssembly file, without the rest", "a build or a download may have failed");
+    }
     if head.starts_with(MAGIC) {
         let version: Vec<String> = head.iter().skip(4).take(4).map(|byte| format!("{byte:02x}")).collect();
         return (
@@ -144,7 +147,7 @@ mod tests {
             (b"PK\x03\x04\x14", "a zip archive"),
             (COMPONENT, "a component"),
             (b"\0asm\x02\0\0\0", "a WebAssembly file of version 02 00 00 00"),
-            (b"\0asm", "a WebAssembly file of version "),
+            (b"\0asm", "the beginning of a WebAssembly file, without the rest"),
             (b"import init from './x.js';\n", "JavaScript or other source code"),
             (b"use std::io::Read;\n\nfn main() {}\n", "JavaScript or other source code"),
             (b"package main\n", "JavaScript or other source code"),

@@ -102,6 +102,7 @@ fn compare_with_reference(prepared: &Prepared) -> Result<Vec<String>> {
         from_pause: false,
         keep_answers: true,
         deliver: None,
+        kept: Vec::new(),
         keep_output: 0,
         leave: None,
     };

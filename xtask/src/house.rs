@@ -15,7 +15,7 @@ const RANKS: [&[&str]; 11] = [
     &["crates/core", "crates/snapshot"],
     &["crates/hosts"],
     &["crates/compile", "crates/session", "crates/tools"],
-    &["guest-interp"],
+    &["crates/compiler", "guest-interp"],
     &["crates/runner"],
     &["host-runner", "sdk"],
     &["tests/engine", "tests/spec"],

@@ -18,7 +18,11 @@ use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::JobFiles;
 use crate::job::search::FILES;
+use crate::named_output::check_folder;
 use crate::node::deliver;
+
+/// Name of a program in an archive whose own name is none that every system has.
+const PROGRAM: &str = "program.wasm";
 
 /// Name of the verdict in a bundle.
 pub(crate) const DISPUTE: &str = "dispute.json";
@@ -36,6 +40,7 @@ impl Writer {
     /// Exit code 74 when it cannot be created.
     pub fn create(target: &Path) -> Result<Self> {
         durable::check_no_device(target)?;
+        check_folder(target)?;
         let file = durable::temporary_beside(target).map_err(|error| Failure::io(target, &error))?;
         Ok(Self { builder: Builder::new(file), target: target.to_path_buf() })
     }
@@ -54,6 +59,7 @@ impl Writer {
     }
 
     fn add(&mut self, name: &str, mut file: Foreign) -> Result<()> {
+        check_name(name)?;
         let size = file.length();
         let added = self.builder.append_data(&mut header(size), name, (&mut file).take(size));
         added.map_err(|error| Failure::io(file.path(), &error))
@@ -89,6 +95,8 @@ impl Writer {
     /// # Errors
     /// Exit code 74.
     pub fn job(&mut self, program: &str, files: &JobFiles) -> Result<()> {
+        // A program is found by its hash under any name.
+        let program = if deliver::check_name(program).is_ok() { program } else { PROGRAM };
         self.module(&format!("{FILES}/{program}"), &files.program)?;
         // Contracts too are looked for by their names; one that is linked under the same name is the same file, or is not found.
         let linked: BTreeSet<&str> = files.modules.iter().map(|(name, _)| name.as_str()).collect();
@@ -114,6 +122,16 @@ impl Writer {
         file.persist(&self.target).map_err(|error| Failure::io(&self.target, &error.error))?;
         Ok(size)
     }
+}
+
+/// Refuses a name that whoever imports the archive would refuse.
+fn check_name(name: &str) -> Result<()> {
+    deliver::check_name(name).map_err(|_| {
+        let shown = name.strip_prefix(FILES).map_or(name, |name| name.trim_start_matches('/'));
+        let failure = Failure::data(format!("the job's file {shown:?} has a name that no archive may have"));
+        failure
+            .help("nothing was written: not every system has such names; run the job with the file under another one")
+    })
 }
 
 fn header(size: u64) -> Header {

@@ -8,7 +8,7 @@ use crate::archive;
 use crate::chain::durable::{Name, check_no_device, replace};
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
-use crate::node::embedded_module::NODE_WASM;
+use crate::node::embedded_module::{COMPILER_WASM, NODE_WASM};
 
 /// Bytes that tell what a file is.
 const TELLING: u64 = 1024;
@@ -26,6 +26,8 @@ pub enum OutputKind {
     Archive,
     /// Our own module.
     Module,
+    /// Our own compiler.
+    Compiler,
     /// A file that begins with these bytes.
     Magic([u8; 8]),
 }
@@ -44,18 +46,23 @@ impl OutputKind {
                 first.get(257..262) == Some(b"ustar") && std::str::from_utf8(name).is_ok_and(archive::is_ours)
             }
             Self::Module => NODE_WASM.starts_with(first),
+            Self::Compiler => COMPILER_WASM.starts_with(first),
             Self::Magic(magic) => first.starts_with(&magic),
         }
     }
 }
 
-/// Whether the whole lines of a text are names with `;` between and a number, as those of stacks are.
+/// Whether the whole lines of a text are names with `;` between and a number, as those of stacks are, which all begin with one function.
 fn are_stacks(text: &[u8]) -> bool {
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &text[..end]);
     let is_number = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
     let is_stack =
         |line: &[u8]| line.rsplit(|byte| *byte == b' ').next().is_some_and(is_number) && line.contains(&b' ');
-    !whole.is_empty() && whole.split(|byte| *byte == b'\n').all(is_stack)
+    let root =
+        |line: &'_ [u8]| line.iter().position(|byte| matches!(byte, b';' | b' ')).map(|end| line[..end].to_vec());
+    let lines = || whole.split(|byte| *byte == b'\n');
+    let first = lines().next().and_then(root);
+    !whole.is_empty() && lines().all(|line| is_stack(line) && root(line) == first)
 }
 
 /// Writes a file that the user has named, whole or not at all.
@@ -74,6 +81,7 @@ pub fn write_output(path: &Path, kind: OutputKind, contents: &[u8]) -> Result<()
 /// Exit code 2 when there is something else at `path`; 74 when it cannot be looked at, or is no file.
 pub fn check_output(path: &Path, kind: OutputKind) -> Result<()> {
     check_no_device(path)?;
+    check_folder(path)?;
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
         return Ok(());
     }
@@ -88,6 +96,17 @@ pub fn check_output(path: &Path, kind: OutputKind) -> Result<()> {
     let what = if is_of_chain { "a file of a chain" } else { "a file of another kind" };
     let failure = Failure::usage(format!("{}: {what} is there, and would be replaced", path.display()));
     Err(failure.help("choose another name, or move it away"))
+}
+
+/// Checks that there is a directory for a file.
+///
+/// # Errors
+/// Exit code 2 if not.
+pub(crate) fn check_folder(path: &Path) -> Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        Some(folder) => Err(Failure::usage(format!("{}: no such directory", folder.display()))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -106,13 +125,14 @@ mod tests {
         };
         let magic = OutputKind::Magic(*b"WITNESS1");
         let (ours, theirs) = (archive("1.bin"), archive("a/letter"));
-        let there: [(&str, Option<OutputKind>, &[u8]); 12] = [
+        let there: [(&str, Option<OutputKind>, &[u8]); 13] = [
             ("page", Some(OutputKind::Page), b"<!doctype html><title>Verification of out</title>"),
             ("letter", None, b"<html><title>Dear</title>"),
             ("picture", Some(OutputKind::Picture), b"<?xml?><svg><!--Flame graph stack visualization.-->"),
             ("drawing", None, b"<?xml?><svg>"),
             ("stacks", Some(OutputKind::Stacks), b"main;f 10\nmain 2\nmai"),
             ("source", None, b"int main() {\n  return 1\n}\n"),
+            ("table", None, b"1.0 2\n3.5 4\n"),
             ("archive", Some(OutputKind::Archive), &ours),
             ("backup", None, &theirs),
             ("module", Some(OutputKind::Module), NODE_WASM),
@@ -129,6 +149,8 @@ mod tests {
             assert_eq!(replaced, expected, "{name}");
         }
         assert_eq!(check_output(&at("absent"), magic), Ok(()));
+        let missing = check_output(&at("no/absent"), magic).expect_err("no directory");
+        assert_eq!((missing.code(), missing.what().ends_with("no: no such directory")), (2, true));
         assert_eq!(check_output(&at("1.snap"), magic).expect_err("of a chain").code(), 2);
     }
 }

@@ -89,7 +89,7 @@ impl Measured {
 }
 
 pub(super) fn execute(args: &BenchArgs) -> Result<Reply> {
-    let stop = on_ctrl_c()?;
+    let stop = on_ctrl_c();
     let instructions = count_instructions(args, &stop)?;
     let job = args.job(args.config.clone())?;
     let mut all = RUNNERS.map(|(name, engine)| Measured { name, is_metered: engine.is_some(), runs: Vec::new() });

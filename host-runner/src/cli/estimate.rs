@@ -51,7 +51,7 @@ fn least(args: &EstimateArgs) -> Result<Reply> {
 fn exact(args: &EstimateArgs) -> Result<Reply> {
     let mut job = args.job.job(&args.words)?;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
-    let stop = on_ctrl_c()?;
+    let stop = on_ctrl_c();
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let mut node = args.engine.engine().start()?;
     drive::load(node.as_mut(), &job, &mut console, &stop)?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::print;
 use crate::cli::reply::Reply;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::named_output::{OutputKind, write_output};
+use stepmark_runner::named_output::{OutputKind, check_output, write_output};
 use stepmark_runner::node::embedded_module;
 
 /// Arguments of `export-module`.
@@ -30,12 +30,16 @@ pub(super) struct ExportModuleArgs {
 pub(super) fn execute(args: &ExportModuleArgs) -> Result<Reply> {
     let missing = || Failure::usage("no file is named");
     let file = args.file.as_ref().or(args.output.as_ref()).ok_or_else(missing)?;
+    if args.compiler.as_ref() == Some(file) {
+        return Err(Failure::usage(format!("--compiler {}: the module is written there", file.display())));
+    }
+    args.compiler.as_deref().map_or(Ok(()), |compiler| check_output(compiler, OutputKind::Compiler))?;
     write_output(file, OutputKind::Module, embedded_module::NODE_WASM)?;
     let (hash, file) = (embedded_module::node_hash(), file.display().to_string());
     let mut reply = json!({ "file": file, "bytes": embedded_module::NODE_WASM.len(), "blake3": hash });
     let mut lines = vec![format!("{hash}  {file}")];
     if let Some(file) = &args.compiler {
-        write_output(file, OutputKind::Module, embedded_module::COMPILER_WASM)?;
+        write_output(file, OutputKind::Compiler, embedded_module::COMPILER_WASM)?;
         let (hash, file) = (embedded_module::compiler_hash(), file.display().to_string());
         lines.push(format!("{hash}  {file}"));
         reply["compiler"] = json!({ "file": file, "bytes": embedded_module::COMPILER_WASM.len(), "blake3": hash });

@@ -192,7 +192,7 @@ pub(super) struct ImportArgs {
 
 pub(super) fn import(args: &ImportArgs) -> Result<Reply> {
     let (mut count, mut begins) = (0, String::new());
-    archive::import(&args.archive, &args.chain, &on_ctrl_c()?, |staged| {
+    archive::import(&args.archive, &args.chain, &on_ctrl_c(), |staged| {
         let (chain, ..) = open(staged, None, &GivenFiles::default())?;
         count = chain.links.len();
         begins = begins_later(chain.beginning.first());

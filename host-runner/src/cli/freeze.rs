@@ -16,7 +16,7 @@ use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::interrupt::Interrupt;
 use stepmark_runner::node::drive::{self, Leave, RunOptions, Summary};
 use stepmark_runner::node::embedded_module;
-use stepmark_runner::node::engine::{Engine, ModuleSession, TierChoice};
+use stepmark_runner::node::engine::{Engine, ModuleSession};
 use stepmark_runner::node::external::Nobody;
 use stepmark_runner::node::frozen;
 use stepmark_runner::node::kept::KEPT;
@@ -46,7 +46,7 @@ pub(super) fn execute(args: &FreezeArgs) -> Result<Reply> {
     refuse(run)?;
     frozen::check_place(&args.file)?;
     let (mut job, piped) = run::job(run)?;
-    let stop = on_ctrl_c()?;
+    let stop = on_ctrl_c();
     let mut console = Console::new(run.output.verbosity(), run.output.json);
     if job.snapshot_output.is_none() {
         // Whoever thaws the module has no other name for the job's own directory.
@@ -134,13 +134,14 @@ impl Moving<'_> {
     /// Runs the module to the end, or until it is to be frozen, and freezes it then.
     pub(super) fn go_on(mut self, stop: &Interrupt) -> Result<Reply> {
         self.console.detail(&format!("module {} (wasm engine)", embedded_module::node_hash()));
-        let runner = Runner { engine: Engine::Wasm(TierChoice::Register), refill: self.refill };
+        let runner = Runner { engine: Engine::Wasm(self.node.tier()), refill: self.refill };
         let leave = self.to.map(|to| Leave { after: to.after });
         let options = RunOptions {
             runner,
             from_pause: self.from_pause,
             keep_answers: false,
             deliver: self.deliver.clone(),
+            kept: self.job.map_or_else(Vec::new, place::files_of),
             keep_output: KEPT,
             leave,
         };

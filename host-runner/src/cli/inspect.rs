@@ -70,8 +70,9 @@ pub(super) fn execute(args: &InspectArgs) -> Result<Reply> {
     let mut state = Sight::open(&place, program, &args.files.given()?, &bounds)?;
     let view = state.view();
     let mut dumps = Vec::new();
-    for Range { memory, address, bytes } in ranges {
-        dumps.push((memory, address, state.memory(memory, address, bytes)?));
+    for range in ranges {
+        let bytes = state.memory(range.memory, range.address, range.bytes)?;
+        dumps.push((range.memory, range.address, bytes));
     }
     if args.json {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -32,6 +32,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::cli::reply::{Asked, Reply};
 use crate::console::Verbosity;
+use crate::interrupt;
 use stepmark_runner::failure::Result;
 use stepmark_runner::node::embedded_module;
 use stepmark_runner::terminal::{self, print};
@@ -137,7 +138,11 @@ pub fn execute(args: impl IntoIterator<Item = OsString>) -> i32 {
     let mut command = help::command();
     let parsed = command.try_get_matches_from_mut(&args);
     match parsed.and_then(|matches| Ok((Asked::of(&matches), Cli::from_arg_matches(&matches)?))) {
-        Ok((asked, cli)) => asked.report(answer(&cli)),
+        Ok((asked, cli)) => {
+            let when_interrupted = asked.clone();
+            let handled = interrupt::handle(move |failure| when_interrupted.say_failed(failure));
+            asked.report(handled.and_then(|()| answer(&cli)))
+        }
         // Help and version come here too, for standard output. A closed stream is no reason to say more.
         Err(error) if !error.use_stderr() => {
             drop(error.print());

@@ -1,7 +1,7 @@
 //! Where a run leaves its files: nowhere if no flag asks for files, else in the directory that is named, else in one of the
 //! job's own, so that runs of different jobs never meet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use stepmark_runner::chain::durable::{OutputDir, Replace};
@@ -26,6 +26,12 @@ pub(super) fn asks_for_files(flags: &JobFlags) -> bool {
     let named = [&flags.snapshot_output, &flags.snapshot_input, &flags.gas_limit];
     let of_store = flags.config.contract.no_commit;
     named.into_iter().any(Option::is_some) || flags.enable_gas_refill || flags.keep_final || of_store
+}
+
+/// The files that a job names: its modules and what they read, but not what is in the directories that are open to it.
+pub(super) fn files_of(job: &JobSpec) -> Vec<PathBuf> {
+    let named = job.preload.iter().chain(&job.contracts).chain(&job.files).map(|(_, path)| path);
+    named.chain([&job.program]).chain(&job.stdin).chain(&job.gas_schedule).map(PathBuf::from).collect()
 }
 
 /// The directory of a job's files: the one that is named, or its own.

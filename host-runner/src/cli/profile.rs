@@ -11,8 +11,8 @@ use crate::flags::JobFlags;
 use crate::flame_graph::flame_graph;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::ask::profile;
-use stepmark_runner::failure::Result;
-use stepmark_runner::named_output::{OutputKind, write_output};
+use stepmark_runner::failure::{Failure, Result};
+use stepmark_runner::named_output::{OutputKind, check_output, write_output};
 use stepmark_runner::store::RunStore;
 use stepmark_runner::terminal::print_lines;
 
@@ -41,10 +41,22 @@ pub(super) struct ProfileArgs {
     words: Vec<String>,
 }
 
+/// Checks what is to be written before anything runs.
+fn check_outputs(args: &ProfileArgs) -> Result<()> {
+    if let (Some(folded), Some(svg)) = (&args.folded, &args.svg)
+        && folded == svg
+    {
+        return Err(Failure::usage(format!("--svg {}: the call stacks are written there", svg.display())));
+    }
+    args.folded.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Stacks))?;
+    args.svg.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Picture))
+}
+
 pub(super) fn execute(args: &ProfileArgs) -> Result<Reply> {
+    check_outputs(args)?;
     let mut job = args.job.job(&args.words)?;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
-    let stop = on_ctrl_c()?;
+    let stop = on_ctrl_c();
     let mut console = Console::new(args.output.verbosity(), args.output.json);
     let limits = ProfileLimits { depth: args.max_depth, ..ProfileLimits::default() };
     let shown = args.output.verbosity() == Verbosity::Verbose;

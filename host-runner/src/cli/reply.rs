@@ -39,6 +39,7 @@ impl From<i32> for Reply {
 }
 
 /// Which command was asked for, and in which form it answers.
+#[derive(Clone)]
 pub(super) struct Asked {
     command: String,
     json: bool,
@@ -94,10 +95,15 @@ impl Asked {
             members.map_or(Ok(()), |members| self.say("ok", reply.code, members)).map(|()| reply.code)
         });
         done.unwrap_or_else(|failure| {
-            complain(&failure);
-            self.say_failure(&failure);
+            self.say_failed(&failure);
             failure.code()
         })
+    }
+
+    /// Says that it has failed, in words and with `--json` as an object.
+    pub(super) fn say_failed(&self, failure: &Failure) {
+        complain(failure);
+        self.say_failure(failure);
     }
 
     /// Says what clap has refused, which it has said in words.

@@ -98,7 +98,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     let (mut job, piped) = job(args)?;
     let contract = &args.job.config.contract;
     let mut store = RunStore::of(args.job.store(), args.job.config.contract.wait, &mut job)?;
-    let stop = on_ctrl_c()?;
+    let stop = on_ctrl_c();
     let engine = args.engine.running_engine();
     let mut console = console_of(args, engine);
     if job.resume.is_none() && imports::any(&job, &["clock_time_get", "poll_oneoff"]) {
@@ -124,9 +124,9 @@ pub(super) fn execute(args: &RunArgs) -> Result<Reply> {
     let make = || place::for_state(&path, &hash, &job, piped.as_deref());
     let mut output = out.as_ref().map_or_else(|| Output::only_state(&make), Output::Into);
     let runner = Runner { engine, refill: Some(job.gas_refill) };
-    let (keep_answers, deliver) = (args.check_reference, args.deliver.clone());
+    let (keep_answers, deliver, kept) = (args.check_reference, args.deliver.clone(), place::files_of(&job));
     let keep_output = args.keep_output;
-    let options = RunOptions { runner, from_pause, keep_answers, deliver, keep_output, leave: None };
+    let options = RunOptions { runner, from_pause, keep_answers, deliver, kept, keep_output, leave: None };
     let ran = drive::run(node.as_mut(), &mut output, &mut console, &stop, &mut store, options);
     console.finish();
     let summary = ran?;

@@ -52,7 +52,7 @@ pub(super) struct ThawArgs {
 
 pub(super) fn execute(args: &ThawArgs) -> Result<Reply> {
     args.to.as_deref().map_or(Ok(()), frozen::check_place)?;
-    let stop = on_ctrl_c()?;
+    let stop = on_ctrl_c();
     let Thawed { node, named, job, highest, gas } = Thawed::read(&args.file)?;
     let out = OutputDir::open(args.snapshot_output.as_deref().unwrap_or(Path::new(&named)))?;
     let mut console = Console::new(args.output.verbosity(), args.output.json);

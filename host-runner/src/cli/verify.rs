@@ -49,24 +49,30 @@ struct ExpectedFlags {
 
 impl ExpectedFlags {
     fn read(&self) -> Result<Expected> {
+        let mut beside = Vec::new();
         let members = self.claim.as_deref().map(|path| {
             let text = foreign::read(path, ForeignKind::Text)?;
             let wrong = |what: String| Failure::data(format!("{}: {what}", path.display()));
             match strict::parse(&text).map_err(|error| wrong(error.to_string()))? {
                 Value::Object(mut object) => match object.remove("claim") {
-                    Some(Value::Object(claim)) if !claim.is_empty() => Ok(claim),
+                    Some(Value::Object(claim)) if !claim.is_empty() => {
+                        beside.extend(object.into_iter().map(|(name, _)| name));
+                        Ok(claim)
+                    }
                     None if !object.is_empty() => Ok(object),
                     _ => Err(wrong("promises nothing: expected members of a claim".to_owned())),
                 },
                 _ => Err(wrong("expected a JSON object".to_owned())),
             }
         });
+        let members = members.transpose()?.unwrap_or_default();
         Ok(Expected {
             program: self.expect_program.clone(),
             call: self.expect_args.clone(),
             result: self.expect_result.clone(),
             head: self.expect_head.clone(),
-            members: members.transpose()?.unwrap_or_default(),
+            members,
+            beside,
         })
     }
 }
@@ -132,7 +138,7 @@ impl From<VerdictArgs> for OutputArgs {
 }
 
 pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
-    let stop = on_ctrl_c()?;
+    let stop = on_ctrl_c();
     let expected = args.expected.read()?;
     // Before anything takes long.
     args.report.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Page))?;

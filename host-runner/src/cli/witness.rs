@@ -16,7 +16,7 @@ use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::rerun::JobFiles;
-use stepmark_runner::named_output::{OutputKind, write_output};
+use stepmark_runner::named_output::{OutputKind, check_output, write_output};
 use stepmark_runner::node::runner_report::nanoseconds;
 
 /// Arguments of `witness`.
@@ -42,6 +42,7 @@ pub(super) struct WitnessArgs {
 pub(super) fn make(args: &WitnessArgs) -> Result<Reply> {
     let started = Instant::now();
     let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
+    check_output(&args.output, OutputKind::Magic(stepmark_snapshot::witness::MAGIC))?;
     let made = witness::make(&SnapshotRef::parse(place)?, program, &args.files.given()?)?;
     write_output(&args.output, OutputKind::Magic(stepmark_snapshot::witness::MAGIC), &made.bytes)?;
     let (time, size) = (started.elapsed(), made.bytes.len());
@@ -88,6 +89,9 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(args: &CheckArgs) -> Result<Reply> {
+    let expected = args.expect.as_deref().map(|path| foreign::read(path, ForeignKind::Snap)).transpose()?;
+    let snapshot = OutputKind::Magic(stepmark_snapshot::SNAP_MAGIC);
+    args.output.as_deref().map_or(Ok(()), |path| check_output(path, snapshot))?;
     let bytes = foreign::read(&args.witness, ForeignKind::Witness)?;
     let decoded = stepmark_snapshot::witness::Witness::decode(&bytes);
     let refused = |error: JobError| {
@@ -107,13 +111,13 @@ pub(super) fn check(args: &CheckArgs) -> Result<Reply> {
         folder,
     )?;
     let checked = witness::check(&closed, &files, &args.bounds.bounds())?;
-    let right = match (&args.expect, &checked.next) {
+    let right = match (&expected, &checked.next) {
         (None, _) => true,
-        (Some(path), Successor::Snapshot { snap, .. }) => foreign::read(path, ForeignKind::Snap)? == *snap,
+        (Some(expected), Successor::Snapshot { snap, .. }) => expected == snap,
         (Some(_), Successor::End { .. }) => false,
     };
     if let (Some(path), Successor::Snapshot { snap, .. }) = (&args.output, &checked.next) {
-        write_output(path, OutputKind::Magic(stepmark_snapshot::SNAP_MAGIC), snap)?;
+        write_output(path, snapshot, snap)?;
     }
     // Everything that is said here is said of this .snap: the id alone names none.
     let (id, from) = (decoded.snapshot.segment.id, hex(&decoded.snapshot.hash));

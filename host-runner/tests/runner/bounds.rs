@@ -86,3 +86,12 @@ fn a_segment_is_bounded_by_gas_and_time_wherever_it_is_checked() {
         dir.run(&format!("{command} --max-gas 50_000 --max-time 60")).code(0);
     }
 }
+
+#[test]
+fn the_gas_of_a_part_of_a_chain_is_that_part_of_what_it_claims() {
+    let dir = chain("native");
+    dir.run("verify out --engine native --to 1 --max-gas 50_000").code(0);
+    dir.run("verify out --engine native --to 2 --max-gas 99_999").code(77).says("the chain claims 100000 gas");
+    dir.run("verify out --engine native --from 3 --max-gas 47_015").code(0);
+    dir.run("verify out --engine native --from 3 --max-gas 47_014").code(77).says("the chain claims 47015 gas");
+}

@@ -136,3 +136,22 @@ fn a_module_that_was_frozen_after_a_pause_is_thawed_beside_it() {
     dir.run("thaw a.frozen").code(0);
     dir.assert_same("whole", "parts");
 }
+
+#[test]
+fn a_command_that_has_nothing_to_write_says_that_it_was_interrupted() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("-q --engine native --gas-limit 1k --snapshot-output out fib.wasm fib 40").code(75);
+    let snap = dir.path("out/1.snap");
+    let mut run = dir.command("reference --json fib.wasm fib 60").stdout(Stdio::piped()).spawn().expect("starts");
+    assert!(snap.exists());
+    sleep(Duration::from_millis(700));
+    let signal = Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill starts");
+    assert!(signal.success());
+    let status = run.wait().expect("ends");
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut run.stdout.take().expect("a pipe"), &mut said).expect("text");
+    assert_eq!(status.code(), Some(130));
+    let said: serde_json::Value = serde_json::from_str(&said).expect("an object");
+    assert_eq!((&said["status"], &said["exit_code"]), (&"error".into(), &130.into()));
+    assert_eq!(said["error"]["message"], "interrupted");
+}

@@ -39,6 +39,8 @@ fn chain() -> Dir {
 fn extend(dir: &Dir) {
     dir.add("trap.wasm", TRAP);
     dir.sample("contracts/token.wasm");
+    dir.sample("sha256.wasm");
+    dir.run("--engine native --gas-limit 1M -o sha sha256.wasm 65536").code(75);
     dir.run("--engine native --gas-limit 100000 -o stopped fib.wasm fib 20").code(75);
 }
 
@@ -54,7 +56,7 @@ const LINES: [(&str, i32); 37] = [
     ("verify out --json --engine native", 0),
     ("verify out fib.wasm --json --engine native --to 2", 0),
     ("verify new4 --json --engine native", 75),
-    ("inspect out@2 --json --memory 0+4", 0),
+    ("inspect sha@1 --json --memory 0+4", 0),
     ("diff out@1 out@2 --json", 1),
     ("diff out@1 out@1 --json", 0),
     ("bisect out out --json --engine native", 0),

@@ -780,3 +780,53 @@ fn completions_and_pages_for_man_name_every_subcommand() {
     let page = dir.text("pages/stepmark-verify.1");
     assert!(page.starts_with(".ie") && page.contains("stepmark verify program.wasm output"), "{page}");
 }
+
+#[test]
+fn memory_that_is_not_there_is_not_shown() {
+    let dir = chain();
+    dir.run("inspect out@1 --memory 0+16").code(2).says("memory 0 is not there: the state has 0 memories");
+    dir.sample("sha256.wasm");
+    dir.run("--engine native -q --gas-limit 1M --snapshot-output sha sha256.wasm 65536").code(75);
+    dir.run("inspect sha --memory 0:0+16").code(0);
+    for range in ["0:0xfffffffffffffff0+16", "0:0xffffffffffffffff+1"] {
+        dir.run(&format!("inspect sha --memory {range}")).code(2).says("is beyond the ");
+    }
+    dir.run("inspect sha --memory 99:0+16").code(2).says("memory 99 is not there: the state has 1 memories");
+}
+
+#[test]
+fn two_files_are_not_written_to_one_place_and_none_before_all_can_be() {
+    let dir = chain();
+    dir.run("export-module m.wasm --compiler m.wasm").code(2).says("--compiler m.wasm: the module is written there");
+    assert!(!dir.path("m.wasm").exists());
+    dir.run("export-module m.wasm --compiler fib.wasm").code(2).says("fib.wasm: a file of another kind is there");
+    assert!(!dir.path("m.wasm").exists());
+    dir.run("export-module m.wasm --compiler c.wasm").code(0);
+    dir.run("export-module m.wasm --compiler c.wasm").code(0);
+    dir.run("profile -q --folded f --svg f fib.wasm fib 5").code(2).says("--svg f: the call stacks are written there");
+    dir.run("profile -q --folded f --svg fib.wasm fib.wasm fib 5").code(2).says("fib.wasm: a file of another kind");
+    assert!(!dir.path("f").exists());
+    dir.run("export out -o no/chain.tar").code(2).says("no: no such directory");
+}
+
+#[test]
+fn what_is_exported_can_be_imported() {
+    let dir = chain();
+    for (number, name) in ["a:b.wasm", "con.wasm", "a .wasm ", "a*.wasm"].into_iter().enumerate() {
+        fs::copy(dir.path("fib.wasm"), dir.path(name)).expect("copied");
+        let args = ["--engine", "native", "-q", "--gas-limit", "50k", "--enable-gas-refill", "-o"];
+        let (chain, copy) = (format!("chain{number}"), format!("copy{number}"));
+        let made =
+            dir.command("").args([&args[..], &[&chain, name, "fib", "20"]].concat()).output().expect("it starts");
+        assert!(made.status.success(), "{name}: {}", text(&made.stderr));
+        dir.run(&format!("export {chain} -o {chain}.tar")).code(0);
+        dir.run(&format!("import {chain}.tar {copy}")).code(0);
+        dir.run(&format!("verify {copy} --engine native")).code(0);
+    }
+    fs::create_dir(dir.path("logs")).expect("a directory");
+    fs::write(dir.path("logs/12:30.log"), "x").expect("a file");
+    dir.run("--engine native -q --gas-limit 50k --enable-gas-refill --dir logs -o logged fib.wasm fib 20").code(0);
+    let refused = dir.run("export logged -o logged.tar").code(65);
+    refused.says("the job's file \"logs/12:30.log\" has a name that no archive may have");
+    assert!(!dir.path("logged.tar").exists());
+}

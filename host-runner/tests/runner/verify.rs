@@ -610,11 +610,23 @@ fn a_claim_that_is_not_the_promised_one_is_an_error_of_its_own() {
         ("{}".to_owned(), 65),
         (r#"{"claim": null}"#.to_owned(), 65),
         (r#"{"claim": 5, "seed": 0}"#.to_owned(), 65),
+        (r#"{"claim": {"seed": 0}, "result": "999"}"#.to_owned(), 2),
     ] {
         fs::write(dir.path("promise.json"), &promise).expect("written");
         let ran = verify("--claim", "promise.json");
         assert_eq!(ran.status.code(), Some(code), "{promise}: {}", text(&ran.stderr));
     }
+}
+
+#[test]
+fn a_run_that_ends_while_its_chain_is_verified_has_not_ended_there() {
+    let dir = chain("native");
+    let end = ["receipt.json", "result.txt"].map(|name| (name, dir.read(&format!("out/{name}"))));
+    end.iter().for_each(|(name, _)| fs::remove_file(dir.path("out").join(name)).expect("removed"));
+    let mut opened = ChainFiles::open(&dir.path("out")).expect("a chain");
+    end.iter().for_each(|(name, bytes)| fs::write(dir.path("out").join(name), bytes).expect("written"));
+    let found = verified(&dir, &mut opened);
+    assert_eq!((found.conclusion().name(), &found.faults), ("incomplete", &Vec::new()));
 }
 
 #[test]

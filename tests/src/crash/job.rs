@@ -87,7 +87,15 @@ pub fn host_run(argv: &[String], dir: &Path, out: &OutputDir, listener: &mut Lis
     let from_pause = argv.iter().any(|word| word == "paused");
     out.prepare(&node.job_hash()?, node.start_id()?, from_pause, Replace::Remove)?;
     let runner = Runner { engine: Engine::Native, refill: None };
-    let options = RunOptions { runner, from_pause, keep_answers: false, deliver: None, keep_output: 0, leave: None };
+    let options = RunOptions {
+        runner,
+        from_pause,
+        keep_answers: false,
+        deliver: None,
+        kept: Vec::new(),
+        keep_output: 0,
+        leave: None,
+    };
     let stop = listener.stop.clone();
     Ok(drive::run(&mut node, &mut Output::Into(out), listener, &stop, &mut Nobody, options)?)
 }

@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::chain::disk::create_directory;
+use crate::chain::durable::{self, Name};
 use crate::failure::{Failure, IO, Result};
 use crate::node::engine::Deliver;
 
@@ -23,12 +24,13 @@ struct StagedFile {
 }
 
 /// Takes every file that the program left behind and puts it below `directory`, which is created if it is not there. How
-/// many there are; none when the program did not end normally, and then nothing is created.
+/// many there are; none when the program did not end normally, and then nothing is created. They replace what has their names, but the
+/// files `kept` and those of chains: the names are the program's, and what it would replace is its choice.
 ///
 /// # Errors
-/// Exit code 74 for a name that is not safe on every system, for a link or file where a directory must be, and for what the
-/// system refuses: on some, that a file has several names.
-pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
+/// Exit code 74 for a name that is not safe on every system, for what would be replaced and may not be, for a link or file where a
+/// directory must be, and for what the system refuses: on some, that a file has several names.
+pub fn deliver(node: &mut dyn Deliver, directory: &Path, kept: &[PathBuf]) -> Result<usize> {
     let Some(first) = node.deliver_name()? else { return Ok(0) };
     create_directory(directory).map_err(|error| Failure::io(directory, &error))?;
     let folder = tempfile::Builder::new().prefix(".delivery-").tempdir_in(directory);
@@ -47,6 +49,8 @@ pub fn deliver(node: &mut dyn Deliver, directory: &Path) -> Result<usize> {
     }
     // What the system has no path for is known before anything is in its place.
     staged.iter().try_for_each(|file| check_path(directory, file))?;
+    let kept: Vec<PathBuf> = kept.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    staged.iter().try_for_each(|file| check_replaced(&directory.join(&file.to), &kept))?;
     staged.iter().try_for_each(|file| place(directory, file))?;
     Ok(staged.len())
 }
@@ -105,6 +109,26 @@ fn check_path(directory: &Path, file: &StagedFile) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses to replace a file of a chain, and one of those that are kept.
+fn check_replaced(at: &Path, kept: &[PathBuf]) -> Result<()> {
+    if fs::symlink_metadata(at).is_ok_and(|found| !found.is_symlink()) {
+        let folder = at.parent().unwrap_or(Path::new("."));
+        let is_of_chain = at.file_name().and_then(|name| name.to_str()).and_then(Name::parse).is_some()
+            && durable::files_in(folder)?
+                .iter()
+                .any(|(kind, _)| matches!(kind, Name::Snap(_) | Name::Bin(_) | Name::Base));
+        let is_kept = at.canonicalize().is_ok_and(|at| kept.contains(&at));
+        let what = match (is_of_chain, is_kept) {
+            (true, _) => "is a file of a chain",
+            (_, true) => "is a file of this job",
+            _ => return Ok(()),
+        };
+        let failure = Failure::new(IO, format!("{}: {what}, and the program left one of that name", at.display()));
+        return Err(failure.help("nothing was delivered: choose another --deliver"));
+    }
+    Ok(())
 }
 
 /// Renames a staged file to its place, below directories that are really directories. A link there is replaced, not followed.
@@ -187,7 +211,25 @@ mod tests {
     }
 
     fn delivered(directory: &Path, files: &[(&'static str, &'static str)]) -> Result<usize> {
-        deliver(&mut Left(files.to_vec(), None, Vec::new()), directory)
+        deliver(&mut Left(files.to_vec(), None, Vec::new()), directory, &[directory.join("program.wasm")])
+    }
+
+    #[test]
+    fn neither_a_file_of_a_chain_nor_one_of_the_job_is_replaced() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let (directory, chain) = (temporary.path(), temporary.path().join("chain"));
+        fs::create_dir(&chain).expect("a directory");
+        for name in ["program.wasm", "result.txt", "chain/1.snap", "chain/1.bin", "chain/receipt.json"] {
+            fs::write(directory.join(name), "precious").expect("a file");
+        }
+        for name in ["program.wasm", "chain/1.snap", "chain/1.bin", "chain/receipt.json"] {
+            let failure = delivered(directory, &[("new", "1"), (name, "2")]).expect_err(name);
+            assert_eq!(failure.code(), 74);
+            assert!(failure.what().contains("and the program left one of that name"), "{failure}");
+            assert_eq!(fs::read(directory.join(name)).expect("readable"), b"precious", "{name}");
+            assert!(!directory.join("new").exists());
+        }
+        assert_eq!(delivered(directory, &[("result.txt", "2"), ("chain/2.snap", "3")]).expect("no chain's"), 2);
     }
 
     #[cfg(unix)]

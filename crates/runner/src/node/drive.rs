@@ -84,6 +84,8 @@ pub struct RunOptions {
     pub keep_answers: bool,
     /// Where the files go that the program leaves behind.
     pub deliver: Option<PathBuf>,
+    /// Files that they may not replace: those of the job.
+    pub kept: Vec<PathBuf>,
     /// Most bytes of the program's output that the receipt keeps.
     pub keep_output: u64,
     /// Stop without a pause on disk.
@@ -206,7 +208,7 @@ impl RunUnderWay<'_, '_> {
     /// Delivers the files that the program left behind, if somebody wants them.
     fn deliver(&mut self) -> Result<()> {
         let Some(directory) = &self.options.deliver else { return Ok(()) };
-        let count = deliver::deliver(self.driver.node, directory)?;
+        let count = deliver::deliver(self.driver.node, directory, &self.options.kept)?;
         self.sink.detail(&format!("{count} files delivered to {}", directory.display()));
         Ok(())
     }
@@ -366,6 +368,9 @@ impl Summary {
 /// The node's, and exit code 74 for what cannot be written.
 pub fn pause(node: &mut dyn ModuleSession, out: &OutputDir, refill: Option<bool>) -> Result<()> {
     node.encode_pause()?;
+    // Nobody says so of a module that was thawed; but it has gone on beyond a snapshot.
+    let has_refilled = node.progress()?.snapshot_id > node.start_id()?;
+    let refill = refill.or(has_refilled.then_some(true));
     // An older `paused.snap` must not stand beside the new `paused.bin` at any moment.
     out.retire_pause()?;
     if let Some(refill) = refill {

@@ -82,28 +82,42 @@ impl Sight {
         StateView { not_shown: self.not_shown.clone(), later: self.later.clone(), ..view }
     }
 
-    /// Bytes of a memory from `start` on, at most `length`; zeros beyond what is there.
+    /// So many bytes of a memory from `start` on.
     ///
     /// # Errors
-    /// Exit code 65 when the memory is not visible.
+    /// Exit code 2 when there are no such bytes, 65 when the memory is not visible.
     pub fn memory(&mut self, memory: u32, start: u64, length: usize) -> Result<Vec<u8>> {
         let number = SpaceId::new(SPACE_MEMORY, memory);
+        let raw = match &self.visible {
+            Visible::All(state) => &state.raw,
+            Visible::Machine(raw, _) | Visible::Snap(raw) => raw,
+        };
+        let is_there = check_range(raw, number, start, length);
         match &mut self.visible {
-            Visible::All(state) => Ok(state.bytes(number, start, length)),
+            Visible::All(state) => is_there.map(|()| state.bytes(number, start, length)),
             Visible::Machine(_, machine) => {
-                let store = &machine.store;
-                let pages = if store.numbers().contains(&number) { store.page_count(number) } else { 0 };
-                let page = |page: u64| match usize::try_from(page) {
-                    Ok(page) if page < pages => store.page(number, page),
-                    _ => [0; PAGE],
-                };
-                Ok(super::bytes_of(page, start, length))
+                let page = |page: u64| usize::try_from(page).map_or([0; PAGE], |page| machine.store.page(number, page));
+                is_there.map(|()| super::bytes_of(page, start, length))
             }
             Visible::Snap(_) => {
                 let what = self.not_shown.clone().unwrap_or_default();
                 Err(Failure::data(format!("memory {memory} cannot be shown: {what}")))
             }
         }
+    }
+}
+
+/// Checks that a memory has so many bytes from `start` on.
+fn check_range(raw: &RawSnapshot, number: SpaceId, start: u64, length: usize) -> Result<()> {
+    let memories = raw.state.spaces.iter().filter(|space| space.kind == SPACE_MEMORY);
+    let Some(space) = memories.clone().find(|space| space.index == number.index) else {
+        let count = memories.count();
+        return Err(Failure::usage(format!("memory {} is not there: the state has {count} memories", number.index)));
+    };
+    let size = space.pages.saturating_mul(PAGE as u64);
+    match start.checked_add(length as u64).is_some_and(|end| end <= size) {
+        true => Ok(()),
+        false => Err(Failure::usage(format!("{start}+{length} is beyond the {size} bytes of memory {}", number.index))),
     }
 }
 

@@ -10,7 +10,7 @@ use stepmark_session::spec::SnapshotName;
 
 use crate::bounds::Allowance;
 use crate::chain::ChainFiles;
-use crate::chain::durable::{self, Name, PAUSE, PAUSE_NOTE};
+use crate::chain::durable::{Name, PAUSE, PAUSE_NOTE};
 use crate::chain::snapshot_ref::SnapshotRef;
 use crate::failure::{Failure, INTERRUPTED, Result};
 use crate::foreign;
@@ -31,21 +31,24 @@ const STEPS: u64 = 50_000_000;
 /// Gas after which it does: some tenths of a second.
 const GAS: u64 = 20_000_000;
 
-/// Files of ours that execution did not write, where it was to write all that there are: a later command would read them.
+/// Those of the files of ours that there were which execution did not write, where it was to write all that there are: a later command
+/// would read them.
 pub(super) fn superfluous(
+    there: BTreeSet<(Name, String)>,
     chain: &ChainFiles,
     options: &VerifyOptions,
     compared: &BTreeSet<String>,
-) -> Result<Vec<String>> {
+) -> Vec<String> {
     let to = options.to.unwrap_or(u64::MAX);
     let is_ours_to_judge = |kind: Name| match kind {
         Name::Calls(id) => id > options.from && id <= to,
-        Name::Result | Name::Final => options.to.is_none(),
+        // Where nothing said how the run ended when the chain was opened, it has ended since.
+        Name::Result => options.to.is_none() && chain.reports.are_there(),
+        Name::Final => options.to.is_none(),
         _ => false,
     };
-    let files = durable::files_in(&chain.dir)?.into_iter();
-    let extra = files.filter(|(kind, name)| is_ours_to_judge(*kind) && !compared.contains(name));
-    Ok(extra.map(|(_, name)| format!("{name}: superfluous: this run does not write it")).collect())
+    let extra = there.into_iter().filter(|(kind, name)| is_ours_to_judge(*kind) && !compared.contains(name));
+    extra.map(|(_, name)| format!("{name}: superfluous: this run does not write it")).collect()
 }
 
 /// Names in the directory that the verification says nothing about: what is not ours, and what a crash left.

@@ -154,6 +154,8 @@ pub struct Expected {
     pub head: Option<String>,
     /// Members of a claim, as `--json` prints it.
     pub members: serde_json::Map<String, Value>,
+    /// What stood beside the claim that they were taken from: no member of a claim may.
+    pub beside: Vec<String>,
 }
 
 impl Expected {
@@ -188,6 +190,10 @@ impl Expected {
             }
         }
         let claimed = serde_json::to_value(claim).unwrap_or_default();
+        if let Some(name) = self.beside.iter().find(|name| claimed.get(name.as_str()).is_some()) {
+            let failure = Failure::usage(format!("--claim: {name:?} stands beside the claim, and is a part of one"));
+            return Err(failure.help("put it into the object \"claim\", or leave that object out"));
+        }
         for (name, expected) in &self.members {
             let Some(found) = claimed.get(name) else {
                 return Err(Failure::usage(format!("--claim: {name:?} is no part of a claim")));

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::bounds::{Allowance, Bounds};
 use crate::chain::ChainFiles;
+use crate::chain::durable;
 use crate::compact;
 use crate::failure::{BEYOND, Failure, GAS_LIMIT, INTERRUPTED, MISMATCH, Result};
 use crate::interrupt::Interrupt;
@@ -217,14 +218,15 @@ pub fn verify(
     each: &mut dyn FnMut(Step),
 ) -> Result<Verification> {
     let started = Instant::now();
-    let last = chain.links.values().map(|link| link.gas_total).fold(claim.gas, u64::max);
-    options.bounds.check_gas("the chain claims", last)?;
+    options.bounds.check_gas("the chain claims", plan::claimed_gas(chain, claim.gas, options))?;
     options.bounds.check_memory(rerun.job())?;
     let allowance = options.bounds.begin(rerun.job());
     chain.check_bins(&mut |bytes| {
         each(Step::Hashed(bytes));
         allowance.spend(0)
     })?;
+    // What appears later is not of the chain that is judged.
+    let there = durable::files_in(&chain.dir)?;
     let segments = plan::segments(chain, options)?;
     let shares = plan::shares(&segments, chain, options.bounds.workers(rerun.job(), options.jobs));
     let jobs = shares.len();
@@ -242,7 +244,7 @@ pub fn verify(
     // What a segment that could not be executed would have written is not known.
     let is_executed = |verdict: &Verdict| !matches!(verdict, Verdict::NotCompared(_) | Verdict::GivenUp(_));
     if checked.iter().all(|checked| is_executed(&checked.verdict)) {
-        faults.extend(aside::superfluous(chain, options, &compared)?);
+        faults.extend(aside::superfluous(there, chain, options, &compared));
     }
     let mut given_up = None;
     if options.to.is_none() && !faults.iter().any(|fault| fault.starts_with("paused.")) {

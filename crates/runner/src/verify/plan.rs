@@ -74,6 +74,16 @@ pub(super) fn segments(chain: &ChainFiles, options: &VerifyOptions) -> Result<Ve
     Ok(segments)
 }
 
+/// Gas that the segments to be verified claim to take, in a chain that claims so much `gas` at its end.
+pub(super) fn claimed_gas(chain: &ChainFiles, gas: u64, options: &VerifyOptions) -> u64 {
+    let total = |id: u64| chain.links.get(&id).map(|link| link.gas_total);
+    let end = match options.to.and_then(total) {
+        Some(end) => end,
+        None => chain.links.values().map(|link| link.gas_total).fold(gas, u64::max),
+    };
+    end.saturating_sub(total(options.from).unwrap_or(0))
+}
+
 /// How the run ended, as its receipt says: a claim like everything else, which the execution has to bear out.
 pub(super) fn end(chain: &ChainFiles) -> RunEnd {
     // One that cannot be read is a difference once the end is compared.

@@ -121,6 +121,11 @@ impl WasmNode {
         Ok(())
     }
 
+    /// What runs the program.
+    pub fn tier(&self) -> TierChoice {
+        self.tier
+    }
+
     /// Runs on, in compiled code where there is some.
     pub(super) fn run_or_enter(&mut self, budget: Budget) -> Result<Event> {
         let (whole, mut budget) = (budget.gas, budget);
