@@ -5,9 +5,12 @@
 const ENTER = 16;
 /** What the companion returns when it has left. */
 const LEFT = -(1n << 63n);
-const MOST_GAS = (1n << 63n) - 1n;
+/** Gas that compiled code may be given. */
+const MOST_GAS = 1n << 62n;
 /** Bytes of a workspace that say what is to be gone on with. */
 const ENTERING = 64;
+/** Companions that are kept for later runs of the same programs. */
+const MOST_KEPT = 16;
 /** What `node_entered` is told. */
 const NOT = 0;
 const RETURNED = 1;
@@ -18,16 +21,18 @@ export class CompiledCode {
   #node;
   #compiler;
   #isAll;
+  #kept;
   #instances = new Map();
   /** The companions that are being compiled; when all are there, they are taken in. */
   #making;
   #made;
   #hasBegun = false;
 
-  constructor(node, compiler, tier) {
+  constructor(node, compiler, tier, kept) {
     this.#node = node;
     this.#compiler = compiler;
     this.#isAll = tier === 'compiled';
+    this.#kept = kept;
     this.work = { funcs: 0, gas: 0n, turns: 0, left: 0 };
   }
 
@@ -35,9 +40,8 @@ export class CompiledCode {
 
   /** Compiles before anything runs, if everything is to be compiled. */
   async begin() {
-    if (!this.#isAll || this.#hasBegun) return;
-    this.#compile();
-    await this.#making;
+    if (this.#isAll && !this.#hasBegun) this.#compile();
+    if (this.#isAll) await this.#making;
   }
 
   /** As `node_run`, in compiled code where there is some. */
@@ -77,11 +81,11 @@ export class CompiledCode {
 
   /** Begins to compile all instances. */
   #compile() {
-    this.#hasBegun = true;
     const all = [];
     for (let instance = 0; ; instance += 1) {
       const wasm = this.#emit(instance);
       if (wasm === undefined) break;
+      this.#hasBegun = true;
       // What this engine does not take is interpreted.
       if (wasm.length > 0) all.push(WebAssembly.compile(wasm).then((module) => ({ instance, module }), () => null));
     }
@@ -111,6 +115,8 @@ export class CompiledCode {
 
   #takeIn(made) {
     this.#making = this.#made = undefined;
+    this.#kept.push(...made.map(({ module }) => module));
+    this.#kept.splice(0, this.#kept.length - MOST_KEPT);
     for (const { instance, module } of made) {
       const { enter, resume } = new WebAssembly.Instance(module, { env: { memory: this.#node.exports.memory } }).exports;
       this.#handOver(instance, this.#get(this.#compiler.compiler_hand_over(instance)));
@@ -171,7 +177,13 @@ export class CompiledCode {
     const [frame, slots] = this.#words(2);
     memory.copyWithin(slots, values, values + 8 * count);
     const lent = gas < MOST_GAS ? gas : MOST_GAS;
-    const left = point === 0 ? code.enter(func, frame, lent) : code.resume(func, point, frame, lent);
+    let left;
+    try {
+      left = point === 0 ? code.enter(func, frame, lent) : code.resume(func, point, frame, lent);
+    } catch (cause) {
+      // It has changed memory, and the frames are still those of before: such as where the engine has no stack left.
+      throw this.#node.lose(`compiled code failed: ${cause}`, cause);
+    }
     if (left !== LEFT) {
       return { how: RETURNED, at: this.#compiler.compiler_results(instance), left: gas - lent + left };
     }
@@ -180,7 +192,7 @@ export class CompiledCode {
     const [at, length] = this.#words(2);
     this.#put(piece(at, length));
     const size = this.#compiler.compiler_left(instance, length);
-    if (size < 0) throw new Error('compiled code failed (a fault of its own, not of the program)');
+    if (size < 0) throw this.#node.lose('compiled code failed (a fault of its own, not of the program)');
     const bytes = this.#get(size);
     const rest = new DataView(bytes.buffer).getBigUint64(0, true);
     return { how: WAS_LEFT, at: this.#node.put(bytes.subarray(8)), left: gas - lent + rest };

@@ -20,7 +20,7 @@ export interface RunOptions {
   answer?: (question: Question, job: Job) => Reply | Promise<Reply>;
   warn?: (message: string) => void;
   /** Gas of a slice. */
-  slice?: bigint;
+  slice?: bigint | number;
 }
 
 /** Runs a job to its end with the files of this system. */

@@ -3,7 +3,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, readSync, renameSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Stepmark } from './stepmark.js';
+import { Stepmark, StepmarkError } from './stepmark.js';
 
 /** Bytes that are read at once. */
 const CHUNK = 1 << 18;
@@ -16,7 +16,9 @@ export const load = async () => {
 
 /** The parts of a file; null if there is none. */
 export const read = (path) => {
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return null;
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return null;
+  if (found.isDirectory()) throw new StepmarkError(`${path}: is a directory`, 2);
   return (function* parts() {
     const file = openSync(path);
     try {

@@ -22,12 +22,12 @@ export class Stepmark {
 }
 
 /** A file as a job takes it: bytes, parts of it in order, or null if there is none. */
-export type Contents = ArrayBufferView | Iterable<ArrayBufferView> | null;
+export type Contents = ArrayBufferView | ArrayBuffer | Iterable<ArrayBufferView | ArrayBuffer> | null;
 
-/** Bounds of one call: gas, and branches and calls that cost nothing. They decide nothing about results. */
+/** Bounds of one call, from 1 on: gas, and branches and calls that cost nothing. They decide nothing about results. */
 export interface Slice {
-  gas?: bigint;
-  steps?: bigint;
+  gas?: bigint | number;
+  steps?: bigint | number;
 }
 
 /** A job: give it the files that it wants, let it run, and take what it writes. */
@@ -38,7 +38,7 @@ export class Job {
   give(contents: Contents): void;
   /** Gives all files that the job needs. */
   provide(read: (path: string) => Contents | Promise<Contents>): Promise<void>;
-  /** Resolves when what is to be compiled before the program runs is compiled. `events` waits for it by itself. */
+  /** Resolves when what is to be compiled before the program runs is compiled, once all files are given. `events` waits for it by itself. */
   ready(): Promise<void>;
   /** Runs for at most so much gas. */
   run(slice?: Slice): Event;

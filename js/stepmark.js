@@ -48,6 +48,8 @@ const instantiate = async (module) => {
 export class Stepmark {
   #module;
   #compiler;
+  /** The last companions: as long as they are there, an engine finds what it has made of the same bytes, well compiled by then. */
+  #companions = [];
 
   constructor(module, compiler) {
     this.#module = module;
@@ -62,6 +64,9 @@ export class Stepmark {
 
   /** Starts a job: the arguments are those of the module's own command line. */
   async start(args, { tier = 'register' } = {}) {
+    if (!Array.isArray(args) || args.some((arg) => typeof arg !== 'string' || arg.includes('\0'))) {
+      throw new StepmarkError('the arguments are a list of texts without NUL', 2);
+    }
     if (!['register', 'auto', 'compiled'].includes(tier)) {
       throw new StepmarkError(`tier ${tier}: there are register, auto and compiled`, 2);
     }
@@ -70,10 +75,17 @@ export class Stepmark {
     }
     const node = new Exports(await instantiate(this.#module));
     node.check(-node.call('load', node.put(encoder.encode(args.join('\0')))));
-    const code = tier === 'register' ? undefined : new CompiledCode(node, await instantiate(this.#compiler), tier);
+    const code = tier === 'register' ? undefined : new CompiledCode(node, await instantiate(this.#compiler), tier, this.#companions);
     return new Job(node, code);
   }
 }
+
+/** A bound of a call: a whole number from 1 on. */
+const bound = (value, name) => {
+  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) throw new StepmarkError(`${name}: ${value} is no whole number`, 2);
+  if (value < 1) throw new StepmarkError(`${name}: ${value} is less than 1`, 2);
+  return BigInt(value);
+};
 
 /** The exported functions, with the exchange buffer. Each call may grow the memory, so every view of it is a new one. */
 class Exports {
@@ -93,10 +105,14 @@ class Exports {
       return called(...args);
     } catch (cause) {
       const asked = name === 'out_of_memory' ? 0n : this.#outOfMemory();
-      const why = asked > 0n ? `the module's memory is not enough: ${asked} bytes more` : `the module failed: ${cause}`;
-      this.lost = Object.assign(new StepmarkError(why, 74), { cause });
-      throw this.lost;
+      throw this.lose(asked > 0n ? `the module's memory is not enough: ${asked} bytes more` : `the module failed: ${cause}`, cause);
     }
+  }
+
+  /** Nothing can be called from now on: what there is in memory may be half done. */
+  lose(why, cause) {
+    this.lost = Object.assign(new StepmarkError(why, 74), { cause });
+    return this.lost;
   }
 
   #outOfMemory() {
@@ -167,8 +183,14 @@ export class Job {
 
   /** Gives the wanted file: bytes, any iterable of parts, or null if there is no such file. */
   give(contents) {
-    const parts = contents === null ? [] : ArrayBuffer.isView(contents) ? [contents] : contents;
-    for (const part of parts) {
+    const isBytes = (value) => ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
+    const parts = contents === null ? [] : isBytes(contents) ? [contents] : contents;
+    if (typeof parts !== 'object' || parts?.[Symbol.iterator] === undefined) {
+      throw new StepmarkError(`a file is bytes, a list of bytes, or null, not ${typeof contents}`, 2);
+    }
+    for (const given of parts) {
+      if (!isBytes(given)) throw new StepmarkError(`a part of a file is bytes, not ${typeof given}`, 2);
+      const part = given instanceof ArrayBuffer ? new Uint8Array(given) : given;
       const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
       for (let at = 0; at < bytes.length; at += CHUNK) {
         this.#number('give', this.#node.put(bytes.subarray(at, at + CHUNK)));
@@ -186,7 +208,8 @@ export class Job {
   async ready() { await this.#code?.begin(); }
 
   /** Runs for at most so much gas; what happened. */
-  run({ gas = GAS, steps = STEPS } = {}) {
+  run({ gas: mostGas = GAS, steps: mostSteps = STEPS } = {}) {
+    const [gas, steps] = [bound(mostGas, 'gas'), bound(mostSteps, 'steps')];
     const event = this.#code ? this.#code.run(gas, steps) : this.#number('run', gas, steps);
     const name = EVENTS[event];
     if (name === undefined) throw new StepmarkError(`the module answered ${event}: it is of a later release`, 65);
@@ -197,7 +220,8 @@ export class Job {
    * Runs to the end, slice by slice, and yields each event but pauses. Compiled code is taken over between slices. A dear
    * instruction gets a larger slice.
    */
-  async *events({ gas = GAS, steps = STEPS } = {}) {
+  async *events({ gas: most = GAS, steps = STEPS } = {}) {
+    const gas = bound(most, 'gas');
     await this.ready();
     for (let slice = gas; ;) {
       const before = this.progress().gas;

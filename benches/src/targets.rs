@@ -84,7 +84,13 @@ pub const TARGETS: [Target; 17] = [
     ratio("native build over wasmi 2 native with fuel", "native", &["wasmi2-fuel"], 1.3, 1.0),
     ratio("node in wasmtime over native build", "node", &["native"], 1.35, 1.15),
     ratio("compiled code in the node over wasmtime", "compiled", &["wasmtime"], 1.6, 1.4),
-    ratio("compiled code in the node over wasmtime with fuel and canonical NaNs", "compiled", &["wasmtime-exact"], 1.0, 0.9),
+    ratio(
+        "compiled code in the node over wasmtime with fuel and canonical NaNs",
+        "compiled",
+        &["wasmtime-exact"],
+        1.0,
+        0.9,
+    ),
     ratio("compiled code in the node in Node.js over V8", "compiled-v8", &["v8"], 1.5, 1.3),
     Target {
         what: "compiled code in the node over wasmtime, worst program",

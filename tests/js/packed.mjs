@@ -77,6 +77,29 @@ await check('a pause goes on elsewhere, in another tier', async () => {
   assert.equal(second.progress().gas, (await ended('register', args)).job.progress().gas);
 });
 
+await check('after an exception of compiled code nothing is called any more', async () => {
+  // (module (global $g (mut i32) ...) (func $f: counts, calls itself as deep as its argument) (func (export "run") (param i32 i32): calls $f again and again))
+  const text = 'AGFzbQEAAAABDAJgAX8Bf2ACf38BfwMDAgABBQMBAAEGBgF/AUEACwcHAQNydW4AAQo2Ah4BAn4jAEEBaiQAIABFBEBBAQ8LIABBAWsQAEEDagsVAANAIAAQABogAUEBayIBDQALIwALABkEbmFtZQEEAQABZgMGAQEBAAFsBwQBAAFn';
+  const program = Buffer.from(text, 'base64');
+  const depth = (() => { let deep = 0; const go = () => { deep += 1; go(); }; try { go(); } catch { /* as deep as it goes */ } return deep; })();
+  let failures = 0;
+  for (let k = 0; k < 24; k += 1) {
+    const job = await stepmark.start(['so.wasm', 'run', '900', '60'], { tier: 'compiled' });
+    await job.provide(() => program);
+    await job.ready();
+    job.run({ gas: 20_000n });
+    const deep = (left) => (left === 0 ? job.run({ gas: 100_000n }) : deep(left - 1));
+    try { deep(Math.floor(depth * (0.7 + 0.0125 * k))); } catch (error) { if (error instanceof StepmarkError) failures += 1; }
+    try {
+      while (job.run() === 'paused');
+      assert.equal(job.result().values[0].bits, 54060n, `step ${k}`);
+    } catch (error) {
+      assert.ok(error instanceof StepmarkError && error.exitCode === 74, `step ${k}: ${error}`);
+    }
+  }
+  console.log(`${failures} of 24 ended in compiled code or the module`);
+});
+
 await check('questions are answered', async () => {
   const job = await stepmark.start(['--function', 'env.ask(i32)->(i64)', 'p.wat.wasm', 'f'], { tier: 'register' });
   // (module (import "env" "ask" (func (param i32) (result i64))) (func (export "f") (result i64) (call 0 (i32.const 7))))
@@ -102,6 +125,16 @@ await check('what is wrong is said, with an exit code', async () => {
   await assert.rejects(alone.start(['p.wasm', 'f'], { tier: 'auto' }), refused(2, /no compiler/));
   const job = await stepmark.start(['p.wasm', 'f']);
   await assert.rejects(job.provide(() => Uint8Array.of(1, 2, 3)), refused(65, /./));
+  const other = await stepmark.start(['p.wasm', 'f']);
+  await assert.rejects(other.provide(() => 'text'), refused(2, /not string/));
+  await assert.rejects(other.provide(() => [[1, 2]]), refused(2, /not object/));
+  await assert.rejects(stepmark.start('p.wasm'), refused(2, /a list of texts/));
+  await assert.rejects(stepmark.start(['p.wasm\0f']), refused(2, /without NUL/));
+  const bounded = await stepmark.start([file('fib32.wasm'), 'fib', '5']);
+  await bounded.provide((path) => readFileSync(path));
+  for (const gas of [0n, -1, 1.5, '7', null]) assert.throws(() => bounded.run({ gas }), refused(2, /gas: /));
+  await assert.rejects(bounded.events({ gas: 0n }).next(), refused(2, /less than 1/));
+  assert.equal(bounded.run({ gas: 1_000_000 }), 'finished', 'nothing was lost');
   const missing = await stepmark.start(['p.wasm', 'f']);
   await assert.rejects(missing.provide(() => null), refused(2, /p\.wasm/));
 });

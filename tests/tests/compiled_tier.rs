@@ -164,6 +164,17 @@ fn a_function_with_hundreds_of_operands_where_it_may_be_left_is_not_compiled() {
 }
 
 #[test]
+fn compiled_code_is_given_all_gas_that_there_is() {
+    let dir = job("sha256 65536").directory().unwrap();
+    let line = "--snapshot-output out sha256.wasm 65536";
+    let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let mut node = runner::compiled_node().unwrap();
+    runner::load(&mut node, &argv, dir.path()).unwrap();
+    assert_eq!(node.run(Budget::UNLIMITED).unwrap(), Event::Finished);
+    assert!(node.compiled_work().turns > 0);
+}
+
+#[test]
 fn the_benchmark_programs_run_in_compiled_code() {
     for benchmark in benchmarks::all().unwrap() {
         let dir = tempfile::tempdir().unwrap();
@@ -175,6 +186,64 @@ fn the_benchmark_programs_run_in_compiled_code() {
         let gas = ended.result().unwrap()["gas_used"].as_u64().unwrap();
         let share = node.compiled_work().gas as f64 / gas as f64;
         assert!(share > 0.9, "{}: {:.1} % of {gas} gas", benchmark.name(), 100.0 * share);
+    }
+}
+
+#[test]
+fn what_a_compiler_keeps_of_a_loop_over_a_call_is_counted_in_a_frame() {
+    let product = |n: u32| format!("(i32.xor (local.get 3) (i32.mul (local.get 1) (i32.const {})))", 15838 * n + 1);
+    let products: String = (0..1500).map(|n| format!("(local.set 3 {})", product(n))).collect();
+    let text = format!(
+        r#"(module (func $f (export "f") (param i32 i32) (result i32) (local i32 i32)
+            (loop $l {products}
+                (if (local.get 0) (then
+                    (local.set 3 (i32.add (local.get 3) (call $f (i32.sub (local.get 0) (i32.const 1)) (local.get 1))))
+                    (local.set 0 (i32.const 0))
+                    (br $l))))
+            (local.get 3)))"#
+    );
+    compare_text(&text, "300 7", 3_000_000, 1_000_000);
+}
+
+/// How often compiled code is entered in a call of `f` in a program as text.
+fn turns(text: &str, args: &str) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("program.wasm"), wat::parse_str(text).unwrap()).unwrap();
+    let line = format!("--snapshot-output out program.wasm f {args}");
+    let argv: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let mut node = runner::compiled_node().unwrap();
+    assert_eq!(runner::run(&mut node, &argv, dir.path()).unwrap().exit_code, 0);
+    node.compiled_work().turns
+}
+
+#[test]
+fn a_recursion_that_is_deeper_than_the_room_for_frames_is_left_to_the_interpreter() {
+    let text = r#"(module
+        (func $f (param i32) (result i32) (local i64 i64)
+            (if (i32.eqz (local.get 0)) (then (return (i32.const 1))))
+            (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (i32.const 3)))
+        (func (export "f") (param i32 i32) (result i32) (local i32)
+            (loop $l
+                (local.set 2 (i32.add (local.get 2) (call $f (local.get 0))))
+                (br_if $l (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+            (local.get 2)))"#;
+    let turns = turns(text, "60000 100");
+    assert!(turns < 300, "{turns} turns, where each of the 100 recursions would be left a dozen times");
+}
+
+#[test]
+fn a_loop_that_compiled_code_leaves_in_each_turn_is_left_to_the_interpreter() {
+    for (work, iterations) in [(10, 30_000), (150, 30_000)] {
+        let work = "(local.set 2 (i32.add (i32.mul (local.get 2) (i32.const 5)) (i32.const 13)))".repeat(work);
+        let text = format!(
+            r#"(module (func (export "f") (param i32) (result i32) (local i32 i32)
+                (loop $l {work}
+                    (drop (i32x4.extract_lane 0 (i32x4.splat (local.get 2))))
+                    (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+                (local.get 2)))"#
+        );
+        let turns = turns(&text, &iterations.to_string());
+        assert!(turns < 3_000, "{turns} turns of {iterations} iterations");
     }
 }
 

@@ -88,7 +88,7 @@ const LONG: [Figure; 8] = [
     section_of("Fuzzing with coverage", "fuzz --seconds 60"),
     section_of("Changed checks", "mutants"),
     figure("Linked modules", "differential --modules 0 --linked 100000"),
-    file_of("Beside other runtimes", "peers", &["--", "--markdown"]),
+    file_of("Beside other runtimes", "peers", &["--", "--v8", "--markdown"]),
     figure("Start, size, memory, snapshots", "overheads"),
     section_of("The first run", "first-run"),
 ];

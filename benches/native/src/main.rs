@@ -13,7 +13,8 @@ use stepmark_runner::node::native::NativeNode;
 use stepmark_runner::node::sandbox::WasmNode;
 
 fn main() -> Result<()> {
-    let mut node = Measured { is_compiled: std::env::args().nth(1).is_some_and(|word| word == "compiled"), ..Measured::default() };
+    let mut node =
+        Measured { is_compiled: std::env::args().nth(1).is_some_and(|word| word == "compiled"), ..Measured::default() };
     for line in stdin().lock().lines() {
         let answer = match node.answer(&serde_json::from_str(&line?)?) {
             Ok(value) => json!({ "value": value }),
@@ -85,12 +86,9 @@ impl Measured {
 
     /// The text of `result.txt`.
     fn result(&mut self) -> Result<Value> {
-        let (mut file, mut chunk) = (Vec::new(), Vec::new());
         let node = self.node()?;
         node.next_file().map_err(text)?.context("no result")?;
-        while node.next_chunk(&mut chunk).map_err(text)? {
-            file.extend_from_slice(&chunk);
-        }
+        let file = node.take_all().map_err(text)?;
         Ok(String::from_utf8(file)?.into())
     }
 }

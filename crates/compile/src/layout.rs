@@ -27,7 +27,7 @@ pub struct Layout {
     /// A word of 32 bits: the innermost frame that was left.
     pub innermost: u32,
     /// The greatest address of a frame that may be entered: no frame is made above it but one, which leaves at once. It must
-    /// leave that one room in the area and among the slots and frames that the job still allows, see [`frame_bound`].
+    /// leave that one room among the slots and frames that the job still allows, see [`frame_bound`], and [`BEYOND`] bytes.
     pub frame_limit: u32,
 }
 
@@ -46,6 +46,12 @@ pub const FRAME_HEADER: u32 = 8;
 /// Bytes that a frame counts at least, since the host's stack holds more of it than its slots.
 pub const LEAST_FRAME: u32 = 64;
 
+/// Instructions that a function may have to be compiled.
+pub(crate) const MOST_INSTRUCTIONS: usize = 20_000;
+
+/// Bytes behind [`Layout::frame_limit`] that frames may take: the one that is made above it is as far from its caller as that is large.
+pub const BEYOND: u32 = LEAST_FRAME + 8 * MOST_INSTRUCTIONS as u32 + frame_bytes(MOST_SLOTS);
+
 /// Slots that a frame may have for its function to be compiled.
 pub const MOST_SLOTS: u32 = 500;
 
@@ -55,12 +61,11 @@ pub const fn frame_bytes(slots: u32) -> u32 {
     if bytes < LEAST_FRAME { LEAST_FRAME } else { bytes }
 }
 
-/// Bytes by which the frames of a function with so many slots and instructions are apart: the host's stack may hold the result of every
-/// instruction.
+/// Bytes by which the frames of a function with so many slots and instructions are apart: what the host's stack may hold of it. A
+/// compiler may keep the result of every instruction there, over a call too.
 pub(crate) fn frame_distance(slots: u32, instructions: usize) -> u32 {
-    let most = frame_bytes(MOST_SLOTS);
-    let by_results = u32::try_from(instructions).unwrap_or(u32::MAX).saturating_mul(8).min(most);
-    frame_bytes(slots).max(by_results)
+    let values = slots.max(u32::try_from(instructions).unwrap_or(u32::MAX));
+    LEAST_FRAME.saturating_add(values.saturating_mul(8))
 }
 
 /// Where a slot lies in its frame, in bytes: locals come first, then operands by height.

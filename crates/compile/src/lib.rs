@@ -26,7 +26,8 @@ pub use companion::{Companion, emit};
 pub use frames::{LeftFrame, LeftFrames};
 pub use function::LEFT;
 pub use layout::{
-    FRAME_HEADER, LEAST_FRAME, Layout, MARK_REACH, MOST_SLOTS, TablePlace, frame_bound, frame_bytes, slot_offset,
+    BEYOND, FRAME_HEADER, LEAST_FRAME, Layout, MARK_REACH, MOST_SLOTS, TablePlace, frame_bound, frame_bytes,
+    slot_offset,
 };
 pub use points::{EntrySite, entry_offsets, loop_offsets};
 pub use rules::Num;

@@ -8,14 +8,11 @@ use stepmark_core::gas::{Schedule, Unit};
 use stepmark_core::module::{FuncType, Module};
 
 use crate::cost::is_priced;
-use crate::layout::{Layout, MOST_SLOTS, frame_distance};
+use crate::layout::{Layout, MOST_INSTRUCTIONS, MOST_SLOTS, frame_distance};
 use crate::made::made_locals;
 use crate::rules::{Num, Rule, Rules};
 use crate::site::CompiledFunc;
 use crate::source;
-
-/// Instructions that a function may have to be compiled.
-const MOST_INSTRUCTIONS: usize = 50_000;
 
 /// Operands that there may be on average before an instruction of a function: each place at which it is left stores all that are there. A
 /// loop that was unrolled has more. So many are let pass in one function, and in all functions of a program.

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stepmark_compile::host::{Entering, Entrance, HostedCompanion, Idle, Look, Pace, Told, bytes_of, words_of};
+use stepmark_compile::host::{Entering, Entrance, HostedCompanion, Look, Lost, Pace, Told, bytes_of, words_of};
 use stepmark_core::gas::Schedule;
 use stepmark_core::machine::ENTER_WORDS;
 use stepmark_core::module::{Features, Module};
 
 /// Bytes that a workspace begins with.
 const ENTERING: usize = 8 * ENTER_WORDS;
+/// Bytes for frames: engines of pages have stacks of half a megabyte and more.
+const AREA: u32 = 128 << 10;
 /// What a function answers that cannot do what it is asked to.
 const FAILED: i32 = -1;
 
@@ -20,8 +22,10 @@ pub(crate) struct Compiler {
     companions: BTreeMap<u32, HostedCompanion>,
     /// The turn that has begun.
     entrance: Option<Entrance>,
+    /// Frames that it has left.
+    frames: u32,
     pace: Pace,
-    idle: Idle,
+    lost: Lost,
 }
 
 /// The program of an instance, and what was to be compiled of it so far.
@@ -38,8 +42,9 @@ impl Compiler {
             programs: BTreeMap::new(),
             companions: BTreeMap::new(),
             entrance: None,
+            frames: 0,
             pace: Pace::new(),
-            idle: Idle::new(),
+            lost: Lost::new(),
         }
     }
 
@@ -75,7 +80,7 @@ impl Compiler {
             self.programs.insert(instance, ReadProgram { module, schedule, wanted: BTreeSet::new() });
         }
         let funcs = self.programs[&instance].module.func_count();
-        i32::try_from(told.workspace_words(funcs)).unwrap_or(FAILED)
+        i32::try_from(told.workspace_words(funcs, AREA)).unwrap_or(FAILED)
     }
 
     /// Emits the functions of an instance that have run, or all of them; the bytes of the companion in the buffer, 0 if nothing is to be
@@ -84,7 +89,7 @@ impl Compiler {
         let told = Told::read(self.input(told));
         let Some(program) = self.programs.get_mut(&instance) else { return FAILED };
         let (module, called) = (&program.module, told.called());
-        let Some(places) = told.places(instance, module.func_count()) else { return 0 };
+        let Some(places) = told.places(instance, module.func_count(), AREA) else { return 0 };
         let is_wanted = |func: &u32| is_all || called.binary_search(func).is_ok();
         program.wanted.extend((module.imported_funcs()..module.func_count()).filter(is_wanted));
         let wanted: Vec<u32> = program.wanted.iter().copied().collect();
@@ -120,6 +125,7 @@ impl Compiler {
         let entering = Entering::read(words);
         let locals: Vec<u64> = words_of(values).take(hosted.locals(entering.func) as usize).collect();
         self.entrance = hosted.entrance(&entering, &locals);
+        self.frames = 0;
         let Some(entrance) = self.entrance else { return FAILED };
         self.output(&[entrance.frame, entrance.slots].map(u32::to_le_bytes).concat());
         entrance.point.cast_signed()
@@ -142,7 +148,8 @@ impl Compiler {
     /// The frames that the turn that began last has left, behind the gas that is left; the length.
     pub(crate) fn left(&mut self, instance: u32, length: u32) -> i32 {
         let Some((hosted, entrance)) = self.companions.get(&instance).zip(self.entrance) else { return FAILED };
-        let Some((frames, gas)) = hosted.left(&entrance, self.input(length)) else { return FAILED };
+        let Some((frames, count, gas)) = hosted.left(&entrance, self.input(length)) else { return FAILED };
+        self.frames = count;
         let mut bytes = gas.to_le_bytes().to_vec();
         bytes.extend(bytes_of(&frames));
         self.output(&bytes)
@@ -150,7 +157,10 @@ impl Compiler {
 
     /// Judges a turn; what is handed over to the module for it, 0 if nothing.
     pub(crate) fn judge(&mut self, instance: u32, func: u32, spent: u64) -> i32 {
-        let words = self.companions.get_mut(&instance).and_then(|hosted| hosted.judge(func, spent, &mut self.idle));
+        let words = self
+            .companions
+            .get_mut(&instance)
+            .and_then(|hosted| hosted.judge(func, spent, self.frames, &mut self.lost));
         words.map_or(0, |words| self.output(&bytes_of(&words)))
     }
 

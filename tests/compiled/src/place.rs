@@ -1,6 +1,6 @@
 //! The parts of a machine in a memory that a companion works in: where they lie, how they get there and back.
 
-use stepmark_compile::{Layout, MARK_REACH, TablePlace, frame_bound};
+use stepmark_compile::{BEYOND, Layout, MARK_REACH, TablePlace, frame_bound};
 use stepmark_core::machine::{DIRTY_PAGE, Instance, Machine};
 use stepmark_state::limits::WASM_PAGE;
 
@@ -53,7 +53,7 @@ impl Placement {
             tables.map(|(index, room)| TablePlace { elements: take(8 * room), size: 64 + 4 * index }).collect();
         let signatures = take(4 * instance.module.func_count());
         let marks = take(capacity / DIRTY_PAGE as u32 + MARK_REACH);
-        let frames = take(area);
+        let frames = take(area + BEYOND);
         let memory = (next + PAGE).next_multiple_of(PAGE);
         let limits = machine.limits();
         let bound = frame_bound(limits.call_depth.into(), limits.stack_slots.into(), area.into())?;

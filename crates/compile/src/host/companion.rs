@@ -12,22 +12,27 @@ use crate::companion::{Companion, emit};
 use crate::layout::{MOST_SLOTS, frame_bytes, slot_offset};
 use crate::points::loop_offsets;
 
-/// Gas that a turn of compiled code must charge to be worth its while.
-const LEAST_TURN: u64 = 64;
-/// Turns of less, more than of others, after which a function is left to the interpreter; and after a number of them in all functions.
-const MOST_IDLE: u32 = 1000;
-const MOST_IDLE_LATER: u32 = 10;
-const IDLE_IN_ALL: u64 = 10_000;
+/// Gas that the interpreter charges in the time of a turn, beside what compiled code does in it; and of each frame that is left.
+const TURN: i64 = 4_000;
+const FRAME: i64 = 300;
+/// Gas that may be lost so by the turns of a function, less what others have gained, before it is left to the interpreter: about 10 ms; and
+/// less, once so much was lost in all functions.
+const MOST_LOST: i64 = 4_000_000;
+const MOST_LOST_LATER: i64 = 40_000;
+const LOST_IN_ALL: u64 = 40_000_000;
 /// Functions that are taken back at once, each of them; later ones wait for others: the module translates anew then.
 const TAKEN_AT_ONCE: usize = 16;
 const TAKEN_TOGETHER: usize = 64;
 
-/// Turns of a run that were not worth their while, in all instances.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Idle(u64);
+/// Gas that compiled code may be given: it counts in 63 bits, and is credited what its first function charges for locals.
+pub const MOST_GAS: u64 = 1 << 62;
 
-impl Idle {
-    /// None so far.
+/// Gas that turns have lost which were not worth their while, in all instances of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lost(u64);
+
+impl Lost {
+    /// Nothing so far.
     pub const fn new() -> Self {
         Self(0)
     }
@@ -38,8 +43,8 @@ impl Idle {
 pub struct HostedCompanion {
     companion: Companion,
     places: Places,
-    /// By function, turns that were not worth their while, less those that were.
-    idle: BTreeMap<u32, u32>,
+    /// By function, gas that its turns have lost, less what they have gained.
+    lost: BTreeMap<u32, i64>,
     /// How many functions were taken back.
     taken_back: usize,
     /// Functions that are to be taken back with others.
@@ -92,7 +97,7 @@ impl HostedCompanion {
         let points = wanted.iter().map(|func| (*func, loop_offsets(program, *func)));
         let points = points.filter(|(_, offsets)| !offsets.is_empty()).collect();
         let companion = emit(program, schedule, &places.layout, wanted, &points);
-        Self { companion, places, idle: BTreeMap::new(), taken_back: 0, waiting: Vec::new() }
+        Self { companion, places, lost: BTreeMap::new(), taken_back: 0, waiting: Vec::new() }
     }
 
     /// The module to be compiled. It imports the module's memory as `env` `memory`; its exports are those of [`Companion::wasm`].
@@ -149,9 +154,9 @@ impl HostedCompanion {
         self.places.layout.innermost
     }
 
-    /// The frames of a turn that was left, in words as the module takes them, and the gas that is left. `piece` are the bytes
-    /// that lie [there](Self::left_piece). `None` if these are not frames of this code.
-    pub fn left(&self, entrance: &Entrance, piece: &[u8]) -> Option<(Vec<u64>, u64)> {
+    /// The frames of a turn that was left, in words as the module takes them, their number, and the gas that is left. `piece` are the
+    /// bytes that lie [there](Self::left_piece). `None` if these are not frames of this code.
+    pub fn left(&self, entrance: &Entrance, piece: &[u8]) -> Option<(Vec<u64>, u32, u64)> {
         let (gas, rest) = piece.split_first_chunk()?;
         let innermost = u32::from_le_bytes(*rest.first_chunk()?);
         let origin = self.places.layout.gas;
@@ -163,23 +168,24 @@ impl HostedCompanion {
             words.extend([frame.func.into(), frame.offset.into(), frame.operands.len() as u64]);
             words.extend(frame.locals.iter().chain(&frame.operands));
         }
-        Some((words, left.gas))
+        Some((words, left.frames.len() as u32, left.gas))
     }
 
-    /// Judges a turn that began in a function and charged so much gas: what is to be taken back, in words for the module, if
-    /// anything is. A function that is entered again and again for nothing is left to the interpreter.
-    pub fn judge(&mut self, func: u32, spent: u64, in_all: &mut Idle) -> Option<Vec<u64>> {
-        if spent >= LEAST_TURN {
-            if let Some(idle) = self.idle.get_mut(&func) {
-                *idle = idle.saturating_sub(1);
+    /// Judges a turn that began in a function, charged so much gas, and left so many frames: what is to be taken back, in words for
+    /// the module, if anything is. A function whose turns cost more than they save is left to the interpreter.
+    pub fn judge(&mut self, func: u32, spent: u64, frames: u32, in_all: &mut Lost) -> Option<Vec<u64>> {
+        let loss = TURN + FRAME * i64::from(frames) - i64::try_from(spent).unwrap_or(i64::MAX).min(MOST_LOST);
+        if loss < 0 {
+            if let Some(lost) = self.lost.get_mut(&func) {
+                *lost = (*lost + loss).max(0);
             }
             return None;
         }
-        in_all.0 += 1;
-        let most = if in_all.0 < IDLE_IN_ALL { MOST_IDLE } else { MOST_IDLE_LATER };
-        let idle = self.idle.entry(func).or_default();
-        *idle += 1;
-        if *idle < most || self.companion.entries.remove(&func).is_none() {
+        in_all.0 = in_all.0.saturating_add(loss.cast_unsigned());
+        let most = if in_all.0 < LOST_IN_ALL { MOST_LOST } else { MOST_LOST_LATER };
+        let lost = self.lost.entry(func).or_default();
+        *lost += loss;
+        if *lost < most || self.companion.entries.remove(&func).is_none() {
             return None;
         }
         self.taken_back += 1;

@@ -7,7 +7,7 @@ mod pace;
 mod told;
 mod words;
 
-pub use companion::{Entering, Entrance, HostedCompanion, Idle};
+pub use companion::{Entering, Entrance, HostedCompanion, Lost, MOST_GAS};
 pub use pace::{Look, Pace};
 pub use told::{Places, Told};
 pub use words::{bytes_of, words_of};

@@ -3,10 +3,8 @@
 use stepmark_core::machine::ENTER_WORDS;
 
 use super::words::words_of;
-use crate::layout::{Layout, TablePlace, frame_bound};
+use crate::layout::{BEYOND, Layout, TablePlace, frame_bound};
 
-/// Bytes for frames of compiled code. The host's stack holds them too, where they are larger.
-const AREA: u32 = 64 << 10;
 /// Bytes for the gas and the address that compiled code leaves.
 const LEFT_WORDS: u32 = 16;
 
@@ -25,6 +23,8 @@ pub struct Places {
     pub workspace: u32,
     /// The first frame.
     pub frames: u32,
+    /// Bytes for frames.
+    area: u32,
 }
 
 impl Told {
@@ -72,20 +72,21 @@ impl Told {
         (begin..self.words.len()).map(|at| self.word(at)).collect()
     }
 
-    /// Words of the workspace that an instance of a program of so many functions needs.
-    pub fn workspace_words(&self, funcs: u32) -> u32 {
+    /// Words of the workspace that an instance of a program of so many functions needs, with so many bytes for frames: about half as many
+    /// as the host's stack has, which holds them too.
+    pub fn workspace_words(&self, funcs: u32, area: u32) -> u32 {
         let fixed = (ENTER_WORDS + self.tables().0.len()) as u32 + LEFT_WORDS / 8;
-        fixed + funcs.div_ceil(2) + AREA / 8
+        fixed + funcs.div_ceil(2) + area.saturating_add(BEYOND) / 8
     }
 
     /// How the workspace is divided: `None` if the job allows too little to compile for.
-    pub fn places(&self, instance: u32, funcs: u32) -> Option<Places> {
+    pub fn places(&self, instance: u32, funcs: u32, area: u32) -> Option<Places> {
         let workspace = self.word(Self::WORKSPACE);
         let (tables, sizes) = (self.tables().0, workspace + 8 * ENTER_WORDS as u32);
         let gas = sizes + 8 * tables.len() as u32;
         let signatures = gas + LEFT_WORDS;
         let frames = signatures + 8 * funcs.div_ceil(2);
-        let bound = frame_bound(self.word(Self::DEPTH).into(), self.word(Self::SLOTS).into(), AREA.into())?;
+        let bound = frame_bound(self.word(Self::DEPTH).into(), self.word(Self::SLOTS).into(), area.into())?;
         let table = |(number, elements): (u32, u32)| TablePlace { elements, size: sizes + 8 * number };
         let layout = Layout {
             instance,
@@ -99,19 +100,19 @@ impl Told {
             innermost: gas + 8,
             frame_limit: frames + bound,
         };
-        Some(Places { layout, workspace, frames })
+        Some(Places { layout, workspace, frames, area })
     }
 }
 
 impl Places {
     /// Where a frame is put, so that no more frames and slots come above it than the job allows: `None` if that is nowhere.
     pub(super) fn place(&self, frames: u64, slots: u64) -> Option<u32> {
-        let bound = frame_bound(frames, slots, AREA.into())?;
+        let bound = frame_bound(frames, slots, self.area.into())?;
         Some(self.layout.frame_limit.saturating_sub(bound).max(self.frames))
     }
 
     /// The first byte after the frames.
     pub(super) fn end(&self) -> u32 {
-        self.frames + AREA
+        self.frames + self.area + BEYOND
     }
 }

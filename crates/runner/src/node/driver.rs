@@ -39,6 +39,7 @@ pub enum Reached {
 impl<'a> Driver<'a> {
     /// Drives `node`, with answers from `responder`, until somebody says stop.
     pub fn new(node: &'a mut dyn ModuleSession, responder: &'a mut dyn Responder, stop: &'a Interrupt) -> Self {
+        node.heed(stop);
         Self { node, responder, stop, allowance: Allowance::default(), slice: GasSlice::first() }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::failure::Result;
+use crate::interrupt::Interrupt;
 use stepmark_hosts::external::{ExternalCall, ExternalReply};
 
 use stepmark_session::output_file::OutputFile;
@@ -104,6 +105,9 @@ pub trait ModuleSession: Deliver {
     /// # Errors
     /// When the file is bad, or was needed and is not there.
     fn give_end(&mut self, found: bool) -> Result<()>;
+
+    /// What will ask it to stop: where it waits for something else than the program, it looks there.
+    fn heed(&mut self, _stop: &Interrupt) {}
 
     /// Runs until something is to be done, for at most `budget`.
     ///

@@ -5,21 +5,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stepmark_compile::LEFT;
-use stepmark_compile::host::{Entering, HostedCompanion, Idle, Look, Pace, Told, bytes_of, words_of};
+use stepmark_compile::host::{Entering, HostedCompanion, Look, Lost, MOST_GAS, Pace, Told, bytes_of, words_of};
 use stepmark_core::gas::Schedule;
 use stepmark_core::machine::ENTER_WORDS;
 use stepmark_core::module::{Features, Module as Program};
 use stepmark_session::{Budget, Event};
 use wasmtime::{Engine, Instance, Module, Store, StoreLimits, TypedFunc};
 
-use super::{WasmNode, index};
+use super::{STACK, WasmNode, index};
 use crate::failure::{Failure, IO, Result};
 use crate::node::engine::{CompiledWork, ModuleSession, TierChoice};
 use crate::this_machine::cores;
 
+/// Bytes for frames of compiled code: half of the stack that wasmtime has for them.
+const AREA: u32 = (STACK / 2) as u32;
+/// Time after which somebody who waits for the compiler looks up.
+const LOOK_UP: Duration = Duration::from_millis(5);
 /// What is said where compiled code fails.
 const FAULT: &str = "compiled code failed (a fault of its own, not of the program)";
 /// What `node_run_or_enter` returns for instance 0.
@@ -59,7 +63,7 @@ pub(super) struct CompiledCode {
     wanted: BTreeMap<u32, BTreeSet<u32>>,
     instances: BTreeMap<u32, Compiled>,
     pub(super) work: CompiledWork,
-    idle: Idle,
+    lost: Lost,
     /// Locals of the frame that is entered.
     locals: Vec<u64>,
 }
@@ -106,6 +110,8 @@ struct TurnEnd {
     how: u32,
     at: u32,
     gas_left: u64,
+    /// Frames that were left.
+    frames: u32,
 }
 
 impl WasmNode {
@@ -169,6 +175,10 @@ impl WasmNode {
                 self.compiled.stage = Stage::Making(all);
                 Ok(())
             }
+            Stage::Making(all) if !is_auto && !self.wait_for(&all) => {
+                self.compiled.stage = Stage::Making(all);
+                Ok(())
+            }
             Stage::Making(all) => {
                 self.compiled.stage = Stage::Ready;
                 let total = self.progress()?.gas_total;
@@ -180,6 +190,17 @@ impl WasmNode {
                 Ok(())
             }
         }
+    }
+
+    /// Waits until all is compiled: not if the user wants the run to stop, which the interpreter does soon.
+    fn wait_for(&self, all: &[Making]) -> bool {
+        while !all.iter().all(|one| one.thread.is_finished()) {
+            if self.stop.is_requested() {
+                return false;
+            }
+            std::thread::sleep(LOOK_UP);
+        }
+        true
     }
 
     /// Whether it is time to compile, or to compile anew: everything has been taken back then.
@@ -221,7 +242,7 @@ impl WasmNode {
             let wanted = wanted.iter().copied().collect();
             all.push(Subject {
                 instance,
-                words: told.workspace_words(program.func_count()),
+                words: told.workspace_words(program.func_count(), AREA),
                 program,
                 schedule,
                 wanted,
@@ -243,7 +264,7 @@ impl WasmNode {
         let Subject { instance, words, program, schedule, wanted } = subject;
         let value = self.call(|exports| &exports.for_compiled().compile, (instance, words))?;
         let told = Told::read(&self.bytes(value)?);
-        let Some(places) = told.places(instance, program.func_count()) else { return Ok(None) };
+        let Some(places) = told.places(instance, program.func_count(), AREA) else { return Ok(None) };
         let engine = self.store.engine().clone();
         let began = Instant::now();
         // The program runs on meanwhile, and needs a processor too.
@@ -319,9 +340,10 @@ impl WasmNode {
         self.compiled.work.left += u64::from(end.how == WAS_LEFT);
         let value = self.call(|exports| &exports.for_compiled().entered, (end.how, end.at, end.gas_left))?;
         self.check(value)?;
-        let CompiledCode { instances, idle, .. } = &mut self.compiled;
+        let CompiledCode { instances, lost, .. } = &mut self.compiled;
         let compiled = instances.get_mut(&instance);
-        if let Some(words) = compiled.and_then(|compiled| compiled.hosted.judge(entering.func, spent, idle)) {
+        let judge = |compiled: &mut Compiled| compiled.hosted.judge(entering.func, spent, end.frames, lost);
+        if let Some(words) = compiled.and_then(judge) {
             self.hand_over(instance, &words)?;
         }
         Ok(Some(end.gas_left))
@@ -329,7 +351,7 @@ impl WasmNode {
 
     /// A turn of compiled code.
     fn turn(&mut self, instance: u32, entering: &Entering) -> Result<TurnEnd> {
-        let not = TurnEnd { how: NOT, at: 0, gas_left: entering.gas };
+        let not = TurnEnd { how: NOT, at: 0, gas_left: entering.gas, frames: 0 };
         let Some(compiled) = self.compiled.instances.get(&instance) else { return Ok(not) };
         let hosted = &compiled.hosted;
         let locals = hosted.locals(entering.func).min(entering.count);
@@ -340,7 +362,7 @@ impl WasmNode {
         let Some(entrance) = hosted.entrance(entering, &self.compiled.locals) else { return Ok(not) };
         let (from, to) = (index(entering.values), index(entrance.slots));
         memory.copy_within(from..from + 8 * index(entering.count), to);
-        let gas = entering.gas.min(i64::MAX as u64);
+        let gas = entering.gas.min(MOST_GAS);
         let kept = entering.gas - gas;
         let (func, frame) = (entering.func.cast_signed(), entrance.frame.cast_signed());
         let left = match entrance.point {
@@ -351,15 +373,15 @@ impl WasmNode {
         let fault = || Failure::new(IO, FAULT);
         if left != LEFT {
             let rest = u64::try_from(left).map_err(|_| fault())?;
-            return Ok(TurnEnd { how: RETURNED, at: hosted.results(&entrance), gas_left: kept + rest });
+            return Ok(TurnEnd { how: RETURNED, at: hosted.results(&entrance), gas_left: kept + rest, frames: 0 });
         }
         let memory = self.memory.data(&self.store);
         let innermost = memory.get(index(hosted.innermost())..).and_then(|rest| rest.first_chunk());
         let (at, length) = hosted.left_piece(u32::from_le_bytes(*innermost.ok_or_else(fault)?));
         let piece = memory.get(index(at)..).and_then(|rest| rest.get(..index(length)));
-        let (words, left) = piece.and_then(|piece| hosted.left(&entrance, piece)).ok_or_else(fault)?;
+        let (words, frames, left) = piece.and_then(|piece| hosted.left(&entrance, piece)).ok_or_else(fault)?;
         let at = self.write(&bytes_of(&words))?;
-        Ok(TurnEnd { how: WAS_LEFT, at, gas_left: kept + left })
+        Ok(TurnEnd { how: WAS_LEFT, at, gas_left: kept + left, frames })
     }
 }
 

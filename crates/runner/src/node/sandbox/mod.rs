@@ -15,6 +15,7 @@ use wasmtime::{
 };
 
 use crate::failure::{Failure, IO, Result};
+use crate::interrupt::Interrupt;
 use crate::node::cache;
 use crate::node::embedded_module;
 use crate::node::engine::{Budget, CompiledWork, Deliver, Event, ModuleSession, Progress, TierChoice};
@@ -39,6 +40,8 @@ pub struct WasmNode {
     memory: Memory,
     exports: Exports,
     tier: TierChoice,
+    /// Asks it to stop.
+    stop: Interrupt,
     compiled: CompiledCode,
 }
 
@@ -155,7 +158,14 @@ impl WasmNode {
             return Err(wasmtime::Error::msg(text));
         }
         let exports = Exports::find(&mut store, instance)?;
-        Ok(Self { store, memory, exports, tier: TierChoice::default(), compiled: CompiledCode::default() })
+        Ok(Self {
+            store,
+            memory,
+            exports,
+            tier: TierChoice::default(),
+            stop: Interrupt::new(),
+            compiled: CompiledCode::default(),
+        })
     }
 
     /// A copy of the whole state of the node: its linear memory.
@@ -386,6 +396,10 @@ impl ModuleSession for WasmNode {
     fn give_end(&mut self, found: bool) -> Result<()> {
         let value = self.call(|exports| &exports.give_end, u32::from(found))?;
         self.check(value).map(|_| ())
+    }
+
+    fn heed(&mut self, stop: &Interrupt) {
+        self.stop = stop.clone();
     }
 
     fn run(&mut self, budget: Budget) -> Result<Event> {
