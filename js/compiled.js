@@ -46,6 +46,15 @@ export class CompiledCode {
 
   /** As `node_run`, in compiled code where there is some. */
   run(gas, steps) {
+    try {
+      return this.#runOn(gas, steps);
+    } catch (cause) {
+      if (this.#node.isHalfDone) throw this.#node.lose(`compiled code failed: ${cause}`, cause);
+      throw cause;
+    }
+  }
+
+  #runOn(gas, steps) {
     this.#makeProgress();
     const before = this.#total();
     let left = gas;
@@ -156,12 +165,16 @@ export class CompiledCode {
       if (!this.isCompiling) this.#compile();
       return undefined;
     }
+    // From here on nothing is called by way of the node until the module was told.
+    this.#node.isHalfDone = true;
     const { how, at, left } = this.#turn(instance, code, { func, values, count, gas });
+    const told = this.#node.exports.node_entered(how, at, left);
+    this.#node.isHalfDone = false;
+    this.#node.check(told);
     const spent = gas - left;
     this.work.gas += spent;
     this.work.turns += 1;
     if (how === WAS_LEFT) this.work.left += 1;
-    this.#node.check(this.#node.call('entered', how, at, left));
     const length = this.#compiler.compiler_judge(instance, func, spent);
     if (length > 0) this.#handOver(instance, this.#get(length));
     return left;
@@ -177,13 +190,7 @@ export class CompiledCode {
     const [frame, slots] = this.#words(2);
     memory.copyWithin(slots, values, values + 8 * count);
     const lent = gas < MOST_GAS ? gas : MOST_GAS;
-    let left;
-    try {
-      left = point === 0 ? code.enter(func, frame, lent) : code.resume(func, point, frame, lent);
-    } catch (cause) {
-      // It has changed memory, and the frames are still those of before: such as where the engine has no stack left.
-      throw this.#node.lose(`compiled code failed: ${cause}`, cause);
-    }
+    const left = point === 0 ? code.enter(func, frame, lent) : code.resume(func, point, frame, lent);
     if (left !== LEFT) {
       return { how: RETURNED, at: this.#compiler.compiler_results(instance), left: gas - lent + left };
     }
@@ -192,10 +199,14 @@ export class CompiledCode {
     const [at, length] = this.#words(2);
     this.#put(piece(at, length));
     const size = this.#compiler.compiler_left(instance, length);
-    if (size < 0) throw this.#node.lose('compiled code failed (a fault of its own, not of the program)');
+    if (size < 0) throw new Error('these are no frames of its own');
     const bytes = this.#get(size);
     const rest = new DataView(bytes.buffer).getBigUint64(0, true);
-    return { how: WAS_LEFT, at: this.#node.put(bytes.subarray(8)), left: gas - lent + rest };
+    const frames = bytes.subarray(8);
+    const place = this.#node.exports.node_buffer(frames.length) >>> 0;
+    if (place === 0) throw new Error('there is no room for its frames');
+    new Uint8Array(this.#node.memory, place, frames.length).set(frames);
+    return { how: WAS_LEFT, at: frames.length, left: gas - lent + rest };
   }
 
   /** Puts bytes into the compiler's buffer, one behind the other. */

@@ -92,6 +92,8 @@ class Exports {
   constructor(exports) {
     this.exports = exports;
     this.lost = undefined;
+    /** Compiled code has changed memory, and the module was not told yet: an exception may come at any time, such as where there is no stack left. */
+    this.isHalfDone = false;
   }
 
   get memory() { return this.exports.memory.buffer; }
@@ -101,6 +103,7 @@ class Exports {
     const called = this.exports[`node_${name}`];
     if (called === undefined) throw new StepmarkError(`the module is of an older release: it has no node_${name}`, 2);
     if (this.lost) throw this.lost;
+    if (this.isHalfDone) throw this.lose('compiled code failed');
     try {
       return called(...args);
     } catch (cause) {

@@ -18,7 +18,6 @@ use crate::foreign::{Foreign, ForeignKind};
 use crate::interrupt::Interrupt;
 use crate::job::rerun::JobFiles;
 use crate::job::search::FILES;
-use crate::named_output::check_folder;
 use crate::node::deliver;
 
 /// Name of a program in an archive whose own name is none that every system has.
@@ -40,7 +39,7 @@ impl Writer {
     /// Exit code 74 when it cannot be created.
     pub fn create(target: &Path) -> Result<Self> {
         durable::check_no_device(target)?;
-        check_folder(target)?;
+        durable::check_folder(target)?;
         let file = durable::temporary_beside(target).map_err(|error| Failure::io(target, &error))?;
         Ok(Self { builder: Builder::new(file), target: target.to_path_buf() })
     }

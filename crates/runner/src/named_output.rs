@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::archive;
-use crate::chain::durable::{Name, check_no_device, replace};
+use crate::chain::durable::{Name, check_folder, check_no_device, replace};
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 use crate::node::embedded_module::{COMPILER_WASM, NODE_WASM};
@@ -96,17 +96,6 @@ pub fn check_output(path: &Path, kind: OutputKind) -> Result<()> {
     let what = if is_of_chain { "a file of a chain" } else { "a file of another kind" };
     let failure = Failure::usage(format!("{}: {what} is there, and would be replaced", path.display()));
     Err(failure.help("choose another name, or move it away"))
-}
-
-/// Checks that there is a directory for a file.
-///
-/// # Errors
-/// Exit code 2 if not.
-pub(crate) fn check_folder(path: &Path) -> Result<()> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
-        Some(folder) => Err(Failure::usage(format!("{}: no such directory", folder.display()))),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -487,6 +487,17 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     replace_with(path, |file| file.write_all(contents))
 }
 
+/// Checks that there is a directory for a file.
+///
+/// # Errors
+/// Exit code 2 if not.
+pub(crate) fn check_folder(path: &Path) -> Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        Some(folder) => Err(Failure::usage(format!("{}: no such directory", folder.display()))),
+        None => Ok(()),
+    }
+}
+
 /// Whether what is at `path`, and what a link there leads to, is a file or nothing: a directory, device, pipe or socket is
 /// never replaced by a file.
 ///
