@@ -117,6 +117,7 @@ export class CompiledCode {
     const workspace = this.#compiler.compiler_read(instance, ...lengths);
     if (workspace < 0) return new Uint8Array();
     told = compile(workspace);
+    if (told === undefined) return new Uint8Array(); // There is no room.
     this.#put(told);
     const length = this.#compiler.compiler_emit(instance, told.length, this.#isAll ? 1 : 0);
     return length > 0 ? this.#get(length) : new Uint8Array();

@@ -205,6 +205,26 @@ fn what_a_compiler_keeps_of_a_loop_over_a_call_is_counted_in_a_frame() {
     compare_text(&text, "300 7", 3_000_000, 1_000_000);
 }
 
+#[test]
+fn many_instances_run_whether_there_is_room_to_compile_them_all_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = "(module (func (export \"f\") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))";
+    std::fs::write(dir.path().join("other.wasm"), wat::parse_str(other).unwrap()).unwrap();
+    let imports: String =
+        (0..100).map(|n| format!("(import \"m{n}\" \"f\" (func $f{n} (param i32) (result i32)))")).collect();
+    let calls: String = (0..100).map(|n| format!("(local.set 0 (call $f{n} (local.get 0)))")).collect();
+    let text = format!("(module {imports} (func (export \"f\") (param i32) (result i32) {calls} (local.get 0)))");
+    std::fs::write(dir.path().join("program.wasm"), wat::parse_str(text).unwrap()).unwrap();
+    let preloads = (0..100).flat_map(|n| ["--preload".to_owned(), format!("m{n}=other.wasm")]);
+    let words = ["--snapshot-output", "out", "--max-memory", "65536"].map(str::to_owned);
+    let program = ["program.wasm", "f", "7"].map(str::to_owned);
+    let argv: Vec<String> = words.into_iter().chain(preloads).chain(program).collect();
+    let mut node = runner::compiled_node().unwrap();
+    let ended = runner::run(&mut node, &argv, dir.path()).unwrap();
+    assert_eq!(ended.result().unwrap()["values"][0]["value"], "107");
+    assert!(node.compiled_work().funcs >= 64);
+}
+
 /// How often compiled code is entered in a call of `f` in a program as text.
 fn turns(text: &str, args: &str) -> u64 {
     let dir = tempfile::tempdir().unwrap();

@@ -146,7 +146,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(failed.is_empty())
 }
 
-/// Runs a command and writes its section; `false` when the command fails: then the page is as it was.
+/// Runs a command and writes its section; `false` when the command fails: then the page is as it was, unless it has a table and a
+/// figure that say what is not good enough.
 fn measure(figure: &Figure) -> Result<bool> {
     let xtask = std::env::current_exe().context("where this command is")?;
     let folder = tempfile::tempdir()?;
@@ -159,7 +160,7 @@ fn measure(figure: &Figure) -> Result<bool> {
     let last = printed.trim_end().lines().last().unwrap_or_default();
     println!("{last}");
     let passed = output.status.success();
-    if !passed {
+    if !passed && !file.exists() {
         // A command that writes its section itself has written a figure that is not good enough.
         write(&page)?;
     } else if !matches!(figure.table, Table::Section) {

@@ -22,6 +22,8 @@ use crate::this_machine::cores;
 
 /// Bytes for frames of compiled code: half of the stack that wasmtime has for them.
 const AREA: u32 = (STACK / 2) as u32;
+/// Instances whose functions are compiled: each has room for frames of its own in the module's memory.
+const MOST_INSTANCES: usize = 64;
 /// Time after which somebody who waits for the compiler looks up.
 const LOOK_UP: Duration = Duration::from_millis(5);
 /// What is said where compiled code fails.
@@ -239,14 +241,11 @@ impl WasmNode {
             let is_wanted = |func: &u32| self.tier == TierChoice::Compiled || called.contains(func);
             let wanted = self.compiled.wanted.entry(instance).or_default();
             wanted.extend((program.imported_funcs()..program.func_count()).filter(is_wanted));
-            let wanted = wanted.iter().copied().collect();
-            all.push(Subject {
-                instance,
-                words: told.workspace_words(program.func_count(), AREA),
-                program,
-                schedule,
-                wanted,
-            });
+            let wanted: Vec<u32> = wanted.iter().copied().collect();
+            if !wanted.is_empty() && all.len() < MOST_INSTANCES {
+                let words = told.workspace_words(program.func_count(), AREA);
+                all.push(Subject { instance, words, program, schedule, wanted });
+            }
         }
         Ok(all)
     }
@@ -259,10 +258,13 @@ impl WasmNode {
         Ok(self.compiled.pace.is_worth(total, bytes))
     }
 
-    /// Begins to compile an instance, if anything of it can be.
+    /// Begins to compile an instance, if anything of it can be, and if the module has room for that.
     fn begin(&mut self, subject: Subject) -> Result<Option<Making>> {
         let Subject { instance, words, program, schedule, wanted } = subject;
         let value = self.call(|exports| &exports.for_compiled().compile, (instance, words))?;
+        if value < 0 {
+            return Ok(None);
+        }
         let told = Told::read(&self.bytes(value)?);
         let Some(places) = told.places(instance, program.func_count(), AREA) else { return Ok(None) };
         let engine = self.store.engine().clone();
