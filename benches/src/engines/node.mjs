@@ -1,8 +1,8 @@
-// Drives the node for piped.rs, by the client in `js`: node.mjs STEPMARK.wasm [COMPILER.wasm], with the second on compiled code. Each line
-// of standard input is a request, each line of standard output its answer. Files are read in the working directory. The timing is in here,
-// so that the pipe is not in it.
+// Drives the node for piped.rs, by the client in `js`: node.mjs STEPMARK.wasm [COMPILER.wasm], with the second on compiled code. Files are read
+// in the working directory. The timing is in here, so that the pipe is not in it.
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+
+import { answer } from './answers.mjs';
 import { Stepmark, joined } from '../../../js/stepmark.js';
 
 const [module, compiler] = process.argv.slice(2).map((path) => readFileSync(path));
@@ -13,7 +13,7 @@ const gas = compiler ? 20_000_000n : 1n << 63n;
 
 let job;
 let stdout = [];
-const requests = {
+await answer({
   async load({ argv }) {
     stdout = [];
     job = await stepmark.start(argv, { tier });
@@ -36,15 +36,4 @@ const requests = {
     const [{ parts }] = job.files();
     return new TextDecoder().decode(joined(parts));
   },
-};
-
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line);
-  let answer;
-  try {
-    answer = { value: (await requests[request.call](request)) ?? null };
-  } catch (error) {
-    answer = { error: String(error) };
-  }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
+});
