@@ -15,7 +15,7 @@ use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many modules, half of them of wasm-smith
+    /// How many modules, a third of them of wasm-smith, a third that access memory more than others
     #[arg(long, default_value_t = 1_000)]
     modules: u64,
     /// The first seed

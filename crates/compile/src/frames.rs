@@ -2,6 +2,7 @@
 
 use crate::companion::Companion;
 use crate::layout::slot_offset;
+use crate::made::canonical;
 use crate::rules::Num;
 use crate::site::OperandPlace;
 
@@ -38,12 +39,16 @@ impl Companion {
             let site = self.sites.get(number as usize)?;
             let compiled = self.funcs.get(&site.func)?;
             let slot = |slot: u32, ty| read(memory, place.checked_add(slot_offset(slot))?, ty);
-            let locals: Vec<u64> = (0..)
-                .zip(&compiled.locals)
-                .map(|(local, ty)| slot(local, ty.unwrap_or(Num::I64)))
-                .collect::<Option<_>>()?;
+            let made = |slot: Option<u64>, ty| slot.map(|bits| canonical(ty, bits));
+            let local = |(local, (ty, is_made)): (u32, (&Option<Num>, &bool))| {
+                let ty = ty.unwrap_or(Num::I64);
+                if *is_made { made(slot(local, ty), ty) } else { slot(local, ty) }
+            };
+            let kinds = compiled.locals.iter().zip(&compiled.made);
+            let locals: Vec<u64> = (0..).zip(kinds).map(local).collect::<Option<_>>()?;
             let operand = |(height, operand): (u32, &OperandPlace)| match *operand {
                 OperandPlace::Slot(ty) => slot(locals.len() as u32 + height, ty),
+                OperandPlace::Made(ty) => made(slot(locals.len() as u32 + height, ty), ty),
                 OperandPlace::Local(local) => locals.get(local as usize).copied(),
                 OperandPlace::Constant(bits) => Some(bits),
             };

@@ -18,6 +18,7 @@ mod layout;
 mod made;
 mod points;
 mod program;
+mod reach;
 mod rules;
 mod site;
 mod source;

@@ -38,13 +38,18 @@ fn makes(rules: &Rules, instr: &Instr, made: &[bool]) -> bool {
     }
 }
 
+/// What the program has where compiled code has this: the canonical NaN for any.
+pub(crate) fn canonical(ty: Num, bits: u64) -> u64 {
+    match ty {
+        Num::F32 if f32::from_bits(bits as u32).is_nan() => F32_NAN.into(),
+        Num::F64 if f64::from_bits(bits).is_nan() => F64_NAN,
+        _ => bits,
+    }
+}
+
 /// Whether a local of [this kind](made_locals) can hold this.
 pub(crate) fn can_be_made(ty: Num, bits: u64) -> bool {
-    match ty {
-        Num::F32 => !f32::from_bits(bits as u32).is_nan() || bits == F32_NAN.into(),
-        Num::F64 => !f64::from_bits(bits).is_nan() || bits == F64_NAN,
-        Num::I32 | Num::I64 => true,
-    }
+    canonical(ty, bits) == bits
 }
 
 #[cfg(test)]

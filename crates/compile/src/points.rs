@@ -101,6 +101,11 @@ impl Points {
         }
         walk.points
     }
+
+    /// The indices of all that the ways to points go to: from the head of their regions they join the function's code there.
+    pub(crate) fn joined(&self) -> BTreeSet<u32> {
+        self.regions.values().flatten().map(|target| target.index).collect()
+    }
 }
 
 fn opens(op: Op) -> bool {

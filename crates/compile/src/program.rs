@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use stepmark_core::code::{Body, Instr, Op};
 use stepmark_core::gas::{Schedule, Unit};
 use stepmark_core::module::{FuncType, Module};
+use stepmark_state::limits::WASM_PAGE;
 
 use crate::cost::is_priced;
 use crate::layout::{Layout, MOST_INSTRUCTIONS, MOST_SLOTS, frame_distance};
@@ -78,11 +79,7 @@ impl<'a> Program<'a> {
         let params = ty.params.len() as u32;
         let frame = frame_distance(slots, body.instrs.len());
         let written_through = body.instrs.len() >= WRITTEN_THROUGH;
-        // The frame shows what bits a local has at any time.
-        let made = match written_through {
-            true => vec![false; locals.len()],
-            false => made_locals(&self.rules, &body, &locals, params),
-        };
+        let made = made_locals(&self.rules, &body, &locals, params);
         let compiled = CompiledFunc { params, locals, made, written_through, results, frame };
         let zeroed = zeroed_cost(self.schedule, &compiled);
         let operands: u64 = body.instrs.iter().map(|instr| u64::from(instr.height)).sum();
@@ -176,6 +173,11 @@ impl<'a> Program<'a> {
     /// Whether a memory is the one that compiled code addresses.
     fn is_addressed(&self, memory: u32) -> bool {
         memory == 0 && self.module.memories().first().is_some_and(|memory| !memory.is64)
+    }
+
+    /// Bytes that the memory has at least.
+    pub(crate) fn least_memory(&self) -> u64 {
+        self.module.memories().first().map_or(0, |memory| memory.min * WASM_PAGE)
     }
 
     /// Whether the last byte of an access through an address of 0 still has an address in the companion's memory.

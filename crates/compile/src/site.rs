@@ -7,6 +7,8 @@ use crate::rules::Num;
 pub enum OperandPlace {
     /// In its own slot, with a value of this type.
     Slot(Num),
+    /// So is this float, but if it is a NaN, the program has the canonical one.
+    Made(Num),
     /// It is what the local of this slot holds.
     Local(u32),
     /// It is this bit pattern.

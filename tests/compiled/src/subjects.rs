@@ -13,6 +13,7 @@ use stepmark_core::module::{Features, Module, ValType};
 use stepmark_state::limits::Limits;
 use wasmtime::Engine;
 
+use crate::accesses::random_accesses;
 use crate::host::Host;
 use crate::oracle::{Bounds, Call, Figures};
 
@@ -22,14 +23,17 @@ const AREA: u32 = 1 << 17;
 /// How far the calls of random modules go.
 pub const BOUNDS: Bounds = Bounds { gas: 20_000, every: 40, random: 20, segments: 30, longest: 600 };
 
-/// The module and the schedule of a seed: half of them are of wasm-smith, which has none for some; a quarter has prices at random.
+/// The module and the schedule of a seed: a third of them are of wasm-smith, which has none for some, and a third access memory more than
+/// others; a quarter has prices at random.
 ///
 /// # Errors
 /// If the module is none.
 pub fn random_subject(seed: u64) -> Result<Option<(Vec<u8>, Schedule)>> {
     let schedule = if seed.is_multiple_of(4) { random_schedule(seed) } else { Schedule::default() };
-    let module = match seed % 2 {
-        0 => Some(wat::parse_str(random_program(seed)).with_context(|| format!("seed {seed}"))?),
+    let text = |text: String| wat::parse_str(text).with_context(|| format!("seed {seed}")).map(Some);
+    let module = match seed % 3 {
+        0 => text(random_program(seed))?,
+        1 => text(random_accesses(seed))?,
         _ => smith_module(seed, true),
     };
     Ok(module.map(|module| (module, schedule)))

@@ -1,5 +1,6 @@
 //! Compiled code equals the interpreter, wherever it is left. A failure prints the seed.
 
+use compiled_tests::accesses::random_accesses;
 use compiled_tests::host::engine;
 use compiled_tests::oracle::{Bounds, Figures};
 use compiled_tests::subjects::{BOUNDS, benchmarks, compare_changed, compare_exports, compare_run, linked};
@@ -45,6 +46,13 @@ fn on_random_programs_under_random_schedules() {
 fn on_modules_of_wasm_smith() {
     let figures = sum("wasm-smith", 0..200, |seed| Some((smith_module(seed, true)?, Schedule::default())));
     assert!(figures.stops > 1_000, "{figures:?}");
+}
+
+#[test]
+fn on_programs_that_access_memory_near_where_they_have_before() {
+    let accesses = |seed| wat::parse_str(random_accesses(seed)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    let figures = sum("accesses", 0..300, |seed| Some((accesses(seed), Schedule::default())));
+    assert!(figures.stops > 20_000 && figures.trapped > 200 && figures.returned > 300, "{figures:?}");
 }
 
 /// Every way in which the bits of a NaN can be seen. A processor's own NaN has a sign, or the payload of an operand.

@@ -103,13 +103,7 @@ impl FuncEmitter<'_> {
         for (height, operand) in operands {
             if let Operand::Temporary(ty) | Operand::Raw(ty) = operand {
                 self.sink().local_get(sp);
-                match operand {
-                    Operand::Raw(ty) => {
-                        let temporary = self.temporary(height, ty);
-                        self.get_canonical(temporary, ty);
-                    }
-                    _ => self.get((height, operand)),
-                }
+                self.get((height, operand));
                 self.store_value(ty, slot_offset(locals + height));
             }
         }
@@ -129,7 +123,8 @@ impl FuncEmitter<'_> {
     /// A site at which the operands below `height` are there; its number.
     fn add_site(&mut self, index: u32, rest: i64, height: u32) -> u32 {
         let place = |(_, operand)| match operand {
-            Operand::Temporary(ty) | Operand::Raw(ty) => OperandPlace::Slot(ty),
+            Operand::Temporary(ty) => OperandPlace::Slot(ty),
+            Operand::Raw(ty) => OperandPlace::Made(ty),
             Operand::Local(local, _) => OperandPlace::Local(local),
             Operand::Constant(bits, _) => OperandPlace::Constant(bits),
         };
@@ -158,12 +153,7 @@ impl FuncEmitter<'_> {
     /// Stores a local to the frame.
     pub(crate) fn store_local(&mut self, slot: u32, ty: Num) {
         let (sp, place) = (self.sp(), self.local(slot));
-        self.sink().local_get(sp);
-        if self.compiled.made[slot as usize] {
-            self.get_canonical(place, ty);
-        } else {
-            self.sink().local_get(place);
-        }
+        self.sink().local_get(sp).local_get(place);
         self.store_value(ty, slot_offset(slot));
     }
 

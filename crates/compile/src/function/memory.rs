@@ -7,6 +7,7 @@ use wasm_encoder::Encode;
 
 use super::stack::PlacedOperand;
 use super::{FuncEmitter, OwnLocal, at};
+use crate::reach::{BoundsTest, PageMark};
 use crate::rules::{Num, Rule};
 use crate::source;
 
@@ -30,20 +31,20 @@ impl FuncEmitter<'_> {
         self.push_result(Num::I32);
     }
 
-    pub(crate) fn load(&mut self, index: u32, instr: &Instr, bytes: u32, result: Num) {
-        self.test_bounds(index, instr, self.operands.peek(0), bytes);
+    pub(crate) fn load(&mut self, index: u32, instr: &Instr, result: Num) {
+        self.test_bounds(index, self.operands.peek(0));
         let address = self.operands.pop();
         self.get(address);
         self.access(instr);
         self.push_result(result);
     }
 
-    pub(crate) fn store(&mut self, index: u32, instr: &Instr, bytes: u32) {
-        self.test_bounds(index, instr, self.operands.peek(1), bytes);
+    pub(crate) fn store(&mut self, index: u32, instr: &Instr) {
+        self.test_bounds(index, self.operands.peek(1));
         self.refine_top(1);
         let value = self.operands.pop();
         let address = self.operands.pop();
-        self.mark(instr, address);
+        self.mark(index, address);
         self.get(address);
         self.get(value);
         self.access(instr);
@@ -57,30 +58,33 @@ impl FuncEmitter<'_> {
         at(offset).encode(&mut self.code);
     }
 
-    /// Leaves before an access that is not inside the memory.
-    fn test_bounds(&mut self, index: u32, instr: &Instr, address: PlacedOperand, bytes: u32) {
+    /// Leaves before an access that is not inside the memory, or before others that are tested with it.
+    fn test_bounds(&mut self, index: u32, address: PlacedOperand) {
+        let Some(BoundsTest { moved, bytes }) = self.accesses.tests.get(&index).copied() else { return };
         let size = self.own(OwnLocal::MemorySize);
-        let reach = instr.imm + u64::from(bytes);
-        self.get(address);
-        if reach <= self.least_memory() {
-            self.sink().local_get(size).i32_const(reach as i32).i32_sub().i32_gt_u();
+        self.get_moved(address, moved);
+        if bytes <= self.program.least_memory() {
+            self.sink().local_get(size).i32_const(bytes as i32).i32_sub().i32_gt_u();
         } else {
-            self.sink().i64_extend_i32_u().i64_const(reach as i64).i64_add();
+            self.sink().i64_extend_i32_u().i64_const(bytes as i64).i64_add();
             self.sink().local_get(size).i64_extend_i32_u().i64_gt_u();
         }
         self.leave_if(index);
     }
 
-    /// Bytes that the memory has at least.
-    fn least_memory(&self) -> u64 {
-        self.program.module.memories().first().map_or(0, |memory| memory.min * WASM_PAGE)
+    fn get_moved(&mut self, address: PlacedOperand, moved: u32) {
+        self.get(address);
+        if moved != 0 {
+            self.sink().i32_const(moved as i32).i32_add();
+        }
     }
 
-    /// Marks the page of a store. It is read first: nearly always it is marked already.
-    fn mark(&mut self, instr: &Instr, address: PlacedOperand) {
-        let place = at(self.program.layout.marks + (instr.imm as u32 >> DIRTY_SHIFT));
+    /// Marks the page of a store. The mark is read first: nearly always it is there already.
+    fn mark(&mut self, index: u32, address: PlacedOperand) {
+        let Some(PageMark { moved, offset }) = self.accesses.marks.get(&index).copied() else { return };
+        let place = at(self.program.layout.marks + (offset >> DIRTY_SHIFT));
         let page = self.own(OwnLocal::Word);
-        self.get(address);
+        self.get_moved(address, moved);
         self.sink().i32_const(DIRTY_SHIFT as i32).i32_shr_u().local_tee(page);
         self.sink().i32_load8_u(place).i32_eqz();
         self.open_if();

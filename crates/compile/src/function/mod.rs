@@ -22,6 +22,7 @@ use self::stack::{Operand, Operands, PlacedOperand};
 use crate::cost::Costs;
 use crate::points::{EntrySite, Points, Target};
 use crate::program::Program;
+use crate::reach::Accesses;
 use crate::rules::{Num, Rule};
 use crate::site::{CompiledFunc, LeaveSite};
 
@@ -37,6 +38,8 @@ pub(crate) struct FuncEmitter<'a> {
     pub(crate) compiled: &'a CompiledFunc,
     pub(crate) body: &'a Body,
     pub(crate) costs: Costs,
+    /// What comes before accesses of memory.
+    pub(crate) accesses: Accesses,
     pub(crate) code: Vec<u8>,
     pub(crate) operands: Operands,
     /// The open constructs of the program; the first is the function itself.
@@ -134,6 +137,7 @@ impl<'a> FuncEmitter<'a> {
             compiled,
             body,
             costs,
+            accesses: Accesses::new(program, compiled, body, points.as_ref().map(Points::joined).as_ref()),
             code: Vec::with_capacity(body.bytes as usize * 4),
             operands: Operands::default(),
             constructs: vec![Construct::function(&compiled.results)],
@@ -224,8 +228,8 @@ impl<'a> FuncEmitter<'a> {
                     self.operands.push(Operand::Raw(result));
                 }
             }
-            Rule::Load { bytes, result } => self.load(index, instr, bytes, result),
-            Rule::Store { bytes } => self.store(index, instr, bytes),
+            Rule::Load { result, .. } => self.load(index, instr, result),
+            Rule::Store { .. } => self.store(index, instr),
             Rule::Constant(ty) => self.operands.push(Operand::Constant(instr.imm, ty)),
             Rule::Special => self.special(index, instr),
             Rule::Unknown => unreachable!("BUG: {} is not emitted", instr.op.mnemonic()),

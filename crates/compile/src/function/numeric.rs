@@ -25,31 +25,15 @@ impl FuncEmitter<'_> {
     /// Makes a NaN in a temporary the canonical one.
     pub(crate) fn canonical(&mut self, height: u32, ty: Num) {
         let temporary = self.temporary(height, ty);
-        self.is_nan(temporary, ty);
-        self.open_if();
-        self.canonical_nan(ty);
-        self.sink().local_set(temporary);
-        self.close();
-    }
-
-    /// Puts a local of the companion's on its stack, the canonical NaN for any NaN.
-    pub(crate) fn get_canonical(&mut self, local: u32, ty: Num) {
-        self.canonical_nan(ty);
-        self.sink().local_get(local);
-        self.is_nan(local, ty);
-        self.sink().select();
-    }
-
-    fn canonical_nan(&mut self, ty: Num) {
-        self.constant(if ty == Num::F32 { F32_NAN.into() } else { F64_NAN }, ty);
-    }
-
-    fn is_nan(&mut self, local: u32, ty: Num) {
-        self.sink().local_get(local).local_get(local);
+        self.sink().local_get(temporary).local_get(temporary);
         match ty {
             Num::F32 => self.sink().f32_ne(),
             _ => self.sink().f64_ne(),
         };
+        self.open_if();
+        self.constant(if ty == Num::F32 { F32_NAN.into() } else { F64_NAN }, ty);
+        self.sink().local_set(temporary);
+        self.close();
     }
 
     /// Leaves before an instruction that would trap, with the operands that it has.
