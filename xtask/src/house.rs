@@ -139,6 +139,7 @@ fn uses(folder: &Path) -> Result<Vec<String>> {
         match name.strip_prefix("stepmark-") {
             Some(short) => other(&format!("crates/{short}")),
             None => match name.as_str() {
+                "compiled-tests" => other("tests/compiled"),
                 "engine-tests" => other("tests/engine"),
                 "spec-suite" => other("tests/spec"),
                 "node-tests" => other("tests"),

@@ -10,7 +10,7 @@ use stepmark_runner::node::receipt::{Runner, with_runner};
 pub(super) fn receipt(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let runner = Runner { engine: Engine::Native, refill: None };
-    let more = with_runner(text, &runner, Duration::from_millis(3));
+    let more = with_runner(text, &runner, &[], Duration::from_millis(3));
     let Ok(before) = serde_json::from_str::<Value>(text) else { return };
     let after: Value = serde_json::from_str(&more).unwrap_or_else(|error| panic!("no JSON any more: {error}: {more}"));
     let without_runner = |mut value: Value| {
