@@ -9,6 +9,7 @@ pub mod archive;
 pub mod ask;
 pub mod bisect;
 pub mod bounds;
+mod came_from;
 pub mod chain;
 pub mod claimed_job;
 pub mod compact;

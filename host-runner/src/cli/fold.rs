@@ -23,7 +23,7 @@ pub(super) struct ChainArgs {
     /// Directory of the chain; the program may be named beside it
     #[arg(value_name = "DIR [PROGRAM]", required = true, num_args = 1..=2)]
     words: Vec<String>,
-    /// The program's file [default: looked for by name and hash in DIR, beside DIR and in the working directory]
+    /// The program's file [default: looked for by name and hash in DIR, beside DIR, in the working directory and where the run had it]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
     #[command(flatten)]

@@ -20,7 +20,7 @@ pub(super) struct InspectArgs {
     /// Dump memory, from an address; of another memory than 0 as NUMBER:ADDRESS+BYTES (repeatable)
     #[arg(long, value_name = "ADDRESS+BYTES")]
     memory: Vec<String>,
-    /// The program's file [default: looked for by name and hash in DIR, beside DIR and in the working directory]
+    /// The program's file [default: looked for by name and hash in DIR, beside DIR, in the working directory and where the run had it]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
     /// Look at no snapshot whose job may have more memory than this, of everything together, such as 4GiB

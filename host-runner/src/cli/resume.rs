@@ -37,7 +37,7 @@ pub(super) struct ResumeArgs {
     /// Directory for what is written [default: DIR]
     #[arg(short = 'o', long, value_name = "DIR")]
     snapshot_output: Option<String>,
-    /// The program's file [default: looked for by name in DIR, beside DIR and in the working directory]
+    /// The program's file [default: looked for by name in DIR, beside DIR, in the working directory and where the run had it]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
     #[command(flatten)]

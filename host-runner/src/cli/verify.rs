@@ -80,7 +80,7 @@ impl ExpectedFlags {
 /// Arguments of `verify`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// The program, where it is not found by its hash in DIR, beside DIR or in the working directory; and the directory of the
+    /// The program, where it is not found by its hash in DIR, beside DIR, in the working directory or where the run had it; and the directory of the
     /// chain
     #[arg(value_name = "[PROGRAM] DIR", required = true, num_args = 1..=2)]
     words: Vec<String>,

@@ -23,7 +23,7 @@ use stepmark_runner::node::runner_report::nanoseconds;
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct WitnessArgs {
     /// Directory of the chain, and the snapshot that the segment starts from; and the program, where it is not found by its
-    /// name and hash in DIR, beside DIR or in the working directory
+    /// name and hash in DIR, beside DIR, in the working directory or where the run had it
     #[arg(value_name = "DIR@K [PROGRAM]", required = true, num_args = 1..=2)]
     words: Vec<String>,
     /// The program, as another way to name it

@@ -174,8 +174,12 @@ fn inspect_needs_no_input_files() {
     dir.run(&format!(
         "--engine native --gas-limit 20000 --enable-gas-refill --preopen / {job} --snapshot-output out files.wasm"
     ));
-    for place in ["out@1", "out"] {
-        let whole = text(dir.run(&format!("inspect {place} {job} --memory 1024+64")).code(0).stdout());
+    let places = ["out@1", "out"];
+    let shown = |place| text(dir.run(&format!("inspect {place} {job} --memory 1024+64")).code(0).stdout());
+    let wholes = places.map(shown);
+    // Where the run had them they are found.
+    fs::rename(dir.path("in"), dir.path("elsewhere")).expect("another place");
+    for (place, whole) in places.into_iter().zip(wholes) {
         let without = text(dir.run(&format!("inspect {place} --memory 1024+64")).code(0).stdout());
         let not_shown: Vec<&str> = without.lines().filter(|line| !whole.contains(line)).collect();
         assert!(not_shown.len() == 1, "{not_shown:?}");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use stepmark_snapshot::job::ModuleRef;
 use stepmark_state::shown::Shown;
 
+use crate::came_from;
 use crate::failure::{Failure, Result};
 use crate::foreign::{Foreign, ForeignKind};
 
@@ -54,6 +55,8 @@ struct Folder {
     is_foreign: bool,
     /// Modules in it may be text, which takes long to assemble: not in what may have come with a chain.
     has_text: bool,
+    /// Modules of other names are looked at too: not in a folder that a receipt names.
+    has_others: bool,
 }
 
 impl Folder {
@@ -77,8 +80,8 @@ impl Folder {
 }
 
 impl FileSearch {
-    /// In `dir`, in what an import left there, beside it, and in the working directory. Beside a directory that a run has named
-    /// itself is where its folder lies.
+    /// In `dir`, in what an import left there, beside it, in the working directory, and where the run had them. Beside a directory that a
+    /// run has named itself is where its folder lies.
     pub(crate) fn around(dir: &Path) -> Self {
         let beside = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_path_buf));
         // A chain that was moved aside has its files where it lay.
@@ -87,12 +90,15 @@ impl FileSearch {
         // The folder itself may be a link that leads out of what came with the chain.
         let is_link = |path: &PathBuf| path.symlink_metadata().is_ok_and(|found| found.is_symlink());
         let foreign = foreign.filter(|path| path == dir || !is_link(path));
-        let foreign = foreign.map(|path| Folder { path, is_foreign: true, has_text: false });
+        let foreign = foreign.map(|path| Folder { path, is_foreign: true, has_text: false, has_others: true });
         let around = beside.as_deref().filter(|beside| beside.file_name().is_some_and(|name| name == OWN));
         let around = around.and_then(Path::parent).map(Path::to_path_buf);
         let own = [PathBuf::from(".")].into_iter().chain(beside).chain(around);
-        let own = own.map(|path| Folder { has_text: path == Path::new("."), path, is_foreign: false });
-        Self { folders: foreign.chain(own).collect(), hashes: RefCell::default() }
+        let own =
+            own.map(|path| Folder { has_text: path == Path::new("."), path, is_foreign: false, has_others: true });
+        let named = came_from::read(dir).into_iter();
+        let named = named.map(|path| Folder { path, is_foreign: true, has_text: false, has_others: false });
+        Self { folders: foreign.chain(own).chain(named).collect(), hashes: RefCell::default() }
     }
 
     /// Whether a file in a folder is the one that is wanted: of another length it is not read.
@@ -127,7 +133,7 @@ impl FileSearch {
 
     /// A module that has another name here.
     fn renamed(&self, wanted: Wanted<'_>) -> Option<PathBuf> {
-        let folders = self.folders.iter();
+        let folders = self.folders.iter().filter(|folder| folder.has_others);
         let others = folders.flat_map(|folder| folder.modules().into_iter().map(move |name| (folder, name)));
         let mut matching = others.filter(|(folder, name)| self.is_it(folder, name, wanted));
         matching.next().map(|(folder, name)| folder.path.join(name))
@@ -251,6 +257,27 @@ mod tests {
         std::os::unix::fs::symlink(&outside, chain.join(FILES)).expect("a link");
         let found = FileSearch::around(&chain).input("a", 6, blake3::hash(b"wanted").as_bytes(), "--file");
         assert!(found.is_err(), "{found:?}");
+    }
+
+    #[test]
+    fn where_the_run_had_its_files_is_looked_last_and_by_name_only() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let [dir, bin] = ["jobs/out", "bin"].map(|name| temporary.path().join(name));
+        [&dir, &bin].into_iter().for_each(|path| fs::create_dir_all(path).expect("a folder"));
+        fs::write(bin.join("a.wasm"), "wanted").expect("a file");
+        let folders = came_from::folders(&[bin.join("a.wasm"), bin.join("b"), dir.join("c")], &dir);
+        assert_eq!(folders, ["../../bin"]);
+        let find = |receipt: &str, name| {
+            fs::write(dir.join("receipt.json"), receipt).expect("a receipt");
+            let module = ModuleRef { name: String::new(), size: 6, hash: *blake3::hash(b"wanted").as_bytes() };
+            FileSearch::around(&dir).module(&module, name, "--program FILE").ok()
+        };
+        let receipt = r#"{"runner": {"folders": ["../../bin"]}}"#;
+        assert!(same_file(&find(receipt, "a.wasm").expect("it is there"), &bin.join("a.wasm")));
+        assert_eq!(find(receipt, "b.wasm"), None, "of another name");
+        let absolute = format!(r#"{{"runner": {{"folders": [{:?}]}}}}"#, bin.to_str().expect("UTF-8"));
+        assert_eq!(find(&absolute, "a.wasm"), None);
+        assert_eq!(find(r#"{"runner": {"folders": "../../bin"}}"#, "a.wasm"), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use stepmark_session::report::{RunOutcome, RunResult};
 use stepmark_session::spec::JobSpec;
 use stepmark_snapshot::snap;
 
+use crate::came_from;
 use crate::chain::durable::{OutputDir, PAUSE_NOTE};
 use crate::claimed_job::{self, ClaimedJob};
 use crate::failure::{Failure, INTERRUPTED, IO, Result};
@@ -290,7 +291,9 @@ impl RunUnderWay<'_, '_> {
             [(claimed_job::JOB, Some(&self.job).filter(|job| job.is_object())), (receipt::OUTPUT, output.as_ref())];
         let members = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let text = members.fold(text, |text, (name, value)| receipt::with_member(&text, name, value));
-        let text = receipt::with_runner(&text, &self.options.runner, self.started.elapsed());
+        let RunOptions { runner, kept, .. } = &self.options;
+        let folders = self.out.dir().map_or_else(Vec::new, |dir| came_from::folders(kept, dir.path()));
+        let text = receipt::with_runner(&text, runner, &folders, self.started.elapsed());
         self.write_text(file, &text, rest)
     }
 

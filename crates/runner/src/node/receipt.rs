@@ -68,10 +68,13 @@ pub(crate) fn said_job(receipt: &Value, known: &Value) -> Value {
     said
 }
 
-/// The receipt `text` of the node with a `runner` object added, as by `with_member`.
-pub fn with_runner(text: &str, runner: &Runner, time: Duration) -> String {
+/// The receipt `text` of the node with a `runner` object added, as by `with_member`; `folders` are those in which the job's files lay.
+pub fn with_runner(text: &str, runner: &Runner, folders: &[String], time: Duration) -> String {
     let mut object = runner.object();
     object["wall_time_ms"] = milliseconds(time).into();
+    if !folders.is_empty() {
+        object["folders"] = folders.into();
+    }
     with_member(text, "runner", &object)
 }
 
@@ -101,11 +104,12 @@ mod tests {
     #[test]
     fn the_node_part_of_a_receipt_stays_byte_for_byte() {
         let text = "{\n  \"result\": {\"gas\": 18446744073709551615, \"x\": 1.50}\n}\n";
-        let long = with_runner(text, &RUNNER, Duration::from_millis(12));
+        let long = with_runner(text, &RUNNER, &["../bin".to_owned()], Duration::from_millis(12));
         assert!(long.starts_with("{\n  \"result\": {\"gas\": 18446744073709551615, \"x\": 1.50},\n  \"runner\": {"));
         let value: Value = serde_json::from_str(&long).expect("valid JSON");
         assert_eq!(value["runner"]["engine"], "wasm");
         assert_eq!(value["runner"]["wall_time_ms"], 12);
+        assert_eq!(value["runner"]["folders"], json!(["../bin"]));
     }
 
     #[test]
@@ -125,7 +129,7 @@ mod tests {
     #[test]
     fn a_text_that_is_no_object_is_left_alone() {
         for text in ["", "[]", "{}", "null"] {
-            assert_eq!(with_runner(text, &RUNNER, Duration::ZERO), text);
+            assert_eq!(with_runner(text, &RUNNER, &[], Duration::ZERO), text);
         }
     }
 }
