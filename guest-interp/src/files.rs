@@ -15,7 +15,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -48,7 +48,7 @@ pub fn read(
     let Some(mut file) = open(Path::new(path))? else { return Ok(None) };
     let too_long = || JobError::io(format!("cannot read '{path}': longer than {most} bytes"));
     // Known before anything of it is read: a file may have no bottom.
-    if file.metadata().map_err(|error| failed(&error))?.len() > most {
+    if length(&mut file).map_err(|error| failed(&error))? > most {
         return Err(too_long());
     }
     let mut buffer = vec![0; CHUNK];
@@ -66,6 +66,14 @@ pub fn read(
         }
         each(buffer.get(..len).unwrap_or_default())?;
     }
+}
+
+/// The length of a file that has just been opened. It is found by going to its end: what a host says of a file's size may lie at another
+/// place than the one that preview 1 has for it (WAMR of 2020).
+fn length(file: &mut File) -> io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    file.rewind()?;
+    Ok(length)
 }
 
 /// Opens a regular file; `None` when there is none. Anything else (a directory, a pipe) is refused, before opening it could

@@ -4,7 +4,7 @@
 #
 #   get.sh [--quick] DIRECTORY
 #
-# --quick: only what is there in seconds: Bun, Deno, the browser's WASI shim, wasmtime for Python.
+# --quick: only what is there in seconds: Bun, Deno, the browser's WASI shim, wasmtime for Python, WAMR.
 # All needs Node.js with npm, Python with venv, Debian, and for iwasm a C compiler.
 set -euo pipefail
 
@@ -53,6 +53,6 @@ chmod +x "$directory/python"
 if [ -z "$quick" ]; then
     "$here/unpack-debian.sh" "$directory" forky wazero wasmedge
     "$here/unpack-debian.sh" "$directory" configured chromium
-    "$here/build-iwasm.sh" "$directory" || echo "$0: iwasm cannot be built here" >&2
 fi
+"$here/build-iwasm.sh" "$directory" || echo "$0: iwasm cannot be built here" >&2
 ls "$directory"
