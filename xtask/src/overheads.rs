@@ -3,6 +3,7 @@
 
 use std::env::consts::EXE_SUFFIX;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -21,13 +22,19 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     build_startup(&root, &target_dir)?;
     let mut measuring = cargo(&root, "build");
     // From the workspace's directory, where cargo finds the flags that the project sets for itself.
-    measuring.args(["--profile", "measure", "--package", "overheads", "--package", "host-runner"]);
-    measuring.arg("--target-dir").arg(&target_dir).current_dir(&root);
+    measuring
+        .args(["--profile", "measure", "--package", "overheads", "--target-dir"])
+        .arg(&target_dir)
+        .current_dir(&root);
     build(measuring, "the measuring program")?;
-    let release = |name: &str| target_dir.join("measure").join(format!("{name}{EXE_SUFFIX}"));
+    let mut runner = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    runner.args(["build", "--release", "--locked", "--package", "host-runner", "--target-dir"]).arg(&target_dir);
+    runner.current_dir(&root);
+    build(runner, "the host runner")?;
+    let built = |profile: &str, name: &str| target_dir.join(profile).join(format!("{name}{EXE_SUFFIX}"));
     let startup = target_dir.join(node_build::TARGET).join(node_build::PROFILE).join("startup.wasm");
-    let mut overheads = std::process::Command::new(release("overheads"));
-    overheads.arg("--runner").arg(release("stepmark")).arg("--startup").arg(startup).args(&args.options);
+    let mut overheads = Command::new(built("measure", "overheads"));
+    overheads.arg("--runner").arg(built("release", "stepmark")).arg("--startup").arg(startup).args(&args.options);
     Ok(overheads.status().context("the measuring program does not start")?.success())
 }
 

@@ -74,6 +74,14 @@ pub fn write_output(path: &Path, kind: OutputKind, contents: &[u8]) -> Result<()
     replace(path, contents)
 }
 
+/// The check of a file that may be named.
+///
+/// # Errors
+/// Those of [`check_output`].
+pub fn check_output_if_named(path: Option<&Path>, kind: OutputKind) -> Result<()> {
+    path.map_or(Ok(()), |path| check_output(path, kind))
+}
+
 /// Checks that a file of this kind would replace nothing but an earlier one: neither a file of a chain, nor a program, nor
 /// anything else that somebody may miss. Of a link only the link is replaced.
 ///

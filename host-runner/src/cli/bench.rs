@@ -1,5 +1,5 @@
-//! `bench`: how fast a program runs on this machine, in the node's two forms and directly on wasmtime. The engines take
-//! turns, so that what else the machine does falls on all of them alike.
+//! `bench`: how fast a program runs on this machine, in each form of the node and directly on wasmtime, as the reference and by itself. The
+//! engines take turns, so that what else the machine does falls on all of them alike.
 
 use std::fs;
 use std::path::Path;
@@ -48,12 +48,23 @@ impl BenchArgs {
     }
 }
 
-/// What is measured, in the order of the table.
-const RUNNERS: [(&str, Option<Engine>); 4] = [
-    ("Stepmark (wasm)", Some(Engine::Wasm(TierChoice::Register))),
-    ("Stepmark (native)", Some(Engine::Native)),
-    ("Stepmark (compiled)", Some(Engine::Wasm(TierChoice::Compiled))),
-    ("wasmtime", None),
+/// What runs the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BenchEngine {
+    Node(Engine),
+    /// wasmtime, with every NaN the canonical one.
+    Reference,
+    /// wasmtime as it is. What it comes to is not compared: a NaN may have other bits.
+    Plain,
+}
+
+/// What is measured, in the order of the table; ratios are over the last.
+const ENGINES: [(&str, BenchEngine); 5] = [
+    ("Stepmark (wasm)", BenchEngine::Node(Engine::Wasm(TierChoice::Register))),
+    ("Stepmark (native)", BenchEngine::Node(Engine::Native)),
+    ("Stepmark (compiled)", BenchEngine::Node(Engine::Wasm(TierChoice::Compiled))),
+    ("wasmtime, same NaNs", BenchEngine::Reference),
+    ("wasmtime", BenchEngine::Plain),
 ];
 
 /// A run of the program.
@@ -71,11 +82,15 @@ struct BenchRun {
 /// All runs on one engine.
 struct Measured {
     name: &'static str,
-    is_metered: bool,
+    engine: BenchEngine,
     runs: Vec<BenchRun>,
 }
 
 impl Measured {
+    fn is_metered(&self) -> bool {
+        matches!(self.engine, BenchEngine::Node(_))
+    }
+
     /// The shortest time: what the engine takes when nothing else disturbs it.
     fn shortest(&self, part: impl Fn(&BenchRun) -> Duration) -> Duration {
         self.runs.iter().map(part).min().unwrap_or_default()
@@ -92,12 +107,13 @@ pub(super) fn execute(args: &BenchArgs) -> Result<Reply> {
     let stop = on_ctrl_c();
     let instructions = count_instructions(args, &stop)?;
     let job = args.job(args.config.clone())?;
-    let mut all = RUNNERS.map(|(name, engine)| Measured { name, is_metered: engine.is_some(), runs: Vec::new() });
+    let mut all = ENGINES.map(|(name, engine)| Measured { name, engine, runs: Vec::new() });
     for _ in 0..args.rounds {
-        for (measured, (_, engine)) in all.iter_mut().zip(RUNNERS) {
-            measured.runs.push(match engine {
-                Some(engine) => run_node(engine, &job, &stop)?,
-                None => run_reference(&job)?,
+        for measured in &mut all {
+            measured.runs.push(match measured.engine {
+                BenchEngine::Node(engine) => run_node(engine, &job, &stop)?,
+                BenchEngine::Reference => run_reference(&job, true)?,
+                BenchEngine::Plain => run_reference(&job, false)?,
             });
         }
     }
@@ -145,8 +161,8 @@ fn run_node(engine: Engine, job: &JobSpec, stop: &Interrupt) -> Result<BenchRun>
     Ok(BenchRun { load, run, gas: node.progress()?.gas_total, outcome })
 }
 
-fn run_reference(job: &JobSpec) -> Result<BenchRun> {
-    let job = reference::ReferenceJob::new(job);
+fn run_reference(job: &JobSpec, canonical_nans: bool) -> Result<BenchRun> {
+    let job = reference::ReferenceJob { canonical_nans, ..reference::ReferenceJob::new(job) };
     let began = Instant::now();
     let outcome = reference::run(job)?;
     let whole = began.elapsed();
@@ -157,7 +173,8 @@ fn run_reference(job: &JobSpec) -> Result<BenchRun> {
 
 /// A measurement of wrong results would be worth nothing.
 fn same_outcome(all: &[Measured]) -> Result<()> {
-    let runs: Vec<(&str, &BenchRun)> = all.iter().flat_map(|one| one.runs.iter().map(|run| (one.name, run))).collect();
+    let compared = all.iter().filter(|one| one.engine != BenchEngine::Plain);
+    let runs: Vec<(&str, &BenchRun)> = compared.flat_map(|one| one.runs.iter().map(|run| (one.name, run))).collect();
     let (first_name, first) = runs[0];
     match runs.iter().find(|(_, run)| run.outcome != first.outcome) {
         Some((name, run)) => Err(Failure::new(MISMATCH, "the engines came to different results")
@@ -185,7 +202,7 @@ fn table(gas: u64, instructions: u64, all: &[Measured]) -> String {
     lines.extend(all.iter().map(|one| {
         let run = one.shortest(|run| run.run);
         let rate = |count| format!("{:.1} M", stepmark_runner::node::sink::rate(count, run) / 1e6);
-        let gas_rate = if one.is_metered { rate(gas) } else { "-".to_owned() };
+        let gas_rate = if one.is_metered() { rate(gas) } else { "-".to_owned() };
         let (load, median) = (one.shortest(|run| run.load), one.median());
         let [load, time, median] = [load, run, median].map(|time| format!("{:.3} ms", time.as_secs_f64() * 1e3));
         let ratio = format!("{:.2}", run.as_secs_f64() / plain);
@@ -205,7 +222,7 @@ fn object(gas: u64, instructions: u64, all: &[Measured]) -> Value {
             "run_ns": nanoseconds(run),
             "run_median_ns": nanoseconds(one.median()),
             "instructions_per_second": stepmark_runner::node::sink::rate(instructions, run) as u64,
-            "gas_per_second": one.is_metered.then(|| stepmark_runner::node::sink::rate(gas, run) as u64),
+            "gas_per_second": one.is_metered().then(|| stepmark_runner::node::sink::rate(gas, run) as u64),
         })
     };
     json!({
@@ -228,7 +245,7 @@ mod tests {
             gas: 0,
             outcome: outcome.to_owned(),
         };
-        Measured { name, is_metered: false, runs: runs.iter().map(run).collect() }
+        Measured { name, engine: BenchEngine::Reference, runs: runs.iter().map(run).collect() }
     }
 
     #[test]

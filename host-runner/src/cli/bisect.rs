@@ -17,7 +17,7 @@ use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::chain::{ChainFiles, snapshots_in_words};
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
-use stepmark_runner::named_output::{OutputKind, check_output};
+use stepmark_runner::named_output::{OutputKind, check_output_if_named};
 
 /// Arguments of `bisect`.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,7 +52,7 @@ pub(super) struct BisectArgs {
 
 pub(super) fn execute(args: &BisectArgs) -> Result<Reply> {
     // Before anything takes long.
-    args.bundle.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Archive))?;
+    check_output_if_named(args.bundle.as_deref(), OutputKind::Archive)?;
     let program = args.program.as_deref();
     if let (Some(left), Some(right)) = (&args.left, &args.right) {
         let (program, place) = program_and_place(&args.words, program)?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::print;
 use crate::cli::reply::Reply;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::named_output::{OutputKind, check_output, write_output};
+use stepmark_runner::named_output::{OutputKind, check_output_if_named, write_output};
 use stepmark_runner::node::embedded_module;
 
 /// Arguments of `export-module`.
@@ -33,7 +33,7 @@ pub(super) fn execute(args: &ExportModuleArgs) -> Result<Reply> {
     if args.compiler.as_ref() == Some(file) {
         return Err(Failure::usage(format!("--compiler {}: the module is written there", file.display())));
     }
-    args.compiler.as_deref().map_or(Ok(()), |compiler| check_output(compiler, OutputKind::Compiler))?;
+    check_output_if_named(args.compiler.as_deref(), OutputKind::Compiler)?;
     write_output(file, OutputKind::Module, embedded_module::NODE_WASM)?;
     let (hash, file) = (embedded_module::node_hash(), file.display().to_string());
     let mut reply = json!({ "file": file, "bytes": embedded_module::NODE_WASM.len(), "blake3": hash });

@@ -91,7 +91,7 @@ enum Command {
     Store(store::StoreArgs),
     /// Run a program directly on wasmtime, to compare with
     Reference(reference::ReferenceArgs),
-    /// Measure how fast a program runs here: as the module in wasm and natively, and directly on wasmtime
+    /// Measure how fast a program runs here: in the module, natively, as compiled code, and directly on wasmtime
     Bench(bench::BenchArgs),
     /// Say what gas a run would take, without leaving anything behind; or the least that calls of a program's exports can
     Estimate(estimate::EstimateArgs),

@@ -12,7 +12,7 @@ use crate::flame_graph::flame_graph;
 use crate::interrupt::on_ctrl_c;
 use stepmark_runner::ask::profile;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::named_output::{OutputKind, check_output, write_output};
+use stepmark_runner::named_output::{OutputKind, check_output_if_named, write_output};
 use stepmark_runner::store::RunStore;
 use stepmark_runner::terminal::print_lines;
 
@@ -48,8 +48,8 @@ fn check_outputs(args: &ProfileArgs) -> Result<()> {
     {
         return Err(Failure::usage(format!("--svg {}: the call stacks are written there", svg.display())));
     }
-    args.folded.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Stacks))?;
-    args.svg.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Picture))
+    check_output_if_named(args.folded.as_deref(), OutputKind::Stacks)?;
+    check_output_if_named(args.svg.as_deref(), OutputKind::Picture)
 }
 
 pub(super) fn execute(args: &ProfileArgs) -> Result<Reply> {

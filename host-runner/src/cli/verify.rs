@@ -18,7 +18,7 @@ use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::rerun::{JobFiles, Rerun};
-use stepmark_runner::named_output::{OutputKind, check_output, write_output};
+use stepmark_runner::named_output::{OutputKind, check_output_if_named, write_output};
 use stepmark_runner::strict;
 use stepmark_runner::terminal;
 use stepmark_runner::verify::{self, Claim, Expected, SegmentExecutor, Step, Verdict, Verification, VerifyOptions};
@@ -141,7 +141,7 @@ pub(super) fn execute(args: &VerifyArgs) -> Result<Reply> {
     let stop = on_ctrl_c();
     let expected = args.expected.read()?;
     // Before anything takes long.
-    args.report.as_deref().map_or(Ok(()), |path| check_output(path, OutputKind::Page))?;
+    check_output_if_named(args.report.as_deref(), OutputKind::Page)?;
     let (program, dir) = program_and_place(&args.words, args.program.as_deref())?;
     let dir = Path::new(dir);
     let mut chain = ChainFiles::open(dir)?;

@@ -16,7 +16,7 @@ use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, MISMATCH, Result};
 use stepmark_runner::foreign::{self, ForeignKind};
 use stepmark_runner::job::rerun::JobFiles;
-use stepmark_runner::named_output::{OutputKind, check_output, write_output};
+use stepmark_runner::named_output::{OutputKind, check_output, check_output_if_named, write_output};
 use stepmark_runner::node::runner_report::nanoseconds;
 
 /// Arguments of `witness`.
@@ -91,7 +91,7 @@ pub(super) struct CheckArgs {
 pub(super) fn check(args: &CheckArgs) -> Result<Reply> {
     let expected = args.expect.as_deref().map(|path| foreign::read(path, ForeignKind::Snap)).transpose()?;
     let snapshot = OutputKind::Magic(stepmark_snapshot::SNAP_MAGIC);
-    args.output.as_deref().map_or(Ok(()), |path| check_output(path, snapshot))?;
+    check_output_if_named(args.output.as_deref(), snapshot)?;
     let bytes = foreign::read(&args.witness, ForeignKind::Witness)?;
     let decoded = stepmark_snapshot::witness::Witness::decode(&bytes);
     let refused = |error: JobError| {

@@ -1,5 +1,7 @@
 //! What goes where: the program's bytes to standard output, ours to standard error, and one JSON object with `--json`.
 
+use std::fs;
+
 use crate::util::{Dir, FIB};
 
 /// Writes four bytes that are no text to standard output, and `err` to standard error.
@@ -105,4 +107,19 @@ fn values_are_printed_on_standard_output_with_their_sign_and_one_a_line() {
     dir.add("fib.wasm", FIB);
     dir.run("--gas-limit 50000 --snapshot-output out fib.wasm fib 20").code(75);
     assert_eq!(dir.run("resume out --enable-gas-refill -q").code(0).stdout(), b"6765\n");
+}
+
+#[test]
+fn a_program_in_another_folder_is_found_where_the_run_had_it() {
+    let dir = Dir::new();
+    ["bin", "jobs"].into_iter().for_each(|name| fs::create_dir(dir.path(name)).expect("a folder"));
+    dir.add("bin/fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --enable-gas-refill --snapshot-output jobs/out bin/fib.wasm fib 20").code(0);
+    let receipt: serde_json::Value = serde_json::from_slice(&dir.read("jobs/out/receipt.json")).expect("a receipt");
+    assert_eq!(receipt["runner"]["folders"], serde_json::json!(["../../bin"]));
+    for command in ["verify jobs/out", "inspect jobs/out@1", "resume jobs/out@1 -o again"] {
+        dir.run(command).code(0);
+    }
+    fs::rename(dir.path("bin"), dir.path("programs")).expect("another name");
+    dir.run("verify jobs/out").code(65).says("help: give it with --program FILE");
 }

@@ -98,6 +98,7 @@ fn reference_job(job: &ExecutorJob, directory: &Path) -> Result<reference::Refer
         preopens: if setup.preopens.is_empty() { root() } else { setup.preopens.clone() },
         preload: named("module", &setup.modules)?,
         limits: *setup.config.limits(),
+        canonical_nans: true,
         unknown_imports: setup.config.features()?.unknown_imports(),
         piped: None,
         answers: None,

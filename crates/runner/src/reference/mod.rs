@@ -63,6 +63,8 @@ pub struct ReferenceJob {
     pub unknown_imports: Option<bool>,
     /// Limits of memory and tables.
     pub limits: Limits,
+    /// Whether a NaN that an operator makes is the canonical one, as in the node; wasmtime by itself takes the processor's.
+    pub canonical_nans: bool,
     /// Standard input that is no file.
     pub piped: Option<Vec<u8>>,
     /// The node's recorded clock and random answers.
@@ -86,6 +88,7 @@ impl ReferenceJob {
             preload: paths(&job.preload),
             unknown_imports: job.features.iter().find(|(name, _)| name == UNKNOWN_IMPORTS).map(|(_, zeros)| *zeros),
             limits,
+            canonical_nans: true,
             piped: None,
             answers: None,
         }
@@ -115,7 +118,7 @@ fn run_here(job: &ReferenceJob) -> Result<ReferenceOutcome> {
     let bad = |error: wasmtime::Error| {
         Failure::wasmtime(DATA, format!("{}: wasmtime refuses it", job.program.display()), &error)
     };
-    let engine = Engine::new(&config()).map_err(bad)?;
+    let engine = Engine::new(&config(job.canonical_nans)).map_err(bad)?;
     let (stdout, stderr) = (MemoryOutputPipe::new(usize::MAX), MemoryOutputPipe::new(usize::MAX));
     let tree = InputTree::create(&job.files, &job.preopens)?;
     let host = Host {
@@ -217,10 +220,10 @@ fn niladic(store: &mut Store<Host>, instance: Instance, name: &str) -> Option<Fu
 }
 
 /// The features that the node has, and no other.
-fn config() -> Config {
+fn config(canonical_nans: bool) -> Config {
     let mut config = Config::new();
     config
-        .cranelift_nan_canonicalization(true)
+        .cranelift_nan_canonicalization(canonical_nans)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(THREAD_STACK)
         .wasm_tail_call(true)
