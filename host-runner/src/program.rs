@@ -122,7 +122,7 @@ fn recognise(head: &[u8]) -> (String, &'static str) {
     }
     if text.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace() || *byte >= 0x80) {
         return match SOURCES.iter().any(|word| text.windows(word.len()).any(|window| window == *word)) {
-            true => found("JavaScript or other source code", "name the .wasm file that goes with it"),
+            true => found("source code", "name the .wasm file that is made of it, compiled for wasm32-wasip1"),
             false => found("text", "name a .wasm file, or a .wat file, which begins with (module"),
         };
     }
@@ -148,9 +148,9 @@ mod tests {
             (COMPONENT, "a component"),
             (b"\0asm\x02\0\0\0", "a WebAssembly file of version 02 00 00 00"),
             (b"\0asm", "the beginning of a WebAssembly file, without the rest"),
-            (b"import init from './x.js';\n", "JavaScript or other source code"),
-            (b"use std::io::Read;\n\nfn main() {}\n", "JavaScript or other source code"),
-            (b"package main\n", "JavaScript or other source code"),
+            (b"import init from './x.js';\n", "source code"),
+            (b"use std::io::Read;\n\nfn main() {}\n", "source code"),
+            (b"package main\n", "source code"),
             (b"hello\n", "text"),
             (b"\x00\x01\x02\x03\x04", "no WebAssembly (it begins with 00 01 02 03)"),
             (&tar, "a tar archive"),

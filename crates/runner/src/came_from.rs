@@ -31,11 +31,22 @@ fn seen_from(dir: &Path, to: &Path) -> Option<PathBuf> {
         .then(|| up.map(PathBuf::from).chain(to.components().skip(common).map(|it| it.as_os_str().into())).collect())
 }
 
-/// The folders that the receipt in `dir` names. It is a stranger's: only files of a name and a hash are looked for there.
+/// The folders that the receipt in `dir` names. It is a stranger's: only files of a name and a hash are looked for there, and none is reached
+/// through a link.
 pub(crate) fn read(dir: &Path) -> Vec<PathBuf> {
     let receipt = foreign::read_within(dir, "receipt.json", ForeignKind::Text).ok();
     let receipt = receipt.and_then(|text| strict::parse(&text).ok()).unwrap_or_default();
     let named = receipt["runner"]["folders"].as_array().into_iter().flatten().take(MOST_NAMED);
-    let is_seen_from_here = |path: &&str| Path::new(path).is_relative() && path.len() <= LONGEST_PATH;
+    let is_seen_from_here =
+        |path: &&str| Path::new(path).is_relative() && path.len() <= LONGEST_PATH && !has_link(dir, Path::new(path));
     named.filter_map(Value::as_str).filter(is_seen_from_here).map(|path| dir.join(path)).collect()
+}
+
+/// Whether a link is on the way from `dir` to a folder.
+fn has_link(dir: &Path, folder: &Path) -> bool {
+    let places = folder.components().scan(dir.to_path_buf(), |place, part| {
+        place.push(part);
+        Some(place.clone())
+    });
+    places.into_iter().any(|place| place.symlink_metadata().is_ok_and(|found| found.is_symlink()))
 }

@@ -37,7 +37,7 @@ pub(super) struct ResumeArgs {
     /// Directory for what is written [default: DIR]
     #[arg(short = 'o', long, value_name = "DIR")]
     snapshot_output: Option<String>,
-    /// The program's file [default: looked for by name in DIR, beside DIR, in the working directory and where the run had it]
+    /// The program's file [default: looked for by name and hash in DIR, beside DIR, in the working directory and where the run had it]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
     #[command(flatten)]
@@ -81,7 +81,7 @@ fn run_args(args: &ResumeArgs) -> Result<run::RunArgs> {
             "the gas is refilled after each snapshot, as before (--disable-gas-refill: stop at the next one)",
         );
     }
-    let files = JobFiles::find(&place.read()?.job, program, &args.files.given()?, &place.dir)?;
+    let files = JobFiles::find(&place.read_to_go_on()?.job, program, &args.files.given()?, &place.dir)?;
     let flag = |(name, path): (String, String)| format!("{name}={path}");
     let inputs = InputFlags {
         preload: files.modules.into_iter().map(flag).collect(),

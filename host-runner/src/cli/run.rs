@@ -228,6 +228,10 @@ fn hints(words: &[String]) -> Result<()> {
             let failure = Failure::usage(format!("{program}: there is no such program, and no such command"));
             Err(failure.help(format!("did you mean: stepmark {name}?")))
         }
+        _ if program.chars().all(|letter| letter.is_ascii_lowercase()) && !program.is_empty() => {
+            let failure = Failure::usage(format!("{program}: no such file"));
+            Err(failure.help("if a command was meant: stepmark --help names them"))
+        }
         _ => Ok(()),
     }
 }
@@ -241,7 +245,9 @@ fn misplaced(words: &[String]) -> Vec<String> {
     let ours = given.map(|flag| flag.split('=').next().unwrap_or(flag)).filter(|flag| flags.contains(flag));
     let note =
         |flag| format!("note: --{flag} after the program is the program's; for Stepmark it stands before the program");
-    ours.map(note).collect()
+    let is_dashes = words.get(1).is_some_and(|word| word == "--");
+    let dashes = is_dashes.then(|| "note: -- after the program is its first argument; none is needed there".to_owned());
+    ours.map(note).chain(dashes).collect()
 }
 
 /// The job, and what was piped into the command as its standard input.
@@ -372,6 +378,7 @@ pub(super) fn say_closing(summary: &Summary, output_dir: Option<&str>, again: &s
     if let Some(dir) = output_dir.filter(|_| summary.interrupted()) {
         let resume = format!("stepmark resume {}{again}", quoted(dir));
         console.insist(&format!("interrupted: the state is in {dir}; go on with: {resume}"));
+        say_before(dir, console);
         return console.note(&format!("  {}", figures(summary)));
     }
     let outcome = summary.result.as_ref().map_or_else(|| "no result".to_owned(), outcome);
@@ -381,7 +388,15 @@ pub(super) fn say_closing(summary: &Summary, output_dir: Option<&str>, again: &s
     });
     if let Some(dir) = output_dir.filter(|_| summary.at_gas_limit()) {
         console.note(&format!("  go on with: stepmark resume {}{again}", quoted(dir)));
+        say_before(dir, console);
     }
+}
+
+/// Says what is to be done before a run can go on in a directory that holds only the end of its chain.
+fn say_before(dir: &str, console: &Console) {
+    let failure = SnapshotRef::parse(dir).and_then(|place| place.start()).err();
+    let help = failure.as_ref().and_then(Failure::help_text);
+    help.into_iter().for_each(|help| console.insist(&format!("  before that: {help}")));
 }
 
 /// How a run ended, in words.

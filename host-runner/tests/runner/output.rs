@@ -110,6 +110,23 @@ fn values_are_printed_on_standard_output_with_their_sign_and_one_a_line() {
 }
 
 #[test]
+fn a_run_that_goes_on_in_another_directory_says_what_is_to_be_copied_there() {
+    let dir = Dir::with("fib.wasm", FIB);
+    dir.run("--gas-limit 50000 --snapshot-output one fib.wasm fib 20").code(75);
+    let copy = "copy 1.bin and 1.snap from the directory that the run went on from";
+    dir.run("resume one -o two").code(75).says(&format!("before that: {copy}"));
+    dir.run("resume two").code(65).says("two: 1.bin is not there, on which 2.snap builds").says(copy);
+    ["1.bin", "1.snap"].into_iter().for_each(|name| {
+        fs::copy(dir.path("one").join(name), dir.path("two").join(name)).expect("a copy");
+    });
+    dir.run("resume two").code(75);
+    // One that is lost in the middle is not somewhere else.
+    fs::remove_file(dir.path("two/2.bin")).expect("it is there");
+    dir.run("resume two").code(65).says("go on from before it: stepmark resume two@1 --overwrite");
+    dir.run("resume two@1 --overwrite").code(75);
+}
+
+#[test]
 fn a_program_in_another_folder_is_found_where_the_run_had_it() {
     let dir = Dir::new();
     ["bin", "jobs"].into_iter().for_each(|name| fs::create_dir(dir.path(name)).expect("a folder"));

@@ -18,7 +18,10 @@ fn a_flag_of_ours_after_the_program_is_the_programs_and_is_pointed_out() {
     let note = "note: --gas-limit after the program is the program's; for Stepmark it stands before the program";
     dir.run("a.wasm --gas-limit 5").code(0).says(note);
     dir.run("a.wasm --gas-limit=5").code(0).says(note);
-    for line in ["-q a.wasm --gas-limit 5", "a.wasm --limit 5", "a.wasm -- --gas-limit 5", "a.wasm gas-limit"] {
+    let ran = dir.run("a.wasm -- --gas-limit 5").code(0).says("note: -- after the program is its first argument");
+    assert!(!ran.stderr().contains(note), "{}", ran.stderr());
+    dir.run("version").code(2).says("help: if a command was meant: stepmark --help names them");
+    for line in ["-q a.wasm --gas-limit 5", "a.wasm --limit 5", "a.wasm gas-limit"] {
         let ran = dir.run(line).code(0);
         assert!(!ran.stderr().contains("note: "), "{line}: {}", ran.stderr());
     }

@@ -13,6 +13,7 @@ use crate::chain::durable::{self, Name, PAUSE, PAUSE_NOTE};
 use crate::failure::{Failure, Result};
 use crate::foreign::{self, Foreign, ForeignKind};
 use crate::strict;
+use crate::terminal::quoted;
 
 /// A snapshot in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,27 @@ impl SnapshotRef {
         self.decode(&self.read_bytes()?)
     }
 
+    /// As [`read`](Self::read), for who wants to go on from here, and may go on from an earlier one.
+    ///
+    /// # Errors
+    /// As those of [`read`](Self::read), with what to do.
+    pub fn read_to_go_on(&self) -> Result<RawSnapshot> {
+        self.read().map_err(|failure| {
+            let is_before = |id: &u64| !matches!(self.id, SnapshotName::Number(this) if *id >= this);
+            let before = snapshots_in(&self.dir).ok().and_then(|ids| ids.filter(is_before).max());
+            let is_there = foreign::is_there(&self.dir, &format!("{}.snap", self.id));
+            match before.filter(|_| is_there) {
+                Some(id) => failure.help(self.go_on_before(id)),
+                None => failure,
+            }
+        })
+    }
+
+    fn go_on_before(&self, id: u64) -> String {
+        let place = quoted(&format!("{}@{id}", self.dir.display()));
+        format!("bring it back, or go on from before it: stepmark resume {place} --overwrite")
+    }
+
     /// Decodes the bytes of this snapshot, which were read.
     ///
     /// # Errors
@@ -137,6 +159,30 @@ impl SnapshotRef {
         check_follows(segment, raw.state.gas_total, (before.hash, before.state.gas_total))
     }
 
+    /// Checks that the changes of memory are there that lead to this state, after so many snapshots.
+    ///
+    /// # Errors
+    /// Exit code 65 that says what is not, and where it may be.
+    fn check_builds_on(&self, snapshots: u64) -> Result<()> {
+        let names = durable::files_in(&self.dir)?;
+        if names.iter().any(|(kind, _)| *kind == Name::Base) {
+            return Ok(());
+        }
+        let bins: BTreeSet<u64> =
+            names.iter().filter_map(|(kind, _)| if let Name::Bin(id) = kind { Some(*id) } else { None }).collect();
+        let Some(first) = (1..=snapshots).find(|id| !bins.contains(id)) else { return Ok(()) };
+        let last = bins.range(first..).next().map_or(snapshots, |next| (next - 1).min(snapshots));
+        let (dir, this) = (self.dir.display(), self.id);
+        let failure = Failure::data(format!("{dir}: {first}.bin is not there, on which {this}.snap builds"));
+        Err(failure.help(match (first, last) {
+            (1, 1) => "copy 1.bin and 1.snap from the directory that the run went on from".to_owned(),
+            (1, last) => {
+                format!("copy 1.bin to {last}.bin and {last}.snap from the directory that the run went on from")
+            }
+            _ => self.go_on_before(first - 1),
+        }))
+    }
+
     /// Whether the run that came to here refilled its gas after a snapshot: the pause says it, or the receipt. A run of which
     /// neither is there was killed, and went on until then: one without a refill ends with a receipt at once.
     pub fn was_refilled(&self) -> bool {
@@ -161,10 +207,10 @@ impl SnapshotRef {
     pub fn start(&self) -> Result<Option<String>> {
         let bytes = self.read_bytes()?;
         let Ok(raw) = self.decode(&bytes) else { return Ok(None) };
+        self.check_builds_on(raw.segment.id)?;
         self.check_follows(&raw).map_err(|what| {
             let failure = Failure::data(format!("{}: {what}", self.snap_path().display()));
-            let others = if raw.segment.paused { "remove it, or name" } else { "name" };
-            failure.help(format!("{others} another snapshot to start from as DIR@ID"))
+            failure.help("name another snapshot to start from as DIR@ID")
         })?;
         let what = match (raw.segment.paused, raw.segment.id) {
             (true, 0) => "the pause before snapshot 1".to_owned(),

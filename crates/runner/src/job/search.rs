@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use stepmark_snapshot::job::ModuleRef;
@@ -107,7 +107,8 @@ impl FileSearch {
         let place = (folder.path.join(name), wanted.kind == ForeignKind::Module);
         let length = || folder.open(name, wanted.kind).ok().map(|file| file.length());
         let (size, hash) = hashes.entry(place).or_insert_with(|| (length(), None));
-        let mut read = || folder.open(name, wanted.kind).and_then(file_hash).ok();
+        // A file may say that it is shorter than it is.
+        let mut read = || folder.open(name, wanted.kind).and_then(|file| hash_of(file, wanted.size)).ok().flatten();
         *size == Some(wanted.size) && hash.get_or_insert_with(&mut read).as_ref() == Some(wanted.hash)
     }
 
@@ -171,18 +172,30 @@ impl FileSearch {
             let mut seen = BTreeSet::new();
             let place = |folder: &Folder| folder.path.canonicalize().unwrap_or_else(|_| folder.path.clone());
             let folders = self.folders.iter().filter(|folder| seen.insert(place(folder)));
-            let folders: Vec<String> = folders.map(|folder| folder.path.display().to_string()).collect();
+            let shown = |path: &Path| Shown(&path.display().to_string()).to_string();
+            let folders: Vec<String> = folders.map(|folder| shown(&folder.path)).collect();
             let name = Shown(name);
             let failure =
                 Failure::data(format!("the snapshot needs {name} with BLAKE3 hash {hash}, which was not found"))
-                    .caused_by(format!("looked in {}", folders.join(", ")));
+                    .caused_by(format!(
+                        "looked in {}; what `stepmark export` makes of a chain has it",
+                        folders.join(", ")
+                    ));
             // It may have been changed since.
             let others = self.places(wanted).into_iter().find(|(folder, name)| folder.open(name, wanted.kind).is_ok());
             let others = others.map(|(folder, name)| folder.path.join(name));
-            let others = others.map(|path| format!("{} is there, and is another file", path.display()));
+            let others = others.map(|path| format!("{} is there, and is another file", shown(&path)));
             others.into_iter().fold(failure, Failure::caused_by).help(format!("give it with {flag}"))
         })
     }
+}
+
+/// BLAKE3 hash of a regular file of so many bytes: nothing if it has others.
+fn hash_of(file: Foreign, size: u64) -> Result<Option<[u8; 32]>> {
+    let (mut hasher, path) = (blake3::Hasher::new(), file.path().to_path_buf());
+    let read = io::copy(&mut file.take(size.saturating_add(1)), &mut hasher);
+    let read = read.map_err(|error| Failure::io(&path, &error))?;
+    Ok((read == size).then(|| *hasher.finalize().as_bytes()))
 }
 
 /// BLAKE3 hash of a regular file.
@@ -278,6 +291,25 @@ mod tests {
         let absolute = format!(r#"{{"runner": {{"folders": [{:?}]}}}}"#, bin.to_str().expect("UTF-8"));
         assert_eq!(find(&absolute, "a.wasm"), None);
         assert_eq!(find(r#"{"runner": {"folders": "../../bin"}}"#, "a.wasm"), None);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&bin, dir.join("link")).expect("a link");
+            assert_eq!(find(r#"{"runner": {"folders": ["link"]}}"#, "a.wasm"), None);
+            assert_eq!(find(r#"{"runner": {"folders": ["link/../bin"]}}"#, "a.wasm"), None);
+        }
+        let lines = r#"{"runner": {"folders": ["a\nerror: b"]}}"#;
+        fs::write(dir.join("receipt.json"), lines).expect("a receipt");
+        let failure = FileSearch::around(&dir).input("absent", 0, &[0; 32], "--file").expect_err("absent");
+        assert!(!failure.to_string().contains("\nerror: b"), "{failure}");
+    }
+
+    #[test]
+    fn no_more_of_a_file_is_read_than_the_one_that_is_wanted_has() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        fs::write(temporary.path().join("a"), "wanted, and more").expect("a file");
+        let open = || Foreign::within(temporary.path(), "a", ForeignKind::Input).expect("it is there");
+        assert_eq!(hash_of(open(), 6), Ok(None));
+        assert_eq!(hash_of(open(), 16), Ok(Some(*blake3::hash(b"wanted, and more").as_bytes())));
     }
 
     #[test]

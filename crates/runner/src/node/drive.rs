@@ -245,7 +245,8 @@ impl RunUnderWay<'_, '_> {
     /// Writes the state outside the chain.
     fn pause(&mut self) -> Result<()> {
         self.options.from_pause = false;
-        pause(self.driver.node, self.out.make()?, self.options.runner.refill)
+        let made = self.out.make().and_then(|out| pause(self.driver.node, out, self.options.runner.refill));
+        made.map_err(|failure| failure.caused_by("the run was stopped, and where it stood could not be kept"))
     }
 
     /// Writes every file that the node has ready, and returns them with their sizes.

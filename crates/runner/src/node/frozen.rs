@@ -100,7 +100,7 @@ pub fn check_place(path: &Path) -> Result<()> {
     let taken = there.is_ok_and(|mut file| file.read_exact(&mut magic).is_err() || magic != MAGIC);
     if taken {
         let what = format!("{} is there already and is no frozen module", path.display());
-        return Err(Failure::usage(what).help("choose another name, or remove it"));
+        return Err(Failure::usage(what).help("FILE comes before the program: choose a name that is free"));
     }
     durable::check_replaceable(path)
 }
