@@ -93,7 +93,7 @@ pub struct ContractFlags {
     #[arg(long, requires = "store")]
     pub no_commit: bool,
     /// Wait so long for a store that another process has open [default: 10; 0 fails at once]
-    #[arg(long, value_name = "SECONDS", requires = "store")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds, requires = "store")]
     pub wait: Option<u64>,
     /// A contract that can be called by name (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
@@ -162,7 +162,7 @@ pub struct BoundFlags {
     #[arg(long, value_name = "N", value_parser = units::number)]
     pub max_gas: Option<u64>,
     /// Execute no longer than this: what is not decided then stays undecided
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds)]
     pub max_time: Option<u64>,
     /// Execute no job that may have more memory than this, of everything together, such as 4GiB; and no more at a time than fit
     #[arg(long, value_name = "BYTES", value_parser = units::number)]

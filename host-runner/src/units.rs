@@ -17,6 +17,22 @@ pub fn number(text: &str) -> Result<u64, String> {
     parse(text).ok_or_else(|| "expected a number such as 5000, 1_000_000, 10M, 64MiB, 1e9".to_owned())
 }
 
+/// The seconds that a text means: a number, or one with `s`, `m` for minutes, or `h`.
+///
+/// # Errors
+/// Of no such form, or beyond 64 bits: the forms that there are.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let factor = |unit: &str| match unit {
+        "" | "s" => Some(1),
+        "m" | "min" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let (digits, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = digits.parse::<u64>().ok().zip(factor(unit)).and_then(|(number, factor)| number.checked_mul(factor));
+    seconds.ok_or_else(|| "expected a number of seconds, or one such as 90s, 5m, 2h".to_owned())
+}
+
 fn parse(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let digits_end = lower.find(|letter: char| !letter.is_ascii_digit() && letter != '_').unwrap_or(lower.len());
@@ -72,6 +88,20 @@ mod tests {
         ] {
             assert_eq!(super::number(text), Ok(number), "{text}");
             assert_eq!(plain(text), number.to_string(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_minutes_or_hours() {
+        for (text, number) in [("0", 0), ("90", 90), ("90s", 90), ("5m", 300), ("5min", 300), ("2h", 7_200)] {
+            assert_eq!(seconds(text), Ok(number), "{text}");
+        }
+        for text in ["", "s", "1.5m", "-1", "+1", "1 s", "1d", "18446744073709551615h"] {
+            assert_eq!(
+                seconds(text),
+                Err("expected a number of seconds, or one such as 90s, 5m, 2h".to_owned()),
+                "{text}"
+            );
         }
     }
 

@@ -9,6 +9,7 @@ use crate::cli::{OutputArgs, run};
 use crate::console::Verbosity;
 use crate::flags::{ConfigFlags, ContractFlags, InputFlags, JobFlags};
 use crate::flags::{EngineFlags, FileFlags};
+use crate::units;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::Result;
 use stepmark_runner::job::rerun::JobFiles;
@@ -51,7 +52,7 @@ pub(super) struct ResumeArgs {
     #[arg(long, requires = "store")]
     no_commit: bool,
     /// Wait so long for a store that another process has open [default: 10; 0 fails at once]
-    #[arg(long, value_name = "SECONDS", requires = "store")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds, requires = "store")]
     wait: Option<u64>,
     /// Directory for the files that the program leaves behind, when it ends normally
     #[arg(long, value_name = "DIR")]

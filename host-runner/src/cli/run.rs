@@ -216,6 +216,9 @@ fn hints(words: &[String]) -> Result<()> {
         return Err(failure.help(format!("a chain in it: stepmark verify {dir}, or: stepmark resume {dir}")));
     }
     let Some(program) = words.first().filter(|program| !Path::new(program).exists()) else { return Ok(()) };
+    if program.is_empty() {
+        return Err(Failure::usage("the program's name is empty").help("stepmark run PROGRAM [ENTRY] [ARGS]"));
+    }
     let command = help::command();
     let names = command.get_subcommands().flat_map(|sub| std::iter::once(sub.get_name()).chain(sub.get_all_aliases()));
     let near = names.map(|name| (strsim::osa_distance(name, program), name)).min();
@@ -228,7 +231,7 @@ fn hints(words: &[String]) -> Result<()> {
             let failure = Failure::usage(format!("{program}: there is no such program, and no such command"));
             Err(failure.help(format!("did you mean: stepmark {name}?")))
         }
-        _ if program.chars().all(|letter| letter.is_ascii_lowercase()) && !program.is_empty() => {
+        _ if program.chars().all(|letter| letter.is_ascii_lowercase()) => {
             let failure = Failure::usage(format!("{program}: no such file"));
             Err(failure.help("if a command was meant: stepmark --help names them"))
         }

@@ -9,6 +9,7 @@ use stepmark_hosts::store::ReadWriteSet;
 
 use crate::cli::print;
 use crate::cli::reply::Reply;
+use crate::units;
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::named_output::{OutputKind, write_output};
 use stepmark_runner::store::{Database, WAIT, is_store, read_set};
@@ -18,7 +19,7 @@ use stepmark_runner::terminal;
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct StoreArgs {
     /// Wait so long for a store that another process has open; 0 fails at once
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = WAIT.as_secs())]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = units::seconds, default_value_t = WAIT.as_secs())]
     wait: u64,
     /// Print one JSON object
     #[arg(long, global = true)]

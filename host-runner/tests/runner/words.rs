@@ -20,6 +20,9 @@ fn a_flag_of_ours_after_the_program_is_the_programs_and_is_pointed_out() {
     dir.run("a.wasm --gas-limit=5").code(0).says(note);
     let ran = dir.run("a.wasm -- --gas-limit 5").code(0).says("note: -- after the program is its first argument");
     assert!(!ran.stderr().contains(note), "{}", ran.stderr());
+    let ran = dir.command("run").arg("").output().expect("it starts");
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("the program's name is empty"), "{ran:?}");
     dir.run("version").code(2).says("help: if a command was meant: stepmark --help names them");
     for line in ["-q a.wasm --gas-limit 5", "a.wasm --limit 5", "a.wasm gas-limit"] {
         let ran = dir.run(line).code(0);

@@ -145,8 +145,10 @@ impl FileSearch {
     /// # Errors
     /// Exit code 65 that says that there is none.
     pub(crate) fn stdin(&self, size: u64, hash: &[u8; 32]) -> Result<String> {
-        self.find(Wanted { name: &stdin_name(hash), size, hash, kind: ForeignKind::Input })
-            .map_or_else(|| self.input("stdin", size, hash, "--stdin FILE"), Ok)
+        let named = |name| Wanted { name, size, hash, kind: ForeignKind::Input };
+        let kept = stdin_name(hash);
+        // An import has put it there by its own name.
+        self.find(named("stdin")).map_or_else(|| self.required(named(&kept), "stdin", "--stdin FILE"), Ok)
     }
 
     /// The input file with this hash.
@@ -154,7 +156,7 @@ impl FileSearch {
     /// # Errors
     /// As those of [`stdin`](Self::stdin).
     pub(crate) fn input(&self, name: &str, size: u64, hash: &[u8; 32], flag: &str) -> Result<String> {
-        self.required(Wanted { name, size, hash, kind: ForeignKind::Input }, flag)
+        self.required(Wanted { name, size, hash, kind: ForeignKind::Input }, name, flag)
     }
 
     /// The module with this hash, by this name or another; one in the working directory may be text.
@@ -162,13 +164,13 @@ impl FileSearch {
     /// # Errors
     /// As those of [`stdin`](Self::stdin).
     pub(crate) fn module(&self, module: &ModuleRef, name: &str, flag: &str) -> Result<String> {
-        self.required(Wanted { name, size: module.size, hash: &module.hash, kind: ForeignKind::Module }, flag)
+        self.required(Wanted { name, size: module.size, hash: &module.hash, kind: ForeignKind::Module }, name, flag)
     }
 
-    fn required(&self, wanted: Wanted<'_>, flag: &str) -> Result<String> {
+    /// The file that is wanted, which is called `name` where it is not there.
+    fn required(&self, wanted: Wanted<'_>, name: &str, flag: &str) -> Result<String> {
         self.find(wanted).ok_or_else(|| {
-            let Wanted { name, hash, .. } = wanted;
-            let hash = blake3::Hash::from_bytes(*hash).to_hex();
+            let hash = blake3::Hash::from_bytes(*wanted.hash).to_hex();
             let mut seen = BTreeSet::new();
             let place = |folder: &Folder| folder.path.canonicalize().unwrap_or_else(|_| folder.path.clone());
             let folders = self.folders.iter().filter(|folder| seen.insert(place(folder)));
@@ -233,6 +235,16 @@ mod tests {
         assert_eq!(here.to_string().matches("looked in ., ./files, ").count(), 1, "{here}");
         assert!(!here.to_string().contains(", .\n"), "a folder is named twice: {here}");
         assert!(failure.to_string().contains("help: give it with --program FILE"), "{failure}");
+    }
+
+    #[test]
+    fn a_standard_input_that_was_kept_and_has_changed_is_said_to_be_there() {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let hash = *blake3::hash(b"wanted").as_bytes();
+        fs::write(temporary.path().join(stdin_name(&hash)), "other").expect("a file");
+        let failure = FileSearch::around(temporary.path()).stdin(6, &hash).expect_err("it is another");
+        assert!(failure.what().contains("needs stdin with BLAKE3 hash"), "{failure}");
+        assert!(failure.to_string().contains("is there, and is another file"), "{failure}");
     }
 
     #[test]
