@@ -82,13 +82,14 @@ const QUICK: [Figure; 24] = [
 ];
 
 /// What takes longer, or needs what is not everywhere.
-const LONG: [Figure; 8] = [
+const LONG: [Figure; 9] = [
     section_of("Miri", "miri"),
     section_of("AddressSanitizer", "asan"),
     section_of("Fuzzing with coverage", "fuzz --seconds 60"),
     section_of("Changed checks", "mutants"),
     figure("Linked modules", "differential --modules 0 --linked 100000"),
     file_of("Beside other runtimes", "peers", &["--", "--v8", "--markdown"]),
+    section_of("What compiled code costs", "ingredients"),
     figure("Start, size, memory, snapshots", "overheads"),
     section_of("The first run", "first-run"),
 ];

@@ -15,6 +15,7 @@ mod first_run;
 mod footprint;
 mod fuzz;
 mod house;
+mod ingredients;
 mod js;
 mod long;
 mod migration;
@@ -86,6 +87,8 @@ enum Command {
     Mutants(mutants::Args),
     /// Show how the code is laid out, and what of it breaks the rules
     House(house::Args),
+    /// Measure what each part of compiled code costs: gas, bounds, marks, NaNs
+    Ingredients(ingredients::Args),
     /// Pack the JavaScript client, install it from the file, check its types, and use it
     Js(js::Args),
     /// Run the allocator and the loop of the fast engine under Miri
@@ -148,6 +151,7 @@ fn main() -> ExitCode {
         Command::Long(args) => long::run(&args),
         Command::FirstRun(args) => first_run::run(&args),
         Command::House(args) => house::run(&args),
+        Command::Ingredients(args) => ingredients::run(&args),
         Command::Js(args) => js::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Miri(args) => nightly::miri(&args),

@@ -12,6 +12,7 @@ use wasm_encoder as we;
 
 use crate::entry;
 use crate::function::{Entries, FuncEmitter};
+use crate::ingredient::Ingredient;
 use crate::layout::Layout;
 use crate::made::can_be_made;
 use crate::points::EntrySite;
@@ -68,7 +69,24 @@ pub fn emit(
     wanted: &[u32],
     points: &BTreeMap<u32, BTreeSet<u32>>,
 ) -> Companion {
-    let program = Program::new(module, schedule, layout, wanted);
+    emit_program(Program::new(module, schedule, layout, wanted), points)
+}
+
+/// The same without some of what makes compiled code keep its promises: nothing that comes of it may be believed. It is for measuring.
+pub fn emit_without(
+    without: &[Ingredient],
+    module: &Module,
+    schedule: &Schedule,
+    layout: &Layout,
+    wanted: &[u32],
+    points: &BTreeMap<u32, BTreeSet<u32>>,
+) -> Companion {
+    let mut program = Program::new(module, schedule, layout, wanted);
+    program.leave_out(without);
+    emit_program(program, points)
+}
+
+fn emit_program(program: Program<'_>, points: &BTreeMap<u32, BTreeSet<u32>>) -> Companion {
     let (mut sites, mut entries) = (Vec::new(), BTreeMap::<u32, Entries>::new());
     let mut code = we::CodeSection::new();
     for func in program.funcs.keys() {

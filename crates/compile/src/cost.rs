@@ -6,6 +6,8 @@
 use stepmark_core::code::{Body, Instr, Op};
 use stepmark_core::gas::Schedule;
 
+use crate::points::opens;
+
 /// Costs of one function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Costs {
@@ -50,25 +52,20 @@ impl Costs {
         costs
     }
 
+    /// Those of a body for which nothing is charged.
+    pub(crate) fn nothing(body: &Body) -> Costs {
+        let nothing = vec![0; body.instrs.len() + 1];
+        Costs { rest: nothing.clone(), need: nothing }
+    }
+
     /// The dearest way from after an instruction.
     fn after(&self, body: &Body, index: usize, instr: &Instr) -> i64 {
-        let next = self.need[index + 1];
-        // A target that does not follow is the head of a loop, where gas is compared.
-        let to = |target: u64| {
-            let target = body.targets[target as usize].index as usize;
-            if target > index { self.need[target] } else { 0 }
-        };
-        match instr.op {
-            Op::Loop | Op::Return | Op::Call | Op::CallIndirect => 0,
-            Op::Br | Op::Else => to(instr.imm),
-            Op::BrIf => next.max(to(instr.imm)),
-            Op::If => next.max(to(instr.aux.into())),
-            Op::BrTable => {
-                let targets = instr.imm..=instr.imm + u64::from(instr.aux);
-                targets.map(to).max().unwrap_or(0)
-            }
-            _ => next,
+        if matches!(instr.op, Op::Loop | Op::Call | Op::CallIndirect) {
+            return 0;
         }
+        // One that does not follow is the head of a loop, where gas is compared.
+        let need = |next: usize| if next > index { self.need[next] } else { 0 };
+        successors(body, index, instr).map(need).max().unwrap_or(0)
     }
 
     /// Cost of the instructions from this one to the end of its run.
@@ -80,6 +77,54 @@ impl Costs {
     pub(crate) fn need(&self, index: u32) -> i64 {
         self.need[index as usize]
     }
+}
+
+/// The cost of the cheapest way from the head of an innermost loop, its first instruction, back there; nothing if there is none, or it
+/// is free. `loop_` is the index of the loop itself.
+pub(crate) fn least_round(
+    body: &Body,
+    schedule: &Schedule,
+    is_emitted: &dyn Fn(&Instr) -> bool,
+    loop_: u32,
+) -> Option<i64> {
+    let head = loop_ as usize + 1;
+    let mut open = 1;
+    let closes = |instr: &Instr| {
+        open += i32::from(opens(instr.op));
+        open -= i32::from(instr.op == Op::End);
+        open == 0
+    };
+    let length = body.instrs[head..].iter().position(closes)?;
+    // By instruction from the head on; whatever comes behind the end does not come back.
+    let mut least = vec![None; length + 1];
+    for (place, instr) in body.instrs[head..head + length].iter().enumerate().rev() {
+        if !is_emitted(instr) {
+            continue;
+        }
+        let back = |next: usize| match next {
+            _ if next == head => Some(0),
+            _ if next > head + place => least.get(next - head).copied().flatten(),
+            _ => None,
+        };
+        let after: Option<i64> = successors(body, head + place, instr).filter_map(back).min();
+        least[place] = after.map(|after| after + schedule.cost_of(instr) as i64);
+    }
+    least[0].filter(|cost| *cost > 0)
+}
+
+/// The instructions to which a way leads from one; none where it leaves the function.
+fn successors(body: &Body, index: usize, instr: &Instr) -> impl Iterator<Item = usize> {
+    let one = |target: u64| target..target + 1;
+    let (falls, targets) = match instr.op {
+        Op::Return => (false, 0..0),
+        Op::Br | Op::Else => (false, one(instr.imm)),
+        Op::BrIf => (true, one(instr.imm)),
+        Op::If => (true, one(instr.aux.into())),
+        Op::BrTable => (false, instr.imm..instr.imm + u64::from(instr.aux) + 1),
+        _ => (true, 0..0),
+    };
+    let next = falls.then_some(index + 1).into_iter();
+    next.chain(targets.map(|target| body.targets[target as usize].index as usize))
 }
 
 /// Whether the next instruction begins a run of its own.

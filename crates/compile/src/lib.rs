@@ -14,18 +14,21 @@ mod entry;
 mod frames;
 mod function;
 pub mod host;
+mod ingredient;
 mod layout;
 mod made;
 mod points;
 mod program;
 mod reach;
+mod rounds;
 mod rules;
 mod site;
 mod source;
 
-pub use companion::{Companion, emit};
+pub use companion::{Companion, emit, emit_without};
 pub use frames::{LeftFrame, LeftFrames};
 pub use function::LEFT;
+pub use ingredient::Ingredient;
 pub use layout::{
     BEYOND, FRAME_HEADER, LEAST_FRAME, Layout, MARK_REACH, MOST_SLOTS, TablePlace, frame_bound, frame_bytes,
     slot_offset,

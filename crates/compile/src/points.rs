@@ -108,7 +108,8 @@ impl Points {
     }
 }
 
-fn opens(op: Op) -> bool {
+/// Whether an instruction opens a construct.
+pub(crate) fn opens(op: Op) -> bool {
     matches!(op, Op::Block | Op::Loop | Op::If | Op::TryTable)
 }
 

@@ -9,6 +9,7 @@ use stepmark_core::module::{FuncType, Module};
 use stepmark_state::limits::WASM_PAGE;
 
 use crate::cost::is_priced;
+use crate::ingredient::Ingredient;
 use crate::layout::{Layout, MOST_INSTRUCTIONS, MOST_SLOTS, frame_distance};
 use crate::made::made_locals;
 use crate::rules::{Num, Rule, Rules};
@@ -48,6 +49,8 @@ pub(crate) struct Program<'a> {
     signatures: Vec<u32>,
     /// By signature, what the dearest of its compiled functions begins with.
     dearest: BTreeMap<u32, i64>,
+    /// What is left out, to measure what it costs.
+    without: Vec<Ingredient>,
 }
 
 impl<'a> Program<'a> {
@@ -55,7 +58,8 @@ impl<'a> Program<'a> {
     pub(crate) fn new(module: &'a Module, schedule: &'a Schedule, layout: &'a Layout, wanted: &[u32]) -> Self {
         let (funcs, numbers, dearest) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (rules, signatures) = (Rules::new(), signatures(module));
-        let mut program = Program { module, schedule, layout, rules, funcs, numbers, signatures, dearest };
+        let without = Vec::new();
+        let mut program = Program { module, schedule, layout, rules, funcs, numbers, signatures, dearest, without };
         let mut more = MORE_IN_ALL;
         for func in wanted {
             let Some(compiled) = program.candidate(*func, &mut more) else { continue };
@@ -93,6 +97,19 @@ impl<'a> Program<'a> {
         Some(compiled)
     }
 
+    /// Leaves something out.
+    pub(crate) fn leave_out(&mut self, without: &[Ingredient]) {
+        self.without = without.to_vec();
+        if !self.has(Ingredient::Frames) {
+            self.funcs.values_mut().for_each(|compiled| compiled.written_through = false);
+        }
+    }
+
+    /// Whether compiled code has this.
+    pub(crate) fn has(&self, ingredient: Ingredient) -> bool {
+        !self.without.contains(&ingredient)
+    }
+
     /// What a function can be called as; no other type has the same number unless it is equal.
     pub(crate) fn signature(&self, func: u32) -> u32 {
         self.signatures[self.module.func_type_index(func) as usize]
@@ -105,7 +122,8 @@ impl<'a> Program<'a> {
 
     /// What a compiled function charges before its first comparison: for the locals that it sets to zero.
     pub(crate) fn zeroed_cost(&self, func: u32) -> i64 {
-        self.funcs.get(&func).map_or(0, |compiled| zeroed_cost(self.schedule, compiled) as i64)
+        let compiled = self.funcs.get(&func).filter(|_| self.has(Ingredient::Gas));
+        compiled.map_or(0, |compiled| zeroed_cost(self.schedule, compiled) as i64)
     }
 
     /// What the function that is called, or the dearest that may be, charges before its first comparison.

@@ -11,17 +11,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use stepmark_core::code::{Body, Instr, Op};
 use stepmark_core::machine::{DIRTY_SHIFT, MARK_REACH};
 
-use crate::cost::ends_run;
+use crate::cost::{ends_run, least_round};
+use crate::ingredient::Ingredient;
 use crate::layout::MOST_SLOTS;
+use crate::points::opens;
 use crate::program::Program;
+use crate::rounds::{Rounds, RoundsSeen, Span};
 use crate::rules::{Num, Rule};
 use crate::site::CompiledFunc;
 use crate::source;
 
 /// How many facts are searched for one that helps, the latest first; and how many accesses are looked at for what can be tested together.
-/// Both keep the time in proportion to the code.
+/// They keep the time in proportion to the code.
 const SEARCHED: usize = 32;
 const AHEAD: usize = 64;
+/// So many locals are looked at at heads of loops of one function.
+const LOOKED: usize = 1 << 18;
 
 /// A test whether `bytes` bytes from an address on, moved by `moved`, lie inside the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub(crate) struct PageMark {
 pub(crate) struct Accesses {
     pub(crate) tests: BTreeMap<u32, BoundsTest>,
     pub(crate) marks: BTreeMap<u32, PageMark>,
+    /// What is seen to at the heads of loops, by index of the loop.
+    pub(crate) rounds: BTreeMap<u32, Rounds>,
 }
 
 impl Accesses {
@@ -57,28 +64,29 @@ impl Accesses {
         if !body.instrs.iter().any(is_access) {
             return Accesses::default();
         }
+        let first = AccessWalk::new(program, compiled, body).walk(joined);
+        if first.rounds.is_empty() {
+            return first;
+        }
+        // What loops see to is known now, before their accesses.
         let mut walk = AccessWalk::new(program, compiled, body);
-        let none = BTreeSet::new();
-        if joined.is_some() {
-            walk.forget();
-        }
-        let joined = joined.unwrap_or(&none);
-        for (index, instr) in (0..).zip(&body.instrs) {
-            walk.instruction(index, instr, joined.contains(&index));
-        }
-        walk.accesses
+        walk.accesses.rounds = first.rounds;
+        walk.walk(joined)
     }
 }
 
 /// A value of 32 bits: what `base` stands for, and `distance` more, modulo 2^32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Based {
-    base: u32,
-    distance: u32,
+pub(crate) struct Based {
+    pub(crate) base: u32,
+    pub(crate) distance: u32,
 }
 
 /// The base of constants.
-const ZERO: u32 = 0;
+pub(crate) const ZERO: u32 = 0;
+
+/// By base that is the sum of two, these two.
+pub(crate) type Sums = BTreeMap<u32, (u32, u32)>;
 
 impl Based {
     const fn constant(distance: u32) -> Based {
@@ -96,6 +104,7 @@ struct Values {
     most: Vec<u32>,
     /// Bases of what operators make: the same operands give the same.
     made: BTreeMap<(Op, Based, Option<Based>), Based>,
+    sums: Sums,
 }
 
 impl Values {
@@ -115,6 +124,7 @@ impl Values {
             (Op::I32Add, value, Some(Based { base: ZERO, distance }))
             | (Op::I32Add, Based { base: ZERO, distance }, Some(value)) => value.moved(distance),
             (Op::I32Sub, value, Some(Based { base: ZERO, distance })) => value.moved(distance.wrapping_neg()),
+            (Op::I32Add, first, Some(second)) => self.sum(first, second),
             key => {
                 if let Some(value) = self.made.get(&key) {
                     return *value;
@@ -125,6 +135,21 @@ impl Values {
                 value
             }
         }
+    }
+
+    /// The sum of two bases, in whichever order, and both distances more.
+    fn sum(&mut self, first: Based, second: Based) -> Based {
+        let bases = (first.base.min(second.base), first.base.max(second.base));
+        let [low, high] = [bases.0, bases.1].map(|base| Based { base, distance: 0 });
+        let key = (Op::I32Add, low, Some(high));
+        let made = self.made.get(&key).copied();
+        let sum = made.unwrap_or_else(|| {
+            let most = self.most_made(Op::I32Add, low, high);
+            self.fresh(most.unwrap_or(u32::MAX))
+        });
+        self.made.insert(key, sum);
+        self.sums.insert(sum.base, bases);
+        sum.moved(first.distance.wrapping_add(second.distance))
     }
 
     /// The greatest number that an operator may make, if anything is known of it.
@@ -168,12 +193,12 @@ impl Facts {
 
 /// An access that is still to be looked at, with others.
 #[derive(Clone, Copy)]
-struct Pending {
+pub(crate) struct Pending {
     index: u32,
-    address: Based,
-    offset: u32,
-    bytes: u32,
-    stores: bool,
+    pub(crate) address: Based,
+    pub(crate) offset: u32,
+    pub(crate) bytes: u32,
+    pub(crate) stores: bool,
 }
 
 impl Pending {
@@ -214,6 +239,7 @@ struct Open {
 struct AccessWalk<'a> {
     program: &'a Program<'a>,
     compiled: &'a CompiledFunc,
+    body: &'a Body,
     /// By index of a construct, the locals that are set in it.
     set: BTreeMap<u32, Slots>,
     values: Values,
@@ -226,25 +252,43 @@ struct AccessWalk<'a> {
     marked: Facts,
     /// Accesses since the last branch.
     pending: Vec<Pending>,
+    /// The loop that was opened last, if it is open, and nothing in it has a loop or a call so far.
+    seen: Option<RoundsSeen>,
+    /// Locals that were looked at at heads of loops.
+    looked: usize,
     accesses: Accesses,
 }
 
 impl<'a> AccessWalk<'a> {
-    fn new(program: &'a Program<'a>, compiled: &'a CompiledFunc, body: &Body) -> AccessWalk<'a> {
+    fn new(program: &'a Program<'a>, compiled: &'a CompiledFunc, body: &'a Body) -> AccessWalk<'a> {
         let local = |slot| (slot >= compiled.params).then_some(Based::constant(0));
         AccessWalk {
             program,
             compiled,
+            body,
             set: set_inside(body),
             locals: (0..compiled.locals.len() as u32).map(local).collect(),
-            values: Values { most: vec![0], made: BTreeMap::new() },
+            values: Values { most: vec![0], made: BTreeMap::new(), sums: Sums::new() },
             stack: Vec::new(),
             open: Vec::new(),
             inside: Facts::default(),
             marked: Facts::default(),
             pending: Vec::new(),
+            seen: None,
+            looked: 0,
             accesses: Accesses::default(),
         }
+    }
+
+    fn walk(mut self, joined: Option<&BTreeSet<u32>>) -> Accesses {
+        if joined.is_some() {
+            self.forget();
+        }
+        let is_joined = |index| joined.is_some_and(|joined| joined.contains(&index));
+        for (index, instr) in (0..).zip(&self.body.instrs) {
+            self.instruction(index, instr, is_joined(index));
+        }
+        self.accesses
     }
 
     fn instruction(&mut self, index: u32, instr: &Instr, is_joined: bool) {
@@ -263,6 +307,9 @@ impl<'a> AccessWalk<'a> {
         }
         if ends_run(instr.op) || instr.op == Op::Block {
             self.decide();
+        }
+        if matches!(instr.op, Op::Br | Op::BrIf | Op::BrTable | Op::Return) {
+            self.seen.iter_mut().for_each(RoundsSeen::branch);
         }
         if is_joined && instr.op.is_call() {
             self.forget();
@@ -303,11 +350,14 @@ impl<'a> AccessWalk<'a> {
                 let value = self.locals[instr.imm as usize].get_or_insert_with(|| values.fresh(u32::MAX));
                 self.stack.push(Some(*value));
             }
-            Op::LocalSet => self.locals[instr.imm as usize] = Some(self.pop()),
+            Op::LocalSet => {
+                let value = self.pop();
+                self.set_local(instr.imm as u32, value);
+            }
             Op::LocalTee => {
-                let value = Some(self.pop());
-                self.stack.push(value);
-                self.locals[instr.imm as usize] = value;
+                let value = self.pop();
+                self.stack.push(Some(value));
+                self.set_local(instr.imm as u32, value);
             }
             Op::Select => {
                 self.pop();
@@ -318,6 +368,7 @@ impl<'a> AccessWalk<'a> {
             Op::Call | Op::CallIndirect => {
                 let taken = self.program.called_type(instr).params.len() + usize::from(instr.op == Op::CallIndirect);
                 self.stack.truncate(self.stack.len().saturating_sub(taken));
+                self.seen = None;
             }
             _ => {
                 let is_construct = matches!(instr.op, Op::Block | Op::Loop | Op::If);
@@ -331,7 +382,7 @@ impl<'a> AccessWalk<'a> {
     /// What is known inside and behind constructs; `height` are the operands below one that begins.
     fn opens_or_closes(&mut self, index: u32, instr: &Instr, height: usize) {
         match instr.op {
-            Op::Block | Op::Loop | Op::If | Op::TryTable => {
+            op if opens(op) => {
                 self.decide();
                 let is_loop = instr.op == Op::Loop;
                 if is_loop {
@@ -341,6 +392,9 @@ impl<'a> AccessWalk<'a> {
                 }
                 let (inside, marked) = (self.inside.0.len(), self.marked.0.len());
                 self.open.push(Open { is_loop, opener: index, height, inside, marked });
+                if is_loop {
+                    self.begin_rounds(index);
+                }
             }
             Op::Else => {
                 self.decide();
@@ -353,6 +407,7 @@ impl<'a> AccessWalk<'a> {
                 self.decide();
                 if let Some(open) = self.open.pop() {
                     if open.is_loop {
+                        self.end_rounds(open.opener);
                         self.stack.truncate(open.height);
                     } else {
                         self.back_to_before(&open);
@@ -360,6 +415,47 @@ impl<'a> AccessWalk<'a> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// At the head of a loop: what its rounds rely on.
+    fn begin_rounds(&mut self, index: u32) {
+        self.looked += self.locals.len();
+        let needed = [Ingredient::Rounds, Ingredient::Gas, Ingredient::Bounds, Ingredient::Marks];
+        if !needed.iter().all(|it| self.program.has(*it)) || self.looked > LOOKED {
+            return;
+        }
+        for (local, ty) in self.locals.iter_mut().zip(&self.compiled.locals) {
+            if *ty == Some(Num::I32) && local.is_none() {
+                *local = Some(self.values.fresh(u32::MAX));
+            }
+        }
+        self.seen = Some(RoundsSeen::new(index, self.open.len(), &self.locals));
+        let rounds = self.accesses.rounds.get(&index).cloned();
+        for address in rounds.iter().flat_map(|rounds| &rounds.addresses) {
+            let value = |slot: u32| self.locals[slot as usize].expect("BUG: it is held in a local");
+            let (first, added) = (value(address.local), address.added.map(value));
+            let begin = added.map_or(first, |added| self.values.sum(first, added));
+            let fact = |span: Span| Fact { begin: begin.moved(span.low as u32), bytes: span.bytes() };
+            self.inside.0.push(fact(address.accessed));
+            self.marked.0.extend(address.stored.map(fact));
+        }
+    }
+
+    /// At the end of a loop: what can be seen to at its head.
+    fn end_rounds(&mut self, opener: u32) {
+        let Some(seen) = self.seen.take().filter(|seen| seen.opener == opener) else { return };
+        let is_emitted = |instr: &Instr| self.program.is_emitted(self.compiled, instr);
+        let cost = least_round(self.body, self.program.schedule, &is_emitted, opener);
+        if let Some(rounds) = cost.and_then(|cost| seen.rounds(&self.values.sums, cost)) {
+            self.accesses.rounds.entry(opener).or_insert(rounds);
+        }
+    }
+
+    fn set_local(&mut self, slot: u32, value: Based) {
+        self.locals[slot as usize] = Some(value);
+        if let Some(seen) = &mut self.seen {
+            seen.set(slot, value);
         }
     }
 
@@ -397,7 +493,11 @@ impl<'a> AccessWalk<'a> {
 
     fn access(&mut self, index: u32, instr: &Instr, bytes: u32, stores: bool) {
         let address = self.pop();
-        self.pending.push(Pending { index, address, offset: instr.imm as u32, bytes, stores });
+        let access = Pending { index, address, offset: instr.imm as u32, bytes, stores };
+        self.pending.push(access);
+        if let Some(seen) = self.seen.as_mut().filter(|seen| seen.depth == self.open.len()) {
+            seen.access(access);
+        }
     }
 
     /// Decides what the accesses since the last branch need.
@@ -405,8 +505,10 @@ impl<'a> AccessWalk<'a> {
         let pending = std::mem::take(&mut self.pending);
         for (number, access) in pending.iter().enumerate() {
             let ahead = &pending[number + 1..pending.len().min(number + 1 + AHEAD)];
-            self.test(access, ahead);
-            if access.stores {
+            if self.program.has(Ingredient::Bounds) {
+                self.test(access, ahead);
+            }
+            if access.stores && self.program.has(Ingredient::Marks) {
                 self.mark(access, ahead);
             }
         }
@@ -457,7 +559,7 @@ fn set_inside(body: &Body) -> BTreeMap<u32, Slots> {
     let (mut set, mut open) = (BTreeMap::new(), Vec::<(u32, Slots)>::new());
     for (index, instr) in (0..).zip(&body.instrs) {
         match instr.op {
-            Op::Block | Op::Loop | Op::If | Op::TryTable => open.push((index, Slots::default())),
+            op if opens(op) => open.push((index, Slots::default())),
             Op::LocalSet | Op::LocalTee => {
                 let slot = instr.imm as usize;
                 if let Some((_, slots)) = open.last_mut() {
@@ -481,6 +583,7 @@ fn set_inside(body: &Body) -> BTreeMap<u32, Slots> {
 mod tests {
     use super::*;
     use crate::layout::Layout;
+    use crate::rounds::{Step, Strided};
     use stepmark_core::gas::Schedule;
     use stepmark_core::module::{Features, Module};
 
@@ -489,6 +592,14 @@ mod tests {
     type Before = (Option<(i32, u64)>, Option<(i32, u32)>);
 
     fn shown(body: &str, joined: Option<&[usize]>) -> Vec<Before> {
+        let (accesses, indices) = accesses(body, joined);
+        let test = |index| accesses.tests.get(&index).map(|test| (test.moved as i32, test.bytes));
+        let mark = |index| accesses.marks.get(&index).map(|mark| (mark.moved as i32, mark.offset));
+        indices.into_iter().map(|index| (test(index), mark(index))).collect()
+    }
+
+    /// What comes before the accesses of a body, and their indices.
+    fn accesses(body: &str, joined: Option<&[usize]>) -> (Accesses, Vec<u32>) {
         let text = format!("(module (memory 1) (func $f (param i32 i32) (local i32) {body}))");
         let module = Module::parse(wat::parse_str(text).unwrap(), Features::default()).unwrap();
         let layout = Layout {
@@ -511,9 +622,8 @@ mod tests {
         let joined = joined.map(|joined| joined.iter().map(|number| places[*number]).collect());
         let accesses = Accesses::new(&program, &program.funcs[&0], &body, joined.as_ref());
         let instrs = (0..).zip(&body.instrs).filter(|(_, instr)| instr.op.is_memory_access());
-        let test = |index| accesses.tests.get(&index).map(|test| (test.moved as i32, test.bytes));
-        let mark = |index| accesses.marks.get(&index).map(|mark| (mark.moved as i32, mark.offset));
-        instrs.map(|(index, _)| (test(index), mark(index))).collect()
+        let indices = instrs.map(|(index, _)| index).collect();
+        (accesses, indices)
     }
 
     const NOTHING: Before = (None, None);
@@ -556,8 +666,9 @@ mod tests {
                 (drop (i32.load8_u (local.get 0)))
                 (drop (i32.load8_u (local.get 1)))
                 (local.set 1 (i32.add (local.get 1) (i32.const 1)))
+                (local.set 1 (i32.add (local.get 1) (i32.const 1)))
                 (br_if 0 (local.get 1)))
-            (drop (i32.load8_u (i32.sub (local.get 1) (i32.const 1))))",
+            (drop (i32.load8_u (i32.sub (local.get 1) (i32.const 2))))",
             None,
         );
         let tested = (Some((0, 1)), None);
@@ -606,5 +717,71 @@ mod tests {
             (loop (drop (i32.load (local.get 2))) (drop (i32.load (local.get 0))))";
         assert_eq!(shown(text, None), [(Some((-4, 8)), None), NOTHING]);
         assert_eq!(shown(text, Some(&[0])), [tested, tested]);
+    }
+
+    fn rounds(text: &str) -> Option<Rounds> {
+        let (accesses, _) = accesses(text, None);
+        assert!(accesses.rounds.len() < 2);
+        accesses.rounds.into_values().next()
+    }
+
+    #[test]
+    fn the_head_of_a_loop_sees_to_addresses_that_every_round_moves_alike() {
+        let text = "(loop
+            (f64.store offset=8 (i32.add (local.get 0) (local.get 2)) (f64.load (i32.add (local.get 1) (local.get 2))))
+            (local.set 2 (i32.add (local.get 2) (i32.const 16)))
+            (f64.store (i32.add (local.get 0) (local.get 2)) (f64.load (local.get 1)))
+            (br_if 0 (local.get 2)))";
+        assert_eq!(shown(text, None), [NOTHING; 4]);
+        let span = |low, high| Span { low, high };
+        let moved =
+            |local, added, step, accessed, stored| Strided { local, added, step: Step::Bytes(step), accessed, stored };
+        let found = rounds(text).unwrap();
+        let expected = [
+            moved(2, Some(1), 16, span(0, 8), None),
+            moved(2, Some(0), 16, span(0, 24), Some(span(16, 24))),
+            moved(1, None, 0, span(0, 8), None),
+        ];
+        let stored = Some(span(8, 24));
+        assert_eq!(found.addresses[0], expected[0]);
+        assert_eq!(found.addresses[1], Strided { stored, ..expected[1] });
+        assert_eq!(found.addresses[2], expected[2]);
+        // 8,193 bytes are marked: 16 in the first round, 16 more in each other.
+        assert_eq!((found.most, found.cost), (1 + (8193 - 16) / 16, 20));
+    }
+
+    #[test]
+    fn a_local_may_move_an_address() {
+        let found = rounds(
+            "(loop (i32.store8 (local.get 2) (i32.load (local.get 0)))
+            (br_if 0 (i32.lt_u (local.tee 2 (i32.add (local.get 1) (local.get 2))) (local.get 0))))",
+        );
+        let found = found.unwrap();
+        assert_eq!(found.addresses[1].step, Step::Local(1));
+        assert_eq!((found.addresses[1].marked_room(), found.most), (Some(8192), 1024));
+    }
+
+    #[test]
+    fn nothing_is_seen_to_where_rounds_may_differ_or_are_left_to_the_interpreter() {
+        let load = "(i32.store (local.get 2) (i32.load (local.get 0)))";
+        let step = "(local.set 2 (i32.add (local.get 2) (i32.const 4)))";
+        let again = "(br_if 0 (local.get 2))";
+        assert!(rounds(&format!("(loop {load} {step} {again})")).is_some());
+        for text in [
+            format!("(loop {load} {step} {step} {again})"),
+            format!("(loop {load} (local.set 2 (i32.mul (local.get 2) (i32.const 4))) {again})"),
+            format!("(loop (if (local.get 1) (then {load})) {step} {again})"),
+            format!(
+                "(loop {load} (local.set 2 (i32.add (local.get 2) (local.get 1)))
+                (local.set 1 (i32.add (local.get 1) (i32.const 8))) {again})"
+            ),
+            format!("(loop {load} {step} (call $f (local.get 0) (local.get 1)) {again})"),
+            format!("(loop {load} {step} (loop {step} (br_if 0 (local.get 2))) {again})"),
+            format!("(loop {load} {step} (drop (memory.grow (i32.const 0))) {again})"),
+            format!("(loop (br_if 1 (local.get 1)) {load} {step} {again})"),
+            format!("(loop {load} {step})"),
+        ] {
+            assert_eq!(rounds(&text), None, "{text}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! Programs that read and write memory at small distances from few bases, which lie at its end, at its beginning and where pages meet,
-//! between branches, loops and calls: for what compiled code tests and marks once for several accesses.
+//! between branches, loops and calls: for what compiled code tests and marks once for several accesses, or for several rounds of a loop.
 
 use std::fmt::Write;
 
@@ -13,6 +13,8 @@ const BASES: usize = 4;
 const SUM: usize = BASES;
 const COUNTERS: usize = SUM + 1;
 const DEEPEST: usize = 4;
+/// By how much a loop moves an address.
+const STEP: usize = COUNTERS + DEEPEST + 1;
 
 /// A program in text. It exports `run`, which takes three numbers.
 pub fn random_accesses(seed: u64) -> String {
@@ -21,7 +23,7 @@ pub fn random_accesses(seed: u64) -> String {
     text.line("(local.set 1 (i32.load offset=4 (local.get 0)))");
     text.line("(i32.store (local.get 0) (i32.add (local.get 1) (i32.const 1))) (local.get 1))");
     text.text.push_str("(func (export \"run\") (param i32 i32 i32) (result i32) (local i32 i32");
-    text.text.push_str(&" i32".repeat(DEEPEST));
+    text.text.push_str(&" i32".repeat(STEP + 1 - COUNTERS));
     text.text.push_str(")\n");
     for base in 0..BASES {
         text.set_base(base);
@@ -63,7 +65,7 @@ impl Text {
 
     fn statement(&mut self, depth: usize) {
         let base = self.rng.below(BASES);
-        match self.rng.below(if depth < DEEPEST { 20 } else { 13 }) {
+        match self.rng.below(if depth < DEEPEST { 24 } else { 13 }) {
             0..5 => self.load(),
             5..10 => self.store(),
             10 => {
@@ -97,6 +99,7 @@ impl Text {
                 }
                 self.line("))");
             }
+            18..22 => self.rounds(depth, base),
             _ => {
                 let counter = COUNTERS + depth;
                 self.line(&format!("(local.set {counter} (i32.const 3)) (loop"));
@@ -104,6 +107,67 @@ impl Text {
                 let line = format!("(br_if 0 (local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))))");
                 self.line(&line);
             }
+        }
+    }
+
+    /// A loop that moves an address, by a constant or by what a local holds.
+    fn rounds(&mut self, depth: usize, base: usize) {
+        let counter = COUNTERS + depth;
+        if self.rng.below(3) > 0 {
+            self.set_base(base);
+        }
+        let count = self.pick(&[1, 2, 7, 40, 300]);
+        let step = self.pick(&[1, 4, 8, 40, 300, 3_000, -1]);
+        self.line(&format!("(local.set {STEP} (i32.const {step}))"));
+        let by = match self.rng.below(3) {
+            0 => format!("(local.get {STEP})"),
+            _ => format!("(i32.const {})", self.pick(&[1, 4, 8, 16, 600, 1_000, 5_000, 0, -4, -16])),
+        };
+        self.line(&format!("(local.set {counter} (i32.const {count})) (block (loop"));
+        let accesses = 1 + self.rng.below(4);
+        let moved_after = self.rng.below(accesses + 1);
+        for number in 0..=accesses {
+            if number == moved_after {
+                self.line(&format!("(local.set {base} (i32.add (local.get {base}) {by}))"));
+            }
+            match self.rng.below(10) {
+                0 => {
+                    let condition = self.condition();
+                    self.line(&format!("(br_if 1 {condition})"));
+                }
+                3 => {
+                    let moved = self.pick(&[base, STEP]);
+                    self.line(&format!("(local.set {moved} (i32.add (local.get {moved}) (i32.const 800)))"));
+                }
+                1 => {
+                    let condition = self.condition();
+                    self.line(&format!("(if {condition} (then"));
+                    self.statement(DEEPEST);
+                    self.line("))");
+                }
+                2 => self.statement(DEEPEST),
+                _ => self.access_of(base, counter),
+            }
+        }
+        let line = format!("(br_if 0 (local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1))))))");
+        self.line(&line);
+    }
+
+    /// An access whose address is a local, or the sum of two.
+    fn access_of(&mut self, base: usize, counter: usize) {
+        let offset = self.pick(&[0, 0, 0, 1, 4, 8, 4090, 4096]);
+        let near = self.pick(&[0, 0, 4, 8, -4, -8, 100]);
+        let other = self.rng.below(BASES);
+        let address = match self.rng.below(6) {
+            0 => format!("(i32.add (local.get {base}) (local.get {counter}))"),
+            1 => format!("(i32.add (local.get {STEP}) (local.get {base}))"),
+            2 => format!("(local.get {other})"),
+            _ => format!("(i32.add (local.get {base}) (i32.const {near}))"),
+        };
+        match self.rng.below(2) {
+            0 => self
+                .line(&format!("(local.set {SUM} (i32.add (local.get {SUM}) (i32.load offset={offset} {address})))")),
+            _ => self.line(&format!("(i64.store offset={offset} {address} (i64.extend_i32_u (local.get {SUM})))")),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A companion in wasmtime.
 
 use anyhow::{Context, Result, anyhow};
-use stepmark_compile::{Companion, EntrySite, LEFT, LeftFrames, emit, entry_offsets, slot_offset};
+use stepmark_compile::{Companion, EntrySite, Ingredient, LEFT, LeftFrames, emit_without, entry_offsets, slot_offset};
 use stepmark_core::machine::Machine;
 use stepmark_state::canonical::FrameState;
 use wasmtime::{Config, Engine, Instance, Memory, MemoryType, Module, OptLevel, RegallocAlgorithm, Store, TypedFunc};
@@ -37,6 +37,8 @@ pub struct Host {
     pub placement: Placement,
     /// The companion.
     pub companion: Companion,
+    /// Whether it marks what it changes.
+    pub marks: bool,
     store: Store<()>,
     memory: Memory,
     enter: TypedFunc<(i32, i32, i64), i64>,
@@ -49,11 +51,25 @@ impl Host {
     /// # Errors
     /// If the companion is no valid module, or wasmtime fails.
     pub fn new(engine: &Engine, machine: &Machine, number: u32, area: u32) -> Result<Option<Host>> {
+        Host::without(&[], engine, machine, number, area)
+    }
+
+    /// The same with companions of which something is left out.
+    ///
+    /// # Errors
+    /// As [`Host::new`].
+    pub fn without(
+        without: &[Ingredient],
+        engine: &Engine,
+        machine: &Machine,
+        number: u32,
+        area: u32,
+    ) -> Result<Option<Host>> {
         let Some(placement) = Placement::new(machine, number, area) else { return Ok(None) };
         let module = &machine.store.instances[number as usize].module;
         let wanted: Vec<u32> = (module.imported_funcs()..module.func_count()).collect();
         let points = wanted.iter().map(|func| (*func, entry_offsets(module, *func))).collect();
-        let companion = emit(module, machine.schedule(), &placement.layout, &wanted, &points);
+        let companion = emit_without(without, module, machine.schedule(), &placement.layout, &wanted, &points);
         wasmparser::validate(&companion.wasm).context("the companion is invalid")?;
         let mut store = Store::new(engine, ());
         let pages = placement.end.div_ceil(1 << 16);
@@ -62,7 +78,8 @@ impl Host {
         let instance = Instance::new(&mut store, &compiled, &[memory.into()])?;
         let enter = instance.get_typed_func(&mut store, "enter")?;
         let resume = instance.get_typed_func(&mut store, "resume")?;
-        Ok(Some(Host { placement, companion, store, memory, enter, resume }))
+        let marks = !without.contains(&Ingredient::Marks);
+        Ok(Some(Host { placement, companion, marks, store, memory, enter, resume }))
     }
 
     /// What the companion works in.

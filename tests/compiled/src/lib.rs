@@ -6,5 +6,6 @@ pub mod drive;
 pub mod host;
 pub mod oracle;
 pub mod place;
+pub mod speed;
 pub mod subjects;
 pub mod transplant;

@@ -206,6 +206,9 @@ impl Call<'_> {
 /// # Errors
 /// The first that is not.
 pub fn marked(before: &Machine, host: &Host) -> Result<()> {
+    if !host.marks {
+        return Ok(());
+    }
     let before = memory_of(before, &before.store.instances[host.placement.layout.instance as usize]);
     let after = host.placement.program_memory(host.memory());
     let pages = before.chunks(DIRTY_PAGE).zip(after.chunks(DIRTY_PAGE));

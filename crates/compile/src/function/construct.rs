@@ -28,12 +28,14 @@ pub(crate) struct Construct {
     nest: u32,
     /// Whether a branch goes to its end.
     reached: bool,
+    /// Whether the companion has a loop around it that sees to its rounds.
+    is_twofold: bool,
 }
 
 impl Construct {
     pub(crate) fn function(results: &[Num]) -> Construct {
         let types = BlockTypes { params: Vec::new(), results: results.to_vec() };
-        Construct { kind: ConstructKind::Function, height: 0, types, nest: 0, reached: false }
+        Construct { kind: ConstructKind::Function, height: 0, types, nest: 0, reached: false, is_twofold: false }
     }
 
     /// Types of what a branch to it carries.
@@ -46,7 +48,7 @@ impl FuncEmitter<'_> {
     /// Notes a construct that has just been opened, with its parameters in their temporaries.
     fn opened(&mut self, kind: ConstructKind, types: BlockTypes) {
         let height = self.operands.height() - types.params.len() as u32;
-        let construct = Construct { kind, height, types, nest: self.nest, reached: false };
+        let construct = Construct { kind, height, types, nest: self.nest, reached: false, is_twofold: false };
         self.constructs.push(construct);
     }
 
@@ -68,10 +70,18 @@ impl FuncEmitter<'_> {
 
     pub(crate) fn loop_(&mut self, index: u32, instr: &Instr) {
         let types = self.before_construct(instr);
+        let rounds = self.accesses.rounds.remove(&index);
+        rounds.iter().for_each(|rounds| self.open_rounds(index + 1, rounds));
         self.open_loop();
         self.opened(ConstructKind::Loop, types);
         self.begin_region(index + 1);
-        self.compare_gas(index + 1);
+        match rounds {
+            Some(_) => {
+                self.innermost().is_twofold = true;
+                self.compare_rounds();
+            }
+            None => self.compare_gas(index + 1),
+        }
         self.charge(index + 1);
     }
 
@@ -117,6 +127,9 @@ impl FuncEmitter<'_> {
             self.settle_top(construct.types.results.len() as u32);
         }
         self.close();
+        if construct.is_twofold {
+            self.close();
+        }
         self.live |= construct.reached || construct.kind == ConstructKind::If;
         self.restack(construct.height, &construct.types.results);
         if self.live {
@@ -211,6 +224,10 @@ impl FuncEmitter<'_> {
         }
         let label = self.reach(depth);
         self.sink().br(label);
+    }
+
+    fn innermost(&mut self) -> &mut Construct {
+        self.constructs.last_mut().expect("BUG: a construct is open")
     }
 
     /// The construct `depth` out of the innermost.

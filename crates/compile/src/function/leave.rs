@@ -67,7 +67,7 @@ impl FuncEmitter<'_> {
         self.close();
     }
 
-    fn leave_at(&mut self, index: u32, rest: i64) {
+    pub(crate) fn leave_at(&mut self, index: u32, rest: i64) {
         let height = self.operands.height();
         self.store_operands(height);
         let site = self.add_site(index, rest, height);

@@ -61,15 +61,20 @@ impl FuncEmitter<'_> {
     /// Leaves before an access that is not inside the memory, or before others that are tested with it.
     fn test_bounds(&mut self, index: u32, address: PlacedOperand) {
         let Some(BoundsTest { moved, bytes }) = self.accesses.tests.get(&index).copied() else { return };
-        let size = self.own(OwnLocal::MemorySize);
         self.get_moved(address, moved);
+        self.reaches_beyond(bytes);
+        self.leave_if(index);
+    }
+
+    /// Whether something of so many bytes from the address on the companion's stack on lies outside the memory.
+    pub(crate) fn reaches_beyond(&mut self, bytes: u64) {
+        let size = self.own(OwnLocal::MemorySize);
         if bytes <= self.program.least_memory() {
             self.sink().local_get(size).i32_const(bytes as i32).i32_sub().i32_gt_u();
         } else {
             self.sink().i64_extend_i32_u().i64_const(bytes as i64).i64_add();
             self.sink().local_get(size).i64_extend_i32_u().i64_gt_u();
         }
-        self.leave_if(index);
     }
 
     fn get_moved(&mut self, address: PlacedOperand, moved: u32) {

@@ -10,6 +10,7 @@ mod leave;
 mod memory;
 mod numeric;
 mod resume;
+mod rounds;
 mod stack;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,8 @@ use wasm_encoder::{BlockType, Function, InstructionSink, MemArg};
 use self::construct::Construct;
 use self::stack::{Operand, Operands, PlacedOperand};
 use crate::cost::Costs;
-use crate::points::{EntrySite, Points, Target};
+use crate::ingredient::Ingredient;
+use crate::points::{EntrySite, Points, Target, opens};
 use crate::program::Program;
 use crate::reach::Accesses;
 use crate::rules::{Num, Rule};
@@ -76,6 +78,12 @@ pub(crate) enum OwnLocal {
     Word,
     /// For 64 bits that are used twice in a row.
     Wide,
+    /// In an innermost loop, the gas below which its head sees to more rounds.
+    Floor,
+    /// Rounds of it that are seen to after the one that comes.
+    Rounds,
+    /// How far an address may move in them.
+    Room,
 }
 
 impl<'a> FuncEmitter<'a> {
@@ -121,7 +129,10 @@ impl<'a> FuncEmitter<'a> {
     ) -> FuncEmitter<'a> {
         let compiled = &program.funcs[&func];
         let is_emitted = |instr: &Instr| program.is_emitted(compiled, instr);
-        let costs = Costs::new(body, program.schedule, &is_emitted, &|instr| program.entering_cost(instr));
+        let costs = match program.has(Ingredient::Gas) {
+            true => Costs::new(body, program.schedule, &is_emitted, &|instr| program.entering_cost(instr)),
+            false => Costs::nothing(body),
+        };
         // Those of the normal form are its parameters; then come the frame's address and gas. The resumed form has three
         // parameters of its own.
         let (params, mut next) = if points.is_some() { (0, 1) } else { (compiled.params, 0) };
@@ -202,7 +213,7 @@ impl<'a> FuncEmitter<'a> {
     /// Where nothing can be reached, only the `else` or `end` of the innermost construct that was opened before matters.
     fn revives(&mut self, op: Op) -> bool {
         match op {
-            Op::Block | Op::Loop | Op::If | Op::TryTable => self.skipped += 1,
+            op if opens(op) => self.skipped += 1,
             Op::End if self.skipped > 0 => self.skipped -= 1,
             Op::End => return true,
             Op::Else => return self.skipped == 0,
@@ -221,7 +232,9 @@ impl<'a> FuncEmitter<'a> {
         }
         match self.program.rules.of(instr.op) {
             Rule::Numeric { operands, result, danger, may_be_nan } => {
-                self.test_danger(index, danger);
+                if self.program.has(Ingredient::Dangers) {
+                    self.test_danger(index, danger);
+                }
                 self.numeric(instr, operands, result);
                 if may_be_nan {
                     self.operands.pop();
@@ -331,7 +344,7 @@ impl<'a> FuncEmitter<'a> {
         if let Some(local) = self.own.get(&which) {
             return *local;
         }
-        let local = self.add_local(if which == OwnLocal::Wide { Num::I64 } else { Num::I32 });
+        let local = self.add_local(if matches!(which, OwnLocal::Wide | OwnLocal::Floor) { Num::I64 } else { Num::I32 });
         self.own.insert(which, local);
         local
     }
@@ -380,7 +393,8 @@ impl<'a> FuncEmitter<'a> {
     pub(crate) fn settle(&mut self, (height, operand): PlacedOperand) {
         match operand {
             Operand::Temporary(_) => return,
-            Operand::Raw(ty) => self.canonical(height, ty),
+            Operand::Raw(ty) if self.is_raw(operand) => self.canonical(height, ty),
+            Operand::Raw(_) => {}
             Operand::Local(..) | Operand::Constant(..) => {
                 self.get((height, operand));
                 let temporary = self.temporary(height, operand.ty());
@@ -428,6 +442,7 @@ impl<'a> FuncEmitter<'a> {
     /// Whether an operand may be a NaN other than the one that the program has.
     fn is_raw(&self, operand: Operand) -> bool {
         match operand {
+            _ if !self.program.has(Ingredient::Nans) => false,
             Operand::Raw(_) => true,
             Operand::Local(slot, _) => self.compiled.made[slot as usize],
             Operand::Temporary(_) | Operand::Constant(..) => false,
