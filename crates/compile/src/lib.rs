@@ -24,6 +24,7 @@ mod rounds;
 mod rules;
 mod site;
 mod source;
+mod values;
 
 pub use companion::{Companion, emit, emit_without};
 pub use frames::{LeftFrame, LeftFrames};

@@ -9,17 +9,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stepmark_core::code::{Body, Instr, Op};
-use stepmark_core::machine::{DIRTY_SHIFT, MARK_REACH};
 
 use crate::cost::{ends_run, least_round};
 use crate::ingredient::Ingredient;
 use crate::layout::MOST_SLOTS;
 use crate::points::opens;
 use crate::program::Program;
-use crate::rounds::{Rounds, RoundsSeen, Span};
+use crate::rounds::{AccessSpan, Rounds, RoundsSeen};
 use crate::rules::{Num, Rule};
 use crate::site::CompiledFunc;
 use crate::source;
+use crate::values::{Based, Pending, Values};
 
 /// How many facts are searched for one that helps, the latest first; and how many accesses are looked at for what can be tested together.
 /// They keep the time in proportion to the code.
@@ -75,101 +75,6 @@ impl Accesses {
     }
 }
 
-/// A value of 32 bits: what `base` stands for, and `distance` more, modulo 2^32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Based {
-    pub(crate) base: u32,
-    pub(crate) distance: u32,
-}
-
-/// The base of constants.
-pub(crate) const ZERO: u32 = 0;
-
-/// By base that is the sum of two, these two.
-pub(crate) type Sums = BTreeMap<u32, (u32, u32)>;
-
-impl Based {
-    const fn constant(distance: u32) -> Based {
-        Based { base: ZERO, distance }
-    }
-
-    fn moved(self, by: u32) -> Based {
-        Based { distance: self.distance.wrapping_add(by), ..self }
-    }
-}
-
-/// All values of a function.
-struct Values {
-    /// By base, the greatest number that it may stand for.
-    most: Vec<u32>,
-    /// Bases of what operators make: the same operands give the same.
-    made: BTreeMap<(Op, Based, Option<Based>), Based>,
-    sums: Sums,
-}
-
-impl Values {
-    fn fresh(&mut self, most: u32) -> Based {
-        self.most.push(most);
-        Based { base: self.most.len() as u32 - 1, distance: 0 }
-    }
-
-    /// The greatest number that a value may be.
-    fn most(&self, value: Based) -> u32 {
-        self.most[value.base as usize].saturating_add(value.distance)
-    }
-
-    /// What an operator makes of one operand, or of two.
-    fn numeric(&mut self, op: Op, first: Based, second: Option<Based>) -> Based {
-        match (op, first, second) {
-            (Op::I32Add, value, Some(Based { base: ZERO, distance }))
-            | (Op::I32Add, Based { base: ZERO, distance }, Some(value)) => value.moved(distance),
-            (Op::I32Sub, value, Some(Based { base: ZERO, distance })) => value.moved(distance.wrapping_neg()),
-            (Op::I32Add, first, Some(second)) => self.sum(first, second),
-            key => {
-                if let Some(value) = self.made.get(&key) {
-                    return *value;
-                }
-                let most = second.and_then(|second| self.most_made(op, first, second));
-                let value = self.fresh(most.unwrap_or(u32::MAX));
-                self.made.insert(key, value);
-                value
-            }
-        }
-    }
-
-    /// The sum of two bases, in whichever order, and both distances more.
-    fn sum(&mut self, first: Based, second: Based) -> Based {
-        let bases = (first.base.min(second.base), first.base.max(second.base));
-        let [low, high] = [bases.0, bases.1].map(|base| Based { base, distance: 0 });
-        let key = (Op::I32Add, low, Some(high));
-        let made = self.made.get(&key).copied();
-        let sum = made.unwrap_or_else(|| {
-            let most = self.most_made(Op::I32Add, low, high);
-            self.fresh(most.unwrap_or(u32::MAX))
-        });
-        self.made.insert(key, sum);
-        self.sums.insert(sum.base, bases);
-        sum.moved(first.distance.wrapping_add(second.distance))
-    }
-
-    /// The greatest number that an operator may make, if anything is known of it.
-    fn most_made(&self, op: Op, first: Based, second: Based) -> Option<u32> {
-        let constant = (second.base == ZERO).then_some(second.distance);
-        let (first, second) = (self.most(first), self.most(second));
-        match op {
-            Op::I32And => Some(first.min(second)),
-            Op::I32Or | Op::I32Xor => Some((first | second).checked_add(1)?.checked_next_power_of_two()? - 1),
-            Op::I32Add => first.checked_add(second),
-            Op::I32Mul => first.checked_mul(second),
-            Op::I32Shl => first.checked_mul(1 << (constant? & 31)),
-            Op::I32ShrU => Some(first >> (constant? & 31)),
-            Op::I32DivU => first.checked_div(constant?),
-            Op::I32RemU => constant?.checked_sub(1),
-            _ => None,
-        }
-    }
-}
-
 /// That of some bytes, counted from a base, it is known that they lie inside the memory, or that their pages are marked.
 #[derive(Clone, Copy, Debug)]
 struct Fact {
@@ -188,36 +93,6 @@ impl Facts {
             fact.begin.base == begin.base && u64::from(distance) + bytes <= fact.bytes
         };
         self.0.iter().rev().take(SEARCHED).any(covers)
-    }
-}
-
-/// An access that is still to be looked at, with others.
-#[derive(Clone, Copy)]
-pub(crate) struct Pending {
-    index: u32,
-    pub(crate) address: Based,
-    pub(crate) offset: u32,
-    pub(crate) bytes: u32,
-    pub(crate) stores: bool,
-}
-
-impl Pending {
-    /// Bytes from the address to the end of what is accessed.
-    fn reach(&self) -> u64 {
-        u64::from(self.offset) + u64::from(self.bytes)
-    }
-
-    /// The first byte that is accessed.
-    fn begin(&self) -> Based {
-        self.address.moved(self.offset)
-    }
-
-    /// Bytes from the first that is accessed on whose pages are marked by a mark of its page: that may be the one before, if the
-    /// offset is no multiple of a page's bytes.
-    fn span(&self) -> u64 {
-        let page = 1 << DIRTY_SHIFT;
-        let reach = u64::from(MARK_REACH) * page + 1;
-        if u64::from(self.offset) % page == 0 { reach } else { reach - page }
     }
 }
 
@@ -268,7 +143,7 @@ impl<'a> AccessWalk<'a> {
             body,
             set: set_inside(body),
             locals: (0..compiled.locals.len() as u32).map(local).collect(),
-            values: Values { most: vec![0], made: BTreeMap::new(), sums: Sums::new() },
+            values: Values::new(),
             stack: Vec::new(),
             open: Vec::new(),
             inside: Facts::default(),
@@ -436,7 +311,7 @@ impl<'a> AccessWalk<'a> {
             let value = |slot: u32| self.locals[slot as usize].expect("BUG: it is held in a local");
             let (first, added) = (value(address.local), address.added.map(value));
             let begin = added.map_or(first, |added| self.values.sum(first, added));
-            let fact = |span: Span| Fact { begin: begin.moved(span.low as u32), bytes: span.bytes() };
+            let fact = |span: AccessSpan| Fact { begin: begin.moved(span.low as u32), bytes: span.bytes() };
             self.inside.0.push(fact(address.accessed));
             self.marked.0.extend(address.stored.map(fact));
         }
@@ -583,7 +458,7 @@ fn set_inside(body: &Body) -> BTreeMap<u32, Slots> {
 mod tests {
     use super::*;
     use crate::layout::Layout;
-    use crate::rounds::{Step, Strided};
+    use crate::rounds::{RoundStep, Strided};
     use stepmark_core::gas::Schedule;
     use stepmark_core::module::{Features, Module};
 
@@ -733,9 +608,14 @@ mod tests {
             (f64.store (i32.add (local.get 0) (local.get 2)) (f64.load (local.get 1)))
             (br_if 0 (local.get 2)))";
         assert_eq!(shown(text, None), [NOTHING; 4]);
-        let span = |low, high| Span { low, high };
-        let moved =
-            |local, added, step, accessed, stored| Strided { local, added, step: Step::Bytes(step), accessed, stored };
+        let span = |low, high| AccessSpan { low, high };
+        let moved = |local, added, step, accessed, stored| Strided {
+            local,
+            added,
+            step: RoundStep::Bytes(step),
+            accessed,
+            stored,
+        };
         let found = rounds(text).unwrap();
         let expected = [
             moved(2, Some(1), 16, span(0, 8), None),
@@ -757,7 +637,7 @@ mod tests {
             (br_if 0 (i32.lt_u (local.tee 2 (i32.add (local.get 1) (local.get 2))) (local.get 0))))",
         );
         let found = found.unwrap();
-        assert_eq!(found.addresses[1].step, Step::Local(1));
+        assert_eq!(found.addresses[1].step, RoundStep::Local(1));
         assert_eq!((found.addresses[1].marked_room(), found.most), (Some(8192), 1024));
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use stepmark_core::machine::{DIRTY_SHIFT, MARK_REACH};
 
-use crate::reach::{Based, Pending, Sums, ZERO};
+use crate::values::{Based, Pending, Sums, ZERO};
 
 /// The most rounds that are seen to at once, and the fewest for which it is worth it.
 const MOST_ROUNDS: u64 = 1024;
@@ -21,7 +21,7 @@ const FARTHEST: u64 = 1 << 16;
 
 /// By how much a round moves an address at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum RoundStep {
     /// By so many bytes, upwards or down.
     Bytes(i32),
     /// Upwards by what this local holds.
@@ -30,18 +30,18 @@ pub(crate) enum Step {
 
 /// Bytes from a distance of an address on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct AccessSpan {
     pub(crate) low: i64,
     pub(crate) high: i64,
 }
 
-impl Span {
+impl AccessSpan {
     pub(crate) fn bytes(self) -> u64 {
         (self.high - self.low) as u64
     }
 
-    fn with(self, other: Span) -> Span {
-        Span { low: self.low.min(other.low), high: self.high.max(other.high) }
+    fn with(self, other: AccessSpan) -> AccessSpan {
+        AccessSpan { low: self.low.min(other.low), high: self.high.max(other.high) }
     }
 }
 
@@ -50,10 +50,10 @@ impl Span {
 pub(crate) struct Strided {
     pub(crate) local: u32,
     pub(crate) added: Option<u32>,
-    pub(crate) step: Step,
-    pub(crate) accessed: Span,
+    pub(crate) step: RoundStep,
+    pub(crate) accessed: AccessSpan,
     /// What is stored, if its pages are marked for all rounds.
-    pub(crate) stored: Option<Span>,
+    pub(crate) stored: Option<AccessSpan>,
 }
 
 impl Strided {
@@ -65,8 +65,8 @@ impl Strided {
     /// Rounds that can be seen to at once.
     fn most_rounds(&self) -> u64 {
         match self.step {
-            Step::Bytes(0) | Step::Local(_) => MOST_ROUNDS,
-            Step::Bytes(step) => 1 + self.marked_room().unwrap_or(FARTHEST) / u64::from(step.unsigned_abs()),
+            RoundStep::Bytes(0) | RoundStep::Local(_) => MOST_ROUNDS,
+            RoundStep::Bytes(step) => 1 + self.marked_room().unwrap_or(FARTHEST) / u64::from(step.unsigned_abs()),
         }
     }
 }
@@ -138,7 +138,7 @@ impl RoundsSeen {
         }
         for address in &mut addresses {
             // A mark stands for pages above it.
-            let is_downwards = matches!(address.step, Step::Bytes(step) if step < 0);
+            let is_downwards = matches!(address.step, RoundStep::Bytes(step) if step < 0);
             address.stored = address.stored.filter(|stored| !is_downwards && stored.bytes() <= MARKED / 2);
         }
         addresses.retain(|address| address.accessed.bytes() <= WIDEST && address.most_rounds() >= LEAST_ROUNDS);
@@ -165,23 +165,23 @@ impl RoundsSeen {
         let low = i64::from(distance.wrapping_sub(held).cast_signed());
         let first = low + i64::from(access.offset);
         let last = first + i64::from(access.bytes);
-        let stored = access.stores.then_some(Span { low: first, high: last });
-        Some(Strided { local, added, step: self.step(local, sums)?, accessed: Span { low, high: last }, stored })
+        let stored = access.stores.then_some(AccessSpan { low: first, high: last });
+        Some(Strided { local, added, step: self.step(local, sums)?, accessed: AccessSpan { low, high: last }, stored })
     }
 
     /// By how much a round moves what a local holds.
-    fn step(&self, slot: u32, sums: &Sums) -> Option<Step> {
-        let Some(set) = self.set.get(&slot) else { return Some(Step::Bytes(0)) };
+    fn step(&self, slot: u32, sums: &Sums) -> Option<RoundStep> {
+        let Some(set) = self.set.get(&slot) else { return Some(RoundStep::Bytes(0)) };
         let (set, head) = ((*set)?, self.heads[slot as usize]?);
         if set.base == head.base {
             let step = set.distance.wrapping_sub(head.distance).cast_signed();
-            return Some(Step::Bytes(step));
+            return Some(RoundStep::Bytes(step));
         }
         let (first, second) = sums.get(&set.base)?;
         let other = if *first == head.base { second } else { first };
         let (local, held) = self.holders.get(other)?;
         let is_sum = (*first == head.base || *second == head.base) && set.distance == head.distance.wrapping_add(*held);
-        (is_sum && other != &head.base && !self.set.contains_key(local)).then_some(Step::Local(*local))
+        (is_sum && other != &head.base && !self.set.contains_key(local)).then_some(RoundStep::Local(*local))
     }
 }
 

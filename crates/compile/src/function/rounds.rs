@@ -1,7 +1,7 @@
 //! The heads of innermost loops that see to [many rounds](crate::rounds) at once.
 
 use super::{FuncEmitter, OwnLocal, at};
-use crate::rounds::{Rounds, Span, Step, Strided};
+use crate::rounds::{AccessSpan, RoundStep, Rounds, Strided};
 use stepmark_core::machine::DIRTY_SHIFT;
 
 impl FuncEmitter<'_> {
@@ -60,8 +60,8 @@ impl FuncEmitter<'_> {
         let (size, more, room) = (self.own(OwnLocal::MemorySize), self.own(OwnLocal::Rounds), self.own(OwnLocal::Room));
         let accessed = address.accessed;
         match address.step {
-            Step::Bytes(0) => return,
-            Step::Bytes(step) if step < 0 => self.get_strided(address, accessed.low),
+            RoundStep::Bytes(0) => return,
+            RoundStep::Bytes(step) if step < 0 => self.get_strided(address, accessed.low),
             _ => {
                 self.sink().local_get(size);
                 self.get_strided(address, accessed.high);
@@ -69,10 +69,10 @@ impl FuncEmitter<'_> {
             }
         }
         match address.step {
-            Step::Bytes(step) => {
+            RoundStep::Bytes(step) => {
                 self.sink().i32_const(step.unsigned_abs() as i32).i32_div_u().local_set(room);
             }
-            Step::Local(local) => {
+            RoundStep::Local(local) => {
                 self.sink().local_set(room);
                 if let Some(marked) = address.marked_room() {
                     let most = self.own(OwnLocal::Word);
@@ -105,7 +105,7 @@ impl FuncEmitter<'_> {
     }
 
     /// Marks the page at which what is stored begins: that stands for those after it too.
-    fn mark_stored(&mut self, address: &Strided, stored: Span) {
+    fn mark_stored(&mut self, address: &Strided, stored: AccessSpan) {
         let place = at(self.program.layout.marks);
         self.get_strided(address, stored.low);
         self.sink().i32_const(DIRTY_SHIFT as i32).i32_shr_u().i32_const(1).i32_store8(place);
