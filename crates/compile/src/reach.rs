@@ -642,6 +642,18 @@ mod tests {
     }
 
     #[test]
+    fn of_very_many_addresses_a_loop_sees_to_some() {
+        let store = |number| format!("(i32.store (i32.add (local.get {number}) (local.get 1)) (local.get 0))");
+        let stores: String = (2..42).map(store).collect();
+        let locals = " i32".repeat(39);
+        let set = |number| format!("(local.set {number} (i32.load (i32.const {number})))");
+        let sets: String = (2..42).map(set).collect();
+        let text = format!("(local{locals}) {sets} (loop {stores} (br_if 0 (local.get 0)))");
+        assert_eq!(rounds(&text).unwrap().addresses.len(), 16);
+        assert!(shown(&text, None).iter().any(|before| *before != NOTHING));
+    }
+
+    #[test]
     fn nothing_is_seen_to_where_rounds_may_differ_or_are_left_to_the_interpreter() {
         let load = "(i32.store (local.get 2) (i32.load (local.get 0)))";
         let step = "(local.set 2 (i32.add (local.get 2) (i32.const 4)))";

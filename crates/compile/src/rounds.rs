@@ -11,6 +11,8 @@ use crate::values::{Based, Pending, Sums, ZERO};
 /// The most rounds that are seen to at once, and the fewest for which it is worth it.
 const MOST_ROUNDS: u64 = 1024;
 const LEAST_ROUNDS: u64 = 4;
+/// Addresses that are seen to at the head of one loop: it takes time and code for each.
+const MOST_ADDRESSES: usize = 16;
 /// Tests and marks that it must save in each round: a loop may have few.
 const LEAST_SAVED: u32 = 3;
 /// Bytes from the first that is marked on whose pages are then marked for certain.
@@ -130,10 +132,11 @@ impl RoundsSeen {
         let mut addresses: Vec<Strided> = Vec::new();
         for access in &self.accesses {
             let Some(found) = self.strided(access, sums) else { continue };
-            let is_same = |other: &&mut Strided| (other.local, other.added) == (found.local, found.added);
-            match addresses.iter_mut().find(is_same) {
-                Some(other) => join(other, &found),
-                None => addresses.push(found),
+            let is_same = |other: &Strided| (other.local, other.added) == (found.local, found.added);
+            match addresses.iter().position(is_same) {
+                Some(place) => join(&mut addresses[place], &found),
+                None if addresses.len() < MOST_ADDRESSES => addresses.push(found),
+                None => {}
             }
         }
         for address in &mut addresses {
