@@ -69,7 +69,7 @@ pub fn emit(
     wanted: &[u32],
     points: &BTreeMap<u32, BTreeSet<u32>>,
 ) -> Companion {
-    emit_program(Program::new(module, schedule, layout, wanted), points)
+    emit_without(&[], module, schedule, layout, wanted, points)
 }
 
 /// The same without some of what makes compiled code keep its promises: nothing that comes of it may be believed. It is for measuring.
@@ -83,10 +83,6 @@ pub fn emit_without(
 ) -> Companion {
     let mut program = Program::new(module, schedule, layout, wanted);
     program.leave_out(without);
-    emit_program(program, points)
-}
-
-fn emit_program(program: Program<'_>, points: &BTreeMap<u32, BTreeSet<u32>>) -> Companion {
     let (mut sites, mut entries) = (Vec::new(), BTreeMap::<u32, Entries>::new());
     let mut code = we::CodeSection::new();
     for func in program.funcs.keys() {

@@ -317,13 +317,16 @@ impl<'a> AccessWalk<'a> {
         }
     }
 
-    /// At the end of a loop: what can be seen to at its head.
+    /// At the end of a loop: what can be seen to at its head, unless that is known.
     fn end_rounds(&mut self, opener: u32) {
         let Some(seen) = self.seen.take().filter(|seen| seen.opener == opener) else { return };
+        if self.accesses.rounds.contains_key(&opener) {
+            return;
+        }
         let is_emitted = |instr: &Instr| self.program.is_emitted(self.compiled, instr);
         let cost = least_round(self.body, self.program.schedule, &is_emitted, opener);
         if let Some(rounds) = cost.and_then(|cost| seen.rounds(&self.values.sums, cost)) {
-            self.accesses.rounds.entry(opener).or_insert(rounds);
+            self.accesses.rounds.insert(opener, rounds);
         }
     }
 

@@ -12,10 +12,7 @@ use wasmtime::{Engine, Instance, Module, Store};
 
 use crate::drive::Drive;
 use crate::host::Host;
-use crate::subjects::{Benchmark, linked};
-
-/// Bytes of the area of frames.
-const AREA: u32 = 1 << 17;
+use crate::subjects::{AREA, Benchmark, linked};
 
 /// What was measured of a program.
 #[derive(Clone, Debug)]

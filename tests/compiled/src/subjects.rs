@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::oracle::{Bounds, Call, Figures};
 
 /// Bytes of the area of frames.
-const AREA: u32 = 1 << 17;
+pub(crate) const AREA: u32 = 1 << 17;
 
 /// How far the calls of random modules go.
 pub const BOUNDS: Bounds = Bounds { gas: 20_000, every: 40, random: 20, segments: 30, longest: 600 };
