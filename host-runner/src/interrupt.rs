@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use stepmark_runner::failure::{Failure, INTERRUPTED, IO, Result};
 use stepmark_runner::interrupt::Interrupt;
-use stepmark_runner::terminal;
+use stepmark_runner::{scratch, terminal};
 
 /// Signals so soon after the first one are the same wish.
 const SAME_WISH: Duration = Duration::from_secs(1);
@@ -31,6 +31,7 @@ pub(crate) fn handle(say: impl Fn(&Failure) + Send + 'static) -> Result<()> {
             }
             Some(_) => return,
         }
+        scratch::remove_all();
         std::process::exit(INTERRUPTED);
     };
     ctrlc::set_handler(handler).map_err(|error| Failure::new(IO, "Ctrl-C cannot be handled").caused_by(error))

@@ -1,4 +1,4 @@
-//! Numbers as people type them: `10M`, `1_000_000`, `64MiB`, `1e9`. The module reads plain numbers; what is none of these forms is
+//! Numbers as people type them: `10M`, `1_000_000`, `64MiB`, `1e9`, `1.5M`. The module reads plain numbers; what is none of these forms is
 //! passed on as it is, for the module to say what is wrong with it.
 
 /// Letters after a number: powers of 1000, and with an `i` powers of 1024. A `B` may follow.
@@ -35,18 +35,29 @@ pub fn seconds(text: &str) -> Result<u64, String> {
 
 fn parse(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
-    let digits_end = lower.find(|letter: char| !letter.is_ascii_digit() && letter != '_').unwrap_or(lower.len());
-    let (digits, unit) = lower.split_at(digits_end);
-    // An underscore parts digits.
-    if digits.is_empty() || digits.starts_with('_') || digits.ends_with('_') {
-        return None;
-    }
-    let number: u64 = digits.replace('_', "").parse().ok()?;
+    let is_of_number = |letter: char| letter.is_ascii_digit() || matches!(letter, '_' | '.');
+    let digits_end = lower.find(|letter| !is_of_number(letter)).unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(digits_end);
     let factor = match unit.strip_prefix('e') {
         Some(power) => 10u64.checked_pow(power.parse().ok()?)?,
         None => factor(unit)?,
     };
-    number.checked_mul(factor)
+    let Some((whole, part)) = number.split_once('.') else { return digits(number)?.checked_mul(factor) };
+    if part.is_empty() || !part.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    // What stands behind the point must come to a whole number; zeros at its end say nothing.
+    let part = part.trim_end_matches('0');
+    let tenths = 10u128.checked_pow(u32::try_from(part.len()).ok()?)?;
+    let part = format!("0{part}").parse::<u128>().ok()?.checked_mul(u128::from(factor))?;
+    let part = (part % tenths == 0).then_some(part / tenths)?;
+    digits(whole)?.checked_mul(factor)?.checked_add(u64::try_from(part).ok()?)
+}
+
+/// A number of digits, which underscores may part.
+fn digits(text: &str) -> Option<u64> {
+    let is_parted = !text.starts_with('_') && !text.ends_with('_');
+    is_parted.then(|| text.replace('_', "").parse().ok()).flatten()
 }
 
 /// What a unit multiplies by.
@@ -84,6 +95,13 @@ mod tests {
             ("12B", 12),
             ("1e9", 1_000_000_000),
             ("5E3", 5_000),
+            ("1.5M", 1_500_000),
+            ("62.75k", 62_750),
+            ("0.5GiB", 1 << 29),
+            ("1.25e2", 125),
+            ("1.999999999T", 1_999_999_999_000),
+            ("1.50000000000000000000M", 1_500_000),
+            ("2.0", 2),
             ("18446744073709551615", u64::MAX),
         ] {
             assert_eq!(super::number(text), Ok(number), "{text}");
@@ -114,7 +132,13 @@ mod tests {
             "1x",
             "+1",
             "-1",
-            "1.5M",
+            "1.5",
+            "1.0005k",
+            "1.",
+            ".5M",
+            "1.5.5M",
+            "1.5_0M",
+            "1.5x",
             "_1",
             "1_",
             "1e",

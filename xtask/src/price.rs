@@ -14,14 +14,12 @@ use crate::evidence;
 /// The worst ratio that the schedule `default` allows.
 const MOST: f64 = 30.0;
 /// The same in the module, whose host calls and stepper are made small, not fast: RATIONALE.md, section on its size.
-const MOST_IN_MODULE: f64 = 100.0;
+const MOST_IN_MODULE: f64 = 40.0;
 /// The same of floats that are subnormal, in both: a processor that finishes them in microcode takes 45 ns for each, which the
 /// schedule does not price (docs/gas.md).
 const MOST_OF_SUBNORMALS: f64 = 200.0;
 /// Time for a state twice as large over time for the state: 2, and what other things the machine does.
 const MOST_GROWTH: f64 = 3.0;
-/// So many of the rows that are the dearest natively are measured in the module too, without `--long`.
-const DEAREST: usize = 24;
 /// Rows of each table.
 const SHOWN: usize = 40;
 
@@ -30,6 +28,9 @@ pub(crate) struct Args {
     /// Longer runs, all rows in the module and on the stepper too
     #[arg(long)]
     long: bool,
+    /// So many of the rows that are the dearest natively are measured in the module too
+    #[arg(long, default_value_t = 24)]
+    in_module: usize,
     /// Only rows whose name or state holds this
     #[arg(long)]
     only: Option<String>,
@@ -99,7 +100,8 @@ fn prices(args: &Args) -> Result<Vec<Price>> {
         rows
     } else {
         prices.sort_by(|a, b| b.ratio.total_cmp(&a.ratio));
-        let is_dear = |row: &Row| prices.iter().take(DEAREST).any(|p| p.name == row.name && p.state == row.state);
+        let is_dear =
+            |row: &Row| prices.iter().take(args.in_module).any(|p| p.name == row.name && p.state == row.state);
         rows.into_iter().filter(is_dear).collect()
     };
     prices.extend(measured(&dearest, Engine::Module, effort)?);

@@ -4,6 +4,7 @@
 //! compared with a bound, or with the bytes that are there, before anything is allocated or written for it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -151,17 +152,29 @@ const LONGEST_NAME: u64 = 4096;
 /// # Errors
 /// Exit code 65 for what is no archive of ours, 74 for what cannot be written.
 pub fn unpack(archive: &Path, directory: &Path, durably: bool, stop: &Interrupt) -> Result<()> {
+    unpack_if(archive, directory, durably, stop, &|_| Ok(()))
+}
+
+/// Unpacks a bundle into `directory`, which must be empty: an archive that begins with the verdict.
+///
+/// # Errors
+/// As those of [`unpack`]; nothing is written for what does not begin so.
+pub(crate) fn unpack_bundle(archive: &Path, directory: &Path, stop: &Interrupt) -> Result<()> {
+    unpack_if(archive, directory, false, stop, &|name| {
+        let what = format!("{}: no bundle: it begins with {name:?}, expected {DISPUTE}", archive.display());
+        if name == DISPUTE { Ok(()) } else { Err(Failure::data(what)) }
+    })
+}
+
+fn unpack_if(
+    archive: &Path,
+    directory: &Path,
+    durably: bool,
+    stop: &Interrupt,
+    check_first: &dyn Fn(&str) -> Result<()>,
+) -> Result<()> {
     let file = Foreign::named(archive, ForeignKind::Archive)?;
-    let bad = |error: io::Error| {
-        let failure = Failure::data(format!("{}: no archive that can be read: {error}", archive.display()));
-        match archive
-            .extension()
-            .is_some_and(|ending| ["gz", "tgz", "zst", "xz"].iter().any(|packed| ending == *packed))
-        {
-            true => failure.help("it is packed: unpack it to a .tar first"),
-            false => failure,
-        }
-    };
+    let bad = |error: io::Error| not_readable(archive, &error);
     let length = file.length();
     let mut tar = Archive::new(file);
     // Raw: headers that say more about the next one, of any length they like, are entries like others then.
@@ -191,6 +204,9 @@ pub fn unpack(archive: &Path, directory: &Path, durably: bool, stop: &Interrupt)
                 format!("{}: the entry {name:?} is no part of a chain, of its job or of a dispute", archive.display());
             return Err(Failure::data(what).help("nothing was imported"));
         }
+        if files == 1 {
+            check_first(&name)?;
+        }
         let path = archive.join(&name);
         kind_of(&name).check_length(&path, entry.size())?;
         if entry.size() > length {
@@ -202,6 +218,15 @@ pub fn unpack(archive: &Path, directory: &Path, durably: bool, stop: &Interrupt)
         unpack_file(archive, &mut entry, &name, directory, durably)?;
     }
     Ok(())
+}
+
+fn not_readable(archive: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::data(format!("{}: no archive that can be read: {error}", archive.display()));
+    let is_packed = |ending: &OsStr| ["gz", "tgz", "zst", "xz"].iter().any(|packed| ending == *packed);
+    match archive.extension().is_some_and(is_packed) {
+        true => failure.help("it is packed: unpack it to a .tar first"),
+        false => failure,
+    }
 }
 
 /// What an entry of this name is taken for.
@@ -309,13 +334,17 @@ pub fn import(
     staged.place(directory)
 }
 
-/// Whether a killed import may have left all that is in a directory: anything else is somebody's who uses this name.
-fn holds_only_ours(directory: &Path) -> io::Result<bool> {
+/// Whether a killed import may have left all that is in a directory: anything else, links too, is somebody's who uses this name.
+pub(crate) fn holds_only_ours(directory: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().into_string().unwrap_or_default();
-        let is_folder = entry.file_type()?.is_dir();
-        if !(if is_folder { [FILES, "a", "b"].contains(&name.as_str()) } else { is_ours(&name) }) {
+        let kind = entry.file_type()?;
+        let is_left = match kind.is_dir() {
+            true => [FILES, "a", "b"].contains(&name.as_str()),
+            false => kind.is_file() && is_ours(&name),
+        };
+        if !is_left {
             return Ok(false);
         }
     }

@@ -22,6 +22,7 @@ pub mod memory;
 pub mod named_output;
 pub mod node;
 pub mod reference;
+pub mod scratch;
 pub mod state;
 pub mod store;
 pub mod strict;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::files::CHUNK;
 use super::{Running, Session};
 use crate::report::{FileReport, MAX_FILES, RunOutcome};
-use stepmark_hosts::wasi::{LeftFile, LeftFiles};
+use stepmark_hosts::wasi::{LeftFile, LeftFiles, Wasi};
 
 /// How far the files have been handed out.
 #[derive(Clone)]
@@ -67,36 +67,67 @@ impl Running {
         matches!(self.outcome, Some(RunOutcome::Finished | RunOutcome::Exited(_)))
     }
 
-    /// The first [`MAX_FILES`] files that the program leaves behind, of those that a path can name, and how many there are
-    /// beside them. A file is hashed once, however many names it has.
-    pub(super) fn left_files(&self) -> (Vec<FileReport>, u64) {
-        let (mut files, mut omitted) = (Vec::new(), 0);
-        let mut hashes = BTreeMap::new();
-        if self.has_ended_normally() {
-            let mut walk = self.wasi.left_files();
-            while let Some(file) = self.wasi.next_left(&mut walk) {
-                if file.is_beyond_paths() {
-                    continue;
-                }
-                if files.len() < MAX_FILES {
-                    let hash = *hashes.entry(file.node).or_insert_with(|| self.file_hash(&file));
-                    files.push(FileReport { path: file.path, bytes: file.length, hash });
-                } else {
-                    omitted += 1;
-                }
-            }
+    /// Hashes on what the program leaves behind, about so many bytes of it; whether nothing is left to be hashed.
+    pub(super) fn hash_left_files(&mut self, most: u64) -> bool {
+        if !self.has_ended_normally() {
+            return true;
         }
-        (files, omitted)
+        let wasi = &self.wasi;
+        self.left.get_or_insert_with(|| LeftReport::new(wasi.left_files())).hash_on(wasi, most)
+    }
+}
+
+/// What the receipt says of the files that a program leaves behind, as far as they are hashed: the first [`MAX_FILES`] of those
+/// that a path can name, and how many there are beside them. A file is hashed once, however many names it has.
+#[derive(Clone)]
+pub(super) struct LeftReport {
+    walk: LeftFiles,
+    under_way: Option<(LeftFile, blake3::Hasher)>,
+    /// By number of the file.
+    hashes: BTreeMap<u32, [u8; 32]>,
+    pub(super) files: Vec<FileReport>,
+    pub(super) omitted: u64,
+}
+
+impl LeftReport {
+    fn new(walk: LeftFiles) -> Self {
+        Self { walk, under_way: None, hashes: BTreeMap::new(), files: Vec::new(), omitted: 0 }
     }
 
-    fn file_hash(&self, file: &LeftFile) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        let mut at = 0;
-        while at < file.length {
-            let bytes = self.wasi.left_bytes(file, at, file.length);
-            hasher.update(bytes);
-            at += bytes.len() as u64;
+    fn hash_on(&mut self, wasi: &Wasi, most: u64) -> bool {
+        let mut hashed = 0;
+        loop {
+            let Some((file, mut hasher)) = self.under_way.take().or_else(|| self.next(wasi)) else { return true };
+            while hasher.count() < file.length {
+                if hashed >= most {
+                    self.under_way = Some((file, hasher));
+                    return false;
+                }
+                let bytes = wasi.left_bytes(&file, hasher.count(), CHUNK as u64);
+                hasher.update(bytes);
+                hashed += bytes.len() as u64;
+            }
+            let hash = *hasher.finalize().as_bytes();
+            self.hashes.insert(file.node, hash);
+            self.files.push(FileReport { path: file.path, bytes: file.length, hash });
         }
-        *hasher.finalize().as_bytes()
+    }
+
+    /// The next file that is to be hashed. Other names of one that is hashed already are entered on the way to it.
+    fn next(&mut self, wasi: &Wasi) -> Option<(LeftFile, blake3::Hasher)> {
+        loop {
+            let file = wasi.next_left(&mut self.walk)?;
+            if file.is_beyond_paths() {
+                continue;
+            }
+            if self.files.len() == MAX_FILES {
+                self.omitted += 1;
+                continue;
+            }
+            match self.hashes.get(&file.node) {
+                Some(hash) => self.files.push(FileReport { path: file.path, bytes: file.length, hash: *hash }),
+                None => return Some((file, blake3::Hasher::new())),
+            }
+        }
     }
 }

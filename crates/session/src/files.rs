@@ -73,10 +73,10 @@ impl Session {
     }
 
     fn snapshot_name(&self, paused: bool, id: u64) -> SnapshotName {
-        match (paused, self.outcome()) {
+        match (paused, self.running().is_some_and(|running| running.reported)) {
             (false, _) => SnapshotName::Number(id),
-            (true, None) => SnapshotName::Paused,
-            (true, Some(_)) => SnapshotName::Final,
+            (true, false) => SnapshotName::Paused,
+            (true, true) => SnapshotName::Final,
         }
     }
 
@@ -155,9 +155,9 @@ impl Session {
     /// Stops here: makes `paused.bin` and `paused.snap` ready to take, outside the chain.
     ///
     /// # Errors
-    /// A usage error if the run has ended or files wait to be taken.
+    /// A usage error if the run has ended, with all that it left behind hashed, or files wait to be taken.
     pub fn encode_pause(&mut self) -> Result<(), JobError> {
-        let ended = self.running().is_none_or(|r| r.outcome.is_some());
+        let ended = self.running().is_none_or(|r| r.reported);
         if ended || !self.files.is_empty() {
             return Err(JobError::usage(
                 "nothing to pause: the run has not begun, has ended, or has files waiting to be taken",
@@ -273,7 +273,7 @@ impl Running {
         let Self { machine, wasi, store, spaces, .. } = self;
         spaces.update(&mut PagedState { store: &mut machine.store, files: wasi, log: store });
         let state = self.state(false);
-        let (files, omitted_files) = self.left_files();
+        let (files, omitted_files) = self.left.take().map_or_else(Default::default, |left| (left.files, left.omitted));
         Receipt {
             outcome: self.outcome.clone().unwrap_or(RunOutcome::GasLimit),
             values: self.values(),

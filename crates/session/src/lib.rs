@@ -144,6 +144,9 @@ struct Running {
     previous_bin: [u8; 32],
     /// Hash of the `.bin` that the snapshot resumed from commits to.
     resumed_bin: [u8; 32],
+    /// What the program has left behind is hashed while it is none of the outcome's report yet.
+    left: Option<delivery::LeftReport>,
+    /// The report of the end is made.
     reported: bool,
     /// Its functions are called one after the other: see [`Live`].
     live: bool,

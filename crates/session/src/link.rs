@@ -367,6 +367,7 @@ impl Builder<'_> {
             resumed_bin: [0; 32],
             reported: false,
             live: self.is_live(),
+            left: None,
             delivery: None,
         };
         match self.loading.snapshot.take() {

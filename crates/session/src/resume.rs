@@ -3,11 +3,13 @@
 use super::link::Builder;
 use super::paged_state::PagedState;
 use super::{Running, SessionMode};
+use crate::report::RunOutcome;
 use crate::spec::SnapshotName;
+use crate::values::ValKind;
 use stepmark_core::machine::check::check_state;
 use stepmark_snapshot::job::{Input, Job, ModuleRef, Stdin};
 use stepmark_snapshot::snap::RawSnapshot;
-use stepmark_state::canonical::{FrameState, RunState};
+use stepmark_state::canonical::{FrameState, Phase, RunState};
 use stepmark_state::encoding::hex;
 use stepmark_state::error::JobError;
 use stepmark_state::paged::Paged;
@@ -19,8 +21,10 @@ impl Builder<'_> {
         self.check_segment(snapshot)?;
         let state = &snapshot.state;
         let call = running.plan.call(state.phase).map(|(func, _)| func);
+        let ended = self.ended_in(snapshot);
         // Of a run that has ended there is nothing to call: the outermost frame is as it says.
-        let seen = || (self.loading.mode == SessionMode::Inspect).then(|| outermost(running, state));
+        let is_seen = self.loading.mode == SessionMode::Inspect || ended.is_some();
+        let seen = || is_seen.then(|| outermost(running, state));
         let Some(func) = call.or_else(seen) else {
             return Err(JobError::snapshot(format!(
                 "state: the phase {:?} is not one of this run that could go on",
@@ -33,6 +37,10 @@ impl Builder<'_> {
                 "state: {total} gas in total, expected at least the segment's {}",
                 segment.gas_used
             )));
+        }
+        if ended == Some(RunOutcome::Finished) {
+            check_results(&running.plan.results, &state.results)?;
+            running.results.clone_from(&state.results);
         }
         running.restore_hosts(&state.hosts)?;
         if !segment.paused && !running.replies.is_between_segments() {
@@ -57,6 +65,13 @@ impl Builder<'_> {
         let Running { machine, wasi, store, spaces, .. } = running;
         spaces.update(&mut PagedState { store: &mut machine.store, files: wasi, log: store });
         running.phase = phase;
+        running.outcome = ended;
+        self.continue_segment(running, snapshot)
+    }
+
+    /// Puts the run to the place of the snapshot in its chain.
+    fn continue_segment(&self, running: &mut Running, snapshot: &RawSnapshot) -> Result<(), JobError> {
+        let segment = snapshot.segment;
         running.id = segment.id;
         running.start_id = segment.id;
         running.resumed_bin = segment.bin;
@@ -68,6 +83,17 @@ impl Builder<'_> {
             return Err(JobError::usage(format!("--gas-limit {limit}: the paused segment has used {used} already")));
         }
         Ok(())
+    }
+
+    /// How the run has ended in a pause that is to go on: one that was made while what the program left behind was hashed.
+    fn ended_in(&self, snapshot: &RawSnapshot) -> Option<RunOutcome> {
+        let is_pause = self.spec.resume.as_ref().is_some_and(|resume| resume.id == SnapshotName::Paused);
+        match snapshot.state.phase {
+            _ if !is_pause || self.loading.mode != SessionMode::Run => None,
+            Phase::Finished => snapshot.state.frames.is_empty().then_some(RunOutcome::Finished),
+            Phase::Exited { code } => Some(RunOutcome::Exited(code)),
+            Phase::Start { .. } | Phase::Initialize | Phase::Entry | Phase::Trapped { .. } => None,
+        }
     }
 
     /// Checks that this is the snapshot that was asked for.
@@ -84,6 +110,22 @@ impl Builder<'_> {
         }
         let kind = if segment.paused { "paused after " } else { "" };
         Err(JobError::snapshot(format!("{name}: is snapshot {kind}{}, expected {}", segment.id, resume.id)))
+    }
+}
+
+/// Checks that results, by slots, are some that the entry can have returned.
+fn check_results(kinds: &[ValKind], results: &[u64]) -> Result<(), JobError> {
+    let slots = |kind: &ValKind| if *kind == ValKind::V128 { 2 } else { 1 };
+    let expected: usize = kinds.iter().map(slots).sum();
+    if results.len() != expected {
+        let found = results.len();
+        return Err(JobError::snapshot(format!("state: {found} slots of results, expected {expected}")));
+    }
+    let kinds = kinds.iter().flat_map(|kind| std::iter::repeat_n(*kind, slots(kind)));
+    let is_narrow = |kind| matches!(kind, ValKind::I32 | ValKind::F32);
+    match kinds.zip(results).find(|(kind, slot)| is_narrow(*kind) && **slot > u64::from(u32::MAX)) {
+        Some((_, slot)) => Err(JobError::snapshot(format!("state: a result {slot:#x}, expected one of 32 bits"))),
+        None => Ok(()),
     }
 }
 

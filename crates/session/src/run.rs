@@ -80,7 +80,8 @@ pub(super) enum StopReason {
 }
 
 impl Session {
-    /// Runs on until the budget is spent, the limit is reached, the program ends, or its output should be taken.
+    /// Runs on until the budget is spent, the limit is reached, the program ends, or its output should be taken. Once it has
+    /// ended, what it leaves behind is hashed: a step of the budget pays for a byte of it.
     ///
     /// # Errors
     /// A usage error if files are missing, or if an instruction costs more than the whole limit; a resource error if the
@@ -107,6 +108,7 @@ impl Session {
         let Some(running) = self.running.as_deref_mut() else {
             return Err(JobError::usage("the run has not begun: files are still wanted"));
         };
+        let mut to_hash = budget.steps;
         if running.outcome.is_none() && !running.stopped {
             let reason = running.run_until_stop(budget)?;
             if let StopReason::Enter(instance) = reason {
@@ -118,7 +120,11 @@ impl Session {
                 StopReason::Paused => return Ok(Turn::Event(Event::Paused)),
                 StopReason::Output => return Ok(Turn::Event(Event::Output)),
                 StopReason::Enter(_) => {}
-                StopReason::Ended(outcome) => running.outcome = Some(outcome),
+                StopReason::Ended(outcome) => {
+                    running.outcome = Some(outcome);
+                    // Whoever bounds steps looks up, and finds the moment before anything is hashed.
+                    to_hash = if budget.steps > u64::MAX / 2 { u64::MAX } else { 0 };
+                }
                 StopReason::Limit => {
                     running.stopped = !running.refill;
                     let id = running.id + 1;
@@ -130,6 +136,9 @@ impl Session {
             running.outcome = Some(RunOutcome::GasLimit);
         }
         if !running.reported {
+            if !running.hash_left_files(to_hash) {
+                return Ok(Turn::Event(Event::Paused));
+            }
             running.reported = true;
             if self.spec.keep_final && running.outcome != Some(RunOutcome::GasLimit) {
                 self.begin_snapshot(true);

@@ -379,9 +379,15 @@ fn file_flags(args: &RunArgs) -> String {
 /// Says what the run came to, in a line or two. Where the state is that a run was stopped in, is said to whoever wants quiet too.
 pub(super) fn say_closing(summary: &Summary, output_dir: Option<&str>, again: &str, console: &Console) {
     if let Some(dir) = output_dir.filter(|_| summary.interrupted()) {
-        let resume = format!("stepmark resume {}{again}", quoted(dir));
-        console.insist(&format!("interrupted: the state is in {dir}; go on with: {resume}"));
-        say_before(dir, console);
+        let resume = format!("go on with: stepmark resume {}{again}", quoted(dir));
+        match to_be_done_before(dir) {
+            None => console.insist(&format!("interrupted: the state is in {dir}; {resume}")),
+            Some(first) => {
+                console.insist(&format!("interrupted: the state is in {dir}"));
+                console.insist(&format!("  first: {first}"));
+                console.insist(&format!("  then {resume}"));
+            }
+        }
         return console.note(&format!("  {}", figures(summary)));
     }
     let outcome = summary.result.as_ref().map_or_else(|| "no result".to_owned(), outcome);
@@ -390,16 +396,19 @@ pub(super) fn say_closing(summary: &Summary, output_dir: Option<&str>, again: &s
         None => format!("{outcome}, {}", gas_figures(summary)),
     });
     if let Some(dir) = output_dir.filter(|_| summary.at_gas_limit()) {
-        console.note(&format!("  go on with: stepmark resume {}{again}", quoted(dir)));
-        say_before(dir, console);
+        let first = to_be_done_before(dir);
+        if let Some(first) = &first {
+            console.insist(&format!("  first: {first}"));
+        }
+        let then = if first.is_some() { "then " } else { "" };
+        console.note(&format!("  {then}go on with: stepmark resume {}{again}", quoted(dir)));
     }
 }
 
-/// Says what is to be done before a run can go on in a directory that holds only the end of its chain.
-fn say_before(dir: &str, console: &Console) {
+/// What is to be done before a run can go on in a directory that holds only the end of its chain.
+fn to_be_done_before(dir: &str) -> Option<String> {
     let failure = SnapshotRef::parse(dir).and_then(|place| place.start()).err();
-    let help = failure.as_ref().and_then(Failure::help_text);
-    help.into_iter().for_each(|help| console.insist(&format!("  before that: {help}")));
+    failure.as_ref().and_then(Failure::help_text).map(str::to_owned)
 }
 
 /// How a run ended, in words.

@@ -1,11 +1,12 @@
 //! Ctrl-C: the state is written outside the chain, and the resumed run gives the bytes of one that was never stopped.
 #![cfg(unix)]
 
+use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::util::{Dir, FIB};
+use crate::util::{Dir, FIB, text};
 
 /// Stops the run of `line` by Ctrl-C once there is `parts/1.snap`; what it says.
 fn interrupted(dir: &Dir, line: &str) -> String {
@@ -43,6 +44,41 @@ fn a_run_stopped_by_ctrl_c_ends_with_the_same_bytes() {
     // How it was to go on is remembered.
     dir.run("resume parts").code(0).says("the gas is refilled after each snapshot, as before");
     dir.assert_same("whole", "parts");
+}
+
+/// Leaves a file of 8 GiB, and says so.
+const LEAVES: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_filestat_set_size" (func $size (param i32 i64) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1) (data (i32.const 0) "big") (data (i32.const 16) "\00\00\00\00\03\00\00\00")
+    (func (export "_start")
+        (drop (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 3) (i32.const 1) (i64.const -1)
+            (i64.const 0) (i32.const 0) (i32.const 8)))
+        (drop (call $size (i32.load (i32.const 8)) (i64.const 0x200000000)))
+        (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 8)))))"#;
+
+#[test]
+fn a_signal_is_heard_while_what_the_program_left_is_hashed_and_the_end_is_not_lost() {
+    let dir = Dir::with("leaves.wasm", LEAVES);
+    let line = "--preopen / --max-files 16GiB --snapshot-output parts leaves.wasm";
+    let mut run = dir.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the runner starts");
+    // What it has written is passed on when its slice ends: it has come to its end then.
+    let (mut stdout, mut written) = (run.stdout.take().expect("a pipe"), [0; 3]);
+    stdout.read_exact(&mut written).expect("written");
+    let begun = Instant::now();
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill starts").success());
+    let output = run.wait_with_output().expect("the runner ends");
+    assert!(begun.elapsed() < Duration::from_secs(8), "hashing all of it takes longer: {:?}", begun.elapsed());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((&written, output.status.code()), (b"big", Some(130)), "{said}");
+    assert!(said.contains("the state is in parts; go on with: stepmark resume parts"), "{said}");
+    let state = text(dir.run("inspect parts@paused").code(0).stdout());
+    assert!(state.contains("finished"), "{state}");
+    // That it is the moment at which the program ended is for `verify` to see, which need not hash anything for that.
+    let verdict = text(dir.run("verify parts").code(75).stdout());
+    assert!(verdict.contains("ended     paused") && verdict.contains("no fault of files"), "{verdict}");
 }
 
 #[test]

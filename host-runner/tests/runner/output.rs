@@ -114,7 +114,7 @@ fn a_run_that_goes_on_in_another_directory_says_what_is_to_be_copied_there() {
     let dir = Dir::with("fib.wasm", FIB);
     dir.run("--gas-limit 50000 --snapshot-output one fib.wasm fib 20").code(75);
     let copy = "copy 1.bin and 1.snap from the directory that the run went on from";
-    dir.run("resume one -o two").code(75).says(&format!("before that: {copy}"));
+    dir.run("resume one -o two").code(75).says(&format!("first: {copy}"));
     dir.run("resume two").code(65).says("two: 1.bin is not there, on which 2.snap builds").says(copy);
     ["1.bin", "1.snap"].into_iter().for_each(|name| {
         fs::copy(dir.path("one").join(name), dir.path("two").join(name)).expect("a copy");

@@ -738,7 +738,8 @@ fn nothing_that_a_bundle_says_of_itself_is_believed() {
         changed.push((format!("{}9.snap", name.split('/').next().expect("a name")), entries[at].1.clone()));
         expect(&format!("{name} and a foreign entry"), &changed);
     }
-    assert!(refused >= 2 * entries.len() && same >= entries.len(), "{refused} refused, {same} the same");
+    // In another order it does not begin with what says that it is a bundle.
+    assert!(refused >= 3 * entries.len() && same >= 1, "{refused} refused, {same} the same");
 }
 
 #[test]

@@ -87,7 +87,11 @@ impl MemoryInstance {
         if pages == self.pages() {
             return Ok(());
         }
-        let fault = || JobError::resource(format!("Stepmark cannot hold a memory of {pages} pages of 64 KiB"));
+        let fault = || {
+            JobError::resource(format!(
+                "Stepmark cannot hold a memory of {pages} pages of 64 KiB, which --max-memory allows"
+            ))
+        };
         let length = pages.checked_mul(WASM_PAGE).and_then(|n| usize::try_from(n).ok()).ok_or_else(fault)?;
         let marks = (length / DIRTY_PAGE).saturating_sub(self.dirty.len());
         alloc::reserve(&mut self.dirty, marks).map_err(|_| fault())?;

@@ -18,6 +18,7 @@ use crate::interrupt::Interrupt;
 use crate::job::rerun::{GivenFiles, JobFiles, Rerun};
 use crate::job::search::FILES;
 use crate::node::engine::Engine;
+use crate::scratch::ScratchFolder;
 use crate::strict;
 use stepmark_session::spec::SnapshotName;
 
@@ -158,9 +159,9 @@ pub struct Recheck {
 /// Exit code 65 for a file that is no bundle, and for a dispute that cannot be decided, as [`part`] says; 77 when it may take more
 /// than `bounds` allow, or does.
 pub fn recheck(bundle: &Path, engine: Engine, bounds: &Bounds) -> Result<Recheck> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::io(bundle, &error))?;
+    let folder = ScratchFolder::create()?;
     let dir = folder.path();
-    archive::unpack(bundle, dir, false, &Interrupt::new())?;
+    archive::unpack_bundle(bundle, dir, &Interrupt::new())?;
     let bad = |what: String| Failure::data(format!("{}: {what}", bundle.display()));
     let none = || bad(format!("no bundle: it holds no {DISPUTE}"));
     let text = Foreign::find_within(dir, DISPUTE, ForeignKind::Dispute)?.ok_or_else(none)?.bytes()?;

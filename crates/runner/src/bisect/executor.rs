@@ -77,6 +77,8 @@ fn run(node: &mut dyn ModuleSession, replay: &mut RecordedReplies, gas_total: u6
         node.drop_output()?;
         match event {
             Event::Finished => return Ok(true),
+            // It has ended, and what it left behind is being hashed.
+            Event::Paused if node.result()?.is_some() => steps = ALL_STEPS,
             Event::Paused => return Ok(false),
             // Steps are counted anew after output was taken. Where a schedule lets a program write for nothing, it is as if it
             // had come to the end of them.

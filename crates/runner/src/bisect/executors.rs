@@ -7,6 +7,7 @@ use crate::failure::Result;
 use crate::foreign::{self, ForeignKind};
 use crate::job::rerun::Rerun;
 use crate::node::engine::Engine;
+use crate::scratch::ScratchFolder;
 use crate::state::{Difference, FrameView, FrameViews, LoadedState, differences};
 use stepmark_session::spec::SnapshotName;
 
@@ -135,7 +136,7 @@ fn claimed(
     position: Position,
     own: &mut LoadedState,
 ) -> Result<Vec<Difference>> {
-    let folder = tempfile::tempdir().map_err(|error| crate::failure::Failure::io(&question.place.dir, &error))?;
+    let folder = ScratchFolder::create()?;
     let id = executor.state(position, folder.path())?;
     let read = |ending: &str, kind: ForeignKind| foreign::read_within(folder.path(), &format!("{id}.{ending}"), kind);
     match state(&read("snap", ForeignKind::Snap)?, &read("bin", ForeignKind::Bin)?, question.rerun) {

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use crate::chain::disk::create_directory;
 use crate::chain::durable::{self, Name};
-use crate::failure::{Failure, IO, Result};
+use crate::failure::{Failure, INTERRUPTED, IO, Result};
+use crate::interrupt::Interrupt;
 use crate::node::engine::Deliver;
 
 /// Bytes of the longest path below a directory, as the node has it.
@@ -29,8 +30,8 @@ struct StagedFile {
 ///
 /// # Errors
 /// Exit code 74 for a name that is not safe on every system, for what would be replaced and may not be, for a link or file where a
-/// directory must be, and for what the system refuses: on some, that a file has several names.
-pub fn deliver(node: &mut dyn Deliver, directory: &Path, kept: &[PathBuf]) -> Result<usize> {
+/// directory must be, and for what the system refuses: on some, that a file has several names. 130 when the user stops it.
+pub fn deliver(node: &mut dyn Deliver, directory: &Path, kept: &[PathBuf], stop: &Interrupt) -> Result<usize> {
     let Some(first) = node.deliver_name()? else { return Ok(0) };
     create_directory(directory).map_err(|error| Failure::io(directory, &error))?;
     let folder = tempfile::Builder::new().prefix(".delivery-").tempdir_in(directory);
@@ -42,7 +43,7 @@ pub fn deliver(node: &mut dyn Deliver, directory: &Path, kept: &[PathBuf]) -> Re
         let from = folder.path().join(staged.len().to_string());
         match node.deliver_link()? {
             Some(first) => link(&folder.path().join(first.to_string()), &from, &name)?,
-            None => stage(node, &from)?,
+            None => stage(node, &from, stop)?,
         }
         staged.push(StagedFile { from, to: name });
         next = node.deliver_name()?;
@@ -62,12 +63,16 @@ fn link(first: &Path, path: &Path, name: &str) -> Result<()> {
 }
 
 /// Writes the contents of the file under way.
-fn stage(node: &mut dyn Deliver, path: &Path) -> Result<()> {
+fn stage(node: &mut dyn Deliver, path: &Path, stop: &Interrupt) -> Result<()> {
     let failed = |error| Failure::io(path, &error);
     let mut file = File::create_new(path).map_err(failed)?;
     let mut chunk = Vec::new();
     while node.deliver_chunk(&mut chunk)? {
         file.write_all(&chunk).map_err(failed)?;
+        if stop.is_requested() {
+            let interrupted = Failure::new(INTERRUPTED, "interrupted: nothing was delivered");
+            return Err(interrupted.help("the run has ended, and its result is written; only its files are not"));
+        }
     }
     file.sync_all().map_err(failed)
 }
@@ -75,9 +80,10 @@ fn stage(node: &mut dyn Deliver, path: &Path) -> Result<()> {
 /// Refuses names that mean something else than a name on some system.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     if name.len() > LONGEST {
-        let (length, start) = (name.len(), name.chars().take(60).collect::<String>());
+        // The node names no more of it than shows that it is too long.
+        let start: String = name.chars().take(60).collect();
         let what = format!(
-            "the program left a file {start:?}..., a path of {length} bytes, at most {LONGEST} can be delivered"
+            "the program left a file {start:?}..., whose path is longer than the {LONGEST} bytes that can be delivered"
         );
         return Err(Failure::new(IO, format!("{what}: nothing was delivered")));
     }
@@ -200,7 +206,7 @@ mod tests {
         let file = |length: usize| -> &'static str { format!("{deep}{}", "f".repeat(length - deep.len())).leak() };
         for (name, what) in [
             (file(4096), "File name too long"),
-            (file(4097), "a path of 4097 bytes, at most 4096 can be delivered: nothing was delivered"),
+            (file(4097), "whose path is longer than the 4096 bytes that can be delivered: nothing was delivered"),
             (&*"n".repeat(256).leak(), "File name too long"),
         ] {
             let failure = delivered(&directory, &[("a", "1"), (name, "2")]).expect_err("too long");
@@ -211,7 +217,8 @@ mod tests {
     }
 
     fn delivered(directory: &Path, files: &[(&'static str, &'static str)]) -> Result<usize> {
-        deliver(&mut Left(files.to_vec(), None, Vec::new()), directory, &[directory.join("program.wasm")])
+        let mut left = Left(files.to_vec(), None, Vec::new());
+        deliver(&mut left, directory, &[directory.join("program.wasm")], &Interrupt::new())
     }
 
     #[test]

@@ -152,12 +152,12 @@ pub fn run(
     let started = Instant::now();
     let kept = KeptOutput::new(options.keep_output);
     let summary = Summary::default();
-    let mut run = RunUnderWay { driver, out, sink, options, gas_before, started, summary, job, kept };
+    let mut run = RunUnderWay { driver, out, sink, stop, options, gas_before, started, summary, job, kept };
     let finished = run.until_the_end()?;
     if !finished && run.options.leave.is_none() {
         run.pause()?;
     }
-    run.close(finished, stop)
+    run.close(finished)
 }
 
 /// A run under way.
@@ -165,6 +165,7 @@ struct RunUnderWay<'a, 'b> {
     driver: Driver<'a>,
     out: &'a mut Output<'b>,
     sink: &'a mut dyn Sink,
+    stop: &'a Interrupt,
     options: RunOptions,
     gas_before: u64,
     started: Instant,
@@ -209,7 +210,7 @@ impl RunUnderWay<'_, '_> {
     /// Delivers the files that the program left behind, if somebody wants them.
     fn deliver(&mut self) -> Result<()> {
         let Some(directory) = &self.options.deliver else { return Ok(()) };
-        let count = deliver::deliver(self.driver.node, directory, &self.options.kept)?;
+        let count = deliver::deliver(self.driver.node, directory, &self.options.kept, self.stop)?;
         self.sink.detail(&format!("{count} files delivered to {}", directory.display()));
         Ok(())
     }
@@ -333,7 +334,7 @@ impl RunUnderWay<'_, '_> {
     }
 
     /// The figures of the run.
-    fn close(mut self, finished: bool, stop: &Interrupt) -> Result<Summary> {
+    fn close(mut self, finished: bool) -> Result<Summary> {
         forward(self.driver.node, self.sink, &self.options, &mut self.summary, &mut self.kept)?;
         let progress = self.driver.node.progress()?;
         if finished {
@@ -342,7 +343,7 @@ impl RunUnderWay<'_, '_> {
         self.summary.left = !finished && self.options.leave.is_some();
         self.summary.exit_code = match finished {
             true => self.driver.node.exit_code()?,
-            false if self.summary.left && !stop.is_requested() => 0,
+            false if self.summary.left && !self.stop.is_requested() => 0,
             false => INTERRUPTED,
         };
         self.summary.gas_total = progress.gas_total;

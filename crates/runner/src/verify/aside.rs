@@ -111,7 +111,7 @@ pub(super) fn check_pause(
     rerun.supply().feed(node.as_mut(), stop)?;
     let mut replay = RecordedReplies::of_pause(&chain.dir);
     let mut wrong = vec![format!("paused.snap: the run has no moment with {target} gas in total")];
-    let mut moments = 0;
+    let (mut moments, mut reach) = (0, GAS);
     while moments < MOMENTS {
         if stop.is_requested() {
             return Err(Failure::new(INTERRUPTED, "interrupted: nothing was decided"));
@@ -125,7 +125,8 @@ pub(super) fn check_pause(
             break;
         }
         // A run is also stopped where it has written something, and between steps that cost nothing.
-        let gas = target.saturating_sub(total).min(GAS);
+        let left = target.saturating_sub(total);
+        let gas = left.min(reach);
         let steps = if total == target { 1 } else { STEPS };
         let event = external::run(node.as_mut(), Budget { gas, steps }, &mut replay)?;
         let used = node.progress()?.gas_total.saturating_sub(total);
@@ -134,7 +135,10 @@ pub(super) fn check_pause(
             Event::Finished | Event::Snapshot(_) => break,
             Event::Paused | Event::Output | Event::Question => node.drop_output()?,
         }
-        moments += u32::from(used == 0);
+        // An instruction may be dearer than the slice.
+        let is_too_little = used == 0 && event == Event::Paused && gas < left;
+        reach = if is_too_little { reach.saturating_mul(2) } else { GAS };
+        moments += u32::from(used == 0 && !is_too_little);
     }
     Ok(wrong)
 }

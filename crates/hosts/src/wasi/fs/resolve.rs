@@ -1,6 +1,6 @@
 //! Paths: name by name from a directory, which none can leave, neither by `..`, nor by being absolute, nor by a link.
 
-use super::{FileSystem, MAX_NAME, NodeKind};
+use super::{Directory, FileSystem, MAX_NAME, NodeKind};
 use crate::wasi::errno::Errno;
 use stepmark_core::host::Steps;
 
@@ -47,9 +47,11 @@ impl ResolvedPath {
 /// A path that is being followed.
 struct Walk<'a> {
     fs: &'a FileSystem,
-    /// Names still to come, the next one last.
+    /// Paths still to go, the next one last. None is empty or begins with a slash.
     rest: Vec<&'a str>,
+    /// The directory that it is in, by number and itself.
     at: u32,
+    directory: &'a Directory,
     /// Directories below the one where it began.
     depth: u32,
     links: u32,
@@ -57,6 +59,13 @@ struct Walk<'a> {
     follow: bool,
     slash: bool,
     steps: &'a mut Steps,
+}
+
+/// What a name on the way stands for.
+struct FoundName<'a> {
+    directory: u32,
+    name: Option<&'a str>,
+    node: Option<u32>,
 }
 
 /// Steps of looking at the bytes of a name, a path or a link's target: one for each 16.
@@ -80,7 +89,9 @@ impl FileSystem {
         if path.is_empty() {
             return Err(Errno::Noent);
         }
-        let mut walk = Walk { fs: self, rest: Vec::new(), at: base, depth: 0, links: 0, follow, slash: false, steps };
+        let directory = self.directory(base).ok_or(Errno::Notdir)?;
+        let (rest, depth, links, slash) = (Vec::new(), 0, 0, false);
+        let mut walk = Walk { fs: self, rest, at: base, directory, depth, links, follow, slash, steps };
         walk.push(path)?;
         let found = walk.run()?;
         let is_file = found.node.is_some_and(|node| self.directory(node).is_none());
@@ -89,52 +100,66 @@ impl FileSystem {
 }
 
 impl<'a> Walk<'a> {
-    /// Puts the names of a path before those still to come.
+    /// Puts a path before those still to go.
     fn push(&mut self, path: &'a str) -> Result<(), Errno> {
         if path.starts_with('/') {
             return Err(Errno::Notcapable);
         }
         self.slash |= self.rest.is_empty() && path.ends_with('/');
         self.steps.take(byte_steps(path.len()));
-        self.rest.extend(path.rsplit('/').filter(|name| !name.is_empty()));
+        self.keep(path);
         Ok(())
+    }
+
+    fn keep(&mut self, path: &'a str) {
+        let path = path.trim_start_matches('/');
+        if !path.is_empty() {
+            self.rest.push(path);
+        }
+    }
+
+    fn next_name(&mut self) -> Option<&'a str> {
+        let path = self.rest.pop()?;
+        let (name, rest) = path.split_once('/').unwrap_or((path, ""));
+        self.keep(rest);
+        Some(name)
     }
 
     fn run(mut self) -> Result<ResolvedPath, Errno> {
         let mut found = self.here();
-        while let Some(name) = self.rest.pop() {
+        while let Some(name) = self.next_name() {
             self.steps.take(1);
             found = self.step(name)?;
         }
-        Ok(found)
+        let FoundName { directory, name, node } = found;
+        Ok(ResolvedPath { directory, name: name.map(str::to_owned), node, slash: name.is_some() && self.slash })
     }
 
-    fn here(&self) -> ResolvedPath {
-        ResolvedPath { directory: self.at, name: None, node: Some(self.at), slash: false }
+    fn here(&self) -> FoundName<'a> {
+        FoundName { directory: self.at, name: None, node: Some(self.at) }
     }
 
     /// One name further.
-    fn step(&mut self, name: &'a str) -> Result<ResolvedPath, Errno> {
-        let Some(directory) = self.fs.directory(self.at) else { return Err(Errno::Notdir) };
+    fn step(&mut self, name: &'a str) -> Result<FoundName<'a>, Errno> {
         match name {
             "." => return Ok(self.here()),
             ".." => {
                 self.depth = self.depth.checked_sub(1).ok_or(Errno::Notcapable)?;
-                self.at = directory.parent;
+                self.at = self.directory.parent;
+                self.directory = self.fs.directory(self.at).ok_or(Errno::Notdir)?;
                 return Ok(self.here());
             }
             _ if name.len() > MAX_NAME => return Err(Errno::Nametoolong),
             _ => {}
         }
-        let node = directory.get(name);
+        let node = self.directory.get(name);
         let is_last = self.rest.is_empty();
-        let found =
-            ResolvedPath { directory: self.at, name: Some(name.to_owned()), node, slash: is_last && self.slash };
+        let found = FoundName { directory: self.at, name: Some(name), node };
         match node.and_then(|number| self.fs.get(number)).map(|node| &node.kind) {
             Some(NodeKind::Link(target)) if !is_last || self.follow || self.slash => self.enter_link(target)?,
             _ if is_last => {}
-            Some(NodeKind::Directory(_)) => {
-                self.at = node.unwrap_or(self.at);
+            Some(NodeKind::Directory(directory)) => {
+                (self.at, self.directory) = (node.unwrap_or(self.at), directory);
                 self.depth = self.depth.saturating_add(1);
             }
             Some(_) => return Err(Errno::Notdir),
