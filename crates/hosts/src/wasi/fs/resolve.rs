@@ -111,16 +111,16 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Byte by byte, as the next function: most names are short.
     fn keep(&mut self, path: &'a str) {
-        let path = path.trim_start_matches('/');
-        if !path.is_empty() {
-            self.rest.push(path);
-        }
+        let start = path.bytes().position(|byte| byte != b'/');
+        self.rest.extend(start.and_then(|start| path.get(start..)));
     }
 
     fn next_name(&mut self) -> Option<&'a str> {
         let path = self.rest.pop()?;
-        let (name, rest) = path.split_once('/').unwrap_or((path, ""));
+        let end = path.bytes().position(|byte| byte == b'/').unwrap_or(path.len());
+        let (name, rest) = path.split_at_checked(end)?;
         self.keep(rest);
         Some(name)
     }
@@ -178,6 +178,7 @@ impl<'a> Walk<'a> {
 mod tests {
     use super::super::ROOT;
     use super::*;
+    use proptest::prelude::*;
     use std::sync::Arc;
 
     /// `/d/e/f` and `/g`: nodes 1 to 4.
@@ -269,5 +270,68 @@ mod tests {
         assert_eq!((unfollowed.directory, unfollowed.name.as_deref()), (1, Some("up")));
         let dangling = fs.resolve(ROOT, "dangling", true, &mut Steps::counting()).unwrap();
         assert_eq!((dangling.directory, dangling.name.as_deref(), dangling.node), (1, Some("new"), None));
+    }
+
+    /// The same with all names of a path at hand: (directory, last name, node, slash).
+    fn plainly(fs: &FileSystem, path: &str, follow: bool) -> Result<(u32, Option<String>, Option<u32>, bool), Errno> {
+        let names = |path: &str| path.rsplit('/').filter(|n| !n.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let check = |path: &str| if path.starts_with('/') { Err(Errno::Notcapable) } else { Ok(()) };
+        if path.is_empty() {
+            return Err(Errno::Noent);
+        }
+        check(path)?;
+        let (mut rest, mut slash) = (names(path), path.ends_with('/'));
+        let (mut at, mut depth, mut links) = (ROOT, 0u32, 0);
+        let mut found = (at, None, Some(at), false);
+        while let Some(name) = rest.pop() {
+            let directory = fs.directory(at).ok_or(Errno::Notdir)?;
+            if name == ".." {
+                depth = depth.checked_sub(1).ok_or(Errno::Notcapable)?;
+                at = directory.parent;
+            }
+            if name == "." || name == ".." {
+                found = (at, None, Some(at), false);
+                continue;
+            }
+            let node = directory.get(&name);
+            let is_last = rest.is_empty();
+            found = (at, Some(name), node, is_last && slash);
+            match node.and_then(|node| fs.get(node)).map(|node| &node.kind) {
+                Some(NodeKind::Link(target)) if !is_last || follow || slash => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(Errno::Loop);
+                    }
+                    check(target)?;
+                    slash |= is_last && target.ends_with('/');
+                    rest.extend(names(target));
+                }
+                _ if is_last => {}
+                Some(NodeKind::Directory(_)) => (at, depth) = (node.unwrap(), depth + 1),
+                Some(_) => return Err(Errno::Notdir),
+                None => return Err(Errno::Noent),
+            }
+        }
+        let is_file = found.2.is_some_and(|node| fs.directory(node).is_none());
+        if found.3 && is_file { Err(Errno::Notdir) } else { Ok(found) }
+    }
+
+    proptest! {
+        #[test]
+        fn a_walk_leads_where_one_over_all_names_leads(
+            paths in proptest::collection::vec("((d|e|g|f|x|\\.|\\.\\.|l|m|n)/{1,2}){0,5}(d|e|f|g|l|m|n|\\.\\.)?", 4..9),
+            follow: bool,
+        ) {
+            let mut fs = tree();
+            let (targets, asked) = paths.split_at(3);
+            for ((directory, name), target) in [(0, "l"), (1, "m"), (2, "n")].into_iter().zip(targets) {
+                fs.create(directory, name, NodeKind::Link(target.clone()), 1).unwrap();
+            }
+            for path in asked {
+                let found = fs.resolve(ROOT, path, follow, &mut Steps::counting());
+                let found = found.map(|found| (found.directory, found.name, found.node, found.slash));
+                prop_assert_eq!(found, plainly(&fs, path, follow), "{} with {:?}", path, targets);
+            }
+        }
     }
 }
