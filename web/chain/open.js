@@ -13,7 +13,7 @@ export class Refused extends Error {}
 
 /**
  * A `.snap` that is well-formed.
- * @typedef {{ segment: import('./snap.js').Snap['segment'], hash: string, gasTotal: bigint, binBytes: number }} Link
+ * @typedef {{ segment: import('./snap.js').Snap['segment'], hash: string, gasTotal: bigint, depth: number, binBytes: number }} Link
  */
 
 /** The text files that the end of a run leaves; why one cannot be read. */
@@ -86,7 +86,8 @@ export class Chain {
     const { segment, state, hash } = snap;
     if (segment.id !== id || segment.paused) return this.fault(id, `${id}.snap: is of snapshot ${segment.id}`);
     if (!this.#isOfJob(snap)) return this.fault(id, `${id}.snap: belongs to another job`);
-    this.links.set(id, { segment, hash, gasTotal: state.gasTotal, binBytes: this.files.get(`${id}.bin`)?.size ?? 0 });
+    const { gasTotal, stack: { depth } } = state;
+    this.links.set(id, { segment, hash, gasTotal, depth, binBytes: this.files.get(`${id}.bin`)?.size ?? 0 });
     return undefined;
   }
 
