@@ -132,7 +132,7 @@ const paused = async ({ Stepmark, joined }, module, file, out) => {
 };
 
 /** Makes all chains below a folder. `client` is the JavaScript client, `hash` BLAKE3. */
-export const makeChains = async ({ stepmark, wasmfiles, module, client, hash, only }) => {
+export const makeChains = async ({ stepmark, wasmfiles, module, client, hash, every = 1 }) => {
   const dir = mkdtempSync(join(tmpdir(), 'stepmark-page-'));
   const work = mkdtempSync(join(tmpdir(), 'stepmark-work-'));
   cpSync(wasmfiles, work, { recursive: true, filter: (path) => !path.endsWith('/apps') });
@@ -156,7 +156,8 @@ export const makeChains = async ({ stepmark, wasmfiles, module, client, hash, on
     change(copy, dir);
     chains.push({ name, dir: copy, ...of(origin) });
   }
-  const wanted = chains.filter(({ name }) => only === undefined || only.includes(name));
+  const honest = chains.length - Object.keys(forgeries(hash)).length;
+  const wanted = chains.filter((_, at) => at < honest || (at - honest) % every === 0);
   return { dir, work, chains: wanted.map((chain) => ({ ...chain, expected: expectedOf(stepmark, chain) })) };
 };
 
