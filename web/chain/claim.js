@@ -59,6 +59,9 @@ export const claim = (chain) => {
 
 /** @typedef {ReturnType<typeof claim>} Claim */
 
+/** How a run ended, in words. */
+export const endWords = (ended) => ENDS.get(ended) ?? { paused: 'paused', unknown: 'nothing says how' }[ended];
+
 /**
  * The claim in words, each with its name.
  * @param {Claim} claimed
@@ -70,7 +73,7 @@ export const lines = (claimed) => {
   return [
     ...job.lines(claimed.job),
     ['length', `${snapshots} snapshot${snapshots === 1n ? '' : 's'}, ${gas} gas`],
-    ['ended', ENDS.get(ended) ?? { paused: 'paused', unknown: 'nothing says how' }[ended]],
+    ['ended', endWords(ended)],
     ...(claimed.result === null ? [] : [['result', claimed.result]]),
     ...shown.map(({ name, size, hash }) => [name, `${size} bytes, hash ${hash}`]),
     ...files.map(({ name, size, hash }) => ['left file', `${job.word(name)}, ${size} bytes, BLAKE3 ${hash}`]),
@@ -78,11 +81,8 @@ export const lines = (claimed) => {
   ];
 };
 
-/** The output that the receipt keeps, as bytes; nothing of a stream that it does not. */
+/** The standard output that the receipt keeps as text, as bytes; null where it does not. */
 export const keptOutput = ({ said }) => {
-  const stream = (name) => {
-    const kept = text(member(said, 'output', name, 'text'));
-    return kept === null ? null : new TextEncoder().encode(kept);
-  };
-  return { stdout: stream('stdout'), stderr: stream('stderr') };
+  const kept = text(member(said, 'output', 'stdout', 'text'));
+  return kept === null ? null : new TextEncoder().encode(kept);
 };

@@ -29,6 +29,7 @@ const drive = async (job, limit, moduleHash, send) => {
     if (before >= limit) {
       job.pause();
       sendFiles(job, moduleHash, send);
+      send({ name: 'paused.json', file: new Blob(['{"refill":true}\n']) }); // How it was to go on, for the command `resume`.
       return 'stopped';
     }
     const event = job.run({ gas: least(slice, limit - before) });

@@ -1,7 +1,7 @@
 // The run as its chain has it: gas across, a bar for what each segment changed, the depth of the stack, what was written; and one
 // snapshot at a time, with its call stack. It is a picture of the claim: what is right of it the verdict says.
 
-import { keptOutput } from '../chain/claim.js';
+import { claim, endWords, keptOutput } from '../chain/claim.js';
 import { describe } from '../chain/program.js';
 import { read, writtenBy } from '../chain/snap.js';
 import { byId, draw, grouped, make, short, show } from './dom.js';
@@ -31,12 +31,14 @@ export class Timeline {
   #points = [];
   #names;
   #kept;
+  #claim;
 
   /** @param {import('../chain/open.js').Chain} chain @param {Uint8Array | null} program */
   constructor(chain, program) {
     this.#chain = chain;
     this.#names = program === null ? new Map() : describe(program).names;
-    this.#kept = keptOutput(chain).stdout;
+    this.#kept = keptOutput(chain);
+    this.#claim = claim(chain);
     this.#points = [...chain.links].map(([id, link]) => ({ id, ...link }));
   }
 
@@ -45,17 +47,20 @@ export class Timeline {
     show(byId('timeline'), this.#points.length > 0);
     if (this.#points.length === 0) return;
     const moment = byId('moment');
-    moment.max = String(this.#points.length);
+    moment.max = String(this.#points.length + (this.#claim.isFinal ? 1 : 0));
     moment.value = String(this.#points.length);
     this.#draw();
     moment.oninput = () => this.#select();
     this.#select();
   }
 
-  #x(gas) {
+  /** The last gas that is shown: what is claimed of the end is, where it can be. */
+  get #last() {
     const last = this.#points.at(-1).gasTotal;
-    return last === 0n ? WIDTH : Number((gas * BigInt(WIDTH - 20) * 100n) / last) / 100 + 10;
+    return this.#claim.isFinal && this.#claim.gas > last ? this.#claim.gas : last;
   }
+
+  #x(gas) { return this.#last === 0n ? 10 : Number((gas * BigInt(WIDTH - 20) * 100n) / this.#last) / 100 + 10; }
 
   #draw() {
     const points = thinned(this.#points);
@@ -73,9 +78,9 @@ export class Timeline {
     const axis = draw('line', { class: 'axis', x1: 10, x2: WIDTH - 10, y1: FLOOR, y2: FLOOR });
     const texts = [
       draw('text', { x: 10, y: HEIGHT - 8 }, '0 gas'),
-      draw('text', { x: WIDTH - 10, y: HEIGHT - 8, 'text-anchor': 'end' }, `${short(this.#points.at(-1).gasTotal)} gas`),
+      draw('text', { x: WIDTH - 10, y: HEIGHT - 8, 'text-anchor': 'end' }, `${short(this.#last)} gas`),
     ];
-    const label = `${this.#points.length} snapshots over ${grouped(this.#points.at(-1).gasTotal)} gas`;
+    const label = `${this.#points.length} snapshots over ${grouped(this.#last)} gas`;
     const svg = draw('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': label }, ...bars, depth, axis, this.now, ...texts);
     byId('chart').replaceChildren(svg);
     byId('chart-said').textContent = `Bars: size of the pages that a segment changed, at most ${short(mostBytes)}B. Line: depth of the call stack, at most ${mostDepth}.`;
@@ -84,13 +89,22 @@ export class Timeline {
   async #select() {
     const moment = byId('moment');
     const point = this.#points[Number(moment.value) - 1];
-    moment.setAttribute('aria-valuetext', `snapshot ${point.id}`);
-    const x = this.#x(point.gasTotal);
+    show(byId('stack-region'), point !== undefined);
+    moment.setAttribute('aria-valuetext', point === undefined ? 'the end' : `snapshot ${point.id}`);
+    const x = this.#x(point?.gasTotal ?? this.#last);
     this.now.setAttribute('x1', String(x));
     this.now.setAttribute('x2', String(x));
+    if (point === undefined) return this.#showEnd();
     const snap = await read(this.#chain.files.get(`${point.id}.snap`));
     // Another one may be wanted by now.
     if (this.#points[Number(moment.value) - 1] === point) this.#showMoment(point, snap);
+    return undefined;
+  }
+
+  #showEnd() {
+    const { gas, ended, result } = this.#claim;
+    byId('moment-said').textContent = `The end: ${grouped(gas)} gas, ${endWords(ended)}${result === null ? '' : `, ${result}`}.`;
+    this.#showOutput(this.#kept?.length);
   }
 
   #showMoment({ id, gasTotal }, snap) {
@@ -100,7 +114,7 @@ export class Timeline {
     const output = written === null ? '' : `, ${grouped(written.stdout)} bytes on standard output, ${grouped(written.stderr)} on standard error`;
     byId('moment-said').textContent = `Snapshot ${id}: ${grouped(gasTotal)} gas, in the ${state.phase}, ${short(pages * 4096n)}B of memory${output}.`;
     this.#showStack(state);
-    this.#showOutput(written);
+    this.#showOutput(written?.stdout);
   }
 
   #showStack({ stack, instances }) {
@@ -119,16 +133,18 @@ export class Timeline {
     const name = isOfProgram ? this.#names.get(func) : undefined;
     const shown = name === undefined ? `function ${func}` : `${name} (function ${func})`;
     const text = isOfProgram ? shown : `${shown} of instance ${instance}`;
-    return make('tr', {}, ...[depth, text, `0x${offset.toString(16)}`, locals, operands].map((value) => make('td', {}, String(value))));
+    const numbers = [`0x${offset.toString(16)}`, locals, operands].map((value) => make('td', { class: 'number' }, String(value)));
+    return make('tr', {}, make('td', {}, String(depth)), make('td', {}, text), ...numbers);
   }
 
-  /** What was written by then, where the receipt has kept it. */
-  #showOutput(written) {
-    const isKept = this.#kept !== null && written !== null;
+  /** So many bytes of standard output, where the receipt has kept it. */
+  #showOutput(length) {
+    const kept = this.#kept;
+    const isKept = kept !== null && length !== undefined;
     show(byId('output'), isKept);
     show(byId('output-title'), isKept);
     if (!isKept) return;
-    const bytes = this.#kept.subarray(0, Math.min(Number(written.stdout), this.#kept.length));
+    const bytes = kept.subarray(0, Math.min(Number(length), kept.length));
     const text = new TextDecoder().decode(bytes.subarray(-SHOWN_OUTPUT));
     byId('output').textContent = bytes.length === 0 ? 'nothing yet' : text;
   }

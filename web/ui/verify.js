@@ -103,7 +103,8 @@ export class TamperView {
     this.#files = files;
     const names = [...files.keys()];
     byId('tamper-file').replaceChildren(...names.map((name) => make('option', {}, name)));
-    byId('tamper-file').value = names.find((name) => name.endsWith('.snap')) ?? names[0] ?? '';
+    const snaps = names.filter((name) => name.endsWith('.snap'));
+    byId('tamper-file').value = snaps[Math.floor(snaps.length / 2)] ?? names[0] ?? '';
     byId('tamper-said').textContent = '';
     byId('tamper-undo').disabled = true;
   }

@@ -109,13 +109,15 @@ impl PageServer {
         if name.is_empty() {
             return Answer::Bytes("application/json", folder::list(folder).into_bytes());
         }
-        folder::open(folder, name).map_or(Answer::Refused(Refusal::NotFound), |file| Answer::File(site::kind_of(name), file))
+        folder::open(folder, name)
+            .map_or(Answer::Refused(Refusal::NotFound), |file| Answer::File(site::kind_of(name), file))
     }
 }
 
 fn send(stream: &mut TcpStream, answer: Answer, wants_body: bool) -> io::Result<()> {
     let mut head = |status: &str, kind: &str, length: u64, more: &str| {
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}{HEADERS}\r\n");
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}{HEADERS}\r\n");
         stream.write_all(head.as_bytes())
     };
     match answer {
@@ -196,7 +198,10 @@ mod tests {
         ] {
             let (head, body) = get(dir.path(), path);
             assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {head}");
-            assert!(head.contains(&format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len())), "{path}: {head}");
+            assert!(
+                head.contains(&format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len())),
+                "{path}: {head}"
+            );
             assert!(head.contains("Content-Security-Policy: default-src 'none';"), "{path}: {head}");
             assert!(!body.is_empty(), "{path}");
         }
@@ -219,8 +224,17 @@ mod tests {
         let inside = dir.path().join("chain");
         fs::create_dir_all(inside.join("files")).expect("a folder");
         for path in [
-            "/chain/../1.snap", "/chain/%2e%2e/1.snap", "/chain/..%2f1.snap", "/chain//etc/hostname", "/chain/files",
-            "/chain/files/", "/chain/./1.snap", "/chain/none", "/chain/a%00b", "/none", "/../Cargo.toml",
+            "/chain/../1.snap",
+            "/chain/%2e%2e/1.snap",
+            "/chain/..%2f1.snap",
+            "/chain//etc/hostname",
+            "/chain/files",
+            "/chain/files/",
+            "/chain/./1.snap",
+            "/chain/none",
+            "/chain/a%00b",
+            "/none",
+            "/../Cargo.toml",
         ] {
             assert_eq!(status(&inside, path), 404, "{path}");
         }

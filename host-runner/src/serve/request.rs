@@ -57,7 +57,9 @@ impl Request {
             _ => return Err(Refusal::ReadOnly),
         };
         let host = lines.filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("host"));
-        let is_here = |(_, host): (&str, &str)| ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}")).iter().any(|here| host.trim() == here);
+        let is_here = |(_, host): (&str, &str)| {
+            ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}")).iter().any(|here| host.trim() == here)
+        };
         if !host.is_some_and(is_here) {
             return Err(Refusal::OtherHost);
         }

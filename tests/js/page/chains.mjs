@@ -1,5 +1,4 @@
 // Chains, honest and forged, for `cargo xtask page`: each a folder, with what the command `stepmark verify` says of it.
-import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,12 +110,6 @@ const forgeries = (hash) => ({
   'pause without its pages': ['paused', without('paused.bin')],
 });
 
-const run = (stepmark, args, cwd) => {
-  const { stdout, stderr, status } = spawnSync(stepmark, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28 });
-  if (status === null) throw new Error(`${stepmark} ${args.join(' ')}: ${stderr}`);
-  return { stdout, stderr, status };
-};
-
 /** Runs a program, paused in its second segment, by the client. */
 const paused = async ({ Stepmark, joined }, module, file, out) => {
   const stepmark = await Stepmark.load(module);
@@ -131,14 +124,14 @@ const paused = async ({ Stepmark, joined }, module, file, out) => {
   write();
 };
 
-/** Makes all chains below a folder. `client` is the JavaScript client, `hash` BLAKE3. */
-export const makeChains = async ({ stepmark, wasmfiles, module, client, hash, every = 1 }) => {
+/** Makes the chains below a folder. `run` runs the command, `client` is the JavaScript client, `hash` BLAKE3. */
+export const makeChains = async ({ run, wasmfiles, module, client, hash, every }) => {
   const dir = mkdtempSync(join(tmpdir(), 'stepmark-page-'));
   const work = mkdtempSync(join(tmpdir(), 'stepmark-work-'));
   cpSync(wasmfiles, work, { recursive: true, filter: (path) => !path.endsWith('/apps') });
   writeFileSync(join(work, 'stdin'), 'one two three\n');
   for (const [name, { program, flags, args }] of Object.entries(RUNS)) {
-    const { stderr } = run(stepmark, ['run', ...flags, '--snapshot-output', join(dir, name), program, ...args], work);
+    const { stderr } = run(['run', ...flags, '--snapshot-output', join(dir, name), program, ...args], work);
     if (!existsSync(join(dir, name, 'receipt.json'))) throw new Error(`${name}: ${stderr}`);
   }
   await paused(client, module, join(work, RUNS.values.program), join(dir, 'paused'));
@@ -158,12 +151,12 @@ export const makeChains = async ({ stepmark, wasmfiles, module, client, hash, ev
   }
   const honest = chains.length - Object.keys(forgeries(hash)).length;
   const wanted = chains.filter((_, at) => at < honest || (at - honest) % every === 0);
-  return { dir, work, chains: wanted.map((chain) => ({ ...chain, expected: expectedOf(stepmark, chain) })) };
+  return { dir, work, chains: wanted.map((chain) => ({ ...chain, expected: expectedOf(run, chain) })) };
 };
 
 /** What `stepmark verify --json` says: the word, and the first wrong segment. */
-const expectedOf = (stepmark, { dir, program, flags }) => {
-  const { stdout } = run(stepmark, ['verify', '--json', '-j', '2', ...flags, program, dir]);
+const expectedOf = (run, { dir, program, flags }) => {
+  const { stdout } = run(['verify', '--json', '-j', '2', ...flags, program, dir]);
   const said = JSON.parse(stdout);
   if (said.verdict === undefined) return { word: 'error', firstWrong: null };
   const wrong = said.segments.find(({ verdict }) => verdict !== 'same');

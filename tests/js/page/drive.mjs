@@ -1,13 +1,14 @@
 // Drives the page in a browser, and holds it to the command: drive.mjs JSON, an object with
 //   site        the page as a static host has it
-//   stepmark    the command, `module` the module, `wasmfiles` the sample programs
+//   stepmark    the words of the command, `module` the module, `wasmfiles` the sample programs
 //   tools       a folder with `node_modules`: playwright-core and axe-core
-//   browser     its program, `kind` chromium or firefox
-//   only        names of chains, or every so many-th of the forged ones (`every`)
-//   pictures    a folder for pictures, if some are wanted
+//   browser     the program of Chromium
+//   every       of the forged chains every so many-th
+//   pictures    a folder for pictures, or null
 // The last line is JSON: figures, and what fell short.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -38,13 +39,14 @@ const check = async (what, test) => {
   }
 };
 
+const [command, ...first] = given.stepmark;
 const run = (args, cwd) => {
-  const { stdout, stderr, status } = spawnSync(given.stepmark, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28 });
+  const { stdout, stderr, status } = spawnSync(command, [...first, ...args], { cwd, encoding: 'utf8', maxBuffer: 1 << 28 });
   return { stdout, stderr, status };
 };
 
 const host = await serve(given.site);
-const browser = await require('playwright-core')[given.kind].launch({ executablePath: given.browser, args: given.kind === 'chromium' ? FLAGS : [] });
+const browser = await require('playwright-core').chromium.launch({ executablePath: given.browser, args: FLAGS });
 const page = await browser.newPage({ viewport: { width: 1000, height: 900 }, acceptDownloads: true });
 const [errors, elsewhere] = [[], []];
 page.on('pageerror', (error) => errors.push(String(error)));
@@ -104,6 +106,9 @@ await check('the built-in example is valid, by the keyboard alone', async () => 
   assert.ok((await page.textContent('#verdict-trust')).includes(hex(hash(readFileSync(given.module)))));
   await picture('valid');
 });
+await check('the receipt of the example names this module (cargo xtask page --bless writes it anew)', async () => {
+  assert.ok((await page.textContent('#module-said')).includes('names the same'), await page.textContent('#module-said'));
+});
 await check('a page with a verdict is accessible', accessible);
 
 await check('the claim is in the words of the command', async () => {
@@ -141,11 +146,13 @@ await check('the page fits a narrow screen', async () => {
 });
 
 const [client, { hash }] = await Promise.all([ofSite('stepmark/stepmark.js'), ofSite('chain/blake3.js')]);
-const made = await makeChains({ ...given, module: readFileSync(given.module), client, hash });
+const made = await makeChains({ run, ...given, module: readFileSync(given.module), client, hash });
+let same = 0;
 for (const { name, dir, program, beside, expected } of made.chains) {
   await check(`the verdict of the command: ${name}: ${expected.word}, ${expected.firstWrong ?? 'no segment'}`, async () => {
     const isShown = await pick([...filesIn(dir), program, ...beside]);
     assert.deepEqual(isShown ? await verify() : { word: 'error', firstWrong: null }, expected);
+    same += 1;
   });
 }
 
@@ -246,6 +253,24 @@ await check('the policy is in force', async () => {
 
 await check('a page with a run is accessible', accessible);
 
+await check('stepmark serve shows a chain under the same policy', async () => {
+  const [{ dir, program }] = made.chains;
+  writeFileSync(join(dir, 'program.wasm'), readFileSync(program));
+  const server = spawn(command, [...first, 'serve', dir]);
+  try {
+    const [line] = await once(server.stdout, 'data');
+    const url = /^(http:\S+)/.exec(String(line))[1];
+    const answer = await page.goto(url);
+    assert.ok(answer.headers()['content-security-policy'].startsWith("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"));
+    await page.waitForSelector('#verify:not([hidden])');
+    assert.deepEqual(await verify(), { word: 'valid', firstWrong: null });
+    const asked = elsewhere.splice(0).filter((other) => new URL(other).origin !== new URL(url).origin);
+    assert.deepEqual(asked, []);
+  } finally {
+    server.kill();
+  }
+});
+
 const sizeOf = (path) => readdirSync(path, { withFileTypes: true })
   .reduce((sum, entry) => sum + (entry.isDirectory() ? sizeOf(join(path, entry.name)) : statSync(join(path, entry.name)).size), 0);
 const bytes = sizeOf(given.site) - statSync(join(given.site, 'stepmark/compiler.wasm')).size;
@@ -259,5 +284,5 @@ await check('nothing failed in the page, and nothing was asked of others', () =>
 await browser.close();
 host.end();
 for (const dir of [made.dir, made.work]) rmSync(dir, { recursive: true });
-console.log(JSON.stringify({ browser: given.kind, chains: made.chains.length, checks, short, bytes }));
+console.log(JSON.stringify({ chains: made.chains.length, same, checks, short, bytes }));
 process.exitCode = short.length > 0 ? 1 : 0;
