@@ -6,7 +6,7 @@ mod request;
 mod site;
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +22,9 @@ use request::{Refusal, Request};
 const MOST_CONNECTIONS: usize = 64;
 /// How long a browser may take to ask, and to take a part of the answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take to end the connection, and the bytes of a request that are passed over then.
+const PARTING: Duration = Duration::from_secs(1);
+const MOST_UNREAD: u64 = 1 << 20;
 /// Bytes that are passed on at once.
 const CHUNK: usize = 64 << 10;
 /// Where the page finds the folder.
@@ -91,10 +94,12 @@ impl PageServer {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        match Request::read(&mut stream, self.address.port()) {
-            Err(refusal) => send(&mut stream, Answer::Refused(refusal), true),
-            Ok(request) => send(&mut stream, self.answer(&request.path), request.wants_body),
-        }
+        let (answer, wants_body) = match Request::read(&mut stream, self.address.port()) {
+            Err(refusal) => (Answer::Refused(refusal), false),
+            Ok(request) => (self.answer(&request.path), request.wants_body),
+        };
+        send(&mut stream, answer, wants_body)?;
+        part(stream)
     }
 
     /// What there is at a path.
@@ -134,6 +139,13 @@ fn send(stream: &mut TcpStream, answer: Answer, wants_body: bool) -> io::Result<
             head(status, "text/plain; charset=utf-8", 0, more)
         }
     }
+}
+
+/// Ends a connection when the browser has read the answer: of one with bytes that nobody reads the answer would be lost.
+fn part(stream: TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(PARTING))?;
+    io::copy(&mut stream.take(MOST_UNREAD), &mut io::sink()).map(drop)
 }
 
 /// Sends as many bytes as were announced, and no more where the file has grown.
