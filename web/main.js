@@ -14,6 +14,8 @@ import { TamperView, VerifyView } from './ui/verify.js';
 const verifying = new VerifyView();
 /** Files that came beside chains, such as a program: the next chain may need them. */
 let beside = [];
+/** All files that the chain came with. @type {import('./ui/source.js').Files} */
+let whole = new Map();
 /** What is shown: another chain that was opened meanwhile is not. */
 let current = 0;
 
@@ -61,7 +63,7 @@ const takeIn = async (files, from) => {
     }
     say(words(files, from));
     tampering.show(chainFiles);
-    tampering.all = files;
+    whole = files;
     await showChain(chainFiles, files);
   } catch (error) {
     say(`${from}: nothing can be verified: ${error.message}.`);
@@ -70,7 +72,7 @@ const takeIn = async (files, from) => {
 
 const tampering = new TamperView(async (files) => {
   try {
-    if (await showChain(files, tampering.all)) await verifying.verify();
+    if (await showChain(files, whole)) await verifying.verify();
   } catch (error) {
     show(byId('verify'), true);
     say(`As it is now, nothing can be verified: ${error.message}.`);
@@ -87,7 +89,7 @@ byId('pick-folder').addEventListener('change', ({ target }) => guarded('the fold
 
 const drop = byId('drop');
 for (const kind of ['dragover', 'dragleave', 'drop']) {
-  document.addEventListener(kind, (event) => {
+  document.addEventListener(kind, (/** @type {any} */ event) => {
     event.preventDefault();
     drop.classList.toggle('over', kind === 'dragover');
     if (kind === 'drop') guarded('what you dropped', dropped(event.dataTransfer));

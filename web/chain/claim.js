@@ -20,7 +20,7 @@ const end = ({ files, said }) => {
   return files.has('paused.snap') ? 'paused' : 'unknown';
 };
 
-const result = (said, ended) => {
+const resultWords = (said, ended) => {
   const code = `exit code ${number(member(said, 'result', 'exit_code')) ?? 'null'}`;
   if (ended === 'exited') return code;
   if (ended === 'trapped') return text(member(said, 'result', 'trap', 'message')) ?? 'a trap';
@@ -49,7 +49,7 @@ export const claim = (chain) => {
     gas: number(member(said, 'result', 'gas_used')) ?? paused ?? last?.gasTotal ?? 0n,
     ended,
     isFinal: FINAL.includes(ended),
-    result: result(said, ended),
+    result: resultWords(said, ended),
     streams: ['stdout', 'stderr'].map((name) => written(name, member(said, 'result', name))),
     files: list(member(said, 'result', 'files')).map((file) => written(text(member(file, 'path')) ?? '', file)).filter(Boolean),
     head: last?.hash ?? '',
@@ -63,21 +63,20 @@ export const claim = (chain) => {
 export const endWords = (ended) => ENDS.get(ended) ?? { paused: 'paused', unknown: 'nothing says how' }[ended];
 
 /**
- * The claim in words, each with its name.
+ * The claim in words, each part with its name.
  * @param {Claim} claimed
- * @returns {[string, string][]}
  */
 export const lines = (claimed) => {
-  const { snapshots, gas, ended, streams, files, head } = claimed;
+  const { snapshots, gas, ended, result, streams, files, head } = claimed;
   const shown = streams.filter((stream) => stream !== null && stream.size > 0n);
   return [
     ...job.lines(claimed.job),
-    ['length', `${snapshots} snapshot${snapshots === 1n ? '' : 's'}, ${gas} gas`],
-    ['ended', endWords(ended)],
-    ...(claimed.result === null ? [] : [['result', claimed.result]]),
-    ...shown.map(({ name, size, hash }) => [name, `${size} bytes, hash ${hash}`]),
-    ...files.map(({ name, size, hash }) => ['left file', `${job.word(name)}, ${size} bytes, BLAKE3 ${hash}`]),
-    ...(head === '' ? [] : [['head', head]]),
+    job.line('length', `${snapshots} snapshot${snapshots === 1n ? '' : 's'}, ${gas} gas`),
+    job.line('ended', endWords(ended)),
+    ...(result === null ? [] : [job.line('result', result)]),
+    ...shown.map(({ name, size, hash }) => job.line(name, `${size} bytes, hash ${hash}`)),
+    ...files.map(({ name, size, hash }) => job.line('left file', `${job.word(name)}, ${size} bytes, BLAKE3 ${hash}`)),
+    ...(head === '' ? [] : [job.line('head', head)]),
   ];
 };
 

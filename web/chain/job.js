@@ -54,36 +54,40 @@ export const call = (job) => [...(job.entry === null ? [] : [job.entry]), ...job
 
 const fileText = ({ name, size, hash }) => `${word(name)}, ${size} bytes, BLAKE3 ${hash}`;
 
+/** A part of a claim: its name and its words. @param {string} name @param {string} words @returns {[string, string]} */
+export const line = (name, words) => [name, words];
+
+/** A part that is left out where it is as it is by default. */
+const unless = (isUsual, name, words) => (isUsual ? [] : [line(name, words())]);
+
 /**
  * The job in words, each part with its name; what is as it is by default is left out.
  * @param {import('./snap.js').Job} job
- * @returns {[string, string][]}
  */
 export const lines = (job) => {
   const said = claimed(job);
   const limits = Object.entries(said.limits);
-  const all = [
-    ['program', fileText(said.program)],
-    ...said.modules.map((file) => ['module', fileText(file)]),
-    ...said.contracts.map((file) => ['contract', fileText(file)]),
-    ['call', call(job) || '(no arguments)'],
-    ...said.env.map((variable) => ['env', word(variable)]),
-    ...(said.stdin ? [['stdin', `${said.stdin.size} bytes, BLAKE3 ${said.stdin.hash}`]] : []),
-    ...said.inputs.map((file) => ['input', fileText(file)]),
-    ...said.preopens.map((directory) => ['open', word(directory)]),
-    ...said.functions.map((text) => ['function', word(text)]),
-    ...(said.call_data ? [['call data', `0x${said.call_data}`]] : []),
-    ...(said.caller ? [['caller', word(said.caller)]] : []),
-    ...(said.store === null ? [] : [['store', `version ${said.store}`]]),
-    ...(said.seed === 0n ? [] : [['seed', String(said.seed)]]),
-    ...(said.clock_rate === 1n ? [] : [['clock', `${said.clock_rate} ns a unit of gas`]]),
-    ...(said.features_off.length > 0 ? [['off', said.features_off.join(', ')]] : []),
-    ...(said.stub_imports ? [['stubs', said.stub_imports]] : []),
-    ...(limits.some(([name, value]) => value !== USUAL[name])
-      ? [['limits', limits.map(([name, value]) => `${name.replace('_', ' ')} ${value}`).join(', ')]] : []),
-    ['schedule', `${word(said.schedule.name)}, BLAKE3 ${said.schedule.hash}`],
+  return [
+    line('program', fileText(said.program)),
+    ...said.modules.map((file) => line('module', fileText(file))),
+    ...said.contracts.map((file) => line('contract', fileText(file))),
+    line('call', call(job) || '(no arguments)'),
+    ...said.env.map((variable) => line('env', word(variable))),
+    ...unless(!said.stdin, 'stdin', () => `${said.stdin.size} bytes, BLAKE3 ${said.stdin.hash}`),
+    ...said.inputs.map((file) => line('input', fileText(file))),
+    ...said.preopens.map((directory) => line('open', word(directory))),
+    ...said.functions.map((text) => line('function', word(text))),
+    ...unless(said.call_data === '', 'call data', () => `0x${said.call_data}`),
+    ...unless(said.caller === '', 'caller', () => word(said.caller)),
+    ...unless(said.store === null, 'store', () => `version ${said.store}`),
+    ...unless(said.seed === 0n, 'seed', () => String(said.seed)),
+    ...unless(said.clock_rate === 1n, 'clock', () => `${said.clock_rate} ns a unit of gas`),
+    ...unless(said.features_off.length === 0, 'off', () => said.features_off.join(', ')),
+    ...unless(said.stub_imports === null, 'stubs', () => said.stub_imports),
+    ...unless(limits.every(([name, value]) => value === USUAL[name]), 'limits', () => (
+      limits.map(([name, value]) => `${name.replace('_', ' ')} ${value}`).join(', '))),
+    line('schedule', `${word(said.schedule.name)}, BLAKE3 ${said.schedule.hash}`),
   ];
-  return all;
 };
 
 /** The files of a job that have to be found: what each is, its name for the module, and what it must be. */

@@ -7,17 +7,21 @@ export const FINAL = ['final.snap', 'final.bin', 'final.calls'];
 export const RESULTS = ['receipt.json', 'result.txt', 'rwset.bin', 'rwset.json'];
 export const BASE = 'base.bin';
 
+/** @typedef {'snap' | 'bin' | 'calls'} Numbered */
+/** @typedef {'pause' | 'final' | 'result' | 'base'} Group */
+
+/** @type {Map<string, Group>} */
 const GROUPS = new Map([
   ...PAUSE.map((name) => /** @type {const} */ ([name, 'pause'])),
   ...FINAL.map((name) => /** @type {const} */ ([name, 'final'])),
   ...RESULTS.map((name) => /** @type {const} */ ([name, 'result'])),
-  [BASE, 'base'],
+  /** @type {const} */ ([BASE, 'base']),
 ]);
 
 /**
  * What a name in a chain's directory stands for; null if it is none of ours.
  * @param {string} name
- * @returns {{ kind: 'snap' | 'bin' | 'calls', id: bigint } | { kind: 'pause' | 'final' | 'result' | 'base', id?: undefined } | null}
+ * @returns {{ kind: Numbered, id: bigint } | { kind: Group, id?: undefined } | null}
  */
 export const parse = (name) => {
   const group = GROUPS.get(name);
@@ -25,11 +29,11 @@ export const parse = (name) => {
   const [, digits, kind] = /^([1-9][0-9]{0,19})\.(snap|bin|calls)$/.exec(name) ?? [];
   if (digits === undefined) return null;
   const id = BigInt(digits);
-  return id < 1n << 64n ? { kind, id } : null;
+  return id < 1n << 64n ? { kind: /** @type {Numbered} */ (kind), id } : null;
 };
 
 /**
- * The names of those files of a folder that are of its chain, and of those that are of the job.
+ * The files of a folder that are of its chain.
  * @param {Map<string, Blob>} files
  */
 export const ofChain = (files) => new Map([...files].filter(([name]) => parse(name) !== null));

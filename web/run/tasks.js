@@ -7,6 +7,8 @@ const decoder = new TextDecoder();
 const SLICE = 20_000_000n;
 const least = (a, b) => (a < b ? a : b);
 
+/** @typedef {{ module: WebAssembly.Module, compiler?: WebAssembly.Module, tier: import('../stepmark/stepmark.js').Tier }} How */
+
 /** The receipt of the module, with what runs it: who goes on from here has to know. */
 const withRunner = (bytes, moduleHash) => {
   const runner = JSON.stringify({ name: 'stepmark page', node_blake3: moduleHash, refill: true });
@@ -17,7 +19,7 @@ const withRunner = (bytes, moduleHash) => {
 const sendFiles = (job, moduleHash, send) => {
   for (const { name, parts } of job.files()) {
     const bytes = joined(parts);
-    send({ name, file: new Blob([name === 'receipt.json' ? withRunner(bytes, moduleHash) : bytes]) });
+    send({ name, file: new Blob(/** @type {BlobPart[]} */ ([name === 'receipt.json' ? withRunner(bytes, moduleHash) : bytes])) });
   }
 };
 
@@ -50,7 +52,7 @@ const drive = async (job, limit, moduleHash, send) => {
 
 /**
  * Runs a program, and says what comes of it.
- * @param {{ module: WebAssembly.Module, compiler?: WebAssembly.Module, tier: string, moduleHash: string, name: string, program: Blob, words: string[], segment: bigint, limit: bigint }} given
+ * @param {How & { moduleHash: string, name: string, program: Blob, words: string[], segment: bigint, limit: bigint }} given
  * @param {(message: object) => void} send
  */
 export const run = async ({ module, compiler, tier, moduleHash, name, program, words, segment, limit }, send) => {

@@ -23,10 +23,12 @@ export const show = (element, isShown) => { element.hidden = !isShown; };
 /** A number with its digits in groups. */
 export const grouped = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 
+const UNITS = [{ unit: 'G', size: 1e9 }, { unit: 'M', size: 1e6 }, { unit: 'k', size: 1e3 }];
+
 /** Bytes or gas in few digits. */
 export const short = (value) => {
   const number = Number(value);
-  const [unit, size] = [['G', 1e9], ['M', 1e6], ['k', 1e3]].find(([, least]) => number >= least) ?? ['', 1];
+  const { unit, size } = UNITS.find((one) => number >= one.size) ?? { unit: '', size: 1 };
   return `${Number((number / size).toPrecision(3))}${unit && `\u202f${unit}`}`;
 };
 

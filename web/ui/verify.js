@@ -65,7 +65,8 @@ export class VerifyView {
       const [{ module, hash }, compiler] = await Promise.all([this.#module(), isCompiled ? ownCompiler() : undefined]);
       const workers = Math.max(1, Math.min(Number(byId('workers').value) || 1, MOST_WORKERS));
       const draw = throttled(() => { if (this.#running === verification) showProgress(verification); });
-      const how = { module, compiler, tier: isCompiled ? 'auto' : 'register', supply: await opened.supply(), workers, heard: draw };
+      const tier = /** @type {import('../stepmark/stepmark.js').Tier} */ (isCompiled ? 'auto' : 'register');
+      const how = { module, compiler, tier, supply: await opened.supply(), workers, heard: draw };
       const verification = new Verification(opened.chain, how);
       this.#begin(verification);
       const found = await verification.run();
@@ -91,7 +92,7 @@ export class TamperView {
   #files = new Map();
   #changed;
 
-  /** @param {(files: Map<string, Blob>, words: string) => void} changed is told the files as they are now */
+  /** @param {(files: Map<string, Blob>) => void} changed is told the files as they are now */
   constructor(changed) {
     this.#changed = changed;
     byId('tamper-flip').addEventListener('click', () => this.#flip());

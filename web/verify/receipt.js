@@ -58,7 +58,7 @@ const outputFaults = (output, result) => {
 /** What differs of the job that a receipt says. */
 const jobFaults = (said, known) => {
   if (!(said instanceof Map)) return differing('job', known, new Map());
-  const missing = LATER.filter((name) => !said.has(name) && known.has(name)).map((name) => [name, known.get(name)]);
+  const missing = LATER.filter((name) => !said.has(name) && known.has(name)).map((name) => /** @type {const} */ ([name, known.get(name)]));
   return differing('job', known, new Map([...said, ...missing]));
 };
 

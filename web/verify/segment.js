@@ -11,6 +11,7 @@ const SLICE = 20_000_000n;
 
 /**
  * @typedef {'same' | 'differs' | 'not compared'} Word
+ * @typedef {{ job: import('../stepmark/stepmark.js').Job, id: bigint, limit: bigint, refill: boolean }} Ready
  * @typedef {{ word: Word, differences: import('./compare.js').Difference[], gas: bigint }} Verdict
  */
 
@@ -23,14 +24,14 @@ export class Executor {
   #chain;
   #supply;
   #heard;
-  /** The job that goes on, and what it is ready for. */
+  /** The job that goes on, and what it is ready for. @type {Ready | null} */
   #at = null;
   /** Names of the files that were compared. @type {Set<string>} */
   compared = new Set();
 
   /**
    * @param {import('../stepmark/stepmark.js').Stepmark} stepmark
-   * @param {string} tier
+   * @param {import('../stepmark/stepmark.js').Tier} tier
    * @param {import('./pool.js').ChainParts} chain
    * @param {Map<string, Blob>} supply the files of the job, by what the module calls them
    * @param {(gas: bigint) => void} heard is told the gas that was executed
@@ -65,7 +66,7 @@ export class Executor {
     }
   }
 
-  /** A job that stands before a segment. A run that stopped at its limit says so only after the segment before. */
+  /** A job that stands before a segment. A run that stopped at its limit says so only after the segment before. @returns {Promise<Ready>} */
   async #ready(segment) {
     const id = segment.atLimit ? segment.from - 1n : segment.from;
     const refill = !segment.atLimit;
@@ -91,7 +92,7 @@ export class Executor {
     return file === undefined ? null : file.arrayBuffer();
   }
 
-  /** Runs to a snapshot or the end. */
+  /** Runs to a snapshot or the end. @param {import('../stepmark/stepmark.js').Job} job */
   async #next(job) {
     for (let before = job.progress().gas; ;) {
       const event = await job.events({ gas: SLICE }).next();

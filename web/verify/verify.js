@@ -52,7 +52,7 @@ export class Verification {
   /**
    * @param {import('../chain/open.js').Chain} chain
    * @param {{
-   *   module: WebAssembly.Module, compiler?: WebAssembly.Module, tier: string, supply: Map<string, Blob>, workers: number,
+   *   module: WebAssembly.Module, compiler?: WebAssembly.Module, tier: import('../stepmark/stepmark.js').Tier, supply: Map<string, Blob>, workers: number,
    *   make?: typeof webWorker, heard?: () => void,
    * }} how `heard` is called when there is something new
    */

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use node_tests::node_js;
 use serde_json::{Value, json};
 
-/// What drives the browser, and what looks for faults of accessibility.
-const TOOLS: [&str; 2] = ["playwright-core@1.65.1", "axe-core@4.14.1"];
+/// What drives the browser, what looks for faults of accessibility, and what checks the types.
+const TOOLS: [&str; 3] = ["playwright-core@1.65.1", "axe-core@4.14.1", "typescript@5.9.3"];
 /// Of the forged chains every so many-th, unless all are wanted.
 const EVERY: u32 = 3;
 /// The built-in example: a program, and how it is run.
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// The browser: Chromium
     #[arg(long, value_name = "PROGRAM", default_value = "chromium")]
     browser: PathBuf,
-    /// A folder whose node_modules has playwright-core and axe-core [default: they are installed by npm]
+    /// A folder whose node_modules has playwright-core, axe-core and typescript [default: they are installed by npm]
     #[arg(long, value_name = "DIR")]
     tools: Option<PathBuf>,
     /// Write pictures of the page into this folder
@@ -51,6 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let site = dir.path().join("site");
     lay_out(&site)?;
     let tools = args.tools.clone().map_or_else(|| install(&dir.path().join("tools")), Ok)?;
+    let faults = type_faults(&site, &tools)?;
+    faults.iter().for_each(|fault| println!("{fault}"));
     let given = json!({
         "site": site,
         "stepmark": command()?,
@@ -67,10 +69,13 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
     let short = found["short"].as_array().context("it says nothing of what fell short")?.len();
     println!(
-        "page: {} chains with the verdict of the command, {} checks passed, {short} fell short; page and module {} bytes",
-        found["same"], found["checks"], found["bytes"]
+        "page: {} chains with the verdict of the command, {} checks passed, {short} fell short; page and module {} bytes; {} faults of types",
+        found["same"],
+        found["checks"],
+        found["bytes"],
+        faults.len()
     );
-    Ok(short == 0)
+    Ok(short == 0 && faults.is_empty())
 }
 
 /// The command of this build, in a process of this one.
@@ -122,6 +127,26 @@ fn install(tools: &Path) -> Result<PathBuf> {
     let status = Command::new("npm").args(options).args(TOOLS).current_dir(tools).stdout(Stdio::null()).status()?;
     ensure!(status.success(), "npm install: {status}");
     Ok(tools.to_path_buf())
+}
+
+/// What is wrong with the types that the page's comments name.
+fn type_faults(site: &Path, tools: &Path) -> Result<Vec<String>> {
+    let options = json!({
+        "noEmit": true, "allowJs": true, "checkJs": true, "target": "es2024", "lib": ["es2024", "dom", "dom.iterable"], "module": "nodenext",
+        "types": []
+    });
+    // The client has types of its own, which `cargo xtask js` checks.
+    let (include, exclude) = ([site.join("**/*.js")], [site.join("stepmark")]);
+    let project = json!({ "compilerOptions": options, "include": include, "exclude": exclude });
+    // Beside the page, which is served as it is.
+    let file = site.with_file_name("tsconfig.json");
+    fs::write(&file, project.to_string())?;
+    let mut command = Command::new("node");
+    let output =
+        command.arg(tools.join("node_modules/typescript/bin/tsc")).arg("-p").arg(&file).current_dir(site).output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let faults = said.lines().filter(|line| line.contains(": error ") && !line.starts_with("stepmark/"));
+    Ok(faults.map(str::to_owned).collect())
 }
 
 /// Drives the page; what the last line says.
