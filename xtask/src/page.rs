@@ -132,7 +132,7 @@ fn install(tools: &Path) -> Result<PathBuf> {
 /// What is wrong with the types that the page's comments name.
 fn type_faults(site: &Path, tools: &Path) -> Result<Vec<String>> {
     let options = json!({
-        "noEmit": true, "allowJs": true, "checkJs": true, "target": "es2024", "lib": ["es2024", "dom", "dom.iterable"], "module": "nodenext",
+        "noEmit": true, "allowJs": true, "checkJs": true, "target": "es2024", "lib": ["es2024", "dom", "dom.iterable"], "module": "esnext", "moduleResolution": "bundler",
         "types": []
     });
     // The client has types of its own, which `cargo xtask js` checks.
