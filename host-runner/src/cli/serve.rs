@@ -13,12 +13,12 @@ pub(super) struct ServeArgs {
     /// The directory of a chain, which the page opens; its program is found in it, or in its folder `files`
     dir: Option<PathBuf>,
     /// Port of this machine [default: one that is free]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    port: u16,
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
 }
 
 pub(super) fn execute(args: &ServeArgs) -> Result<Reply> {
-    let server = PageServer::listen(args.port, args.dir.as_deref())?;
+    let server = PageServer::listen(args.port.unwrap_or(0), args.dir.as_deref())?;
     print(&format!("{}  (Ctrl-C ends it)", server.url()))?;
     server.run();
     Ok(0.into())
