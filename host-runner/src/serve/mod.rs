@@ -16,7 +16,7 @@ use std::time::Duration;
 use stepmark_runner::failure::{Failure, IO, Result};
 
 use folder::ServedFile;
-use request::{Refusal, Request};
+use request::{PageRequest, Refusal};
 
 /// Connections that are answered at once; more are closed.
 const MOST_CONNECTIONS: usize = 64;
@@ -37,7 +37,7 @@ X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n
 Cache-Control: no-store\r\nConnection: close\r\n";
 
 /// What is answered with.
-enum Answer {
+enum PageAnswer {
     /// Bytes of ours.
     Bytes(&'static str, Vec<u8>),
     /// A file of the folder.
@@ -94,8 +94,8 @@ impl PageServer {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let (answer, wants_body) = match Request::read(&mut stream, self.address.port()) {
-            Err(refusal) => (Answer::Refused(refusal), false),
+        let (answer, wants_body) = match PageRequest::read(&mut stream, self.address.port()) {
+            Err(refusal) => (PageAnswer::Refused(refusal), false),
             Ok(request) => (self.answer(&request.path), request.wants_body),
         };
         send(&mut stream, answer, wants_body)?;
@@ -103,38 +103,38 @@ impl PageServer {
     }
 
     /// What there is at a path.
-    fn answer(&self, path: &str) -> Answer {
+    fn answer(&self, path: &str) -> PageAnswer {
         let inside = path.strip_prefix('/').unwrap_or_default();
         if let Some((kind, bytes)) = site::file(if inside.is_empty() { "index.html" } else { inside }) {
-            return Answer::Bytes(kind, bytes.to_vec());
+            return PageAnswer::Bytes(kind, bytes.to_vec());
         }
         let (Some(folder), Some(name)) = (&self.folder, inside.strip_prefix(DATA)) else {
-            return Answer::Refused(Refusal::NotFound);
+            return PageAnswer::Refused(Refusal::NotFound);
         };
         if name.is_empty() {
-            return Answer::Bytes("application/json", folder::list(folder).into_bytes());
+            return PageAnswer::Bytes("application/json", folder::list(folder).into_bytes());
         }
         folder::open(folder, name)
-            .map_or(Answer::Refused(Refusal::NotFound), |file| Answer::File(site::kind_of(name), file))
+            .map_or(PageAnswer::Refused(Refusal::NotFound), |file| PageAnswer::File(site::kind_of(name), file))
     }
 }
 
-fn send(stream: &mut TcpStream, answer: Answer, wants_body: bool) -> io::Result<()> {
+fn send(stream: &mut TcpStream, answer: PageAnswer, wants_body: bool) -> io::Result<()> {
     let mut head = |status: &str, kind: &str, length: u64, more: &str| {
         let head =
             format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}{HEADERS}\r\n");
         stream.write_all(head.as_bytes())
     };
     match answer {
-        Answer::Bytes(kind, bytes) => {
+        PageAnswer::Bytes(kind, bytes) => {
             head("200 OK", kind, bytes.len() as u64, "")?;
             if wants_body { stream.write_all(&bytes) } else { Ok(()) }
         }
-        Answer::File(kind, file) => {
+        PageAnswer::File(kind, file) => {
             head("200 OK", kind, file.length(), "")?;
             if wants_body { pass_on(file, stream) } else { Ok(()) }
         }
-        Answer::Refused(refusal) => {
+        PageAnswer::Refused(refusal) => {
             let (status, more) = refusal.status();
             head(status, "text/plain; charset=utf-8", 0, more)
         }

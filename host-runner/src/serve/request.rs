@@ -35,14 +35,14 @@ impl Refusal {
 
 /// A request that can be answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(super) struct PageRequest {
     /// What it names, without query, and with its escapes resolved.
     pub(super) path: String,
     /// Whether it wants more than the head.
     pub(super) wants_body: bool,
 }
 
-impl Request {
+impl PageRequest {
     /// Reads a request that must be meant for `port` of this machine.
     pub(super) fn read(stream: &mut impl Read, port: u16) -> Result<Self, Refusal> {
         let head = head(stream)?;
@@ -109,14 +109,14 @@ fn unescaped(path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Request, Refusal> {
-        Request::read(&mut text.as_bytes(), 80)
+    fn read(text: &str) -> Result<PageRequest, Refusal> {
+        PageRequest::read(&mut text.as_bytes(), 80)
     }
 
     #[test]
     fn a_path_is_read_without_its_query_and_with_its_escapes_resolved() {
         let request = read("GET /a%20b/%C3%A4?x=%zz HTTP/1.1\r\nAccept: *\r\nhOST: localhost:80\r\n\r\nrest");
-        assert_eq!(request, Ok(Request { path: "/a b/ä".to_owned(), wants_body: true }));
+        assert_eq!(request, Ok(PageRequest { path: "/a b/ä".to_owned(), wants_body: true }));
     }
 
     #[test]
