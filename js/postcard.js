@@ -12,40 +12,60 @@ const TRAPS = [
   'null function reference',
 ];
 
-class Reader {
-  #bytes;
-  #at = 0;
-
-  constructor(bytes) { this.#bytes = bytes; }
-
-  byte() {
-    if (this.#at >= this.#bytes.length) throw new Error('the module left too few bytes');
-    return this.#bytes[this.#at++];
+/** Reads values one after the other. Each has one encoding; another one is refused, and so is what ends too early. */
+export class Reader {
+  /** @param {Uint8Array} bytes */
+  constructor(bytes) {
+    this.all = bytes;
+    this.at = 0;
   }
 
-  /** An integer of any width. */
+  get left() { return this.all.length - this.at; }
+
+  byte() {
+    if (this.left === 0) throw new Error('there are too few bytes');
+    return this.all[this.at++];
+  }
+
+  /** An integer of at most 64 bits. */
   long() {
     let value = 0n;
-    for (let shift = 0n; ; shift += 7n) {
+    for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.byte();
       value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
+      if (byte >= 0x80) continue;
+      if ((byte === 0 && shift > 0n) || value >= 1n << 64n) break;
+      return value;
     }
+    throw new Error('an integer is too long');
   }
 
   int() { return Number(this.long()); }
 
-  bytes() {
-    const length = this.int();
-    if (length > this.#bytes.length - this.#at) throw new Error('the module left too few bytes');
-    return this.#bytes.slice(this.#at, (this.#at += length));
+  /** So many bytes, as they are. */
+  fixed(length) {
+    if (length > this.left) throw new Error('there are too few bytes');
+    return this.all.slice(this.at, (this.at += length));
   }
+
+  bytes() { return this.fixed(this.int()); }
 
   text() { return decoder.decode(this.bytes()); }
 
-  option(read) { return this.byte() === 0 ? null : read(); }
+  option(read) { return this.flag() ? read() : null; }
 
-  list(read) { return Array.from({ length: this.int() }, read); }
+  flag() {
+    const byte = this.byte();
+    if (byte > 1) throw new Error(`${byte} is neither 0 nor 1`);
+    return byte === 1;
+  }
+
+  /** A list, whose items take a byte at least. */
+  list(read) {
+    const length = this.int();
+    if (length > this.left) throw new Error('a list is longer than its bytes');
+    return Array.from({ length }, read);
+  }
 }
 
 /** What a run came to. */

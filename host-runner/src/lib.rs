@@ -12,4 +12,5 @@ pub mod interrupt;
 pub mod kept;
 pub mod piped;
 pub mod program;
+mod serve;
 pub mod units;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::steps;
 
 /// What is run, in this order: the shorter ones first.
-const STEPS: [&str; 20] = [
+const STEPS: [&str; 21] = [
     "spec --config sliced",
     "spec --config restored",
     "spec --in-node --suite v1 --depth 2",
@@ -17,6 +17,7 @@ const STEPS: [&str; 20] = [
     "bombs",
     "allocations",
     "apps --node",
+    "page --all",
     "omissions --all",
     "crash --stride 20 --kills 1000 --races 20 --images 50000",
     "fuzz --seconds 60 --keep --host",

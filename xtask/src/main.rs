@@ -26,6 +26,7 @@ mod nightly;
 mod omissions;
 mod oracles;
 mod overheads;
+mod page;
 mod peers;
 mod perf_check;
 mod portability;
@@ -105,6 +106,8 @@ enum Command {
     Oracles(oracles::Args),
     /// Measure what the node costs beside running: start-up, size, memory, snapshots, pauses
     Overheads(overheads::Args),
+    /// Drive the page in a browser, and hold it to the command
+    Page(page::Args),
     /// Measure the node beside other runtimes
     Peers(peers::Args),
     /// Count the instructions of the node on the benchmark programs, and compare with the counts that are checked in
@@ -161,6 +164,7 @@ fn main() -> ExitCode {
         Command::Omissions(args) => omissions::run(&args),
         Command::Oracles(args) => oracles::run(&args),
         Command::Overheads(args) => overheads::run(&args),
+        Command::Page(args) => page::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::PerfCheck(args) => perf_check::run(&args),
         Command::Portability(args) => portability::run(&args),

@@ -53,6 +53,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("prune", ["prune output --keep-last 2", "prune output --keep-every 10"]),
     ("export", ["export output -o chain.tar", "export output -o chain.tar --program program.wasm"]),
     ("import", ["import chain.tar copy", "import ./chain.tar /srv/copy"]),
+    ("serve", ["serve output", "serve output --port 8080"]),
     ("store", ["store put money.db alice 10", "store list money.db"]),
     ("reference", ["reference program.wasm run", "reference --env LANG=C program.wasm"]),
     ("bench", ["bench program.wasm run", "bench --rounds 10 program.wasm run"]),

@@ -19,6 +19,7 @@ mod reference;
 mod reply;
 mod resume;
 mod run;
+mod serve;
 mod store;
 mod thaw;
 mod trapped;
@@ -87,6 +88,8 @@ enum Command {
     Export(fold::ExportArgs),
     /// Unpack and check such a file
     Import(fold::ImportArgs),
+    /// Show and verify a chain in a page: for the browsers of this machine, without writing anything
+    Serve(serve::ServeArgs),
     /// Look at a key-value store, change it, export it, commit a run
     Store(store::StoreArgs),
     /// Run a program directly on wasmtime, to compare with
@@ -177,6 +180,7 @@ fn answer(cli: &Cli) -> Result<Reply> {
         Some(Command::Prune(args)) => fold::prune(args),
         Some(Command::Export(args)) => fold::export(args),
         Some(Command::Import(args)) => fold::import(args),
+        Some(Command::Serve(args)) => serve::execute(args),
         Some(Command::Store(args)) => store::execute(args),
         Some(Command::Reference(args)) => reference::execute(args),
         Some(Command::Bench(args)) => bench::execute(args),
