@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::steps;
 
 /// What is run, in this order: the shorter ones first.
-const STEPS: [&str; 20] = [
+const STEPS: [&str; 21] = [
     "spec --config sliced",
     "spec --config restored",
     "spec --in-node --suite v1 --depth 2",
@@ -16,6 +16,7 @@ const STEPS: [&str; 20] = [
     "price --long",
     "bombs",
     "allocations",
+    "timeline --seeks 10000",
     "apps --node",
     "omissions --all",
     "crash --stride 20 --kills 1000 --races 20 --images 50000",

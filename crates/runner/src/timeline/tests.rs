@@ -202,6 +202,40 @@ fn targets_are_snapshots_and_the_end_and_what_is_beyond_is_refused() {
 }
 
 #[test]
+fn a_chain_whose_run_was_killed_ends_with_its_last_snapshot() {
+    let sample = Sample::new(PROGRAM, &["run", "3"], 300);
+    for name in ["receipt.json", "result.txt", "final.snap", "final.bin"] {
+        std::fs::remove_file(sample.dir.path().join(name)).unwrap();
+    }
+    let (last, link) = ChainFiles::open(sample.dir.path()).unwrap().links.pop_last().unwrap();
+    let mut timeline = sample.timeline();
+    assert_eq!(timeline.seek(SeekTarget::End).unwrap(), Moment::at_gas(link.gas_total));
+    let snapshot = std::fs::read(sample.dir.path().join(format!("{last}.snap"))).unwrap();
+    assert_eq!(here(&mut timeline), (link.gas_total, hash(&snapshot)));
+    assert_eq!((timeline.is_ended(), timeline.step(1).unwrap(), timeline.back(2).unwrap()), (false, 0, 2));
+    let failure = timeline.seek(SeekTarget::Gas(link.gas_total + 1)).unwrap_err();
+    let expected = format!(
+        "gas {0} is beyond the chain, which ends with snapshot {last} at gas {1}",
+        link.gas_total + 1,
+        link.gas_total
+    );
+    assert_eq!((failure.code(), failure.what()), (2, &*expected));
+}
+
+#[test]
+fn a_snapshot_to_which_its_segment_does_not_lead_is_not_passed() {
+    let sample = Sample::new(PROGRAM, &["run", "3"], 300);
+    let mut chain = ChainFiles::open(sample.dir.path()).unwrap();
+    chain.links.get_mut(&2).unwrap().hash = [7; 32];
+    let job = chain.job.clone().unwrap();
+    let files = JobFiles { program: sample.job.program.clone(), ..JobFiles::default() };
+    let mut timeline = Timeline::open(&chain, &Rerun::new(job, &files, sample.dir.path()), 1 << 26).unwrap();
+    timeline.seek(SeekTarget::Gas(chain.links[&1].gas_total + 5)).unwrap();
+    let failure = timeline.run_to(&Breakpoint::HostCall, Direction::Forward).unwrap_err();
+    assert_eq!((failure.code(), failure.what()), (65, "the segment before it does not lead to snapshot 2"));
+}
+
+#[test]
 fn a_trap_is_where_its_instruction_is_about_to_be_executed() {
     let text = "(module (func (export \"f\") (drop (i32.div_u (i32.const 1) (i32.const 0)))))";
     let sample = Sample::new(text, &["f"], 1000);
