@@ -16,6 +16,7 @@ const STEPS: [&str; 21] = [
     "price --long",
     "bombs",
     "allocations",
+    "timeline --seeks 10000",
     "apps --node",
     "page --all",
     "omissions --all",

@@ -36,6 +36,7 @@ mod self_hosting;
 mod spec;
 mod steps;
 mod store;
+mod timeline;
 mod wasi_host;
 mod wasi_testsuite;
 mod wasmfiles;
@@ -127,6 +128,8 @@ enum Command {
     Spec(spec::Args),
     /// Run contracts at once on one store, and check the history
     Store(store::Args),
+    /// Seek moments of chains, step back, find last writers, and compare with plain execution
+    Timeline(timeline::Args),
     /// Run a WASI command in an engine that is a library
     #[command(hide = true)]
     WasiHost(wasi_host::Args),
@@ -174,6 +177,7 @@ fn main() -> ExitCode {
         Command::SelfHosting(args) => self_hosting::run(&args),
         Command::Spec(args) => spec::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::Timeline(args) => timeline::run(&args),
         Command::WasiHost(args) => return wasi_host::run(&args),
         Command::WasiTestsuite(args) => wasi_testsuite::run(&args),
         Command::Wasmfiles(args) => wasmfiles::run(&args),

@@ -29,4 +29,5 @@ pub mod strict;
 pub mod terminal;
 mod text;
 pub mod this_machine;
+pub mod timeline;
 pub mod verify;

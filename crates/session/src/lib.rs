@@ -4,6 +4,8 @@
 
 mod calls;
 mod compiled;
+#[cfg(not(target_family = "wasm"))]
+mod copy;
 mod delivery;
 mod files;
 mod link;

@@ -42,7 +42,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("freeze", ["freeze a.frozen program.wasm run", "freeze a.frozen --after 5000000 program.wasm run"]),
     ("thaw", ["thaw a.frozen", "thaw a.frozen --after 10000000 --to b.frozen"]),
     ("verify", ["verify program.wasm output", "verify program.wasm output --from 4 --to 7 --report verdicts.html"]),
-    ("inspect", ["inspect output@4 --program program.wasm", "inspect output@final --memory 1024+64"]),
+    ("inspect", ["inspect output@4 --memory 1024+64", "inspect output --at 1234567 --program program.wasm"]),
     ("diff", ["diff output@3 output@4", "diff mine@4 theirs@4 --program program.wasm"]),
     ("bisect", ["bisect program.wasm mine theirs", "bisect program.wasm mine@4 --left './a' --right './b'"]),
     ("executor", ["executor output@4 program.wasm", "executor output@4 program.wasm --engine native"]),

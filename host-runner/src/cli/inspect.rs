@@ -1,14 +1,19 @@
-//! `inspect`: what is in a snapshot.
+//! `inspect`: what is in a snapshot, or at any other moment of a chain.
+
+use std::path::Path;
 
 use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
 use crate::flags::FileFlags;
 use crate::units;
 use stepmark_runner::bounds::Bounds;
+use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::state::{Sight, hex_dump};
+use stepmark_runner::job::rerun::{JobFiles, Rerun};
+use stepmark_runner::state::{Sight, StateView, hex_dump};
 use stepmark_runner::terminal::print_lines;
+use stepmark_runner::timeline::{CHECKPOINT_BYTES, SeekTarget, Timeline};
 
 /// Arguments of `inspect`.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,6 +25,9 @@ pub(super) struct InspectArgs {
     /// Dump memory, from an address; of another memory than 0 as NUMBER:ADDRESS+BYTES (repeatable)
     #[arg(long, value_name = "ADDRESS+BYTES")]
     memory: Vec<String>,
+    /// Look at the moment after so much gas in total, and not at a snapshot: the chain is executed up to there
+    #[arg(long, value_name = "GAS", value_parser = units::number)]
+    at: Option<u64>,
     /// The program's file [default: looked for by name and hash in DIR, beside DIR, in the working directory and where the run had it]
     #[arg(long, value_name = "FILE")]
     program: Option<String>,
@@ -62,18 +70,49 @@ impl Range {
     }
 }
 
+/// What a state says, and the ranges of its memory that were asked for: memory, address and bytes.
+type Looked = (StateView, Vec<(u32, u64, Vec<u8>)>);
+
+fn at_snapshot(args: &InspectArgs, program: Option<&str>, place: &str, ranges: &[Range]) -> Result<Looked> {
+    let place = SnapshotRef::to_look_at(place)?;
+    let mut state = Sight::open(&place, program, &args.files.given()?, &args.bounds())?;
+    Ok((state.view(), dumps(ranges, |range| state.memory(range.memory, range.address, range.bytes))?))
+}
+
+fn at_gas(args: &InspectArgs, program: Option<&str>, dir: &str, gas: u64, ranges: &[Range]) -> Result<Looked> {
+    let dir = Path::new(dir);
+    if !dir.is_dir() {
+        let what = format!("{}: is no directory; --at takes one, without @ID", dir.display());
+        return Err(Failure::usage(what));
+    }
+    let chain = ChainFiles::open(dir)?;
+    let job = chain.job.clone();
+    let job = job.ok_or_else(|| Failure::data(format!("{}: holds no snapshot", dir.display())))?;
+    args.bounds().check_memory(&job)?;
+    let files = JobFiles::find(&job, program, &args.files.given()?, dir)?;
+    let mut timeline = Timeline::open(&chain, &Rerun::new(job, &files, dir), CHECKPOINT_BYTES)?;
+    timeline.seek(SeekTarget::Gas(gas))?;
+    let view = timeline.view()?;
+    Ok((view, dumps(ranges, |range| timeline.memory(range.memory, range.address, range.bytes))?))
+}
+
+fn dumps(ranges: &[Range], mut bytes_of: impl FnMut(&Range) -> Result<Vec<u8>>) -> Result<Vec<(u32, u64, Vec<u8>)>> {
+    ranges.iter().map(|range| Ok((range.memory, range.address, bytes_of(range)?))).collect()
+}
+
+impl InspectArgs {
+    fn bounds(&self) -> Bounds {
+        Bounds { memory: self.max_memory_total, ..Bounds::default() }
+    }
+}
+
 pub(super) fn execute(args: &InspectArgs) -> Result<Reply> {
     let ranges: Vec<Range> = args.memory.iter().map(|text| Range::parse(text)).collect::<Result<_>>()?;
     let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
-    let place = SnapshotRef::to_look_at(place)?;
-    let bounds = Bounds { memory: args.max_memory_total, ..Bounds::default() };
-    let mut state = Sight::open(&place, program, &args.files.given()?, &bounds)?;
-    let view = state.view();
-    let mut dumps = Vec::new();
-    for range in ranges {
-        let bytes = state.memory(range.memory, range.address, range.bytes)?;
-        dumps.push((range.memory, range.address, bytes));
-    }
+    let (view, dumps) = match args.at {
+        Some(gas) => at_gas(args, program, place, gas, &ranges)?,
+        None => at_snapshot(args, program, place, &ranges)?,
+    };
     if args.json {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let dumps: Vec<_> = dumps

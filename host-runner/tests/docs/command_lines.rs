@@ -22,12 +22,13 @@ use std::sync::{Mutex, Once, PoisonError};
 use crate::{Fenced, fenced, pages, root, text};
 
 /// The pages whose command lines are run, each by a test of its own.
-const RUN: [&str; 11] = [
+const RUN: [&str; 12] = [
     "README.md",
     "docs/compiled.md",
     "docs/everyday.md",
     "docs/profile.md",
     "docs/store.md",
+    "docs/timeline.md",
     "docs/toolchains.md",
     "docs/tutorial-embed.md",
     "docs/tutorial-first.md",
@@ -255,6 +256,11 @@ fn the_page_on_the_store_prints_what_it_says() {
 #[test]
 fn the_page_on_profiles_prints_what_it_says() {
     run("docs/profile.md");
+}
+
+#[test]
+fn the_page_on_any_moment_of_a_run_prints_what_it_says() {
+    run("docs/timeline.md");
 }
 
 #[test]

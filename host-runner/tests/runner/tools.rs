@@ -89,6 +89,27 @@ fn inspect_shows_the_stack_with_types_and_the_memory_as_a_dump() {
 }
 
 #[test]
+fn inspect_shows_any_moment_of_a_chain() {
+    let dir = Dir::new();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasmfiles/fib32.wasm");
+    fs::copy(program, dir.path("fib.wasm")).expect("copied");
+    dir.run("--engine native --gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20").code(0);
+    let at = |gas: &str| json(dir.run(&format!("inspect out --at {gas} --json")).code(0).stdout());
+    let between = at("123456");
+    assert_eq!((&between["moment"], &between["gas_total"]), (&"paused after snapshot 2".into(), &123_456.into()));
+    assert_eq!(between["frames"][0]["name"], "fib");
+    let snapshot = json(dir.run("inspect out@2 --json").code(0).stdout());
+    assert_eq!(at(&snapshot["gas_total"].to_string())["state_hash"], snapshot["state_hash"]);
+    assert_eq!(at("0")["moment"], "paused before snapshot 1");
+    dir.run("inspect out --at 1000000").code(2).says("gas 1000000 is beyond the run, which ends at gas 197015");
+    dir.run("inspect out@2 --at 5").code(2).says("--at takes one, without @ID");
+    fs::create_dir(dir.path("empty")).expect("a directory");
+    dir.run("inspect empty --at 5").code(65).says("empty: holds no snapshot");
+    fs::write(dir.path("out/2.bin"), "no pages").expect("written");
+    dir.run("inspect out --at 123456").code(65).says("2.bin");
+}
+
+#[test]
 fn a_kept_end_is_a_core_dump() {
     let dir = Dir::with("trap.wasm", TRAP);
     for engine in ["wasm", "native"] {

@@ -38,6 +38,16 @@ impl NativeNode {
         self.session.as_mut()
     }
 
+    /// A second node with the run in the same state; none before all files are given, or while files wait to be taken.
+    pub fn copied(&self) -> Option<Self> {
+        Some(Self { session: Some(self.session.as_ref()?.copied()?), mode: self.mode })
+    }
+
+    /// The run that was loaded, to look at.
+    pub fn loaded(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
     fn session(&mut self) -> std::result::Result<&mut Session, JobError> {
         self.session.as_mut().ok_or_else(|| JobError::usage("no job is loaded"))
     }

@@ -26,6 +26,7 @@ pub(crate) use differences::Differences;
 pub use differences::{Difference, differences, each_difference};
 pub use place::{CallPlace, backtrace, backtrace_lines};
 pub use sight::Sight;
+pub(crate) use sight::check_range;
 pub use view::{FrameView, FrameViews, StateView, value};
 
 /// A restored snapshot.
@@ -89,7 +90,7 @@ impl LoadedState {
 }
 
 /// Bytes from `start` on, of the pages that `page_of` has.
-fn bytes_of(mut page_of: impl FnMut(u64) -> Page, start: u64, length: usize) -> Vec<u8> {
+pub(crate) fn bytes_of(mut page_of: impl FnMut(u64) -> Page, start: u64, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length);
     let page_size = u64::try_from(PAGE).unwrap_or(u64::MAX);
     let mut at = start;

@@ -108,7 +108,7 @@ impl Sight {
 }
 
 /// Checks that a memory has so many bytes from `start` on.
-fn check_range(raw: &RawSnapshot, number: SpaceId, start: u64, length: usize) -> Result<()> {
+pub(crate) fn check_range(raw: &RawSnapshot, number: SpaceId, start: u64, length: usize) -> Result<()> {
     let memories = raw.state.spaces.iter().filter(|space| space.kind == SPACE_MEMORY);
     let Some(space) = memories.clone().find(|space| space.index == number.index) else {
         let count = memories.count();

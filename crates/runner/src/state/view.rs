@@ -243,7 +243,7 @@ impl LoadedState {
 
 impl StateView {
     /// What a snapshot says, with what is known of its program and of its system interface.
-    pub(super) fn new(raw: &RawSnapshot, machine: Option<&Machine>, wasi: Option<&Wasi>) -> Self {
+    pub(crate) fn new(raw: &RawSnapshot, machine: Option<&Machine>, wasi: Option<&Wasi>) -> Self {
         let RawSnapshot { job, segment, state, hash } = raw;
         let views = FrameViews::new(machine, &state.frames);
         let frames = state.frames.iter().rev().enumerate().map(|(number, frame)| views.view(frame, number == 0));
