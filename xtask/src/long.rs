@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::steps;
 
 /// What is run, in this order: the shorter ones first.
-const STEPS: [&str; 21] = [
+const STEPS: [&str; 22] = [
     "spec --config sliced",
     "spec --config restored",
     "spec --in-node --suite v1 --depth 2",

@@ -149,12 +149,14 @@ impl Playback {
         let mut left = steps;
         while !self.is_ended() {
             let gas = gas_total.saturating_sub(self.gas()?);
-            let event = self.node.run(Budget { gas, steps: left })?;
+            // Once it has ended, what it leaves behind is hashed: that is no step of the program.
+            let has_ended = self.node.result()?.is_some();
+            let event = self.node.run(Budget { gas, steps: if has_ended { u64::MAX } else { left } })?;
             left = self.machine()?.steps_left().min(left);
             self.node.drop_output()?;
             match event {
-                Event::Paused => break,
-                Event::Output => {}
+                Event::Paused if self.node.result()?.is_none() => break,
+                Event::Paused | Event::Output => {}
                 Event::Question => {
                     let question = self.node.question()?.ok_or_else(no_run)?;
                     let answer = self.replies.answer(&question, &mut self.node)?;
