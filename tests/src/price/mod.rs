@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use stepmark_core::machine::TierKind;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use stepmark_session::{Budget, Event};
 
 use crate::session::{Files, load, words};
@@ -132,7 +132,7 @@ fn run(row: &Row, engine: Engine, times: u64) -> Result<Taken> {
                 let answer = session.question().map(growth::nothing).context("no question")?;
                 session.answer(answer).map_err(|e| anyhow::anyhow!("{e}"))?;
             }
-            event => anyhow::bail!("{event:?}"),
+            event => bail!("{event:?}"),
         }
     }
     // What is hashed at the end is part of the run.
@@ -198,13 +198,19 @@ fn nanoseconds(row: &Row, engine: Engine, effort: Effort) -> Result<f64> {
         let next = run(row, engine, more)?;
         let grown = next.time.saturating_sub(once.time);
         (times, once) = (more, next);
-        if grown >= effort.least {
+        // What making the state takes is not the same twice: work that is small beside it would be lost in that.
+        if grown >= effort.least.max(once.time / 4) {
             break;
         }
     }
-    let (one, two) = (shortest(row, engine, times, effort.runs)?, shortest(row, engine, 2 * times, effort.runs)?);
-    let gas = two.gas.checked_sub(one.gas).filter(|gas| *gas > 0).context("twice as much costs no more gas")?;
-    Ok(two.time.saturating_sub(one.time).as_nanos() as f64 / gas as f64)
+    for runs in effort.runs..effort.runs + 5 {
+        let (one, two) = (shortest(row, engine, times, runs)?, shortest(row, engine, 2 * times, runs)?);
+        let gas = two.gas.checked_sub(one.gas).filter(|gas| *gas > 0).context("twice as much costs no more gas")?;
+        if let Some(time) = two.time.checked_sub(one.time).filter(|time| !time.is_zero()) {
+            return Ok(time.as_nanos() as f64 / gas as f64);
+        }
+    }
+    bail!("{} times as much takes no longer than {times} times", 2 * times)
 }
 
 /// The loop that all others are compared with.
@@ -232,6 +238,11 @@ impl Scale {
         Self { baseline: baseline(), engine, effort, last: None }
     }
 
+    /// What the loop takes. All ratios stand on it: it runs for longer than a row.
+    fn base(&self, effort: Effort) -> Result<f64> {
+        nanoseconds(&self.baseline, self.engine, Effort { least: effort.least * 8, runs: effort.runs + 6 })
+    }
+
     /// Measures a row; one that comes out above `most` is measured again, up to so many times, between two measurements of the
     /// loop: the machine does other things too.
     ///
@@ -241,7 +252,7 @@ impl Scale {
         let what = || format!("{}, {}, {}", row.name, row.state, self.engine.name());
         let base = match self.last {
             Some((base, ago)) if ago < EVERY => base,
-            _ => nanoseconds(&self.baseline, self.engine, self.effort)?,
+            _ => self.base(self.effort)?,
         };
         let mut own = nanoseconds(row, self.engine, self.effort).with_context(what)?;
         let mut ratio = own / base;
@@ -250,9 +261,9 @@ impl Scale {
                 break;
             }
             let longer = Effort { runs: self.effort.runs + 2, least: self.effort.least * 2 };
-            let before = nanoseconds(&self.baseline, self.engine, longer)?;
+            let before = self.base(longer)?;
             let better = nanoseconds(row, self.engine, longer).with_context(what)?;
-            let base = before.min(nanoseconds(&self.baseline, self.engine, longer)?);
+            let base = before.min(self.base(longer)?);
             if better / base < ratio {
                 (own, ratio) = (better, better / base);
             }
