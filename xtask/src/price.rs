@@ -11,10 +11,8 @@ use serde_json::json;
 
 use crate::evidence;
 
-/// The worst ratio that the schedule `default` allows.
+/// The worst ratio that the schedule `default` allows, natively and in the module.
 const MOST: f64 = 30.0;
-/// The same in the module, whose host calls and stepper are made small, not fast: RATIONALE.md, section on its size.
-const MOST_IN_MODULE: f64 = 40.0;
 /// The same of floats that are subnormal, in both: a processor that finishes them in microcode takes 45 ns for each, which the
 /// schedule does not price (docs/gas.md).
 const MOST_OF_SUBNORMALS: f64 = 200.0;
@@ -61,8 +59,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let rows = |engine| prices.iter().filter(|price| price.engine == engine).count();
     let steepest = growths.iter().max_by(|a, b| a.growth.total_cmp(&b.growth));
     let figure = format!(
-        "price: in {:.0} s, {} rows natively and the dearest {} of them in the module; at most {MOST} and {MOST_IN_MODULE} times an \
-         `i32.add` a unit of gas: {}; {}. {} states twice as large, at most {MOST_GROWTH} times the time: {}. \
+        "price: in {:.0} s, {} rows natively and the dearest {} of them in the module; at most {MOST} times an `i32.add` \
+         a unit of gas: {}; {}. {} states twice as large, at most {MOST_GROWTH} times the time: {}. \
          Of subnormal floats at most {MOST_OF_SUBNORMALS} times: {worst_of_subnormals}",
         begin.elapsed().as_secs_f64(),
         rows(Engine::Fast),
@@ -77,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         let table = table(&prices) + "\n" + &growth_table(&growths);
         evidence::record("Price", &evidence::command_line(), &table, &figure)?;
     }
-    let right = prices.iter().all(|price| price.ratio <= most(price.engine, &price.state));
+    let right = prices.iter().all(|price| price.ratio <= most(&price.state));
     Ok(right && growths.iter().all(|growth| growth.growth <= MOST_GROWTH))
 }
 
@@ -116,27 +114,20 @@ fn prices(args: &Args) -> Result<Vec<Price>> {
 fn measured(rows: &[Row], engine: Engine, effort: Effort) -> Result<Vec<Price>> {
     let half = |first: usize| -> Result<Vec<Price>> {
         let mut scale = Scale::new(engine, effort);
-        rows.iter().skip(first).step_by(2).map(|row| scale.measure(row, most(engine, &row.state), 8)).collect()
+        rows.iter().skip(first).step_by(2).map(|row| scale.measure(row, most(&row.state), 8)).collect()
     };
     let (even, odd) = std::thread::scope(|scope| {
         let odd = scope.spawn(|| half(1));
         (half(0), odd.join().expect("BUG: measuring does not panic"))
     });
     let prices = [even?, odd?].concat();
-    prices
-        .iter()
-        .filter(|price| price.ratio > most(engine, &price.state))
-        .for_each(|price| println!("{}", line(price)));
+    prices.iter().filter(|price| price.ratio > most(&price.state)).for_each(|price| println!("{}", line(price)));
     Ok(prices)
 }
 
-/// The worst ratio on an engine in a state.
-fn most(engine: Engine, state: &str) -> f64 {
-    match engine {
-        _ if state == SUBNORMAL => MOST_OF_SUBNORMALS,
-        Engine::Module => MOST_IN_MODULE,
-        Engine::Fast | Engine::Stepper => MOST,
-    }
+/// The worst ratio in a state.
+fn most(state: &str) -> f64 {
+    if state == SUBNORMAL { MOST_OF_SUBNORMALS } else { MOST }
 }
 
 fn growths(args: &Args) -> Result<Vec<Growth>> {

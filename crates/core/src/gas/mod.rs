@@ -30,7 +30,7 @@ fn tables(name: &str) -> &'static [&'static str] {
 }
 
 /// Work that is charged by its amount, beside the instruction that causes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Pages of 64 KiB by `memory.grow`.
     MemoryGrow,
@@ -114,13 +114,18 @@ struct UnitPrice {
     size: u32,
 }
 
+impl UnitPrice {
+    const FREE: Self = Self { cost: 0, size: 1 };
+}
+
 /// A table of gas costs, with a name and a canonical text that is part of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     name: String,
     text: String,
     costs: Vec<u32>,
-    units: BTreeMap<Unit, UnitPrice>,
+    /// In the order of [`Unit::ALL`]; what a schedule does not price is free.
+    units: Vec<UnitPrice>,
     host_call: u32,
 }
 
@@ -206,7 +211,8 @@ impl Schedule {
         };
         let cost_of = |mnemonic: &str| rows.get(mnemonic).map(|row| row.0);
         let costs = Op::ALL.iter().map(|op| cost_of(op.mnemonic()).unwrap_or(*rest)).collect();
-        let units = Unit::ALL.iter().filter_map(|(unit, name)| Some((*unit, rows.get(*name)?.1?))).collect();
+        let price_of = |name: &str| rows.get(name).and_then(|row| row.1).unwrap_or(UnitPrice::FREE);
+        let units = Unit::ALL.iter().map(|(_, name)| price_of(name)).collect();
         let host_call = cost_of("host.call").unwrap_or(0);
         Ok(Self { name: name.to_owned(), text: canonical_text(rows), costs, units, host_call })
     }
@@ -227,21 +233,27 @@ impl Schedule {
     }
 
     /// Cost of an instruction, without its part by the unit.
-    #[inline]
+    #[inline(always)]
     pub fn cost(&self, op: Op) -> u64 {
         u64::from(self.costs[op as usize])
     }
 
     /// Cost of `amount` units of work, each unit begun counting whole.
     pub fn units(&self, unit: Unit, amount: u64) -> u64 {
-        let Some(price) = self.units.get(&unit) else { return 0 };
-        amount.div_ceil(u64::from(price.size)).saturating_mul(u64::from(price.cost))
+        if amount == 0 {
+            return 0;
+        }
+        let price = self.units[unit as usize];
+        let (begun, cost) = (amount.div_ceil(u64::from(price.size)), u64::from(price.cost));
+        // Most are so small that nothing can overflow; what tests for that is a call in wasm.
+        if begun <= u64::from(u32::MAX) { begun * cost } else { begun.saturating_mul(cost) }
     }
 
     /// The largest amount of work that so much gas pays for.
     pub fn most_units(&self, unit: Unit, gas: u64) -> u64 {
-        let price = self.units.get(&unit).filter(|price| price.cost > 0);
-        price.map_or(u64::MAX, |price| (gas / u64::from(price.cost)).saturating_mul(price.size.into()))
+        let price = self.units[unit as usize];
+        let begun = gas.checked_div(price.cost.into());
+        begun.map_or(u64::MAX, |begun| begun.saturating_mul(price.size.into()))
     }
 
     /// Cost of an instruction of a body, with the part by the unit that the code alone tells: the slots that it carries.
@@ -315,6 +327,29 @@ mod tests {
     use stepmark_state::schedule_names::built_in;
 
     use super::*;
+
+    #[test]
+    fn work_by_the_unit_stands_in_its_order_and_is_charged_by_units_begun() {
+        for (place, (unit, name)) in Unit::ALL.iter().enumerate() {
+            assert_eq!(*unit as usize, place, "{name}");
+        }
+        let schedule = Schedule::parse("mine", "*,1\nmemory.fill,1,3,64\nmemory.copy,1,4294967295,1\n").unwrap();
+        let cases = [
+            (Unit::MemoryFill, 0, 0),
+            (Unit::MemoryFill, 1, 3),
+            (Unit::MemoryFill, 64, 3),
+            (Unit::MemoryFill, 65, 6),
+            (Unit::MemoryFill, u64::MAX, 3 << 58),
+            (Unit::MemoryCopy, u64::from(u32::MAX), u64::from(u32::MAX) * u64::from(u32::MAX)),
+            (Unit::MemoryCopy, 1 << 33, u64::MAX),
+            (Unit::MemoryGrow, u64::MAX, 0),
+        ];
+        for (unit, amount, cost) in cases {
+            assert_eq!(schedule.units(unit, amount), cost, "{unit:?} {amount}");
+        }
+        assert_eq!(schedule.most_units(Unit::MemoryFill, 7), 128);
+        assert_eq!(schedule.most_units(Unit::MemoryGrow, 7), u64::MAX);
+    }
 
     #[test]
     fn markers_are_free_and_all_else_costs_one_by_default_but_for_what_the_stepper_is_handed() {

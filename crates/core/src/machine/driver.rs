@@ -453,7 +453,7 @@ impl Machine {
         body
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set_resume(&mut self, resume: ResumePoint) {
         self.frames.last_mut().expect("BUG: there is a frame").resume = resume;
     }
@@ -504,7 +504,7 @@ impl Machine {
     }
 
     /// Charges gas that the budget has been checked for: an instruction, and its part by the unit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spend(&mut self, instruction: u64, units: u64) {
         self.left -= instruction + units;
         self.gas_total += instruction + units;
@@ -526,8 +526,12 @@ impl Machine {
 
     /// Cost of the host call that the run stopped at: its instruction, the call, and its work.
     pub fn host_call_cost(&mut self, work: Work) -> u64 {
-        let call = self.current_instr().map_or(0, |instr| self.schedule.cost_of(&instr));
-        call.saturating_add(self.schedule.host_call(work))
+        self.instruction_and(self.schedule.host_call(work))
+    }
+
+    /// Cost of the instruction that the run stopped at, and this.
+    fn instruction_and(&mut self, more: u64) -> u64 {
+        self.current_instr().map_or(0, |instr| self.schedule.cost_of(&instr)).saturating_add(more)
     }
 
     /// Charges the host call that the run stopped at, its instruction and its work, before any effect; the receipt for it,
@@ -536,9 +540,9 @@ impl Machine {
     /// # Errors
     /// The whole cost, if that is more than is left; nothing has been charged then.
     pub fn charge_host_call(&mut self, work: Work) -> Result<Paid, u64> {
-        let cost = self.host_call_cost(work);
-        let call = cost - self.schedule.host_call(work);
-        self.charge_outside(call, cost)?;
+        let for_work = self.schedule.host_call(work);
+        let cost = self.instruction_and(for_work);
+        self.charge_outside(cost - for_work, cost)?;
         Ok(Paid::of(work))
     }
 

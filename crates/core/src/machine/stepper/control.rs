@@ -61,14 +61,7 @@ impl Machine {
                 let choice = (self.operand(at, 0) as u32).min(at.instr.aux) as usize;
                 self.branch(at, at.top - 1, body, body.targets[imm + choice]);
             }
-            Op::Return => self.leave(at.base, at.top, body.results),
-            Op::End => {
-                if at.index as usize + 1 == body.instrs.len() {
-                    self.leave(at.base, at.top, body.results);
-                } else {
-                    self.pass(at);
-                }
-            }
+            Op::Return | Op::End => self.leave(at.base, at.top, body.results),
             other => unreachable!("BUG: {} is not executed here", other.mnemonic()),
         }
         Ok(())

@@ -54,9 +54,9 @@ pub(crate) struct PlacedInstr {
 }
 
 impl PlacedInstr {
-    #[inline]
+    #[inline(always)]
     fn new(body: &Body, base: u32, index: u32) -> Self {
-        let instr = body.instrs[index as usize];
+        let instr = body.instrs.as_slice()[index as usize];
         let base = base as usize;
         let operands = base + body.locals as usize;
         PlacedInstr { instr, index, base, operands, top: operands + instr.height as usize }
@@ -106,29 +106,17 @@ impl Machine {
     }
 
     /// Executes an instruction. What has no case of its own here is found in two steps, numeric ones in one.
+    ///
+    /// What every step does is inlined by name: the node is built for size, which would make calls of all of it.
     fn execute(&mut self, at: &PlacedInstr, body: &Body) -> Done {
-        match KINDS[at.instr.op as usize] {
-            InstrKind::Numeric => {
-                self.charge(&at.instr, 0)?;
-                self.numeric(at)?;
-            }
-            InstrKind::Vector => {
-                self.charge(&at.instr, 0)?;
-                self.vector(at, body)?;
-            }
-            InstrKind::Branch => {
-                self.charge(&at.instr, 0)?;
-                return self.control(at, body);
-            }
-            InstrKind::Other => {
-                self.charge(&at.instr, 0)?;
-                return self.other(at, body);
-            }
+        let kind = match KINDS[at.instr.op as usize] {
+            // The end of the function returns.
+            InstrKind::Marker if at.index as usize + 1 == body.instrs.len() => InstrKind::Branch,
+            kind => kind,
+        };
+        match kind {
             // Most are free, and then nothing can stop them.
-            InstrKind::Marker => {
-                if self.schedule.cost(at.instr.op) > 0 {
-                    self.charge(&at.instr, 0)?;
-                }
+            InstrKind::Marker if self.schedule.cost(at.instr.op) == 0 => {
                 self.pass(at);
                 return Ok(());
             }
@@ -136,6 +124,17 @@ impl Machine {
             InstrKind::Bulk => return self.bulk(at),
             InstrKind::Call => return self.call_instr(at, body),
             InstrKind::Throw => return self.throw(at),
+            _ => self.charge_step(&at.instr)?,
+        }
+        match kind {
+            InstrKind::Numeric => self.numeric(at)?,
+            InstrKind::Vector => self.vector(at, body)?,
+            InstrKind::Marker => {
+                self.pass(at);
+                return Ok(());
+            }
+            InstrKind::Branch => return self.control(at, body),
+            _ => return self.other(at, body),
         }
         self.next(at);
         Ok(())
@@ -160,25 +159,29 @@ impl Machine {
                 access(&what, a as u64, b, bytes, dirty)?
             }
         };
-        let halves = [result as u64, (result >> 64) as u64];
-        let slots = usize::from(what.shape.result);
-        self.stack[result_place..result_place + slots].copy_from_slice(&halves[..slots]);
+        let slots = what.shape.result;
+        if slots > 0 {
+            self.stack[result_place] = result as u64;
+        }
+        if slots > 1 {
+            self.stack[result_place + 1] = (result >> 64) as u64;
+        }
+        Ok(())
+    }
+
+    /// Charges an instruction, or stops before it.
+    #[inline(always)]
+    fn charge_step(&mut self, instr: &Instr) -> Done {
+        let cost = self.schedule.cost(instr.op);
+        if cost == 0 || instr.carried > 0 || cost > self.left {
+            return self.charge(instr, 0);
+        }
+        self.spend(cost, 0);
         Ok(())
     }
 
     /// Charges an instruction and `extra` gas by the unit, or stops before it.
-    #[inline]
     pub(crate) fn charge(&mut self, instr: &Instr, extra: u64) -> Done {
-        let base = self.schedule.cost(instr.op);
-        if base == 0 || instr.carried > 0 || base.saturating_add(extra) > self.left {
-            return self.charge_special(instr, extra);
-        }
-        self.spend(base, extra);
-        Ok(())
-    }
-
-    /// Charges what is free, carries much, or cannot be paid.
-    fn charge_special(&mut self, instr: &Instr, extra: u64) -> Done {
         self.afford(instr, extra)?;
         if self.schedule.is_uncharged_transfer(instr.op) {
             self.steps -= 1;
@@ -212,7 +215,7 @@ impl Machine {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, at: &PlacedInstr) {
         self.set_resume(ResumePoint::Wasm(at.index + 1));
     }
@@ -234,9 +237,9 @@ impl Machine {
     }
 
     /// The operand `depth` below the topmost.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn operand(&self, at: &PlacedInstr, depth: usize) -> u64 {
-        self.stack[at.top - 1 - depth]
+        self.stack.as_slice()[at.top - 1 - depth]
     }
 
     /// Address of memory 0, or of another by index, of the running instance.
@@ -257,10 +260,12 @@ impl Machine {
     }
 
     /// Copies a value of one slot or more; most have one.
+    #[inline(always)]
     fn copy_slots(&mut self, from: usize, to: usize, slots: usize) {
+        let stack = self.stack.as_mut_slice();
         match slots {
-            1 => self.stack[to] = self.stack[from],
-            _ => self.stack.copy_within(from..from + slots, to),
+            1 => stack[to] = stack[from],
+            _ => stack.copy_within(from..from + slots, to),
         }
     }
 
@@ -269,10 +274,11 @@ impl Machine {
         let slots = 1 + at.instr.aux as usize;
         match at.instr.op {
             Op::TryTable | Op::Drop => {}
-            Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => self.stack[top] = at.instr.imm,
+            Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => self.stack.as_mut_slice()[top] = at.instr.imm,
             Op::V128Const => {
                 let constant = body.vectors[imm];
-                self.stack[top..top + 2].copy_from_slice(&[constant as u64, (constant >> 64) as u64]);
+                self.stack[top] = constant as u64;
+                self.stack[top + 1] = (constant >> 64) as u64;
             }
             Op::RefNull => self.stack[top] = 0,
             Op::RefFunc => self.stack[top] = self.store.func_ref(self.instance().funcs[imm]),
@@ -376,7 +382,7 @@ const fn special(op: Op) -> InstrKind {
         Op::MemoryGrow | Op::MemoryFill | Op::MemoryCopy | Op::MemoryInit => InstrKind::Bulk,
         Op::TableGrow | Op::TableFill | Op::TableCopy | Op::TableInit => InstrKind::Bulk,
         Op::Throw | Op::ThrowRef => InstrKind::Throw,
-        Op::Nop | Op::Block | Op::Loop => InstrKind::Marker,
+        Op::Nop | Op::Block | Op::Loop | Op::End => InstrKind::Marker,
         Op::Br | Op::BrIf | Op::BrTable | Op::If | Op::Else => InstrKind::Branch,
         op if op.is_call() => InstrKind::Call,
         _ => InstrKind::Other,
@@ -400,13 +406,13 @@ define_numeric(scalar) {
         fn numeric(&mut self, at: &PlacedInstr) -> Result<(), Trap> {
             let top = at.top;
             macro_rules! unary {
-                ($result:expr) => { self.stack[top - 1] = Slot::to_slot($result) };
+                ($result:expr) => { self.stack.as_mut_slice()[top - 1] = Slot::to_slot($result) };
             }
             macro_rules! binary {
-                ($result:expr) => { self.stack[top - 2] = Slot::to_slot($result) };
+                ($result:expr) => { self.stack.as_mut_slice()[top - 2] = Slot::to_slot($result) };
             }
             macro_rules! operand {
-                ($depth:literal) => { Slot::from_slot(self.stack[top - 1 - $depth]) };
+                ($depth:literal) => { Slot::from_slot(self.stack.as_slice()[top - 1 - $depth]) };
             }
             match at.instr.op {
                 $(Op::$unary => unary!(n::$unary_fn(operand!(0))),)*

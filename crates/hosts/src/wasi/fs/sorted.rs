@@ -20,8 +20,8 @@ impl<T> Default for Sorted<T> {
 impl<T> Sorted<T> {
     /// The place of the first item that is not `before`: its chunk, and its index there.
     fn place(&self, before: &dyn Fn(&T) -> bool) -> (usize, usize) {
-        let chunk = self.chunks.partition_point(|chunk| chunk.last().is_some_and(before));
-        (chunk, self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(before)))
+        let chunk = first_not(&self.chunks, |chunk| chunk.last().is_some_and(before));
+        (chunk, self.chunks.get(chunk).map_or(0, |chunk| first_not(chunk, before)))
     }
 
     /// The first item that is not `before`.
@@ -80,6 +80,21 @@ impl<T> Sorted<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
+}
+
+/// What `partition_point` finds, in a loop that stays one where code is made small: every name that a program gives is looked up.
+#[inline(always)]
+fn first_not<T>(items: &[T], before: impl Fn(&T) -> bool) -> usize {
+    let (mut low, mut high) = (0, items.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if items.get(middle).is_some_and(&before) {
+            low = middle.saturating_add(1);
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
 
 #[cfg(test)]
