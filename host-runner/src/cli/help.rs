@@ -27,7 +27,7 @@ pub(super) struct ManArgs {
 }
 
 /// What the short help shows of the flags of a run, beside the subcommands.
-const COMMON: [&str; 5] = ["snapshot_output", "gas_limit", "enable_gas_refill", "file", "words"];
+const COMMON: [&str; 4] = ["snapshot_output", "gas_limit", "enable_gas_refill", "words"];
 
 /// Two examples of each subcommand, below its long help.
 const EXAMPLES: &[(&str, [&str; 2])] = &[
@@ -43,6 +43,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("thaw", ["thaw a.frozen", "thaw a.frozen --after 10000000 --to b.frozen"]),
     ("verify", ["verify program.wasm output", "verify program.wasm output --from 4 --to 7 --report verdicts.html"]),
     ("inspect", ["inspect output@4 --memory 1024+64", "inspect output --at 1234567 --program program.wasm"]),
+    ("debug", ["debug output", "debug output -x 'break malloc' -x continue -x stack -x quit"]),
     ("diff", ["diff output@3 output@4", "diff mine@4 theirs@4 --program program.wasm"]),
     ("bisect", ["bisect program.wasm mine theirs", "bisect program.wasm mine@4 --left './a' --right './b'"]),
     ("executor", ["executor output@4 program.wasm", "executor output@4 program.wasm --engine native"]),

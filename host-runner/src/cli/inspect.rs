@@ -10,7 +10,7 @@ use stepmark_runner::bounds::Bounds;
 use stepmark_runner::chain::ChainFiles;
 use stepmark_runner::chain::snapshot_ref::SnapshotRef;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::job::rerun::{JobFiles, Rerun};
+use stepmark_runner::job::rerun::{GivenFiles, JobFiles, Rerun};
 use stepmark_runner::state::{Sight, StateView, hex_dump};
 use stepmark_runner::terminal::print_lines;
 use stepmark_runner::timeline::{CHECKPOINT_BYTES, SeekTarget, Timeline};
@@ -80,20 +80,27 @@ fn at_snapshot(args: &InspectArgs, program: Option<&str>, place: &str, ranges: &
 }
 
 fn at_gas(args: &InspectArgs, program: Option<&str>, dir: &str, gas: u64, ranges: &[Range]) -> Result<Looked> {
-    let dir = Path::new(dir);
-    if !dir.is_dir() {
-        let what = format!("{}: is no directory; --at takes one, without @ID", dir.display());
-        return Err(Failure::usage(what));
+    if !Path::new(dir).is_dir() {
+        return Err(Failure::usage(format!("{dir}: is no directory; --at takes one, without @ID")));
     }
-    let chain = ChainFiles::open(dir)?;
-    let job = chain.job.clone();
-    let job = job.ok_or_else(|| Failure::data(format!("{}: holds no snapshot", dir.display())))?;
-    args.bounds().check_memory(&job)?;
-    let files = JobFiles::find(&job, program, &args.files.given()?, dir)?;
-    let mut timeline = Timeline::open(&chain, &Rerun::new(job, &files, dir), CHECKPOINT_BYTES)?;
+    let mut timeline = timeline_of(dir, program, &args.files.given()?, &args.bounds())?;
     timeline.seek(SeekTarget::Gas(gas))?;
     let view = timeline.view()?;
     Ok((view, dumps(ranges, |range| timeline.memory(range.memory, range.address, range.bytes))?))
+}
+
+/// The timeline of a chain, at its beginning.
+///
+/// # Errors
+/// Exit code 65 where it holds no snapshot or its files are missing or damaged, 77 beyond the bounds.
+pub(super) fn timeline_of(dir: &str, program: Option<&str>, given: &GivenFiles, bounds: &Bounds) -> Result<Timeline> {
+    let dir = Path::new(dir);
+    let chain = ChainFiles::open(dir)?;
+    let job = chain.job.clone();
+    let job = job.ok_or_else(|| Failure::data(format!("{}: holds no snapshot", dir.display())))?;
+    bounds.check_memory(&job)?;
+    let files = JobFiles::find(&job, program, given, dir)?;
+    Timeline::open(&chain, &Rerun::new(job, &files, dir), CHECKPOINT_BYTES)
 }
 
 fn dumps(ranges: &[Range], mut bytes_of: impl FnMut(&Range) -> Result<Vec<u8>>) -> Result<Vec<(u32, u64, Vec<u8>)>> {

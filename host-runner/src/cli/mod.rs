@@ -3,6 +3,7 @@
 
 mod bench;
 mod bisect;
+mod debug;
 mod diff;
 mod doctor;
 mod estimate;
@@ -68,6 +69,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Show what is in a snapshot: call stack, values, globals, tables, memory, descriptors
     Inspect(inspect::InspectArgs),
+    /// Go through a run, forwards and backwards: breakpoints, who wrote, how values changed
+    Debug(debug::DebugArgs),
     /// Show how two snapshots differ
     Diff(diff::DiffArgs),
     /// Find where two accounts of one run part: two chains, or two executors of a segment
@@ -170,6 +173,7 @@ fn answer(cli: &Cli) -> Result<Reply> {
         Some(Command::Thaw(args)) => thaw::execute(args),
         Some(Command::Verify(args)) => verify::execute(args),
         Some(Command::Inspect(args)) => inspect::execute(args),
+        Some(Command::Debug(args)) => debug::execute(args),
         Some(Command::Diff(args)) => diff::execute(args),
         Some(Command::Bisect(args)) => bisect::execute(args),
         Some(Command::Executor(args)) => bisect::serve(args),

@@ -6,6 +6,7 @@ mod bench;
 mod bounds;
 mod chain;
 mod corpus;
+mod debug;
 mod estimate;
 mod exit_codes;
 mod frozen;

@@ -15,20 +15,24 @@ mod search;
 mod tests;
 mod writes;
 
+use std::collections::BTreeSet;
+
+use stepmark_core::module::ExternKind;
 use stepmark_session::report::RunOutcome;
 use stepmark_snapshot::snap::RawSnapshot;
 use stepmark_state::pages::{SPACE_MEMORY, SpaceId};
-use stepmark_tools::moment::Moment;
 
 use self::checkpoints::Checkpoints;
 use self::course::{Course, CourseEnd};
 use self::playback::Playback;
 use crate::chain::ChainFiles;
+use crate::demangle::demangled;
 use crate::failure::{Failure, Result};
 use crate::job::rerun::Rerun;
 use crate::state::StateView;
 
 pub use stepmark_tools::lookouts::{Breakpoint, MemoryRange, MomentCondition, ValueChange, Watched};
+pub use stepmark_tools::moment::Moment;
 
 /// Bytes of copies of the run that a timeline keeps where nothing else is said: 512 MiB.
 pub const CHECKPOINT_BYTES: u64 = 512 << 20;
@@ -264,6 +268,23 @@ impl Timeline {
         let session = self.here.session()?;
         let state = self.state.as_ref().ok_or_else(|| Failure::data("there is no state"))?;
         Ok(StateView::new(state, session.machine(), session.wasi()))
+    }
+
+    /// The functions with this name, as a module, its source or its exports have it: instance and index, in their order.
+    ///
+    /// # Errors
+    /// Exit code 65 where the run cannot be loaded.
+    pub fn functions_named(&self, name: &str) -> Result<Vec<(u32, u32)>> {
+        let mut found = BTreeSet::new();
+        for (instance, linked) in (0..).zip(&self.here.machine()?.store.instances) {
+            let module = &linked.module;
+            let exported = module.export(name).filter(|export| export.kind == ExternKind::Func);
+            found.extend(exported.map(|export| (instance, export.index)));
+            let names = module.func_names(0..module.func_count());
+            let of_name = names.iter().filter(|(_, own)| own.as_str() == name || demangled(own) == name);
+            found.extend(of_name.map(|(function, _)| (instance, *function)));
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// So many bytes of a memory here, by its number, from `start` on.
