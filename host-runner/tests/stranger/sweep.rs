@@ -28,7 +28,7 @@ const STATES: [&str; 11] =
 const NOBODY: u32 = 65_534;
 
 /// Commands, and the files that they read, of the directory that `fixture` makes.
-const READS: [(&str, &str); 36] = [
+const READS: [(&str, &str); 37] = [
     (
         "verify fib.wasm out --engine native --jobs 1",
         "fib.wasm out/1.snap out/2.snap out/1.bin out/2.bin out/receipt.json out/result.txt",
@@ -50,6 +50,7 @@ const READS: [(&str, &str); 36] = [
     ),
     ("inspect out@2", "out/2.snap out/1.bin out/2.bin out/fib.wasm"),
     ("inspect out", "out/3.snap"),
+    ("debug out -x c", "out/2.snap out/2.bin out/receipt.json out/fib.wasm"),
     ("inspect out@final", "out/final.snap out/final.bin"),
     ("inspect paused", "paused/paused.snap paused/paused.bin"),
     ("inspect merged@2", "merged/base.bin"),
@@ -94,9 +95,10 @@ const BESIDE: [&str; 5] = [
     "out/5000000000.snap",
     "out/30000000.snap",
 ];
-const LISTS: [&str; 8] = [
+const LISTS: [&str; 9] = [
     "verify fib.wasm out --engine native --jobs 1",
     "inspect out",
+    "debug out -x c",
     "resume out --engine native --enable-gas-refill",
     "--engine native --gas-limit 50000 --enable-gas-refill --snapshot-output out fib.wasm fib 20",
     "bisect fib.wasm out false --engine native",

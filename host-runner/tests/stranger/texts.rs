@@ -31,7 +31,7 @@ fn a_name_in_a_program_reaches_no_terminal_and_no_page_as_it_is() {
     dir.add("program.wasm", &text);
     dir.add("imports.wasm", &imports);
     fs::copy(dir.path("program.wasm"), dir.path(&format!("{NAME}.wasm"))).expect("copied");
-    let lines: [&[&str]; 13] = [
+    let lines: [&[&str]; 14] = [
         &["--engine", "native", "program.wasm", "no such function"],
         &["--engine", "native", "imports.wasm"],
         &["reference", "imports.wasm"],
@@ -39,6 +39,7 @@ fn a_name_in_a_program_reaches_no_terminal_and_no_page_as_it_is() {
         &["--engine", "native", "--gas-limit", "1000", "--snapshot-output", "out", &format!("{NAME}.wasm"), "run"],
         &["inspect", "out"],
         &["inspect", "--json", "out"],
+        &["debug", "out", "-x", "state", "-x", "stack", "-x", NAME],
         &["estimate", "--static", "program.wasm"],
         &["estimate", "--static", "--json", "program.wasm"],
         &["--engine", "native", &format!("no{NAME}"), "run"],

@@ -123,7 +123,7 @@ impl Debugger {
             DebugCommand::Over(Direction::Backward) => told(self.timeline.back_over()?, "this call begins here")?,
             DebugCommand::Out => told(self.timeline.step_out()?, "this call does not return")?,
             DebugCommand::Run(direction) => self.run(direction)?,
-            DebugCommand::Write(range, direction) => self.to_write(range, direction)?,
+            DebugCommand::Write(range, direction) => self.go_to_write(range, direction)?,
             DebugCommand::Output(fd, byte) => {
                 told(self.timeline.run_to_output(fd, byte)?.is_some(), "no such byte is written")?;
             }
@@ -158,7 +158,7 @@ impl Debugger {
         }
     }
 
-    fn to_write(&mut self, range: MemoryRange, direction: Direction) -> Result<()> {
+    fn go_to_write(&mut self, range: MemoryRange, direction: Direction) -> Result<()> {
         let here = self.timeline.moment();
         let found = match direction {
             Direction::Forward => self.timeline.next_write(range, here)?,
