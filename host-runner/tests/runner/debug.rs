@@ -40,23 +40,23 @@ fn breakpoints_are_met_in_both_directions_by_name_number_offset_and_export() {
         &[
             "breakpoint 1: function 0 of instance 0",
             "breakpoint 2: function 1 of instance 0",
-            "breakpoint 1: break put",
+            "breakpoint 1: function 0 of instance 0",
             "gas 2: function 0 <put> at offset 0x31, local.get",
-            "breakpoint 1: break put",
+            "breakpoint 1: function 0 of instance 0",
             "gas 14: function 0 <put> at offset 0x31, local.get",
             "gas 19: function 1 at offset 0x44, local.get",
-            "breakpoint 1: break put",
+            "breakpoint 1: function 0 of instance 0",
             "gas 14: function 0 <put> at offset 0x31, local.get",
-            "breakpoint 1: break put",
+            "breakpoint 1: function 0 of instance 0",
             "gas 2: function 0 <put> at offset 0x31, local.get",
-            "1: break put: function 0 of instance 0",
-            "2: break fill: function 1 of instance 0",
+            "breakpoint 1: function 0 of instance 0",
+            "breakpoint 2: function 1 of instance 0",
             "breakpoint 1: offset 0x38 of instance 0",
-            "breakpoint 1: break 0x38",
+            "breakpoint 1: offset 0x38 of instance 0",
             "gas 6: function 0 <put> at offset 0x38, i32.store",
             "gas 0: function 1 at offset 0x40, local.get",
             "breakpoint 2: function 1 of instance 0",
-            "breakpoint 1: break 0x38",
+            "breakpoint 1: offset 0x38 of instance 0",
             "gas 6: function 0 <put> at offset 0x38, i32.store",
         ],
     );
@@ -82,6 +82,35 @@ fn the_last_and_the_next_writer_of_bytes_are_found_and_how_they_changed() {
             "gas 486: 00000000 -> 0a000000",
         ],
     );
+}
+
+#[test]
+fn lines_of_a_source_are_met_in_both_directions() {
+    let dir = Dir::new();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/mean.wasm");
+    std::fs::copy(sample, dir.path("mean.wasm")).expect("copied");
+    dir.run("--engine native --gas-limit 4 --enable-gas-refill -o out mean.wasm mean 7 1").code(0);
+    check(
+        &dir,
+        "seek end\nbreak mean.rs:27\nrc\nstack\nrc\nbreak mean.rs:34\nc\nrc\n",
+        &[
+            "gas 10: the end, finished",
+            "breakpoint 1: mean.rs:28",
+            "breakpoint 1: mean.rs:28",
+            "gas 5: function 0 <<mean::Bin>::mean> at offset 0x46 (./mean.rs:19:9), local.get",
+            "#0 function 0 <<mean::Bin>::mean> at offset 0x46 (./mean.rs:19:9), local.get",
+            "#1 function 1 <mean> at offset 0x58 (./mean.rs:34:19), i32.const",
+            "gas 0: function 1 <mean> at offset 0x4e (./mean.rs:34:19), local.get",
+            "breakpoint 2: mean.rs:34",
+            "breakpoint 1: mean.rs:28",
+            "gas 5: function 0 <<mean::Bin>::mean> at offset 0x46 (./mean.rs:19:9), local.get",
+            "breakpoint 2: mean.rs:34",
+            "gas 0: function 1 <mean> at offset 0x4e (./mean.rs:34:19), local.get",
+        ],
+    );
+    typed(&dir, "break mean.rs:1000\n")
+        .code(2)
+        .says("mean.rs:1000: there is no code of this line, nor of one after it");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Source lines of code offsets, and the functions that were inlined there, from the DWARF sections of a module, when it has them.
 
 use std::cell::OnceCell;
+use std::ops::Range;
 
 use addr2line::gimli::{
     self, AttributeValue, DW_AT_ranges, DW_TAG_inlined_subroutine, DW_TAG_subprogram, Dwarf, EndianSlice,
@@ -255,6 +256,30 @@ impl<'a> SourceLines<'a> {
             }
         }
         frames
+    }
+
+    /// The code of a line of the files whose path ends with `file`, as byte offsets in the module; of the next line that has code
+    /// where it has none, and which line that is.
+    pub fn code_of(&self, file: &str, line: u32) -> Option<(u32, Vec<Range<u32>>)> {
+        let ends_with = |path: &str| path.strip_suffix(file).is_some_and(|dir| dir.is_empty() || dir.ends_with('/'));
+        let (mut found, mut ranges) = (u32::MAX, Vec::new());
+        for (address, length, place) in self.context.as_ref()?.find_location_range(0, u64::MAX).ok()? {
+            let at = place.line.filter(|at| (line..=found).contains(at) && place.file.is_some_and(ends_with));
+            let Some(at) = at else { continue };
+            if at < found {
+                (found, ranges) = (at, Vec::new());
+            }
+            let end = u32::try_from(self.code.saturating_add(address).saturating_add(length)).ok();
+            let start = u32::try_from(self.code.saturating_add(address)).ok();
+            ranges.extend(start.zip(end).map(|(start, end)| start..end));
+        }
+        ranges.sort_by_key(|range| (range.start, range.end));
+        ranges.dedup_by(|next, last| {
+            let goes_on = next.start <= last.end;
+            last.end = if goes_on { last.end.max(next.end) } else { last.end };
+            goes_on
+        });
+        (!ranges.is_empty()).then_some((found, ranges))
     }
 
     /// An offset in the module as DWARF counts.

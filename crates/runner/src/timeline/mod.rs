@@ -8,6 +8,7 @@
 mod checkpoints;
 mod course;
 mod history;
+mod lines;
 mod output;
 mod playback;
 mod search;
@@ -31,6 +32,7 @@ use crate::failure::{Failure, Result};
 use crate::job::rerun::Rerun;
 use crate::state::StateView;
 
+pub use self::lines::LineBreakpoint;
 pub use stepmark_tools::lookouts::{Breakpoint, MemoryRange, MomentCondition, ValueChange, Watched};
 pub use stepmark_tools::moment::Moment;
 

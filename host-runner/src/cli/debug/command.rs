@@ -16,6 +16,7 @@ step [N], back [N]        N moments on (s) or back (b)
 over, back-over           the same past calls (n, bn)
 out                       to where this function has returned
 break FUNCTION            stop where a function begins: its name, or its index; [I:]INDEX of instance I
+break FILE:LINE           stop where the code of a line begins, in a module with debug information
 break OFFSET              stop before the instruction at a byte of the module, such as 0x30; [I:]OFFSET of instance I
 break call                stop before calls of host functions
 breaks, delete [N]        the breakpoints; take one or all of them away
@@ -66,6 +67,8 @@ pub(super) enum BreakPlace {
     Function(u32, u32),
     /// An instruction by instance and byte offset.
     Instruction(u32, u32),
+    /// A line of the files whose path ends so.
+    Line(String, u32),
 }
 
 impl DebugCommand {
@@ -149,6 +152,12 @@ fn break_place(text: &str) -> Result<BreakPlace> {
         return Ok(BreakPlace::Call);
     }
     let is_number = |text: &str| text.starts_with(|letter: char| letter.is_ascii_digit());
+    // `a::b:1` is no file's line but a name.
+    if let Some((file, line)) = text.rsplit_once(':').filter(|(file, line)| !is_number(file) && is_number(line))
+        && !file.ends_with(':')
+    {
+        return Ok(BreakPlace::Line(file.to_owned(), small(line)?));
+    }
     let (instance, place) = match text.split_once(':') {
         Some((instance, place)) if is_number(instance) && is_number(place) => (small(instance)?, place),
         _ => (0, text),
@@ -196,6 +205,8 @@ mod tests {
             ("break 12", DebugCommand::Break(BreakPlace::Function(0, 12))),
             ("break 1:0x30", DebugCommand::Break(BreakPlace::Instruction(1, 48))),
             ("break <A as b::C>::d", DebugCommand::Break(BreakPlace::Name("<A as b::C>::d".to_owned()))),
+            ("break src/a b.rs:12", DebugCommand::Break(BreakPlace::Line("src/a b.rs".to_owned(), 12))),
+            ("break a::b::1", DebugCommand::Break(BreakPlace::Name("a::b::1".to_owned()))),
             ("delete 2", DebugCommand::Delete(Some(2))),
             ("rc", DebugCommand::Run(Backward)),
             ("error 0", DebugCommand::Output(2, 0)),

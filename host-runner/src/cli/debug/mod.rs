@@ -46,8 +46,13 @@ const MOST_CHANGES: usize = 100;
 /// A timeline, and where it is to stop.
 struct Debugger {
     timeline: Timeline,
-    /// As they were typed.
-    stops: Vec<(String, Breakpoint)>,
+    stops: Vec<DebugStop>,
+}
+
+/// A breakpoint, and how it is told.
+struct DebugStop {
+    what: String,
+    breakpoint: Breakpoint,
 }
 
 pub(super) fn execute(args: &DebugArgs) -> Result<Reply> {
@@ -104,7 +109,7 @@ impl Debugger {
             DebugCommand::Memory(range) => self.say_memory(range)?,
             DebugCommand::Changes(range) => self.say_changes(range)?,
             DebugCommand::Break(place) => self.add_stop(line, &place)?,
-            DebugCommand::Breaks => self.say_stops()?,
+            DebugCommand::Breaks => (0..self.stops.len()).try_for_each(|place| self.say_stop(place))?,
             DebugCommand::Delete(place) => self.delete(place)?,
             movement => {
                 self.move_by(movement)?;
@@ -137,7 +142,7 @@ impl Debugger {
         let from = self.timeline.moment();
         let mut met: Option<(Moment, usize)> = None;
         for place in 0..self.stops.len() {
-            let found = self.timeline.run_to(&self.stops[place].1, direction)?;
+            let found = self.timeline.run_to(&self.stops[place].breakpoint, direction)?;
             self.timeline.seek(SeekTarget::Moment(from))?;
             let Some(moment) = found else { continue };
             let is_nearer = met.is_none_or(|(other, _)| match direction {
@@ -151,7 +156,7 @@ impl Debugger {
         match (met, direction) {
             (Some((moment, place)), _) => {
                 self.timeline.seek(SeekTarget::Moment(moment))?;
-                print_lines(&format!("breakpoint {}: {}", place + 1, self.stops[place].0))
+                self.say_stop(place)
             }
             (None, Direction::Forward) => self.timeline.seek(SeekTarget::End).map(drop),
             (None, Direction::Backward) => self.timeline.seek(SeekTarget::Snapshot(0)).map(drop),
@@ -225,36 +230,35 @@ impl Debugger {
     }
 
     fn add_stop(&mut self, line: &str, place: &BreakPlace) -> Result<()> {
-        let found = match place {
+        let of_function = |(instance, function)| Breakpoint::Function { instance, function };
+        let found = match *place {
             BreakPlace::Call => vec![Breakpoint::HostCall],
-            BreakPlace::Function(instance, function) => {
-                vec![Breakpoint::Function { instance: *instance, function: *function }]
-            }
-            BreakPlace::Instruction(instance, offset) => {
-                vec![Breakpoint::Instruction { instance: *instance, offset: *offset }]
-            }
-            BreakPlace::Name(name) => {
-                let functions = self.timeline.functions_named(name)?;
-                functions
-                    .iter()
-                    .map(|(instance, function)| Breakpoint::Function { instance: *instance, function: *function })
-                    .collect()
-            }
+            BreakPlace::Function(instance, function) => vec![of_function((instance, function))],
+            BreakPlace::Instruction(instance, offset) => vec![Breakpoint::Instruction { instance, offset }],
+            BreakPlace::Name(ref name) => self.timeline.functions_named(name)?.into_iter().map(of_function).collect(),
+            BreakPlace::Line(ref file, wanted) => return self.add_line_stop(file, wanted),
         };
         if found.is_empty() {
             return Err(Failure::usage(format!("{}: no function has this name", line.trim())));
         }
-        for stop in found {
-            print_lines(&format!("breakpoint {}: {stop:?}", self.stops.len() + 1))?;
-            self.stops.push((line.trim().to_owned(), stop));
-        }
-        Ok(())
+        found.into_iter().try_for_each(|stop| self.keep_stop(format!("{stop:?}"), stop))
     }
 
-    fn say_stops(&self) -> Result<()> {
-        let lines =
-            self.stops.iter().enumerate().map(|(place, (typed, stop))| format!("{}: {typed}: {stop:?}\n", place + 1));
-        print_lines(&lines.collect::<String>())
+    fn add_line_stop(&mut self, file: &str, wanted: u32) -> Result<()> {
+        let Some(found) = self.timeline.line_breakpoint(file, wanted)? else {
+            return Err(Failure::usage(format!("{file}:{wanted}: there is no code of this line, nor of one after it")));
+        };
+        let places = if found.places == 1 { String::new() } else { format!(", in {} places", found.places) };
+        self.keep_stop(format!("{file}:{}{places}", found.line), found.breakpoint)
+    }
+
+    fn keep_stop(&mut self, what: String, breakpoint: Breakpoint) -> Result<()> {
+        self.stops.push(DebugStop { what, breakpoint });
+        self.say_stop(self.stops.len() - 1)
+    }
+
+    fn say_stop(&self, place: usize) -> Result<()> {
+        print_lines(&format!("breakpoint {}: {}", place + 1, self.stops[place].what))
     }
 
     fn delete(&mut self, place: Option<usize>) -> Result<()> {
