@@ -155,6 +155,27 @@ pub struct FileFlags {
     pub dir: Vec<String>,
 }
 
+/// How to find the files of a chain that is looked at, and how large its job may be.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct LookFlags {
+    /// The program's file [default: looked for by name and hash in DIR, beside DIR, in the working directory and where the run had it]
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<String>,
+    /// Look at no snapshot whose job may have more memory than this, of everything together, such as 4GiB
+    #[arg(long, value_name = "BYTES", value_parser = units::number)]
+    max_memory_total: Option<u64>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub files: FileFlags,
+}
+
+impl LookFlags {
+    /// The bounds that they set.
+    pub fn bounds(&self) -> Bounds {
+        Bounds { memory: self.max_memory_total, ..Bounds::default() }
+    }
+}
+
 /// What checking a stranger's job may cost.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct BoundFlags {

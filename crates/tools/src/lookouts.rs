@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use stepmark_core::code::Op;
+use stepmark_core::code::{Instr, Op};
+use stepmark_core::gas::Schedule;
 use stepmark_core::machine::{Access, Machine};
 
 use crate::moment::Moment;
@@ -60,6 +61,11 @@ impl fmt::Debug for Breakpoint {
     }
 }
 
+/// Whether a run can stop before an instruction: what is free is executed with the one before it.
+pub fn stops_before(schedule: &Schedule, instr: &Instr) -> bool {
+    schedule.cost_of(instr) > 0 || schedule.is_uncharged_transfer(instr.op)
+}
+
 /// Finds where a breakpoint is met.
 #[derive(Clone, Debug)]
 pub struct BreakpointLookout {
@@ -86,12 +92,7 @@ impl Lookout for BreakpointLookout {
             }
             Breakpoint::Instruction { instance, offset } => (place.instance, instr.offset) == (*instance, *offset),
             Breakpoint::HostCall => machine.host_callee(instr).is_some(),
-            // What is free is executed with the instruction before it: no run stops there.
-            Breakpoint::Condition(holds) => {
-                let schedule = machine.schedule();
-                let stops = schedule.cost_of(&instr) > 0 || schedule.is_uncharged_transfer(instr.op);
-                stops && holds(machine)
-            }
+            Breakpoint::Condition(holds) => stops_before(machine.schedule(), &instr) && holds(machine),
         };
         if is_met {
             found(moment);

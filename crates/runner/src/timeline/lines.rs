@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use stepmark_core::machine::Machine;
-use stepmark_tools::lookouts::Breakpoint;
+use stepmark_tools::lookouts::{Breakpoint, stops_before};
 
 use super::Timeline;
 use crate::failure::Result;
@@ -52,7 +52,6 @@ fn begins(machine: &mut Machine, code: &[CodeOf]) -> bool {
     let (before, rest) = body.instrs.split_at(index as usize);
     let Some(offset) = rest.first().map(|instr| instr.offset) else { return false };
     let Some(range) = ranges.iter().find(|range| range.contains(&offset)) else { return false };
-    let schedule = machine.schedule();
-    let of_range = before.iter().rev().take_while(|instr| range.contains(&instr.offset));
-    of_range.clone().all(|instr| schedule.cost_of(instr) == 0 && !schedule.is_uncharged_transfer(instr.op))
+    let mut of_range = before.iter().rev().take_while(|instr| range.contains(&instr.offset));
+    !of_range.any(|instr| stops_before(machine.schedule(), instr))
 }

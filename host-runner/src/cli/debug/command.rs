@@ -3,6 +3,7 @@
 use stepmark_runner::failure::{Failure, Result};
 use stepmark_runner::timeline::{Direction, MemoryRange, SeekTarget};
 
+use crate::cli::inspect::memory_range;
 use crate::units;
 
 /// What `help` says.
@@ -118,14 +119,8 @@ impl DebugCommand {
 
     fn range(words: &[&str]) -> Result<MemoryRange> {
         let text = words.concat();
-        let wrong = || Failure::usage(format!("{text}: expected [MEMORY:]ADDRESS+BYTES"));
-        let (memory, range) = text.split_once(':').unwrap_or(("0", &text));
-        let (address, length) = range.split_once('+').ok_or_else(wrong)?;
-        let length = number(length)?;
-        if length == 0 {
-            return Err(wrong());
-        }
-        Ok(MemoryRange { memory: small(memory)?, address: number(address)?, length })
+        let range = memory_range(&text, |text| number(text).ok()).filter(|range| range.length > 0);
+        range.ok_or_else(|| Failure::usage(format!("{text}: expected [MEMORY:]ADDRESS+BYTES")))
     }
 }
 

@@ -6,14 +6,12 @@ mod command;
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use self::command::{BreakPlace, DebugCommand, HELP};
-use crate::cli::inspect::timeline_of;
+use crate::cli::inspect::{length_of, timeline_of};
 use crate::cli::reply::Reply;
 use crate::cli::words::program_and_place;
-use crate::flags::FileFlags;
-use crate::units;
-use stepmark_runner::bounds::Bounds;
+use crate::flags::LookFlags;
 use stepmark_runner::failure::{Failure, Result};
-use stepmark_runner::state::hex_dump;
+use stepmark_runner::state::{StateView, hex_dump};
 use stepmark_runner::terminal::{complain, print_lines, print_part};
 use stepmark_runner::timeline::{Breakpoint, Direction, MemoryRange, Moment, SeekTarget, Timeline, Watched};
 
@@ -26,14 +24,8 @@ pub(super) struct DebugArgs {
     /// Do this before standard input is read (repeatable)
     #[arg(short = 'x', long = "execute", value_name = "COMMAND")]
     execute: Vec<String>,
-    /// The program's file [default: looked for by name and hash in DIR, beside DIR, in the working directory and where the run had it]
-    #[arg(long, value_name = "FILE")]
-    program: Option<String>,
-    /// Go through no run whose job may have more memory than this, of everything together, such as 4GiB
-    #[arg(long, value_name = "BYTES", value_parser = units::number)]
-    max_memory_total: Option<u64>,
     #[command(flatten)]
-    files: FileFlags,
+    look: LookFlags,
 }
 
 /// Most bytes of a line that is typed.
@@ -56,9 +48,8 @@ struct DebugStop {
 }
 
 pub(super) fn execute(args: &DebugArgs) -> Result<Reply> {
-    let (program, place) = program_and_place(&args.words, args.program.as_deref())?;
-    let bounds = Bounds { memory: args.max_memory_total, ..Bounds::default() };
-    let timeline = timeline_of(place, program, &args.files.given()?, &bounds)?;
+    let (program, place) = program_and_place(&args.words, args.look.program.as_deref())?;
+    let timeline = timeline_of(place, program, &args.look)?;
     let mut debugger = Debugger { timeline, stops: Vec::new() };
     for line in &args.execute {
         if !debugger.obey(line)? {
@@ -67,7 +58,7 @@ pub(super) fn execute(args: &DebugArgs) -> Result<Reply> {
     }
     let is_typed = io::stdin().is_terminal();
     if is_typed {
-        debugger.say_place()?;
+        drop(debugger.say_place()?);
     }
     loop {
         if is_typed {
@@ -113,7 +104,7 @@ impl Debugger {
             DebugCommand::Delete(place) => self.delete(place)?,
             movement => {
                 self.move_by(movement)?;
-                self.say_place()?;
+                drop(self.say_place()?);
             }
         }
         Ok(true)
@@ -175,21 +166,21 @@ impl Debugger {
         }
     }
 
-    /// Where the run is, in a line.
-    fn say_place(&mut self) -> Result<()> {
+    /// Says in a line where the run is; what there is.
+    fn say_place(&mut self) -> Result<StateView> {
         let moment = self.timeline.moment();
         let view = self.timeline.view()?;
         let place = match view.frames.first() {
             _ if self.timeline.is_ended() => format!("the end, {}", view.phase),
             Some(frame) => frame.place(),
-            None => view.phase,
+            None => view.phase.clone(),
         };
-        print_lines(&format!("{moment}: {place}"))
+        print_lines(&format!("{moment}: {place}"))?;
+        Ok(view)
     }
 
     fn say_where(&mut self) -> Result<()> {
-        self.say_place()?;
-        let view = self.timeline.view()?;
+        let view = self.say_place()?;
         let Some(frame) = view.frames.first() else { return Ok(()) };
         print_lines(&format!("  locals: [{}]", frame.locals.join(", ")))?;
         print_lines(&format!("  operands: [{}]", frame.operands.join(", ")))
@@ -207,8 +198,7 @@ impl Debugger {
     }
 
     fn say_memory(&mut self, range: MemoryRange) -> Result<()> {
-        let length = usize::try_from(range.length).unwrap_or(usize::MAX);
-        let bytes = self.timeline.memory(range.memory, range.address, length)?;
+        let bytes = self.timeline.memory(range.memory, range.address, length_of(&range))?;
         print_lines(hex_dump(range.address, &bytes).trim_end())
     }
 
